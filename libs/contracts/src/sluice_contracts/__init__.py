@@ -1,0 +1,1 @@
+"""Messages, ids, topics and problems: what the parts of Sluice promise each other."""

@@ -1,0 +1,104 @@
+"""CloudEvents 1.0 on Kafka: binary mode out, binary and structured mode in.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from sluice_contracts import strict_json
+from sluice_contracts.records import Headers, header
+from sluice_contracts.tracing import TRACEPARENT_HEADER
+
+__all__ = ["STRUCTURED", "Envelope", "MalformedEventError", "binary_headers", "unwrap"]
+
+STRUCTURED = "application/cloudevents+json"
+
+
+class MalformedEventError(ValueError):
+    """The record claims to be a CloudEvent and is none; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope:
+    """What a CloudEvent says of itself; `source` and `id` together name it."""
+
+    source: str
+    id: str
+
+
+def binary_headers(
+    *,
+    event_type: str,
+    source: str,
+    event_id: str,
+    subject: str,
+    time: datetime,
+    traceparent: str | None,
+    extensions: dict[str, str] | None = None,
+) -> Headers:
+    """Give the headers of a record in binary mode, whose value is JSON."""
+    attributes = {
+        "ce_specversion": "1.0",
+        "ce_type": event_type,
+        "ce_source": source,
+        "ce_id": event_id,
+        "ce_subject": subject,
+        "ce_time": time.isoformat(),
+        "content-type": "application/json",
+    }
+    attributes |= {f"ce_{name}": value for name, value in (extensions or {}).items()}
+    if traceparent:
+        attributes[TRACEPARENT_HEADER] = traceparent
+    return tuple((name, value.encode()) for name, value in attributes.items())
+
+
+def unwrap(value: bytes, headers: Headers) -> tuple[JsonValue, Envelope | None]:
+    """Give the document that a record carries, and its envelope if it is a CloudEvent.
+
+    Raises:
+        MalformedEventError: an attribute is missing, or the data are not there or not JSON.
+        MalformedJsonError: as `strict_json.parse`.
+    """
+    media_type = (header(headers, "content-type") or "").partition(";")[0].strip().lower()
+    if media_type == STRUCTURED:
+        try:
+            return _unwrap_structured(strict_json.parse(value))
+        except strict_json.AmbiguousJsonError as e:
+            data = e.salvaged.get("data") if isinstance(e.salvaged, dict) else None
+            raise strict_json.AmbiguousJsonError(str(e), salvaged=data) from e
+    if header(headers, "ce_specversion") is None:
+        return strict_json.parse(value), None
+    attributes: dict[str, JsonValue] = {
+        name: header(headers, f"ce_{name}") for name in ("specversion", "id", "source", "type")
+    }
+    envelope = _envelope(attributes)
+    return strict_json.parse(value), envelope
+
+
+def _unwrap_structured(event: JsonValue) -> tuple[JsonValue, Envelope]:
+    if not isinstance(event, dict):
+        raise MalformedEventError("A structured CloudEvent must be a JSON object.")
+    envelope = _envelope(event)
+    encoded = event.get("data_base64")
+    if isinstance(encoded, str):
+        try:
+            return strict_json.parse(base64.b64decode(encoded, validate=True)), envelope
+        except binascii.Error as e:
+            raise MalformedEventError("data_base64 is not base64.") from e
+    if "data" not in event:
+        raise MalformedEventError("The CloudEvent carries no data.")
+    return event["data"], envelope
+
+
+def _envelope(attributes: dict[str, JsonValue]) -> Envelope:
+    if attributes.get("specversion") != "1.0":
+        raise MalformedEventError("The CloudEvent's specversion must be 1.0.")
+    for name in ("id", "source", "type"):
+        if not (isinstance(attributes.get(name), str) and attributes[name]):
+            raise MalformedEventError(f"The CloudEvent's attribute {name!r} must be a text.")
+    return Envelope(source=str(attributes["source"]), id=str(attributes["id"]))

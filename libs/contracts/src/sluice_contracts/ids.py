@@ -1,0 +1,72 @@
+"""Run ids, tenants and the names derived from them."""
+
+import base64
+import hashlib
+import re
+from typing import Annotated, NamedTuple
+
+from pydantic import StringConstraints
+
+__all__ = [
+    "DEFAULT_TENANT",
+    "RunId",
+    "RunKey",
+    "Tenant",
+    "derive_run_id",
+    "is_run_id",
+    "is_tenant",
+    "workflow_name",
+]
+
+DEFAULT_TENANT = "default"
+
+_RUN_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+# A tenant is a DNS label, so that it can name a namespace (RFC 1123).
+_TENANT = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+
+RunId = Annotated[str, StringConstraints(pattern=_RUN_ID)]
+Tenant = Annotated[str, StringConstraints(pattern=_TENANT)]
+
+
+class RunKey(NamedTuple):
+    """Who a run belongs to and which one it is; written `tenant/run id` as a Kafka key."""
+
+    tenant: str
+    run_id: str
+
+    def __str__(self) -> str:
+        """Give the Kafka key's text."""
+        return f"{self.tenant}/{self.run_id}"
+
+
+def is_run_id(text: str) -> bool:
+    """Tell whether `text` may name a run."""
+    return re.fullmatch(_RUN_ID, text) is not None
+
+
+def is_tenant(text: str) -> bool:
+    """Tell whether `text` may name a tenant."""
+    return re.fullmatch(_TENANT, text) is not None
+
+
+def workflow_name(key: RunKey) -> str:
+    """Name the run's Workflow: known before the Workflow exists, the same on every delivery.
+
+    30 characters, well under the 63 that Argo allows (the name is used as a label).
+    """
+    return f"run-{_digest(key.tenant, key.run_id)}"
+
+
+def derive_run_id(*parts: str) -> str:
+    """Give an id to a run whose record names none, the same on every redelivery.
+
+    `parts` are the topic, partition, offset and timestamp of the record (the timestamp keeps a
+    recreated topic from repeating ids), or the source and id of its CloudEvent.
+    """
+    return f"r-{_digest(*parts)}"
+
+
+def _digest(*parts: str) -> str:
+    """26 characters of lower-case base32: 130 bits of sha256 over the NUL-separated parts."""
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:26]

@@ -1,0 +1,42 @@
+"""The marks that Sluice leaves on the Workflows it creates."""
+
+from typing import Final
+
+__all__ = [
+    "APPLIED_COMMANDS",
+    "ATTEMPT",
+    "FINALIZER",
+    "FINGERPRINT",
+    "MANAGED_BY",
+    "MANAGED_BY_VALUE",
+    "PUBLISHED",
+    "REQUEST",
+    "RUN_ID",
+    "SELECTOR",
+    "TENANT",
+    "TRACEPARENT",
+    "WORKFLOW",
+]
+
+# Labels: what lists and watches select by.
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY_VALUE: Final = "sluice"
+TENANT: Final = "sluice.dev/tenant"
+WORKFLOW: Final = "sluice.dev/workflow"
+SELECTOR: Final = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
+
+# Annotations: what must survive with the object, whatever its length.
+RUN_ID: Final = "sluice.dev/run-id"
+FINGERPRINT: Final = "sluice.dev/fingerprint"
+REQUEST: Final = "sluice.dev/request"
+"""Where the request stands, `topic/partition@offset`."""
+TRACEPARENT: Final = "sluice.dev/traceparent"
+ATTEMPT: Final = "sluice.dev/attempt"
+"""Set by the status-watcher when a finished Workflow was reopened; 1 if absent."""
+PUBLISHED: Final = "sluice.dev/published"
+"""Set by the status-watcher once the terminal event is acknowledged: `attempt/phase@finishedAt`."""
+APPLIED_COMMANDS: Final = "sluice.dev/applied-commands"
+"""JSON object, `topic/partition` to the highest offset of a command applied from there."""
+
+FINALIZER: Final = "sluice.dev/outcome-published"
+"""Keeps the object until its terminal event is acknowledged on Kafka."""

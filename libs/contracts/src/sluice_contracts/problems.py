@@ -1,0 +1,133 @@
+"""Problem documents: what went wrong, in one shape for HTTP, Kafka and the command line.
+
+RFC 9457 (Problem Details for HTTP APIs). The `type` URI is the stable identifier; titles and
+details are for people and may change.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+__all__ = ["FieldError", "Problem", "ProblemType", "field_errors", "problem"]
+
+
+class ProblemType(StrEnum):
+    """Every kind of problem that Sluice reports, by its stable URI."""
+
+    MALFORMED_JSON = "urn:sluice:problem:malformed-json"
+    MALFORMED_EVENT = "urn:sluice:problem:malformed-event"
+    INVALID_REQUEST = "urn:sluice:problem:invalid-request"
+    UNKNOWN_WORKFLOW = "urn:sluice:problem:unknown-workflow"
+    INVALID_PARAMETERS = "urn:sluice:problem:invalid-parameters"
+    TOO_LARGE = "urn:sluice:problem:too-large"
+    EMPTY_RECORD = "urn:sluice:problem:empty-record"
+    ID_CONFLICT = "urn:sluice:problem:id-conflict"
+    IDEMPOTENCY_KEY_REUSED = "urn:sluice:problem:idempotency-key-reused"
+    EXPIRED = "urn:sluice:problem:expired"
+    REFUSED_BY_CLUSTER = "urn:sluice:problem:refused-by-cluster"
+    UNKNOWN_RUN = "urn:sluice:problem:unknown-run"
+    NOT_APPLICABLE = "urn:sluice:problem:not-applicable"
+    NOT_FOUND = "urn:sluice:problem:not-found"
+    METHOD_NOT_ALLOWED = "urn:sluice:problem:method-not-allowed"
+    UNSUPPORTED_MEDIA_TYPE = "urn:sluice:problem:unsupported-media-type"
+    NOT_ACCEPTABLE = "urn:sluice:problem:not-acceptable"
+    OUTCOME_UNKNOWN = "urn:sluice:problem:outcome-unknown"
+    UNAVAILABLE = "urn:sluice:problem:unavailable"
+    OVERLOADED = "urn:sluice:problem:overloaded"
+    INTERNAL = "urn:sluice:problem:internal"
+
+
+_KINDS: Final = {
+    ProblemType.MALFORMED_JSON: (400, "Malformed JSON"),
+    ProblemType.MALFORMED_EVENT: (400, "Malformed CloudEvent"),
+    ProblemType.INVALID_REQUEST: (422, "Invalid request"),
+    ProblemType.UNKNOWN_WORKFLOW: (422, "Unknown workflow"),
+    ProblemType.INVALID_PARAMETERS: (422, "Invalid parameters"),
+    ProblemType.TOO_LARGE: (413, "Too large"),
+    ProblemType.EMPTY_RECORD: (400, "Empty record"),
+    ProblemType.ID_CONFLICT: (409, "Id belongs to another run"),
+    ProblemType.IDEMPOTENCY_KEY_REUSED: (422, "Idempotency key reused"),
+    ProblemType.EXPIRED: (422, "Expired"),
+    ProblemType.REFUSED_BY_CLUSTER: (422, "Refused by the cluster"),
+    ProblemType.UNKNOWN_RUN: (404, "Unknown run"),
+    ProblemType.NOT_APPLICABLE: (409, "Not applicable to the run's state"),
+    ProblemType.NOT_FOUND: (404, "Not found"),
+    ProblemType.METHOD_NOT_ALLOWED: (405, "Method not allowed"),
+    ProblemType.UNSUPPORTED_MEDIA_TYPE: (415, "Unsupported media type"),
+    ProblemType.NOT_ACCEPTABLE: (406, "Not acceptable"),
+    ProblemType.OUTCOME_UNKNOWN: (503, "Outcome unknown"),
+    ProblemType.UNAVAILABLE: (503, "Unavailable"),
+    ProblemType.OVERLOADED: (429, "Overloaded"),
+    ProblemType.INTERNAL: (500, "Internal error"),
+}
+
+
+class FieldError(BaseModel):
+    """One thing wrong with one place of a document."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pointer: Annotated[
+        str, Field(description="JSON Pointer (RFC 6901), e.g. `/parameters/workers`.")
+    ]
+    detail: Annotated[str, Field(description="What is wrong there. Never repeats the value.")]
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Annotated[ProblemType, Field(description="Stable URI of this kind of problem.")]
+    title: Annotated[str, Field(description="The kind of problem in a few words.")]
+    status: Annotated[int, Field(ge=400, le=599, description="The HTTP status, also on Kafka.")]
+    detail: Annotated[str, Field(description="What happened this time, and what to do next.")]
+    instance: Annotated[
+        str | None, Field(description="URI of the request or run that this is about.")
+    ] = None
+    errors: Annotated[
+        tuple[FieldError, ...], Field(description="The places that are wrong, for bad input.")
+    ] = ()
+    trace_id: Annotated[
+        str | None, Field(description="W3C trace id under which the logs tell more.")
+    ] = None
+
+
+def problem(
+    problem_type: ProblemType,
+    detail: str,
+    *,
+    errors: tuple[FieldError, ...] = (),
+    instance: str | None = None,
+    trace_id: str | None = None,
+) -> Problem:
+    """Describe a problem with the title and status of its kind."""
+    status, title = _KINDS[problem_type]
+    return Problem(
+        type=problem_type,
+        title=title,
+        status=status,
+        detail=detail,
+        instance=instance,
+        errors=errors,
+        trace_id=trace_id,
+    )
+
+
+def field_errors(error: ValidationError, *, prefix: str = "") -> tuple[FieldError, ...]:
+    """Say where a document broke its model, without repeating what it held.
+
+    `prefix` is the JSON Pointer of the document within what the client sent.
+    """
+    return tuple(
+        FieldError(
+            pointer=prefix + "".join(f"/{_escaped(part)}" for part in e["loc"]), detail=e["msg"]
+        )
+        for e in error.errors(include_url=False, include_input=False, include_context=False)
+    )
+
+
+def _escaped(part: int | str) -> str:
+    # RFC 6901 section 3; a name that the client made up is cut, enough to find it remains.
+    return str(part)[:128].replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,216 @@
+"""Request records: written by the gateway and anybody else, read by the dispatcher and the view."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from sluice_contracts import cloudevents, strict_json
+from sluice_contracts.fingerprints import fingerprint
+from sluice_contracts.ids import DEFAULT_TENANT, RunKey, derive_run_id, is_run_id, is_tenant
+from sluice_contracts.problems import Problem, ProblemType, problem
+from sluice_contracts.records import IncomingRecord, OutgoingRecord, header
+from sluice_contracts.requests import (
+    Command,
+    InvalidRequestError,
+    RunRequest,
+    read_request,
+)
+from sluice_contracts.topics import MAX_REQUEST_BYTES
+from sluice_contracts.tracing import TRACEPARENT_HEADER, continue_trace
+
+__all__ = [
+    "InvalidRecordError",
+    "ReceivedCommand",
+    "ReceivedRun",
+    "decode_request",
+    "encode_request",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceivedRun:
+    """A valid request for a run, with the id it goes by."""
+
+    key: RunKey
+    request: RunRequest
+    traceparent: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceivedCommand:
+    """A valid command."""
+
+    key: RunKey
+    command: Command
+    traceparent: str
+
+
+class InvalidRecordError(ValueError):
+    """A record that can never become valid.
+
+    `key` names the run it would have been, None where no id can be known; `workflow` and
+    `fingerprint` are what is known of the content.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        key: RunKey | None = None,
+        workflow: str | None = None,
+        fingerprint: str | None = None,
+        traceparent: str | None = None,
+    ) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+        self.key = key
+        self.workflow = workflow
+        self.fingerprint = fingerprint
+        self.traceparent = traceparent
+
+
+def encode_request(
+    request: RunRequest | Command,
+    *,
+    key: RunKey,
+    source: str,
+    event_id: str,
+    time: datetime,
+    traceparent: str,
+) -> OutgoingRecord:
+    """Write a request as a CloudEvent in binary mode under the run's key."""
+    document = request.model_dump(mode="json", exclude_defaults=True, exclude={"type"})
+    document["type"] = request.type
+    return OutgoingRecord(
+        key=str(key).encode(),
+        value=strict_json.canonical(document),
+        headers=cloudevents.binary_headers(
+            event_type=f"sluice.request.{request.type}",
+            source=source,
+            event_id=event_id,
+            subject=str(key),
+            time=time,
+            traceparent=traceparent,
+        ),
+    )
+
+
+def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
+    """Read a record of the request topic: plain JSON or a CloudEvent of either mode.
+
+    Raises:
+        InvalidRecordError: the record can never be valid; nothing of its content is repeated.
+    """
+    traceparent = continue_trace(header(record.headers, TRACEPARENT_HEADER))
+    if record.value is None:
+        raise InvalidRecordError(
+            problem(ProblemType.EMPTY_RECORD, "The record has no value (a tombstone)."),
+            traceparent=traceparent,
+        )
+    if len(record.value) > MAX_REQUEST_BYTES:
+        raise InvalidRecordError(
+            problem(
+                ProblemType.TOO_LARGE,
+                f"The record has {len(record.value)} bytes; {MAX_REQUEST_BYTES} are allowed.",
+            ),
+            traceparent=traceparent,
+        )
+    try:
+        document, envelope = cloudevents.unwrap(record.value, record.headers)
+    except strict_json.AmbiguousJsonError as e:
+        # The run is named only by what is said once: an id that stands twice names nothing.
+        raise _invalid(
+            problem(ProblemType.MALFORMED_JSON, str(e)),
+            record=record,
+            document=e.salvaged,
+            run_id=_stated_id(e.salvaged),
+            traceparent=traceparent,
+        ) from e
+    except strict_json.MalformedJsonError as e:
+        raise InvalidRecordError(
+            problem(ProblemType.MALFORMED_JSON, str(e)), traceparent=traceparent
+        ) from e
+    except cloudevents.MalformedEventError as e:
+        raise InvalidRecordError(
+            problem(ProblemType.MALFORMED_EVENT, str(e)), traceparent=traceparent
+        ) from e
+
+    run_id = _run_id(record, document, envelope)
+    try:
+        request = read_request(document)
+    except InvalidRequestError as e:
+        raise _invalid(
+            problem(ProblemType.INVALID_REQUEST, "The document is no request.", errors=e.errors),
+            record=record,
+            document=document,
+            run_id=run_id,
+            traceparent=traceparent,
+        ) from e
+    if isinstance(request, Command):
+        return ReceivedCommand(key=request.key, command=request, traceparent=traceparent)
+    if run_id is None:
+        raise AssertionError("a valid request for a run always has an id")
+    return ReceivedRun(
+        key=RunKey(request.tenant, run_id), request=request.named(run_id), traceparent=traceparent
+    )
+
+
+def _run_id(
+    record: IncomingRecord, document: JsonValue, envelope: cloudevents.Envelope | None
+) -> str | None:
+    """Give the id that the run goes by; None where the document states no valid one but should."""
+    if not isinstance(document, dict):
+        return None
+    if document.get("id") is not None or document.get("type", "run") != "run":
+        return _stated_id(document)
+    key = _text(record.key)
+    if key is not None and is_run_id(key):
+        return key
+    if envelope is not None:
+        return derive_run_id(envelope.source, envelope.id)
+    position = record.position
+    return derive_run_id(
+        position.topic, str(position.partition), str(position.offset), str(record.timestamp_ms)
+    )
+
+
+def _stated_id(document: JsonValue) -> str | None:
+    stated = document.get("id") if isinstance(document, dict) else None
+    return stated if isinstance(stated, str) and is_run_id(stated) else None
+
+
+def _invalid(
+    problem: Problem,
+    *,
+    record: IncomingRecord,
+    document: JsonValue,
+    run_id: str | None,
+    traceparent: str,
+) -> InvalidRecordError:
+    """Say as much of the run as can be known from a document that is wrong."""
+    members = document if isinstance(document, dict) else {}
+    tenant = members.get("tenant", DEFAULT_TENANT)
+    known = run_id is not None and isinstance(tenant, str) and is_tenant(tenant)
+    # A command, well spelt or not, names a run that is not its own: that run goes on untouched.
+    is_run = members.get("type", "run") == "run"
+    workflow, parameters = members.get("workflow"), members.get("parameters", {})
+    if isinstance(workflow, str) and isinstance(parameters, dict):
+        content = fingerprint(workflow, parameters)
+    else:
+        content = hashlib.sha256(record.value or b"").hexdigest()
+    return InvalidRecordError(
+        problem,
+        key=RunKey(str(tenant), str(run_id)) if known and is_run else None,
+        workflow=workflow[:63] if isinstance(workflow, str) else None,
+        fingerprint=content,
+        traceparent=traceparent,
+    )
+
+
+def _text(data: bytes | None) -> str | None:
+    try:
+        return None if data is None else data.decode()
+    except UnicodeDecodeError:
+        return None

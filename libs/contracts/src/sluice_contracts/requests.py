@@ -1,0 +1,127 @@
+"""What a client may ask for: a run, or a command to an existing one."""
+
+import re
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+)
+
+from sluice_contracts.fingerprints import fingerprint
+from sluice_contracts.ids import DEFAULT_TENANT, RunId, RunKey, Tenant
+from sluice_contracts.problems import FieldError, field_errors
+
+__all__ = [
+    "COMMANDS",
+    "Command",
+    "CommandType",
+    "InvalidRequestError",
+    "Request",
+    "RunRequest",
+    "read_request",
+]
+
+CommandType = Literal["stop", "terminate", "suspend", "resume", "retry"]
+COMMANDS: tuple[CommandType, ...] = get_args(CommandType)
+
+_RFC_3339 = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)"
+
+
+class InvalidRequestError(ValueError):
+    """The document is no request; `errors` says where and why."""
+
+    def __init__(self, errors: tuple[FieldError, ...]) -> None:
+        super().__init__("; ".join(f"{e.pointer or 'document'}: {e.detail}" for e in errors))
+        self.errors = errors
+
+
+def _rfc_3339(value: object) -> object:
+    # Left to itself pydantic would also take numbers, as seconds or as milliseconds.
+    if value is not None and not (isinstance(value, str) and re.fullmatch(_RFC_3339, value)):
+        raise ValueError("Must be a date and time with offset, as in 2026-12-01T00:00:00Z.")
+    return value
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunRequest(_Message):
+    """Asks for one run of a workflow of the catalogue."""
+
+    type: Annotated[Literal["run"], Field(description="What is asked for.")] = "run"
+    id: Annotated[
+        RunId | None,
+        Field(
+            description="Names the run. The same id with the same content is the same run. "
+            "Without one, the record's key is taken if it is a valid id, else an id is derived."
+        ),
+    ] = None
+    workflow: Annotated[
+        str, Field(min_length=1, max_length=63, description="The catalogue entry to run.")
+    ]
+    parameters: Annotated[
+        dict[str, JsonValue], Field(description="Values of the entry's declared parameters.")
+    ] = {}
+    tenant: Annotated[Tenant, Field(description="Who the run belongs to.")] = DEFAULT_TENANT
+    expires_at: Annotated[
+        AwareDatetime | None,
+        BeforeValidator(_rfc_3339),
+        Field(description="Past this moment the run is not started any more but ends as Expired."),
+    ] = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell this request's content from another's under the same id."""
+        return fingerprint(self.workflow, self.parameters)
+
+    def named(self, run_id: str) -> Self:
+        """Give the same request with the id it goes by."""
+        return self.model_copy(update={"id": run_id})
+
+
+class Command(_Message):
+    """Acts on an existing run."""
+
+    type: Annotated[CommandType, Field(description="What to do to the run.")]
+    id: Annotated[RunId, Field(description="The run to act on.")]
+    tenant: Annotated[Tenant, Field(description="Who the run belongs to.")] = DEFAULT_TENANT
+
+    @property
+    def key(self) -> RunKey:
+        """Say which run is meant."""
+        return RunKey(self.tenant, self.id)
+
+
+Request = RunRequest | Command
+
+
+def read_request(document: JsonValue) -> Request:
+    """Read a request document; without a `type` it asks for a run.
+
+    Raises:
+        InvalidRequestError: naming every place that is wrong.
+    """
+    if not isinstance(document, dict):
+        raise InvalidRequestError((FieldError(pointer="", detail="Must be a JSON object."),))
+    model: type[RunRequest | Command]
+    match document.get("type", "run"):
+        case "run":
+            model = RunRequest
+        case str(command) if command in COMMANDS:
+            model = Command
+        case _:
+            known = ", ".join(("run", *COMMANDS))
+            raise InvalidRequestError(
+                (FieldError(pointer="/type", detail=f"Must be one of {known}."),)
+            )
+    try:
+        return model.model_validate(document)
+    except ValidationError as e:
+        raise InvalidRequestError(field_errors(e)) from e

@@ -1,0 +1,119 @@
+"""Status records: written by the status-watcher and the dispatcher, read by everybody."""
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from sluice_contracts import cloudevents
+from sluice_contracts.records import IncomingRecord, OutgoingRecord, header
+from sluice_contracts.status import Phase, RefusalNotice, StatusEvent
+from sluice_contracts.topics import MAX_STATUS_BYTES
+from sluice_contracts.tracing import TRACEPARENT_HEADER
+
+__all__ = [
+    "REFUSED",
+    "ForeignRecordError",
+    "PublishedEvent",
+    "decode_status",
+    "encode_refusal",
+    "encode_status",
+    "event_type",
+]
+
+REFUSED = "sluice.request.refused"
+_RUN = "sluice.run."
+
+
+class ForeignRecordError(ValueError):
+    """A record on the status or results topic that Sluice did not write."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedEvent:
+    """A status event with what its record says besides.
+
+    `fingerprint` tells the content of the request that the run came from.
+    """
+
+    event: StatusEvent
+    fingerprint: str | None
+    traceparent: str | None
+
+
+def event_type(phase: Phase) -> str:
+    """Give the `ce_type` of events about this phase."""
+    return _RUN + phase.lower()
+
+
+def encode_status(published: PublishedEvent, *, source: str) -> OutgoingRecord:
+    """Write a status event as a CloudEvent in binary mode under the run's key.
+
+    An event too large for the topic loses the outputs of its steps, then its steps, and says so;
+    the run's own outputs and outcome always go through.
+    """
+    event = published.event
+    value = event.model_dump_json().encode()
+    if len(value) > MAX_STATUS_BYTES:
+        bare = tuple(step.model_copy(update={"outputs": {}}) for step in event.steps)
+        event = event.model_copy(update={"steps": bare, "truncated": True})
+        value = event.model_dump_json().encode()
+    if len(value) > MAX_STATUS_BYTES:
+        event = event.model_copy(update={"steps": ()})
+        value = event.model_dump_json().encode()
+    extensions = {"sequence": str(event.sequence)}
+    if published.fingerprint:
+        extensions["fingerprint"] = published.fingerprint
+    return OutgoingRecord(
+        key=str(event.key).encode(),
+        value=value,
+        headers=cloudevents.binary_headers(
+            event_type=event_type(event.phase),
+            source=source,
+            event_id=event.event_id,
+            subject=str(event.key),
+            time=event.observed_at,
+            traceparent=published.traceparent,
+            extensions=extensions,
+        ),
+    )
+
+
+def encode_refusal(
+    notice: RefusalNotice, *, source: str, traceparent: str | None
+) -> OutgoingRecord:
+    """Write a refusal as a CloudEvent in binary mode under the key of the run whose id it used."""
+    return OutgoingRecord(
+        key=str(notice.key).encode(),
+        value=notice.model_dump_json().encode(),
+        headers=cloudevents.binary_headers(
+            event_type=REFUSED,
+            source=source,
+            event_id=notice.event_id,
+            subject=str(notice.key),
+            time=notice.observed_at,
+            traceparent=traceparent,
+        ),
+    )
+
+
+def decode_status(record: IncomingRecord) -> PublishedEvent | RefusalNotice:
+    """Read a record of the status or results topic.
+
+    Raises:
+        ForeignRecordError: not one of ours; skip it, nothing can be learnt from it.
+    """
+    kind = header(record.headers, "ce_type") or ""
+    try:
+        if kind == REFUSED:
+            return RefusalNotice.model_validate_json(record.value or b"")
+        if not kind.startswith(_RUN):
+            raise ForeignRecordError(f"{record.position}: not a record of Sluice.")
+        return PublishedEvent(
+            event=StatusEvent.model_validate_json(record.value or b""),
+            fingerprint=header(record.headers, "ce_fingerprint"),
+            traceparent=header(record.headers, TRACEPARENT_HEADER),
+        )
+    except ValidationError as e:
+        raise ForeignRecordError(
+            f"{record.position}: {e.error_count()} fields break the contract of {kind}."
+        ) from e

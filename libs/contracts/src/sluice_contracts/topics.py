@@ -1,0 +1,153 @@
+"""The topics that Sluice lives on, and what their settings must be."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "MAX_REQUEST_BYTES",
+    "MAX_STATUS_BYTES",
+    "TopicNames",
+    "TopicSpec",
+    "mismatches",
+    "topic_table",
+]
+
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+
+MAX_REQUEST_BYTES = 1_600_000
+"""A text of 256 KiB whose every byte JSON has to escape (`\\u0000`), and room for the rest."""
+
+MAX_STATUS_BYTES = 1_600_000
+"""A Workflow fits into etcd's 1.5 MiB, and so does what is said of it."""
+
+
+class TopicNames(BaseModel):
+    """Names of the topics."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    requests: Annotated[str, Field(description="Runs and commands asked for.")] = "sluice.requests"
+    status: Annotated[str, Field(description="Every state of every run.")] = "sluice.status"
+    results: Annotated[str, Field(description="Outcomes only.")] = "sluice.results"
+    dlq: Annotated[str, Field(description="Records that can never be valid.")] = (
+        "sluice.requests.dlq"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicSpec:
+    """What a topic is created with, and verified against."""
+
+    name: str
+    cleanup_policy: Literal["delete", "compact,delete"]
+    retention_ms: int
+    max_message_bytes: int
+    """The least that the topic must take."""
+
+    def config(self) -> dict[str, str]:
+        """Give the topic-level settings, by Kafka's names."""
+        return {
+            "cleanup.policy": self.cleanup_policy,
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(self.max_message_bytes),
+            # Producers date the records; a broker's clock must not move the dedupe window.
+            "message.timestamp.type": "CreateTime",
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicTable:
+    """The four topics."""
+
+    requests: TopicSpec
+    status: TopicSpec
+    results: TopicSpec
+    dlq: TopicSpec
+
+    def __iter__(self) -> Iterator[TopicSpec]:
+        """Go through the topics."""
+        return iter((self.requests, self.status, self.results, self.dlq))
+
+
+def topic_table(names: TopicNames) -> TopicTable:
+    """Give the four topics with the design's settings under these names."""
+    room_for_headers = 64 * 1024
+    # 2 MiB, so that a record too large for Sluice still arrives and is answered.
+    requests_bytes = 2 * 1024 * 1024
+    return TopicTable(
+        requests=TopicSpec(
+            name=names.requests,
+            cleanup_policy="delete",
+            retention_ms=_DAY_MS,
+            max_message_bytes=requests_bytes,
+        ),
+        status=TopicSpec(
+            name=names.status,
+            cleanup_policy="delete",
+            retention_ms=7 * _DAY_MS,
+            max_message_bytes=MAX_STATUS_BYTES + room_for_headers,
+        ),
+        results=TopicSpec(
+            name=names.results,
+            cleanup_policy="compact,delete",
+            retention_ms=7 * _DAY_MS,
+            max_message_bytes=MAX_STATUS_BYTES + room_for_headers,
+        ),
+        dlq=TopicSpec(
+            name=names.dlq,
+            cleanup_policy="delete",
+            retention_ms=30 * _DAY_MS,
+            # A dead letter is the record as received and the headers that say why.
+            max_message_bytes=requests_bytes + room_for_headers,
+        ),
+    )
+
+
+def mismatches(table: TopicTable, actual: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Say, a sentence each, where the cluster's topics break what Sluice promises.
+
+    `actual` holds, per topic, its settings by Kafka's names. Retention may be chosen freely as
+    long as outcomes are kept longer than requests: the dedupe window must outlast every replay.
+    """
+    found = []
+    for spec in table:
+        config = actual[spec.name]
+        policy = _policies(config["cleanup.policy"])
+        if policy != _policies(spec.cleanup_policy):
+            found.append(
+                f"{spec.name}: cleanup.policy is {config['cleanup.policy']!r}, "
+                f"must be {spec.cleanup_policy!r}."
+            )
+        size = int(config["max.message.bytes"])
+        if size < spec.max_message_bytes:
+            found.append(
+                f"{spec.name}: max.message.bytes is {size}, "
+                f"must be at least {spec.max_message_bytes}."
+            )
+    window = _retention_ms(actual[table.results.name])
+    replay = _retention_ms(actual[table.requests.name])
+    if window <= replay and window != float("inf"):
+        found.append(
+            f"{table.results.name}: retention.ms is {_shown(window)}, must be longer than that of "
+            f"{table.requests.name} ({_shown(replay)}): a request could be replayed after its "
+            "outcome is forgotten, and would start a second run."
+        )
+    return found
+
+
+def _policies(text: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in text.split(","))
+
+
+def _retention_ms(config: Mapping[str, str]) -> float:
+    """Milliseconds; Kafka writes -1 for "for ever"."""
+    retention = int(config["retention.ms"])
+    return float("inf") if retention < 0 else retention
+
+
+def _shown(retention_ms: float) -> str:
+    return "unlimited" if retention_ms == float("inf") else f"{retention_ms:.0f}"

@@ -1,0 +1,1 @@
+"""Settings, supervision, Kafka, Kubernetes, telemetry and probes for Sluice's services."""

@@ -1,0 +1,1 @@
+"""Turns each request on Kafka into exactly one Argo Workflow."""

@@ -1,0 +1,1 @@
+"""Tells Kafka what became of every Workflow."""

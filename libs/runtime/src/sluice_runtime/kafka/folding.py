@@ -1,0 +1,176 @@
+"""Folds topics into SQLite, offsets in the same transaction.
+
+What the file says is therefore exact at every moment, a crash included, and can be thrown away: it
+is made again from the topics. The gateway's view and the dispatcher's ledger are both such files.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from sluice_contracts.records import IncomingRecord
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kafka.reading import incoming
+
+__all__ = ["FoldStore", "TopicFold"]
+
+_log = structlog.get_logger(__name__)
+
+_POLL_MS = 1000
+_PARTITION_CHECK_S = 60.0
+
+
+class FoldStore(Protocol):
+    """Where records are folded to; what `apply` does is kept with the offsets or not at all."""
+
+    async def offsets(self) -> dict[tuple[str, int], int]:
+        """Give the next offset to fold, per topic and partition."""
+
+    async def apply(self, records: Sequence[IncomingRecord]) -> None:
+        """Fold the records and store the offsets behind them, in one transaction."""
+
+    async def forget(self) -> None:
+        """Start anew: the topics are not those that this was folded from."""
+
+
+@dataclass
+class _Seen:
+    """Where a partition ended, and when (on the loop's clock) it was seen to end there."""
+
+    offset: int
+    as_of: float
+
+
+class TopicFold:
+    """Keeps a store up with its topics, and knows how far behind it is."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        topics: Iterable[str],
+        store: FoldStore,
+        make_consumer: Callable[[], AIOKafkaConsumer],
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._name = name
+        self._topics = tuple(topics)
+        self._store = store
+        self._make_consumer = make_consumer
+        self._backoff = backoff or Backoff()
+        self._complete_as_of: float | None = None
+        self._changed = asyncio.Condition()
+
+    async def run(self) -> None:
+        """Fold for ever; what goes wrong with Kafka is tried again with growing pauses."""
+        failures = 0
+        while True:
+            try:
+                async with self._consumer() as consumer:
+                    async for _ in self._fold(consumer):
+                        failures = 0
+            except (KafkaError, ConnectionError) as e:
+                failures += 1
+                pause = self._backoff.delay(failures)
+                _log.warning(
+                    "fold interrupted", fold=self._name, error=type(e).__name__, retry_in=pause
+                )
+                await asyncio.sleep(pause)
+
+    def staleness(self) -> float | None:
+        """Give the seconds since this was known to hold all that the topics held.
+
+        None before it has caught up with what the topics held when it started.
+        """
+        if self._complete_as_of is None:
+            return None
+        return asyncio.get_running_loop().time() - self._complete_as_of
+
+    async def fresh(self, *, within: float) -> None:
+        """Wait until the store holds all that the topics held at most `within` seconds ago."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._is_fresh(within))
+
+    def waiting_for(self) -> str | None:
+        """Say what a probe should: None once the store has caught up."""
+        return "the topics are still being read" if self._complete_as_of is None else None
+
+    def _is_fresh(self, within: float) -> bool:
+        staleness = self.staleness()
+        return staleness is not None and staleness <= within
+
+    @contextlib.asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = self._make_consumer()
+        try:
+            await consumer.start()
+            yield consumer
+        finally:
+            await consumer.stop()
+
+    async def _fold(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
+        """Read on from where the store stands, a batch at a time, until the partitions change."""
+        loop = asyncio.get_running_loop()
+        partitions = await self._partitions(consumer)
+        seen = await self._begin(consumer, partitions)
+        next_check = loop.time() + _PARTITION_CHECK_S
+        while True:
+            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=500)
+            records = [incoming(record) for batch in batches.values() for record in batch]
+            if records:
+                await self._store.apply(records)
+            await self._note_progress(consumer, seen)
+            yield
+            if loop.time() >= next_check:
+                next_check = loop.time() + _PARTITION_CHECK_S
+                if await self._partitions(consumer) != partitions:
+                    _log.info("partitions added", fold=self._name)
+                    return
+
+    async def _partitions(self, consumer: AIOKafkaConsumer) -> set[TopicPartition]:
+        found: set[TopicPartition] = set()
+        for topic in self._topics:
+            numbers = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 - the public call answers from an empty cache before the first assignment
+            found |= {TopicPartition(topic, number) for number in numbers}
+        return found
+
+    async def _begin(
+        self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]
+    ) -> dict[TopicPartition, _Seen]:
+        consumer.assign(list(partitions))
+        stored = await self._store.offsets()
+        asked = asyncio.get_running_loop().time()
+        ends = await consumer.end_offsets(list(partitions))
+        if any(stored.get((tp.topic, tp.partition), 0) > end for tp, end in ends.items()):
+            # The topic was made anew: what was folded came from records that are no more.
+            _log.warning("topics are younger than the fold, starting anew", fold=self._name)
+            await self._store.forget()
+            stored = {}
+        firsts = await consumer.beginning_offsets(list(partitions))
+        for tp in partitions:
+            # Records between may have been deleted by retention since.
+            consumer.seek(tp, max(stored.get((tp.topic, tp.partition), 0), firsts[tp]))
+        return {tp: _Seen(offset=end, as_of=asked) for tp, end in ends.items()}
+
+    async def _note_progress(
+        self, consumer: AIOKafkaConsumer, seen: dict[TopicPartition, _Seen]
+    ) -> None:
+        """Note since when nothing is missing here that the topics hold."""
+        for tp, end in seen.items():
+            answered_ms = consumer.last_poll_timestamp(tp)
+            if answered_ms is not None:
+                age = max(0.0, time.time() - answered_ms / 1000)
+                end.offset = consumer.highwater(tp)
+                end.as_of = asyncio.get_running_loop().time() - age
+            if await consumer.position(tp) < end.offset:
+                return
+        async with self._changed:
+            self._complete_as_of = min(end.as_of for end in seen.values())
+            self._changed.notify_all()

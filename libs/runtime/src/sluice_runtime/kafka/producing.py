@@ -1,0 +1,149 @@
+"""A producer that outlives its own fatal errors.
+
+aiokafka's idempotent producer must be thrown away after some errors: its batches never expire
+(aiokafka #1101), and a lost sequence number fails every later send (#1017). So each send has a
+deadline, and a producer that misses it or fails for good is replaced by a new one.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+
+from sluice_contracts.records import OutgoingRecord, Position
+from sluice_runtime.deadlines import Deadline, DeadlineExceededError
+from sluice_runtime.kafka.settings import KafkaSettings, connection
+
+__all__ = ["KafkaUnavailableError", "Producer", "RecordProducer", "RecordRefusedError"]
+
+_log = structlog.get_logger(__name__)
+
+_MAX_REQUEST_SIZE = 4 * 1024 * 1024
+
+
+class KafkaUnavailableError(Exception):
+    """Nobody acknowledged the record; it may have been written all the same."""
+
+
+class RecordRefusedError(Exception):
+    """The record can never be written as it is."""
+
+
+class Producer(Protocol):
+    """What writes records; the real one and the tests' stand-in."""
+
+    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
+        """Write one record and return where it stands, once all in-sync replicas have it.
+
+        Raises:
+            KafkaUnavailableError: not acknowledged within the deadline.
+            RecordRefusedError: too large for the topic.
+        """
+
+
+class RecordProducer:
+    """Writes records with acks=all, one producer after another."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        *,
+        client_id: str,
+        make: Callable[..., AIOKafkaProducer] = AIOKafkaProducer,
+    ) -> None:
+        self._arguments = connection(settings, client_id=client_id) | {
+            "acks": "all",
+            "enable_idempotence": True,
+            "max_request_size": _MAX_REQUEST_SIZE,
+        }
+        self._make = make
+        self._current: Any = None
+        self._replacing = asyncio.Lock()
+        self._failure: str | None = None
+        self._closed = False
+
+    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
+        """See `Producer.send`."""
+        producer: Any = None
+        try:
+            async with deadline.enforce():
+                producer = await self._producer()
+                written = await self._write(producer, topic, record)
+        except (MessageSizeTooLargeError, RecordListTooLargeError) as e:
+            await self._retire(producer)
+            raise RecordRefusedError(f"{topic}: the record has {record.size} bytes.") from e
+        except InvalidTopicError as e:
+            raise RecordRefusedError(f"{topic}: not a valid topic.") from e
+        except DeadlineExceededError as e:
+            await self._fail(producer, "no acknowledgement in time")
+            raise KafkaUnavailableError(f"{topic}: not acknowledged in time.") from e
+        except (KafkaError, ConnectionError) as e:
+            await self._fail(producer, type(e).__name__)
+            raise KafkaUnavailableError(f"{topic}: {type(e).__name__}.") from e
+        self._failure = None
+        return Position(written.topic, written.partition, written.offset)
+
+    def unavailable(self) -> str | None:
+        """Say why the last send failed; None if it did not."""
+        return self._failure
+
+    async def start(self, *, deadline: Deadline) -> None:
+        """Connect, so that the first send need not.
+
+        Raises:
+            KafkaUnavailableError: no broker answered.
+        """
+        try:
+            async with deadline.enforce():
+                await self._producer()
+        except (KafkaError, ConnectionError, DeadlineExceededError) as e:
+            raise KafkaUnavailableError("No broker answered.") from e
+
+    async def close(self) -> None:
+        """Let go of the connection; sends in hand fail."""
+        self._closed = True
+        await self._retire(self._current)
+
+    async def _producer(self) -> AIOKafkaProducer:
+        async with self._replacing:
+            if self._closed:
+                raise KafkaError("the producer is closed")
+            if self._current is None:
+                producer = self._make(**self._arguments)
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._current = producer
+            return self._current
+
+    async def _write(self, producer: AIOKafkaProducer, topic: str, record: OutgoingRecord) -> Any:  # noqa: ANN401 - aiokafka is untyped
+        # aiokafka refuses what Kafka allows, neither key nor value: such a value becomes empty.
+        value = b"" if record.key is None and record.value is None else record.value
+        return await producer.send_and_wait(
+            topic, value=value, key=record.key, headers=list(record.headers)
+        )
+
+    async def _fail(self, producer: AIOKafkaProducer | None, why: str) -> None:
+        self._failure = f"Kafka: {why}"
+        if producer is not None and producer is self._current:
+            _log.warning("producer replaced", reason=why)
+        await self._retire(producer)
+
+    async def _retire(self, producer: AIOKafkaProducer | None) -> None:
+        """Throw a producer away: whoever waits on it fails, the next send makes a new one."""
+        if producer is None or producer is not self._current:
+            return
+        self._current = None
+        # stop() waits for batches, and those of an idempotent producer never expire.
+        producer._message_accumulator.fail_all(KafkaError("the producer was replaced"))  # noqa: SLF001
+        await producer.stop()

@@ -1,0 +1,45 @@
+"""Consumers, and what they read, as plain values."""
+
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+
+from sluice_contracts.records import IncomingRecord, Position
+from sluice_runtime.kafka.settings import KafkaSettings, connection
+
+__all__ = ["incoming", "make_consumer"]
+
+# Above every topic's max.message.bytes, so that no record is too large to be read.
+_MAX_PARTITION_FETCH_BYTES = 4 * 1024 * 1024
+
+
+def make_consumer(
+    settings: KafkaSettings, *, client_id: str, group: str | None = None
+) -> AIOKafkaConsumer:
+    """Make a consumer that starts at the beginning and commits nothing by itself."""
+    session_ms = int(settings.session_timeout.total_seconds() * 1000)
+    return AIOKafkaConsumer(
+        **connection(settings, client_id=client_id),
+        group_id=group,
+        group_instance_id=settings.instance_id if group else None,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=max(1000, session_ms // 10),
+        # The pump always polls, so that a long drain is the only thing that this has to outlast.
+        rebalance_timeout_ms=max(60_000, session_ms),
+        max_poll_interval_ms=300_000,
+        max_partition_fetch_bytes=_MAX_PARTITION_FETCH_BYTES,
+        fetch_max_wait_ms=1000,
+    )
+
+
+def incoming(record: Any) -> IncomingRecord:  # noqa: ANN401 - aiokafka is untyped
+    """Give aiokafka's record as a plain value."""
+    return IncomingRecord(
+        position=Position(record.topic, record.partition, record.offset),
+        timestamp_ms=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=tuple((name, bytes(value or b"")) for name, value in record.headers),
+    )

@@ -1,0 +1,91 @@
+"""Creates the topics that are missing, and refuses to start on topics that break a promise."""
+
+from collections.abc import Mapping
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from sluice_contracts.topics import TopicTable, mismatches, topic_table
+from sluice_runtime.deadlines import Deadline, DeadlineExceededError
+from sluice_runtime.kafka.producing import KafkaUnavailableError
+from sluice_runtime.kafka.settings import KafkaSettings, connection
+
+__all__ = ["TopicMismatchError", "ensure_topics"]
+
+_log = structlog.get_logger(__name__)
+
+
+class TopicMismatchError(Exception):
+    """The cluster's topics are not what Sluice's promises rest on."""
+
+
+async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: Deadline) -> None:
+    """Create the topics that are missing and verify all of them against the topic table.
+
+    Raises:
+        TopicMismatchError: naming each topic and setting that is wrong.
+        KafkaUnavailableError: no broker answered in time.
+    """
+    table = topic_table(settings.topics)
+    try:
+        async with deadline.enforce():
+            admin = AIOKafkaAdminClient(**connection(settings, client_id=client_id))
+            try:
+                await admin.start()
+                await _create_missing(admin, table, settings)
+                found = mismatches(table, await _actual(admin, table))
+            finally:
+                await admin.close()
+    except (KafkaError, ConnectionError, DeadlineExceededError) as e:
+        raise KafkaUnavailableError(f"Topics could not be verified: {type(e).__name__}.") from e
+    if found:
+        raise TopicMismatchError(
+            "\n".join(
+                [
+                    "These topics are not set up as Sluice needs them:",
+                    *(f"  {sentence}" for sentence in found),
+                    "Change them with kafka-configs.sh --alter, or name others in kafka.topics.",
+                ]
+            )
+        )
+
+
+async def _create_missing(
+    admin: AIOKafkaAdminClient, table: TopicTable, settings: KafkaSettings
+) -> None:
+    existing = set(await admin.list_topics())
+    missing = [spec for spec in table if spec.name not in existing]
+    if not missing:
+        return
+    answer = await admin.create_topics(
+        [
+            NewTopic(
+                name=spec.name,
+                num_partitions=settings.partitions,
+                replication_factor=settings.replication_factor,
+                topic_configs=spec.config(),
+            )
+            for spec in missing
+        ]
+    )
+    for topic, code, *_ in answer.topic_errors:
+        error = for_code(code)
+        # All three services start together, and each may be the one to create a topic.
+        if code and error is not TopicAlreadyExistsError:
+            raise error(topic)
+        _log.info("topic created", topic=topic)
+
+
+async def _actual(admin: AIOKafkaAdminClient, table: TopicTable) -> Mapping[str, Mapping[str, str]]:
+    answers = await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in table]
+    )
+    configs: dict[str, dict[str, str]] = {}
+    for answer in answers:
+        for code, _, _, name, entries in answer.resources:
+            if code:
+                raise for_code(code)(name)
+            configs[name] = {entry[0]: entry[1] for entry in entries}
+    return configs

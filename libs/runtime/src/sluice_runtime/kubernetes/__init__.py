@@ -1,0 +1,1 @@
+"""Kubernetes as Sluice needs it: one light client, and Argo's Workflows over it."""

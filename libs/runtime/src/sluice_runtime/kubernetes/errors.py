@@ -1,0 +1,91 @@
+"""What the API server answers when it does not do as asked."""
+
+import json
+from typing import Any
+
+__all__ = [
+    "AlreadyExistsError",
+    "ApiError",
+    "ApiUnavailableError",
+    "ConflictError",
+    "GoneError",
+    "NotFoundError",
+    "RefusedError",
+    "error_for",
+]
+
+
+class ApiUnavailableError(Exception):
+    """No clear answer: the request may have been carried out or not. Trying again may help."""
+
+    def __init__(self, message: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ApiError(Exception):
+    """The API server's clear no; `reason` is Kubernetes' word for it."""
+
+    def __init__(self, message: str, *, status: int, reason: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class NotFoundError(ApiError):
+    """404: there is no such object, or no such resource."""
+
+
+class ConflictError(ApiError):
+    """409, or 422 to a failed JSON Patch `test`: the object is not what it was thought to be."""
+
+
+class AlreadyExistsError(ApiError):
+    """409 AlreadyExists: the name is taken."""
+
+
+class GoneError(ApiError):
+    """410: the resourceVersion or continue token is too old; list anew."""
+
+
+class RefusedError(ApiError):
+    """400, 413 or 422: asked again, the answer would be the same."""
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: RefusedError,
+    404: NotFoundError,
+    409: ConflictError,
+    410: GoneError,
+    413: RefusedError,
+    422: RefusedError,
+}
+
+
+def error_for(
+    status: int, body: bytes, *, what: str, retry_after: str | None = None
+) -> ApiError | ApiUnavailableError:
+    """Turn an error response into the exception that says what can be done about it.
+
+    401, 403, 429 and 5xx are somebody's to mend, a token, a Role or a webhook: they are unclear
+    answers, to be tried again. Bodies other than Kubernetes' own Status are not repeated.
+    """
+    reason, message = _status_of(body)
+    text = f"{what}: {status} {reason}: {message}"
+    if status == 409 and reason == "AlreadyExists":  # noqa: PLR2004
+        return AlreadyExistsError(text, status=status, reason=reason)
+    kind = _BY_STATUS.get(status)
+    if kind is None:
+        seconds = float(retry_after) if retry_after and retry_after.isdigit() else 0.0
+        return ApiUnavailableError(text, retry_after=seconds)
+    return kind(text, status=status, reason=reason)
+
+
+def _status_of(body: bytes) -> tuple[str, str]:
+    try:
+        document: Any = json.loads(body)
+    except ValueError:
+        return "Unknown", "no Status in the answer"
+    if not isinstance(document, dict) or document.get("kind") != "Status":
+        return "Unknown", "no Status in the answer"
+    return str(document.get("reason") or "Unknown"), str(document.get("message") or "")[:512]

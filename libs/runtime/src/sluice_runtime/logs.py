@@ -1,0 +1,73 @@
+"""Logs: one JSON object a line, or coloured text for people."""
+
+import logging
+import sys
+from typing import Annotated, Any, Literal
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["LogSettings", "configure_logs"]
+
+
+class LogSettings(BaseModel):
+    """How the process logs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Annotated[
+        Literal["json", "console"], Field(description="`json` for machines, `console` for people.")
+    ] = "json"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="The least severe level that is written."),
+    ] = "info"
+
+
+def configure_logs(settings: LogSettings, *, service: str) -> None:
+    """Send structlog and the standard library's logging the same way, to standard output."""
+    level = getattr(logging, settings.level.upper())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        _name_service(service),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    rendered: list[Any] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if settings.format == "json"
+        else [structlog.dev.ConsoleRenderer()]
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared[:2], structlog.stdlib.add_logger_name, *shared[2:]],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    # aiokafka tells at INFO what only its authors need, and at DEBUG the values of records.
+    for chatty in ("aiokafka", "kafka", "asyncio", "aiohttp.access"):
+        logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
+    structlog.configure(
+        processors=[
+            *shared[:2],
+            *shared[3:],
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _name_service(service: str) -> Any:  # noqa: ANN401 - structlog's own type is a callable of Any
+    def processor(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+        event["service"] = service
+        return event
+
+    return processor

@@ -1,0 +1,74 @@
+"""A process is a few named eternal tasks; the first to end, ends it.
+
+The habit is kopf's: no task dies silently, and one that will not stop is called by its name.
+"""
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+__all__ = ["TaskEndedError", "run_eternally", "stop_on_signals"]
+
+_log = structlog.get_logger(__name__)
+
+
+class TaskEndedError(RuntimeError):
+    """A task that was to run for ever came to an end by itself."""
+
+
+async def run_eternally(
+    tasks: Mapping[str, Coroutine[Any, Any, None]],
+    *,
+    stop: asyncio.Event,
+    grace: timedelta,
+) -> None:
+    """Run the tasks side by side until `stop` is set or one of them ends.
+
+    Then all are cancelled and waited for; those still there after `grace` are named in the log and
+    left behind.
+
+    Raises:
+        TaskEndedError: a task ended before `stop` was set; its error, if any, is the cause.
+    """
+    running = {asyncio.create_task(body, name=name) for name, body in tasks.items()}
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait(running | {stopping}, return_when=asyncio.FIRST_COMPLETED)
+        ended = {task for task in running if task.done()}
+    finally:
+        stopping.cancel()
+        await _cancel(running, grace=grace)
+    for task in ended:
+        if not task.cancelled():
+            error = task.exception()
+            _log.error("task ended by itself", task=task.get_name(), exc_info=error)
+            raise TaskEndedError(f"{task.get_name()} ended by itself") from error
+
+
+async def _cancel(tasks: set[asyncio.Task[None]], *, grace: timedelta) -> None:
+    for task in tasks:
+        task.cancel()
+    if not tasks:
+        return
+    done, stuck = await asyncio.wait(tasks, timeout=grace.total_seconds())
+    for task in stuck:
+        _log.error("task does not stop", task=task.get_name(), stack=_where(task))
+    for task in done:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("task failed while stopping", task=task.get_name(), exc_info=error)
+
+
+def _where(task: asyncio.Task[None]) -> str:
+    frames = task.get_stack(limit=1)
+    return f"{frames[0].f_code.co_filename}:{frames[0].f_lineno}" if frames else "unknown"
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set `stop` on SIGTERM and SIGINT."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)

@@ -5,6 +5,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-proto
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,9 @@ from sluice_contracts.tracing import TRACEPARENT_HEADER
 __all__ = ["STRUCTURED", "Envelope", "MalformedEventError", "binary_headers", "unwrap"]
 
 STRUCTURED = "application/cloudevents+json"
+
+# No attribute may hold one (spec, "Type System"); ids are derived from attributes with NUL between.
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class MalformedEventError(ValueError):
@@ -66,11 +70,7 @@ def unwrap(value: bytes, headers: Headers) -> tuple[JsonValue, Envelope | None]:
     """
     media_type = (header(headers, "content-type") or "").partition(";")[0].strip().lower()
     if media_type == STRUCTURED:
-        try:
-            return _unwrap_structured(strict_json.parse(value))
-        except strict_json.AmbiguousJsonError as e:
-            data = e.salvaged.get("data") if isinstance(e.salvaged, dict) else None
-            raise strict_json.AmbiguousJsonError(str(e), salvaged=data) from e
+        return _unwrap_structured(value)
     if header(headers, "ce_specversion") is None:
         return strict_json.parse(value), None
     attributes: dict[str, JsonValue] = {
@@ -80,25 +80,39 @@ def unwrap(value: bytes, headers: Headers) -> tuple[JsonValue, Envelope | None]:
     return strict_json.parse(value), envelope
 
 
-def _unwrap_structured(event: JsonValue) -> tuple[JsonValue, Envelope]:
+def _unwrap_structured(value: bytes) -> tuple[JsonValue, Envelope]:
+    try:
+        event = strict_json.parse(value)
+    except strict_json.AmbiguousJsonError as e:
+        data = e.salvaged.get("data") if isinstance(e.salvaged, dict) else None
+        raise strict_json.AmbiguousJsonError(str(e), salvaged=data) from e
     if not isinstance(event, dict):
         raise MalformedEventError("A structured CloudEvent must be a JSON object.")
     envelope = _envelope(event)
-    encoded = event.get("data_base64")
-    if isinstance(encoded, str):
-        try:
-            return strict_json.parse(base64.b64decode(encoded, validate=True)), envelope
-        except binascii.Error as e:
-            raise MalformedEventError("data_base64 is not base64.") from e
-    if "data" not in event:
-        raise MalformedEventError("The CloudEvent carries no data.")
-    return event["data"], envelope
+    match event:
+        case {"data": _, "data_base64": _}:
+            raise MalformedEventError("The CloudEvent carries both data and data_base64.")
+        case {"data": data}:
+            return data, envelope
+        case {"data_base64": str(encoded)}:
+            return strict_json.parse(_from_base64(encoded)), envelope
+    raise MalformedEventError("The CloudEvent carries no data.")
+
+
+def _from_base64(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded.encode(), validate=True)
+    except binascii.Error as e:
+        raise MalformedEventError("data_base64 is not base64.") from e
 
 
 def _envelope(attributes: dict[str, JsonValue]) -> Envelope:
     if attributes.get("specversion") != "1.0":
         raise MalformedEventError("The CloudEvent's specversion must be 1.0.")
     for name in ("id", "source", "type"):
-        if not (isinstance(attributes.get(name), str) and attributes[name]):
-            raise MalformedEventError(f"The CloudEvent's attribute {name!r} must be a text.")
+        text = attributes.get(name)
+        if not (isinstance(text, str) and text) or _CONTROL_CHARACTER.search(text):
+            raise MalformedEventError(
+                f"The CloudEvent's attribute {name!r} must be a text without control characters."
+            )
     return Envelope(source=str(attributes["source"]), id=str(attributes["id"]))

@@ -9,7 +9,11 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-__all__ = ["FieldError", "Problem", "ProblemType", "field_errors", "problem"]
+__all__ = ["MAX_FIELD_ERRORS", "FieldError", "Problem", "ProblemType", "field_errors", "problem"]
+
+
+MAX_FIELD_ERRORS = 32
+"""Places that a problem names; a document can be wrong in more places than fit into a record."""
 
 
 class ProblemType(StrEnum):
@@ -118,14 +122,21 @@ def problem(
 def field_errors(error: ValidationError, *, prefix: str = "") -> tuple[FieldError, ...]:
     """Say where a document broke its model, without repeating what it held.
 
-    `prefix` is the JSON Pointer of the document within what the client sent.
+    `prefix` is the JSON Pointer of the document within what the client sent. Past
+    MAX_FIELD_ERRORS the rest is only counted.
     """
-    return tuple(
+    errors = error.errors(include_url=False, include_input=False, include_context=False)
+    named = tuple(
         FieldError(
-            pointer=prefix + "".join(f"/{_escaped(part)}" for part in e["loc"]), detail=e["msg"]
+            pointer=prefix + "".join(f"/{_escaped(part)}" for part in e["loc"]),
+            detail=e["msg"].removeprefix("Value error, "),
         )
-        for e in error.errors(include_url=False, include_input=False, include_context=False)
+        for e in errors[:MAX_FIELD_ERRORS]
     )
+    if len(errors) <= MAX_FIELD_ERRORS:
+        return named
+    unnamed = len(errors) - MAX_FIELD_ERRORS
+    return (*named, FieldError(pointer=prefix, detail=f"{unnamed} more places are wrong."))
 
 
 def _escaped(part: int | str) -> str:

@@ -49,7 +49,7 @@ def _rfc_3339(value: object) -> object:
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class RunRequest(_Message):

@@ -6,7 +6,8 @@ must never disagree about what it asks for, so everything ambiguous is refused.
 
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -17,6 +18,9 @@ __all__ = ["MAX_DEPTH", "AmbiguousJsonError", "MalformedJsonError", "canonical",
 MAX_DEPTH = 32
 """Levels of nesting that a document may have."""
 
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 class MalformedJsonError(ValueError):
     """The bytes are no JSON that Sluice takes; the message says what is wrong and where."""
@@ -25,7 +29,8 @@ class MalformedJsonError(ValueError):
 class AmbiguousJsonError(MalformedJsonError):
     """A name stands twice in one object.
 
-    `salvaged` is the document without the ambiguous names, so that the run may still be named.
+    `salvaged` is the document with null in place of all that was said twice, so that the run may
+    still be named by what was said once.
     """
 
     def __init__(self, message: str, *, salvaged: JsonValue) -> None:
@@ -49,18 +54,19 @@ def parse(data: bytes) -> JsonValue:
     objects = _Objects()
     try:
         document: JsonValue = json.loads(
-            text, object_pairs_hook=objects.build, parse_constant=_refuse_constant
+            text,
+            object_pairs_hook=objects.build,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
         )
     except json.JSONDecodeError as e:
         raise MalformedJsonError(f"Not JSON: {e.msg} (line {e.lineno}, column {e.colno}).") from e
     except ValueError as e:
-        # Python refuses integers of more than 4,300 digits, and parse_constant refuses NaN.
-        raise MalformedJsonError("Not JSON: a number is not finite or has too many digits.") from e
-    for scalar in _scalars(document):
-        if isinstance(scalar, float) and math.isinf(scalar):
-            raise MalformedJsonError("Not JSON: a number is too large for a float.")
-        if isinstance(scalar, str) and _lone_surrogate(scalar):
-            raise MalformedJsonError("A string holds a lone surrogate, which no UTF-8 can carry.")
+        # Python refuses integers of more than 4,300 digits, and the hooks NaN, Infinity and 1e400.
+        raise MalformedJsonError("Not JSON: a number is not finite, or too large.") from e
+    # UTF-8 brings no surrogates: only an escape can.
+    if _SURROGATE_ESCAPE.search(text) and _holds_lone_surrogate(document):
+        raise MalformedJsonError("A string holds a lone surrogate, which no UTF-8 can carry.")
     if objects.duplicates:
         raise AmbiguousJsonError(
             f"An object names {objects.duplicates[0]!r} twice.", salvaged=document
@@ -88,17 +94,23 @@ class _Objects:
     def build(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         built = dict(pairs)
         if len(built) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = {name for name in names if names.count(name) > 1}
+            counts = Counter(name for name, _ in pairs)
+            twice = [name for name, count in counts.items() if count > 1]
             # The name came from outside: show enough to find it, not all of it.
-            self.duplicates += [name[:64] for name in sorted(twice)]
-            for name in twice:
-                del built[name]
+            self.duplicates += [name[:64] for name in twice]
+            built |= dict.fromkeys(twice)
         return built
 
 
 def _refuse_constant(_: str) -> NoReturn:
     raise ValueError
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError
+    return number
 
 
 def _refuse_depth(text: str) -> None:
@@ -123,18 +135,14 @@ def _refuse_depth(text: str) -> None:
             depth -= 1
 
 
-def _lone_surrogate(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _scalars(document: JsonValue) -> Iterator[JsonValue]:
-    match document:
-        case list():
-            for item in document:
-                yield from _scalars(item)
-        case dict():
-            for name, value in document.items():
-                yield name
-                yield from _scalars(value)
-        case _:
-            yield document
+def _holds_lone_surrogate(document: JsonValue) -> bool:
+    left: list[JsonValue] = [document]
+    while left:
+        match left.pop():
+            case list() as items:
+                left += items
+            case dict() as members:
+                left += [*members, *members.values()]
+            case str() as text if _LONE_SURROGATE.search(text):
+                return True
+    return False

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "MAX_DEAD_LETTER_BYTES",
     "MAX_REQUEST_BYTES",
     "MAX_STATUS_BYTES",
     "TopicNames",
@@ -23,6 +24,14 @@ MAX_REQUEST_BYTES = 1_600_000
 
 MAX_STATUS_BYTES = 1_600_000
 """A Workflow fits into etcd's 1.5 MiB, and so does what is said of it."""
+
+
+# 2 MiB, so that a record too large for Sluice still arrives and is answered.
+_REQUESTS_TOPIC_BYTES = 2 * 1024 * 1024
+_ROOM_FOR_HEADERS = 64 * 1024
+
+MAX_DEAD_LETTER_BYTES = _REQUESTS_TOPIC_BYTES + _ROOM_FOR_HEADERS - 1024
+"""A dead letter is the record as received and the headers that say why; 1 KiB frames the batch."""
 
 
 class TopicNames(BaseModel):
@@ -53,6 +62,7 @@ class TopicSpec:
         return {
             "cleanup.policy": self.cleanup_policy,
             "retention.ms": str(self.retention_ms),
+            "retention.bytes": "-1",
             "max.message.bytes": str(self.max_message_bytes),
             # Producers date the records; a broker's clock must not move the dedupe window.
             "message.timestamp.type": "CreateTime",
@@ -75,34 +85,30 @@ class TopicTable:
 
 def topic_table(names: TopicNames) -> TopicTable:
     """Give the four topics with the design's settings under these names."""
-    room_for_headers = 64 * 1024
-    # 2 MiB, so that a record too large for Sluice still arrives and is answered.
-    requests_bytes = 2 * 1024 * 1024
     return TopicTable(
         requests=TopicSpec(
             name=names.requests,
             cleanup_policy="delete",
             retention_ms=_DAY_MS,
-            max_message_bytes=requests_bytes,
+            max_message_bytes=_REQUESTS_TOPIC_BYTES,
         ),
         status=TopicSpec(
             name=names.status,
             cleanup_policy="delete",
             retention_ms=7 * _DAY_MS,
-            max_message_bytes=MAX_STATUS_BYTES + room_for_headers,
+            max_message_bytes=MAX_STATUS_BYTES + _ROOM_FOR_HEADERS,
         ),
         results=TopicSpec(
             name=names.results,
             cleanup_policy="compact,delete",
             retention_ms=7 * _DAY_MS,
-            max_message_bytes=MAX_STATUS_BYTES + room_for_headers,
+            max_message_bytes=MAX_STATUS_BYTES + _ROOM_FOR_HEADERS,
         ),
         dlq=TopicSpec(
             name=names.dlq,
             cleanup_policy="delete",
             retention_ms=30 * _DAY_MS,
-            # A dead letter is the record as received and the headers that say why.
-            max_message_bytes=requests_bytes + room_for_headers,
+            max_message_bytes=_REQUESTS_TOPIC_BYTES + _ROOM_FOR_HEADERS,
         ),
     )
 
@@ -112,6 +118,7 @@ def mismatches(table: TopicTable, actual: Mapping[str, Mapping[str, str]]) -> li
 
     `actual` holds, per topic, its settings by Kafka's names. Retention may be chosen freely as
     long as outcomes are kept longer than requests: the dedupe window must outlast every replay.
+    For the same reason nothing may be deleted for its size before its time.
     """
     found = []
     for spec in table:
@@ -127,6 +134,12 @@ def mismatches(table: TopicTable, actual: Mapping[str, Mapping[str, str]]) -> li
             found.append(
                 f"{spec.name}: max.message.bytes is {size}, "
                 f"must be at least {spec.max_message_bytes}."
+            )
+        kept = int(config["retention.bytes"])
+        if kept >= 0:
+            found.append(
+                f"{spec.name}: retention.bytes is {kept}, must be -1: records would be deleted "
+                "before retention.ms has passed."
             )
     window = _retention_ms(actual[table.results.name])
     replay = _retention_ms(actual[table.requests.name])

@@ -20,6 +20,7 @@ from aiokafka.errors import (
 
 from sluice_contracts.records import OutgoingRecord, Position
 from sluice_runtime.deadlines import Deadline, DeadlineExceededError
+from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_runtime.kafka.settings import KafkaSettings, connection
 
 __all__ = ["KafkaUnavailableError", "Producer", "RecordProducer", "RecordRefusedError"]
@@ -27,14 +28,6 @@ __all__ = ["KafkaUnavailableError", "Producer", "RecordProducer", "RecordRefused
 _log = structlog.get_logger(__name__)
 
 _MAX_REQUEST_SIZE = 4 * 1024 * 1024
-
-
-class KafkaUnavailableError(Exception):
-    """Nobody acknowledged the record; it may have been written all the same."""
-
-
-class RecordRefusedError(Exception):
-    """The record can never be written as it is."""
 
 
 class Producer(Protocol):

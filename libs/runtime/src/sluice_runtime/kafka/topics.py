@@ -1,6 +1,7 @@
 """Creates the topics that are missing, and refuses to start on topics that break a promise."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -21,8 +22,12 @@ class TopicMismatchError(Exception):
     """The cluster's topics are not what Sluice's promises rest on."""
 
 
-async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: Deadline) -> None:
+async def ensure_topics(
+    settings: KafkaSettings, *, client_id: str, deadline: Deadline
+) -> Mapping[str, timedelta | None]:
     """Create the topics that are missing and verify all of them against the topic table.
+
+    Gives each topic's retention; None stands for ever.
 
     Raises:
         TopicMismatchError: naming each topic and setting that is wrong.
@@ -35,11 +40,12 @@ async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: De
             try:
                 await admin.start()
                 await _create_missing(admin, table, settings)
-                found = mismatches(table, await _actual(admin, table))
+                actual = await _actual(admin, table)
             finally:
                 await admin.close()
     except (KafkaError, ConnectionError, DeadlineExceededError) as e:
         raise KafkaUnavailableError(f"Topics could not be verified: {type(e).__name__}.") from e
+    found = mismatches(table, actual)
     if found:
         raise TopicMismatchError(
             "\n".join(
@@ -50,6 +56,12 @@ async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: De
                 ]
             )
         )
+    return {topic: _retention(config) for topic, config in actual.items()}
+
+
+def _retention(config: Mapping[str, str]) -> timedelta | None:
+    milliseconds = int(config["retention.ms"])
+    return None if milliseconds < 0 else timedelta(milliseconds=milliseconds)
 
 
 async def _create_missing(

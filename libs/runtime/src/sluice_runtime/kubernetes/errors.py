@@ -68,14 +68,18 @@ def error_for(
     """Turn an error response into the exception that says what can be done about it.
 
     401, 403, 429 and 5xx are somebody's to mend, a token, a Role or a webhook: they are unclear
-    answers, to be tried again. Bodies other than Kubernetes' own Status are not repeated.
+    answers, to be tried again, and so is the word of an admission webhook. Bodies other than
+    Kubernetes' own Status are not repeated.
     """
     reason, message = _status_of(body)
     text = f"{what}: {status} {reason}: {message}"
     if status == 409 and reason == "AlreadyExists":  # noqa: PLR2004
         return AlreadyExistsError(text, status=status, reason=reason)
+    if "request is too large" in message:
+        # etcd's limit comes through as a 500, though it will never change its mind.
+        return RefusedError(text, status=status, reason=reason)
     kind = _BY_STATUS.get(status)
-    if kind is None:
+    if kind is None or message.startswith("admission webhook"):
         seconds = float(retry_after) if retry_after and retry_after.isdigit() else 0.0
         return ApiUnavailableError(text, retry_after=seconds)
     return kind(text, status=status, reason=reason)

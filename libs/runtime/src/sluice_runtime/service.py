@@ -1,0 +1,121 @@
+"""How a service's process begins and ends, the same for all of them."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from typing import TypeVar
+
+import structlog
+import uvloop
+from pydantic import BaseModel
+
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.logs import configure_logs
+from sluice_runtime.settings import ServiceSettings, SettingsError, load_settings
+from sluice_runtime.supervision import TaskEndedError, stop_on_signals
+
+__all__ = ["StartupError", "run_service", "until_kafka_answers"]
+
+_log = structlog.get_logger(__name__)
+
+S = TypeVar("S", bound=ServiceSettings)
+T = TypeVar("T")
+
+
+class StartupError(Exception):
+    """The service cannot start as it is set up; the message says what to change."""
+
+
+def run_service(
+    *,
+    name: str,
+    summary: str,
+    settings_type: type[S],
+    serve: Callable[[S, asyncio.Event], Awaitable[None]],
+) -> None:
+    """Read the settings and serve until SIGTERM or SIGINT.
+
+    Exits with 2 if the settings, or what they lead to, cannot work, and with 1 if a task ended by
+    itself; what it was stands in the log.
+    """
+    argparse.ArgumentParser(
+        prog=name,
+        description=f"{summary}\n\nIt takes no arguments, only these variables, and a YAML file "
+        "of the same shape\nif SLUICE_CONFIG names one:\n\n" + "\n".join(_described(settings_type)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    try:
+        settings = load_settings(settings_type)
+        configure_logs(settings.log, service=name)
+        uvloop.run(_until_signalled(serve, settings))
+    except (SettingsError, StartupError) as e:
+        print(f"{name}: {e}", file=sys.stderr)  # noqa: T201 - the logs may not be set up
+        sys.exit(2)
+    except TaskEndedError:
+        sys.exit(1)
+
+
+async def until_kafka_answers(step: Callable[[], Awaitable[T]], *, backoff: Backoff) -> T:
+    """Run a step of the start-up until Kafka is there."""
+    failures = 0
+    while True:
+        try:
+            return await step()
+        except KafkaUnavailableError as e:
+            failures += 1
+            pause = backoff.delay(failures)
+            _log.warning("waiting for Kafka", error=str(e), retry_in=pause)
+            await asyncio.sleep(pause)
+
+
+async def _until_signalled(
+    serve: Callable[[S, asyncio.Event], Awaitable[None]], settings: S
+) -> None:
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    serving = asyncio.ensure_future(serve(settings, stop))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    # Whoever serves sees `stop`; before that, waiting for Kafka say, there is nothing to finish.
+    _, late = await asyncio.wait({serving}, timeout=settings.shutdown_grace.total_seconds())
+    if late:
+        serving.cancel()
+        await asyncio.wait({serving})
+    if not serving.cancelled():
+        serving.result()
+
+
+def _described(settings_type: type[BaseModel], prefix: str = "SLUICE_") -> Iterator[str]:
+    for name, field in settings_type.model_fields.items():
+        variable = f"{prefix}{name.upper()}"
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            nested = field.default if isinstance(field.default, BaseModel) else annotation
+            yield from _nested(annotation, nested, prefix=f"{variable}__")
+        else:
+            yield _line(variable, field.description, default=field.default)
+
+
+def _nested(
+    model: type[BaseModel], defaults: BaseModel | type[BaseModel], *, prefix: str
+) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        variable = f"{prefix}{name.upper()}"
+        default = getattr(defaults, name, field.default)
+        if isinstance(default, BaseModel):
+            yield from _nested(type(default), default, prefix=f"{variable}__")
+        else:
+            yield _line(variable, field.description, default=default)
+
+
+def _line(variable: str, description: str | None, *, default: object) -> str:
+    shown = _duration(default) if isinstance(default, timedelta) else default
+    return f"  {variable}\n      {description} [{shown}]"
+
+
+def _duration(length: timedelta) -> str:
+    return f"{length.total_seconds():g}s"

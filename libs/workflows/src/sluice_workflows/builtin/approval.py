@@ -1,0 +1,61 @@
+"""`approval`: a step, a wait for someone to resume the run, another step."""
+
+from collections.abc import Iterable
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from sluice_workflows.entries import Couler, Entry
+from sluice_workflows.extensions import Extension, run_outputs, suspend
+from sluice_workflows.outputs import output_parameter
+from sluice_workflows.parameters import Parameters, Text
+from sluice_workflows.python_steps import python_step
+from sluice_workflows.settings import CompileSettings
+from sluice_workflows.steps import carry_out, propose
+
+__all__ = ["APPROVAL"]
+
+_PROPOSAL: Final = "/work/out/proposal"
+_MESSAGE: Final = "/work/out/message"
+
+
+class ApprovalParameters(Parameters):
+    """What `approval` takes."""
+
+    reason: Annotated[
+        str, Text(max_bytes=1024), Field(description="What is to be approved, and why.")
+    ] = ""
+
+
+def _build(couler: Couler, settings: CompileSettings) -> Iterable[Extension]:
+    python_step(
+        couler,
+        name="propose",
+        image=settings.python_image,
+        program=propose,
+        env={"REASON": "{{workflow.parameters.reason}}", "PROPOSAL": _PROPOSAL},
+        outputs=[output_parameter(couler, "proposal", path=_PROPOSAL)],
+    )
+    python_step(
+        couler,
+        name="carry-out",
+        image=settings.python_image,
+        program=carry_out,
+        env={"REASON": "{{workflow.parameters.reason}}", "MESSAGE": _MESSAGE},
+        outputs=[output_parameter(couler, "message", path=_MESSAGE)],
+        after="approve",
+    )
+    return [
+        suspend(task="approve", depends="propose"),
+        run_outputs({"message": "{{tasks.carry-out.outputs.parameters.message}}"}),
+    ]
+
+
+APPROVAL: Final = Entry(
+    name="approval",
+    description="Proposes something, waits until the run is resumed, then carries it out. "
+    "Stopping the run refuses it. The run's output is `message`.",
+    parameters=ApprovalParameters,
+    template=_build,
+)
+"""A Workflow of a few KiB."""

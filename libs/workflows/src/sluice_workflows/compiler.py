@@ -1,0 +1,152 @@
+"""Compile an entry to a skeleton: the only place that imports Couler.
+
+Couler keeps the workflow being described in module globals, prints it when the process exits, and
+changes PyYAML for everybody. Here it runs under a lock, from a fresh state to a fresh state.
+"""
+
+import atexit
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import yaml
+
+from sluice_workflows.checks import check
+from sluice_workflows.entries import Builder, Couler, Entry, TemplateRef
+from sluice_workflows.errors import CompileError
+from sluice_workflows.hardening import harden
+from sluice_workflows.normalise import normalise
+from sluice_workflows.parameters import wire_names
+from sluice_workflows.settings import CompileSettings
+from sluice_workflows.skeletons import Skeleton
+
+__all__ = ["compile_entry"]
+
+_LOCK: Final = threading.Lock()
+_ENTRYPOINT: Final = "main"
+# Couler runs the Python file that this variable names, wherever a workflow is described.
+_COULER_CONFIG_FILE: Final = "couler_cluster_config"
+
+
+def compile_entry(entry: Entry, *, settings: CompileSettings) -> Skeleton:
+    """Run the entry's builder once; thread-safe. Raises `CompileError`."""
+    names = tuple(wire_names(entry.parameters))
+    if isinstance(entry.template, TemplateRef):
+        spec = _reference(entry.template, settings=settings)
+    else:
+        spec = _build(entry, entry.template, settings=settings)
+    spec["arguments"] = {"parameters": [{"name": name} for name in names]}
+    manifest = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {},
+        "spec": _ordered(spec),
+    }
+    return Skeleton(
+        workflow=entry.name, parameters=names, manifest=json.dumps(manifest, ensure_ascii=False)
+    )
+
+
+def _ordered(spec: dict[str, Any]) -> dict[str, Any]:
+    """Put the fields in the order in which people write Workflows."""
+    spec = _sorted(spec, first=("entrypoint", "workflowTemplateRef", "arguments"), last="templates")
+    if "templates" in spec:
+        spec["templates"] = [
+            _sorted(template, first=("name", "inputs"), last="outputs")
+            for template in spec["templates"]
+        ]
+    return spec
+
+
+def _sorted(fields: dict[str, Any], *, first: tuple[str, ...], last: str) -> dict[str, Any]:
+    names = [*(name for name in first if name in fields), *fields]
+    ordered = {name: fields[name] for name in names if name != last}
+    return ordered | ({last: fields[last]} if last in fields else {})
+
+
+def _reference(template: TemplateRef, *, settings: CompileSettings) -> dict[str, Any]:
+    """Refer to a template with only the fields that Argo's Strict and Secure modes let through."""
+    scope = {"clusterScope": True} if template.cluster_scope else {}
+    return {
+        "workflowTemplateRef": {"name": template.name} | scope,
+        "ttlStrategy": {"secondsAfterCompletion": settings.ttl_seconds},
+    }
+
+
+def _build(entry: Entry, builder: Builder, *, settings: CompileSettings) -> dict[str, Any]:
+    try:
+        with _fresh_couler() as couler:
+            extensions = tuple(builder(couler, settings))
+            spec = normalise(couler.workflow_yaml())
+        for extend in extensions:
+            extend(spec)
+        check(spec, parameters=wire_names(entry.parameters))
+    except Exception as e:
+        raise CompileError(entry.name, f"{type(e).__name__}: {e}") from e
+    harden(spec, settings=settings)
+    return spec
+
+
+@contextmanager
+def _fresh_couler() -> Iterator[Couler]:
+    with _LOCK:
+        os.environ.pop(_COULER_CONFIG_FILE, None)
+        couler = _import_couler()
+        _reset(couler)
+        try:
+            yield couler
+        finally:
+            _reset(couler)
+
+
+def _import_couler() -> Couler:
+    """Import Couler without what it does to its host: an exit hook and another YAML style."""
+    represent_text = yaml.SafeDumper.yaml_representers[str]
+    import couler.argo as couler  # noqa: PLC0415 costs 28 MB, so only who compiles pays
+
+    yaml.SafeDumper.add_representer(str, represent_text)
+    atexit.unregister(couler._dump_yaml)  # noqa: SLF001
+    return couler
+
+
+def _reset(couler: Couler) -> None:
+    """Put every global of `couler.core.states` back; Couler's own `_cleanup` misses half of them.
+
+    A new `Workflow` starts fresh in all its fields; it must be known to both modules.
+    """
+    os.environ.pop(_COULER_CONFIG_FILE, None)
+    states = couler.states
+    states._cleanup()  # noqa: SLF001 the protobuf copy, where protobuf is installed
+    for name, value in _fresh_state().items():
+        setattr(states, name, value)
+    states.workflow = couler.workflow = type(states.workflow)(states.workflow_filename)
+    states.workflow.name = _ENTRYPOINT
+
+
+def _fresh_state() -> dict[str, Any]:
+    return {
+        "_sub_steps": None,
+        "_update_steps_lock": True,
+        "_run_concurrent_lock": False,
+        "_concurrent_func_line": -1,
+        "_concurrent_func_id": 0,
+        "workflow_filename": _ENTRYPOINT,
+        "_when_prefix": None,
+        "_when_task": None,
+        "_condition_id": None,
+        "_while_steps": OrderedDict(),
+        "_while_lock": False,
+        "_upstream_dag_task": None,
+        "_upstream_dag_depends_logic": None,
+        "_dag_caller_line": None,
+        "_exit_handler_enable": False,
+        "_steps_outputs": OrderedDict(),
+        "_secrets": {},
+        "_outputs_tmp": None,
+        "_enable_print_yaml": False,
+        "_overwrite_nvidia_gpu_envs": False,
+    }

@@ -1,0 +1,170 @@
+"""Entries of the catalogue: what may be asked for, with which parameters, and what runs then."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from pydantic import JsonValue, ValidationError
+from pydantic_core import ErrorDetails
+
+from sluice_contracts.problems import FieldError
+from sluice_workflows.errors import CatalogueError, InvalidParametersError
+from sluice_workflows.extensions import Extension
+from sluice_workflows.parameters import (
+    Parameters,
+    encode,
+    encoded_length,
+    kind_of,
+    max_bytes,
+    wire_names,
+)
+from sluice_workflows.settings import CompileSettings
+
+__all__ = ["Builder", "Couler", "Entry", "TemplateRef"]
+
+# Couler has no types. A builder is handed the module, so that only the compiler imports it: who
+# merely reads the catalogue does not pay for Couler's Kubernetes client (28 MB).
+Couler: TypeAlias = Any
+
+Builder: TypeAlias = Callable[[Couler, CompileSettings], Iterable[Extension]]
+"""Calls Couler to describe a workflow; returns what Couler has no words for.
+
+It never sees a value: it refers to `{{workflow.parameters.<name>}}`.
+"""
+
+# The request topic's values and etcd both have limits; Argo keeps a second copy of a large
+# argument in the status of the step that reads it.
+_MAX_ARGUMENT_BYTES: Final = 512 * 1024
+_MAX_ERRORS: Final = 20
+_DNS_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DNS_SUBDOMAIN: Final = rf"(?=.{{1,253}}\Z){_DNS_LABEL}(\.{_DNS_LABEL})*"
+_ARGO_NAME: Final = r"[A-Za-z0-9_-]{1,128}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemplateRef:
+    """A WorkflowTemplate that exists in the cluster, or a ClusterWorkflowTemplate."""
+
+    name: str
+    cluster_scope: bool = False
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(_DNS_SUBDOMAIN, self.name):
+            raise CatalogueError(f"`{self.name}` cannot name a WorkflowTemplate (RFC 1123)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One workflow that clients may start.
+
+    Raises `CatalogueError` if the definition could let a request do harm or never work.
+    """
+
+    name: str
+    description: str
+    parameters: type[Parameters]
+    template: Builder | TemplateRef
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(_DNS_LABEL, self.name):
+            raise CatalogueError(
+                f"`{self.name}` cannot name a workflow: it takes 1 to 63 lower-case letters, "
+                "digits and dashes, with a letter or digit at both ends"
+            )
+        if not issubclass(self.parameters, Parameters):
+            raise self._wrong("its parameter model does not extend sluice_workflows' Parameters")
+        self._check_fields()
+        self._check_defaults()
+
+    def arguments(self, parameters: Mapping[str, JsonValue]) -> dict[str, str]:
+        """Check `parameters` and write every declared one, defaults included, as it travels.
+
+        Raises `InvalidParametersError`; its details never repeat a value.
+        """
+        try:
+            checked = self.parameters.model_validate(dict(parameters))
+        except ValidationError as e:
+            errors = e.errors(include_url=False, include_input=False, include_context=False)
+            raise self._invalid([self._field_error(error) for error in errors]) from None
+        values = checked.model_dump(by_alias=True)
+        arguments: dict[str, str] = {}
+        errors_found: list[FieldError] = []
+        for name, field in wire_names(self.parameters).items():
+            try:
+                arguments[name] = encode(field, values[name])
+            except ValueError as e:
+                errors_found.append(FieldError(pointer=_pointer((name,)), detail=str(e)))
+        if errors_found:
+            raise self._invalid(errors_found)
+        return arguments
+
+    def parameter_schema(self) -> dict[str, JsonValue]:
+        """Describe the parameters as clients give them, in JSON Schema 2020-12."""
+        schema = self.parameters.model_json_schema()
+        for name, field in wire_names(self.parameters).items():
+            limit = max_bytes(field)
+            if limit is not None:
+                note = f"At most {limit} bytes as UTF-8."
+                shown = schema["properties"][name]
+                shown["description"] = f"{shown.get('description', '')} {note}".strip()
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+
+    def _check_fields(self) -> None:
+        size = 0
+        for name, field in wire_names(self.parameters).items():
+            if not re.fullmatch(_ARGO_NAME, name):
+                raise self._wrong(f"parameter `{name}`: Argo takes letters, digits, `_` and `-`")
+            try:
+                kind_of(field)
+            except TypeError as e:
+                raise self._wrong(f"parameter `{name}` {e}") from None
+            size += encoded_length(field)
+        if size > _MAX_ARGUMENT_BYTES:
+            raise self._wrong(
+                f"its parameters may take {size} bytes once encoded, and {_MAX_ARGUMENT_BYTES} is "
+                "the most that fits into etcd together with the run's status; lower a max_bytes"
+            )
+
+    def _check_defaults(self) -> None:
+        try:
+            self.parameters.model_validate(
+                {
+                    name: field.get_default(call_default_factory=True, validated_data={})
+                    for name, field in wire_names(self.parameters).items()
+                    if not field.is_required()
+                }
+            )
+        except ValidationError as e:
+            for error in e.errors(include_url=False):
+                if error["type"] != "missing":
+                    place = ".".join(str(part) for part in error["loc"])
+                    raise self._wrong(
+                        f"the default of parameter `{place}`: {error['msg']}"
+                    ) from None
+
+    def _field_error(self, error: ErrorDetails) -> FieldError:
+        match error["type"]:
+            case "missing":
+                detail = "is required"
+            case "extra_forbidden":
+                known = ", ".join(f"`{name}`" for name in wire_names(self.parameters))
+                detail = f"unknown parameter; this workflow takes {known or 'none'}"
+            case _:
+                detail = error["msg"]
+        return FieldError(pointer=_pointer(error["loc"]), detail=detail)
+
+    def _invalid(self, errors: list[FieldError]) -> InvalidParametersError:
+        return InvalidParametersError(self.name, errors=tuple(errors[:_MAX_ERRORS]))
+
+    def _wrong(self, detail: str) -> CatalogueError:
+        return CatalogueError(f"workflow `{self.name}`: {detail}")
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """Write a JSON Pointer (RFC 6901) into the request; a stranger's name is cut short."""
+    parts = [
+        str(part)[:128].encode(errors="backslashreplace").decode().replace("~", "~0")
+        for part in ("parameters", *location)
+    ]
+    return "".join("/" + part.replace("/", "~1") for part in parts)

@@ -1,0 +1,124 @@
+"""What Argo can and Couler cannot say: the one place that adds to a compiled workflow.
+
+Couler carries containers, environment, outputs, artifacts and the order of tasks. A builder
+returns these functions for the rest; each is applied to the normalised `spec`, in order.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+__all__ = [
+    "Extension",
+    "fan_out",
+    "keep_unarchived",
+    "raw_input",
+    "run_outputs",
+    "suspend",
+]
+
+Spec: TypeAlias = dict[str, Any]
+Extension: TypeAlias = Callable[[Spec], None]
+
+
+def run_outputs(outputs: Mapping[str, str]) -> Extension:
+    """Make the run's outputs: name to reference, `{{tasks.sum.outputs.parameters.total}}`.
+
+    They are output parameters of the entrypoint, so the Workflow's root node shows them. Argo
+    copies the values as they are, it evaluates nothing in them.
+    """
+
+    def extend(spec: Spec) -> None:
+        _entrypoint(spec)["outputs"] = {
+            "parameters": [
+                {"name": name, "valueFrom": {"parameter": reference}}
+                for name, reference in outputs.items()
+            ]
+        }
+
+    return extend
+
+
+def raw_input(*, template: str, name: str, path: str, data: str) -> Extension:
+    """Hand `data` to the step as a file: the way for values too large for the environment."""
+
+    def extend(spec: Spec) -> None:
+        inputs = _template(spec, template).setdefault("inputs", {})
+        inputs.setdefault("artifacts", []).append(
+            {"name": name, "path": path, "raw": {"data": data}}
+        )
+
+    return extend
+
+
+def fan_out(
+    *, task: str, over: str, parameters: Mapping[str, str], artifacts: Mapping[str, str]
+) -> Extension:
+    """Run the task once for each item of the JSON list `over` (`withParam`).
+
+    `parameters` maps names to values and `artifacts` names to S3 keys; both may use `{{item}}`.
+    The parameters become inputs of the task's template.
+    """
+
+    def extend(spec: Spec) -> None:
+        call = _task(spec, task)
+        arguments = call.setdefault("arguments", {})
+        arguments.setdefault("parameters", []).extend(
+            {"name": name, "value": value} for name, value in parameters.items()
+        )
+        arguments.setdefault("artifacts", []).extend(
+            {"name": name, "s3": {"key": key}} for name, key in artifacts.items()
+        )
+        call["withParam"] = over
+        inputs = _template(spec, call["template"]).setdefault("inputs", {})
+        inputs.setdefault("parameters", []).extend({"name": name} for name in parameters)
+
+    return extend
+
+
+def keep_unarchived() -> Extension:
+    """Store every output artifact that has a key as plain files, for others to read by key.
+
+    Argo packs artifacts into a tar file unless told otherwise.
+    """
+
+    def extend(spec: Spec) -> None:
+        for template in spec["templates"]:
+            for artifact in template.get("outputs", {}).get("artifacts", []):
+                if "s3" in artifact:
+                    artifact["archive"] = {"none": {}}
+
+    return extend
+
+
+def suspend(*, task: str, depends: str) -> Extension:
+    """Add a task that waits, once `depends` is done, until someone resumes the Workflow."""
+
+    def extend(spec: Spec) -> None:
+        spec["templates"].append({"name": task, "suspend": {}})
+        _tasks(spec).append({"name": task, "template": task, "depends": depends})
+
+    return extend
+
+
+def _entrypoint(spec: Spec) -> dict[str, Any]:
+    return _template(spec, spec["entrypoint"])
+
+
+def _template(spec: Spec, name: str) -> dict[str, Any]:
+    return _named(spec["templates"], name)
+
+
+def _tasks(spec: Spec) -> list[dict[str, Any]]:
+    tasks: list[dict[str, Any]] = _entrypoint(spec)["dag"]["tasks"]
+    return tasks
+
+
+def _task(spec: Spec, name: str) -> dict[str, Any]:
+    return _named(_tasks(spec), name)
+
+
+def _named(items: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    for item in items:
+        if item["name"] == name:
+            return item
+    raise LookupError(f"the builder made nothing that is called `{name}`")

@@ -1,0 +1,193 @@
+"""Take Couler's quirks out of what it compiled; nothing of them may show in a Workflow.
+
+Seen in couler-scanflow 0.1.2 (Couler 0.1.1rc8):
+
+- `OrderedDict` everywhere, a `generateName` after some file, empty `affinity` and `steps`;
+- references inside literal quotes, `'"{{inputs.parameters.x}}"'`, and `"'1'"` for a number;
+- arguments named `para-<template>-<i>`; a list that a builder shares between steps grows with each
+  of them, so templates end up with inputs that nobody supplies and references that repeat;
+- steps named after line numbers, `greet-42`;
+- emptyDir volumes named `couler-out-dir-<i>`;
+- `dependencies` beside `depends`, which Argo refuses in one DAG, nested lists among them;
+- `ttlSecondsAfterFinished`, a field that Argo has not had since 3.0.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+__all__ = ["normalise"]
+
+Json: TypeAlias = dict[str, Any]
+
+_QUOTED_REFERENCE: Final = re.compile(r'"(\{\{[^{}"]+\}\})"')
+_QUOTED_SCALAR: Final = re.compile(r"'(True|False|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)'")
+_STEP_REFERENCE: Final = re.compile(r"\{\{steps\.([^.{}]+)\.")
+_INPUT_REFERENCE: Final = re.compile(r"\{\{inputs\.parameters\.([^{}]+)\}\}")
+_OUTPUT_VOLUME: Final = re.compile(r"\Acouler-out-dir-(\d+)\Z")
+_DROPPED: Final = ("affinity", "securityContext", "ttlSecondsAfterFinished", "serviceAccountName")
+
+
+def normalise(compiled: Mapping[str, Any]) -> Json:
+    """Give the `spec` that the builder meant; the input is left as it was.
+
+    Service account, security context and time to live are Sluice's to set, and are dropped here.
+    """
+    spec: Json = _plain(compiled["spec"])
+    for field in _DROPPED:
+        spec.pop(field, None)
+    for template in spec["templates"]:
+        _name_steps(template)
+        _join_dependencies(template)
+    for template in spec["templates"]:
+        _settle_arguments(template, callers=_callers(spec, template["name"]))
+    return _rename_volumes(spec)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Copy into plain dicts, lists and strings without Couler's quotes."""
+    match value:
+        case Mapping():
+            return {key: _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case str():
+            return _unquoted(value)
+        case _:
+            return value
+
+
+def _unquoted(text: str) -> str:
+    if reference := _QUOTED_REFERENCE.fullmatch(text):
+        return reference[1]
+    if scalar := _QUOTED_SCALAR.fullmatch(text):
+        return scalar[1].lower()
+    return text
+
+
+def _name_steps(template: Json) -> None:
+    """Name steps after their templates, numbered from the second use on."""
+    names: dict[str, str] = {}
+    uses: Counter[str] = Counter()
+    for step in _steps(template):
+        base = step["template"]
+        if re.fullmatch(rf"{re.escape(base)}(-\d+)+", step["name"]):
+            uses[base] += 1
+            names[step["name"]] = base if uses[base] == 1 else f"{base}-{uses[base]}"
+            step["name"] = names[step["name"]]
+    if names:
+        template["steps"] = _mapped(
+            template["steps"],
+            lambda text: _STEP_REFERENCE.sub(
+                lambda found: f"{{{{steps.{names.get(found[1], found[1])}.", text
+            ),
+        )
+
+
+def _join_dependencies(template: Json) -> None:
+    """Say everything in `depends`, the newer and richer of the two."""
+    for task in template.get("dag", {}).get("tasks", ()):
+        terms = list(dict.fromkeys(_flat(task.pop("dependencies", ()))))
+        if "depends" in task:
+            terms.append(f"({task['depends']})" if terms else task["depends"])
+        if terms:
+            task["depends"] = " && ".join(terms)
+
+
+def _settle_arguments(template: Json, *, callers: list[Json]) -> None:
+    """Keep the arguments that every caller supplies, once each, named `arg-<i>`."""
+    body = template.get("container") or template.get("script") or {}
+    prefix = f"para-{template['name']}-"
+    declared = template.get("inputs", {}).get("parameters", [])
+    referenced = [_INPUT_REFERENCE.fullmatch(text) for text in body.get("args", ())]
+    piled = dict.fromkeys(
+        name
+        for name in (*_names(declared), *(found[1] for found in referenced if found))
+        if name.startswith(prefix)
+    )
+    names: dict[str, str] = {}
+    columns: list[tuple[str | None, ...]] = []
+    for name in piled:
+        column = tuple(_argument(caller, name) for caller in callers)
+        repeated = column in columns and all(value and "{{" in value for value in column)
+        if None not in column and not repeated:
+            columns.append(column)
+            names[name] = f"arg-{len(names)}"
+
+    def settled(parameters: list[Json]) -> list[Json]:
+        mine = [p | {"name": names[p["name"]]} for p in parameters if p["name"] in names]
+        return mine + [p for p in parameters if not p["name"].startswith(prefix)]
+
+    if piled:
+        others = [p for p in declared if p["name"] not in piled]
+        template["inputs"] = template.get("inputs", {}) | {
+            "parameters": [{"name": name} for name in names.values()] + others
+        }
+        body["args"] = [
+            f"{{{{inputs.parameters.{names[found[1]]}}}}}" if found else text
+            for text, found in zip(body["args"], referenced, strict=True)
+            if found is None or found[1] in names
+        ]
+    for caller in callers:
+        arguments = caller.get("arguments", {})
+        if "parameters" in arguments:
+            arguments["parameters"] = settled(arguments["parameters"])
+        _drop_empty(arguments, "parameters")
+        _drop_empty(caller, "arguments")
+    _drop_empty(template.get("inputs", {}), "parameters")
+    _drop_empty(template, "inputs")
+    _drop_empty(body, "args")
+
+
+def _rename_volumes(spec: Json) -> Json:
+    renamed: Json = _mapped(spec, lambda text: _OUTPUT_VOLUME.sub(r"outputs-\1", text))
+    return renamed
+
+
+def _callers(spec: Json, name: str) -> list[Json]:
+    return [
+        call
+        for template in spec["templates"]
+        for call in (*_steps(template), *template.get("dag", {}).get("tasks", ()))
+        if call["template"] == name
+    ]
+
+
+def _steps(template: Json) -> list[Json]:
+    return [step for group in template.get("steps") or () for step in group]
+
+
+def _argument(caller: Json, name: str) -> str | None:
+    for parameter in caller.get("arguments", {}).get("parameters", ()):
+        if parameter["name"] == name:
+            return str(parameter["value"])
+    return None
+
+
+def _names(parameters: list[Json]) -> list[str]:
+    return [parameter["name"] for parameter in parameters]
+
+
+def _flat(names: Any) -> list[str]:  # noqa: ANN401
+    """Flatten what Couler's bug of `[dependencies]` nests."""
+    if isinstance(names, str):
+        return [names]
+    return [flat for name in names for flat in _flat(name)]
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:  # noqa: ANN401
+    match value:
+        case dict():
+            return {key: _mapped(item, change) for key, item in value.items()}
+        case list():
+            return [_mapped(item, change) for item in value]
+        case str():
+            return change(value)
+        case _:
+            return value
+
+
+def _drop_empty(holder: Json, field: str) -> None:
+    if field in holder and not holder[field]:
+        del holder[field]

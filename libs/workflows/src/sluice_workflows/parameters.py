@@ -1,0 +1,204 @@
+"""Parameters of a workflow: strict models whose values become plain strings for Argo.
+
+Argo substitutes `{{…}}` inside parameter values too, so free text must not reach it as it is.
+`Text` travels base64url-encoded (RFC 4648 §5, padded), whose alphabet holds no brace; everything
+else is restricted to values that hold nothing for Argo to evaluate.
+"""
+
+import base64
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+__all__ = [
+    "Kind",
+    "Parameters",
+    "PlainText",
+    "Text",
+    "encode",
+    "encoded_length",
+    "kind_of",
+    "max_bytes",
+    "wire_names",
+]
+
+# What JSON numbers carry exactly (RFC 8259 §6); it also bounds the length of the argument.
+_INTEGER_LIMIT: Final = 2**53
+
+
+class Parameters(BaseModel):
+    """Base of every parameter model: no coercion, no unknown names, no change once checked."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """Any Unicode text: `Annotated[str, Text(max_bytes=1024)]`.
+
+    `max_bytes` counts UTF-8 bytes. The step gets base64url of the UTF-8 bytes and decodes it.
+    """
+
+    max_bytes: int
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Check the length after whatever else the field asks for."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Show a plain string: the encoding is between Sluice and the step."""
+        return _sized(handler(schema), max_bytes=self.max_bytes)
+
+    def _check(self, value: str) -> str:
+        _check_size(value, max_bytes=self.max_bytes)
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainText:
+    """Text that reaches Argo as it is, for a WorkflowTemplate that expects it so.
+
+    Control characters, `{{`, a `{` at the end and `$(` are refused: with them a value could become
+    an expression of Argo's, alone or joined to what stands after it, or of Kubernetes'. `pattern`
+    is a regular expression (Rust's, so linear in time) that has to match the whole value.
+    """
+
+    max_bytes: int = 4096
+    pattern: str | None = None
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Check what Argo would make of the value, then the author's pattern."""
+        if self.pattern is None:
+            schema = handler(source)
+        else:
+            schema = core_schema.str_schema(strict=True, pattern=f"^(?:{self.pattern})$")
+        return core_schema.no_info_after_validator_function(self._check, schema)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Show a plain string with its limits."""
+        return _sized(handler(schema), max_bytes=self.max_bytes)
+
+    def _check(self, value: str) -> str:
+        _check_size(value, max_bytes=self.max_bytes)
+        if "{{" in value or value.endswith("{"):
+            raise PydanticCustomError(
+                "template_expression",
+                "may hold no '{{' and not end in '{', because Argo would evaluate it",
+            )
+        if "$(" in value:
+            raise PydanticCustomError(
+                "variable_reference", "may hold no '$(', because Kubernetes would expand it"
+            )
+        if any(unicodedata.category(character) == "Cc" for character in value):
+            raise PydanticCustomError("control_character", "may hold no control characters")
+        return value
+
+
+class Kind(Enum):
+    """How a field's value becomes an argument."""
+
+    TEXT = auto()
+    PLAIN_TEXT = auto()
+    INTEGER = auto()
+    BOOLEAN = auto()
+    CHOICE = auto()
+
+
+def kind_of(field: FieldInfo) -> Kind:
+    """Tell how the field's values travel.
+
+    Raises `TypeError` for a type without a safe form, such as a bare `str`.
+    """
+    annotation = field.annotation
+    if annotation is str:
+        for marker in field.metadata:
+            if isinstance(marker, Text):
+                return Kind.TEXT
+            if isinstance(marker, PlainText):
+                return Kind.PLAIN_TEXT
+        raise TypeError(
+            "is a bare str: say Annotated[str, Text(max_bytes=…)] for any text, "
+            "or Annotated[str, PlainText()] for text that Argo may see"
+        )
+    if annotation is bool:
+        return Kind.BOOLEAN
+    if annotation is int:
+        return Kind.INTEGER
+    if get_origin(annotation) is Literal:
+        choices = get_args(annotation)
+        if all(isinstance(choice, str) and "{" not in choice for choice in choices):
+            return Kind.CHOICE
+        raise TypeError("is a Literal of something else than strings without braces")
+    raise TypeError(
+        f"is a {annotation}: a parameter is text, an int, a bool, or a Literal of strings"
+    )
+
+
+def encode(field: FieldInfo, value: object) -> str:
+    """Write a checked value the way it travels in `spec.arguments.parameters`.
+
+    Raises `ValueError` for an integer that JSON would not carry exactly.
+    """
+    match kind_of(field):
+        case Kind.TEXT:
+            return base64.urlsafe_b64encode(str(value).encode()).decode()
+        case Kind.BOOLEAN:
+            return "true" if value else "false"
+        case Kind.INTEGER:
+            if not (isinstance(value, int) and abs(value) < _INTEGER_LIMIT):
+                raise ValueError("must lie between -2^53 and 2^53")
+            return str(value)
+        case Kind.PLAIN_TEXT | Kind.CHOICE:
+            return str(value)
+
+
+def max_bytes(field: FieldInfo) -> int | None:
+    """Give the limit of a text field, None for any other field."""
+    limits = [m.max_bytes for m in field.metadata if isinstance(m, Text | PlainText)]
+    return limits[0] if limits else None
+
+
+def encoded_length(field: FieldInfo) -> int:
+    """Say how many bytes the field's longest argument has; numbers and choices count as none."""
+    limit = max_bytes(field) or 0
+    return 4 * -(-limit // 3) if kind_of(field) is Kind.TEXT else limit
+
+
+def wire_names(model: type[Parameters]) -> Mapping[str, FieldInfo]:
+    """Give the model's fields by the names under which requests and Argo know them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _check_size(value: str, *, max_bytes: int) -> None:
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as e:
+        raise PydanticCustomError(
+            "lone_surrogate", "holds a lone surrogate, which UTF-8 cannot carry"
+        ) from e
+    if size > max_bytes:
+        raise PydanticCustomError(
+            "too_many_bytes",
+            "has {size} bytes as UTF-8, of which {max_bytes} are allowed",
+            {"size": size, "max_bytes": max_bytes},
+        )
+
+
+def _sized(schema: JsonSchemaValue, *, max_bytes: int) -> JsonSchemaValue:
+    """Add the limit: no string of `max_bytes` bytes has more than `max_bytes` characters."""
+    return schema | {"maxLength": max_bytes}

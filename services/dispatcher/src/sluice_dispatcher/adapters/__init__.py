@@ -1,0 +1,1 @@
+"""Kafka, SQLite and the composition of both: where the ports meet the world."""

@@ -1,0 +1,173 @@
+"""The one task that always polls: it reads, hands out, and commits what is finished."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from sluice_contracts.records import IncomingRecord
+from sluice_dispatcher.adapters.assignment import Assignment, Limits
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kafka.reading import incoming
+
+__all__ = ["Pump"]
+
+_log = structlog.get_logger(__name__)
+
+_IDLE_POLL_MS = 1000
+# While paused there is nothing to read, but the sooner there is room the better.
+_PAUSED_POLL_MS = 100
+
+
+class Pump:
+    """Reads the request topic in the group of dispatchers.
+
+    It polls even when it is full (with all partitions paused) or has no partition at all: a member
+    that does not poll loses its place in the group and may never get it back (aiokafka #1187).
+    """
+
+    def __init__(
+        self,
+        *,
+        topic: str,
+        make_consumer: Callable[[], AIOKafkaConsumer],
+        handle: Callable[[IncomingRecord], Awaitable[object]],
+        limits: Limits,
+        commit_interval: timedelta,
+        drain_grace: timedelta,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._topic = topic
+        self._make_consumer = make_consumer
+        self._handle = handle
+        self._limits = limits
+        self._commit_interval = commit_interval.total_seconds()
+        self._drain_grace = drain_grace.total_seconds()
+        self._backoff = backoff or Backoff()
+        self._assignment = Assignment(handle, limits=limits)
+        self._lag: int | None = None
+        self._connected = False
+
+    def waiting_for(self) -> str | None:
+        """Say what a probe should: None while the group is polled."""
+        return None if self._connected else "the request topic cannot be read"
+
+    @property
+    def in_hand(self) -> int:
+        """Records being worked on."""
+        return self._assignment.in_hand
+
+    @property
+    def lag(self) -> int:
+        """Records on our partitions that nobody has begun to work on."""
+        return self._lag or 0
+
+    async def run(self) -> None:
+        """Read for ever; what goes wrong with Kafka is tried again with growing pauses."""
+        failures = 0
+        while True:
+            try:
+                async with self._consumer() as consumer:
+                    async for _ in self._poll(consumer):
+                        failures = 0
+            except (KafkaError, ConnectionError) as e:
+                failures += 1
+                pause = self._backoff.delay(failures)
+                _log.warning("reading interrupted", error=type(e).__name__, retry_in=pause)
+                await asyncio.sleep(pause)
+
+    @asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = self._make_consumer()
+        try:
+            consumer.subscribe([self._topic], listener=_Rebalance(self, consumer))
+            await consumer.start()
+            yield consumer
+        finally:
+            self._connected = False
+            await self.drain(consumer)
+            await consumer.stop()
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
+        next_commit = time.monotonic() + self._commit_interval
+        while True:
+            paused = self._adjust_pace(consumer)
+            batches = await consumer.getmany(
+                timeout_ms=_PAUSED_POLL_MS if paused else _IDLE_POLL_MS,
+                max_records=self._limits.records,
+            )
+            self._connected = True
+            for batch in batches.values():
+                for record in batch:
+                    self._assignment.take(incoming(record))
+            if time.monotonic() >= next_commit:
+                await self._commit(consumer)
+                self._note_lag(consumer)
+                next_commit = time.monotonic() + self._commit_interval
+            yield
+
+    def _adjust_pace(self, consumer: AIOKafkaConsumer) -> bool:
+        """Pause what is assigned while full, resume it when there is room; tell which it is."""
+        assigned = consumer.assignment()
+        paused = consumer.paused()
+        if self._assignment.full:
+            consumer.pause(*(assigned - paused))
+            return True
+        consumer.resume(*paused)
+        return False
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        offsets = self._assignment.committable()
+        if not offsets:
+            return
+        assignment = self._assignment
+        try:
+            # commit() would try for as long as the coordinator is away.
+            async with asyncio.timeout(5):
+                await consumer.commit(offsets)
+        except (KafkaError, TimeoutError) as e:
+            # The records are finished; if the commit never comes they are delivered once more.
+            _log.warning("commit failed", error=type(e).__name__)
+            return
+        assignment.committed(offsets)
+
+    async def drain(self, consumer: AIOKafkaConsumer) -> None:
+        """Finish or give up what is in hand, commit it, and take nothing more for now."""
+        await self._assignment.close(grace=self._drain_grace)
+        await self._commit(consumer)
+
+    def begin(self) -> None:
+        """Start on a new assignment; reading goes on from what was committed."""
+        self._assignment = Assignment(self._handle, limits=self._limits)
+
+    def _note_lag(self, consumer: AIOKafkaConsumer) -> None:
+        lags = []
+        for partition in consumer.assignment():
+            end: int | None = consumer.highwater(partition)
+            state: Any = consumer._subscription.subscription.assignment.state_value(partition)  # noqa: SLF001 - position() waits, and this must not
+            if end is not None and state.has_valid_position:
+                lags.append(max(0, end - state.position))
+        self._lag = sum(lags)
+
+
+class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
+    """Finishes the work in hand before the partitions go to somebody else."""
+
+    def __init__(self, pump: Pump, consumer: AIOKafkaConsumer) -> None:
+        self._pump = pump
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        if revoked:
+            _log.info("partitions revoked", partitions=len(revoked))
+            await self._pump.drain(self._consumer)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        _log.info("partitions assigned", partitions=len(assigned))
+        self._pump.begin()

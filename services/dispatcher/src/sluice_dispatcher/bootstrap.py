@@ -1,0 +1,193 @@
+"""The dispatcher, put together: the one place that knows every part."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import entry_points
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from sluice_dispatcher.adapters.assignment import Limits
+from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
+from sluice_dispatcher.adapters.pump import Pump
+from sluice_dispatcher.adapters.reports import KafkaReports
+from sluice_dispatcher.handlers.lanes import Lanes
+from sluice_dispatcher.handlers.records import RecordHandler
+from sluice_dispatcher.metrics import Metrics
+from sluice_dispatcher.services.building import WorkflowBuilder
+from sluice_dispatcher.services.commanding import Commanding
+from sluice_dispatcher.services.dispatching import Dispatching
+from sluice_dispatcher.services.ports import Ledger, Reports, Workflows
+from sluice_dispatcher.services.retrying import Retrying
+from sluice_dispatcher.services.turning_away import TurningAway
+from sluice_dispatcher.settings import DispatcherSettings
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.folding import TopicFold
+from sluice_runtime.kafka.producing import RecordProducer
+from sluice_runtime.kafka.reading import make_consumer
+from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
+from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
+from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from sluice_runtime.probes import serve_probes
+from sluice_runtime.service import StartupError, until_kafka_answers
+from sluice_runtime.supervision import run_eternally
+from sluice_workflows.catalogue import ENTRY_POINT_GROUP, load_catalogue
+from sluice_workflows.compiler import compile_entry
+from sluice_workflows.errors import WorkflowsError
+from sluice_workflows.settings import CompileSettings
+
+__all__ = ["compose", "load_builder", "serve"]
+
+_log = structlog.get_logger(__name__)
+
+_NAME = "sluice-dispatcher"
+# What is left of the grace after draining, for the last commit and for leaving the group.
+_LAST_STEPS = timedelta(seconds=5)
+
+
+def load_builder(settings: DispatcherSettings) -> WorkflowBuilder:
+    """Compile the catalogue, once and for all.
+
+    Raises:
+        StartupError: an entry is wrong; the message names it.
+    """
+    try:
+        catalogue = load_catalogue(
+            file=settings.workflows.catalogue_file,
+            entry_points=entry_points(group=ENTRY_POINT_GROUP),
+        )
+        compiling = CompileSettings(
+            python_image=settings.workflows.python_image,
+            service_account=settings.workflows.service_account,
+            ttl_seconds=int(settings.workflows.ttl.total_seconds()),
+        )
+        skeletons = {entry.name: compile_entry(entry, settings=compiling) for entry in catalogue}
+    except WorkflowsError as e:
+        raise StartupError(f"The catalogue cannot be used: {e}") from e
+    return WorkflowBuilder(catalogue, skeletons, namespace=settings.kubernetes.namespace)
+
+
+def compose(
+    settings: DispatcherSettings,
+    *,
+    builder: WorkflowBuilder,
+    workflows: Workflows,
+    ledger: Ledger,
+    reports: Reports,
+    metrics: Metrics,
+    backoff: Backoff,
+) -> RecordHandler:
+    """Join the services to whatever fills their ports."""
+    retrying = Retrying(backoff, on_retry=metrics.retried)
+    turning_away = TurningAway(reports=reports, ledger=ledger, retrying=retrying, now=_now)
+    return RecordHandler(
+        dispatching=Dispatching(
+            builder=builder,
+            workflows=workflows,
+            ledger=ledger,
+            turning_away=turning_away,
+            retrying=retrying,
+            now=_now,
+        ),
+        commanding=Commanding(
+            workflows=workflows,
+            ledger=ledger,
+            turning_away=turning_away,
+            retrying=retrying,
+            now=_now,
+        ),
+        lanes=Lanes(width=settings.dispatch.concurrency),
+        backoff=backoff,
+        on_verdict=metrics.finished,
+    )
+
+
+async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
+    """Run the dispatcher until told to stop.
+
+    Raises:
+        StartupError: the catalogue, the topics or the way to the cluster cannot work.
+        TaskEndedError: a task ended by itself.
+    """
+    kafka, dispatch = settings.kafka, settings.dispatch
+    builder = load_builder(settings)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    async with AsyncExitStack() as stack:
+        try:
+            cluster = await stack.enter_async_context(KubernetesClient.connect(settings.kubernetes))
+            await until_kafka_answers(
+                lambda: ensure_topics(
+                    kafka,
+                    client_id=_NAME,
+                    deadline=Deadline("verify topics", kafka.request_timeout),
+                ),
+                backoff=Backoff(),
+            )
+        except (ClusterConfigurationError, TopicMismatchError) as e:
+            raise StartupError(str(e)) from e
+        producer = RecordProducer(kafka, client_id=_NAME)
+        stack.push_async_callback(producer.close)
+        store = await stack.enter_async_context(
+            open_ledger_store(settings.data_dir / "ledger.sqlite")
+        )
+        fold = TopicFold(
+            name="ledger",
+            topics=[kafka.topics.results],
+            store=store,
+            make_consumer=lambda: make_consumer(kafka, client_id=f"{_NAME}-ledger"),
+        )
+        ledger = SqliteLedger(store, fold, freshness=dispatch.ledger_freshness)
+        handler = compose(
+            settings,
+            builder=builder,
+            workflows=WorkflowsApi(
+                cluster,
+                namespace=settings.kubernetes.namespace,
+                request_timeout=settings.kubernetes.request_timeout,
+            ),
+            ledger=ledger,
+            reports=KafkaReports(producer, topics=kafka.topics, timeout=kafka.request_timeout),
+            metrics=metrics,
+            backoff=Backoff(),
+        )
+        pump = Pump(
+            topic=kafka.topics.requests,
+            make_consumer=lambda: make_consumer(kafka, client_id=_NAME, group=dispatch.group),
+            handle=handler.handle,
+            limits=Limits(
+                records=dispatch.max_in_hand,
+                size=dispatch.max_bytes_in_hand,
+                span=dispatch.max_uncommitted,
+            ),
+            commit_interval=dispatch.commit_interval,
+            drain_grace=max(timedelta(seconds=1), settings.shutdown_grace - _LAST_STEPS),
+        )
+        metrics.watch(in_hand=lambda: pump.in_hand, lag=lambda: pump.lag, staleness=fold.staleness)
+        port = await stack.enter_async_context(
+            serve_probes(
+                settings.health,
+                readiness={
+                    "ledger": fold.waiting_for,
+                    "requests": pump.waiting_for,
+                    "producer": producer.unavailable,
+                },
+                registry=registry,
+            )
+        )
+        _log.info("dispatcher started", health_port=port)
+        await run_eternally(
+            {
+                "pump": pump.run(),
+                "ledger": fold.run(),
+                "forgetting": ledger.forget_old(window=retention[kafka.topics.results]),
+            },
+            stop=stop,
+            grace=settings.shutdown_grace,
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

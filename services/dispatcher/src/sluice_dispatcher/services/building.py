@@ -1,0 +1,77 @@
+"""From a valid request to the Workflow that it asks for."""
+
+from collections.abc import Mapping
+
+from sluice_workflows.catalogue import Catalogue
+
+from sluice_contracts import metadata
+from sluice_contracts.ids import workflow_name
+from sluice_contracts.problems import FieldError, ProblemType, problem
+from sluice_contracts.records import Position
+from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
+from sluice_dispatcher.services.ports import Manifest
+from sluice_workflows.errors import InvalidParametersError, UnknownWorkflowError
+from sluice_workflows.skeletons import Skeleton, instantiate
+
+__all__ = ["WorkflowBuilder"]
+
+
+class WorkflowBuilder:
+    """Joins the skeleton of a catalogue entry with a request's values and identity."""
+
+    def __init__(
+        self, catalogue: Catalogue, skeletons: Mapping[str, Skeleton], *, namespace: str
+    ) -> None:
+        self._catalogue = catalogue
+        self._skeletons = skeletons
+        self._namespace = namespace
+
+    def build(self, received: ReceivedRun, *, position: Position) -> Manifest:
+        """Give the Workflow to create.
+
+        Raises:
+            InvalidRecordError: the catalogue has no such entry, or the parameters break its model.
+        """
+        request, key = received.request, received.key
+        try:
+            arguments = self._catalogue.get(request.workflow).arguments(request.parameters)
+        except UnknownWorkflowError as e:
+            at = FieldError(pointer="/workflow", detail=str(e))
+            raise _invalid(received, ProblemType.UNKNOWN_WORKFLOW, str(e), (at,)) from e
+        except InvalidParametersError as e:
+            raise _invalid(
+                received,
+                ProblemType.INVALID_PARAMETERS,
+                f"The parameters do not fit the workflow {request.workflow!r}.",
+                e.errors,
+            ) from e
+        return instantiate(
+            self._skeletons[request.workflow],
+            name=workflow_name(key),
+            namespace=self._namespace,
+            labels={
+                metadata.MANAGED_BY: metadata.MANAGED_BY_VALUE,
+                metadata.TENANT: key.tenant,
+                metadata.WORKFLOW: request.workflow,
+            },
+            annotations={
+                metadata.RUN_ID: key.run_id,
+                metadata.FINGERPRINT: request.fingerprint,
+                metadata.REQUEST: str(position),
+                metadata.TRACEPARENT: received.traceparent,
+            },
+            finalizers=(metadata.FINALIZER,),
+            arguments=arguments,
+        )
+
+
+def _invalid(
+    received: ReceivedRun, kind: ProblemType, detail: str, errors: tuple[FieldError, ...]
+) -> InvalidRecordError:
+    return InvalidRecordError(
+        problem(kind, detail, errors=errors),
+        key=received.key,
+        workflow=received.request.workflow,
+        fingerprint=received.request.fingerprint,
+        traceparent=received.traceparent,
+    )

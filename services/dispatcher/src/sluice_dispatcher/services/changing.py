@@ -1,0 +1,183 @@
+"""What a command changes in a Workflow: pure, from the object as read to a JSON Patch.
+
+The changes are those of Argo's own `stop`, `terminate`, `suspend`, `resume` and `retry`
+(workflow/util/util.go: StopWorkflow, ResumeWorkflow, FormulateRetryWorkflow).
+"""
+
+import copy
+import json
+from datetime import datetime
+from typing import Any
+
+from sluice_contracts import metadata
+from sluice_contracts.records import Position
+from sluice_contracts.requests import CommandType
+from sluice_dispatcher.services.ports import Manifest
+from sluice_runtime.kubernetes.nodes import Nodes, read_nodes, write_nodes
+
+__all__ = ["NotApplicableError", "change", "was_applied"]
+
+_FINISHED = frozenset({"Succeeded", "Failed", "Error"})
+_RETRYABLE = frozenset({"Failed", "Error"})
+_GROUPS = frozenset({"DAG", "Steps", "StepGroup", "TaskGroup"})
+_KEPT = frozenset({"Succeeded", "Skipped"})
+_OF_AN_ENDED_NODE = frozenset({"finishedAt", "message", "outputs"})
+_PHASE_LABEL = "workflows.argoproj.io/phase"
+_FINISHED_LABELS = (
+    "workflows.argoproj.io/completed",
+    "workflows.argoproj.io/workflow-archiving-status",
+)
+
+
+class NotApplicableError(ValueError):
+    """The command makes no sense in the Workflow's state; the message says why."""
+
+
+def was_applied(workflow: Manifest, position: Position) -> bool:
+    """Tell whether the command at this position was carried out already.
+
+    The Workflow remembers, per partition, the last command that it took, and Kafka's order does
+    the rest: a redelivered `retry` must not retry twice.
+    """
+    offset = _applied(workflow).get(f"{position.topic}/{position.partition}")
+    return offset is not None and position.offset <= offset
+
+
+def change(
+    workflow: Manifest, command: CommandType, *, position: Position, now: datetime
+) -> list[Manifest]:
+    """Give the JSON Patch that carries out the command on the object as it was read.
+
+    It holds for this resourceVersion only, so nothing that the controller does gets lost.
+
+    Raises:
+        NotApplicableError: for instance a retry of a run that has not failed.
+    """
+    changed = copy.deepcopy(workflow)
+    match command:
+        case "stop":
+            _running(workflow, command)
+            changed["spec"]["shutdown"] = "Stop"
+        case "terminate":
+            _running(workflow, command)
+            changed["spec"]["shutdown"] = "Terminate"
+        case "suspend":
+            _running(workflow, command)
+            changed["spec"]["suspend"] = True
+        case "resume":
+            _running(workflow, command)
+            _resume(changed, now=now)
+        case "retry":
+            _reopen(changed, now=now)
+    _note_applied(changed, position)
+    test = {
+        "op": "test",
+        "path": "/metadata/resourceVersion",
+        "value": workflow["metadata"]["resourceVersion"],
+    }
+    return [test, *_differences(workflow, changed)]
+
+
+def _running(workflow: Manifest, command: CommandType) -> None:
+    phase = (workflow.get("status") or {}).get("phase")
+    if phase in _FINISHED:
+        raise NotApplicableError(f"The run has ended as {phase}; there is nothing to {command}.")
+
+
+def _resume(workflow: Manifest, *, now: datetime) -> None:
+    workflow["spec"].pop("suspend", None)
+    status = workflow.get("status") or {}
+    nodes = read_nodes(status)
+    waiting = [
+        node
+        for node in nodes.values()
+        if node.get("type") == "Suspend" and node.get("phase") == "Running"
+    ]
+    for node in waiting:
+        node["phase"] = "Succeeded"
+        node["finishedAt"] = _timestamp(now)
+    if waiting:
+        workflow["status"] = write_nodes(status, nodes)
+
+
+def _reopen(workflow: Manifest, *, now: datetime) -> None:
+    status = workflow.get("status") or {}
+    phase = status.get("phase")
+    if phase not in _RETRYABLE:
+        raise NotApplicableError(
+            f"Only a run that ended as Failed or Error can be retried; this one is {phase}."
+        )
+    if workflow["metadata"].get("deletionTimestamp"):
+        raise NotApplicableError("The run's Workflow is being deleted.")
+    status = write_nodes(status, _nodes_to_keep(read_nodes(status), workflow["metadata"]["name"]))
+    for gone in ("finishedAt", "message", "outputs", "progress"):
+        status.pop(gone, None)
+    conditions = [c for c in status.get("conditions") or [] if c.get("type") != "Completed"]
+    status["conditions"] = [*conditions, {"type": "Completed", "status": "False"}]
+    workflow["status"] = {**status, "phase": "Running", "startedAt": _timestamp(now)}
+    workflow["spec"].pop("shutdown", None)
+    labels = workflow["metadata"].setdefault("labels", {})
+    for label in _FINISHED_LABELS:
+        labels.pop(label, None)
+    labels[_PHASE_LABEL] = "Running"
+    finalizers = workflow["metadata"].setdefault("finalizers", [])
+    if metadata.FINALIZER not in finalizers:
+        # The new attempt's outcome has to be published before the object may go, too.
+        finalizers.append(metadata.FINALIZER)
+
+
+def _nodes_to_keep(nodes: Nodes, workflow_name: str) -> Nodes:
+    """Keep what has succeeded, open the groups around what has not, and forget the rest."""
+    kept: Nodes = {}
+    for node_id, node in nodes.items():
+        if node.get("name", "").startswith(f"{workflow_name}.onExit"):
+            continue
+        if node.get("phase") in _KEPT:
+            kept[node_id] = node
+        elif node.get("type") in _GROUPS:
+            opened = {
+                k: v for k, v in node.items() if k not in ("finishedAt", "message", "outputs")
+            }
+            kept[node_id] = {**opened, "phase": "Running"}
+    for node in kept.values():
+        for links in ("children", "outboundNodes"):
+            if links in node:
+                node[links] = [child for child in node[links] if child in kept]
+    return kept
+
+
+def _applied(workflow: Manifest) -> dict[str, int]:
+    annotations = workflow["metadata"].get("annotations") or {}
+    applied: dict[str, int] = json.loads(annotations.get(metadata.APPLIED_COMMANDS, "{}"))
+    return applied
+
+
+def _note_applied(workflow: Manifest, position: Position) -> None:
+    applied = _applied(workflow) | {f"{position.topic}/{position.partition}": position.offset}
+    annotations = workflow["metadata"].setdefault("annotations", {})
+    annotations[metadata.APPLIED_COMMANDS] = json.dumps(applied, sort_keys=True)
+
+
+def _differences(before: Manifest, after: Manifest) -> list[Manifest]:
+    """Patch what differs, a member at a time, one level below metadata, spec and status."""
+    operations: list[Manifest] = []
+    for part in ("metadata", "spec", "status"):
+        old: dict[str, Any] | None = before.get(part)
+        new: dict[str, Any] = after.get(part) or {}
+        if old is None:
+            if new:
+                operations.append({"op": "add", "path": f"/{part}", "value": new})
+            continue
+        operations += [
+            {"op": "remove", "path": f"/{part}/{name}"} for name in old if name not in new
+        ]
+        operations += [
+            {"op": "add", "path": f"/{part}/{name}", "value": value}
+            for name, value in new.items()
+            if name not in old or old[name] != value
+        ]
+    return operations
+
+
+def _timestamp(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,203 @@
+"""One request, exactly one Workflow or one outcome, however often the request is delivered."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.problems import ProblemType, problem
+from sluice_contracts.records import IncomingRecord
+from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
+from sluice_contracts.status import Phase
+from sluice_dispatcher.services.building import WorkflowBuilder
+from sluice_dispatcher.services.identity import is_run
+from sluice_dispatcher.services.ports import Ledger, Manifest, Outcome, Workflows
+from sluice_dispatcher.services.retrying import Retrying
+from sluice_dispatcher.services.turning_away import TurningAway
+from sluice_dispatcher.services.verdicts import Verdict
+from sluice_runtime.kubernetes.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ApiUnavailableError,
+    NotFoundError,
+    RefusedError,
+)
+
+__all__ = ["Dispatching"]
+
+_log = structlog.get_logger(__name__)
+
+
+class Dispatching:
+    """Decides what a request for a run becomes, and sees it through."""
+
+    def __init__(
+        self,
+        *,
+        builder: WorkflowBuilder,
+        workflows: Workflows,
+        ledger: Ledger,
+        turning_away: TurningAway,
+        retrying: Retrying,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._builder = builder
+        self._workflows = workflows
+        self._ledger = ledger
+        self._turning_away = turning_away
+        self._retrying = retrying
+        self._now = now
+
+    async def run(self, record: IncomingRecord, received: ReceivedRun) -> Verdict:
+        """Start the run that a valid request asks for, unless its id was used before."""
+        spent = await self._ledger.find(received.key)
+        if spent is not None:
+            return await self._judge_spent(record, received, spent)
+        try:
+            manifest = self._builder.build(received, position=record.position)
+        except InvalidRecordError as e:
+            return await self.reject(record, e)
+        expires_at = received.request.expires_at
+        if expires_at is not None and expires_at <= self._now():
+            return await self._expire(record, received)
+        return await self._create(record, received, manifest)
+
+    async def reject(self, record: IncomingRecord, invalid: InvalidRecordError) -> Verdict:
+        """Finish a record that can never become a run."""
+        key = invalid.key
+        if key is None:
+            await self._turning_away.bury(record, invalid.problem, key=None)
+            return Verdict.REJECTED
+        spent = await self._ledger.find(key)
+        if spent is not None and spent.fingerprint == invalid.fingerprint:
+            return Verdict.REPLAYED
+        existing = await self._read(key)
+        if existing is not None and is_run(existing, key, fingerprint=invalid.fingerprint):
+            # It was valid when the run was started; the catalogue has changed since.
+            return Verdict.SAME_RUN
+        if spent is not None or existing is not None:
+            await self._turning_away.refuse(
+                record, invalid.problem, key=key, traceparent=invalid.traceparent
+            )
+            return Verdict.REFUSED
+        await self._turning_away.bury(record, invalid.problem, key=key)
+        await self._turning_away.end(
+            record,
+            invalid.problem,
+            phase=Phase.REJECTED,
+            key=key,
+            workflow=invalid.workflow,
+            fingerprint=invalid.fingerprint,
+            traceparent=invalid.traceparent,
+        )
+        return Verdict.REJECTED
+
+    async def _create(
+        self, record: IncomingRecord, received: ReceivedRun, manifest: Manifest
+    ) -> Verdict:
+        """Create by name until it is clear that the Workflow is there, whoever created it."""
+
+        async def attempt() -> Verdict:
+            spent = await self._ledger.find(received.key)
+            if spent is not None:
+                return await self._judge_spent(record, received, spent)
+            try:
+                await self._workflows.create(manifest)
+            except AlreadyExistsError:
+                found = await self._judge_existing(record, received)
+                if found is None:
+                    raise ApiUnavailableError("The Workflow vanished between two looks.") from None
+                return found
+            except RefusedError as e:
+                return await self._refused_by_cluster(record, received, e)
+            except ApiUnavailableError:
+                # It may have been created all the same: read before writing again.
+                found = await self._judge_existing(record, received)
+                if found is not None:
+                    return found
+                raise
+            except ApiError as e:
+                # No such namespace, a quota in motion: somebody's to mend, not the request's fault.
+                raise ApiUnavailableError(str(e)) from e
+            return Verdict.CREATED
+
+        return await self._retrying.until_clear(attempt, what="create")
+
+    async def _judge_existing(
+        self, record: IncomingRecord, received: ReceivedRun
+    ) -> Verdict | None:
+        """Judge by what is there under the run's name; None if nothing is, nor ever was."""
+        key, fingerprint = received.key, received.request.fingerprint
+        try:
+            existing = await self._workflows.get(workflow_name(key))
+        except NotFoundError:
+            spent = await self._ledger.find(key)
+            return None if spent is None else await self._judge_spent(record, received, spent)
+        if is_run(existing, key, fingerprint=fingerprint):
+            return Verdict.SAME_RUN
+        return await self._conflict(record, received)
+
+    async def _judge_spent(
+        self, record: IncomingRecord, received: ReceivedRun, spent: Outcome
+    ) -> Verdict:
+        if spent.fingerprint == received.request.fingerprint:
+            return Verdict.REPLAYED
+        return await self._conflict(record, received)
+
+    async def _conflict(self, record: IncomingRecord, received: ReceivedRun) -> Verdict:
+        detail = (
+            f"The id {received.key.run_id!r} belongs to a run of other content, which goes on "
+            "untouched. Send this request under an id of its own."
+        )
+        await self._turning_away.refuse(
+            record,
+            problem(ProblemType.ID_CONFLICT, detail),
+            key=received.key,
+            traceparent=received.traceparent,
+        )
+        return Verdict.REFUSED
+
+    async def _expire(self, record: IncomingRecord, received: ReceivedRun) -> Verdict:
+        """End a request that came too late, unless it was started in time by another delivery."""
+        existing = await self._read(received.key)
+        if existing is not None:
+            judged = await self._retrying.until_clear(
+                lambda: self._judge_existing(record, received), what="read"
+            )
+            if judged is not None:
+                return judged
+        await self._turning_away.end(
+            record,
+            problem(ProblemType.EXPIRED, "expires_at had passed before the run could be started."),
+            phase=Phase.EXPIRED,
+            key=received.key,
+            workflow=received.request.workflow,
+            fingerprint=received.request.fingerprint,
+            traceparent=received.traceparent,
+        )
+        return Verdict.EXPIRED
+
+    async def _refused_by_cluster(
+        self, record: IncomingRecord, received: ReceivedRun, error: RefusedError
+    ) -> Verdict:
+        _log.error("the cluster refuses the Workflow", run=str(received.key), error=str(error))
+        return await self.reject(
+            record,
+            InvalidRecordError(
+                problem(ProblemType.REFUSED_BY_CLUSTER, str(error)),
+                key=received.key,
+                workflow=received.request.workflow,
+                fingerprint=received.request.fingerprint,
+                traceparent=received.traceparent,
+            ),
+        )
+
+    async def _read(self, key: RunKey) -> Manifest | None:
+        async def attempt() -> Manifest | None:
+            try:
+                return await self._workflows.get(workflow_name(key))
+            except NotFoundError:
+                return None
+
+        return await self._retrying.until_clear(attempt, what="read")

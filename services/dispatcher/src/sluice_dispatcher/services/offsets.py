@@ -1,0 +1,52 @@
+"""Which offset may be committed: the lowest contiguous finished one, never past unfinished work."""
+
+from collections import deque
+
+__all__ = ["OffsetTracker"]
+
+
+class OffsetTracker:
+    """Follows the records of one partition from the moment they are read until they are done.
+
+    Offsets need not be contiguous: compaction and transactions leave gaps. They must be started in
+    growing order, as Kafka gives them.
+    """
+
+    def __init__(self) -> None:
+        self._order: deque[int] = deque()
+        self._unfinished: set[int] = set()
+        self._next: int | None = None
+
+    def start(self, offset: int) -> None:
+        """Note a record that is being worked on.
+
+        Raises:
+            ValueError: an earlier or the same offset was started before.
+        """
+        last = self._order[-1] if self._order else (self._next or 0) - 1
+        if offset <= last:
+            raise ValueError(f"offset {offset} came after {last}")
+        self._order.append(offset)
+        self._unfinished.add(offset)
+
+    def finish(self, offset: int) -> None:
+        """Note that nothing is left to do for a record.
+
+        Raises:
+            ValueError: it was never started, or is finished already.
+        """
+        if offset not in self._unfinished:
+            raise ValueError(f"offset {offset} is not in hand")
+        self._unfinished.remove(offset)
+        while self._order and self._order[0] not in self._unfinished:
+            self._next = self._order.popleft() + 1
+
+    @property
+    def committable(self) -> int | None:
+        """The offset to go on from after a crash; None if nothing has been finished."""
+        return self._next
+
+    @property
+    def span(self) -> int:
+        """Records from the oldest unfinished one on, finished or not."""
+        return len(self._order)

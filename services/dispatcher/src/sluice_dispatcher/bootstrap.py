@@ -118,7 +118,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         try:
             cluster = await stack.enter_async_context(KubernetesClient.connect(settings.kubernetes))
-            await until_kafka_answers(
+            retention = await until_kafka_answers(
                 lambda: ensure_topics(
                     kafka,
                     client_id=_NAME,

@@ -1,0 +1,148 @@
+"""The dispatcher's services on fakes: everything but Kafka, SQLite and Kubernetes is real."""
+
+import functools
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from pydantic import JsonValue
+
+from sluice_contracts.dead_letters import encode_dead_letter
+from sluice_contracts.ids import RunKey
+from sluice_contracts.problems import Problem
+from sluice_contracts.records import Headers, IncomingRecord, OutgoingRecord, Position
+from sluice_contracts.status import RefusalNotice
+from sluice_contracts.status_codec import PublishedEvent
+from sluice_dispatcher.bootstrap import compose, load_builder
+from sluice_dispatcher.handlers.records import RecordHandler
+from sluice_dispatcher.metrics import Metrics
+from sluice_dispatcher.services.building import WorkflowBuilder
+from sluice_dispatcher.services.ports import Outcome
+from sluice_dispatcher.settings import DispatcherSettings
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from tests.support.fake_workflows import FakeWorkflows
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class FakeLedger:
+    """Outcomes in a dictionary."""
+
+    def __init__(self) -> None:
+        self.outcomes_for_test: dict[RunKey, Outcome] = {}
+
+    async def find(self, key: RunKey) -> Outcome | None:
+        """See `Ledger.find`."""
+        return self.outcomes_for_test.get(key)
+
+    async def note(self, published: PublishedEvent) -> None:
+        """See `Ledger.note`."""
+        self.outcomes_for_test[published.event.key] = Outcome(
+            fingerprint=published.fingerprint,
+            phase=published.event.phase,
+            event_id=published.event.event_id,
+        )
+
+
+class FakeReports:
+    """What was published, and errors to come; `log_for_test` tells the order."""
+
+    def __init__(self) -> None:
+        self.outcomes_for_test: list[PublishedEvent] = []
+        self.refusals_for_test: list[RefusalNotice] = []
+        self.dead_letters_for_test: list[OutgoingRecord] = []
+        self.log_for_test: list[str] = []
+        self._failures = 0
+
+    def fail_for_test(self, *, times: int) -> None:
+        """Answer the next calls with an error, having written nothing."""
+        self._failures = times
+
+    async def outcome(self, published: PublishedEvent) -> None:
+        """See `Reports.outcome`."""
+        self._enter("outcome")
+        self.outcomes_for_test.append(published)
+
+    async def refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:  # noqa: ARG002
+        """See `Reports.refusal`."""
+        self._enter("refusal")
+        self.refusals_for_test.append(notice)
+
+    async def dead_letter(
+        self, record: IncomingRecord, problem: Problem, *, key: RunKey | None
+    ) -> None:
+        """See `Reports.dead_letter`."""
+        self._enter("dead letter")
+        self.dead_letters_for_test.append(encode_dead_letter(record, problem, key=key))
+
+    def _enter(self, what: str) -> None:
+        if self._failures:
+            self._failures -= 1
+            raise KafkaUnavailableError("no broker")
+        self.log_for_test.append(what)
+
+
+class Desk:
+    """A dispatcher on fakes, and the records that are put before it."""
+
+    def __init__(self, *, settings: DispatcherSettings | None = None) -> None:
+        self.settings = settings or DispatcherSettings()
+        self.workflows = FakeWorkflows()
+        self.ledger = FakeLedger()
+        self.reports = FakeReports()
+        self.registry = CollectorRegistry()
+        self.handler: RecordHandler = compose(
+            self.settings,
+            builder=_builder() if settings is None else load_builder(settings),
+            workflows=self.workflows,
+            ledger=self.ledger,
+            reports=self.reports,
+            metrics=Metrics(self.registry),
+            backoff=Backoff(),
+        )
+        self._offsets = itertools.count()
+
+    def record(
+        self,
+        document: Mapping[str, JsonValue] | bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Headers = (),
+        offset: int | None = None,
+    ) -> IncomingRecord:
+        """Make the next record of the request topic."""
+        value = document if document is None or isinstance(document, bytes) else dumps(document)
+        return IncomingRecord(
+            position=Position(
+                "sluice.requests", 0, next(self._offsets) if offset is None else offset
+            ),
+            timestamp_ms=1_800_000_000_000,
+            key=key,
+            value=value,
+            headers=headers,
+        )
+
+
+@functools.cache
+def _builder() -> WorkflowBuilder:
+    """Compile once: skeletons are immutable."""
+    return load_builder(DispatcherSettings())
+
+
+def dumps(document: Mapping[str, JsonValue]) -> bytes:
+    """Write a document as a client would."""
+    return json.dumps(document).encode()
+
+
+def hello(run_id: str, *, name: str = "Ada", **more: Any) -> dict[str, JsonValue]:
+    """Ask for a greeting."""
+    return {"id": run_id, "workflow": "hello", "parameters": {"name": name}, **more}
+
+
+def in_an_hour(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> str:
+    """Give a moment that has not come yet."""
+    return (now() + timedelta(hours=1)).isoformat()

@@ -1,0 +1,339 @@
+"""A stateful stand-in for the API server's Workflows, with the interface of `WorkflowsApi`.
+
+It keeps resourceVersions, a history that watches replay, finalizers and deletionTimestamps the way
+an API server does, and runs nothing: tests play Argo's controller through `set_status_for_test`.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sluice_contracts.metadata import MANAGED_BY, MANAGED_BY_VALUE
+from sluice_runtime.kubernetes.errors import (
+    AlreadyExistsError,
+    ApiUnavailableError,
+    ConflictError,
+    GoneError,
+    NotFoundError,
+)
+from sluice_runtime.kubernetes.workflows import WorkflowPage
+from tests.support.json_patch import PatchFailedError, apply_json_patch
+
+Json = dict[str, Any]
+Operation = Literal["create", "get", "patch", "list_page", "watch"]
+
+CREATED_AT = "2026-01-01T00:00:00Z"
+DELETED_AT = "2026-01-01T01:00:00Z"
+
+
+@dataclass(frozen=True)
+class _Change:
+    version: int
+    before: Json | None
+    after: Json
+    deleted: bool
+
+
+@dataclass(eq=False)
+class _Stream:
+    """One open watch: bytes waiting to be read, or how it ends."""
+
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    raw: deque[bytes] = field(default_factory=deque)
+    broken: bool = False
+    closed: bool = False
+
+
+class FakeWorkflows:
+    """An API server's Workflows of one namespace, in memory."""
+
+    def __init__(self, *, namespace: str = "argo", bookmark_every: float = 60.0) -> None:
+        self._namespace = namespace
+        self._bookmark_every = bookmark_every
+        self._objects: dict[str, Json] = {}
+        self._version = 100
+        self._uids = 0
+        self._history: list[_Change] = []
+        self._oldest = self._version
+        self._streams: set[_Stream] = set()
+        self._silent = False
+        self._failures: dict[Operation, deque[Exception]] = defaultdict(deque)
+        self._lost_answers: dict[Operation, int] = defaultdict(int)
+        self._held: dict[Operation, asyncio.Event] = {}
+        self._calls: dict[Operation, int] = defaultdict(int)
+        self._changed = asyncio.Condition()
+
+    async def create(self, manifest: Json) -> Json:
+        """See `WorkflowsApi.create`."""
+        await self._enter("create")
+        name = manifest["metadata"]["name"]
+        if name in self._objects:
+            raise AlreadyExistsError(f"{name}: 409", status=409, reason="AlreadyExists")
+        self._uids += 1
+        obj = deepcopy(manifest)
+        obj["metadata"] |= {
+            "namespace": self._namespace,
+            "uid": f"uid-{self._uids}",
+            "creationTimestamp": CREATED_AT,
+        }
+        return self._answer("create", await self._write(name, obj))
+
+    async def get(self, name: str) -> Json:
+        """See `WorkflowsApi.get`."""
+        await self._enter("get")
+        return self._answer("get", self._object(name))
+
+    async def patch(self, name: str, operations: Sequence[Json]) -> Json:
+        """See `WorkflowsApi.patch`."""
+        await self._enter("patch")
+        before = self._object(name)
+        try:
+            obj = apply_json_patch(before, operations)
+        except PatchFailedError as e:
+            raise ConflictError(f"{name}: 422 {e}", status=422, reason="Invalid") from e
+        metadata = obj["metadata"]
+        added = set(metadata.get("finalizers") or ()) - set(
+            before["metadata"].get("finalizers") or ()
+        )
+        if "deletionTimestamp" in metadata and added:
+            raise ConflictError(f"{name}: being deleted", status=422, reason="Invalid")
+        if metadata["resourceVersion"] != before["metadata"]["resourceVersion"]:
+            raise ConflictError(f"{name}: modified", status=409, reason="Conflict")
+        return self._answer("patch", await self._write(name, obj))
+
+    async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
+        """See `WorkflowsApi.list_page`; a token is good until the history expires."""
+        await self._enter("list_page")
+        after = ""
+        version = self._version
+        if continue_token:
+            token_version, after = continue_token.split(":")
+            version = int(token_version)
+            if version < self._oldest:
+                raise GoneError("continue token: 410", status=410, reason="Expired")
+        names = sorted(n for n, o in self._objects.items() if n > after and _selected(o))
+        page = names[:limit]
+        more = len(names) > len(page)
+        return WorkflowPage(
+            items=[deepcopy(self._objects[name]) for name in page],
+            resource_version=str(version),
+            continue_token=f"{version}:{page[-1]}" if more else None,
+        )
+
+    @contextlib.asynccontextmanager
+    async def watch(
+        self, *, resource_version: str, timeout_seconds: int
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """See `WorkflowsApi.watch`; a version that is too old ends in an ERROR event of 410."""
+        await self._enter("watch")
+        stream = _Stream()
+        self._streams.add(stream)
+        await self._notify()
+        try:
+            yield self._chunks(stream, int(resource_version), timeout_seconds)
+        finally:
+            self._streams.discard(stream)
+            await self._notify()
+
+    # What only tests may do.
+
+    def object_for_test(self, name: str) -> Json:
+        """Give a copy of one object; KeyError if it is gone."""
+        return deepcopy(self._objects[name])
+
+    def names_for_test(self) -> set[str]:
+        """Name the objects that exist."""
+        return set(self._objects)
+
+    def calls_for_test(self, operation: Operation) -> int:
+        """Count the calls so far, failed ones included."""
+        return self._calls[operation]
+
+    async def set_status_for_test(self, name: str, **status: Any) -> Json:
+        """Play the controller: merge these fields into the status; None removes one."""
+
+        def change(obj: Json) -> None:
+            merged = {**obj.get("status", {}), **status}
+            obj["status"] = {k: v for k, v in merged.items() if v is not None}
+
+        return await self.change_for_test(name, change)
+
+    async def change_for_test(self, name: str, change: Callable[[Json], None]) -> Json:
+        """Change an object as anybody with the right might."""
+        obj = deepcopy(self._objects[name])
+        change(obj)
+        return await self._write(name, obj)
+
+    async def delete_for_test(self, name: str) -> None:
+        """Delete as `kubectl delete --wait=false` does: finalizers keep the object."""
+        obj = deepcopy(self._objects[name])
+        obj["metadata"]["deletionTimestamp"] = DELETED_AT
+        await self._write(name, obj)
+
+    async def remove_for_test(self, name: str) -> None:
+        """Make the object vanish, finalizers or not."""
+        before = self._objects.pop(name)
+        gone = deepcopy(before)
+        self._version += 1
+        gone["metadata"]["resourceVersion"] = str(self._version)
+        await self._record(_Change(self._version, before, gone, deleted=True))
+
+    def expire_history_for_test(self) -> None:
+        """Forget the past, as etcd's compaction does: older versions are answered with 410."""
+        self._history.clear()
+        self._version += 1
+        self._oldest = self._version
+
+    def drop_streams_for_test(self) -> None:
+        """Break all open watches, as a connection reset does."""
+        for stream in self._streams:
+            stream.broken = True
+            stream.wake.set()
+
+    def close_streams_for_test(self) -> None:
+        """End all open watches cleanly."""
+        for stream in self._streams:
+            stream.closed = True
+            stream.wake.set()
+
+    def send_raw_for_test(self, data: bytes) -> None:
+        """Put bytes into all open watches as they are."""
+        for stream in self._streams:
+            stream.raw.append(data)
+            stream.wake.set()
+
+    def go_silent_for_test(self) -> None:
+        """Send nothing any more over watches that are open, and keep them open."""
+        self._silent = True
+
+    def speak_again_for_test(self) -> None:
+        """End the silence for watches opened from now on and those still open."""
+        self._silent = False
+        for stream in self._streams:
+            stream.wake.set()
+
+    def fail_for_test(self, operation: Operation, *errors: Exception) -> None:
+        """Answer the next calls with these errors, having done nothing."""
+        self._failures[operation].extend(errors)
+
+    def lose_answers_for_test(self, operation: Operation, *, times: int = 1) -> None:
+        """Carry out the next calls, and let their answers get lost."""
+        self._lost_answers[operation] += times
+
+    def hold_for_test(self, operation: Operation) -> asyncio.Event:
+        """Keep calls waiting, nothing done yet, until the returned event is set."""
+        return self._held.setdefault(operation, asyncio.Event())
+
+    async def wait_for_test(self, condition: Callable[[], bool]) -> None:
+        """Wait until the condition holds; looked at after each call, change and opened stream."""
+        async with self._changed:
+            await self._changed.wait_for(condition)
+
+    def streams_for_test(self) -> int:
+        """Count the open watches."""
+        return len(self._streams)
+
+    # What an API server does inside.
+
+    async def _enter(self, operation: Operation) -> None:
+        self._calls[operation] += 1
+        await self._notify()
+        if operation in self._held:
+            await self._held[operation].wait()
+        if self._failures[operation]:
+            raise self._failures[operation].popleft()
+
+    def _answer(self, operation: Operation, document: Json) -> Json:
+        if self._lost_answers[operation]:
+            self._lost_answers[operation] -= 1
+            raise ApiUnavailableError(f"{operation}: the answer was lost")
+        return deepcopy(document)
+
+    def _object(self, name: str) -> Json:
+        if name not in self._objects:
+            raise NotFoundError(f"{name}: 404", status=404, reason="NotFound")
+        return self._objects[name]
+
+    async def _write(self, name: str, obj: Json) -> Json:
+        before = self._objects.get(name)
+        if before == obj:
+            return obj
+        self._version += 1
+        metadata = obj["metadata"]
+        metadata["resourceVersion"] = str(self._version)
+        gone = "deletionTimestamp" in metadata and not metadata.get("finalizers")
+        if gone:
+            del self._objects[name]
+        else:
+            self._objects[name] = obj
+        await self._record(_Change(self._version, before, deepcopy(obj), deleted=gone))
+        return obj
+
+    async def _record(self, change: _Change) -> None:
+        self._history.append(change)
+        for stream in self._streams:
+            stream.wake.set()
+        await self._notify()
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _chunks(
+        self, stream: _Stream, version: int, timeout_seconds: int
+    ) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + timeout_seconds
+        bookmark = loop.time() + self._bookmark_every
+        while not (stream.closed or loop.time() >= ends):
+            stream.wake.clear()
+            if stream.broken:
+                raise ApiUnavailableError("WATCH: connection reset")
+            if self._silent:
+                await stream.wake.wait()
+                continue
+            if version < self._oldest:
+                status = {"kind": "Status", "code": 410, "reason": "Expired"}
+                yield _line("ERROR", status)
+                return
+            for change in [c for c in self._history if c.version > version]:
+                version = change.version
+                if (line := _seen_as(change)) is not None:
+                    yield line
+            while stream.raw:
+                yield stream.raw.popleft()
+            if loop.time() >= bookmark:
+                bookmark = loop.time() + self._bookmark_every
+                version = max(version, self._version)
+                yield _line("BOOKMARK", {"metadata": {"resourceVersion": str(version)}})
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min(ends, bookmark)):
+                    await stream.wake.wait()
+
+
+def _selected(obj: Json | None) -> bool:
+    labels = ((obj or {}).get("metadata") or {}).get("labels") or {}
+    return bool(labels.get(MANAGED_BY) == MANAGED_BY_VALUE)
+
+
+def _seen_as(change: _Change) -> bytes | None:
+    """What a watch with the selector sees of a change."""
+    was, is_now = _selected(change.before), _selected(change.after) and not change.deleted
+    if not was and not is_now:
+        return None
+    if not is_now and not change.deleted and change.before is not None:
+        # It left the selection: the state before, at the version of the change.
+        left = deepcopy(change.before)
+        left["metadata"]["resourceVersion"] = str(change.version)
+        return _line("DELETED", left)
+    kind = {(False, True): "ADDED", (True, True): "MODIFIED", (True, False): "DELETED"}
+    return _line(kind[was, is_now], change.after)
+
+
+def _line(kind: str, obj: Json) -> bytes:
+    return json.dumps({"type": kind, "object": obj}).encode() + b"\n"

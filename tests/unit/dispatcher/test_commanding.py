@@ -1,0 +1,241 @@
+"""Commands: carried out once, or turned away with a word."""
+
+import asyncio
+import base64
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from sluice_contracts import metadata
+from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.problems import ProblemType
+from sluice_contracts.status import Phase
+from sluice_dispatcher.services.ports import Outcome
+from sluice_dispatcher.services.verdicts import Verdict
+from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, RefusedError
+from tests.support.dispatcher import Desk, hello
+
+pytestmark = pytest.mark.looptime
+
+KEY = RunKey("default", "order-1")
+NAME = workflow_name(KEY)
+
+
+def node(name: str, kind: str, phase: str, *children: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": name,
+        "name": name,
+        "type": kind,
+        "phase": phase,
+        "children": list(children),
+        **more,
+    }
+
+
+async def running(desk: Desk, **status: Any) -> None:
+    await desk.handler.handle(desk.record(hello("order-1")))
+    await desk.workflows.set_status_for_test(NAME, **({"phase": "Running"} | status))
+
+
+async def order(desk: Desk, command: str, *, offset: int | None = None) -> Verdict:
+    return await desk.handler.handle(desk.record({"type": command, "id": "order-1"}, offset=offset))
+
+
+@pytest.mark.parametrize(
+    ("command", "spec"),
+    [
+        ("stop", {"shutdown": "Stop"}),
+        ("terminate", {"shutdown": "Terminate"}),
+        ("suspend", {"suspend": True}),
+    ],
+)
+async def test_commands_change_the_spec_as_argo_does(command: str, spec: dict[str, Any]) -> None:
+    desk = Desk()
+    await running(desk)
+    assert await order(desk, command) is Verdict.APPLIED
+    changed = desk.workflows.object_for_test(NAME)["spec"]
+    assert spec.items() <= changed.items()
+    assert desk.reports.log_for_test == []
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_resume_lets_waiting_steps_go_on(compressed: bool) -> None:
+    desk = Desk()
+    nodes = {
+        "wait": node("wait", "Suspend", "Running"),
+        "work": node("work", "Pod", "Running"),
+    }
+    if compressed:
+        text = base64.b64encode(gzip.compress(json.dumps(nodes).encode())).decode()
+        await running(desk, compressedNodes=text)
+    else:
+        await running(desk, nodes=nodes)
+    await order(desk, "suspend")
+    assert await order(desk, "resume") is Verdict.APPLIED
+    changed = desk.workflows.object_for_test(NAME)
+    assert "suspend" not in changed["spec"]
+    status = changed["status"]
+    if compressed:
+        assert "nodes" not in status
+        found = json.loads(gzip.decompress(base64.b64decode(status["compressedNodes"])))
+    else:
+        found = status["nodes"]
+    assert found["wait"]["phase"] == "Succeeded"
+    assert found["wait"]["finishedAt"].endswith("Z")
+    assert found["work"] == nodes["work"]
+
+
+async def test_resume_of_a_run_that_argo_has_not_looked_at_yet() -> None:
+    desk = Desk()
+    await desk.handler.handle(desk.record(hello("order-1")))
+    await order(desk, "suspend")
+    assert await order(desk, "resume") is Verdict.APPLIED
+    assert "suspend" not in desk.workflows.object_for_test(NAME)["spec"]
+
+
+async def test_retry_reopens_what_failed_and_keeps_what_succeeded() -> None:
+    desk = Desk()
+    done = node("done", "Pod", "Succeeded")
+    await running(
+        desk,
+        phase="Failed",
+        finishedAt="2026-01-01T00:00:00Z",
+        message="child failed",
+        conditions=[{"type": "Completed", "status": "True"}, {"type": "PodRunning"}],
+        nodes={
+            NAME: node(NAME, "DAG", "Failed", "done", "bad", "left", message="m", finishedAt="t"),
+            "done": done,
+            "bad": node("bad", "Pod", "Failed"),
+            "left": node("left", "Skipped", "Omitted"),
+            "exit": node(f"{NAME}.onExit", "Pod", "Succeeded"),
+        },
+    )
+
+    def finish(obj: dict[str, Any]) -> None:
+        obj["metadata"]["labels"] |= {
+            "workflows.argoproj.io/completed": "true",
+            "workflows.argoproj.io/phase": "Failed",
+        }
+        obj["metadata"]["finalizers"] = ["example.com/other"]
+        obj["spec"]["shutdown"] = "Stop"
+
+    await desk.workflows.change_for_test(NAME, finish)
+    assert await order(desk, "retry") is Verdict.APPLIED
+    changed = desk.workflows.object_for_test(NAME)
+    status = changed["status"]
+    assert status["phase"] == "Running"
+    assert not {"finishedAt", "message"} & status.keys()
+    assert status["conditions"] == [
+        {"type": "PodRunning"},
+        {"type": "Completed", "status": "False"},
+    ]
+    root = status["nodes"].pop(NAME)
+    assert (root["phase"], root["children"]) == ("Running", ["done"])
+    assert not {"message", "finishedAt"} & root.keys()
+    assert status["nodes"] == {"done": done}
+    labels = changed["metadata"]["labels"]
+    assert labels["workflows.argoproj.io/phase"] == "Running"
+    assert "workflows.argoproj.io/completed" not in labels
+    assert changed["metadata"]["finalizers"] == ["example.com/other", metadata.FINALIZER]
+    assert "shutdown" not in changed["spec"]
+
+
+async def test_a_redelivered_retry_does_not_retry_twice() -> None:
+    desk = Desk()
+    await running(desk, phase="Failed")
+    assert await order(desk, "retry", offset=7) is Verdict.APPLIED
+    await desk.workflows.set_status_for_test(NAME, phase="Failed")
+    assert await order(desk, "retry", offset=7) is Verdict.APPLIED
+    assert desk.workflows.object_for_test(NAME)["status"]["phase"] == "Failed"
+    assert await order(desk, "retry", offset=8) is Verdict.APPLIED
+    assert desk.workflows.object_for_test(NAME)["status"]["phase"] == "Running"
+
+
+@pytest.mark.parametrize(
+    ("phase", "command"),
+    [
+        ("Succeeded", "stop"),
+        ("Failed", "terminate"),
+        ("Error", "suspend"),
+        ("Succeeded", "resume"),
+        ("Succeeded", "retry"),
+        ("Running", "retry"),
+    ],
+)
+async def test_what_makes_no_sense_any_more_is_said_and_changes_nothing(
+    phase: str, command: str
+) -> None:
+    desk = Desk()
+    await running(desk, phase=phase)
+    before = desk.workflows.object_for_test(NAME)
+    assert await order(desk, command) is Verdict.REFUSED
+    assert desk.workflows.object_for_test(NAME) == before
+    assert desk.reports.log_for_test == ["refusal"]
+    assert desk.reports.refusals_for_test[0].problem.type is ProblemType.NOT_APPLICABLE
+
+
+async def test_a_workflow_on_its_way_out_cannot_be_retried() -> None:
+    desk = Desk()
+    await running(desk, phase="Failed")
+    await desk.workflows.delete_for_test(NAME)
+    assert await order(desk, "retry") is Verdict.REFUSED
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+async def test_a_command_to_nobody_is_buried(foreign: bool) -> None:
+    desk = Desk()
+    if foreign:
+        await desk.workflows.create({"metadata": {"name": NAME}, "spec": {}})
+    assert await order(desk, "stop") is Verdict.REFUSED
+    assert desk.reports.log_for_test == ["dead letter", "refusal"]
+    assert desk.reports.refusals_for_test[0].problem.type is ProblemType.UNKNOWN_RUN
+
+
+async def test_a_command_to_a_run_that_is_gone_is_told_how_it_ended() -> None:
+    desk = Desk()
+    desk.ledger.outcomes_for_test[KEY] = Outcome(
+        fingerprint="f", phase=Phase.SUCCEEDED, event_id="e"
+    )
+    assert await order(desk, "stop") is Verdict.REFUSED
+    [notice] = desk.reports.refusals_for_test
+    assert "Succeeded" in notice.problem.detail
+
+
+async def test_a_misspelt_command_spends_no_id() -> None:
+    desk = Desk()
+    await running(desk)
+    assert await order(desk, "stopp") is Verdict.REJECTED
+    assert desk.reports.log_for_test == ["dead letter"]
+
+
+async def test_a_workflow_that_changes_meanwhile_is_read_again() -> None:
+    desk = Desk()
+    await running(desk)
+    held = desk.workflows.hold_for_test("patch")
+    stopping = asyncio.create_task(order(desk, "stop"))
+    await desk.workflows.wait_for_test(lambda: desk.workflows.calls_for_test("patch") == 1)
+    await desk.workflows.set_status_for_test(NAME, progress="1/2")
+    held.set()
+    assert await stopping is Verdict.APPLIED
+    changed = desk.workflows.object_for_test(NAME)
+    assert changed["status"]["progress"] == "1/2"
+    assert changed["spec"]["shutdown"] == "Stop"
+
+
+async def test_infrastructure_errors_are_waited_for() -> None:
+    desk = Desk()
+    await running(desk)
+    desk.workflows.fail_for_test("get", ApiUnavailableError("503"))
+    desk.workflows.fail_for_test("patch", ApiError("odd", status=418, reason="Teapot"))
+    desk.workflows.lose_answers_for_test("patch")
+    assert await order(desk, "stop") is Verdict.APPLIED
+
+
+async def test_what_the_cluster_refuses_is_said() -> None:
+    desk = Desk()
+    await running(desk)
+    desk.workflows.fail_for_test("patch", RefusedError("no", status=422, reason="Invalid"))
+    assert await order(desk, "stop") is Verdict.REFUSED
+    assert desk.reports.refusals_for_test[0].problem.type is ProblemType.REFUSED_BY_CLUSTER

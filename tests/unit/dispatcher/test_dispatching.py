@@ -1,0 +1,318 @@
+"""One request, exactly one Workflow or one outcome, however often it is delivered."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from sluice_contracts import metadata
+from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.problems import ProblemType
+from sluice_contracts.records import header
+from sluice_contracts.requests import RunRequest
+from sluice_contracts.status import Phase
+from sluice_dispatcher.services.ports import Outcome
+from sluice_dispatcher.services.verdicts import Verdict
+from sluice_runtime.kubernetes.errors import (
+    ApiUnavailableError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+)
+from tests.support.dispatcher import Desk, hello, in_an_hour
+
+pytestmark = pytest.mark.looptime
+
+KEY = RunKey("default", "order-1")
+NAME = workflow_name(KEY)
+FINGERPRINT = RunRequest(id="order-1", workflow="hello", parameters={"name": "Ada"}).fingerprint
+
+
+def counted(desk: Desk, verdict: Verdict) -> float | None:
+    return desk.registry.get_sample_value(
+        "sluice_dispatcher_records_total", {"verdict": verdict.value}
+    )
+
+
+async def test_a_request_becomes_a_workflow_that_says_whose_it_is() -> None:
+    desk = Desk()
+    record = desk.record(hello("order-1"))
+    assert await desk.handler.handle(record) is Verdict.CREATED
+    workflow = desk.workflows.object_for_test(NAME)
+    assert workflow["metadata"]["labels"] == {
+        metadata.MANAGED_BY: "sluice",
+        metadata.TENANT: "default",
+        metadata.WORKFLOW: "hello",
+    }
+    annotations = workflow["metadata"]["annotations"]
+    assert annotations[metadata.RUN_ID] == "order-1"
+    assert annotations[metadata.FINGERPRINT] == FINGERPRINT
+    assert annotations[metadata.REQUEST] == "sluice.requests/0@0"
+    assert annotations[metadata.TRACEPARENT].startswith("00-")
+    assert workflow["metadata"]["finalizers"] == [metadata.FINALIZER]
+    assert workflow["spec"]["arguments"]["parameters"] == [{"name": "name", "value": "QWRh"}]
+    assert desk.reports.log_for_test == []
+    assert counted(desk, Verdict.CREATED) == 1
+
+
+async def test_a_redelivery_is_the_same_run() -> None:
+    desk = Desk()
+    record = desk.record(hello("order-1"))
+    await desk.handler.handle(record)
+    assert await desk.handler.handle(record) is Verdict.SAME_RUN
+    assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.SAME_RUN
+    assert desk.workflows.names_for_test() == {NAME}
+    assert desk.reports.log_for_test == []
+
+
+async def test_a_replay_after_the_workflow_is_gone_starts_nothing() -> None:
+    desk = Desk()
+    desk.ledger.outcomes_for_test[KEY] = Outcome(
+        fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="e"
+    )
+    assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REPLAYED
+    assert desk.workflows.names_for_test() == set()
+    assert desk.reports.log_for_test == []
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_the_same_id_with_other_content_is_refused_and_the_first_run_untouched(
+    gone: bool,
+) -> None:
+    desk = Desk()
+    await desk.handler.handle(desk.record(hello("order-1")))
+    before = desk.workflows.object_for_test(NAME)
+    if gone:
+        await desk.workflows.remove_for_test(NAME)
+        desk.ledger.outcomes_for_test[KEY] = Outcome(
+            fingerprint=FINGERPRINT, phase=Phase.FAILED, event_id="e"
+        )
+    other = desk.record(hello("order-1", name="Bob"))
+    assert await desk.handler.handle(other) is Verdict.REFUSED
+    assert desk.reports.log_for_test == ["dead letter", "refusal"]
+    [letter] = desk.reports.dead_letters_for_test
+    assert letter.value == other.value
+    assert header(letter.headers, "sluice_reason") == ProblemType.ID_CONFLICT
+    [notice] = desk.reports.refusals_for_test
+    assert (notice.run_id, notice.request) == ("order-1", "sluice.requests/0@1")
+    if gone:
+        assert desk.workflows.names_for_test() == set()
+    else:
+        assert desk.workflows.object_for_test(NAME) == before
+
+
+async def test_a_foreign_workflow_of_that_name_is_nobodys_run() -> None:
+    desk = Desk()
+    await desk.workflows.create({"metadata": {"name": NAME}, "spec": {}})
+    assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REFUSED
+
+
+async def test_an_unclear_answer_is_settled_by_reading() -> None:
+    desk = Desk()
+    desk.workflows.lose_answers_for_test("create")
+    assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.SAME_RUN
+    assert desk.workflows.calls_for_test("create") == 1
+
+
+async def test_an_unclear_answer_without_a_workflow_is_tried_again() -> None:
+    desk = Desk()
+    desk.workflows.fail_for_test("create", *[ApiUnavailableError("503")] * 3)
+    desk.workflows.fail_for_test("get", ApiUnavailableError("503"))
+    assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.CREATED
+    assert desk.workflows.calls_for_test("create") == 4
+    assert desk.reports.log_for_test == []
+    retries = desk.registry.get_sample_value("sluice_dispatcher_retries_total", {"step": "create"})
+    assert retries == 3
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotFoundError("no namespace", status=404, reason="NotFound"),
+        ConflictError("quota in motion", status=409, reason="Conflict"),
+    ],
+)
+async def test_what_somebody_has_to_mend_is_waited_for(error: Exception) -> None:
+    desk = Desk()
+    desk.workflows.fail_for_test("create", error, error)
+    assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.CREATED
+    assert desk.reports.log_for_test == []
+
+
+async def test_retry_after_is_honoured(looptime: Any) -> None:
+    desk = Desk()
+    desk.workflows.fail_for_test("create", ApiUnavailableError("429", retry_after=120))
+    await desk.handler.handle(desk.record(hello("order-1")))
+    assert looptime >= 120
+
+
+async def test_a_workflow_that_ended_while_its_request_was_retried_is_not_started_again() -> None:
+    desk = Desk()
+    desk.workflows.fail_for_test("create", ApiUnavailableError("timeout"))
+    held = desk.workflows.hold_for_test("get")
+    handling = asyncio.create_task(desk.handler.handle(desk.record(hello("order-1"))))
+    await desk.workflows.wait_for_test(lambda: desk.workflows.calls_for_test("get") == 1)
+    desk.ledger.outcomes_for_test[KEY] = Outcome(
+        fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="e"
+    )
+    held.set()
+    assert await handling is Verdict.REPLAYED
+    assert desk.workflows.names_for_test() == set()
+
+
+async def test_a_name_taken_by_an_object_that_vanishes_is_looked_at_again() -> None:
+    desk = Desk()
+    await desk.handler.handle(desk.record(hello("order-1")))
+    held = desk.workflows.hold_for_test("get")
+    handling = asyncio.create_task(desk.handler.handle(desk.record(hello("order-1"))))
+    await desk.workflows.wait_for_test(lambda: desk.workflows.calls_for_test("get") == 1)
+    await desk.workflows.remove_for_test(NAME)
+    held.set()
+    assert await handling is Verdict.CREATED
+
+
+async def test_what_the_cluster_refuses_is_rejected_once() -> None:
+    desk = Desk()
+    desk.workflows.fail_for_test("create", RefusedError("too big", status=413, reason="TooLarge"))
+    record = desk.record(hello("order-1"))
+    assert await desk.handler.handle(record) is Verdict.REJECTED
+    assert desk.reports.log_for_test == ["dead letter", "outcome"]
+    [published] = desk.reports.outcomes_for_test
+    assert published.event.problem is not None
+    assert published.event.problem.type is ProblemType.REFUSED_BY_CLUSTER
+    assert await desk.handler.handle(record) is Verdict.REPLAYED
+    assert desk.reports.log_for_test == ["dead letter", "outcome"]
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"id": "order-1", "workflow": "nope"}, ProblemType.UNKNOWN_WORKFLOW),
+        (
+            {"id": "order-1", "workflow": "hello", "parameters": {"name": 5}},
+            ProblemType.INVALID_PARAMETERS,
+        ),
+        (
+            {"id": "order-1", "workflow": "hello", "parameters": {"nome": "x"}},
+            ProblemType.INVALID_PARAMETERS,
+        ),
+        ({"id": "order-1", "workflow": "hello", "urgent": True}, ProblemType.INVALID_REQUEST),
+        (
+            b'{"id": "order-1", "workflow": "hello", "workflow": "hello"}',
+            ProblemType.MALFORMED_JSON,
+        ),
+    ],
+)
+async def test_what_can_never_be_valid_is_buried_and_its_run_rejected(
+    document: dict[str, Any] | bytes, reason: ProblemType
+) -> None:
+    desk = Desk()
+    record = desk.record(document)
+    assert await desk.handler.handle(record) is Verdict.REJECTED
+    assert desk.reports.log_for_test == ["dead letter", "outcome"]
+    [letter] = desk.reports.dead_letters_for_test
+    assert letter.value == record.value
+    assert header(letter.headers, "sluice_reason") == reason
+    assert json.loads(header(letter.headers, "sluice_problem") or "")["type"] == reason
+    [published] = desk.reports.outcomes_for_test
+    event = published.event
+    assert (event.run_id, event.phase, event.terminal) == ("order-1", Phase.REJECTED, True)
+    assert (event.workflow_name, event.sequence) == (NAME, 0)
+    assert desk.workflows.names_for_test() == set()
+    # Delivered once more, nothing is said twice; and the id is spent.
+    assert await desk.handler.handle(record) is Verdict.REPLAYED
+    assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REFUSED
+    assert len(desk.reports.outcomes_for_test) == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"not json", b"[1, 2]", None, b"x" * 2_000_000, b'{"id": "a", "id": "b"}', b'{"id": "a b"}'],
+)
+async def test_where_no_id_can_be_known_there_is_only_a_dead_letter(value: bytes | None) -> None:
+    desk = Desk()
+    assert await desk.handler.handle(desk.record(value, key=b"k")) is Verdict.REJECTED
+    assert desk.reports.log_for_test == ["dead letter"]
+
+
+async def test_rubbish_under_the_id_of_a_living_run_leaves_it_alone() -> None:
+    desk = Desk()
+    await desk.handler.handle(desk.record(hello("order-1")))
+    rubbish = desk.record({"id": "order-1", "workflow": "nope"})
+    assert await desk.handler.handle(rubbish) is Verdict.REFUSED
+    assert desk.reports.log_for_test == ["dead letter", "refusal"]
+
+
+async def test_a_run_whose_entry_has_left_the_catalogue_is_still_the_same_run() -> None:
+    desk = Desk()
+    request = RunRequest(id="order-1", workflow="gone", parameters={})
+    await desk.workflows.create(
+        {
+            "metadata": {
+                "name": NAME,
+                "labels": {metadata.TENANT: "default"},
+                "annotations": {
+                    metadata.RUN_ID: "order-1",
+                    metadata.FINGERPRINT: request.fingerprint,
+                },
+            }
+        }
+    )
+    record = desk.record({"id": "order-1", "workflow": "gone"})
+    assert await desk.handler.handle(record) is Verdict.SAME_RUN
+
+
+async def test_a_request_that_came_too_late_expires() -> None:
+    desk = Desk()
+    late = desk.record(hello("order-1", expires_at="2020-01-01T00:00:00Z"))
+    assert await desk.handler.handle(late) is Verdict.EXPIRED
+    [published] = desk.reports.outcomes_for_test
+    assert published.event.phase is Phase.EXPIRED
+    assert published.event.problem is not None
+    assert published.event.problem.type is ProblemType.EXPIRED
+    assert desk.reports.dead_letters_for_test == []
+    assert await desk.handler.handle(late) is Verdict.REPLAYED
+
+
+async def test_a_request_in_time_runs_and_does_not_expire_when_redelivered_late() -> None:
+    desk = Desk()
+    in_time = desk.record(hello("order-1", expires_at=in_an_hour()))
+    assert await desk.handler.handle(in_time) is Verdict.CREATED
+    late = desk.record(hello("order-1", expires_at="2020-01-01T00:00:00Z"))
+    assert await desk.handler.handle(late) is Verdict.SAME_RUN
+    other = desk.record(hello("order-1", name="Bob", expires_at="2020-01-01T00:00:00Z"))
+    assert await desk.handler.handle(other) is Verdict.REFUSED
+
+
+async def test_reports_are_repeated_until_kafka_has_them() -> None:
+    desk = Desk()
+    desk.reports.fail_for_test(times=3)
+    assert await desk.handler.handle(desk.record(b"[]")) is Verdict.REJECTED
+    assert desk.reports.log_for_test == ["dead letter"]
+
+
+async def test_ids_come_from_the_key_or_from_where_the_record_stands() -> None:
+    desk = Desk()
+    document = {"workflow": "hello"}
+    await desk.handler.handle(desk.record(document, key=b"order-1"))
+    without = desk.record(document)
+    await desk.handler.handle(without)
+    assert await desk.handler.handle(without) is Verdict.SAME_RUN
+    assert await desk.handler.handle(desk.record(document)) is Verdict.CREATED
+    assert NAME in desk.workflows.names_for_test()
+    assert len(desk.workflows.names_for_test()) == 3
+
+
+async def test_fifty_at_once_are_one_run() -> None:
+    desk = Desk()
+    records = [desk.record(hello("order-1")) for _ in range(50)]
+    verdicts = await asyncio.gather(*(desk.handler.handle(record) for record in records))
+    assert verdicts.count(Verdict.CREATED) == 1
+    assert verdicts.count(Verdict.SAME_RUN) == 49
+
+
+async def test_a_bug_loses_no_record_and_stops_no_other() -> None:
+    desk = Desk()
+    desk.workflows.fail_for_test("create", ZeroDivisionError())
+    assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.CREATED

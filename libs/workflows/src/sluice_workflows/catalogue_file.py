@@ -185,7 +185,7 @@ def _located(path: Path, error: ValidationError) -> str:
         message = {
             "missing": "is missing",
             "extra_forbidden": "is unknown here; look for a slip in its name",
-        }.get(item["type"], item["msg"])
+        }.get(item["type"], item["msg"].removeprefix("Value error, "))
         lines.append(f"{path}: {_place(item['loc'])}: {message}")
     return "\n".join(lines)
 
@@ -204,14 +204,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def _unique_keys(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
-    seen: set[object] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if isinstance(key, Hashable) and key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key `{key}` stands here twice", key_node.start_mark
-            )
-        seen.add(key)
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key `{key.value}` stands here twice", key.start_mark
+                )
+            seen.add(key.value)
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
 

@@ -18,7 +18,7 @@ __all__ = ["check"]
 
 # Linux, MAX_ARG_STRLEN: `NAME=value` and its NUL byte, the limit for one environment string.
 _MAX_ENVIRONMENT_STRING: Final = 128 * 1024
-_PARAMETER: Final = re.compile(r"\{\{=?\s*workflow\.parameters\.([A-Za-z0-9_-]+)")
+_PARAMETER: Final = re.compile(r"\{\{\s*workflow\.parameters\.([A-Za-z0-9_-]+)\s*\}\}")
 _COULER_NAME: Final = re.compile(r"output-(id-\d+|(local|s3|oss)-[0-9a-f]{8})")
 
 
@@ -31,6 +31,11 @@ def check(spec: Mapping[str, Any], *, parameters: Mapping[str, FieldInfo]) -> No
         _check_code(template["name"], container)
         _check_environment(template["name"], container, parameters=parameters)
     for text in _strings(spec):
+        if "{{=" in text:
+            raise ValueError(
+                "it holds an expression, '{{=', which could decode a text into something that "
+                "Argo evaluates; calculate in a step instead"
+            )
         for name in _PARAMETER.findall(text):
             if name not in parameters:
                 raise ValueError(f"it refers to parameter `{name}`, which its model does not have")
@@ -69,8 +74,9 @@ def _check_environment(
     template: str, container: Mapping[str, Any], *, parameters: Mapping[str, FieldInfo]
 ) -> None:
     for variable in container.get("env", ()):
-        size = len(variable["name"].encode()) + len("=\0") + len(variable.get("value", "").encode())
-        for name in _PARAMETER.findall(variable.get("value", "")):
+        value = variable.get("value", "")
+        size = len(f"{variable['name']}={_PARAMETER.sub('', value)}\0".encode())
+        for name in _PARAMETER.findall(value):
             if name in parameters:
                 size += encoded_length(parameters[name])
         if size > _MAX_ENVIRONMENT_STRING:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
-from sluice_contracts.problems import FieldError
+from sluice_contracts.problems import MAX_FIELD_ERRORS, FieldError
 from sluice_workflows.errors import CatalogueError, InvalidParametersError
 from sluice_workflows.extensions import Extension
 from sluice_workflows.parameters import (
@@ -36,7 +36,6 @@ It never sees a value: it refers to `{{workflow.parameters.<name>}}`.
 # The request topic's values and etcd both have limits; Argo keeps a second copy of a large
 # argument in the status of the step that reads it.
 _MAX_ARGUMENT_BYTES: Final = 512 * 1024
-_MAX_ERRORS: Final = 20
 _DNS_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_SUBDOMAIN: Final = rf"(?=.{{1,253}}\Z){_DNS_LABEL}(\.{_DNS_LABEL})*"
 _ARGO_NAME: Final = r"[A-Za-z0-9_-]{1,128}"
@@ -151,11 +150,15 @@ class Entry:
                 known = ", ".join(f"`{name}`" for name in wire_names(self.parameters))
                 detail = f"unknown parameter; this workflow takes {known or 'none'}"
             case _:
-                detail = error["msg"]
+                detail = error["msg"].removeprefix("Value error, ")
         return FieldError(pointer=_pointer(error["loc"]), detail=detail)
 
     def _invalid(self, errors: list[FieldError]) -> InvalidParametersError:
-        return InvalidParametersError(self.name, errors=tuple(errors[:_MAX_ERRORS]))
+        named = errors[:MAX_FIELD_ERRORS]
+        if len(errors) > len(named):
+            rest = f"{len(errors) - len(named)} more places are wrong"
+            named = [*named, FieldError(pointer=_pointer(()), detail=rest)]
+        return InvalidParametersError(self.name, errors=tuple(named))
 
     def _wrong(self, detail: str) -> CatalogueError:
         return CatalogueError(f"workflow `{self.name}`: {detail}")

@@ -96,48 +96,54 @@ def _join_dependencies(template: Json) -> None:
 
 
 def _settle_arguments(template: Json, *, callers: list[Json]) -> None:
-    """Keep the arguments that every caller supplies, once each, named `arg-<i>`."""
+    """Keep the arguments that every caller supplies, once each, named `arg-<i>`.
+
+    One that is the same constant for all callers goes into the container's args as it is, where
+    it can be read, and checked.
+    """
     body = template.get("container") or template.get("script") or {}
     prefix = f"para-{template['name']}-"
-    declared = template.get("inputs", {}).get("parameters", [])
-    referenced = [_INPUT_REFERENCE.fullmatch(text) for text in body.get("args", ())]
-    piled = dict.fromkeys(
-        name
-        for name in (*_names(declared), *(found[1] for found in referenced if found))
-        if name.startswith(prefix)
-    )
-    names: dict[str, str] = {}
-    columns: list[tuple[str | None, ...]] = []
-    for name in piled:
-        column = tuple(_argument(caller, name) for caller in callers)
-        repeated = column in columns and all(value and "{{" in value for value in column)
-        if None not in column and not repeated:
-            columns.append(column)
-            names[name] = f"arg-{len(names)}"
-
-    def settled(parameters: list[Json]) -> list[Json]:
-        mine = [p | {"name": names[p["name"]]} for p in parameters if p["name"] in names]
-        return mine + [p for p in parameters if not p["name"].startswith(prefix)]
-
+    args = [(text, _INPUT_REFERENCE.fullmatch(text)) for text in body.get("args", ())]
+    piled = [found[1] for _, found in args if found and found[1].startswith(prefix)]
+    passed = _passed(piled, callers=callers)
+    names = {
+        old: new[1] for old, text in passed.items() if (new := _INPUT_REFERENCE.fullmatch(text))
+    }
     if piled:
-        others = [p for p in declared if p["name"] not in piled]
-        template["inputs"] = template.get("inputs", {}) | {
-            "parameters": [{"name": name} for name in names.values()] + others
-        }
         body["args"] = [
-            f"{{{{inputs.parameters.{names[found[1]]}}}}}" if found else text
-            for text, found in zip(body["args"], referenced, strict=True)
-            if found is None or found[1] in names
+            passed[found[1]] if found else text
+            for text, found in args
+            if found is None or found[1] in passed
         ]
+        _drop_empty(body, "args")
+        inputs = template.setdefault("inputs", {})
+        inputs["parameters"] = [{"name": name} for name in names.values()]
+        _drop_empty(inputs, "parameters")
+        _drop_empty(template, "inputs")
     for caller in callers:
         arguments = caller.get("arguments", {})
-        if "parameters" in arguments:
-            arguments["parameters"] = settled(arguments["parameters"])
+        arguments["parameters"] = [
+            parameter | {"name": names.get(parameter["name"], parameter["name"])}
+            for parameter in arguments.get("parameters", ())
+            if parameter["name"] in names or not parameter["name"].startswith(prefix)
+        ]
         _drop_empty(arguments, "parameters")
         _drop_empty(caller, "arguments")
-    _drop_empty(template.get("inputs", {}), "parameters")
-    _drop_empty(template, "inputs")
-    _drop_empty(body, "args")
+
+
+def _passed(piled: list[str], *, callers: list[Json]) -> dict[str, str]:
+    """Say what stands in the container's args for each argument that is worth keeping."""
+    passed: dict[str, str] = {}
+    columns: list[list[str | None]] = []
+    for name in piled:
+        column = [_argument(caller, name) for caller in callers]
+        values = {value for value in column if value is not None}
+        if len(values) == 1 and not any("{{" in value for value in values):
+            passed[name] = values.pop()
+        elif None not in column and column not in columns:
+            passed[name] = f"{{{{inputs.parameters.arg-{len(columns)}}}}}"
+            columns.append(column)
+    return passed
 
 
 def _rename_volumes(spec: Json) -> Json:
@@ -163,10 +169,6 @@ def _argument(caller: Json, name: str) -> str | None:
         if parameter["name"] == name:
             return str(parameter["value"])
     return None
-
-
-def _names(parameters: list[Json]) -> list[str]:
-    return [parameter["name"] for parameter in parameters]
 
 
 def _flat(names: Any) -> list[str]:  # noqa: ANN401

@@ -23,7 +23,7 @@ def summary(counts: Mapping[str, int]) -> tuple[str, bool]:
     if len(whole.encode()) <= MAX_BYTES:
         return whole, False
     kept = {}
-    room = MAX_BYTES - len("{}")
+    room = MAX_BYTES - len("{}") + len(",")  # the last word has no comma after it
     for word, uses in ranked[:MAX_WORDS_WHEN_TRUNCATED]:
         size = len(encoded({word: uses}).encode()) - len("{}") + len(",")
         if size <= room:

@@ -1,0 +1,269 @@
+import json
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice_workflows.builtin import BUILT_IN
+from sluice_workflows.catalogue import ENTRY_POINT_GROUP, Catalogue, load_catalogue
+from sluice_workflows.catalogue_file import read_catalogue_file
+from sluice_workflows.compiler import compile_entry
+from sluice_workflows.entries import TemplateRef
+from sluice_workflows.errors import CatalogueError, InvalidParametersError, UnknownWorkflowError
+from tests.unit.workflows.support import SETTINGS, entry_of, one_step
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "catalogue"
+
+
+def point(value: str, name: str = "tried") -> EntryPoint:
+    return EntryPoint(name=name, value=value, group=ENTRY_POINT_GROUP)
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "catalogue.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+# --- looking up
+
+
+def test_entries_keep_their_order() -> None:
+    catalogue = Catalogue(BUILT_IN)
+
+    assert [entry.name for entry in catalogue] == [entry.name for entry in BUILT_IN]
+    assert len(catalogue) == len(BUILT_IN)
+    assert catalogue.get("map-reduce") is BUILT_IN[2]
+
+
+def test_an_unknown_name_says_what_there_is() -> None:
+    with pytest.raises(UnknownWorkflowError) as refused:
+        Catalogue(BUILT_IN).get("map-reduc")
+
+    assert refused.value.near == ("map-reduce",)
+    assert str(refused.value) == (
+        "There is no workflow `map-reduc`. Did you mean `map-reduce`? The catalogue holds: "
+        "`hello`, `artifact-passing`, `map-reduce`, `diamond`, `approval`."
+    )
+
+
+def test_an_unknown_name_may_be_hostile() -> None:
+    with pytest.raises(UnknownWorkflowError) as refused:
+        Catalogue([]).get("\ud800\n" * 100_000)
+
+    assert str(refused.value).isascii()
+    assert len(str(refused.value)) < 1000
+    assert "holds: nothing" in str(refused.value)
+
+
+def test_names_are_unique() -> None:
+    with pytest.raises(CatalogueError, match="two workflows called `hello`"):
+        Catalogue([BUILT_IN[0], entry_of(one_step, name="hello")])
+
+
+# --- entry points
+
+
+def two() -> list[object]:
+    return [entry_of(one_step, name="first"), entry_of(one_step, name="second")]
+
+
+ONE = entry_of(one_step, name="one")
+
+
+def nothing_useful() -> list[object]:
+    return ["text"]
+
+
+def badly_defined() -> list[object]:
+    return [entry_of(one_step, name="Not A Name")]
+
+
+def test_entry_points_give_an_entry_or_several() -> None:
+    here = __name__
+    points = [point(f"{here}:two", name="b"), point(f"{here}:ONE", name="a")]
+
+    catalogue = load_catalogue(file=None, entry_points=points, built_in=[])
+
+    assert [entry.name for entry in catalogue] == ["one", "first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("no_such_package:entries", r"gives no entries \(ModuleNotFoundError"),
+        ("json:nothing", r"gives no entries \(AttributeError"),
+        ("json:decoder", r"gives no entries \(TypeError"),
+        (f"{__name__}:nothing_useful", "gives a str where an Entry belongs"),
+        (f"{__name__}:badly_defined", "cannot name a workflow"),
+    ],
+)
+def test_an_entry_point_that_gives_no_entries_is_named(value: str, message: str) -> None:
+    with pytest.raises(CatalogueError, match=message) as refused:
+        load_catalogue(file=None, entry_points=[point(value)])
+
+    assert f"entry point `tried = {value}` of sluice.workflows" in str(refused.value)
+
+
+def test_a_name_that_two_sources_give_is_refused(tmp_path: Path) -> None:
+    file = written(tmp_path, "entries: [{name: hello, description: d, template: {name: t}}]")
+
+    with pytest.raises(CatalogueError, match=r"two workflows called `hello`.*catalogue\.yaml"):
+        load_catalogue(file=file, entry_points=[])
+
+
+# --- the file
+
+
+def test_the_examples_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES / "shouting" / "src")
+
+    catalogue = load_catalogue(
+        file=EXAMPLES / "catalogue.yaml", entry_points=[point("sluice_shouting:entries")]
+    )
+
+    assert [entry.name for entry in catalogue][-3:] == ["shout", "nightly-report", "cleanup"]
+    assert compile_entry(catalogue.get("shout"), settings=SETTINGS).parameters == (
+        "message",
+        "mood",
+    )
+    report = catalogue.get("nightly-report")
+    assert report.arguments({"day": "2026-12-01"}) == {
+        "day": "2026-12-01",
+        "recipients": "100",
+        "dry-run": "false",
+        "format": "pdf",
+        "greeting": "R29vZCBtb3JuaW5n",
+    }
+    cleanup = compile_entry(catalogue.get("cleanup"), settings=SETTINGS)
+    assert json.loads(cleanup.manifest)["spec"]["workflowTemplateRef"] == {
+        "name": "cleanup",
+        "clusterScope": True,
+    }
+
+
+def test_the_example_packages_entry_point_is_the_one_that_is_tested() -> None:
+    text = (EXAMPLES / "shouting" / "pyproject.toml").read_text(encoding="utf-8")
+
+    assert '[project.entry-points."sluice.workflows"]\nshouting = "sluice_shouting:entries"' in text
+
+
+@pytest.mark.parametrize(
+    ("parameters", "place"),
+    [
+        ({}, "/parameters/day"),
+        ({"day": "1 Dec"}, "/parameters/day"),
+        ({"day": "2026-12-01", "recipients": 0}, "/parameters/recipients"),
+        ({"day": "2026-12-01", "recipients": 10_001}, "/parameters/recipients"),
+        ({"day": "2026-12-01", "dry-run": "yes"}, "/parameters/dry-run"),
+        ({"day": "2026-12-01", "format": "doc"}, "/parameters/format"),
+        ({"day": "2026-12-01", "greeting": "x" * 4097}, "/parameters/greeting"),
+        ({"day": "2026-12-01", "parameter_0": "x"}, "/parameters/parameter_0"),
+    ],
+)
+def test_what_the_file_declares_is_enforced(parameters: dict[str, Any], place: str) -> None:
+    report = read_catalogue_file(EXAMPLES / "catalogue.yaml")[0]
+
+    with pytest.raises(InvalidParametersError) as refused:
+        report.arguments(parameters)
+    assert [error.pointer for error in refused.value.errors] == [place]
+
+
+def test_the_schema_of_a_file_entry() -> None:
+    schema = read_catalogue_file(EXAMPLES / "catalogue.yaml")[0].parameter_schema()
+
+    properties: Any = schema["properties"]
+    assert list(properties) == ["day", "recipients", "dry-run", "format", "greeting"]
+    assert properties["day"]["pattern"] == r"^(?:\d{4}-\d{2}-\d{2})$"
+    assert schema["required"] == ["day"]
+
+
+def entry_text(parameters: str) -> str:
+    return (
+        "entries:\n"
+        "- {name: a, description: d, template: {name: a}}\n"
+        f"- {{name: b, description: d, template: {{name: b}}, parameters: [{parameters}]}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ("{name: p}", "entries[1].parameters[0]: Unable to extract tag"),
+        ("{name: p, type: float}", "entries[1].parameters[0]: Input tag 'float'"),
+        ("{name: p, type: integer, max: x}", "entries[1].parameters[0].max: Input should be"),
+        ("{name: p, type: integer, max: 1.0}", "entries[1].parameters[0].max: Input should be"),
+        ("{name: p, type: integer, min: 2, max: 1}", "parameters[0]: min is greater"),
+        ("{name: p, type: integer, max: 9007199254740992}", "parameters[0].max: Input should be"),
+        ("{name: p, type: integer, maximum: 3}", "entries[1].parameters[0].maximum: is unknown"),
+        ("{type: integer}", "entries[1].parameters[0].name: is missing"),
+        ("{name: p, type: enum, values: []}", "entries[1].parameters[0].values: List should"),
+        ("{name: p, type: enum, values: [yes]}", "entries[1].parameters[0].values[0]: Input"),
+        ("{name: p, type: string, pattern: '('}", "entries[1].parameters[0].pattern: is not"),
+        ("{name: p, type: string, default: '{{x}}'}", "entries[1].parameters[0].default: may hold"),
+        ("{name: p, type: integer, max: 1, default: 2}", "entries[1].parameters[0].default: Input"),
+        ("{name: p, type: text, max_bytes: 0}", "entries[1].parameters[0].max_bytes: Input"),
+        (
+            "{name: p, type: text, max_bytes: 999999}",
+            "entries[1]: workflow `b`: its parameters may",
+        ),
+        ("{name: a b, type: text}", "entries[1]: workflow `b`: parameter `a b`: Argo takes"),
+        (
+            "{name: p, type: text}, {name: p, type: text}",
+            "entries[1].parameters[1].name: `p` is declared twice",
+        ),
+    ],
+)
+def test_a_mistake_is_shown_with_its_place(tmp_path: Path, parameters: str, message: str) -> None:
+    file = written(tmp_path, entry_text(parameters))
+
+    with pytest.raises(CatalogueError) as refused:
+        read_catalogue_file(file)
+    assert str(refused.value).startswith(f"{file}: ")
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the top: Input should be"),
+        ("[]", "the top: Input should be"),
+        ("entries: 1", "entries: Input should be a valid list"),
+        ("entries: [{}]", "entries[0].template: is missing"),
+        ("entries: []\nentries: []", "the key `entries` stands here twice"),
+        ("entries: [", "is not YAML that Sluice takes"),
+        ("? [a]\n: 1", "is not YAML that Sluice takes"),
+        ("entries: [{name: x, description: d, template: {name: A}}]", "name a WorkflowTemplate"),
+        ("\xff", "the top: Input should be"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(CatalogueError) as refused:
+        read_catalogue_file(written(tmp_path, text))
+    assert message in str(refused.value)
+
+
+def test_all_mistakes_are_shown_at_once(tmp_path: Path) -> None:
+    file = written(tmp_path, entry_text("{name: p, type: float}, {type: text}"))
+
+    with pytest.raises(CatalogueError) as refused:
+        read_catalogue_file(file)
+    assert len(str(refused.value).splitlines()) == 2
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"catalogue\.yaml: cannot be read: No such file"):
+        load_catalogue(file=tmp_path / "catalogue.yaml", entry_points=[])
+
+
+def test_yaml_anchors_may_share_what_repeats(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        "entries:\n- &one {name: a, description: d, template: {name: t}}\n- {<<: *one, name: b}\n",
+    )
+
+    entries = read_catalogue_file(file)
+
+    assert [entry.name for entry in entries] == ["a", "b"]
+    assert entries[1].template == TemplateRef(name="t")

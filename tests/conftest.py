@@ -1,3 +1,3 @@
 """What every test can use."""
 
-pytest_plugins = ["tests.support.goldens"]
+pytest_plugins = ["tests.support.goldens", "tests.support.kafka"]

@@ -1,0 +1,1 @@
+"""Integration tests: real Kafka, the local engine over HTTP."""

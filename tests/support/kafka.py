@@ -1,0 +1,197 @@
+"""One real Kafka for the whole test session, and what tests do with it on the wire.
+
+A test gets topics of its own by unique names; nothing is cleaned up between tests.
+"""
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from sluice_contracts.topics import TopicNames
+from sluice_local.kafka import EmbeddedKafka
+
+Headers = Sequence[tuple[str, bytes]]
+
+WAIT_SECONDS = 30.0
+"""How long to wait for what must come; long enough for a busy machine."""
+
+_MAX_BYTES = 4 * 1024 * 1024
+_counter = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    """A real Apache Kafka on ports of its own, shared by the session."""
+    broker = EmbeddedKafka(data_dir=tmp_path_factory.mktemp("kafka"))
+    broker.start_sync()
+    try:
+        yield broker
+    finally:
+        broker.stop_sync()
+
+
+@pytest.fixture
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    """A Kafka for one test alone, which may stop, kill and start it as it likes. Not started."""
+    broker = EmbeddedKafka(data_dir=tmp_path_factory.mktemp("own-kafka"))
+    try:
+        yield broker
+    finally:
+        broker.stop_sync()
+
+
+def unique_name(prefix: str) -> str:
+    """Give a name that no other test of this session uses, for topics, groups and ids."""
+    return f"{prefix}-{secrets.token_hex(4)}-{next(_counter)}"
+
+
+def topic_names(prefix: str = "test") -> TopicNames:
+    """Give Sluice's four topics under names that no other test uses."""
+    unique = unique_name(prefix)
+    return TopicNames(
+        requests=f"{unique}.requests",
+        status=f"{unique}.status",
+        results=f"{unique}.results",
+        dlq=f"{unique}.requests.dlq",
+    )
+
+
+async def create_topic(
+    kafka: EmbeddedKafka,
+    topic: str,
+    *,
+    partitions: int = 1,
+    config: dict[str, str] | None = None,
+) -> None:
+    """Create a topic; it must not exist yet."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        response = await admin.create_topics(
+            [NewTopic(topic, partitions, 1, topic_configs=config or {})]
+        )
+    finally:
+        await admin.close()
+    for name, code, message in response.topic_errors:
+        assert code == 0, f"{name}: {message}"
+
+
+async def produce(
+    kafka: EmbeddedKafka,
+    topic: str,
+    *values: bytes | None,
+    key: bytes | None = None,
+    headers: Headers = (),
+    partition: int | None = None,
+) -> list[TopicPartition]:
+    """Write records in order, acknowledged; returns where each one went."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap_servers, acks="all", max_request_size=_MAX_BYTES
+    )
+    await producer.start()
+    try:
+        written = [
+            await producer.send_and_wait(
+                topic, value, key=key, headers=list(headers), partition=partition
+            )
+            for value in values
+        ]
+    finally:
+        await producer.stop()
+    return [TopicPartition(each.topic, each.partition) for each in written]
+
+
+async def read_all(kafka: EmbeddedKafka, *topics: str) -> list[ConsumerRecord]:
+    """Read what the topics hold now, from their beginning, in order of partition and offset."""
+    consumer = _consumer(kafka)
+    await consumer.start()
+    try:
+        partitions = await _assign(consumer, topics)
+        ends = await consumer.end_offsets(partitions)
+        records: list[ConsumerRecord] = []
+        for partition in partitions:
+            consumer.pause(*partitions)
+            consumer.resume(partition)
+            # Positions, not records, tell the end: compaction and transactions leave gaps.
+            while await consumer.position(partition) < ends[partition]:
+                for batch in (await consumer.getmany(timeout_ms=1000)).values():
+                    records.extend(record for record in batch if record.offset < ends[partition])
+    finally:
+        await consumer.stop()
+    return records
+
+
+async def read_until(
+    kafka: EmbeddedKafka,
+    topic: str,
+    enough: Callable[[list[ConsumerRecord]], bool],
+    *,
+    timeout_seconds: float = WAIT_SECONDS,
+) -> list[ConsumerRecord]:
+    """Read a topic from its beginning until ``enough`` holds of what was read.
+
+    Raises:
+        AssertionError: that did not come true in time; says what was read.
+    """
+    consumer = _consumer(kafka)
+    await consumer.start()
+    records: list[ConsumerRecord] = []
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await _assign(consumer, [topic])
+            while not enough(records):
+                records.append(await consumer.getone())
+    except TimeoutError:
+        raise AssertionError(f"{topic} never held enough; it held {records}") from None
+    finally:
+        await consumer.stop()
+    return records
+
+
+async def read_count(kafka: EmbeddedKafka, topic: str, count: int) -> list[ConsumerRecord]:
+    """Read a topic from its beginning until it has given ``count`` records."""
+    return await read_until(kafka, topic, lambda records: len(records) >= count)
+
+
+async def committed(kafka: EmbeddedKafka, *, group: str, topic: str) -> dict[int, int]:
+    """Return the group's committed offset of every partition of the topic that has one."""
+    consumer = _consumer(kafka, group=group)
+    await consumer.start()
+    try:
+        # Assigned by hand: looking on must not move the group's members.
+        offsets = {
+            partition.partition: await consumer.committed(partition)
+            for partition in await _assign(consumer, [topic])
+        }
+    finally:
+        await consumer.stop()
+    return {partition: offset for partition, offset in offsets.items() if offset is not None}
+
+
+def _consumer(kafka: EmbeddedKafka, *, group: str | None = None) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap_servers,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=_MAX_BYTES,
+        fetch_max_wait_ms=100,
+    )
+
+
+async def _assign(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
+    partitions: list[TopicPartition] = []
+    for topic in topics:
+        # Not partitions_for_topic(): it knows only what the consumer already asked for.
+        await consumer._client.add_topic(topic)
+        known = consumer._client.cluster.partitions_for_topic(topic)
+        assert known, f"topic {topic} does not exist"
+        partitions.extend(TopicPartition(topic, partition) for partition in sorted(known))
+    consumer.assign(partitions)
+    await consumer.seek_to_beginning(*partitions)
+    return partitions

@@ -1,3 +1,11 @@
 """What every test can use."""
 
-pytest_plugins = ["tests.support.goldens", "tests.support.kafka"]
+from hypothesis import Phase, settings
+
+pytest_plugins = ["tests.support.event_loops", "tests.support.goldens", "tests.support.kafka"]
+
+# A busy machine is no defect, so examples have no deadline.
+settings.register_profile("sluice", deadline=None)
+# Whole runs are too slow to shrink.
+settings.register_profile("e2e", deadline=None, max_examples=8, phases=[Phase.generate])
+settings.load_profile("sluice")

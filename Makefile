@@ -1,0 +1,91 @@
+# Sluice: everything a person or CI does with this repository. `make` lists the targets.
+
+PY := .venv/bin/python
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sluice
+ARGS ?=
+export PYTHON
+
+# An environment is whole when its stamp is: it is written last, and made anew when what it was
+# made from has changed.
+SETUP := .venv/.sluice-local
+SETUP_DEV := .venv/.sluice-dev
+MADE_FROM := scripts/bootstrap requirements/uv.txt $(wildcard libs/*/pyproject.toml \
+	services/*/pyproject.toml local/pyproject.toml)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## List the targets
+	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(SETUP) ## Start Sluice on this machine (ARGS="--http-port 9000", ARGS=--help)
+	@$(PY) -m sluice_local run $(ARGS)
+
+.PHONY: demo
+demo: $(SETUP) ## Count the words of a book with the Sluice that runs (ARGS=--help)
+	@$(PY) -m sluice_local demo $(ARGS)
+
+.PHONY: setup
+setup: $(SETUP) ## Make .venv with what `make run` needs
+
+.PHONY: setup-dev
+setup-dev: $(SETUP_DEV) ## Make .venv with what tests and checks need, too
+
+$(SETUP): $(MADE_FROM) requirements/local.txt
+	@scripts/bootstrap local
+	@touch $@
+
+$(SETUP_DEV): $(MADE_FROM) requirements/dev.txt
+	@scripts/bootstrap dev
+	@touch $(SETUP) $@
+
+.PHONY: test
+test: $(SETUP_DEV) ## Run all tests with coverage (ARGS="-k name")
+	$(PY) -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+.PHONY: test-unit
+test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor the engine
+	$(PY) -m pytest -m "not integration and not e2e" $(ARGS)
+
+.PHONY: lint
+lint: $(SETUP_DEV) ## Check style, types and the import rules
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+
+.PHONY: format
+format: $(SETUP_DEV) ## Format the code and fix what can be fixed
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+.PHONY: schemas
+schemas: $(SETUP) ## Write docs/schemas from the message models
+	$(PY) -m sluice_contracts.schemas docs/schemas
+
+COMPILE = $(PY) -m uv pip compile --universal --generate-hashes --python-version 3.11 \
+	--no-header --quiet $(ARGS)
+.PHONY: lock
+lock: $(SETUP) ## Lock the dependencies anew (ARGS=--upgrade, ARGS="--upgrade-package NAME")
+	$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	$(COMPILE) --override requirements/overrides.txt \
+		requirements/local.in -o requirements/local.txt
+	$(COMPILE) --override requirements/overrides.txt -c requirements/local.txt \
+		requirements/dev.in -o requirements/dev.txt
+
+.PHONY: lock-kafka
+lock-kafka: $(SETUP) ## Lock Apache Kafka's jars anew (ARGS="--version 3.9.1")
+	$(PY) -m sluice_local.kafka lock $(ARGS)
+
+.PHONY: clean
+clean: ## Remove the data of `make run`
+	@if [ -f $(SETUP) ]; then $(PY) -m sluice_local clean $(ARGS); else rm -rf .data; fi
+
+.PHONY: distclean
+distclean: clean ## Remove the data, .venv, and everything fetched or cached
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
+		.coverage "$(CACHE)"

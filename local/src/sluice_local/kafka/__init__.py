@@ -1,0 +1,6 @@
+"""A real Apache Kafka on loopback, from Maven coordinates and a Java runtime that pip brought."""
+
+from sluice_local.kafka.broker import EmbeddedKafka
+from sluice_local.kafka.jars import DEFAULT_VERSION, default_cache_dir
+
+__all__ = ["DEFAULT_VERSION", "EmbeddedKafka", "default_cache_dir"]

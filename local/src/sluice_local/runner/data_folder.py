@@ -1,0 +1,93 @@
+"""The data folder: one runner at a time, and removed only when it is ours and unused."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sluice_local.errors import LocalModeError
+
+_LOCK = "lock"
+_ENDPOINTS = "endpoints.json"
+_LOG_BYTES = 10 * 1024 * 1024
+
+
+@contextmanager
+def locked(data_dir: Path) -> Iterator[None]:
+    """Hold the data folder; it is made if need be.
+
+    Raises:
+        LocalModeError: it cannot be written, or another runner holds it.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / _LOCK).open("a+", encoding="ascii")
+    except OSError as error:
+        raise LocalModeError(
+            f"The data folder {data_dir} cannot be used: {error.strerror}.",
+            way_out="Make it writable for this user, or choose another with --data-dir.",
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            raise LocalModeError(
+                f"Sluice already runs on the data folder {data_dir} (process {lock.read()}).",
+                way_out="Stop that one first, or choose another folder with --data-dir (and other "
+                "ports with --port-offset).",
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def remove(data_dir: Path) -> bool:
+    """Remove the data folder; return whether there was one.
+
+    Raises:
+        LocalModeError: a runner uses it, or it does not look like a data folder of Sluice.
+    """
+    if not data_dir.exists():
+        return False
+    if not (data_dir / _LOCK).is_file():
+        raise LocalModeError(
+            f"{data_dir} does not look like a data folder of Sluice; it was left alone.",
+            way_out="Remove it by hand if it is one.",
+        )
+    with locked(data_dir):
+        shutil.rmtree(data_dir)
+    return True
+
+
+def publish_endpoints(data_dir: Path, document: dict[str, object]) -> None:
+    """Write ``endpoints.json`` whole: who finds it finds Sluice ready."""
+    unfinished = data_dir / f"{_ENDPOINTS}.tmp"
+    unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(data_dir / _ENDPOINTS)
+
+
+def withdraw_endpoints(data_dir: Path) -> None:
+    """Remove ``endpoints.json``: nothing answers there (any more)."""
+    (data_dir / _ENDPOINTS).unlink(missing_ok=True)
+
+
+def read_endpoints(data_dir: Path) -> dict[str, object] | None:
+    """Return the endpoints of the Sluice that runs on a data folder, if one is ready."""
+    try:
+        document = json.loads((data_dir / _ENDPOINTS).read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return dict(document)
+
+
+def log_file(logs_dir: Path, name: str) -> Path:
+    """Return where a process logs; a log grown too large makes room, the one before is kept."""
+    file = logs_dir / f"{name}.log"
+    if file.exists() and file.stat().st_size > _LOG_BYTES:
+        file.replace(logs_dir / f"{name}.log.1")
+    return file

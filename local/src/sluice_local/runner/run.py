@@ -1,0 +1,162 @@
+"""Start everything in order, watch it, stop it in order."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from sluice_local.kafka import DEFAULT_VERSION, EmbeddedKafka, jars
+from sluice_local.runner import data_folder, plan
+from sluice_local.runner.console import Console
+from sluice_local.runner.plan import SERVICES, Endpoints, Options
+from sluice_local.runner.summary import summary
+from sluice_local.runner.supervision import Supervisor, describe_end
+
+# A service has 20 s for its work in hand (shutdown_grace), and some to say goodbye.
+_SERVICE_GRACE_SECONDS = 25.0
+_ENGINE_GRACE_SECONDS = 10.0
+_KAFKA_GRACE_SECONDS = 20.0
+
+Start = Callable[[Supervisor], Awaitable[None]]
+"""Starts what is to run; what it says last is its own affair."""
+
+
+def run(options: Options, *, console: Console) -> int:
+    """Run Sluice until a signal, or until a part ends by itself; return the exit code.
+
+    Raises:
+        LocalModeError: it cannot be started; nothing of it is left running.
+    """
+    began = time.monotonic()
+
+    async def start(supervisor: Supervisor) -> None:
+        await _start_all(endpoints, options.cache_dir, supervisor, console)
+        data_folder.publish_endpoints(endpoints.data_dir, endpoints.document())
+        console.say(summary(endpoints, seconds=time.monotonic() - began))
+
+    with data_folder.locked(options.data_dir):
+        data_folder.withdraw_endpoints(options.data_dir)
+        endpoints = plan.settle(options)
+        _fetch_kafka(options, console)
+        try:
+            return asyncio.run(live(start, logs_dir=endpoints.logs_dir, console=console))
+        finally:
+            data_folder.withdraw_endpoints(options.data_dir)
+
+
+def run_kafka(options: Options, *, console: Console) -> int:
+    """Run Kafka alone, on the same data as :func:`run`; return the exit code.
+
+    Raises:
+        LocalModeError: it cannot be started.
+    """
+
+    async def start(supervisor: Supervisor) -> None:
+        await _start_kafka(endpoints, options.cache_dir, supervisor, console)
+        console.say(f"Apache Kafka answers on {endpoints.bootstrap_servers}. Ctrl-C stops it.")
+
+    with data_folder.locked(options.data_dir):
+        endpoints = plan.settle(options)
+        _fetch_kafka(options, console)
+        return asyncio.run(live(start, logs_dir=endpoints.logs_dir, console=console))
+
+
+def _fetch_kafka(options: Options, console: Console) -> None:
+    """Fetch before there is an event loop, so that Ctrl-C ends a slow download."""
+    jars.ensure(DEFAULT_VERSION, cache_dir=options.cache_dir, progress=console.fetching)
+
+
+async def live(start: Start, *, logs_dir: Path, console: Console) -> int:
+    """Start, stay until a signal or until something ends by itself, then stop everything.
+
+    Returns the exit code: 0 after a signal, 1 when something ended by itself.
+
+    Raises:
+        LocalModeError: the start failed; nothing is left running.
+    """
+    supervisor = Supervisor(logs_dir=logs_dir, console=console)
+    stopped = _first_signal(supervisor, console)
+    starting = asyncio.ensure_future(start(supervisor))
+    try:
+        await _first(starting, stopped, supervisor.ended)
+        if starting.done():
+            starting.result()
+            await _first(stopped, supervisor.ended)
+        if stopped.done():
+            return 0
+        console.say(f"\n{describe_end(supervisor.ended.result())}")
+        return 1
+    finally:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await _stop_all(supervisor, console)
+
+
+async def _start_all(
+    endpoints: Endpoints, cache_dir: Path, supervisor: Supervisor, console: Console
+) -> None:
+    await _together(
+        _start_kafka(endpoints, cache_dir, supervisor, console),
+        supervisor.start(plan.engine_part(endpoints)),
+    )
+    await _together(
+        *(supervisor.start(plan.service_part(service, endpoints)) for service in SERVICES)
+    )
+
+
+async def _start_kafka(
+    endpoints: Endpoints, cache_dir: Path, supervisor: Supervisor, console: Console
+) -> None:
+    kafka = EmbeddedKafka(
+        data_dir=endpoints.data_dir / "kafka",
+        cache_dir=cache_dir,
+        port=endpoints.kafka_port,
+        log_path=data_folder.log_file(endpoints.logs_dir, "kafka"),
+        on_line=console.lines_of("kafka"),
+    )
+    await kafka.start()
+    supervisor.watch(kafka.process)
+
+
+async def _stop_all(supervisor: Supervisor, console: Console) -> None:
+    """Stop in the reverse order of need: nobody loses what it still talks to."""
+    console.say("Stopping.")
+    await supervisor.stop(
+        *(service.name for service in SERVICES), grace_seconds=_SERVICE_GRACE_SECONDS
+    )
+    await supervisor.stop("engine", grace_seconds=_ENGINE_GRACE_SECONDS)
+    await supervisor.stop("kafka", grace_seconds=_KAFKA_GRACE_SECONDS)
+    console.say("Everything has stopped.")
+
+
+def _first_signal(supervisor: Supervisor, console: Console) -> asyncio.Future[None]:
+    """Return a future of the first Ctrl-C or SIGTERM; the second one ends everything at once."""
+    loop = asyncio.get_running_loop()
+    first: asyncio.Future[None] = loop.create_future()
+
+    def on_signal() -> None:
+        if first.done():
+            console.say("Told to stop again: ending everything at once.")
+            supervisor.kill_all()
+        else:
+            first.set_result(None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    return first
+
+
+async def _first(*futures: asyncio.Future[Any]) -> None:
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _together(*starts: Coroutine[None, None, None]) -> None:
+    """Run starts side by side; the first failure gives up the others and is the one raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for start in starts:
+                group.create_task(start)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors

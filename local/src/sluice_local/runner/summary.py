@@ -1,0 +1,58 @@
+"""What is said when everything is ready. Pure."""
+
+from sluice_contracts.topics import TopicNames
+from sluice_local.kafka import DEFAULT_VERSION
+from sluice_local.runner.plan import SERVICES, Endpoints
+
+
+def summary(endpoints: Endpoints, *, seconds: float) -> str:
+    """Return where everything is, in a box, and lines to copy, outside of it."""
+    topics = TopicNames()
+    facts = [
+        ("HTTP", f"{endpoints.gateway_url}/v1/runs"),
+        ("Kafka", f"{endpoints.bootstrap_servers}  (Apache Kafka {DEFAULT_VERSION})"),
+        ("topics", f"{topics.requests}  {topics.status}  {topics.results}  {topics.dlq}"),
+        ("engine", f"{endpoints.engine_url}  (local engine, stands in for Kubernetes and Argo)"),
+        ("kubeconfig", str(endpoints.kubeconfig)),
+        *((f"{each.name}", f"{endpoints.health_url(each.name)}/readyz") for each in SERVICES),
+        ("data", str(endpoints.data_dir)),
+        ("logs", str(endpoints.logs_dir)),
+    ]
+    return "\n".join(
+        [
+            "",
+            *_box(f"Sluice is ready ({seconds:.1f} s)", facts),
+            "",
+            "To try in another terminal: a run by HTTP, its events, a run by Kafka, all outcomes,",
+            "and the words of a whole book.",
+            "",
+            *_lines_to_copy(endpoints, topics),
+            "",
+            "Ctrl-C stops everything. The data stays until `make clean`.",
+            "",
+        ]
+    )
+
+
+def _lines_to_copy(endpoints: Endpoints, topics: TopicNames) -> list[str]:
+    runs, servers = f"{endpoints.gateway_url}/v1/runs", endpoints.bootstrap_servers
+    hello = '{"workflow":"hello","parameters":{"name":"Ada"}}'
+    named = '{"id":"first","workflow":"hello","parameters":{"name":"Ada"}}'
+    return [
+        f"curl -i {runs} -H 'content-type: application/json' -d '{named}'",
+        f"curl -N {runs}/first/events -H 'accept: text/event-stream'",
+        f"echo '{hello}' | kcat -P -b {servers} -t {topics.requests}",
+        f"kcat -C -u -b {servers} -t {topics.results}",
+        f"make demo ARGS='--url {endpoints.gateway_url}'",
+    ]
+
+
+def _box(title: str, facts: list[tuple[str, str]]) -> list[str]:
+    labels = max(len(label) for label, _ in facts)
+    rows = [f" {label:<{labels}}  {text} " for label, text in facts]
+    width = max(len(row) for row in rows)
+    return [
+        f"┌─ {title} " + "─" * (width - len(title) - 3) + "┐",
+        *(f"│{row:<{width}}│" for row in rows),
+        "└" + "─" * width + "┘",
+    ]

@@ -1,0 +1,234 @@
+"""Nothing lost, nothing started twice, no matter what dies in between."""
+
+import asyncio
+import collections
+import json
+import random
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from sluice_local.kafka import EmbeddedKafka
+from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from tests.support.kafka import committed, read_all, unique_name
+from tests.support.sluice import Client, Sluice, Topic, running_sluice
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+RUNS = 500
+SHORT_LIVED = {
+    "dispatcher": {"SLUICE_WORKFLOWS__TTL": "5s", "SLUICE_DISPATCH__LEDGER_FRESHNESS": "2s"},
+    "status-watcher": {"SLUICE_RELEASE_AFTER": "5s"},
+}
+
+
+@pytest.fixture
+def mortal(kafka: EmbeddedKafka, tmp_path: Path) -> Iterator[Sluice]:
+    """A Sluice of the test's own, to be killed at will."""
+    with running_sluice(kafka, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def short_lived(kafka: EmbeddedKafka, tmp_path: Path) -> Iterator[Sluice]:
+    """A Sluice whose Workflows are gone soon after their end."""
+    with running_sluice(kafka, tmp_path, told=SHORT_LIVED) as running:
+        yield running
+
+
+async def post_all(client: Client, run_ids: list[str], *, at_once: int = 20) -> None:
+    slots = asyncio.Semaphore(at_once)
+
+    async def post(run_id: str) -> None:
+        async with slots:
+            await client.accepted({"id": run_id, "workflow": "hello"})
+
+    async with asyncio.TaskGroup() as group:
+        for run_id in run_ids:
+            group.create_task(post(run_id))
+
+
+async def all_workflows(workflows: WorkflowsApi) -> list[str]:
+    """List every Workflow there is; gives the run ids."""
+    found, token = [], None
+    while True:
+        page = await workflows.list_page(limit=500, continue_token=token)
+        found += [w["metadata"]["annotations"]["sluice.dev/run-id"] for w in page.items]
+        token = page.continue_token
+        if token is None:
+            return found
+
+
+async def deletions(workflows: WorkflowsApi) -> AsyncIterator[str]:
+    """Give the names of Workflows as they disappear, those that were there to begin with."""
+    page = await workflows.list_page(limit=5000, continue_token=None)
+    left = {workflow["metadata"]["name"] for workflow in page.items}
+    version = page.resource_version
+    while left:
+        async with workflows.watch(resource_version=version, timeout_seconds=60) as chunks:
+            buffered = b""
+            async for chunk in chunks:
+                *lines, buffered = (buffered + chunk).split(b"\n")
+                for event in map(json.loads, lines):
+                    metadata = event["object"]["metadata"]
+                    version = metadata["resourceVersion"]
+                    if event["type"] == "DELETED":
+                        left.discard(metadata["name"])
+                        yield metadata["name"]
+                if not left:
+                    return
+
+
+async def test_killed_ten_times_and_nothing_lost_or_double(mortal: Sluice) -> None:
+    run_ids = [unique_name("kill") for _ in range(RUNS)]
+    victims = ["dispatcher", "status-watcher"] * 5
+    random.shuffle(victims)
+    # Each kill comes when so many outcomes are known: at no moment that anybody chose.
+    moments = sorted(random.sample(range(RUNS - 20), len(victims)))
+    print("killing", list(zip(moments, victims, strict=True)))
+    outcomes: collections.Counter[str] = collections.Counter()
+    async with mortal.client() as client, Topic(mortal.kafka, mortal.topics.results) as results:
+        posting = asyncio.create_task(post_all(client, run_ids))
+        async for record in results.records():
+            outcomes[json.loads(record.value)["run_id"]] += 1
+            if moments and len(outcomes) > moments[0]:
+                moments.pop(0)
+                victim = victims.pop(0)
+                mortal.kill(victim)
+                await asyncio.to_thread(mortal.start, victim)
+            if len(outcomes) == RUNS:
+                break
+        await posting
+    assert not victims
+    async with mortal.workflows() as workflows:
+        assert sorted(await all_workflows(workflows)) == sorted(run_ids)
+    results_held = await read_all(mortal.kafka, mortal.topics.results)
+    assert len(results_held) == RUNS
+    assert {json.loads(record.value)["phase"] for record in results_held} == {"Succeeded"}
+    uids = collections.defaultdict(set)
+    for record in await read_all(mortal.kafka, mortal.topics.status):
+        event = json.loads(record.value)
+        uids[event["run_id"]].add(event["uid"])
+    assert uids.keys() == set(run_ids)
+    assert all(len(of_a_run) == 1 for of_a_run in uids.values())
+
+
+async def rewind(sluice: Sluice) -> int:
+    """Set the dispatchers' offsets to the beginning; gives how many records are behind it."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=sluice.kafka.bootstrap_servers,
+        group_id=sluice.group,
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    try:
+        known = await consumer._client._wait_on_metadata(sluice.topics.requests)
+        partitions = [TopicPartition(sluice.topics.requests, number) for number in known]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        await consumer.commit(dict.fromkeys(partitions, 0))
+    finally:
+        await consumer.stop()
+    return sum(ends.values())
+
+
+@pytest.mark.parametrize("ledger_lost", [False, True])
+async def test_replays_after_the_workflows_are_gone_start_nothing(
+    kafka: EmbeddedKafka, tmp_path: Path, ledger_lost: bool
+) -> None:
+    # A member without a name of its own leaves the group when it stops, so it can be rewound.
+    nameless = {**SHORT_LIVED["dispatcher"], "SLUICE_KAFKA__INSTANCE_ID": ""}
+    told = {**SHORT_LIVED, "dispatcher": nameless}
+    with running_sluice(kafka, tmp_path, told=told) as sluice:
+        run_ids = [unique_name("replay") for _ in range(RUNS)]
+        async with sluice.client() as client:
+            await post_all(client, run_ids)
+            outcomes = set()
+            async with Topic(kafka, sluice.topics.results) as results:
+                async for record in results.records():
+                    outcomes.add(json.loads(record.value)["run_id"])
+                    if len(outcomes) == RUNS:
+                        break
+        async with sluice.workflows() as workflows:
+            async for _ in deletions(workflows):
+                pass
+            assert await all_workflows(workflows) == []
+        sluice.stop("dispatcher")
+        before = await read_all(kafka, sluice.topics.status)
+        total = await rewind(sluice)
+        assert total == RUNS
+        if ledger_lost:
+            for file in (tmp_path / "dispatcher").glob("ledger.sqlite*"):
+                file.unlink()
+        sluice.start("dispatcher")
+        async with asyncio.timeout(60):
+            while sum((await replayed(sluice)).values()) < total:
+                pass
+        async with sluice.workflows() as workflows:
+            assert await all_workflows(workflows) == []
+        assert await read_all(kafka, sluice.topics.status) == before
+        assert sluice.log("dispatcher").count('"replayed"') == RUNS
+
+
+async def replayed(sluice: Sluice) -> dict[int, int]:
+    return await committed(sluice.kafka, group=sluice.group, topic=sluice.topics.requests)
+
+
+async def test_a_workflow_deleted_while_nobody_watches_still_gets_its_end(mortal: Sluice) -> None:
+    run_id = unique_name("deleted")
+    key = f"default/{run_id}".encode()
+    async with mortal.client() as client, Topic(mortal.kafka, mortal.topics.status) as status:
+        await client.accepted({"id": run_id, "workflow": "approval"})
+        async for record in status.of(key):
+            if json.loads(record.value)["phase"] == "Suspended":
+                break
+        mortal.kill("status-watcher")
+        async with mortal.workflows() as workflows:
+            page = await workflows.list_page(limit=10, continue_token=None)
+            [name] = [workflow["metadata"]["name"] for workflow in page.items]
+            url = f"{mortal.endpoints.engine_url}/apis/argoproj.io/v1alpha1"
+            async with client.http.delete(f"{url}/namespaces/argo/workflows/{name}") as response:
+                assert response.status == 200
+            assert await all_workflows(workflows) == [run_id]
+            await asyncio.to_thread(mortal.start, "status-watcher")
+            assert (await client.events(run_id))[-1]["phase"] == "Deleted"
+            async for gone in deletions(workflows):
+                assert gone == name
+    async with Topic(mortal.kafka, mortal.topics.results) as results:
+        async for record in results.of(key):
+            assert json.loads(record.value)["phase"] == "Deleted"
+            break
+
+
+async def test_workflows_gone_by_their_ttl_while_nobody_watches_still_get_their_end(
+    short_lived: Sluice,
+) -> None:
+    run_ids = [unique_name("ttl") for _ in range(20)]
+    short_lived.stop("status-watcher")
+    async with short_lived.client() as client, short_lived.workflows() as workflows:
+        await post_all(client, run_ids)
+        # They end, and their time passes, while nobody watches: each waits to be let go.
+        await until_all_are_leaving(workflows, len(run_ids))
+        await asyncio.to_thread(short_lived.start, "status-watcher")
+        outcomes = [(await client.events(run_id))[-1]["phase"] for run_id in run_ids]
+        assert outcomes == ["Succeeded"] * len(run_ids)
+        async for _ in deletions(workflows):
+            pass
+    results = await read_all(short_lived.kafka, short_lived.topics.results)
+    assert len(results) == len(run_ids)
+
+
+async def until_all_are_leaving(workflows: WorkflowsApi, count: int) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            page = await workflows.list_page(limit=500, continue_token=None)
+            leaving = [w for w in page.items if "deletionTimestamp" in w["metadata"]]
+            if len(leaving) == count:
+                return
+            async with workflows.watch(
+                resource_version=page.resource_version, timeout_seconds=10
+            ) as chunks:
+                async for _ in chunks:
+                    break

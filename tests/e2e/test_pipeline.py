@@ -1,0 +1,222 @@
+"""A request becomes a run, and its outcome comes back."""
+
+import asyncio
+import collections
+import itertools
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.kafka import produce, read_all, unique_name
+from tests.support.sluice import Sluice, Topic
+
+pytestmark = pytest.mark.e2e
+
+BOOK = Path("examples/texts/alice-in-wonderland.txt").read_text(encoding="utf-8")
+TRICKY = [
+    "",
+    "{{workflow.name}} {{=1+1}} {{inputs.parameters.text}} {{{{}}}}",
+    """quotes ' " ` and \\ backslashes \\n""",
+    "lines\nof\r\ntext\n\n",
+    "$(id) ${HOME} `id` ; rm -rf / && true | cat > x",
+    "emoji 👩‍👩‍👧 and Straße and ﬁ and e\u0301 and \u0000 and \u202e",
+    "--help",
+    "'{\"a\": [1]}'",
+]
+
+
+def words(text: str) -> dict[str, int]:
+    """Count words by the rule: maximal runs of alphanumeric characters, casefolded."""
+    runs = itertools.groupby(text, str.isalnum)
+    return dict(collections.Counter("".join(run).casefold() for word, run in runs if word))
+
+
+def map_reduce(text: str, *, workers: int = 8, **more: Any) -> dict[str, Any]:
+    parameters = {"workers": workers, "text": text}
+    return {"workflow": "map-reduce", "parameters": parameters, **more}
+
+
+async def test_a_book_by_http_is_counted_exactly(sluice: Sluice) -> None:
+    text = BOOK
+    assert len(text.encode()) >= 100_000
+    run_id = unique_name("book")
+    async with sluice.client() as client:
+        await client.accepted(map_reduce(text, id=run_id))
+        events = await client.events(run_id)
+        async with client.http.get(f"/v1/runs/{run_id}") as response:
+            state = await response.json()
+    outcome = events[-1]
+    assert outcome["phase"] == state["phase"] == "Succeeded"
+    assert json.loads(outcome["outputs"]["counts"]) == words(text)
+    assert int(outcome["outputs"]["total"]) == sum(words(text).values())
+    assert len([step for step in outcome["steps"] if step["template"] == "count"]) >= 8
+    phases = [event["phase"] for event in events]
+    assert [phase for phase, _ in itertools.groupby(phases)] == [
+        "Submitted",
+        "Running",
+        "Succeeded",
+    ]
+    key = f"default/{run_id}".encode()
+    records = [r for r in await read_all(sluice.kafka, sluice.topics.status) if r.key == key]
+    assert [json.loads(record.value)["phase"] for record in records] == phases
+    sequences = [json.loads(record.value)["sequence"] for record in records]
+    assert sequences == sorted(set(sequences))
+    assert await outcome_on_kafka(sluice, run_id) == outcome
+    results = [r for r in await read_all(sluice.kafka, sluice.topics.results) if r.key == key]
+    assert len(results) == 1
+
+
+async def test_one_line_of_kcat_is_a_run(sluice: Sluice) -> None:
+    kcat = shutil.which("kcat")
+    if kcat is None:
+        assert "CI" not in os.environ, "CI must have kcat"
+        pytest.skip("kcat is not installed (Debian: apt install kcat)")
+    text = BOOK
+    run_id = unique_name("kcat")
+    document = json.dumps(map_reduce(text, id=run_id), ensure_ascii=False)
+    command = [kcat, "-P", "-b", sluice.kafka.bootstrap_servers, "-t", sluice.topics.requests]
+    await asyncio.to_thread(
+        subprocess.run, command, input=f"{document}\n".encode(), check=True, timeout=60
+    )
+    outcome = await outcome_on_kafka(sluice, run_id)
+    assert outcome["phase"] == "Succeeded"
+    assert json.loads(outcome["outputs"]["counts"]) == words(text)
+
+
+async def outcome_on_kafka(sluice: Sluice, run_id: str) -> dict[str, Any]:
+    async with Topic(sluice.kafka, sluice.topics.results) as topic:
+        async for record in topic.of(f"default/{run_id}".encode()):
+            outcome: dict[str, Any] = json.loads(record.value)
+            return outcome
+    raise AssertionError("a topic never ends")
+
+
+async def test_a_bare_record_runs_without_id_or_key(sluice: Sluice) -> None:
+    name = unique_name("Ada")
+    await produce(
+        sluice.kafka,
+        sluice.topics.requests,
+        json.dumps({"workflow": "hello", "parameters": {"name": name}}).encode(),
+    )
+    async with Topic(sluice.kafka, sluice.topics.results) as topic:
+        async for record in topic.records():
+            outputs = json.loads(record.value)["outputs"]
+            if outputs.get("greeting") == f"Hello, {name}!":
+                return
+
+
+@pytest.mark.parametrize(
+    ("workflow", "parameters", "outputs"),
+    [
+        ("hello", {}, {"greeting": "Hello, World!"}),
+        ("artifact-passing", {"message": "over\n"}, {"message": "over\n"}),
+        ("diamond", {"number": 3}, None),
+    ],
+)
+async def test_what_is_built_in_runs(
+    sluice: Sluice, workflow: str, parameters: dict[str, Any], outputs: dict[str, str] | None
+) -> None:
+    async with sluice.client() as client:
+        outcome = await client.outcome({"workflow": workflow, "parameters": parameters})
+    assert outcome["phase"] == "Succeeded", outcome
+    assert outputs is None or outcome["outputs"] == outputs
+
+
+async def test_approval_waits_for_somebody(sluice: Sluice) -> None:
+    run_id = unique_name("approval")
+    async with sluice.client() as client, Topic(sluice.kafka, sluice.topics.status) as topic:
+        await client.accepted({"id": run_id, "workflow": "approval"})
+        seen = []
+        async for record in topic.of(f"default/{run_id}".encode()):
+            seen.append(json.loads(record.value)["phase"])
+            if seen[-1] == "Suspended":
+                resume = json.dumps({"type": "resume", "id": run_id}).encode()
+                await produce(sluice.kafka, sluice.topics.requests, resume)
+            if seen[-1] == "Succeeded":
+                break
+    assert seen.index("Suspended") < seen.index("Succeeded")
+
+
+@pytest.mark.parametrize("command", ["stop", "terminate"])
+async def test_a_run_can_be_stopped_and_retried(sluice: Sluice, command: str) -> None:
+    run_id = unique_name(command)
+    key = f"default/{run_id}".encode()
+
+    orders = {
+        (1, "Suspended"): command,
+        (1, "Failed"): "retry",
+        (2, "Suspended"): "resume",
+    }
+    ends = {(2, "Succeeded"), (2, "Failed"), (1, "Error"), (1, "Deleted")}
+    history: list[tuple[int, str]] = []
+    async with sluice.client() as client, Topic(sluice.kafka, sluice.topics.status) as topic:
+        await client.accepted({"id": run_id, "workflow": "approval"})
+        async for record in topic.of(key):
+            event = json.loads(record.value)
+            history.append((event["attempt"], event["phase"]))
+            if order := orders.get(history[-1]):
+                document = json.dumps({"type": order, "id": run_id}).encode()
+                await produce(sluice.kafka, sluice.topics.requests, document, key=key)
+            if history[-1] in ends:
+                break
+    assert history[-1] == (2, "Succeeded"), history
+    outcomes = []
+    async with Topic(sluice.kafka, sluice.topics.results) as topic:
+        async for record in topic.of(key):
+            outcome = json.loads(record.value)
+            outcomes.append((outcome["attempt"], outcome["phase"]))
+            if outcome["attempt"] == 2:
+                break
+    assert outcomes == [(1, "Failed"), (2, "Succeeded")]
+
+
+async def passed_on(sluice: Sluice, texts: list[str]) -> list[str]:
+    async with sluice.client() as client:
+        outcomes = await asyncio.gather(
+            *(
+                client.outcome({"workflow": "artifact-passing", "parameters": {"message": text}})
+                for text in texts
+            )
+        )
+    return [outcome["outputs"]["message"] for outcome in outcomes]
+
+
+async def test_tricky_texts_come_through_exactly(sluice: Sluice) -> None:
+    assert await passed_on(sluice, TRICKY) == TRICKY
+
+
+async def test_tricky_texts_are_counted_exactly(sluice: Sluice) -> None:
+    size = 256 * 1024
+    long = [
+        "\u0000" * size,
+        "a" * size,
+        "😀" * (size // 4),
+        ("wörter " * size).encode()[:size].decode(errors="ignore"),
+    ]
+    async with sluice.client() as client:
+        for text in [*TRICKY, *long]:
+            outcome = await client.outcome(map_reduce(text, workers=3))
+            assert outcome["phase"] == "Succeeded", outcome["message"]
+            if outcome["outputs"]["truncated"] == "false":
+                assert json.loads(outcome["outputs"]["counts"]) == words(text)
+            assert int(outcome["outputs"]["total"]) == sum(words(text).values())
+
+
+@settings(settings.get_profile("e2e"), suppress_health_check=list(HealthCheck))
+@given(texts=st.lists(st.text(max_size=200), min_size=12, max_size=12))
+def test_any_text_comes_through_exactly(sluice: Sluice, texts: list[str]) -> None:
+    assert asyncio.run(passed_on(sluice, texts)) == texts
+
+
+async def test_a_text_too_long_is_refused_with_its_place(sluice: Sluice) -> None:
+    async with sluice.client() as client:
+        status, body = await client.post(map_reduce("a" * (256 * 1024 + 1)))
+    assert status == 422
+    assert body["errors"][0]["pointer"] == "/parameters/text"

@@ -1,0 +1,241 @@
+"""A whole Sluice for tests: the local engine and the three services as processes of their own.
+
+Kafka is the session's; topics, data and ports are this Sluice's own. Any part can be killed and
+started again at any time.
+"""
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import urllib.request
+from collections.abc import AsyncIterator, Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from sluice_contracts.topics import TopicNames
+from sluice_local.kafka import EmbeddedKafka
+from sluice_local.ports import free_ports
+from sluice_local.processes import ChildProcess
+from sluice_local.runner.plan import SERVICES, Endpoints, engine_part, service_part
+from sluice_runtime.kubernetes.client import KubernetesClient
+from sluice_runtime.kubernetes.settings import KubernetesSettings
+from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from tests.support.kafka import topic_names
+
+Json = dict[str, Any]
+
+READY_SECONDS = 60.0
+OUTCOME_SECONDS = 90.0
+
+_SERVICES = {service.name: service for service in SERVICES}
+
+
+class Sluice:
+    """One Sluice on loopback; `told` is what some services are told besides, by their names."""
+
+    def __init__(
+        self,
+        kafka: EmbeddedKafka,
+        data_dir: Path,
+        *,
+        told: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        self._told = told or {}
+        self.kafka = kafka
+        self.topics: TopicNames = topic_names("e2e")
+        http, engine, *health = free_ports(5)
+        self.endpoints = Endpoints(
+            data_dir=data_dir,
+            http_port=http,
+            kafka_port=int(kafka.bootstrap_servers.rpartition(":")[2]),
+            engine_port=engine,
+            health_ports=dict(zip(_SERVICES, health, strict=True)),
+        )
+        topics = {
+            f"SLUICE_KAFKA__TOPICS__{name.upper()}": topic
+            for name, topic in self.topics.model_dump().items()
+        }
+        # The session's Kafka is shared, so the group must not be.
+        self.group = f"{self.topics.requests}.dispatcher"
+        self._environment = {**topics, "SLUICE_KAFKA__SESSION_TIMEOUT": "6s"}
+        self._children: dict[str, ChildProcess] = {}
+
+    @property
+    def url(self) -> str:
+        """Where the gateway answers."""
+        return self.endpoints.gateway_url
+
+    def start(self, *names: str) -> None:
+        """Start parts, all of them if none is named, and wait until they are ready."""
+        if not names:
+            self.start("engine")
+            names = tuple(_SERVICES)
+        ready: list[tuple[ChildProcess, str]] = []
+        for name in names:
+            part = (
+                engine_part(self.endpoints)
+                if name == "engine"
+                else service_part(_SERVICES[name], self.endpoints)
+            )
+            child = ChildProcess(
+                name,
+                part.command,
+                log_path=self.endpoints.logs_dir / f"{name}.log",
+                environment={
+                    **os.environ,
+                    **part.environment,
+                    **self._environment,
+                    **({"SLUICE_DISPATCH__GROUP": self.group} if name == "dispatcher" else {}),
+                    **self._told.get(name, {}),
+                },
+            )
+            self._children[name] = child
+            ready.append((child, part.ready_url))
+        for child, url in ready:
+            _wait_until_ready(child, url)
+
+    def stop(self, *names: str) -> None:
+        """Stop parts in order, all of them if none is named."""
+        for name in names or (*_SERVICES, "engine"):
+            if name in self._children:
+                self._children.pop(name).stop(grace_seconds=30)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a part."""
+        self._children.pop(name).kill()
+
+    def log(self, name: str) -> str:
+        """Give all that a part has logged."""
+        return (self.endpoints.logs_dir / f"{name}.log").read_text(encoding="utf-8")
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator["Client"]:
+        """Talk to it as a user does."""
+        async with aiohttp.ClientSession(self.url) as http:
+            yield Client(self, http)
+
+    @contextlib.asynccontextmanager
+    async def workflows(self) -> AsyncIterator[WorkflowsApi]:
+        """Look at the Workflows as an administrator does."""
+        settings = KubernetesSettings(kubeconfig=self.endpoints.kubeconfig)
+        async with KubernetesClient.connect(settings) as client:
+            yield WorkflowsApi(
+                client, namespace=settings.namespace, request_timeout=settings.request_timeout
+            )
+
+
+class Client:
+    """A user of one Sluice."""
+
+    def __init__(self, sluice: Sluice, http: aiohttp.ClientSession) -> None:
+        self._sluice = sluice
+        self.http = http
+
+    async def post(self, document: Mapping[str, Any], **headers: str) -> tuple[int, Json]:
+        """Ask for a run; gives status and body."""
+        body = io.BytesIO(json.dumps(document).encode())
+        headers = {"Content-Type": "application/json", **headers}
+        async with self.http.post("/v1/runs", data=body, headers=headers) as response:
+            return response.status, await response.json()
+
+    async def accepted(self, document: Mapping[str, Any]) -> str:
+        """Ask for a run that must be accepted; gives its id."""
+        status, body = await self.post(document)
+        assert status in (HTTPStatus.OK, HTTPStatus.ACCEPTED), body
+        run_id: str = body["id"]
+        return run_id
+
+    async def events(self, run_id: str) -> list[Json]:
+        """Follow a run to its end."""
+        url = f"/v1/runs/{run_id}/events"
+        timeout = aiohttp.ClientTimeout(total=OUTCOME_SECONDS)
+        found: list[Json] = []
+        async with self.http.get(url, timeout=timeout) as response:
+            assert response.status == HTTPStatus.OK, await response.text()
+            buffered = b""
+            async for chunk in response.content.iter_any():
+                *lines, buffered = (buffered + chunk).split(b"\n")
+                found += [json.loads(line[6:]) for line in lines if line.startswith(b"data: ")]
+        return found
+
+    async def outcome(self, document: Mapping[str, Any]) -> Json:
+        """Ask for a run and wait for its outcome."""
+        return (await self.events(await self.accepted(document)))[-1]
+
+
+class Topic:
+    """A reader that goes on from where it stopped."""
+
+    def __init__(self, kafka: EmbeddedKafka, topic: str) -> None:
+        self._topic = topic
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=kafka.bootstrap_servers,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_wait_ms=100,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        await self._consumer._client.add_topic(self._topic)
+        known = self._consumer._client.cluster.partitions_for_topic(self._topic)
+        assert known, f"topic {self._topic} does not exist"
+        self._consumer.assign([TopicPartition(self._topic, partition) for partition in known])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def records(self) -> AsyncIterator[ConsumerRecord]:
+        """Give records for ever, or until the time for an outcome has passed without one."""
+        while True:
+            async with asyncio.timeout(OUTCOME_SECONDS):
+                record = await self._consumer.getone()
+            yield record
+
+    async def of(self, key: bytes) -> AsyncIterator[ConsumerRecord]:
+        """Give the records of one key."""
+        async for record in self.records():
+            if record.key == key:
+                yield record
+
+
+def _wait_until_ready(child: ChildProcess, url: str) -> None:
+    waited, step = 0.0, 0.05
+    while waited < READY_SECONDS:
+        # Its end is what is waited for, and what must not come.
+        with contextlib.suppress(TimeoutError):
+            code = child.exited.result(timeout=step)
+            raise AssertionError("\n".join([f"{child.name} ended with {code}:", *child.tail()]))
+        waited += step
+        if _answers(url):
+            return
+    raise AssertionError("\n".join([f"{child.name} is not ready at {url}:", *child.tail()]))
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - loopback
+            return bool(response.status == HTTPStatus.OK)
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def running_sluice(
+    kafka: EmbeddedKafka, data_dir: Path, *, told: Mapping[str, Mapping[str, str]] | None = None
+) -> Iterator[Sluice]:
+    """Run a Sluice while the body does."""
+    sluice = Sluice(kafka, data_dir, told=told)
+    try:
+        sluice.start()
+        yield sluice
+    finally:
+        sluice.stop()

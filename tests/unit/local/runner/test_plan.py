@@ -1,0 +1,173 @@
+"""What runs where."""
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from sluice_dispatcher.settings import DispatcherSettings
+from sluice_gateway.settings import GatewaySettings
+from sluice_local.errors import LocalModeError
+from sluice_local.runner.plan import (
+    SERVICES,
+    Endpoints,
+    Options,
+    Service,
+    engine_part,
+    service_environment,
+    service_part,
+    settle,
+)
+from sluice_local.runner.summary import summary
+from sluice_runtime.settings import ServiceSettings, load_settings
+from sluice_status_watcher.settings import Settings as StatusWatcherSettings
+from tests.support.goldens import Golden
+
+ENDPOINTS = Endpoints(
+    data_dir=Path("/data"),
+    http_port=8080,
+    kafka_port=9092,
+    engine_port=8093,
+    health_ports={"gateway": 8090, "dispatcher": 8091, "status-watcher": 8092},
+)
+GATEWAY, DISPATCHER, STATUS_WATCHER = SERVICES
+
+COMMON = {
+    "SLUICE_LOG__FORMAT": "json",
+    "SLUICE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9092",
+    "SLUICE_KAFKA__REPLICATION_FACTOR": "1",
+    "SLUICE_KAFKA__SESSION_TIMEOUT": "10s",
+}
+
+
+def all_zero(data_dir: Path) -> Options:
+    return Options(
+        data_dir=data_dir,
+        cache_dir=data_dir,
+        http_port=0,
+        kafka_port=0,
+        health_port=0,
+        engine_port=0,
+    )
+
+
+def test_the_gateway_is_told_its_port_and_nothing_of_kubernetes() -> None:
+    assert service_environment(GATEWAY, ENDPOINTS) == COMMON | {
+        "SLUICE_DATA_DIR": "/data/gateway",
+        "SLUICE_HEALTH__PORT": "8090",
+        "SLUICE_HTTP__PORT": "8080",
+        "SLUICE_KAFKA__INSTANCE_ID": "gateway-0",
+    }
+
+
+@pytest.mark.parametrize(("service", "port"), [(DISPATCHER, "8091"), (STATUS_WATCHER, "8092")])
+def test_the_others_are_told_where_the_engine_is(service: Service, port: str) -> None:
+    assert service_environment(service, ENDPOINTS) == COMMON | {
+        "SLUICE_DATA_DIR": f"/data/{service.name}",
+        "SLUICE_HEALTH__PORT": port,
+        "SLUICE_KAFKA__INSTANCE_ID": f"{service.name}-0",
+        "SLUICE_KUBERNETES__KUBECONFIG": "/data/engine/kubeconfig",
+        "SLUICE_KUBERNETES__NAMESPACE": "argo",
+    }
+
+
+@pytest.mark.parametrize(
+    ("service", "settings"),
+    [
+        (GATEWAY, GatewaySettings),
+        (DISPATCHER, DispatcherSettings),
+        (STATUS_WATCHER, StatusWatcherSettings),
+    ],
+)
+def test_the_services_understand_what_they_are_told(
+    service: Service, settings: type[ServiceSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in service_environment(service, ENDPOINTS).items():
+        monkeypatch.setenv(name, value)
+    told = load_settings(settings).model_dump(mode="json")
+    assert told["health"]["port"] == ENDPOINTS.health_ports[service.name]
+    assert told["kafka"]["bootstrap_servers"] == "127.0.0.1:9092"
+    assert told["kafka"]["replication_factor"] == 1
+    if service is GATEWAY:
+        assert told["http"]["port"] == 8080
+    else:
+        assert told["kubernetes"]["kubeconfig"] == "/data/engine/kubeconfig"
+
+
+def test_processes_run_on_this_python() -> None:
+    service, engine = service_part(STATUS_WATCHER, ENDPOINTS), engine_part(ENDPOINTS)
+    assert service.command == [sys.executable, "-m", "sluice_status_watcher"]
+    assert service.ready_url == "http://127.0.0.1:8092/readyz"
+    assert engine.command[1:] == [
+        *("-m", "sluice_local.engine"),
+        *("--data-dir", "/data/engine", "--port", "8093"),
+    ]
+    assert engine.ready_url == "http://127.0.0.1:8093/readyz"
+
+
+def test_zero_takes_free_ports_all_different(tmp_path: Path) -> None:
+    settled = settle(all_zero(tmp_path))
+    taken = [
+        settled.http_port,
+        settled.kafka_port,
+        settled.engine_port,
+        *settled.health_ports.values(),
+    ]
+    assert len(set(taken)) == 6
+    assert 0 not in taken
+
+
+def test_the_offset_moves_chosen_ports_only(tmp_path: Path) -> None:
+    free = settle(all_zero(tmp_path)).http_port
+    options = Options(
+        data_dir=tmp_path,
+        cache_dir=tmp_path,
+        http_port=free - 7,
+        kafka_port=0,
+        health_port=0,
+        engine_port=0,
+        port_offset=7,
+    )
+    assert settle(options).http_port == free
+
+
+def test_a_taken_port_is_named_with_who_wants_it_and_the_way_out(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        options = Options(
+            data_dir=tmp_path,
+            cache_dir=tmp_path,
+            http_port=0,
+            kafka_port=port,
+            health_port=0,
+            engine_port=0,
+        )
+        with pytest.raises(LocalModeError) as caught:
+            settle(options)
+    assert f"Port {port}, wanted by Kafka," in caught.value.problem
+    assert "--kafka-port PORT" in caught.value.way_out
+
+
+def test_the_summary_says_where_everything_is(golden: Golden) -> None:
+    golden("local/summary.txt", summary(ENDPOINTS, seconds=7.24))
+
+
+def test_the_lines_of_the_box_are_equally_wide() -> None:
+    lines = summary(ENDPOINTS, seconds=123.4).splitlines()
+    assert len({len(line) for line in lines if line[:1] in {"┌", "│", "└"}}) == 1
+
+
+def test_programs_get_the_same_addresses() -> None:
+    document = ENDPOINTS.document()
+    assert document["gateway"] == "http://127.0.0.1:8080"
+    assert document["kafka"] == "127.0.0.1:9092"
+    assert document["kubeconfig"] == "/data/engine/kubeconfig"
+    assert document["topics"] == {
+        "requests": "sluice.requests",
+        "status": "sluice.status",
+        "results": "sluice.results",
+        "dlq": "sluice.requests.dlq",
+    }

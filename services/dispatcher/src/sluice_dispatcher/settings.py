@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
@@ -76,3 +76,10 @@ class DispatcherSettings(ServiceSettings):
     kubernetes: KubernetesSettings = KubernetesSettings()
     dispatch: DispatchSettings = DispatchSettings()
     workflows: WorkflowSettings = WorkflowSettings()
+
+    @model_validator(mode="after")
+    def _ledger_before_ttl(self) -> Self:
+        # Else a Workflow could be gone before its outcome is known here, and be started again.
+        if self.dispatch.ledger_freshness * 2 > self.workflows.ttl:
+            raise ValueError("dispatch.ledger_freshness must be at most half of workflows.ttl.")
+        return self

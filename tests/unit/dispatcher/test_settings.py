@@ -27,5 +27,5 @@ def test_a_catalogue_with_a_mistake_is_refused_at_the_start(tmp_path: Path) -> N
     file = tmp_path / "catalogue.yaml"
     file.write_text("entries: [{name: hello}]")
     settings = DispatcherSettings(workflows=WorkflowSettings(catalogue_file=file))
-    with pytest.raises(StartupError, match="The catalogue cannot be used: .*catalogue.yaml"):
+    with pytest.raises(StartupError, match=r"The catalogue cannot be used: .*catalogue\.yaml"):
         load_builder(settings)

@@ -123,8 +123,8 @@ def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
         # The run is named only by what is said once: an id that stands twice names nothing.
         raise _invalid(
             problem(ProblemType.MALFORMED_JSON, str(e)),
-            record=record,
             document=e.salvaged,
+            content=_digest(record.value),
             run_id=_stated_id(e.salvaged),
             traceparent=traceparent,
         ) from e
@@ -143,8 +143,8 @@ def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
     except InvalidRequestError as e:
         raise _invalid(
             problem(ProblemType.INVALID_REQUEST, "The document is no request.", errors=e.errors),
-            record=record,
             document=document,
+            content=_content(document) or _digest(record.value),
             run_id=run_id,
             traceparent=traceparent,
         ) from e
@@ -184,8 +184,8 @@ def _stated_id(document: JsonValue) -> str | None:
 def _invalid(
     problem: Problem,
     *,
-    record: IncomingRecord,
     document: JsonValue,
+    content: str,
     run_id: str | None,
     traceparent: str,
 ) -> InvalidRecordError:
@@ -195,11 +195,7 @@ def _invalid(
     known = run_id is not None and isinstance(tenant, str) and is_tenant(tenant)
     # A command, well spelt or not, names a run that is not its own: that run goes on untouched.
     is_run = members.get("type", "run") == "run"
-    workflow, parameters = members.get("workflow"), members.get("parameters", {})
-    if isinstance(workflow, str) and isinstance(parameters, dict):
-        content = fingerprint(workflow, parameters)
-    else:
-        content = hashlib.sha256(record.value or b"").hexdigest()
+    workflow = members.get("workflow")
     return InvalidRecordError(
         problem,
         key=RunKey(str(tenant), str(run_id)) if known and is_run else None,
@@ -207,6 +203,19 @@ def _invalid(
         fingerprint=content,
         traceparent=traceparent,
     )
+
+
+def _content(document: JsonValue) -> str | None:
+    members = document if isinstance(document, dict) else {}
+    workflow, parameters = members.get("workflow"), members.get("parameters", {})
+    if isinstance(workflow, str) and isinstance(parameters, dict):
+        return fingerprint(workflow, parameters)
+    return None
+
+
+def _digest(value: bytes) -> str:
+    """Fingerprint a value whose content cannot be told."""
+    return hashlib.sha256(value).hexdigest()
 
 
 def _text(data: bytes | None) -> str | None:

@@ -1,6 +1,7 @@
 """What a client may ask for: a run, or a command to an existing one."""
 
 import re
+from datetime import datetime
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
@@ -43,9 +44,12 @@ class InvalidRequestError(ValueError):
 
 def _rfc_3339(value: object) -> object:
     # Left to itself pydantic would also take numbers, as seconds or as milliseconds.
-    if value is not None and not (isinstance(value, str) and re.fullmatch(_RFC_3339, value)):
-        raise ValueError("Must be a date and time with offset, as in 2026-12-01T00:00:00Z.")
-    return value
+    match value:
+        case None | datetime():
+            return value
+        case str() if re.fullmatch(_RFC_3339, value):
+            return value
+    raise ValueError("Must be a date and time with offset, as in 2026-12-01T00:00:00Z.")
 
 
 class _Message(BaseModel):

@@ -118,7 +118,7 @@ def mismatches(table: TopicTable, actual: Mapping[str, Mapping[str, str]]) -> li
 
     `actual` holds, per topic, its settings by Kafka's names. Retention may be chosen freely as
     long as outcomes are kept longer than requests: the dedupe window must outlast every replay.
-    For the same reason nothing may be deleted for its size before its time.
+    For the same reason neither may be deleted for its size before its time.
     """
     found = []
     for spec in table:
@@ -135,11 +135,12 @@ def mismatches(table: TopicTable, actual: Mapping[str, Mapping[str, str]]) -> li
                 f"{spec.name}: max.message.bytes is {size}, "
                 f"must be at least {spec.max_message_bytes}."
             )
-        kept = int(config["retention.bytes"])
-        if kept >= 0:
+    for spec in (table.requests, table.results):
+        kept_bytes = int(actual[spec.name]["retention.bytes"])
+        if kept_bytes >= 0:
             found.append(
-                f"{spec.name}: retention.bytes is {kept}, must be -1: records would be deleted "
-                "before retention.ms has passed."
+                f"{spec.name}: retention.bytes is {kept_bytes}, must be -1: records would be "
+                "deleted before retention.ms has passed."
             )
     window = _retention_ms(actual[table.results.name])
     replay = _retention_ms(actual[table.requests.name])

@@ -10,7 +10,7 @@ __all__ = ["Backoff"]
 
 @dataclass(frozen=True, kw_only=True)
 class Backoff:
-    """Exponential delays with full jitter, so that many clients do not come back together.
+    """Exponential delays with equal jitter, so that many clients do not come back together.
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """

@@ -17,7 +17,10 @@ def _parse(value: object) -> object:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*", value)
     if match is None:
         raise ValueError("Must be a number with a unit, as in 500ms, 10s, 5m, 1h or 7d.")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    try:
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    except OverflowError as e:
+        raise ValueError("Must be less than a million years.") from e
 
 
 Duration = Annotated[timedelta, BeforeValidator(_parse)]

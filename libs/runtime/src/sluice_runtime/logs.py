@@ -38,7 +38,8 @@ def configure_logs(settings: LogSettings, *, service: str) -> None:
     rendered: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if settings.format == "json"
-        else [structlog.dev.ConsoleRenderer()]
+        # Rich tracebacks would show local variables, parameter values and secrets among them.
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
@@ -50,8 +51,8 @@ def configure_logs(settings: LogSettings, *, service: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # aiokafka tells at INFO what only its authors need, and at DEBUG the values of records.
-    for chatty in ("aiokafka", "kafka", "asyncio", "aiohttp.access"):
+    # They tell at INFO what only their authors need, and at DEBUG what records hold.
+    for chatty in ("aiokafka", "aiosqlite", "kafka", "asyncio", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[

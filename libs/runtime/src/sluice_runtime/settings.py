@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import pydantic_settings
+import yaml
 from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -33,7 +35,13 @@ class ServiceSettings(BaseSettings):
     """What every service can be told."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SLUICE_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix="SLUICE_",
+        env_nested_delimiter="__",
+        # A variable set to nothing, as charts and compose files do, is a variable not set.
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     log: LogSettings = LogSettings()
@@ -72,8 +80,8 @@ def load_settings(settings: type[S]) -> S:
         SettingsError: naming each setting that is wrong, without its value.
     """
     file = os.environ.get("SLUICE_CONFIG")
-    if file is not None and not Path(file).is_file():
-        raise SettingsError(f"SLUICE_CONFIG names {file}, which is no file.")
+    if file is not None:
+        _refuse_unreadable(Path(file))
     try:
         return settings()
     except ValidationError as e:
@@ -83,3 +91,24 @@ def load_settings(settings: type[S]) -> S:
             for error in field_errors(e)
         ]
         raise SettingsError("\n".join(["These settings are wrong:", *lines])) from e
+    except pydantic_settings.SettingsError as e:
+        raise SettingsError(f"A variable that sets a whole group must be JSON: {e}.") from e
+
+
+def _refuse_unreadable(file: Path) -> None:
+    if not file.is_file():
+        raise SettingsError(f"SLUICE_CONFIG names {file}, which is no file.")
+    try:
+        with file.open("rb") as content:
+            document = yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as e:
+        mark = getattr(e, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        # Not chained: the parser's own words may repeat a secret.
+        raise SettingsError(
+            f"SLUICE_CONFIG names {file}, which is no readable YAML{where}."
+        ) from None
+    if document is not None and not (
+        isinstance(document, dict) and all(isinstance(name, str) for name in document)
+    ):
+        raise SettingsError(f"SLUICE_CONFIG names {file}, which holds no settings by name.")

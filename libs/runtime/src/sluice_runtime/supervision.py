@@ -36,17 +36,20 @@ async def run_eternally(
     """
     running = {asyncio.create_task(body, name=name) for name, body in tasks.items()}
     stopping = asyncio.create_task(stop.wait(), name="stop")
+    ended: set[asyncio.Task[None]] = set()
     try:
         await asyncio.wait(running | {stopping}, return_when=asyncio.FIRST_COMPLETED)
-        ended = {task for task in running if task.done()}
+        # Told to stop, a task may well end by itself.
+        if not stop.is_set():
+            ended = {task for task in running if task.done()}
     finally:
         stopping.cancel()
-        await _cancel(running, grace=grace)
+        await _cancel(running - ended, grace=grace)
     for task in ended:
-        if not task.cancelled():
-            error = task.exception()
-            _log.error("task ended by itself", task=task.get_name(), exc_info=error)
-            raise TaskEndedError(f"{task.get_name()} ended by itself") from error
+        # One that was cancelled from within has no error to tell, but ended all the same.
+        error = None if task.cancelled() else task.exception()
+        _log.error("task ended by itself", task=task.get_name(), exc_info=error)
+        raise TaskEndedError(f"{task.get_name()} ended by itself") from error
 
 
 async def _cancel(tasks: set[asyncio.Task[None]], *, grace: timedelta) -> None:

@@ -76,7 +76,7 @@ class TopicFold:
                 async with self._consumer() as consumer:
                     async for _ in self._fold(consumer):
                         failures = 0
-            except (KafkaError, ConnectionError) as e:
+            except (KafkaError, OSError) as e:
                 failures += 1
                 pause = self._backoff.delay(failures)
                 _log.warning(
@@ -121,6 +121,7 @@ class TopicFold:
         partitions = await self._partitions(consumer)
         seen = await self._begin(consumer, partitions)
         next_check = loop.time() + _PARTITION_CHECK_S
+        await self._note_progress(consumer, seen)
         while True:
             batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=500)
             records = [incoming(record) for batch in batches.values() for record in batch]
@@ -151,6 +152,7 @@ class TopicFold:
         if any(stored.get((tp.topic, tp.partition), 0) > end for tp, end in ends.items()):
             # The topic was made anew: what was folded came from records that are no more.
             _log.warning("topics are younger than the fold, starting anew", fold=self._name)
+            self._complete_as_of = None
             await self._store.forget()
             stored = {}
         firsts = await consumer.beginning_offsets(list(partitions))

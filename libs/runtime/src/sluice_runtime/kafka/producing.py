@@ -27,7 +27,8 @@ __all__ = ["KafkaUnavailableError", "Producer", "RecordProducer", "RecordRefused
 
 _log = structlog.get_logger(__name__)
 
-_MAX_REQUEST_SIZE = 4 * 1024 * 1024
+_MAX_RECORD_BYTES = 4 * 1024 * 1024
+_ROOM_FOR_FRAMING = 64 * 1024
 
 
 class Producer(Protocol):
@@ -55,31 +56,35 @@ class RecordProducer:
         self._arguments = connection(settings, client_id=client_id) | {
             "acks": "all",
             "enable_idempotence": True,
-            "max_request_size": _MAX_REQUEST_SIZE,
+            "max_request_size": _MAX_RECORD_BYTES + _ROOM_FOR_FRAMING,
         }
         self._make = make
         self._current: Any = None
         self._replacing = asyncio.Lock()
+        self._stopping: set[asyncio.Task[None]] = set()
         self._failure: str | None = None
         self._closed = False
 
     async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
         """See `Producer.send`."""
+        if record.size > _MAX_RECORD_BYTES:
+            # Refused here, it does not cost the others the producer.
+            raise RecordRefusedError(f"{topic}: the record has {record.size} bytes.")
         producer: Any = None
         try:
             async with deadline.enforce():
                 producer = await self._producer()
                 written = await self._write(producer, topic, record)
         except (MessageSizeTooLargeError, RecordListTooLargeError) as e:
-            await self._retire(producer)
+            self._retire(producer)
             raise RecordRefusedError(f"{topic}: the record has {record.size} bytes.") from e
         except InvalidTopicError as e:
             raise RecordRefusedError(f"{topic}: not a valid topic.") from e
         except DeadlineExceededError as e:
-            await self._fail(producer, "no acknowledgement in time")
+            self._fail(producer, "no acknowledgement in time")
             raise KafkaUnavailableError(f"{topic}: not acknowledged in time.") from e
-        except (KafkaError, ConnectionError) as e:
-            await self._fail(producer, type(e).__name__)
+        except (KafkaError, OSError) as e:
+            self._fail(producer, type(e).__name__)
             raise KafkaUnavailableError(f"{topic}: {type(e).__name__}.") from e
         self._failure = None
         return Position(written.topic, written.partition, written.offset)
@@ -97,13 +102,14 @@ class RecordProducer:
         try:
             async with deadline.enforce():
                 await self._producer()
-        except (KafkaError, ConnectionError, DeadlineExceededError) as e:
+        except (KafkaError, OSError) as e:
             raise KafkaUnavailableError("No broker answered.") from e
 
     async def close(self) -> None:
         """Let go of the connection; sends in hand fail."""
         self._closed = True
-        await self._retire(self._current)
+        self._retire(self._current)
+        await asyncio.gather(*self._stopping)
 
     async def _producer(self) -> AIOKafkaProducer:
         async with self._replacing:
@@ -114,9 +120,12 @@ class RecordProducer:
                 try:
                     await producer.start()
                 except BaseException:
-                    await producer.stop()
+                    self._stop(producer)
                     raise
                 self._current = producer
+                if self._closed:
+                    self._retire(producer)
+                    raise KafkaError("the producer was closed while it connected")
             return self._current
 
     async def _write(self, producer: AIOKafkaProducer, topic: str, record: OutgoingRecord) -> Any:  # noqa: ANN401 - aiokafka is untyped
@@ -126,17 +135,30 @@ class RecordProducer:
             topic, value=value, key=record.key, headers=list(record.headers)
         )
 
-    async def _fail(self, producer: AIOKafkaProducer | None, why: str) -> None:
+    def _fail(self, producer: AIOKafkaProducer | None, why: str) -> None:
         self._failure = f"Kafka: {why}"
         if producer is not None and producer is self._current:
             _log.warning("producer replaced", reason=why)
-        await self._retire(producer)
+        self._retire(producer)
 
-    async def _retire(self, producer: AIOKafkaProducer | None) -> None:
+    def _retire(self, producer: AIOKafkaProducer | None) -> None:
         """Throw a producer away: whoever waits on it fails, the next send makes a new one."""
         if producer is None or producer is not self._current:
             return
         self._current = None
         # stop() waits for batches, and those of an idempotent producer never expire.
         producer._message_accumulator.fail_all(KafkaError("the producer was replaced"))  # noqa: SLF001
+        self._stop(producer)
+
+    def _stop(self, producer: AIOKafkaProducer) -> None:
+        """Let go of its connections aside: a silent broker must not hold up who has a deadline."""
+        task = asyncio.create_task(_stop_quietly(producer), name="stop a Kafka producer")
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
+
+
+async def _stop_quietly(producer: AIOKafkaProducer) -> None:
+    try:
         await producer.stop()
+    except (KafkaError, OSError) as e:
+        _log.warning("producer did not stop cleanly", error=type(e).__name__)

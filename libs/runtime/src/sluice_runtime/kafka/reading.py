@@ -31,6 +31,8 @@ def make_consumer(
         max_poll_interval_ms=300_000,
         max_partition_fetch_bytes=_MAX_PARTITION_FETCH_BYTES,
         fetch_max_wait_ms=1000,
+        # Partitions added later are found within this time.
+        metadata_max_age_ms=30_000,
     )
 
 

@@ -2,9 +2,9 @@
 
 import ssl
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from sluice_contracts.topics import TopicNames
 from sluice_runtime.durations import Duration
@@ -54,6 +54,12 @@ class KafkaSettings(BaseModel):
     ca_file: Annotated[
         str | None, Field(description="Certificates to trust; None: the system's own.")
     ] = None
+
+    @model_validator(mode="after")
+    def _complete_credentials(self) -> Self:
+        if self.security_protocol.startswith("SASL") and not (self.username and self.password):
+            raise ValueError(f"{self.security_protocol} needs username and password.")
+        return self
 
 
 def connection(settings: KafkaSettings, *, client_id: str) -> dict[str, Any]:

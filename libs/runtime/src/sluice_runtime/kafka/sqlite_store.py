@@ -1,6 +1,7 @@
 """A SQLite file that a topic is folded into."""
 
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import structlog
 
 from sluice_contracts.records import IncomingRecord
 
-__all__ = ["Fold", "SqliteStore"]
+__all__ = ["Fold", "SqliteStore", "StoreUnusableError"]
 
 _log = structlog.get_logger(__name__)
 
@@ -26,14 +27,21 @@ CREATE TABLE IF NOT EXISTS folded_offsets (
 Fold = Callable[[IncomingRecord], Iterable[tuple[str, Sequence[Any]]]]
 """Turns one record into the SQL statements, with their arguments, that fold it in."""
 
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class StoreUnusableError(Exception):
+    """The file cannot be opened, and not because it is damaged; the message says why."""
+
 
 class SqliteStore:
     """Folds records into tables of one file, offsets in the same transaction (WAL mode)."""
 
     def __init__(self, connection: aiosqlite.Connection, *, tables: str, fold: Fold) -> None:
         self._connection = connection
-        self._tables = tables
+        self._schema = f"{_OFFSETS};\n{tables}"
         self._fold = fold
+        self._damaged = False
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -42,21 +50,27 @@ class SqliteStore:
     ) -> "AsyncIterator[SqliteStore]":
         """Open the file, made anew if it is missing, damaged or of another version.
 
-        `tables` is the SQL that makes the tables, each with IF NOT EXISTS.
+        `tables` is the SQL that makes the tables, each with IF NOT EXISTS. A file whose damage
+        shows only in use is removed on leaving, so that the next start makes it anew.
+
+        Raises:
+            StoreUnusableError: the file cannot be opened though nothing is wrong with it.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = await _connect(path, version=version)
+        store = cls(connection, tables=tables, fold=fold)
         try:
-            store = cls(connection, tables=tables, fold=fold)
-            await store._create()
+            await store._run(sqlite3.Connection.executescript, store._schema)
             yield store
         finally:
             await connection.close()
+            if store._damaged:
+                _remove(path)
 
     async def read(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
         """Give all rows of a query."""
-        async with self._connection.execute(sql, arguments) as cursor:
-            return list(await cursor.fetchall())
+        rows: list[Any] = await self._run(_all_rows, sql, arguments)
+        return rows
 
     async def offsets(self) -> dict[tuple[str, int], int]:
         """See `FoldStore.offsets`."""
@@ -78,33 +92,60 @@ class SqliteStore:
 
     async def write(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
         """Run the statements as one transaction."""
-        # One hop to the connection's thread for all of them.
-        run: Any = self._connection._execute  # noqa: SLF001
-        await run(_transaction, self._connection._conn, list(statements))  # noqa: SLF001
+        await self._run(_transaction, list(statements))
 
     async def forget(self) -> None:
         """See `FoldStore.forget`."""
-        rows = await self.read("SELECT name FROM sqlite_master WHERE type = 'table'")
-        await self.write([(f'DROP TABLE "{name}"', ()) for (name,) in rows])
-        await self._create()
+        await self._run(_make_anew, self._schema)
 
-    async def _create(self) -> None:
-        await self._connection.executescript(f"{_OFFSETS};\n{self._tables}")
+    async def _run(self, work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - as aiosqlite
+        """Work on the connection in one hop to its thread: nothing comes between."""
+        run: Any = self._connection._execute  # noqa: SLF001
+        try:
+            return await run(work, self._connection._conn, *arguments)  # noqa: SLF001
+        except sqlite3.DatabaseError as e:
+            self._damaged = self._damaged or _is_damage(e)
+            raise
 
 
-def _transaction(connection: Any, statements: list[tuple[str, Sequence[Any]]]) -> None:  # noqa: ANN401
+def _all_rows(connection: sqlite3.Connection, sql: str, arguments: Sequence[Any]) -> list[Any]:
+    return connection.execute(sql, arguments).fetchall()
+
+
+def _transaction(
+    connection: sqlite3.Connection, statements: list[tuple[str, Sequence[Any]]]
+) -> None:
     with connection:
         connection.execute("BEGIN")
         for sql, arguments in statements:
             connection.execute(sql, arguments)
 
 
+def _make_anew(connection: sqlite3.Connection, schema: str) -> None:
+    names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    drops: list[tuple[str, Sequence[Any]]] = [
+        (f'DROP TABLE "{name}"', ()) for (name,) in _all_rows(connection, names, ())
+    ]
+    _transaction(connection, drops)
+    connection.executescript(schema)
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    # The low byte is the kind, the rest its details (https://www.sqlite.org/rescode.html).
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
 async def _connect(path: Path, *, version: int) -> aiosqlite.Connection:
     try:
         connection = await _open(path)
-        found = await _user_version(connection)
     except aiosqlite.DatabaseError as e:
+        if not _is_damage(e):
+            raise StoreUnusableError(
+                f"{path} cannot be opened: {e}. See that the folder can be written to and that no "
+                "other process uses the file."
+            ) from e
         return await _anew(path, version=version, why=str(e))
+    found = await _user_version(connection)
     if found not in (0, version):
         await connection.close()
         return await _anew(path, version=version, why=f"its version is {found}, not {version}")
@@ -115,11 +156,15 @@ async def _connect(path: Path, *, version: int) -> aiosqlite.Connection:
 async def _anew(path: Path, *, version: int, why: str) -> aiosqlite.Connection:
     """Nothing is lost with the file: the topics hold it all."""
     _log.warning("file cannot be used, made anew from the topics", file=str(path), why=why)
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    _remove(path)
     connection = await _open(path)
     await connection.execute(f"PRAGMA user_version = {version}")
     return connection
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 async def _open(path: Path) -> aiosqlite.Connection:

@@ -1,19 +1,27 @@
 """Creates the topics that are missing, and refuses to start on topics that break a promise."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from sluice_contracts.topics import TopicTable, mismatches, topic_table
-from sluice_runtime.deadlines import Deadline, DeadlineExceededError
+from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.producing import KafkaUnavailableError
 from sluice_runtime.kafka.settings import KafkaSettings, connection
 
 __all__ = ["TopicMismatchError", "ensure_topics"]
+
+_KNOWN_EVERYWHERE_PAUSE_S = 0.1
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +38,8 @@ async def ensure_topics(
     Gives each topic's retention; None stands for ever.
 
     Raises:
-        TopicMismatchError: naming each topic and setting that is wrong.
+        TopicMismatchError: naming each topic and setting that is wrong, or why a topic cannot be
+            created.
         KafkaUnavailableError: no broker answered in time.
     """
     table = topic_table(settings.topics)
@@ -43,7 +52,7 @@ async def ensure_topics(
                 actual = await _actual(admin, table)
             finally:
                 await admin.close()
-    except (KafkaError, ConnectionError, DeadlineExceededError) as e:
+    except (KafkaError, OSError) as e:
         raise KafkaUnavailableError(f"Topics could not be verified: {type(e).__name__}.") from e
     found = mismatches(table, actual)
     if found:
@@ -61,7 +70,9 @@ async def ensure_topics(
 
 def _retention(config: Mapping[str, str]) -> timedelta | None:
     milliseconds = int(config["retention.ms"])
-    return None if milliseconds < 0 else timedelta(milliseconds=milliseconds)
+    # Kafka takes up to 2^63 - 1, which people write for "for ever" too.
+    for_ever = milliseconds < 0 or milliseconds > timedelta.max / timedelta(milliseconds=1)
+    return None if for_ever else timedelta(milliseconds=milliseconds)
 
 
 async def _create_missing(
@@ -82,15 +93,32 @@ async def _create_missing(
             for spec in missing
         ]
     )
-    for topic, code, *_ in answer.topic_errors:
+    for topic, code, message in answer.topic_errors:
         error = for_code(code)
+        if not code:
+            _log.info("topic created", topic=topic)
         # All three services start together, and each may be the one to create a topic.
-        if code and error is not TopicAlreadyExistsError:
-            raise error(topic)
-        _log.info("topic created", topic=topic)
+        elif error is not TopicAlreadyExistsError:
+            if error.retriable:
+                raise error(topic)
+            raise TopicMismatchError(
+                f"Topic {topic} cannot be created: {(message or error.__name__).rstrip('.')}. "
+                "Create it by hand, or mend kafka.partitions or kafka.replication_factor."
+            )
 
 
 async def _actual(admin: AIOKafkaAdminClient, table: TopicTable) -> Mapping[str, Mapping[str, str]]:
+    while True:
+        try:
+            return await _describe(admin, table)
+        except UnknownTopicOrPartitionError:
+            # Created a moment ago, here or by another service: this broker will learn of it.
+            await asyncio.sleep(_KNOWN_EVERYWHERE_PAUSE_S)
+
+
+async def _describe(
+    admin: AIOKafkaAdminClient, table: TopicTable
+) -> Mapping[str, Mapping[str, str]]:
     answers = await admin.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in table]
     )

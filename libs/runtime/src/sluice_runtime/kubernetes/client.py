@@ -1,14 +1,14 @@
 """A small Kubernetes client: kubernetes-asyncio's configuration and connection, JSON as it is."""
 
-import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
+import yaml
 
-from sluice_runtime.deadlines import Deadline, DeadlineExceededError
+from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, error_for
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.kubernetes.slim import Slim, load_slim
@@ -40,9 +40,7 @@ class KubernetesClient:
         Raises:
             ClusterConfigurationError: nothing to connect with.
         """
-        slim = load_slim()
-        configuration = await _configuration(slim, settings)
-        api = slim.api_client(configuration=configuration)
+        api = await _api_client(settings)
         try:
             yield cls(api)
         finally:
@@ -77,19 +75,20 @@ class KubernetesClient:
                     headers=await self._headers() | {"Content-Type": content_type},
                     timeout=aiohttp.ClientTimeout(total=None),
                     proxy=self._api.configuration.proxy,
+                    # A redirected POST would come back as the answer to a GET.
+                    allow_redirects=False,
                 ) as response,
             ):
                 answer = await response.read()
-        except (aiohttp.ClientError, ConnectionError, DeadlineExceededError) as e:
+        except (aiohttp.ClientError, OSError) as e:
             raise ApiUnavailableError(f"{what}: {type(e).__name__}: {e}") from e
-        if response.status >= 400:  # noqa: PLR2004
-            raise error_for(
-                response.status, answer, what=what, retry_after=response.headers.get("Retry-After")
-            )
+        _refuse_failure(response, answer, what=what)
         try:
-            document: Json = json.loads(answer)
+            document: object = json.loads(answer)
         except ValueError as e:
             raise ApiUnavailableError(f"{what}: the answer is no JSON") from e
+        if not isinstance(document, dict):
+            raise ApiUnavailableError(f"{what}: the answer is no JSON object")
         return document
 
     @contextlib.asynccontextmanager
@@ -113,46 +112,86 @@ class KubernetesClient:
                             headers=await self._headers(),
                             timeout=aiohttp.ClientTimeout(total=None),
                             proxy=self._api.configuration.proxy,
+                            allow_redirects=False,
                             read_bufsize=_READ_BUFFER,
                         )
                     )
-                    if response.status >= 400:  # noqa: PLR2004
-                        raise error_for(response.status, await response.read(), what=what)
-            except (aiohttp.ClientError, ConnectionError, DeadlineExceededError) as e:
+                    if not _is_success(response):
+                        _refuse_failure(response, await response.read(), what=what)
+            except (aiohttp.ClientError, OSError) as e:
                 raise ApiUnavailableError(f"{what}: {type(e).__name__}: {e}") from e
             yield _chunks(response, what)
 
     async def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": "sluice"}
-        await self._api.update_params_for_auth(headers, [], ["BearerToken"])
+        try:
+            await self._api.update_params_for_auth(headers, [], ["BearerToken"])
+        except (load_slim().config.ConfigException, OSError) as e:
+            raise ApiUnavailableError(f"No token to authenticate with: {e}") from e
         return headers
+
+
+def _is_success(response: aiohttp.ClientResponse) -> bool:
+    return response.status // 100 == 2  # noqa: PLR2004
+
+
+def _refuse_failure(response: aiohttp.ClientResponse, answer: bytes, *, what: str) -> None:
+    if not _is_success(response):
+        raise error_for(
+            response.status, answer, what=what, retry_after=response.headers.get("Retry-After")
+        )
 
 
 async def _chunks(response: aiohttp.ClientResponse, what: str) -> AsyncIterator[bytes]:
     try:
         async for chunk in response.content.iter_any():
             yield chunk
-    except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as e:
+    except (aiohttp.ClientError, OSError) as e:
         raise ApiUnavailableError(f"{what}: {type(e).__name__}: {e}") from e
 
 
-async def _configuration(slim: Slim, settings: KubernetesSettings) -> Any:  # noqa: ANN401
+async def _api_client(settings: KubernetesSettings) -> Any:  # noqa: ANN401
+    slim = load_slim()
     configuration = slim.configuration()
     # One connection for the watch, the rest for requests side by side.
     configuration.connection_pool_maxsize = 100
     try:
-        if settings.kubeconfig is None:
-            with contextlib.suppress(slim.config.ConfigException):
-                slim.config.load_incluster_config(client_configuration=configuration)
-                return configuration
-        await slim.config.load_kube_config(
-            config_file=str(settings.kubeconfig) if settings.kubeconfig else None,
-            context=settings.context,
-            client_configuration=configuration,
-        )
-    except (slim.config.ConfigException, OSError) as e:
+        await _configure(configuration, slim, settings)
+        return slim.api_client(configuration=configuration)
+    except (
+        slim.config.ConfigException,
+        OSError,
+        yaml.YAMLError,
+        # What the loader stumbles over in a file that is no kubeconfig.
+        TypeError,
+        ValueError,
+        AssertionError,
+    ) as e:
         raise ClusterConfigurationError(
             f"Nothing to connect to Kubernetes with: {e}. "
             "Set SLUICE_KUBERNETES__KUBECONFIG to a kubeconfig file."
         ) from e
-    return configuration
+
+
+async def _configure(configuration: Any, slim: Slim, settings: KubernetesSettings) -> None:  # noqa: ANN401
+    if settings.kubeconfig is None:
+        with contextlib.suppress(slim.config.ConfigException):
+            slim.config.load_incluster_config(client_configuration=configuration)
+            return
+    loader = await slim.config.load_kube_config(
+        config_file=str(settings.kubeconfig) if settings.kubeconfig else None,
+        context=settings.context,
+        client_configuration=configuration,
+    )
+    if hasattr(loader, "exec_plugin_expiry"):
+        configuration.refresh_api_key_hook = _refresher(loader)
+
+
+def _refresher(loader: Any) -> Callable[[Any], Awaitable[None]]:  # noqa: ANN401
+    """Renew the token of an exec plugin: those of EKS live for a quarter of an hour."""
+
+    async def refresh(configuration: Any) -> None:  # noqa: ANN401
+        await loader.load_from_exec_plugin()  # does nothing before the token expires
+        configuration.api_key["BearerToken"] = loader.token
+
+    return refresh

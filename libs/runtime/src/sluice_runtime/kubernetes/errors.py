@@ -52,6 +52,9 @@ class RefusedError(ApiError):
     """400, 413 or 422: asked again, the answer would be the same."""
 
 
+# Whatever a proxy asks for, work goes on without a human soon after all is well again.
+_LONGEST_RETRY_AFTER_S = 300.0
+
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: RefusedError,
     404: NotFoundError,
@@ -68,10 +71,14 @@ def error_for(
     """Turn an error response into the exception that says what can be done about it.
 
     401, 403, 429 and 5xx are somebody's to mend, a token, a Role or a webhook: they are unclear
-    answers, to be tried again, and so is the word of an admission webhook. Bodies other than
-    Kubernetes' own Status are not repeated.
+    answers, to be tried again, and so is the word of an admission webhook. So is whatever is not
+    Kubernetes' own Status: a proxy's 404 says nothing of the object, and is not repeated.
     """
-    reason, message = _status_of(body)
+    status_document = _status_of(body)
+    if status_document is None:
+        text = f"{what}: {status}, not answered by Kubernetes itself"
+        return ApiUnavailableError(text, retry_after=_seconds(retry_after))
+    reason, message = status_document
     text = f"{what}: {status} {reason}: {message}"
     if status == 409 and reason == "AlreadyExists":  # noqa: PLR2004
         return AlreadyExistsError(text, status=status, reason=reason)
@@ -80,16 +87,23 @@ def error_for(
         return RefusedError(text, status=status, reason=reason)
     kind = _BY_STATUS.get(status)
     if kind is None or message.startswith("admission webhook"):
-        seconds = float(retry_after) if retry_after and retry_after.isdigit() else 0.0
-        return ApiUnavailableError(text, retry_after=seconds)
+        return ApiUnavailableError(text, retry_after=_seconds(retry_after))
     return kind(text, status=status, reason=reason)
 
 
-def _status_of(body: bytes) -> tuple[str, str]:
+def _seconds(retry_after: str | None) -> float:
+    """Read Retry-After in seconds; a date, or nonsense, counts as none."""
+    if retry_after is None or not retry_after.isdecimal():
+        return 0.0
+    return min(float(retry_after), _LONGEST_RETRY_AFTER_S)
+
+
+def _status_of(body: bytes) -> tuple[str, str] | None:
+    """Give reason and message of a Status, None if this is none."""
     try:
         document: Any = json.loads(body)
     except ValueError:
-        return "Unknown", "no Status in the answer"
+        return None
     if not isinstance(document, dict) or document.get("kind") != "Status":
-        return "Unknown", "no Status in the answer"
+        return None
     return str(document.get("reason") or "Unknown"), str(document.get("message") or "")[:512]

@@ -1,0 +1,1 @@
+"""Kafka, SQLite and the HTTP server behind the services' ports."""

@@ -1,0 +1,126 @@
+"""Serves the application to clients that may be slow, silent, many or malicious.
+
+aiohttp bounds the size of heads and bodies and the time between requests; what it leaves open is
+closed here. What is left to a proxy, docs/api.md says.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+
+from sluice_gateway.problem_documents import MEDIA_TYPE, plain_problem
+from sluice_gateway.settings import HttpSettings
+from sluice_runtime.durations import seconds
+
+__all__ = ["Connection", "serve_http"]
+
+_log = structlog.get_logger(__name__)
+
+_FULL_BODY: Final = plain_problem(503, detail="The gateway has too many connections.")
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
+    b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
+    % (MEDIA_TYPE.encode(), len(_FULL_BODY), _FULL_BODY)
+)
+
+
+class Connection(web.RequestHandler):
+    """A connection whose first request has to come in time, and whose errors are problems."""
+
+    __slots__ = ("_header_timeout", "_header_timer")
+
+    def __init__(
+        self, server: web.Server, *, loop: asyncio.AbstractEventLoop, settings: HttpSettings
+    ) -> None:
+        super().__init__(
+            server,
+            loop=loop,
+            keepalive_timeout=seconds(settings.idle_timeout),
+            access_log=None,  # type: ignore[arg-type] # aiohttp's own way to have none
+            # Encoded bodies are refused, so a bomb of them is never inflated.
+            auto_decompress=False,
+        )
+        self._header_timeout = seconds(settings.header_timeout)
+        self._header_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Expect the first request from now on."""
+        super().connection_made(transport)
+        self._header_timer = self._loop.call_later(self._header_timeout, self._expect_request)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Expect nothing any more."""
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+        super().connection_lost(exc)
+
+    def _expect_request(self) -> None:
+        if self._request_count == 0:
+            self.force_close()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it repeats what the client sent
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP, which aiohttp would log word for word."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("The answer had begun.")
+        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            detail = "The request is not well-formed HTTP."
+            _log.info("not taken as HTTP", error=type(exc).__name__)
+        else:
+            detail = "Something went wrong that should not; the logs tell more."
+            _log.error("request failed", exc_info=exc)
+        response = web.Response(
+            status=status, body=plain_problem(status, detail=detail), content_type=MEDIA_TYPE
+        )
+        response.force_close()
+        return response
+
+
+class _Full(asyncio.Protocol):
+    """A connection too many: told so, and closed."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            transport.write(_FULL)
+        transport.close()
+
+
+@asynccontextmanager
+async def serve_http(
+    app: web.Application, settings: HttpSettings, *, grace: float
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve while the body runs; gives address and port.
+
+    Afterwards requests in hand have `grace` seconds to come to their end.
+    """
+    loop = asyncio.get_running_loop()
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=grace)
+    await runner.setup()
+    server = runner.server
+    if server is None:
+        raise AssertionError("setup() makes the server")
+
+    def connection() -> asyncio.Protocol:
+        if len(server.connections) >= settings.max_connections:
+            return _Full()
+        return Connection(server, loop=loop, settings=settings)
+
+    try:
+        listener = await loop.create_server(connection, settings.host, settings.port, backlog=1024)
+        try:
+            yield listener.sockets[0].getsockname()[:2]
+        finally:
+            listener.close()
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,122 @@
+"""Reads the view of runs, a SQLite file folded from the request and the status topic."""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import aiosqlite
+import structlog
+
+from sluice_contracts.ids import RunKey
+from sluice_contracts.status import Phase
+from sluice_gateway.adapters.view_fold import accept_run
+from sluice_gateway.services.news import RunNews, Subscription
+from sluice_gateway.services.runs import AcceptedRun, EventPage, EventPlace, RunEvent, RunState
+from sluice_runtime.kafka.sqlite_store import SqliteStore
+
+__all__ = ["SqliteRunView"]
+
+_log = structlog.get_logger(__name__)
+
+_FIND: Final = """
+SELECT COALESCE(status_workflow, request_workflow),
+       COALESCE(status_fingerprint, request_fingerprint),
+       phase, terminal, accepted_ms, events.partition, events.offset, events.event,
+       (SELECT json_group_array(json(step)) FROM
+           (SELECT step FROM steps WHERE tenant = ?1 AND run_id = ?2 ORDER BY rowid))
+FROM runs LEFT JOIN events USING (tenant, run_id, sequence)
+WHERE tenant = ?1 AND run_id = ?2
+"""
+
+# One row without an event says that the run is known and nothing has come.
+_EVENTS: Final = """
+SELECT runs.terminal, runs.sequence,
+       events.sequence, events.partition, events.offset, events.type, events.event
+FROM runs LEFT JOIN events
+    ON events.tenant = runs.tenant AND events.run_id = runs.run_id AND events.sequence > ?3
+    AND NOT (events.partition IS ?4 AND events.offset <= ?5)
+WHERE runs.tenant = ?1 AND runs.run_id = ?2
+ORDER BY events.sequence LIMIT ?6
+"""
+
+_SEQUENCE_AT: Final = """
+SELECT MAX(sequence) FROM events
+WHERE tenant = ? AND run_id = ? AND partition = ? AND offset <= ?
+"""
+
+
+class SqliteRunView:
+    """Reads the view.
+
+    `waiting_for` says why the view may lack runs that exist, None if it does not.
+    """
+
+    def __init__(
+        self, store: SqliteStore, *, news: RunNews, waiting_for: Callable[[], str | None]
+    ) -> None:
+        self._store = store
+        self._news = news
+        self.waiting_for = waiting_for
+
+    async def find(self, key: RunKey) -> RunState | None:
+        """See `RunView.find`."""
+        rows = await self._store.read(_FIND, key)
+        return _state(key, rows[0]) if rows else None
+
+    async def accept(self, run: AcceptedRun) -> None:
+        """See `RunView.accept`."""
+        try:
+            await self._store.write([accept_run(run)])
+        except aiosqlite.Error as e:
+            # The run is accepted all the same, and the fold comes by its record.
+            _log.warning("run not noted at once", error=str(e))
+
+    async def events(
+        self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int
+    ) -> EventPage | None:
+        """See `RunView.events`."""
+        if after is not None and beyond < 0:
+            [(sequence,)] = await self._store.read(_SEQUENCE_AT, (*key, *after))
+            beyond = -1 if sequence is None else sequence
+        rows = await self._store.read(_EVENTS, (*key, beyond, *(after or (None, None)), limit))
+        if not rows:
+            return None
+        terminal, latest = rows[0][:2]
+        events = tuple(_event(row[2:]) for row in rows if row[2] is not None)
+        complete = len(events) < limit or events[-1].sequence == latest
+        return EventPage(events=events, ended=bool(terminal) and complete)
+
+    def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
+        """See `RunView.subscribe`."""
+        return self._news.subscribe(str(key))
+
+
+def _state(key: RunKey, row: Any) -> RunState:  # noqa: ANN401 - sqlite3's rows are untyped
+    workflow, fingerprint, phase, terminal, accepted_ms, partition, offset, text, steps = row
+    event = None
+    if text is not None:
+        event = json.loads(text)
+        event["steps"] = json.loads(steps)
+    return RunState(
+        key=key,
+        workflow=workflow,
+        fingerprint=fingerprint,
+        phase=Phase(phase),
+        terminal=bool(terminal),
+        accepted_at=None if accepted_ms is None else _moment(accepted_ms),
+        event=event,
+        version=":".join(
+            "-" if part is None else str(part) for part in (partition, offset, accepted_ms)
+        ),
+    )
+
+
+def _event(row: Any) -> RunEvent:  # noqa: ANN401
+    sequence, partition, offset, kind, text = row
+    return RunEvent(place=EventPlace(partition, offset), sequence=sequence, type=kind, data=text)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)

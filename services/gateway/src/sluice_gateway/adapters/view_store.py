@@ -1,0 +1,65 @@
+"""Keeps the view: fills it, tells who waits for it, forgets what is long over."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from pathlib import Path
+
+from sluice_contracts.records import IncomingRecord
+from sluice_contracts.topics import TopicNames
+from sluice_gateway.adapters.view_fold import forget_runs, view_fold
+from sluice_gateway.adapters.view_tables import TABLES, VERSION
+from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.news import RunNews
+from sluice_runtime.kafka.sqlite_store import SqliteStore
+
+__all__ = ["AnnouncingStore", "open_view", "prune_view"]
+
+_PRUNE_EVERY_S = 3600.0
+_MARGIN = timedelta(days=1)
+
+
+def open_view(path: Path, *, topics: TopicNames) -> AbstractAsyncContextManager[SqliteStore]:
+    """Open the view's file, or make it."""
+    return SqliteStore.open(path, tables=TABLES, version=VERSION, fold=view_fold(topics))
+
+
+class AnnouncingStore:
+    """A `FoldStore` that wakes those who follow a run once its events are committed."""
+
+    def __init__(
+        self, store: SqliteStore, *, status_topic: str, news: RunNews, metrics: Metrics
+    ) -> None:
+        self._store = store
+        self._status_topic = status_topic
+        self._news = news
+        self._metrics = metrics
+
+    async def offsets(self) -> dict[tuple[str, int], int]:
+        """See `FoldStore.offsets`."""
+        return await self._store.offsets()
+
+    async def apply(self, records: Sequence[IncomingRecord]) -> None:
+        """See `FoldStore.apply`."""
+        await self._store.apply(records)
+        keys = [record.key for record in records if record.position.topic == self._status_topic]
+        self._metrics.events_folded.inc(len(keys))
+        self._news.publish({key.decode(errors="replace") for key in keys if key})
+
+    async def forget(self) -> None:
+        """See `FoldStore.forget`."""
+        await self._store.forget()
+
+
+async def prune_view(store: SqliteStore, *, retention: timedelta | None) -> None:
+    """Forget runs that are over once the status topic has forgotten them, again and again.
+
+    `retention` is that of the topic, None for ever.
+    """
+    while True:
+        if retention is not None:
+            oldest = time.time() - (retention + _MARGIN).total_seconds()
+            await store.write(forget_runs(before_ms=int(oldest * 1000)))
+        await asyncio.sleep(_PRUNE_EVERY_S)

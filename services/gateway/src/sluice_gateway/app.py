@@ -1,0 +1,71 @@
+"""Puts the gateway together: ports in, an application out."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from sluice_contracts.topics import MAX_REQUEST_BYTES
+from sluice_gateway.handlers import events, runs, workflows
+from sluice_gateway.handlers.keys import (
+    ADMISSION,
+    CATALOGUE,
+    LIMITS,
+    METRICS,
+    READER,
+    SUBMISSION,
+    VIEW,
+    Limits,
+)
+from sluice_gateway.handlers.observing import counted, sign, traced
+from sluice_gateway.handlers.problems import problems
+from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.news import RunNews
+from sluice_gateway.services.ports import Catalogue, RequestLog, RunView
+from sluice_gateway.services.reading import RunReader
+from sluice_gateway.services.submission import Submission
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    *,
+    catalogue: Catalogue,
+    request_log: RequestLog,
+    view: RunView,
+    news: RunNews,
+    metrics: Metrics,
+    admission: Admission,
+    limits: Limits,
+) -> web.Application:
+    """Make the application; whoever makes what is passed in also closes it, afterwards.
+
+    Shutting the application down ends the event streams and waits for records on their way.
+    """
+    submission = Submission(catalogue=catalogue, log=request_log, view=view)
+    metrics.watch_in_flight(lambda: admission.in_flight)
+
+    # The order is outside in: every answer is traced and counted, problems included.
+    app = web.Application(
+        middlewares=[traced, counted, problems], client_max_size=MAX_REQUEST_BYTES
+    )
+    app[ADMISSION] = admission
+    app[CATALOGUE] = catalogue
+    app[LIMITS] = limits
+    app[METRICS] = metrics
+    app[READER] = RunReader(view=view)
+    app[SUBMISSION] = submission
+    app[VIEW] = view
+    app.add_routes([*runs.ROUTES, *events.ROUTES, *workflows.ROUTES])
+
+    async def end_streams(_: web.Application) -> None:
+        news.close()
+
+    async def land_records(_: web.Application) -> AsyncIterator[None]:
+        yield
+        await submission.drain()
+
+    app.on_response_prepare.append(sign)
+    app.on_shutdown.append(end_streams)
+    app.cleanup_ctx.append(land_records)
+    return app

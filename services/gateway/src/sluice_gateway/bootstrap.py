@@ -1,0 +1,235 @@
+"""The gateway, put together: the one place that knows every part, and how they stop."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.metadata import entry_points
+from ipaddress import ip_address
+from typing import Protocol
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from sluice_gateway.adapters.http_server import serve_http
+from sluice_gateway.adapters.request_log import KafkaRequestLog
+from sluice_gateway.adapters.view import SqliteRunView
+from sluice_gateway.adapters.view_store import AnnouncingStore, open_view, prune_view
+from sluice_gateway.app import create_app
+from sluice_gateway.handlers.keys import Limits
+from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.news import RunNews
+from sluice_gateway.settings import GatewaySettings, WorkflowSettings
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.durations import seconds
+from sluice_runtime.kafka.folding import TopicFold
+from sluice_runtime.kafka.producing import RecordProducer
+from sluice_runtime.kafka.reading import make_consumer
+from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.kafka.sqlite_store import StoreUnusableError
+from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
+from sluice_runtime.probes import Readiness, serve_probes
+from sluice_runtime.service import StartupError, until_kafka_answers
+from sluice_runtime.supervision import run_eternally
+from sluice_workflows.catalogue import ENTRY_POINT_GROUP, Catalogue, load_catalogue
+from sluice_workflows.errors import WorkflowsError
+
+__all__ = ["Listening", "load_workflows", "serve"]
+
+_log = structlog.get_logger(__name__)
+
+_NAME = "sluice-gateway"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listening:
+    """Where the gateway can be reached."""
+
+    host: str
+    port: int
+    health_port: int
+
+
+@dataclass(kw_only=True)
+class _Waiting:
+    """What the process waits for; None is nothing."""
+
+    topics: str | None = "the topics are not verified yet"
+    view: Callable[[], str | None] = field(default=lambda: "the view is not open yet")
+    kafka: Callable[[], str | None] = field(default=lambda: None)
+
+
+def load_workflows(settings: WorkflowSettings) -> Catalogue:
+    """Put the catalogue together.
+
+    Raises:
+        StartupError: an entry is wrong; the message names it.
+    """
+    try:
+        return load_catalogue(
+            file=settings.catalogue_file, entry_points=entry_points(group=ENTRY_POINT_GROUP)
+        )
+    except WorkflowsError as e:
+        raise StartupError(f"The catalogue cannot be used: {e}") from e
+
+
+async def serve(
+    settings: GatewaySettings,
+    stop: asyncio.Event,
+    *,
+    listening: Callable[[Listening], None] = lambda _: None,
+) -> None:
+    """Run the gateway until told to stop; `listening` is called once it takes requests.
+
+    Raises:
+        StartupError: catalogue, topics, ports or the data folder cannot work.
+        TaskEndedError: a task ended by itself.
+    """
+    kafka, topics = settings.kafka, settings.kafka.topics
+    catalogue = load_workflows(settings.workflows)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    news = RunNews()
+    waiting = _Waiting()
+    async with AsyncExitStack() as stack:
+        with _startup_errors("SLUICE_HEALTH__PORT"):
+            health_port = await stack.enter_async_context(
+                serve_probes(
+                    settings.health, readiness=_readiness(waiting, stop), registry=registry
+                )
+            )
+        retention = await _verified_topics(kafka, stop=stop)
+        if retention is None:
+            return
+        waiting.topics = None
+
+        producer = RecordProducer(kafka, client_id=_NAME)
+        stack.push_async_callback(producer.close)
+        request_log = KafkaRequestLog(
+            producer, topic=topics.requests, timeout=settings.send_timeout
+        )
+        waiting.kafka = request_log.unavailable
+        try:
+            store = await stack.enter_async_context(
+                open_view(settings.data_dir / "view.sqlite", topics=topics)
+            )
+        except (StoreUnusableError, OSError) as e:
+            raise StartupError(f"SLUICE_DATA_DIR: {e}") from e
+        fold = TopicFold(
+            name="view",
+            topics=(topics.requests, topics.status),
+            store=AnnouncingStore(store, status_topic=topics.status, news=news, metrics=metrics),
+            make_consumer=lambda: make_consumer(kafka, client_id=f"{_NAME}-view"),
+        )
+        waiting.view = fold.waiting_for
+        metrics.watch_view_lag(fold.staleness)
+
+        app = create_app(
+            catalogue=catalogue,
+            request_log=request_log,
+            view=SqliteRunView(
+                store, news=news, waiting_for=lambda: _behind(fold, settings.view.max_staleness)
+            ),
+            news=news,
+            metrics=metrics,
+            admission=Admission(
+                max_requests=settings.admission.max_requests,
+                max_bytes=settings.admission.max_bytes,
+            ),
+            limits=Limits(
+                body_timeout=seconds(settings.http.body_timeout),
+                write_timeout=seconds(settings.http.write_timeout),
+                keepalive=seconds(settings.http.keepalive),
+            ),
+        )
+        # Left last, so stopped first: half of the grace is for requests in hand.
+        with _startup_errors("SLUICE_HTTP__HOST and SLUICE_HTTP__PORT"):
+            host, port = await stack.enter_async_context(
+                serve_http(app, settings.http, grace=seconds(settings.shutdown_grace) / 2)
+            )
+        _say_where(host, port)
+        listening(Listening(host=host, port=port, health_port=health_port))
+        await run_eternally(
+            {
+                "view": fold.run(),
+                "pruning": prune_view(store, retention=retention[topics.status]),
+                "reconnecting": request_log.reconnect(),
+            },
+            stop=stop,
+            grace=settings.shutdown_grace / 4,
+        )
+
+
+def _readiness(waiting: _Waiting, stop: asyncio.Event) -> Readiness:
+    return {
+        "topics": lambda: waiting.topics,
+        "view": lambda: waiting.view(),  # noqa: PLW0108 - replaced as the start goes on
+        "kafka": lambda: waiting.kafka(),  # noqa: PLW0108
+        "process": lambda: "stopping" if stop.is_set() else None,
+    }
+
+
+@contextmanager
+def _startup_errors(setting: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise StartupError(f"{setting}: {e.strerror or e}") from e
+
+
+async def _verified_topics(
+    kafka: KafkaSettings, *, stop: asyncio.Event
+) -> Mapping[str, timedelta | None] | None:
+    """Wait until Kafka is there and its topics are right; None if told to stop before."""
+    verifying = asyncio.create_task(
+        until_kafka_answers(
+            lambda: ensure_topics(
+                kafka, client_id=_NAME, deadline=Deadline("verify topics", kafka.request_timeout)
+            ),
+            backoff=Backoff(longest=timedelta(seconds=5)),
+        )
+    )
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({verifying, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return await verifying if verifying.done() else None
+    except TopicMismatchError as e:
+        raise StartupError(str(e)) from e
+    finally:
+        for task in (verifying, stopping):
+            task.cancel()
+        await asyncio.wait({verifying, stopping})
+
+
+class _Fold(Protocol):
+    def staleness(self) -> float | None: ...
+
+    def waiting_for(self) -> str | None: ...
+
+
+def _behind(fold: _Fold, limit: timedelta) -> str | None:
+    staleness = fold.staleness()
+    if staleness is not None and staleness > seconds(limit):
+        return f"the view of runs is {staleness:.0f} s behind the topics"
+    return fold.waiting_for()
+
+
+def _say_where(host: str, port: int) -> None:
+    if ip_address(host).is_loopback:
+        _log.info(
+            "listening",
+            host=host,
+            port=port,
+            why="on loopback, because nobody is authenticated yet; SLUICE_HTTP__HOST changes that",
+        )
+    else:
+        _log.warning(
+            "listening",
+            host=host,
+            port=port,
+            why="SLUICE_HTTP__HOST says so; nobody is authenticated yet, so whoever reaches this "
+            "address can start runs",
+        )

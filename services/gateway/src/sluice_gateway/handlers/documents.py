@@ -1,0 +1,87 @@
+"""Reads the JSON document of a request's body, and nothing that could be read in two ways."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+from pydantic import JsonValue
+
+from sluice_contracts import strict_json
+from sluice_contracts.problems import ProblemType
+from sluice_contracts.topics import MAX_REQUEST_BYTES
+from sluice_gateway.handlers.keys import ADMISSION, LIMITS
+from sluice_gateway.services.errors import ProblemError
+
+__all__ = ["admitted_document", "expect_document"]
+
+_JSON: Final = "application/json"
+
+
+@asynccontextmanager
+async def admitted_document(request: web.Request) -> AsyncIterator[JsonValue]:
+    """Give the document; until the body is left, it counts as in hand.
+
+    Raises:
+        ProblemError: UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, OVERLOADED or MALFORMED_JSON.
+    """
+    _check_media_type(request)
+    length = request.content_length
+    if length is not None and length > MAX_REQUEST_BYTES:
+        raise _too_large()
+    # A body of unknown length may turn out to be as long as any.
+    with request.app[ADMISSION].admitted(MAX_REQUEST_BYTES if length is None else length):
+        body = await _body(request)
+        try:
+            document = strict_json.parse(body)
+        except strict_json.MalformedJsonError as e:
+            raise ProblemError.of(ProblemType.MALFORMED_JSON, str(e)) from e
+        yield document
+
+
+async def expect_document(request: web.Request) -> None:
+    """Tell a client that waits for `100 Continue` to go on, unless its body is too large anyhow.
+
+    RFC 9110 section 10.1.1; the answer follows either way.
+    """
+    if (request.content_length or 0) <= MAX_REQUEST_BYTES:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # An interim answer is not yet the answer.
+        request.writer.output_size = 0
+
+
+def _check_media_type(request: web.Request) -> None:
+    if request.headers.get("Content-Encoding") is not None:
+        raise ProblemError.of(
+            ProblemType.UNSUPPORTED_MEDIA_TYPE, "The body must not be encoded (compressed)."
+        )
+    stated = request.headers.getall("Content-Type", [])
+    utf_8 = (request.charset or "utf-8").lower() in ("utf-8", "utf8")
+    if len(stated) != 1 or request.content_type != _JSON or not utf_8:
+        raise ProblemError.of(
+            ProblemType.UNSUPPORTED_MEDIA_TYPE, f"The Content-Type must be {_JSON}, in UTF-8."
+        )
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(request.app[LIMITS].body_timeout):
+            return await request.read()
+    except TimeoutError as e:
+        raise web.HTTPRequestTimeout(
+            text="The body did not come in time. Nothing was started.",
+            headers={"Connection": "close"},
+        ) from e
+    except web.HTTPRequestEntityTooLarge as e:
+        raise _too_large() from e
+    except web.RequestPayloadError as e:
+        raise web.HTTPBadRequest(
+            text="The body is not transferred as HTTP asks for.", headers={"Connection": "close"}
+        ) from e
+
+
+def _too_large() -> ProblemError:
+    return ProblemError.of(
+        ProblemType.TOO_LARGE, f"The body is too large; {MAX_REQUEST_BYTES} bytes are allowed."
+    )

@@ -1,0 +1,111 @@
+"""GET /v1/runs/{id}/events: server-sent events that resume exactly.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from sluice_contracts.problems import ProblemType
+from sluice_gateway.handlers.keys import LIMITS, METRICS, VIEW
+from sluice_gateway.handlers.parameters import last_event, run_key
+from sluice_gateway.services.errors import ProblemError
+from sluice_gateway.services.following import follow
+from sluice_gateway.services.runs import RunEvent
+
+__all__ = ["ROUTES"]
+
+_log = structlog.get_logger(__name__)
+
+_EVENT_STREAM: Final = "text/event-stream"
+_RETRY: Final = b"retry: 2000\n\n"
+_KEEPALIVE: Final = b": keepalive\n\n"
+
+
+async def get_events(request: web.Request) -> web.StreamResponse:
+    """Stream the run's events; 204 if the client has the last one, so that it stops asking."""
+    key = run_key(request)
+    after = last_event(request)
+    if not _accepts_stream(request):
+        raise ProblemError.of(
+            ProblemType.NOT_ACCEPTABLE, f"Events are given as {_EVENT_STREAM} only."
+        )
+    limits = request.app[LIMITS]
+    pages = follow(request.app[VIEW], key, after=after, heartbeat=limits.keepalive)
+    async with aclosing(pages):
+        first = await anext(pages, None)
+        if first is None:
+            return web.Response(status=204)
+        return await _stream(request, first, pages)
+
+
+async def _stream(
+    request: web.Request, first: tuple[RunEvent, ...], pages: AsyncGenerator[tuple[RunEvent, ...]]
+) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": f"{_EVENT_STREAM}; charset=utf-8",
+            "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",
+        }
+    )
+    streams = request.app[METRICS].streams
+    streams.inc()
+    try:
+        await response.prepare(request)
+        await _write(request, response, _RETRY + _frames(first))
+        async for page in pages:
+            await _write(request, response, _frames(page) if page else _KEEPALIVE)
+        await response.write_eof()
+    except TimeoutError:
+        _log.info("stream cut, its reader does not read", path=request.path)
+        _abort(request)
+    except ConnectionError:
+        _log.debug("stream left by its reader", path=request.path)
+    except Exception:  # noqa: BLE001 - logged, and the reader comes back
+        # Too late for a problem document: a cut stream is asked for again from where it ended.
+        _log.exception("stream failed", path=request.path)
+        _abort(request)
+    finally:
+        streams.dec()
+    return response
+
+
+async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    async with asyncio.timeout(request.app[LIMITS].write_timeout):
+        await response.write(data)
+
+
+def _frames(events: Iterable[RunEvent]) -> bytes:
+    return "".join(
+        f"id: {event.place}\nevent: {event.type}\ndata: {event.data}\n\n" for event in events
+    ).encode()
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _accepts_stream(request: web.Request) -> bool:
+    """Tell whether `Accept` leaves room for an event stream (RFC 9110 section 12.5.1)."""
+    ranges = ",".join(request.headers.getall("Accept", ["*/*"])).lower().split(",")
+    for media_range in ranges:
+        kind, *parameters = (part.strip() for part in media_range.split(";"))
+        refused = any(
+            p.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for p in parameters
+        )
+        if kind in (_EVENT_STREAM, "text/*", "*/*") and not refused:
+            return True
+    return False
+
+
+ROUTES: Final = (
+    # A HEAD would have to follow the run to its end to say nothing.
+    web.get("/v1/runs/{id}/events", get_events, allow_head=False),
+)

@@ -1,0 +1,45 @@
+"""What handlers find in the application, by typed keys."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.ports import Catalogue, RunView
+from sluice_gateway.services.reading import RunReader
+from sluice_gateway.services.submission import Submission
+
+__all__ = [
+    "ADMISSION",
+    "CATALOGUE",
+    "LIMITS",
+    "METRICS",
+    "READER",
+    "SUBMISSION",
+    "TRACEPARENT",
+    "VIEW",
+    "Limits",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Times in seconds: for a body to come, for a stream's reader to read, between comments."""
+
+    body_timeout: float = 15.0
+    write_timeout: float = 30.0
+    keepalive: float = 15.0
+
+
+ADMISSION: Final = web.AppKey("admission", Admission)
+CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
+LIMITS: Final = web.AppKey("limits", Limits)
+METRICS: Final = web.AppKey("metrics", Metrics)
+READER: Final = web.AppKey("reader", RunReader)
+SUBMISSION: Final = web.AppKey("submission", Submission)
+VIEW: Final = web.AppKey("view", RunView)
+
+TRACEPARENT: Final = web.RequestKey("traceparent", str)
+"""The request's own span in its caller's trace."""

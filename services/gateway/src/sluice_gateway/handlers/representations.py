@@ -1,0 +1,82 @@
+"""How runs look over HTTP."""
+
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from sluice_contracts.ids import DEFAULT_TENANT, RunKey, workflow_name
+from sluice_contracts.status import Phase
+from sluice_gateway.services.runs import RunState
+from sluice_gateway.services.submission import Started
+
+__all__ = ["accepted_document", "run_path", "state_document"]
+
+
+def run_path(key: RunKey) -> str:
+    """Give the path of a run; ids and tenants need no escaping."""
+    return f"/v1/runs/{key.run_id}{_query(key)}"
+
+
+def accepted_document(run: Started) -> dict[str, JsonValue]:
+    """Show a run whose request was just acknowledged."""
+    return {
+        "id": run.key.run_id,
+        "tenant": run.key.tenant,
+        "workflow": run.workflow,
+        "workflow_name": workflow_name(run.key),
+        "phase": Phase.ACCEPTED.value,
+        "links": _links(run.key),
+    }
+
+
+def state_document(run: RunState) -> dict[str, JsonValue]:
+    """Show the run's latest status event with all its steps, when it was accepted, and links.
+
+    Before the first event it looks the same, as phase Accepted with sequence -1.
+    """
+    accepted_at = _timestamp(run.accepted_at) if run.accepted_at else None
+    event = run.event if run.event is not None else _no_event(run, observed_at=accepted_at)
+    return {
+        "id": run.key.run_id,
+        **event,
+        "accepted_at": accepted_at,
+        "links": _links(run.key),
+    }
+
+
+def _no_event(run: RunState, *, observed_at: str | None) -> dict[str, JsonValue]:
+    return {
+        "event_id": None,
+        "run_id": run.key.run_id,
+        "tenant": run.key.tenant,
+        "workflow": run.workflow,
+        "workflow_name": workflow_name(run.key),
+        "namespace": None,
+        "uid": None,
+        "attempt": 1,
+        "phase": Phase.ACCEPTED.value,
+        "terminal": False,
+        "progress": None,
+        "message": None,
+        "steps": [],
+        "outputs": {},
+        "truncated": False,
+        "problem": None,
+        "started_at": None,
+        "finished_at": None,
+        "observed_at": observed_at,
+        "sequence": -1,
+    }
+
+
+def _timestamp(moment: datetime) -> str:
+    """Write a moment in UTC as status events do (RFC 3339)."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _links(key: RunKey) -> dict[str, JsonValue]:
+    return {"self": run_path(key), "events": f"/v1/runs/{key.run_id}/events{_query(key)}"}
+
+
+def _query(key: RunKey) -> str:
+    return "" if key.tenant == DEFAULT_TENANT else f"?tenant={key.tenant}"

@@ -1,0 +1,92 @@
+"""POST /v1/runs and GET /v1/runs/{id}."""
+
+import json
+import time
+from typing import Final
+
+from aiohttp import web
+from pydantic import JsonValue
+
+from sluice_contracts.problems import FieldError, ProblemType
+from sluice_contracts.requests import (
+    Command,
+    InvalidRequestError,
+    RunRequest,
+    read_request,
+)
+from sluice_gateway.handlers.documents import admitted_document, expect_document
+from sluice_gateway.handlers.keys import METRICS, READER, SUBMISSION, TRACEPARENT
+from sluice_gateway.handlers.parameters import check_query, idempotency_key, run_key
+from sluice_gateway.handlers.representations import accepted_document, run_path, state_document
+from sluice_gateway.services.errors import ProblemError
+from sluice_gateway.services.runs import RunState
+from sluice_gateway.services.submission import Asked, Replayed
+
+__all__ = ["ROUTES"]
+
+_POLL_AGAIN_S: Final = "1"
+
+
+async def post_run(request: web.Request) -> web.Response:
+    """Start a run: 202 once its request is acknowledged, 200 if it was there already."""
+    check_query(request)
+    key = idempotency_key(request)
+    began = time.perf_counter()
+    async with admitted_document(request) as document:
+        asked = Asked(
+            request=_run_request(document), idempotency_key=key, traceparent=request[TRACEPARENT]
+        )
+        answer = await request.app[SUBMISSION].submit(asked)
+    if isinstance(answer, Replayed):
+        response = _state_response(answer.state)
+        response.headers["Idempotency-Replayed"] = "true"
+        response.headers["Location"] = run_path(answer.state.key)
+        return response
+    request.app[METRICS].accept_seconds.observe(time.perf_counter() - began)
+    return web.json_response(
+        accepted_document(answer), status=202, headers={"Location": run_path(answer.key)}
+    )
+
+
+async def get_run(request: web.Request) -> web.Response:
+    """Give the run's latest state, or 304 if the client has it."""
+    state = await request.app[READER].state(run_key(request))
+    known = request.if_none_match or ()
+    if any(etag.value in (state.version, "*") for etag in known):
+        return web.Response(status=304, headers=_state_headers(state))
+    return _state_response(state)
+
+
+def _run_request(document: JsonValue) -> RunRequest:
+    try:
+        asked = read_request(document)
+    except InvalidRequestError as e:
+        raise ProblemError.of(
+            ProblemType.INVALID_REQUEST, "The document is no request.", errors=e.errors
+        ) from e
+    if isinstance(asked, Command):
+        raise ProblemError.of(
+            ProblemType.INVALID_REQUEST,
+            "Commands are not taken here; write them to the request topic.",
+            errors=(FieldError(pointer="/type", detail="Must be run."),),
+        )
+    return asked
+
+
+def _state_response(state: RunState) -> web.Response:
+    return web.Response(
+        body=json.dumps(state_document(state), ensure_ascii=False).encode(),
+        content_type="application/json",
+        headers=_state_headers(state),
+    )
+
+
+def _state_headers(state: RunState) -> dict[str, str]:
+    headers = {"ETag": f'"{state.version}"', "Cache-Control": "no-cache"}
+    return headers if state.terminal else headers | {"Retry-After": _POLL_AGAIN_S}
+
+
+ROUTES: Final = (
+    web.post("/v1/runs", post_run, expect_handler=expect_document),
+    web.get("/v1/runs/{id}", get_run),
+)

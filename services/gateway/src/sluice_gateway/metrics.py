@@ -1,0 +1,55 @@
+"""What the gateway counts."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+__all__ = ["Metrics"]
+
+# Seconds; an acknowledged record takes a few milliseconds, the deadline ends it at 10 s.
+_ACCEPT_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """The gateway's metrics, in a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "sluice_gateway_requests",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self.accept_seconds = Histogram(
+            "sluice_gateway_accept_seconds",
+            "From the first look at a request to its acknowledged record.",
+            buckets=_ACCEPT_BUCKETS,
+            registry=registry,
+        )
+        self.streams = Gauge(
+            "sluice_gateway_streams", "Event streams being followed.", registry=registry
+        )
+        self.events_folded = Counter(
+            "sluice_gateway_events_folded", "Status records folded.", registry=registry
+        )
+        self._in_flight = Gauge(
+            "sluice_gateway_in_flight_requests", "Requests for runs in hand.", registry=registry
+        )
+        self._view_lag = Gauge(
+            "sluice_gateway_view_lag_seconds",
+            "Since the view was known to hold all that the topics held; NaN before that.",
+            registry=registry,
+        )
+
+    def watch_in_flight(self, in_flight: Callable[[], int]) -> None:
+        """Read the requests in hand from here."""
+        self._in_flight.set_function(in_flight)
+
+    def watch_view_lag(self, staleness: Callable[[], float | None]) -> None:
+        """Read the view's lag from here."""
+
+        def lag() -> float:
+            seconds = staleness()
+            return float("nan") if seconds is None else seconds
+
+        self._view_lag.set_function(lag)

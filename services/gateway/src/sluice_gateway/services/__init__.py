@@ -1,0 +1,1 @@
+"""What the gateway decides; knows no HTTP library, no Kafka client, no database."""

@@ -1,0 +1,32 @@
+"""The one way in which a service says no."""
+
+from typing import Self
+
+from sluice_contracts.problems import FieldError, Problem, ProblemType, problem
+
+__all__ = ["ProblemError"]
+
+
+class ProblemError(Exception):
+    """The request gets this problem for an answer.
+
+    `retry_after` is the number of seconds after which trying again makes sense, None if it never
+    does.
+    """
+
+    def __init__(self, problem: Problem, *, retry_after: int | None = None) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+        self.retry_after = retry_after
+
+    @classmethod
+    def of(
+        cls,
+        problem_type: ProblemType,
+        detail: str,
+        *,
+        errors: tuple[FieldError, ...] = (),
+        retry_after: int | None = None,
+    ) -> Self:
+        """Describe the problem on the spot."""
+        return cls(problem(problem_type, detail, errors=errors), retry_after=retry_after)

@@ -1,0 +1,105 @@
+"""What the services need from outside, and nothing more."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from sluice_contracts.ids import RunKey
+from sluice_contracts.records import Position
+from sluice_contracts.requests import RunRequest
+from sluice_gateway.services.news import Subscription
+from sluice_gateway.services.runs import AcceptedRun, EventPage, EventPlace, RunState
+
+__all__ = [
+    "Catalogue",
+    "CatalogueEntry",
+    "RecordTooLargeError",
+    "RequestLog",
+    "RequestLogUnavailableError",
+    "RunView",
+]
+
+
+class RequestLogUnavailableError(Exception):
+    """Nobody acknowledged the record; it may have been written all the same."""
+
+
+class RecordTooLargeError(Exception):
+    """The request makes a larger record than the dispatcher takes."""
+
+
+class RequestLog(Protocol):
+    """The request topic, seen from the writing end."""
+
+    async def append(
+        self, request: RunRequest, *, key: RunKey, time: datetime, traceparent: str
+    ) -> Position:
+        """Write the request and return where it stands, once all in-sync replicas have it.
+
+        Raises:
+            RequestLogUnavailableError: not acknowledged in time.
+            RecordTooLargeError: it can never be written.
+        """
+
+
+class RunView(Protocol):
+    """What is known of runs: every request and status record, folded."""
+
+    def waiting_for(self) -> str | None:
+        """Say why a run that is not found here may exist all the same; None: it does not."""
+
+    async def find(self, key: RunKey) -> RunState | None:
+        """Give the latest that is known of the run, None if nothing is."""
+
+    async def accept(self, run: AcceptedRun) -> None:
+        """Note the run at once; the fold will do the same again when it reads the record."""
+
+    async def events(
+        self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int
+    ) -> EventPage | None:
+        """Give the run's next events: sequence greater than `beyond`, not before or at `after`.
+
+        None if nothing is known of the run.
+        """
+
+    def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
+        """Be told when there is more to read about the run."""
+
+
+class CatalogueEntry(Protocol):
+    """A workflow that can be asked for."""
+
+    @property
+    def name(self) -> str:
+        """What requests call it."""
+
+    @property
+    def description(self) -> str:
+        """What it does, for people."""
+
+    def parameter_schema(self) -> Mapping[str, JsonValue]:
+        """Give the JSON Schema of its parameters."""
+
+    def arguments(self, parameters: Mapping[str, JsonValue]) -> object:
+        """Check the parameters.
+
+        Raises:
+            InvalidParametersError: naming every place that is wrong.
+        """
+
+
+class Catalogue(Protocol):
+    """All workflows that can be asked for."""
+
+    def __iter__(self) -> Iterator[CatalogueEntry]:
+        """Go through the entries."""
+
+    def get(self, name: str) -> CatalogueEntry:
+        """Give the entry of that name.
+
+        Raises:
+            UnknownWorkflowError: there is none.
+        """

@@ -1,0 +1,180 @@
+"""Turns a request into a record on the request topic, once, and says what became of that."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from sluice_contracts.ids import RunKey
+from sluice_contracts.problems import FieldError, ProblemType
+from sluice_contracts.requests import RunRequest
+from sluice_gateway.services.errors import ProblemError
+from sluice_gateway.services.ports import (
+    Catalogue,
+    RecordTooLargeError,
+    RequestLog,
+    RequestLogUnavailableError,
+    RunView,
+)
+from sluice_gateway.services.runs import AcceptedRun, RunState
+from sluice_gateway.services.validation import validate
+
+__all__ = ["Asked", "Replayed", "Started", "Submission"]
+
+_log = structlog.get_logger(__name__)
+
+_RETRY_AFTER_S = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request as it came in; `idempotency_key` is the id that it was given by its header."""
+
+    request: RunRequest
+    idempotency_key: str | None
+    traceparent: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """The request is acknowledged: the run will come to exactly one outcome."""
+
+    key: RunKey
+    workflow: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """The run was there already, asked for with the same content."""
+
+    state: RunState
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Flight:
+    """A record on its way; all who ask for the same wait for it together."""
+
+    fingerprint: str
+    landed: asyncio.Task[Started]
+
+
+class Submission:
+    """Accepts runs."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        log: RequestLog,
+        view: RunView,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._catalogue = catalogue
+        self._log = log
+        self._view = view
+        self._now = now
+        self._flights: dict[RunKey, _Flight] = {}
+
+    async def submit(self, asked: Asked) -> Started | Replayed:
+        """Start the run, or give the one that the id already names.
+
+        Raises:
+            ProblemError: nothing was started, or (OUTCOME_UNKNOWN) nobody can tell.
+        """
+        stated = _stated_id(asked)
+        fingerprint = asked.request.fingerprint
+        key = RunKey(asked.request.tenant, stated or _new_run_id(self._now()))
+        structlog.contextvars.bind_contextvars(run_id=key.run_id)
+        # Before validation: what was accepted once stays accepted, whatever has changed since.
+        if stated is not None and (state := await self._view.find(key)) is not None:
+            if state.fingerprint != fingerprint:
+                raise _conflict(asked)
+            return Replayed(state=state)
+        validate(asked.request, catalogue=self._catalogue, now=self._now())
+        return await asyncio.shield(self._flight(asked, key, fingerprint).landed)
+
+    async def drain(self) -> None:
+        """Wait for the records that are on their way."""
+        while self._flights:
+            await asyncio.wait({flight.landed for flight in self._flights.values()})
+
+    def _flight(self, asked: Asked, key: RunKey, fingerprint: str) -> _Flight:
+        """Join the flight of the same request, or start one."""
+        flight = self._flights.get(key)
+        if flight is not None:
+            if flight.fingerprint != fingerprint:
+                raise _conflict(asked)
+            return flight
+        # A task of its own: the client may go away, the record is on its way all the same.
+        landed = asyncio.create_task(self._send(asked, key, fingerprint), name=f"send {key}")
+        flight = self._flights[key] = _Flight(fingerprint=fingerprint, landed=landed)
+        landed.add_done_callback(lambda _: self._flights.pop(key))
+        # Whoever waited may be gone; a failure that nobody hears of is in the log.
+        landed.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return flight
+
+    async def _send(self, asked: Asked, key: RunKey, fingerprint: str) -> Started:
+        request = asked.request.named(key.run_id)
+        now = self._now()
+        try:
+            position = await self._log.append(
+                request, key=key, time=now, traceparent=asked.traceparent
+            )
+        except RequestLogUnavailableError as e:
+            _log.warning("run not acknowledged", reason=str(e))
+            raise ProblemError.of(
+                ProblemType.OUTCOME_UNKNOWN,
+                f"Kafka did not acknowledge run {key.run_id!r} in time; it may have been written "
+                "all the same. Ask again with this id: it will never become a second run.",
+                retry_after=_RETRY_AFTER_S,
+            ) from e
+        except RecordTooLargeError as e:
+            raise ProblemError.of(ProblemType.TOO_LARGE, str(e)) from e
+        _log.info("run accepted", workflow=request.workflow, position=str(position))
+        await self._view.accept(
+            AcceptedRun(
+                key=key,
+                workflow=request.workflow,
+                fingerprint=fingerprint,
+                partition=position.partition,
+                offset=position.offset,
+                accepted_at=now,
+            )
+        )
+        return Started(key=key, workflow=request.workflow)
+
+
+def _stated_id(asked: Asked) -> str | None:
+    by_header, by_body = asked.idempotency_key, asked.request.id
+    if by_header is not None and by_body is not None and by_header != by_body:
+        raise ProblemError.of(
+            ProblemType.INVALID_REQUEST,
+            "The header Idempotency-Key and the document's id name different runs; give one of "
+            "them, or the same twice.",
+            errors=(FieldError(pointer="/id", detail="Differs from Idempotency-Key."),),
+        )
+    return by_header or by_body
+
+
+def _new_run_id(now: datetime) -> str:
+    """Give an id that sorts by time, as UUIDv7 does (RFC 9562 section 5.7): 32 hex digits."""
+    milliseconds = int(now.timestamp() * 1000)
+    return f"{milliseconds:012x}{secrets.token_hex(10)}"
+
+
+def _conflict(asked: Asked) -> ProblemError:
+    if asked.idempotency_key is not None:
+        return ProblemError.of(
+            ProblemType.IDEMPOTENCY_KEY_REUSED,
+            "This Idempotency-Key was used for a request with other content. That run is "
+            "untouched; take a new key for a new run.",
+        )
+    return ProblemError.of(
+        ProblemType.ID_CONFLICT,
+        "This id belongs to a run with other content, which is untouched; "
+        "take a new id for a new run.",
+        errors=(FieldError(pointer="/id", detail="Belongs to another run."),),
+    )

@@ -1,0 +1,101 @@
+"""What the gateway can be told."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sluice_runtime.durations import Duration
+from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.settings import ServiceSettings
+
+__all__ = [
+    "AdmissionSettings",
+    "GatewaySettings",
+    "HttpSettings",
+    "ViewSettings",
+    "WorkflowSettings",
+]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HttpSettings(_Group):
+    """How HTTP is served. The time-outs keep slow or silent clients from holding connections."""
+
+    host: Annotated[
+        str,
+        Field(description="Address to listen on; loopback, because nobody is authenticated yet."),
+    ] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0: any.")] = 8080
+    header_timeout: Annotated[
+        Duration, Field(description="From the connection to the end of its first request's head.")
+    ] = timedelta(seconds=10)
+    body_timeout: Annotated[
+        Duration, Field(description="For a request's body to come in, once its head is there.")
+    ] = timedelta(seconds=15)
+    idle_timeout: Annotated[
+        Duration,
+        Field(description="For the next request on an open connection; above a proxy's (60 s)."),
+    ] = timedelta(seconds=75)
+    write_timeout: Annotated[
+        Duration, Field(description="For the reader of a stream to take what was written.")
+    ] = timedelta(seconds=30)
+    keepalive: Annotated[
+        Duration,
+        Field(description="Silence after which a stream gets a comment, so that proxies keep it."),
+    ] = timedelta(seconds=15)
+    max_connections: Annotated[
+        int, Field(ge=1, description="Open connections; one more is answered with 503 and closed.")
+    ] = 4096
+
+
+class AdmissionSettings(_Group):
+    """How many requests for runs are taken on at a time; one more is answered with 429."""
+
+    max_requests: Annotated[int, Field(ge=1, description="Requests in hand.")] = 512
+    max_bytes: Annotated[
+        int,
+        Field(
+            ge=2_000_000,
+            description="Bytes of their bodies. Decoded and encoded again, one takes up some "
+            "four times its size.",
+        ),
+    ] = 16 * 1024 * 1024
+
+
+class ViewSettings(_Group):
+    """The view of runs, `view.sqlite` in `data_dir`."""
+
+    max_staleness: Annotated[
+        Duration,
+        Field(description="A view further behind says 503 of runs that it does not know, not 404."),
+    ] = timedelta(seconds=30)
+
+
+class WorkflowSettings(_Group):
+    """The catalogue; the dispatcher has to be given the same."""
+
+    catalogue_file: Annotated[
+        Path | None, Field(description="YAML file with catalogue entries of your own.")
+    ] = None
+
+
+class GatewaySettings(ServiceSettings):
+    """Settings of the gateway."""
+
+    http: HttpSettings = HttpSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    admission: AdmissionSettings = AdmissionSettings()
+    view: ViewSettings = ViewSettings()
+    workflows: WorkflowSettings = WorkflowSettings()
+    send_timeout: Annotated[
+        Duration,
+        Field(
+            description="For Kafka to acknowledge a request, before the client is told that its "
+            "outcome is unknown."
+        ),
+    ] = timedelta(seconds=10)

@@ -1,0 +1,253 @@
+"""The whole gateway in one process, on real Kafka."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sluice_contracts.request_codec import ReceivedRun, decode_request
+from sluice_contracts.status import Phase
+from sluice_contracts.status_codec import encode_status
+from sluice_contracts.topics import TopicNames
+from sluice_gateway.bootstrap import Listening, serve
+from sluice_gateway.settings import GatewaySettings, HttpSettings
+from sluice_local.kafka import EmbeddedKafka
+from sluice_runtime.kafka.reading import incoming
+from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.probes import HealthSettings
+from sluice_runtime.service import StartupError
+from tests.support.kafka import WAIT_SECONDS, create_topic, produce, read_all, topic_names
+from tests.unit.gateway.harness import published, step
+
+pytestmark = pytest.mark.integration
+
+HELLO = {"workflow": "hello", "parameters": {"name": "Ada"}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A gateway and a client of it."""
+
+    session: aiohttp.ClientSession
+    url: str
+    health_url: str
+    stop: asyncio.Event
+    ended: "asyncio.Task[None]"
+
+    async def post(self, document: object) -> tuple[int, dict[str, Any]]:
+        async with self.session.post(f"{self.url}/v1/runs", json=document) as response:
+            return response.status, await response.json(content_type=None)
+
+    async def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        async with self.session.get(f"{self.url}{path}") as response:
+            return response.status, await response.json(content_type=None)
+
+    async def ready(self) -> tuple[int, dict[str, Any]]:
+        async with self.session.get(f"{self.health_url}/readyz") as response:
+            return response.status, await response.json()
+
+    async def metrics(self) -> str:
+        async with self.session.get(f"{self.health_url}/metrics") as response:
+            return await response.text()
+
+
+@asynccontextmanager
+async def gateway(
+    kafka: EmbeddedKafka, topics: TopicNames, data_dir: Path, **settings: Any
+) -> AsyncIterator[Running]:
+    """Run a gateway while the body does."""
+    told = GatewaySettings(
+        data_dir=data_dir,
+        health=HealthSettings(port=0),
+        http=HttpSettings(port=0),
+        kafka=KafkaSettings(
+            bootstrap_servers=kafka.bootstrap_servers,
+            topics=topics,
+            partitions=3,
+            replication_factor=1,
+        ),
+        **settings,
+    )
+    stop = asyncio.Event()
+    bound: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
+    ended = asyncio.create_task(serve(told, stop, listening=bound.set_result))
+    either: set[asyncio.Future[Any]] = {ended, bound}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if ended.done():
+        await ended
+    where = bound.result()
+    try:
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=WAIT_SECONDS)
+        ) as session:
+            running = Running(
+                session=session,
+                url=f"http://{where.host}:{where.port}",
+                health_url=f"http://127.0.0.1:{where.health_port}",
+                stop=stop,
+                ended=ended,
+            )
+            await until(running.ready, lambda answer: answer[0] == 200)
+            yield running
+    finally:
+        stop.set()
+        await ended
+
+
+async def until(
+    ask: Callable[[], Awaitable[tuple[int, dict[str, Any]]]],
+    enough: Callable[[tuple[int, dict[str, Any]]], bool],
+) -> dict[str, Any]:
+    """Ask again and again, a request at a time, until the answer is good."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not enough(answer := await ask()):
+            pass
+    return answer[1]
+
+
+async def requests_on(kafka: EmbeddedKafka, topics: TopicNames) -> list[ReceivedRun]:
+    received = [decode_request(incoming(r)) for r in await read_all(kafka, topics.requests)]
+    return [each for each in received if isinstance(each, ReceivedRun)]
+
+
+async def publish(
+    kafka: EmbeddedKafka, topics: TopicNames, sequence: int, phase: Phase, **details: Any
+) -> None:
+    record = encode_status(published(sequence, phase, **details), source="/test")
+    await produce(kafka, topics.status, record.value, key=record.key, headers=list(record.headers))
+
+
+async def test_a_run_from_its_post_to_its_last_event(kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    topics = topic_names("gateway")
+    async with gateway(kafka, topics, tmp_path) as running:
+        status, accepted = await running.post({"id": "order-1", **HELLO})
+        assert (status, accepted["phase"]) == (202, "Accepted")
+        [received] = await requests_on(kafka, topics)
+        assert str(received.key) == "default/order-1"
+
+        status, state = await running.get(accepted["links"]["self"])
+        assert (status, state["phase"]) == (200, "Accepted")
+        async with running.session.get(f"{running.url}{accepted['links']['events']}") as events:
+            assert await events.content.readuntil(b"\n\n") == b"retry: 2000\n\n"
+            for sequence, phase in ((1, Phase.SUBMITTED), (2, Phase.RUNNING)):
+                await publish(kafka, topics, sequence, phase, steps=(step(f"s{sequence}"),))
+                assert json.loads((await _event(events))["data"])["phase"] == phase
+            await publish(
+                kafka, topics, 3, Phase.SUCCEEDED, fingerprint=received.request.fingerprint
+            )
+            last = await _event(events)
+            assert json.loads(last["data"])["terminal"] is True
+            assert await events.content.read() == b""
+        resumed = await running.session.get(
+            f"{running.url}{accepted['links']['events']}", headers={"Last-Event-ID": last["id"]}
+        )
+        assert resumed.status == 204
+
+        status, again = await running.post({"id": "order-1", **HELLO})
+        assert (status, again["phase"], len(again["steps"])) == (200, "Succeeded", 2)
+        assert len(await requests_on(kafka, topics)) == 1
+        text = await running.metrics()
+        assert "sluice_gateway_events_folded_total 3.0" in text
+        assert "sluice_gateway_accept_seconds_count 1.0" in text
+
+
+async def test_fifty_posts_of_one_id_are_one_record(kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    topics = topic_names("gateway")
+    async with gateway(kafka, topics, tmp_path) as running:
+        document = {"id": "order-1", **HELLO}
+        answers = await asyncio.gather(*(running.post(document) for _ in range(50)))
+        assert {status for status, _ in answers} <= {200, 202}
+        assert {body.get("run_id") or body["id"] for _, body in answers} == {"order-1"}
+        assert len(await requests_on(kafka, topics)) == 1
+
+
+async def test_another_replica_knows_the_run_too(kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    topics = topic_names("gateway")
+    async with (
+        gateway(kafka, topics, tmp_path / "a") as first,
+        gateway(kafka, topics, tmp_path / "b") as second,
+    ):
+        await first.post({"id": "order-1", **HELLO})
+        path = "/v1/runs/order-1"
+        there = await until(lambda: second.get(path), lambda answer: answer[0] == 200)
+        here = await until(lambda: first.get(path), lambda answer: answer[1] == there)
+        assert here["accepted_at"] == there["accepted_at"]
+
+
+async def test_a_view_that_is_kept_goes_on_and_one_that_is_lost_is_made_again(
+    kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    topics = topic_names("gateway")
+    states: list[dict[str, Any]] = []
+    for folder in ("kept", "kept", "lost"):
+        async with gateway(kafka, topics, tmp_path / folder) as running:
+            if not states:
+                await running.post({"id": "order-1", **HELLO})
+                await publish(kafka, topics, 3, Phase.RUNNING, steps=(step("a"), step("b")))
+            ask = partial(running.get, "/v1/runs/order-1")
+            states.append(await until(ask, lambda answer: answer[1].get("phase") == "Running"))
+    assert states[0] == states[1] == states[2]
+
+
+async def test_kafka_may_go_and_come_back(own_kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    topics = topic_names("gateway")
+    await own_kafka.start()
+    async with gateway(own_kafka, topics, tmp_path, send_timeout=timedelta(seconds=1)) as running:
+        assert (await running.post({"id": "before", **HELLO}))[0] == 202
+        own_kafka.kill_for_test()
+        status, problem = await running.post({"id": "order-1", **HELLO})
+        assert (status, problem["type"]) == (503, "urn:sluice:problem:outcome-unknown")
+        status, answer = await running.ready()
+        assert (status, "kafka" in answer["waiting_for"]) == (503, True)
+
+        await own_kafka.start()
+        # No request is needed for it to find out.
+        await until(running.ready, lambda answer: answer[0] == 200)
+        status, _ = await running.post({"id": "order-1", **HELLO})
+        assert status in (200, 202)
+        found = {each.key.run_id for each in await requests_on(own_kafka, topics)}
+        assert found == {"before", "order-1"}
+
+
+async def test_topics_that_break_a_promise_are_a_refusal_to_start(
+    kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    topics = topic_names("gateway")
+    await create_topic(kafka, topics.status, config={"cleanup.policy": "compact"})
+    with pytest.raises(StartupError, match=r"cleanup\.policy"):
+        async with gateway(kafka, topics, tmp_path):
+            raise AssertionError("it must not start")
+
+
+async def test_it_waits_for_kafka_and_says_so(own_kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    topics = topic_names("gateway")
+    starting = asyncio.create_task(own_kafka.start())
+    async with gateway(own_kafka, topics, tmp_path) as running:
+        assert (await running.post(HELLO))[0] == 202
+    await starting
+
+
+async def test_stopping_ends_streams_and_is_told_to_probes(
+    kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    topics = topic_names("gateway")
+    async with gateway(kafka, topics, tmp_path) as running:
+        await running.post({"id": "order-1", **HELLO})
+        async with running.session.get(f"{running.url}/v1/runs/order-1/events") as events:
+            assert await events.content.readuntil(b"\n\n") == b"retry: 2000\n\n"
+            running.stop.set()
+            assert await events.content.read() == b""
+        await running.ended
+
+
+async def _event(response: aiohttp.ClientResponse) -> dict[str, str]:
+    text = (await response.content.readuntil(b"\n\n")).decode().rstrip("\n")
+    return dict(line.split(": ", 1) for line in text.split("\n"))

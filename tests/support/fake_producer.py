@@ -1,0 +1,130 @@
+"""A Kafka that takes records and keeps them in memory, behind the runtime's `Producer`."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
+from sluice_runtime.deadlines import Deadline, DeadlineExceededError
+from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
+
+TIMESTAMP_MS = 1_790_000_000_000
+"""When the first record is written; each later one a millisecond later."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Failure:
+    error: Exception
+    written: bool
+
+
+@dataclass(kw_only=True)
+class FakeProducer:
+    """Topics of `partitions` partitions each; a key always takes the same one.
+
+    Fails the way the real one does: with `KafkaUnavailableError` once a deadline has passed.
+    """
+
+    partitions: int = 3
+    max_record_bytes: int = 4 * 1024 * 1024
+    _written: list[IncomingRecord] = field(default_factory=list)
+    _failures: list[_Failure] = field(default_factory=list)
+    _open: asyncio.Event = field(default_factory=asyncio.Event)
+    _waiting: int = 0
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _away: bool = False
+    _attempts: int = 0
+
+    def __post_init__(self) -> None:
+        self._open.set()
+
+    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
+        """See `Producer.send`."""
+        await self._note(attempts=1, waiting=1)
+        try:
+            async with deadline.enforce():
+                await self._open.wait()
+        except DeadlineExceededError as e:
+            raise KafkaUnavailableError(f"{topic}: not acknowledged in time.") from e
+        finally:
+            await self._note(waiting=-1)
+        if self._away:
+            raise KafkaUnavailableError(f"{topic}: nobody there.")
+        if record.size > self.max_record_bytes:
+            raise RecordRefusedError(f"{topic}: the record has {record.size} bytes.")
+        failure = self._failures.pop(0) if self._failures else None
+        if failure is not None and not failure.written:
+            raise failure.error
+        position = self._write(topic, record)
+        if failure is not None:
+            raise failure.error
+        return position
+
+    async def start(self, *, deadline: Deadline) -> None:
+        """See `RecordProducer.start`."""
+        await self._note(attempts=1)
+        if self._away:
+            raise KafkaUnavailableError("No broker answered.")
+        if deadline.left() == 0:
+            raise KafkaUnavailableError("No time left.")
+
+    def records_for_test(self, topic: str) -> list[IncomingRecord]:
+        """Give what the topic holds, in the order in which it was written."""
+        return [record for record in self._written if record.position.topic == topic]
+
+    def fail_next_for_test(
+        self, *, written: bool = False, error: Exception | None = None, times: int = 1
+    ) -> None:
+        """Fail the next sends; `written` records are on the topic all the same."""
+        error = error or KafkaUnavailableError("not acknowledged in time.")
+        self._failures += [_Failure(error=error, written=written)] * times
+
+    def away_for_test(self, *, away: bool) -> None:
+        """Let no broker answer, or let them come back."""
+        self._away = away
+
+    @asynccontextmanager
+    async def hold_for_test(self) -> AsyncIterator[None]:
+        """Acknowledge nothing while the body runs."""
+        self._open.clear()
+        try:
+            yield
+        finally:
+            self._open.set()
+
+    async def waiting_for_test(self, count: int) -> None:
+        """Wait until so many sends wait for their acknowledgement."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._waiting >= count)
+
+    async def attempts_for_test(self, count: int) -> None:
+        """Wait until there have been so many attempts to send or to connect."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._attempts >= count)
+
+    def _write(self, topic: str, record: OutgoingRecord) -> Position:
+        partition = zlib.crc32(record.key or b"") % self.partitions
+        offset = sum(
+            1
+            for written in self._written
+            if (written.position.topic, written.position.partition) == (topic, partition)
+        )
+        position = Position(topic, partition, offset)
+        self._written.append(
+            IncomingRecord(
+                position=position,
+                timestamp_ms=TIMESTAMP_MS + len(self._written),
+                key=record.key,
+                value=record.value,
+                headers=record.headers,
+            )
+        )
+        return position
+
+    async def _note(self, *, attempts: int = 0, waiting: int = 0) -> None:
+        async with self._changed:
+            self._attempts += attempts
+            self._waiting += waiting
+            self._changed.notify_all()

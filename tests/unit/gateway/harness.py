@@ -1,0 +1,192 @@
+"""The gateway over HTTP, with a Kafka in memory and its real view."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
+
+from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
+from sluice_contracts.request_codec import ReceivedRun, decode_request
+from sluice_contracts.status import Phase, StatusEvent, Step, event_id
+from sluice_contracts.status_codec import PublishedEvent, encode_status
+from sluice_contracts.topics import TopicNames
+from sluice_gateway.adapters.request_log import KafkaRequestLog
+from sluice_gateway.adapters.view import SqliteRunView
+from sluice_gateway.adapters.view_store import AnnouncingStore, open_view
+from sluice_gateway.app import create_app
+from sluice_gateway.handlers.keys import Limits
+from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.news import RunNews
+from sluice_workflows.catalogue import Catalogue
+from sluice_workflows.entries import Entry, TemplateRef
+from sluice_workflows.parameters import Parameters, Text
+from tests.support.fake_producer import FakeProducer
+
+TOPICS = TopicNames()
+NOW = datetime(2026, 9, 1, 12, 0, 0, tzinfo=UTC)
+GREET = {"workflow": "greet", "parameters": {"name": "Ada"}}
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+
+
+class GreetParameters(Parameters):
+    """What `greet` takes."""
+
+    name: Annotated[str, Text(max_bytes=300_000)]
+    times: int = 1
+
+
+CATALOGUE = Catalogue(
+    [
+        Entry(
+            name="greet",
+            description="Greets somebody.",
+            parameters=GreetParameters,
+            template=TemplateRef(name="greet"),
+        )
+    ]
+)
+
+
+@dataclass(kw_only=True)
+class Gateway:
+    """What a test holds of a gateway."""
+
+    client: TestClient[web.Request, web.Application]
+    producer: FakeProducer
+    store: AnnouncingStore
+    view: SqliteRunView
+    news: RunNews
+    registry: CollectorRegistry
+    admission: Admission
+    behind: list[str] = field(default_factory=list)
+    """The reason why the view is behind, if it is."""
+    _offset: int = 0
+
+    async def post(self, document: object, **headers: str) -> ClientResponse:
+        """POST a document to /v1/runs; underscores in header names become dashes."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.post("/v1/runs", json=document, headers=named)
+
+    def requests(self) -> list[ReceivedRun]:
+        """Give what was written to the request topic."""
+        received = [decode_request(r) for r in self.producer.records_for_test(TOPICS.requests)]
+        assert all(isinstance(each, ReceivedRun) for each in received)
+        return [each for each in received if isinstance(each, ReceivedRun)]
+
+    async def fold_requests(self) -> None:
+        """Let the view catch up with the request topic."""
+        await self.store.apply(self.producer.records_for_test(TOPICS.requests))
+
+    async def publish(self, *events: PublishedEvent, partition: int = 1) -> list[IncomingRecord]:
+        """Put events on the status topic and fold them."""
+        records = []
+        for each in events:
+            records.append(status_record(each, offset=self._offset, partition=partition))
+            self._offset += 1
+        await self.store.apply(records)
+        return records
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Give a metric's value, 0 if it was never counted."""
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+
+@asynccontextmanager
+async def running_gateway(
+    folder: Path, *, limits: Limits | None = None, admission: Admission | None = None
+) -> AsyncIterator[Gateway]:
+    """Run a gateway on a free port."""
+    producer = FakeProducer()
+    news = RunNews()
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    admission = admission or Admission(max_requests=100, max_bytes=10_000_000)
+    behind: list[str] = []
+    async with open_view(folder / "view.sqlite", topics=TOPICS) as sqlite:
+        view = SqliteRunView(sqlite, news=news, waiting_for=lambda: behind[0] if behind else None)
+        app = create_app(
+            catalogue=CATALOGUE,
+            request_log=KafkaRequestLog(
+                producer, topic=TOPICS.requests, timeout=timedelta(seconds=10)
+            ),
+            view=view,
+            news=news,
+            metrics=metrics,
+            admission=admission,
+            limits=limits or Limits(),
+        )
+        async with TestClient(TestServer(app)) as client:
+            yield Gateway(
+                client=client,
+                producer=producer,
+                store=AnnouncingStore(
+                    sqlite, status_topic=TOPICS.status, news=news, metrics=metrics
+                ),
+                view=view,
+                news=news,
+                registry=registry,
+                admission=admission,
+                behind=behind,
+            )
+
+
+def published(
+    sequence: int,
+    phase: Phase = Phase.RUNNING,
+    *,
+    run_id: str = "order-1",
+    tenant: str = "default",
+    attempt: int = 1,
+    steps: tuple[Step, ...] = (),
+    fingerprint: str | None = None,
+    **changes: Any,
+) -> PublishedEvent:
+    """Make a status event."""
+    key = RunKey(tenant, run_id)
+    event = StatusEvent(
+        event_id=event_id(str(key), str(sequence), phase),
+        run_id=run_id,
+        tenant=tenant,
+        workflow="greet",
+        workflow_name=workflow_name(key),
+        attempt=attempt,
+        phase=phase,
+        terminal=phase.terminal,
+        steps=steps,
+        observed_at=NOW + timedelta(seconds=sequence),
+        sequence=sequence,
+        **changes,
+    )
+    return PublishedEvent(event=event, fingerprint=fingerprint, traceparent=None)
+
+
+def step(name: str, phase: str = "Running") -> Step:
+    """Make a step."""
+    return Step(id=f"node-{name}", name=name, phase=phase)
+
+
+def status_record(each: PublishedEvent, *, offset: int, partition: int = 1) -> IncomingRecord:
+    """Give an event as it is read from the status topic."""
+    return read_back(
+        encode_status(each, source="/test"), Position(TOPICS.status, partition, offset)
+    )
+
+
+def read_back(record: OutgoingRecord, position: Position) -> IncomingRecord:
+    """Give a written record as it is read."""
+    return IncomingRecord(
+        position=position,
+        timestamp_ms=int(NOW.timestamp() * 1000) + position.offset,
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+    )

@@ -1,0 +1,148 @@
+"""What the gateway says and does before it serves, without any Kafka."""
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from sluice_contracts.topics import TopicNames
+from sluice_gateway import __main__, bootstrap
+from sluice_gateway.bootstrap import load_workflows, serve
+from sluice_gateway.metrics import Metrics
+from sluice_gateway.settings import GatewaySettings, WorkflowSettings
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.kafka.topics import TopicMismatchError
+from sluice_runtime.probes import HealthSettings
+from sluice_runtime.service import StartupError
+
+
+def settings(folder: Path) -> GatewaySettings:
+    return GatewaySettings(data_dir=folder, health=HealthSettings(port=0))
+
+
+async def away(*_: object, **__: object) -> None:
+    raise KafkaUnavailableError("No broker answered.")
+
+
+async def right(*_: object, **__: object) -> dict[str, timedelta | None]:
+    return dict.fromkeys(TopicNames().model_dump().values())
+
+
+async def wrong(*_: object, **__: object) -> None:
+    raise TopicMismatchError("sluice.status: cleanup.policy is 'compact'.")
+
+
+def test_the_built_in_workflows_are_there() -> None:
+    assert "map-reduce" in {entry.name for entry in load_workflows(WorkflowSettings())}
+
+
+def test_a_wrong_catalogue_is_a_clear_refusal(tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.yaml"
+    file.write_text("workflows: 7")
+    with pytest.raises(StartupError, match="The catalogue cannot be used"):
+        load_workflows(WorkflowSettings(catalogue_file=file))
+
+
+async def test_told_to_stop_while_it_waits_for_kafka_it_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "ensure_topics", away)
+    stop = asyncio.Event()
+    stop.set()
+    await serve(settings(tmp_path), stop)
+
+
+async def test_wrong_topics_are_a_clear_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "ensure_topics", wrong)
+    with pytest.raises(StartupError, match=r"cleanup\.policy"):
+        await serve(settings(tmp_path), asyncio.Event())
+
+
+async def test_a_taken_port_is_named_by_its_setting(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        health = HealthSettings(port=taken.getsockname()[1])
+        wanting = GatewaySettings(data_dir=tmp_path, health=health)
+        with pytest.raises(StartupError, match="SLUICE_HEALTH__PORT"):
+            await serve(wanting, asyncio.Event())
+
+
+@pytest.mark.parametrize(
+    ("host", "level"), [("127.0.0.1", "info"), ("::1", "info"), ("0.0.0.0", "warning")]
+)
+def test_it_says_who_can_reach_it_and_why(host: str, level: str) -> None:
+    with structlog.testing.capture_logs() as logs:
+        bootstrap._say_where(host, 8080)
+    [said] = logs
+    assert (said["event"], said["log_level"], said["host"]) == ("listening", level, host)
+    assert "nobody is authenticated" in said["why"]
+
+
+def test_it_listens_on_loopback_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (GatewaySettings().http.host, GatewaySettings().http.port) == ("127.0.0.1", 8080)
+    monkeypatch.setenv("SLUICE_HTTP__HOST", "0.0.0.0")
+    monkeypatch.setenv("SLUICE_HTTP__PORT", "80")
+    monkeypatch.setenv("SLUICE_HTTP__BODY_TIMEOUT", "3s")
+    http = GatewaySettings().http
+    assert (http.host, http.port, http.body_timeout) == ("0.0.0.0", 80, timedelta(seconds=3))
+
+
+async def test_a_data_folder_that_cannot_be_used_is_a_clear_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "ensure_topics", right)
+    (tmp_path / "file").touch()
+    with pytest.raises(StartupError, match="SLUICE_DATA_DIR"):
+        await serve(settings(tmp_path / "file"), asyncio.Event())
+
+
+@dataclass
+class ImaginaryFold:
+    seconds: float | None
+
+    def staleness(self) -> float | None:
+        return self.seconds
+
+    def waiting_for(self) -> str | None:
+        return "the topics are still being read" if self.seconds is None else None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "why"),
+    [
+        (None, "the topics are still being read"),
+        (29.0, None),
+        (31.0, "the view of runs is 31 s behind the topics"),
+    ],
+)
+def test_a_view_says_why_it_may_lack_runs(seconds: float | None, why: str | None) -> None:
+    assert bootstrap._behind(ImaginaryFold(seconds), timedelta(seconds=30)) == why
+
+
+def test_help_lists_the_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["sluice-gateway", "--help"])
+    with pytest.raises(SystemExit) as left:
+        __main__.main()
+    assert left.value.code == 0
+    said = capsys.readouterr().out
+    assert "SLUICE_HTTP__HOST" in said
+    assert "SLUICE_KAFKA__BOOTSTRAP_SERVERS" in said
+
+
+def test_the_lag_of_a_view_that_never_caught_up_is_not_a_number() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    lag: list[float | None] = [None]
+    metrics.watch_view_lag(lambda: lag[0])
+    name = "sluice_gateway_view_lag_seconds"
+    assert str(registry.get_sample_value(name)) == "nan"
+    lag[0] = 1.5
+    assert registry.get_sample_value(name) == 1.5

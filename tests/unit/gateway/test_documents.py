@@ -1,0 +1,29 @@
+"""Bodies that break off in ways that a test client cannot bring about."""
+
+import asyncio
+from unittest.mock import Mock
+
+import pytest
+from aiohttp import StreamReader, web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.test_utils import make_mocked_request
+
+from sluice_gateway.handlers.documents import admitted_document
+from sluice_gateway.handlers.keys import ADMISSION, LIMITS, Limits
+from sluice_gateway.services.admission import Admission
+
+
+async def test_a_body_transferred_wrongly_is_a_bad_request() -> None:
+    app = web.Application()
+    app[ADMISSION] = Admission(max_requests=1, max_bytes=10_000_000)
+    app[LIMITS] = Limits()
+    loop = asyncio.get_running_loop()
+    payload = StreamReader(Mock(spec=BaseProtocol), limit=1024, loop=loop)
+    payload.set_exception(web.RequestPayloadError("chunk"))
+    headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+    request = make_mocked_request("POST", "/", headers=headers, payload=payload, app=app)
+
+    with pytest.raises(web.HTTPBadRequest):
+        async with admitted_document(request):
+            raise AssertionError("there is no document")
+    assert app[ADMISSION].in_flight == 0

@@ -1,0 +1,234 @@
+"""HTTP on the wire: what slow, silent, many and malformed clients get."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import structlog
+from aiohttp import ClientSession, web
+
+from sluice_gateway.adapters.http_server import Connection, serve_http
+from sluice_gateway.settings import HttpSettings
+
+
+async def hello(request: web.Request) -> web.Response:
+    return web.Response(body=await request.read() or b"hello")
+
+
+@asynccontextmanager
+async def serving(**settings: Any) -> AsyncIterator[tuple[str, int]]:
+    app = web.Application()
+    app.router.add_route("*", "/", hello)
+    async with serve_http(app, HttpSettings(port=0, **settings), grace=5.0) as address:
+        yield address
+
+
+@asynccontextmanager
+async def connected(
+    address: tuple[str, int],
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection(*address)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def problem_on(reader: asyncio.StreamReader) -> tuple[bytes, dict[str, Any]]:
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    document = json.loads(body)
+    assert isinstance(document, dict)
+    return head.splitlines()[0], document
+
+
+async def test_requests_are_served() -> None:
+    async with serving() as (host, port), ClientSession() as client:
+        assert (await client.get(f"http://{host}:{port}/")).status == 200
+
+
+async def test_a_connection_without_a_request_is_closed() -> None:
+    async with (
+        serving(header_timeout=timedelta(milliseconds=1)) as address,
+        connected(address) as (reader, _),
+    ):
+        assert await reader.read() == b""
+
+
+async def test_a_head_that_does_not_end_is_not_waited_for() -> None:
+    async with (
+        serving(header_timeout=timedelta(milliseconds=1)) as address,
+        connected(address) as (reader, writer),
+    ):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n")
+        assert await reader.read() == b""
+
+
+class ImaginaryTransport(asyncio.Transport):
+    """Remembers what was written, and whether it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("in_time", [True, False])
+async def test_only_the_first_request_has_to_come_in_time(in_time: bool) -> None:
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.Response()
+
+    loop = asyncio.get_running_loop()
+    connection = Connection(web.Server(answer), loop=loop, settings=HttpSettings())
+    transport = ImaginaryTransport()
+    connection.connection_made(transport)
+    later = asyncio.Event()
+    loop.call_later(9.9 if in_time else 10.1, later.set)
+    await later.wait()
+    assert transport.closed is not in_time
+    if in_time:
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        later.clear()
+        loop.call_later(60, later.set)
+        await later.wait()
+        assert transport.written.startswith(b"HTTP/1.1 200")
+        assert not transport.closed
+    connection.connection_lost(None)
+
+
+async def test_a_failure_that_no_middleware_saw_is_a_problem_too() -> None:
+    async def broken(_: web.Request) -> web.StreamResponse:
+        raise RuntimeError("a secret")
+
+    app = web.Application()
+    app.router.add_get("/", broken)
+    async with (
+        serve_http(app, HttpSettings(port=0), grace=5.0) as address,
+        connected(address) as (reader, writer),
+    ):
+        with structlog.testing.capture_logs() as logs:
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            status, document = await problem_on(reader)
+        assert b" 500 " in status
+        assert "secret" not in json.dumps(document)
+        assert [log["event"] for log in logs] == ["request failed"]
+
+
+async def test_a_failure_behind_the_head_of_an_answer_cuts_the_connection() -> None:
+    async def broken(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"some")
+        raise RuntimeError("broken")
+
+    app = web.Application()
+    app.router.add_get("/", broken)
+    async with (
+        serve_http(app, HttpSettings(port=0), grace=5.0) as address,
+        connected(address) as (reader, writer),
+    ):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = await reader.read()
+        assert answer.endswith(b"some\r\n")
+        assert answer.count(b"HTTP/1.1") == 1
+
+
+async def test_an_idle_connection_is_closed() -> None:
+    async with (
+        serving(idle_timeout=timedelta(milliseconds=10)) as address,
+        connected(address) as (reader, writer),
+    ):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await reader.read()).endswith(b"hello")
+
+
+async def test_a_connection_too_many_is_told_so() -> None:
+    async with serving(max_connections=1) as address, connected(address) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readuntil(b"hello")
+        async with connected(address) as (refused, _):
+            status, document = await problem_on(refused)
+            assert (status, document["status"]) == (b"HTTP/1.1 503 Service Unavailable", 503)
+
+
+async def test_what_is_no_http_gets_a_problem_that_repeats_nothing() -> None:
+    async with serving() as address, connected(address) as (reader, writer):
+        writer.write(b"A SECRET\r\n\r\n")
+        status, document = await problem_on(reader)
+        assert b" 400 " in status
+        assert document["type"] == "about:blank"
+        assert "SECRET" not in json.dumps(document)
+
+
+async def test_a_request_with_two_lengths_is_refused() -> None:
+    async with serving() as address, connected(address) as (reader, writer):
+        writer.write(
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"
+        )
+        status, _ = await problem_on(reader)
+        assert b" 400 " in status
+
+
+async def test_a_compressed_body_is_not_inflated() -> None:
+    async with serving() as address, connected(address) as (reader, writer):
+        writer.write(
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nBOMB"
+        )
+        assert (await reader.readuntil(b"BOMB")).startswith(b"HTTP/1.1 200")
+
+
+async def test_requests_in_hand_are_finished_and_no_more_are_taken() -> None:
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        begun.set()
+        await finish.wait()
+        return web.Response(body=b"done")
+
+    app = web.Application()
+    app.router.add_get("/", slow)
+    stop = asyncio.Event()
+    address: list[tuple[str, int]] = []
+
+    async def run() -> None:
+        async with serve_http(app, HttpSettings(port=0), grace=5.0) as bound:
+            address.append(bound)
+            begun.set()
+            await stop.wait()
+
+    running = asyncio.create_task(run())
+    await begun.wait()
+    begun.clear()
+    async with connected(address[0]) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await begun.wait()
+        stop.set()
+        closed = asyncio.create_task(_refused(address[0]))
+        await closed
+        finish.set()
+        assert (await reader.read()).endswith(b"done")
+        await running
+
+
+async def _refused(address: tuple[str, int]) -> None:
+    """Wait until nobody listens there."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(*address)
+        except ConnectionError:
+            return
+        writer.close()

@@ -33,6 +33,9 @@ _ROOM_FOR_HEADERS = 64 * 1024
 MAX_DEAD_LETTER_BYTES = _REQUESTS_TOPIC_BYTES + _ROOM_FOR_HEADERS - 1024
 """A dead letter is the record as received and the headers that say why; 1 KiB frames the batch."""
 
+# What brokers can be told to store; aiokafka reads the others only with libraries of its own.
+_READABLE_COMPRESSION = ("uncompressed", "gzip")
+
 
 class TopicNames(BaseModel):
     """Names of the topics."""
@@ -64,6 +67,7 @@ class TopicSpec:
             "retention.ms": str(self.retention_ms),
             "retention.bytes": "-1",
             "max.message.bytes": str(self.max_message_bytes),
+            "compression.type": "uncompressed",
             # Producers date the records; a broker's clock must not move the dedupe window.
             "message.timestamp.type": "CreateTime",
         }
@@ -118,7 +122,8 @@ def mismatches(table: TopicTable, actual: Mapping[str, Mapping[str, str]]) -> li
 
     `actual` holds, per topic, its settings by Kafka's names. Retention may be chosen freely as
     long as outcomes are kept longer than requests: the dedupe window must outlast every replay.
-    For the same reason neither may be deleted for its size before its time.
+    For the same reason neither may be deleted for its size before its time. What clients compress
+    must be stored in a way that Sluice can read.
     """
     found = []
     for spec in table:
@@ -134,6 +139,13 @@ def mismatches(table: TopicTable, actual: Mapping[str, Mapping[str, str]]) -> li
             found.append(
                 f"{spec.name}: max.message.bytes is {size}, "
                 f"must be at least {spec.max_message_bytes}."
+            )
+    for spec in (table.requests, table.status, table.results):
+        compression = actual[spec.name]["compression.type"]
+        if compression not in _READABLE_COMPRESSION:
+            found.append(
+                f"{spec.name}: compression.type is {compression!r}, must be 'uncompressed' or "
+                "'gzip': one record that came in lz4, snappy or zstd would stop all that read it."
             )
     for spec in (table.requests, table.results):
         kept_bytes = int(actual[spec.name]["retention.bytes"])

@@ -6,6 +6,7 @@ deadline, and a producer that misses it or fails for good is replaced by a new o
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -147,7 +148,11 @@ class RecordProducer:
             return
         self._current = None
         # stop() waits for batches, and those of an idempotent producer never expire.
-        producer._message_accumulator.fail_all(KafkaError("the producer was replaced"))  # noqa: SLF001
+        accumulator: Any = producer._message_accumulator  # noqa: SLF001
+        accumulator.fail_all(KafkaError("the producer was replaced"))
+        for batch in itertools.chain.from_iterable(accumulator._batches.values()):  # noqa: SLF001
+            # Looked at, it is not logged as an error that nobody cared for.
+            batch._drain_waiter.exception()  # noqa: SLF001
         self._stop(producer)
 
     def _stop(self, producer: AIOKafkaProducer) -> None:

@@ -3,8 +3,10 @@
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer import fetcher
 
 from sluice_contracts.records import IncomingRecord, Position
+from sluice_runtime.kafka.lenient import LenientRecords
 from sluice_runtime.kafka.settings import KafkaSettings, connection
 
 __all__ = ["incoming", "make_consumer"]
@@ -17,6 +19,8 @@ def make_consumer(
     settings: KafkaSettings, *, client_id: str, group: str | None = None
 ) -> AIOKafkaConsumer:
     """Make a consumer that starts at the beginning and commits nothing by itself."""
+    # aiokafka offers no other place to say how records are read.
+    fetcher.MemoryRecords = LenientRecords
     session_ms = int(settings.session_timeout.total_seconds() * 1000)
     return AIOKafkaConsumer(
         **connection(settings, client_id=client_id),

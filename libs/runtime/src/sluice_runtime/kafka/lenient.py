@@ -1,0 +1,76 @@
+"""Reads records whose header names are not UTF-8, as Kafka takes them.
+
+aiokafka gives up on such a record, and on its partition for ever: each fetch comes upon it again
+and fails before anything behind it. Whoever may write could stop every consumer with one record.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any, SupportsIndex, overload
+
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import MemoryRecords
+
+__all__ = ["LenientRecords"]
+
+# Base offset and length, which precede each batch: https://kafka.apache.org/documentation/#recordbatch
+_PREFIX = struct.Struct(">qi")
+
+
+class LenientRecords:
+    """Stands in for aiokafka's MemoryRecords: the batches of one fetched partition."""
+
+    def __init__(self, data: bytes) -> None:
+        self._records = MemoryRecords(data)
+        self._rest = memoryview(data)
+
+    def size_in_bytes(self) -> int:
+        """Give the size of all, an incomplete batch at the end included."""
+        return int(self._records.size_in_bytes())
+
+    def has_next(self) -> bool:
+        """Tell whether there is another complete batch."""
+        return bool(self._records.has_next())
+
+    def next_batch(self) -> "_LenientBatch":
+        """Give the next batch."""
+        _, length = _PREFIX.unpack_from(self._rest)
+        end = _PREFIX.size + length
+        raw, self._rest = self._rest[:end], self._rest[end:]
+        return _LenientBatch(self._records.next_batch(), raw)
+
+
+class _LenientBatch:
+    """A batch of aiokafka's, read anew with patience where aiokafka has none."""
+
+    def __init__(self, batch: Any, raw: memoryview) -> None:  # noqa: ANN401 - aiokafka is untyped
+        self._batch = batch
+        self._raw = raw
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the batch has it
+        return getattr(self._batch, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            return iter(list(self._batch))
+        except UnicodeDecodeError:
+            batch: Any = _DefaultRecordBatchPy(self._raw)
+            batch._maybe_uncompress()  # noqa: SLF001
+            batch._buffer = _Buffer(batch._buffer)  # noqa: SLF001
+            return iter(list(batch))
+
+
+class _Buffer(bytearray):
+    """Bytes whose parts decode without fail: what is not UTF-8 is written out in hex."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> "_Buffer": ...
+    def __getitem__(self, index: SupportsIndex | slice) -> "int | _Buffer":
+        if isinstance(index, slice):
+            return _Buffer(super().__getitem__(index))
+        return super().__getitem__(index)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "backslashreplace") -> str:
+        return super().decode(encoding, errors)

@@ -1,0 +1,137 @@
+"""Topics on real Kafka: created, verified, and refused with words that help."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from sluice_contracts.topics import TopicNames, topic_table
+from sluice_local.kafka import EmbeddedKafka
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
+from tests.support.kafka import create_topic, produce, read_all, topic_names
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def names() -> TopicNames:
+    return topic_names("ensure")
+
+
+@pytest.fixture
+def settings(kafka: EmbeddedKafka, names: TopicNames) -> KafkaSettings:
+    return KafkaSettings(
+        bootstrap_servers=kafka.bootstrap_servers,
+        topics=names,
+        partitions=3,
+        replication_factor=1,
+    )
+
+
+def within(seconds: float = 30) -> Deadline:
+    return Deadline("verify topics", timedelta(seconds=seconds))
+
+
+async def test_missing_topics_are_created_as_the_table_says(
+    kafka: EmbeddedKafka, names: TopicNames, settings: KafkaSettings
+) -> None:
+    retention = await ensure_topics(settings, client_id="test", deadline=within())
+    assert retention == {
+        names.requests: timedelta(days=1),
+        names.status: timedelta(days=7),
+        names.results: timedelta(days=7),
+        names.dlq: timedelta(days=30),
+    }
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        described = await admin.describe_topics([spec.name for spec in topic_table(names)])
+        answers = await admin.describe_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in topic_table(names)]
+        )
+    finally:
+        await admin.close()
+    assert [len(topic["partitions"]) for topic in described] == [3] * 4
+    actual = {
+        name: {entry[0]: entry[1] for entry in entries}
+        for answer in answers
+        for _, _, _, name, entries in answer.resources
+    }
+    for spec in topic_table(names):
+        assert spec.config().items() <= actual[spec.name].items()
+
+
+async def test_topics_that_are_there_are_verified_and_left_alone(
+    kafka: EmbeddedKafka, names: TopicNames, settings: KafkaSettings
+) -> None:
+    await ensure_topics(settings, client_id="test", deadline=within())
+    await produce(kafka, names.requests, b"{}")
+    await ensure_topics(settings, client_id="test", deadline=within())
+    assert len(await read_all(kafka, names.requests)) == 1
+
+
+@pytest.mark.parametrize("_", range(3))
+async def test_all_services_may_be_the_one_to_create_them(_: int, settings: KafkaSettings) -> None:
+    done = await asyncio.gather(
+        *(ensure_topics(settings, client_id=f"test-{n}", deadline=within()) for n in range(3))
+    )
+    assert done[0] == done[1] == done[2]
+
+
+async def test_a_promise_that_a_topic_breaks_is_named(
+    kafka: EmbeddedKafka, names: TopicNames, settings: KafkaSettings
+) -> None:
+    config = {
+        "cleanup.policy": "delete",
+        "max.message.bytes": "1048588",
+        "compression.type": "producer",
+    }
+    await create_topic(kafka, names.results, config=config)
+    with pytest.raises(TopicMismatchError) as caught:
+        await ensure_topics(settings, client_id="test", deadline=within())
+    text = str(caught.value)
+    assert text.startswith("These topics are not set up as Sluice needs them:\n")
+    assert f"  {names.results}: cleanup.policy is 'delete', must be 'compact,delete'.\n" in text
+    assert f"  {names.results}: max.message.bytes is 1048588, must be at least " in text
+    assert f"  {names.results}: compression.type is 'producer', must be " in text
+    assert text.endswith(
+        "Change them with kafka-configs.sh --alter, or name others in kafka.topics."
+    )
+
+
+async def test_for_ever_may_be_written_as_the_longest_time_that_kafka_knows(
+    kafka: EmbeddedKafka, names: TopicNames, settings: KafkaSettings
+) -> None:
+    config = topic_table(names).results.config() | {"retention.ms": str(2**63 - 1)}
+    await create_topic(kafka, names.results, config=config)
+    config = topic_table(names).dlq.config() | {"retention.ms": "-1"}
+    await create_topic(kafka, names.dlq, config=config)
+    retention = await ensure_topics(settings, client_id="test", deadline=within())
+    assert retention[names.results] is None
+    assert retention[names.dlq] is None
+
+
+async def test_more_replicas_than_brokers_is_a_matter_of_settings(
+    names: TopicNames, settings: KafkaSettings
+) -> None:
+    greedy = settings.model_copy(update={"replication_factor": 3})
+    with pytest.raises(TopicMismatchError, match=r"kafka\.replication_factor") as caught:
+        await ensure_topics(greedy, client_id="test", deadline=within())
+    assert f"Topic {names.requests} cannot be created: " in str(caught.value)
+
+
+async def test_a_name_that_kafka_does_not_take(settings: KafkaSettings) -> None:
+    odd = settings.model_copy(update={"topics": TopicNames(requests="not a topic")})
+    with pytest.raises(TopicMismatchError, match="Topic not a topic cannot be created"):
+        await ensure_topics(odd, client_id="test", deadline=within())
+
+
+async def test_nobody_there(own_kafka: EmbeddedKafka, settings: KafkaSettings) -> None:
+    nobody = settings.model_copy(update={"bootstrap_servers": own_kafka.bootstrap_servers})
+    with pytest.raises(KafkaUnavailableError, match="Topics could not be verified"):
+        await ensure_topics(nobody, client_id="test", deadline=within(5))

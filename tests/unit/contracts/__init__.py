@@ -1,0 +1,1 @@
+"""Tests of the contracts: pure values in, pure values out."""

@@ -1,0 +1,210 @@
+"""Status records: what is written is read, too large ones are trimmed, foreign ones told apart."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice_contracts.ids import RunKey
+from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
+from sluice_contracts.status import (
+    TERMINAL_PHASES,
+    Phase,
+    RefusalNotice,
+    StatusEvent,
+    Step,
+    event_id,
+)
+from sluice_contracts.status_codec import (
+    ForeignRecordError,
+    PublishedEvent,
+    decode_status,
+    encode_refusal,
+    encode_status,
+    event_type,
+)
+from sluice_contracts.topics import MAX_STATUS_BYTES
+
+from .messages import (
+    KEY,
+    TRACEPARENT,
+    published,
+    received,
+    refusal,
+    status_event,
+    step,
+)
+from .test_ids import RUN_IDS, TENANTS
+from .test_strict_json import OBJECTS, TEXT
+
+_MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds the zone
+_STEPS = st.builds(
+    Step,
+    id=TEXT,
+    name=TEXT,
+    template=st.none() | TEXT,
+    phase=TEXT,
+    started_at=st.none() | _MOMENTS,
+    outputs=OBJECTS,
+)
+_EVENTS = st.builds(
+    StatusEvent,
+    event_id=TEXT,
+    run_id=RUN_IDS,
+    tenant=TENANTS,
+    workflow=st.none() | TEXT,
+    workflow_name=TEXT,
+    attempt=st.integers(1, 99),
+    phase=st.sampled_from(Phase),
+    terminal=st.booleans(),
+    message=st.none() | TEXT,
+    steps=st.lists(_STEPS, max_size=2).map(tuple),
+    outputs=OBJECTS,
+    observed_at=_MOMENTS,
+    sequence=st.integers(0, 2**64),
+)
+
+
+@given(
+    _EVENTS,
+    st.none() | st.from_regex("[0-9a-f]{64}", fullmatch=True),
+    st.none() | st.just(TRACEPARENT),
+)
+def test_what_is_written_is_read(
+    event: StatusEvent, fingerprint: str | None, traceparent: str | None
+) -> None:
+    one = PublishedEvent(event=event, fingerprint=fingerprint, traceparent=traceparent)
+    written = encode_status(one, source="/test")
+    assert written.key == str(RunKey(event.tenant, event.run_id)).encode()
+    assert decode_status(received(written)) == one
+
+
+def test_a_notice_is_read() -> None:
+    written = encode_refusal(refusal(), source="/test", traceparent=None)
+    assert written.key == str(KEY).encode()
+    assert decode_status(received(written)) == refusal()
+    assert refusal().key == KEY
+
+
+def test_the_kind_of_a_record_is_in_its_header() -> None:
+    kinds = {
+        dict(encode_status(published(phase), source="/test").headers)["ce_type"] for phase in Phase
+    }
+    assert kinds == {f"sluice.run.{phase.lower()}".encode() for phase in Phase}
+    assert event_type(Phase.SUCCEEDED) == "sluice.run.succeeded"
+
+
+def test_which_phases_are_terminal() -> None:
+    names = {"Succeeded", "Failed", "Error", "Rejected", "Expired", "Deleted"}
+    assert {phase for phase in Phase if phase.terminal} == TERMINAL_PHASES == names
+
+
+def _read(written: OutgoingRecord) -> StatusEvent:
+    decoded = decode_status(received(written))
+    assert isinstance(decoded, PublishedEvent)
+    assert decoded.fingerprint is not None
+    return decoded.event
+
+
+def test_an_event_that_fits_is_not_touched() -> None:
+    untold = status_event(Phase.SUCCEEDED, message="").model_dump_json()
+    room = MAX_STATUS_BYTES - len(untold.encode())
+    for size, truncated in ((room, False), (room + 1, True)):
+        written = encode_status(published(Phase.SUCCEEDED, message="m" * size), source="/test")
+        event = _read(written)
+        assert event.truncated is truncated
+        assert event.message == "m" * size
+
+
+def test_outputs_of_steps_go_first() -> None:
+    steps = tuple(step(number, outputs={"x": "y" * 20_000}) for number in range(100))
+    event = _read(encode_status(published(Phase.SUCCEEDED, steps=steps), source="/test"))
+    assert event.truncated
+    assert [each.name for each in event.steps] == [each.name for each in steps]
+    assert not any(each.outputs for each in event.steps)
+    assert event.outputs == {"counts": '{"a":2}', "total": "2"}
+
+
+def test_then_the_steps_go_and_the_outcome_stays() -> None:
+    steps = tuple(step(number, message="m" * 20_000) for number in range(100))
+    outputs = {"counts": "c" * 1_500_000}
+    written = encode_status(
+        published(Phase.FAILED, steps=steps, outputs=outputs, message="why"), source="/test"
+    )
+    assert written.value is not None
+    assert len(written.value) <= MAX_STATUS_BYTES
+    event = _read(written)
+    assert (event.truncated, event.steps) == (True, ())
+    assert (event.phase, event.terminal, event.message) == (Phase.FAILED, True, "why")
+    assert event.outputs == outputs
+
+
+_VALID = status_event(Phase.RUNNING).model_dump(mode="json")
+
+
+def _foreign(value: bytes | None, *, kind: bytes | None = b"sluice.run.running") -> str:
+    record = IncomingRecord(
+        position=Position("sluice.status", 2, 7),
+        timestamp_ms=0,
+        key=None,
+        value=value,
+        headers=() if kind is None else (("ce_type", kind),),
+    )
+    with pytest.raises(ForeignRecordError) as caught:
+        decode_status(record)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [None, b"", b"com.example.order", b"sluice.runs", b"\xff"])
+def test_a_record_that_is_not_ours_by_its_header(kind: bytes | None) -> None:
+    message = _foreign(json.dumps(_VALID).encode(), kind=kind)
+    assert message == "sluice.status/2@7: not a record of Sluice."
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        b"",
+        b"null",
+        b"[]",
+        b"\xff",
+        b"[" * 100_000,
+        json.dumps(_VALID | {"unknown": 1}).encode(),
+        json.dumps(_VALID | {"phase": "Done"}).encode(),
+        json.dumps(_VALID | {"attempt": 0}).encode(),
+        json.dumps(_VALID | {"sequence": -1}).encode(),
+        json.dumps(_VALID | {"observed_at": "2026-12-01T00:00:00"}).encode(),
+        json.dumps(_VALID | {"run_id": "a/b"}).encode(),
+    ],
+)
+def test_a_record_that_breaks_the_contract(value: bytes | None) -> None:
+    message = _foreign(value)
+    assert message == "sluice.status/2@7: 1 fields break the contract of sluice.run.running."
+    assert "of sluice.request.refused" in _foreign(value, kind=b"sluice.request.refused")
+
+
+@given(st.none() | st.binary(), st.sampled_from([b"sluice.run.x", b"sluice.request.refused"]))
+def test_no_bytes_pass_for_an_event(value: bytes | None, kind: bytes) -> None:
+    assert _foreign(value, kind=kind)
+
+
+def test_an_event_id_is_the_same_for_every_copy() -> None:
+    assert event_id("a", "b") == event_id("a", "b")
+    assert (
+        len({event_id("a", "b"), event_id("ab"), event_id("b", "a"), event_id("a", "b", "")}) == 4
+    )
+    assert len(event_id("a")) == 32
+
+
+def test_messages_are_frozen_and_closed() -> None:
+    changes: dict[str, Any] = {"anything": 1}
+    for model in (status_event(Phase.RUNNING), refusal(), step(0)):
+        with pytest.raises(ValueError, match="frozen"):
+            setattr(model, next(iter(type(model).model_fields)), "x")
+        with pytest.raises(ValueError, match="Extra inputs"):
+            type(model).model_validate(model.model_dump() | changes)
+    assert isinstance(refusal(), RefusalNotice)

@@ -1,0 +1,208 @@
+"""JSON with exactly one meaning; everything else is refused, whatever the bytes."""
+
+import json
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import JsonValue
+
+from sluice_contracts.fingerprints import fingerprint
+from sluice_contracts.strict_json import (
+    MAX_DEPTH,
+    AmbiguousJsonError,
+    MalformedJsonError,
+    canonical,
+    parse,
+)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT
+)
+DOCUMENTS: st.SearchStrategy[JsonValue] = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=20
+)
+OBJECTS = st.dictionaries(TEXT, DOCUMENTS, max_size=5)
+
+
+@given(DOCUMENTS)
+def test_any_json_round_trips(document: JsonValue) -> None:
+    assert parse(canonical(document)) == document
+    assert parse(json.dumps(document).encode()) == document
+    assert parse(json.dumps(document, indent=3).encode()) == document
+
+
+@given(st.binary() | st.text('[]{}",:\\u0dD8 1eE+-.tnf', max_size=40).map(str.encode))
+@example(b"\\ud800")
+def test_any_bytes_are_read_as_python_reads_them_or_refused(data: bytes) -> None:
+    try:
+        document = parse(data)
+    except MalformedJsonError:
+        return
+    assert document == json.loads(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "Not JSON: Expecting value (line 1, column 1)."),
+        (b"{", "Not JSON: Expecting property name enclosed in double quotes (line 1, column 2)."),
+        (b'{"a":1}x', "Not JSON: Extra data (line 1, column 8)."),
+        (b"{} {}", "Not JSON: Extra data (line 1, column 4)."),
+        (b'"\n"', "Not JSON: Invalid control character at (line 1, column 2)."),
+        (b"'a'", "Not JSON: Expecting value (line 1, column 1)."),
+        (b"[1,]", "Not JSON: Expecting value (line 1, column 4)."),
+        (b"\xff", "The value is not UTF-8 (byte 0)."),
+        (b'"\xed\xa0\x80"', "The value is not UTF-8 (byte 1)."),
+        (b'"\xc0\xaf"', "The value is not UTF-8 (byte 1)."),
+        ("{}".encode("utf-16"), "The value is not UTF-8 (byte 0)."),
+        (
+            b"\xef\xbb\xbf{}",
+            "Not JSON: Unexpected UTF-8 BOM (decode using utf-8-sig) (line 1, column 1).",
+        ),
+        (b"NaN", "Not JSON: a number is not finite, or too large."),
+        (b"[Infinity]", "Not JSON: a number is not finite, or too large."),
+        (b"-Infinity", "Not JSON: a number is not finite, or too large."),
+        (b"1e400", "Not JSON: a number is not finite, or too large."),
+        (b'{"a":[-1e999]}', "Not JSON: a number is not finite, or too large."),
+        (b"1" * 4301, "Not JSON: a number is not finite, or too large."),
+        (b'"\\ud800"', "A string holds a lone surrogate, which no UTF-8 can carry."),
+        (b'{"\\uDFff":1}', "A string holds a lone surrogate, which no UTF-8 can carry."),
+        (
+            b'[[{"a":"\\udc00\\ud800"}]]',
+            "A string holds a lone surrogate, which no UTF-8 can carry.",
+        ),
+    ],
+)
+def test_what_is_refused_and_why(data: bytes, message: str) -> None:
+    with pytest.raises(MalformedJsonError) as caught:
+        parse(data)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("data", "document"),
+    [
+        (b"1" * 4300, int("1" * 4300)),
+        (b"1e308", 1e308),
+        (b"-0.0", -0.0),
+        (b'"\\ud83d\\ude00"', "😀"),
+        (b'"\\\\ud800"', "\\ud800"),
+        (b' \t\r\n{"a": null} ', {"a": None}),
+        (b'{"a":{"a":{"a":1}}}', {"a": {"a": {"a": 1}}}),
+    ],
+)
+def test_what_is_taken(data: bytes, document: JsonValue) -> None:
+    assert parse(data) == document
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
+def test_depth_is_counted_in_levels(opening: str, closing: str) -> None:
+    levels = opening.count("[") + opening.count("{")
+
+    def nested(depth: int) -> bytes:
+        times = depth // levels
+        return (opening * times + "1" + closing * times).encode()
+
+    parse(nested(MAX_DEPTH))
+    with pytest.raises(MalformedJsonError, match="Nested deeper than 32 levels"):
+        parse(nested(MAX_DEPTH + levels))
+
+
+@pytest.mark.parametrize("data", [b"[" * 1_000_000, b'{"a":' * 200_000, b"]" * 99 + b"[" * 99_999])
+def test_brackets_without_end_do_not_exhaust_the_stack(data: bytes) -> None:
+    with pytest.raises(MalformedJsonError):
+        parse(data)
+
+
+@given(st.text('[]{}"\\', max_size=200))
+def test_brackets_in_strings_are_no_levels(text: str) -> None:
+    brackets = "[" * MAX_DEPTH + text
+    assert parse(json.dumps({brackets: brackets}).encode()) == {brackets: brackets}
+
+
+def test_many_shallow_objects_are_not_deep() -> None:
+    assert parse(b"[" + b",".join([b"{}"] * 1000) + b"]") == [{}] * 1000
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "salvaged"),
+    [
+        (b'{"id":"a","id":"b","x":1}', "id", {"id": None, "x": 1}),
+        (b'{"id":"a","id":"a"}', "id", {"id": None}),
+        (b'{"id":"a","i\\u0064":"b"}', "id", {"id": None}),
+        (b'[{"p":{"q":1,"q":2}}]', "q", [{"p": {"q": None}}]),
+        (b'{"a":1,"b":2,"b":3,"a":4}', "a", {"a": None, "b": None}),
+        (b'{"":1,"":2}', "", {"": None}),
+    ],
+)
+def test_what_is_said_twice_is_said_not_at_all(data: bytes, name: str, salvaged: JsonValue) -> None:
+    with pytest.raises(AmbiguousJsonError) as caught:
+        parse(data)
+    assert str(caught.value) == f"An object names {name!r} twice."
+    assert caught.value.salvaged == salvaged
+
+
+def test_a_long_name_is_cut_in_the_message() -> None:
+    name = b"x" * 10_000
+    with pytest.raises(AmbiguousJsonError) as caught:
+        parse(b'{"%s":1,"%s":2}' % (name, name))
+    assert len(str(caught.value)) < 100
+
+
+def test_finding_the_name_that_stands_twice_takes_no_longer_with_many_names() -> None:
+    """100,000 names compared with each other would outlast the suite's timeout."""
+    names = b",".join(b'"%d":0' % number for number in range(100_000))
+    with pytest.raises(AmbiguousJsonError, match="'7'"):
+        parse(b"{" + names + b',"7":1}')
+
+
+@given(OBJECTS, st.randoms(use_true_random=False))
+def test_canonical_does_not_depend_on_the_order_of_names(
+    document: dict[str, JsonValue], random: object
+) -> None:
+    names = list(document)
+    random.shuffle(names)  # type: ignore[attr-defined]
+    assert canonical({name: document[name] for name in names}) == canonical(document)
+
+
+@given(DOCUMENTS, DOCUMENTS)
+def test_canonical_tells_documents_apart(one: JsonValue, other: JsonValue) -> None:
+    if canonical(one) == canonical(other):
+        assert json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def test_canonical_is_compact_sorted_utf_8() -> None:
+    assert canonical({"b": [1, 2.5, True], "a": "é\n"}) == '{"a":"é\\n","b":[1,2.5,true]}'.encode()
+    with pytest.raises(ValueError, match="Out of range"):
+        canonical(math.nan)
+
+
+@given(st.text(max_size=5), OBJECTS, st.text(max_size=5), OBJECTS)
+def test_fingerprints_differ_with_the_content(
+    workflow: str,
+    parameters: dict[str, JsonValue],
+    other_workflow: str,
+    other: dict[str, JsonValue],
+) -> None:
+    one, two = fingerprint(workflow, parameters), fingerprint(other_workflow, other)
+    same = canonical([workflow, parameters]) == canonical([other_workflow, other])
+    assert (one == two) is same
+
+
+def test_the_fingerprint_is_what_it_always_was() -> None:
+    # It is kept on Workflows and in ledgers: a change would make every repeat another run.
+    assert fingerprint("hello", {"name": "Ada", "n": 1}) == (
+        "326f4ed2b2633ac7863b0b581dd2c290aa67d686b19a47aa6c01113050484e45"
+    )
+    assert fingerprint("hello", {"n": 1, "name": "Ada"}) == fingerprint(
+        "hello", {"name": "Ada", "n": 1}
+    )
+    assert fingerprint("hello", {"n": 1}) != fingerprint("hello", {"n": "1"})
+    assert fingerprint("hello", {"n": 1}) != fingerprint("hello", {"n": True})

@@ -1,0 +1,273 @@
+"""A stand-in for a Kafka cluster and for aiokafka's clients, as far as the runtime uses them.
+
+It keeps what is written, and can fall silent, be down, refuse and forget, as tests want it.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from aiokafka import TopicPartition
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    UnknownTopicOrPartitionError,
+)
+
+from sluice_contracts.records import Headers
+
+
+class Written(NamedTuple):
+    """A record of the log; aiokafka's names."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass
+class Log:
+    """A partition: its records that are still there, and where it ends."""
+
+    records: list[Written] = field(default_factory=list)
+    first: int = 0
+    end: int = 0
+
+
+class FakeCluster:
+    """Topics and their records, and what ails the brokers."""
+
+    def __init__(self) -> None:
+        self.logs: dict[TopicPartition, Log] = {}
+        self.silent = False
+        """Takes requests and does not answer."""
+        self.down = False
+        """Refuses connections."""
+        self.fatal: KafkaError | None = None
+        """What every producer made so far answers from now on."""
+        self.max_message_bytes = 2**20
+        self.producers: list[FakeProducer] = []
+        self.consumers: list[FakeConsumer] = []
+        self._changed = asyncio.Event()
+        self._arrivals: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
+        self.in_flight = 0
+
+    def create_for_test(self, topic: str, *, partitions: int = 1) -> None:
+        for number in range(partitions):
+            self.logs.setdefault(TopicPartition(topic, number), Log())
+
+    def recreate_for_test(self, topic: str) -> None:
+        for tp in self.logs:
+            if tp.topic == topic:
+                self.logs[tp] = Log()
+        self.wake_for_test()
+
+    def expire_for_test(self, topic: str, *, before: int) -> None:
+        """Delete what retention deletes."""
+        for tp, log in self.logs.items():
+            if tp.topic == topic:
+                log.first = max(log.first, min(before, log.end))
+                log.records = [each for each in log.records if each.offset >= log.first]
+
+    def write_for_test(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        partition: int = 0,
+        headers: Headers = (),
+    ) -> Written:
+        log = self.logs[TopicPartition(topic, partition)]
+        record = Written(topic, partition, log.end, 0, key, value, headers)
+        log.records.append(record)
+        log.end += 1
+        self.wake_for_test()
+        return record
+
+    def gap_for_test(self, topic: str, *, partition: int = 0) -> None:
+        """Use up an offset without a record, as a transaction's marker does."""
+        self.logs[TopicPartition(topic, partition)].end += 1
+        self.wake_for_test()
+
+    def wake_for_test(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def in_flight_for_test(self, count: int) -> None:
+        """Wait until so many sends are waiting for an answer."""
+        await self._arrivals[count].wait()
+
+    def arrived(self) -> None:
+        self.in_flight += 1
+        self._arrivals[self.in_flight].set()
+
+    async def changed(self, *, within: float) -> None:
+        try:
+            async with asyncio.timeout(within):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def partitions(self, topic: str) -> set[int]:
+        found = {tp.partition for tp in self.logs if tp.topic == topic}
+        if not found:
+            raise UnknownTopicOrPartitionError(topic)
+        return found
+
+    def make_producer(self, **arguments: Any) -> "FakeProducer":
+        producer = FakeProducer(self, arguments)
+        self.producers.append(producer)
+        return producer
+
+    def make_consumer(self) -> "FakeConsumer":
+        consumer = FakeConsumer(self)
+        self.consumers.append(consumer)
+        return consumer
+
+
+class FakeProducer:
+    """aiokafka's idempotent producer: batches wait for ever, and fatal errors stay."""
+
+    def __init__(self, cluster: FakeCluster, arguments: dict[str, Any]) -> None:
+        self._cluster = cluster
+        self.arguments = arguments
+        self.state = "new"
+        self.stops_only_when: asyncio.Event | None = None
+        self.stop_fails_with: Exception | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+        self._message_accumulator = self
+        self._batches: dict[TopicPartition, list[Any]] = {}
+        self._broken: Exception | None = None
+
+    async def start(self) -> None:
+        self.state = "starting"
+        if self._cluster.down:
+            raise KafkaConnectionError
+        while self._cluster.silent:
+            await self._cluster.changed(within=3600)
+        self.state = "started"
+
+    async def stop(self) -> None:
+        self.state = "stopping"
+        if self.stops_only_when:
+            await self.stops_only_when.wait()
+        self.state = "stopped"
+        if self.stop_fails_with:
+            raise self.stop_fails_with
+
+    def fail_all(self, error: Exception) -> None:
+        self._broken = error
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(error)
+
+    async def send_and_wait(
+        self,
+        topic: str,
+        value: bytes | None = None,
+        key: bytes | None = None,
+        headers: Any = None,
+    ) -> Written:
+        assert self.state == "started"
+        assert not (key is None and value is None)
+        if self._broken:
+            raise self._broken
+        if self._cluster.fatal and self is self._cluster.producers[0]:
+            self.fail_all(self._cluster.fatal)
+            raise self._cluster.fatal
+        if len(value or b"") > self._cluster.max_message_bytes:
+            raise MessageSizeTooLargeError
+        if self._cluster.silent:
+            answer = asyncio.get_running_loop().create_future()
+            self._waiting.append(answer)
+            self._cluster.arrived()
+            await answer
+        return self._cluster.write_for_test(topic, value, key=key, headers=tuple(headers or ()))
+
+
+class FakeConsumer:
+    """aiokafka's consumer with partitions assigned by hand."""
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self._cluster = cluster
+        self._client = self
+        self._positions: dict[TopicPartition, int] = {}
+        self.sought: dict[TopicPartition, int] = {}
+        self._polled: dict[TopicPartition, tuple[int, float]] = {}
+        self.state = "new"
+        self.fails_once_with: Exception | None = None
+
+    async def start(self) -> None:
+        if self._cluster.down:
+            raise KafkaConnectionError
+        self.state = "started"
+
+    async def stop(self) -> None:
+        self.state = "stopped"
+
+    async def _wait_on_metadata(self, topic: str) -> set[int]:
+        return self._cluster.partitions(topic)
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        self._positions = dict.fromkeys(partitions, 0)
+
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self._positions[tp] = offset
+        self.sought[tp] = offset
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {tp: self._cluster.logs[tp].end for tp in partitions}
+
+    async def beginning_offsets(
+        self, partitions: list[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        return {tp: self._cluster.logs[tp].first for tp in partitions}
+
+    async def position(self, tp: TopicPartition) -> int:
+        return self._positions[tp]
+
+    def highwater(self, tp: TopicPartition) -> int | None:
+        return self._polled[tp][0] if tp in self._polled else None
+
+    def last_poll_timestamp(self, tp: TopicPartition) -> int | None:
+        if tp not in self._polled:
+            return None
+        # As long ago on the wall's clock as it is on the loop's, which may be virtual.
+        age = asyncio.get_running_loop().time() - self._polled[tp][1]
+        return int((time.time() - age) * 1000)
+
+    async def getmany(
+        self, *, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, list[Written]]:
+        if self.fails_once_with:
+            error, self.fails_once_with = self.fails_once_with, None
+            raise error
+        batches = self._fetch(max_records)
+        if not batches:
+            await self._cluster.changed(within=timeout_ms / 1000)
+            batches = self._fetch(max_records)
+        return batches
+
+    def _fetch(self, max_records: int) -> dict[TopicPartition, list[Written]]:
+        if self._cluster.silent:
+            return {}
+        batches = {}
+        for tp, position in self._positions.items():
+            log = self._cluster.logs[tp]
+            self._polled[tp] = (log.end, asyncio.get_running_loop().time())
+            batch = [each for each in log.records if each.offset >= position][:max_records]
+            # aiokafka's position moves past what a batch ends with, record or not.
+            last = batch[-1].offset + 1 if batch else log.end
+            more = any(each.offset >= last for each in log.records)
+            self._positions[tp] = last if more else log.end
+            if batch:
+                batches[tp] = batch
+        return batches

@@ -1,0 +1,282 @@
+"""A fold keeps up with its topics, knows how far behind it is, and survives what befalls them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kafka import folding
+from sluice_runtime.kafka.folding import TopicFold
+from sluice_runtime.kafka.sqlite_store import SqliteStore
+
+from .clock import now, pause, until
+from .fake_kafka import FakeCluster
+from .log_capture import captured
+from .word_table import open_store, words
+
+pytestmark = pytest.mark.looptime
+
+
+@pytest.fixture
+async def cluster() -> FakeCluster:
+    cluster = FakeCluster()
+    cluster.create_for_test("t", partitions=2)
+    return cluster
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    async with open_store(tmp_path / "view.sqlite") as store:
+        yield store
+
+
+def make_fold(cluster: FakeCluster, store: SqliteStore, *topics: str) -> TopicFold:
+    make: Any = cluster.make_consumer
+    return TopicFold(
+        name="view",
+        topics=topics or ("t",),
+        store=store,
+        make_consumer=make,
+        backoff=Backoff(uniform=lambda _, high: high),
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(fold: TopicFold) -> AsyncIterator[TopicFold]:
+    task = asyncio.create_task(fold.run())
+    try:
+        yield fold
+        assert not task.done()
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_what_the_topics_hold_is_folded(cluster: FakeCluster, store: SqliteStore) -> None:
+    cluster.create_for_test("u")
+    for word in "aab":
+        cluster.write_for_test("t", word.encode())
+    cluster.write_for_test("t", b"c", partition=1)
+    cluster.write_for_test("u", b"a")
+    fold = make_fold(cluster, store, "t", "u")
+    assert fold.staleness() is None
+    assert fold.waiting_for() == "the topics are still being read"
+    async with running(fold):
+        await fold.fresh(within=10)
+        assert fold.waiting_for() is None
+        assert await words(store) == {"a": 3, "b": 1, "c": 1}
+        assert await store.offsets() == {("t", 0): 3, ("t", 1): 1, ("u", 0): 1}
+    assert cluster.consumers[0].state == "stopped"
+
+
+async def test_empty_topics_are_caught_up_with(cluster: FakeCluster, store: SqliteStore) -> None:
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+        assert await words(store) == {}
+
+
+async def test_more_than_a_batch(cluster: FakeCluster, store: SqliteStore) -> None:
+    for _ in range(1300):
+        cluster.write_for_test("t", b"a")
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+        assert await words(store) == {"a": 1300}
+
+
+async def test_it_goes_on_where_the_store_stands(cluster: FakeCluster, store: SqliteStore) -> None:
+    cluster.write_for_test("t", b"a")
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+    cluster.write_for_test("t", b"b")
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+        assert await words(store) == {"a": 1, "b": 1}
+
+
+async def test_what_retention_deleted_in_between_is_skipped(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    for word in "abcd":
+        cluster.write_for_test("t", word.encode())
+    cluster.expire_for_test("t", before=3)
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+        assert await words(store) == {"d": 1}
+    assert cluster.consumers[0].sought == {TopicPartition("t", 0): 3, TopicPartition("t", 1): 0}
+    for word in "efg":
+        cluster.write_for_test("t", word.encode())
+    cluster.expire_for_test("t", before=99)
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+        assert await words(store) == {"d": 1}
+
+
+async def test_offsets_without_records_do_not_hold_it_up(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    cluster.write_for_test("t", b"a")
+    cluster.gap_for_test("t")
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+
+
+async def test_a_topic_made_anew_is_folded_anew(cluster: FakeCluster, store: SqliteStore) -> None:
+    for word in "abc":
+        cluster.write_for_test("t", word.encode())
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+    cluster.recreate_for_test("t")
+    cluster.write_for_test("t", b"z")
+    with captured(folding) as logged:
+        async with running(make_fold(cluster, store)) as fold:
+            await fold.fresh(within=10)
+            assert await words(store) == {"z": 1}
+            assert await store.offsets() == {("t", 0): 1}
+    assert [each["event"] for each in logged] == ["topics are younger than the fold, starting anew"]
+
+
+async def test_while_it_starts_anew_it_does_not_pass_for_complete(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    """An empty ledger that claims to be fresh would let replays through."""
+    for word in "abc":
+        cluster.write_for_test("t", word.encode())
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+        cluster.recreate_for_test("t")
+        cluster.write_for_test("t", b"z")
+        cluster.silent = True
+        cluster.consumers[0].fails_once_with = KafkaError()
+
+        async def emptied() -> bool:
+            return await words(store) == {}
+
+        await until(emptied)
+        assert fold.staleness() is None
+        assert fold.waiting_for() is not None
+        cluster.silent = False
+        await fold.fresh(within=10)
+        assert await words(store) == {"z": 1}
+
+
+async def test_staleness_grows_while_nobody_answers_and_ends_with_it(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=1)
+        cluster.silent = True
+        await pause(100)
+        assert (fold.staleness() or 0) >= 99
+        assert fold.waiting_for() is None
+
+        waiter = asyncio.create_task(fold.fresh(within=1))
+        await pause(10)
+        assert not waiter.done()
+        cluster.silent = False
+        await waiter
+        assert (fold.staleness() or 0) <= 2
+
+
+async def test_while_it_lags_it_is_as_old_as_what_it_has(
+    cluster: FakeCluster, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One partition answers, the other holds a record that does not come."""
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=1)
+        consumer = cluster.consumers[0]
+
+        async def behind(_: object) -> int:
+            return -1
+
+        monkeypatch.setattr(consumer, "position", behind)
+        await pause(50)
+        assert (fold.staleness() or 0) >= 49
+        monkeypatch.undo()
+        await fold.fresh(within=1)
+
+
+async def test_an_idle_fold_stays_fresh(cluster: FakeCluster, store: SqliteStore) -> None:
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=1)
+        for _ in range(100):
+            await pause(37)
+            assert (fold.staleness() or 0) <= 2
+
+
+@pytest.mark.parametrize("error", [KafkaError(), KafkaConnectionError(), OSError(), TimeoutError()])
+async def test_what_goes_wrong_with_kafka_is_tried_again(
+    cluster: FakeCluster, store: SqliteStore, error: Exception
+) -> None:
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=1)
+        cluster.consumers[0].fails_once_with = error
+
+        async def reconnected() -> bool:
+            return [each.state for each in cluster.consumers] == ["stopped", "started"]
+
+        with captured(folding) as logged:
+            cluster.write_for_test("t", b"a")
+            await until(reconnected)
+            await fold.fresh(within=1)
+        assert [(each["event"], each["fold"]) for each in logged] == [("fold interrupted", "view")]
+        assert await words(store) == {"a": 1}
+
+
+async def test_pauses_between_tries_grow_and_start_over(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    cluster.down = True
+    with captured(folding) as logged:
+        async with running(make_fold(cluster, store)) as fold:
+            await pause(5)
+            pauses = [each["retry_in"] for each in logged]
+            assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2]
+            cluster.down = False
+            await fold.fresh(within=1)
+            cluster.consumers[-1].fails_once_with = KafkaError()
+
+            async def told() -> bool:
+                return len(logged) > len(pauses)
+
+            await until(told)
+            assert logged[-1]["retry_in"] == 0.2
+
+
+async def test_a_topic_that_is_not_there_yet(cluster: FakeCluster, store: SqliteStore) -> None:
+    async with running(make_fold(cluster, store, "later")) as fold:
+        await pause(5)
+        assert fold.staleness() is None
+        cluster.create_for_test("later")
+        cluster.write_for_test("later", b"a")
+        await fold.fresh(within=1)
+        assert await words(store) == {"a": 1}
+
+
+async def test_partitions_added_later_are_found(cluster: FakeCluster, store: SqliteStore) -> None:
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=1)
+        cluster.create_for_test("t", partitions=3)
+        cluster.write_for_test("t", b"new", partition=2)
+
+        async def found() -> bool:
+            return await words(store) == {"new": 1}
+
+        await until(found)
+        assert now() < 70
+
+
+async def test_what_is_wrong_with_the_store_is_no_matter_of_kafka(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    """Tried again it would fail again: it must end the process, visibly."""
+    cluster.write_for_test("t", b"\xff")
+    with pytest.raises(UnicodeDecodeError):
+        await make_fold(cluster, store).run()
+    assert cluster.consumers[0].state == "stopped"

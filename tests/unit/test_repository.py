@@ -1,0 +1,241 @@
+"""What holds for the repository as a whole."""
+
+import ast
+import configparser
+import importlib
+import pkgutil
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*ROOT.glob("libs/*/src"), *ROOT.glob("services/*/src"), *ROOT.glob("local/src")])
+PACKAGES = sorted(package for source in SOURCES for package in source.glob("sluice_*"))
+MODULES = sorted(module for package in PACKAGES for module in package.rglob("*.py"))
+TESTS = sorted(ROOT.glob("tests/**/*.py"))
+LOCKS = sorted(ROOT.glob("requirements/*.txt"))
+
+LONGEST_MODULE = 300
+
+# Put together here, so that this file names none of them.
+_REGISTRIES = [
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("anaconda", "org"),
+        ("maven", "org"),
+        ("maven", "apache", "org"),
+        ("npmjs", "org"),
+        ("npmjs", "com"),
+        ("proxy", "golang", "org"),
+        ("sum", "golang", "org"),
+        ("crates", "io"),
+    )
+]
+_HOMES = [f"/{folder}/" for folder in ("home", "Users", "root")]
+
+
+def _shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _tracked_texts() -> Iterator[tuple[str, str]]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        file = ROOT / name
+        if not file.is_file():  # deleted, and not yet committed so
+            continue
+        try:
+            yield name, file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert {path.name for path in PACKAGES} == {
+        "sluice_contracts",
+        "sluice_runtime",
+        "sluice_workflows",
+        "sluice_gateway",
+        "sluice_dispatcher",
+        "sluice_status_watcher",
+        "sluice_local",
+    }
+    assert len(MODULES) > 50
+    assert len(TESTS) > 20
+    assert len(LOCKS) > 2
+
+
+def test_no_file_names_a_package_registry() -> None:
+    """Where packages come from is for whoever installs them to say."""
+    found = [
+        f"{name}: {registry}"
+        for name, text in _tracked_texts()
+        for registry in _REGISTRIES
+        if registry in text
+    ]
+    assert found == []
+
+
+def test_no_file_names_a_place_on_somebody_s_machine() -> None:
+    mine = str(ROOT) if len(ROOT.parts) > 2 else None
+    found = [
+        f"{name}: {place}"
+        for name, text in _tracked_texts()
+        for place in [*_HOMES, *([mine] if mine else [])]
+        if re.search(rf"(?<![\w.~$}}]){re.escape(place)}", text)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("test", TESTS, ids=_shown)
+def test_no_test_sleeps(test: Path) -> None:
+    """Tests wait for what must come; only `sleep(0)`, which gives way, is no waiting."""
+    tree = ast.parse(test.read_text(encoding="utf-8"))
+    sleeps = [
+        call.lineno
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and _name(call.func) == "sleep" and not _gives_way(call)
+    ]
+    assert sleeps == []
+
+
+def _name(function: ast.expr) -> str | None:
+    match function:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+    return None
+
+
+def _gives_way(call: ast.Call) -> bool:
+    match call.args:
+        case [ast.Constant(value=0)]:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=_shown)
+def test_every_package_says_what_it_is(package: Path) -> None:
+    for folder in sorted({module.parent for module in package.rglob("*.py")}):
+        init = folder / "__init__.py"
+        assert init.is_file(), f"{_shown(folder)} has no __init__.py"
+        described = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8")))
+        assert described, f"{_shown(init)} has no docstring"
+    assert (package / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=_shown)
+def test_modules_are_small_and_say_what_they_are(module: Path) -> None:
+    text = module.read_text(encoding="utf-8")
+    assert text.count("\n") <= LONGEST_MODULE
+    assert ast.get_docstring(ast.parse(text))
+
+
+def _settings() -> Iterator[type[BaseModel]]:
+    for package in PACKAGES:
+        for module in pkgutil.walk_packages([str(package)], prefix=f"{package.name}."):
+            if module.name.rpartition(".")[2] == "__main__":
+                continue
+            for value in vars(importlib.import_module(module.name)).values():
+                if (
+                    isinstance(value, type)
+                    and issubclass(value, BaseModel)
+                    and value.__name__.endswith(("Settings", "TopicNames"))
+                    and value.__module__ == module.name
+                ):
+                    yield value
+
+
+def test_every_setting_is_described() -> None:
+    """Its unit and its reason; a group is described by its class."""
+    settings = list(_settings())
+    assert {"KafkaSettings", "KubernetesSettings", "LogSettings", "HealthSettings"} <= {
+        each.__name__ for each in settings
+    }
+    for model in settings:
+        assert model.__doc__, model.__name__
+        for name, field in model.model_fields.items():
+            annotation = field.annotation
+            group = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+            assert group or field.description, f"{model.__module__}.{model.__name__}.{name}"
+
+
+@pytest.mark.parametrize(
+    "lock", [lock for lock in LOCKS if lock.name != "overrides.txt"], ids=_shown
+)
+def test_every_requirement_is_pinned_and_hashed(lock: Path) -> None:
+    text = lock.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+    assert lines
+    for line in lines:
+        assert re.match(r"[a-z0-9._-]+(\[[a-z0-9,-]+\])?==[^ ]+ ", line), line
+        assert "--hash=sha256:" in line, line
+
+
+def _contracts() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    assert parser.read(ROOT / ".importlinter", encoding="utf-8")
+    return parser
+
+
+def test_import_rules_look_at_every_package() -> None:
+    roots = _contracts()["importlinter"]["root_packages"].split()
+    assert sorted(roots) == sorted(package.name for package in PACKAGES)
+
+
+@pytest.mark.parametrize(
+    ("source", "forbidden"),
+    [
+        ("sluice_contracts", "aiohttp"),
+        ("sluice_contracts", "aiokafka"),
+        ("sluice_contracts", "kubernetes_asyncio"),
+        ("sluice_workflows", "asyncio"),
+        ("sluice_workflows", "aiokafka"),
+        ("sluice_runtime", "couler"),
+        ("sluice_gateway", "couler"),
+        ("sluice_dispatcher", "couler"),
+        ("sluice_status_watcher", "couler"),
+        ("sluice_gateway", "kubernetes_asyncio"),
+        ("sluice_dispatcher", "kubernetes_asyncio"),
+        ("sluice_status_watcher", "kubernetes_asyncio"),
+        ("sluice_gateway.services", "aiohttp"),
+        ("sluice_gateway.services", "aiokafka"),
+        ("sluice_gateway.services", "sluice_gateway.adapters"),
+        ("sluice_gateway.handlers", "aiokafka"),
+        ("sluice_gateway.handlers", "sluice_gateway.adapters"),
+        ("sluice_dispatcher.services", "aiokafka"),
+        ("sluice_dispatcher.services", "sluice_dispatcher.adapters"),
+        ("sluice_status_watcher.transitions", "aiokafka"),
+        ("sluice_status_watcher.transitions", "asyncio"),
+    ],
+)
+def test_each_rule_of_the_layout_is_a_contract(source: str, forbidden: str) -> None:
+    contracts = _contracts()
+    assert any(
+        source in contracts[section]["source_modules"].split()
+        and forbidden in contracts[section]["forbidden_modules"].split()
+        for section in contracts.sections()
+        if contracts[section].get("type") == "forbidden"
+    )
+
+
+def test_services_do_not_know_each_other() -> None:
+    layers = _contracts()["importlinter:contract:layers"]
+    assert layers["type"] == "layers"
+    assert [sorted(line.split(" | ")) for line in layers["layers"].split("\n") if line] == [
+        ["sluice_local"],
+        ["sluice_dispatcher", "sluice_gateway", "sluice_status_watcher"],
+        ["sluice_runtime", "sluice_workflows"],
+        ["sluice_contracts"],
+    ]

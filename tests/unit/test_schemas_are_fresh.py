@@ -1,0 +1,67 @@
+"""The JSON Schemas under docs/schemas are those of the models, and describe real messages."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from pydantic import BaseModel
+
+from sluice_contracts.problems import ProblemType, problem
+from sluice_contracts.requests import COMMANDS, Command, RunRequest
+from sluice_contracts.schemas import json_schemas, main
+from sluice_contracts.status import Phase
+
+from .contracts.messages import refusal, status_event
+
+FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
+STALE = "run `python -m sluice_contracts.schemas docs/schemas`"
+
+
+def test_there_is_a_file_for_each_schema_and_no_other() -> None:
+    assert {file.name for file in FOLDER.iterdir()} == set(json_schemas()), STALE
+
+
+@pytest.mark.parametrize("name", sorted(json_schemas()))
+def test_the_schema_is_fresh(name: str) -> None:
+    assert (FOLDER / name).read_text(encoding="utf-8") == json_schemas()[name], STALE
+
+
+def test_the_command_writes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "new" / "schemas"
+    monkeypatch.setattr("sys.argv", ["schemas", str(folder)])
+    main()
+    written = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}
+    assert written == json_schemas()
+    assert capsys.readouterr().out.count("wrote ") == len(written)
+
+
+def _schema(name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(json_schemas()[f"{name}.json"])
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return schema
+
+
+_MESSAGES: list[tuple[str, BaseModel]] = [
+    ("run-request", RunRequest(workflow="hello")),
+    ("problem", problem(ProblemType.INTERNAL, "Oops.")),
+    ("refusal-notice", refusal()),
+    *(("command", Command(type=command, id="a")) for command in COMMANDS),
+    *(("status-event", status_event(phase)) for phase in Phase),
+]
+
+
+@pytest.mark.parametrize(("name", "message"), _MESSAGES)
+def test_real_messages_fit_their_schemas(name: str, message: BaseModel) -> None:
+    document = message.model_dump(mode="json")
+    validator = jsonschema.Draft202012Validator(_schema(name))
+    validator.validate(document)
+    with pytest.raises(jsonschema.ValidationError):
+        validator.validate(document | {"unknown": 1})
+
+
+def test_the_shortest_request_fits() -> None:
+    jsonschema.validate({"workflow": "hello"}, _schema("run-request"))

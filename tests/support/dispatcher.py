@@ -67,7 +67,7 @@ class FakeReports:
         self._enter("outcome")
         self.outcomes_for_test.append(published)
 
-    async def refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:  # noqa: ARG002
+    async def refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
         """See `Reports.refusal`."""
         self._enter("refusal")
         self.refusals_for_test.append(notice)

@@ -173,7 +173,6 @@ def test_a_record_that_is_not_ours_by_its_header(kind: bytes | None) -> None:
         b"[]",
         b"\xff",
         b"[" * 100_000,
-        json.dumps(_VALID | {"unknown": 1}).encode(),
         json.dumps(_VALID | {"phase": "Done"}).encode(),
         json.dumps(_VALID | {"attempt": 0}).encode(),
         json.dumps(_VALID | {"sequence": -1}).encode(),
@@ -208,3 +207,24 @@ def test_messages_are_frozen_and_closed() -> None:
         with pytest.raises(ValueError, match="Extra inputs"):
             type(model).model_validate(model.model_dump() | changes)
     assert isinstance(refusal(), RefusalNotice)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        encode_status(published(Phase.RUNNING), source="/t"),
+        encode_refusal(refusal(), source="/t", traceparent=None),
+    ],
+)
+def test_fields_of_a_newer_version_are_passed_over(written: OutgoingRecord) -> None:
+    document = json.loads(written.value or b"")
+    record = received(written)
+    newer = json.dumps({**document, "mood": "good"}).encode()
+    changed = IncomingRecord(
+        position=record.position,
+        timestamp_ms=record.timestamp_ms,
+        key=record.key,
+        value=newer,
+        headers=record.headers,
+    )
+    assert decode_status(changed) == decode_status(record)

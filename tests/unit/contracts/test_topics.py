@@ -17,12 +17,16 @@ TABLE = topic_table(TopicNames())
 
 def cluster(**changes: dict[str, str]) -> dict[str, dict[str, str]]:
     """Give the topics as they are created, but for the changes, by part."""
-    actual = {spec.name: spec.config() for spec in TABLE}
+    actual = {spec.name: spec.config() | {"min.insync.replicas": "2"} for spec in TABLE}
     for part, settings in changes.items():
         actual[getattr(TABLE, part).name] |= {
             name.replace("_", "."): value for name, value in settings.items()
         }
     return actual
+
+
+def wrong(actual: dict[str, dict[str, str]]) -> list[str]:
+    return mismatches(TABLE, actual, in_sync_replicas=2)
 
 
 def test_the_design_s_topics() -> None:
@@ -47,12 +51,12 @@ def test_every_topic_takes_what_is_written_to_it() -> None:
 
 
 def test_topics_as_they_are_created_break_nothing() -> None:
-    assert mismatches(TABLE, cluster()) == []
+    assert wrong(cluster()) == []
 
 
 @pytest.mark.parametrize("policy", ["delete,compact", "compact, delete"])
 def test_the_order_of_policies_means_nothing(policy: str) -> None:
-    assert mismatches(TABLE, cluster(results={"cleanup_policy": policy})) == []
+    assert wrong(cluster(results={"cleanup_policy": policy})) == []
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,7 @@ def test_the_order_of_policies_means_nothing(policy: str) -> None:
     ],
 )
 def test_a_cleanup_policy_that_loses_records(part: str, policy: str, needed: str) -> None:
-    (sentence,) = mismatches(TABLE, cluster(**{part: {"cleanup_policy": policy}}))
+    (sentence,) = wrong(cluster(**{part: {"cleanup_policy": policy}}))
     name = getattr(TABLE, part).name
     assert sentence == f"{name}: cleanup.policy is {policy!r}, must be {needed!r}."
 
@@ -75,9 +79,9 @@ def test_a_cleanup_policy_that_loses_records(part: str, policy: str, needed: str
 def test_a_topic_that_takes_too_little(part: str) -> None:
     spec = getattr(TABLE, part)
     enough = {"max_message_bytes": str(spec.max_message_bytes + 1)}
-    assert mismatches(TABLE, cluster(**{part: enough})) == []
+    assert wrong(cluster(**{part: enough})) == []
     too_little = {"max_message_bytes": "1048588"}
-    assert mismatches(TABLE, cluster(**{part: too_little})) == [
+    assert wrong(cluster(**{part: too_little})) == [
         f"{spec.name}: max.message.bytes is 1048588, must be at least {spec.max_message_bytes}."
     ]
 
@@ -95,16 +99,15 @@ def test_a_topic_that_takes_too_little(part: str) -> None:
     ],
 )
 def test_outcomes_outlast_replays(outcomes: int, requests: int, kept: bool) -> None:
-    found = mismatches(
-        TABLE,
-        cluster(results={"retention_ms": str(outcomes)}, requests={"retention_ms": str(requests)}),
+    found = wrong(
+        cluster(results={"retention_ms": str(outcomes)}, requests={"retention_ms": str(requests)})
     )
     assert (found == []) is kept
 
 
 def test_a_dedupe_window_too_short_is_explained() -> None:
     changes = {"results": {"retention_ms": "5"}, "requests": {"retention_ms": "-1"}}
-    (sentence,) = mismatches(TABLE, cluster(**changes))
+    (sentence,) = wrong(cluster(**changes))
     assert sentence == (
         "sluice.results: retention.ms is 5, must be longer than that of sluice.requests "
         "(unlimited): a request could be replayed after its outcome is forgotten, and would "
@@ -113,32 +116,26 @@ def test_a_dedupe_window_too_short_is_explained() -> None:
 
 
 def test_nothing_is_deleted_for_its_size_before_its_time() -> None:
-    assert (
-        mismatches(TABLE, cluster(status={"retention_bytes": "1"}, dlq={"retention_bytes": "1"}))
-        == []
-    )
+    assert wrong(cluster(status={"retention_bytes": "1"}, dlq={"retention_bytes": "1"})) == []
     for part in ("requests", "results"):
-        (sentence,) = mismatches(TABLE, cluster(**{part: {"retention_bytes": "1073741824"}}))
+        (sentence,) = wrong(cluster(**{part: {"retention_bytes": "1073741824"}}))
         assert sentence == (
             f"{getattr(TABLE, part).name}: retention.bytes is 1073741824, must be -1: records "
             "would be deleted before retention.ms has passed."
         )
 
 
-def test_what_clients_compress_must_be_stored_so_that_it_can_be_read() -> None:
-    """`producer`, Kafka's default, stores whatever codec a client happened to choose."""
-    for part in ("requests", "status", "results"):
-        assert mismatches(TABLE, cluster(**{part: {"compression_type": "gzip"}})) == []
-        for codec in ("producer", "lz4", "snappy", "zstd"):
-            (sentence,) = mismatches(TABLE, cluster(**{part: {"compression_type": codec}}))
-            assert sentence.startswith(
-                f"{getattr(TABLE, part).name}: compression.type is {codec!r}, "
-                "must be 'uncompressed' or 'gzip'"
-            )
-    assert mismatches(TABLE, cluster(dlq={"compression_type": "producer"})) == []
+def test_one_broker_must_not_be_enough_to_lose_a_record() -> None:
+    (sentence,) = wrong(cluster(status={"min_insync_replicas": "1"}))
+    assert sentence == (
+        "sluice.status: min.insync.replicas is 1, must be at least 2: an acknowledged record "
+        "could be lost with one broker."
+    )
+    lone_broker = cluster(status={"min_insync_replicas": "1"})
+    assert mismatches(TABLE, lone_broker, in_sync_replicas=1) == []
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     changes = {"cleanup_policy": "compact", "max_message_bytes": "1", "retention_ms": "1"}
     parts = ("requests", "status", "results", "dlq")
-    assert len(mismatches(TABLE, cluster(**dict.fromkeys(parts, changes)))) == 9
+    assert len(wrong(cluster(**dict.fromkeys(parts, changes)))) == 9

@@ -18,7 +18,7 @@ from sluice_gateway.settings import GatewaySettings, WorkflowSettings
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.topics import TopicMismatchError
 from sluice_runtime.probes import HealthSettings
-from sluice_runtime.service import StartupError
+from sluice_runtime.service import StartupError, StoppedError
 
 
 def settings(folder: Path) -> GatewaySettings:
@@ -54,7 +54,8 @@ async def test_told_to_stop_while_it_waits_for_kafka_it_stops(
     monkeypatch.setattr(bootstrap, "ensure_topics", away)
     stop = asyncio.Event()
     stop.set()
-    await serve(settings(tmp_path), stop)
+    with pytest.raises(StoppedError):
+        await serve(settings(tmp_path), stop)
 
 
 async def test_wrong_topics_are_a_clear_refusal(

@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.settings import KafkaSettings
-from sluice_runtime.service import StartupError, run_service, until_kafka_answers
+from sluice_runtime.service import StartupError, StoppedError, run_service, until_kafka_answers
 from sluice_runtime.settings import ServiceSettings
 from sluice_runtime.supervision import TaskEndedError, run_eternally
 
@@ -163,7 +163,7 @@ async def test_the_start_waits_for_kafka() -> None:
         return "there"
 
     backoff = Backoff(first=timedelta(seconds=1), uniform=lambda _, high: high)
-    assert await until_kafka_answers(step, backoff=backoff) == "there"
+    assert await until_kafka_answers(step, backoff=backoff, stop=asyncio.Event()) == "there"
     assert tries == [0, 1, 3, 7]
 
 
@@ -172,4 +172,17 @@ async def test_other_errors_of_the_start_are_no_matter_of_patience() -> None:
         raise StartupError("wrong")
 
     with pytest.raises(StartupError):
-        await until_kafka_answers(step, backoff=Backoff())
+        await until_kafka_answers(step, backoff=Backoff(), stop=asyncio.Event())
+
+
+@pytest.mark.looptime
+async def test_who_is_told_to_stop_while_waiting_for_kafka_stops_at_once() -> None:
+    stop = asyncio.Event()
+
+    async def step() -> None:
+        stop.set()
+        raise KafkaUnavailableError("not yet")
+
+    with pytest.raises(StoppedError):
+        await until_kafka_answers(step, backoff=Backoff(first=timedelta(hours=1)), stop=stop)
+    assert now() == 0

@@ -28,9 +28,9 @@ def encode_dead_letter(
         "sluice_partition": str(position.partition),
         "sluice_offset": str(position.offset),
         "sluice_timestamp": str(record.timestamp_ms),
+        # Empty rather than absent: a header of the record's own must not pass for ours.
+        "sluice_run": "" if key is None else str(key),
     }
-    if key is not None:
-        reasons["sluice_run"] = str(key)
     own = tuple((name, value.encode()) for name, value in reasons.items())
     letter = OutgoingRecord(key=record.key, value=record.value, headers=record.headers + own)
     size = letter.size + _HEADER_FRAMING * len(letter.headers)

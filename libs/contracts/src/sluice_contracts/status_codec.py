@@ -99,17 +99,19 @@ def encode_refusal(
 def decode_status(record: IncomingRecord) -> PublishedEvent | RefusalNotice:
     """Read a record of the status or results topic.
 
+    Fields that it does not know are passed over: a newer version may have written it.
+
     Raises:
         ForeignRecordError: not one of ours; skip it, nothing can be learnt from it.
     """
     kind = header(record.headers, "ce_type") or ""
     try:
         if kind == REFUSED:
-            return RefusalNotice.model_validate_json(record.value or b"")
+            return RefusalNotice.model_validate_json(record.value or b"", extra="ignore")
         if not kind.startswith(_RUN):
             raise ForeignRecordError(f"{record.position}: not a record of Sluice.")
         return PublishedEvent(
-            event=StatusEvent.model_validate_json(record.value or b""),
+            event=StatusEvent.model_validate_json(record.value or b"", extra="ignore"),
             fingerprint=header(record.headers, "ce_fingerprint"),
             traceparent=header(record.headers, TRACEPARENT_HEADER),
         )

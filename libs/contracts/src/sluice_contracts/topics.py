@@ -33,9 +33,6 @@ _ROOM_FOR_HEADERS = 64 * 1024
 MAX_DEAD_LETTER_BYTES = _REQUESTS_TOPIC_BYTES + _ROOM_FOR_HEADERS - 1024
 """A dead letter is the record as received and the headers that say why; 1 KiB frames the batch."""
 
-# What brokers can be told to store; aiokafka reads the others only with libraries of its own.
-_READABLE_COMPRESSION = ("uncompressed", "gzip")
-
 
 class TopicNames(BaseModel):
     """Names of the topics."""
@@ -67,7 +64,6 @@ class TopicSpec:
             "retention.ms": str(self.retention_ms),
             "retention.bytes": "-1",
             "max.message.bytes": str(self.max_message_bytes),
-            "compression.type": "uncompressed",
             # Producers date the records; a broker's clock must not move the dedupe window.
             "message.timestamp.type": "CreateTime",
         }
@@ -117,13 +113,15 @@ def topic_table(names: TopicNames) -> TopicTable:
     )
 
 
-def mismatches(table: TopicTable, actual: Mapping[str, Mapping[str, str]]) -> list[str]:
+def mismatches(
+    table: TopicTable, actual: Mapping[str, Mapping[str, str]], *, in_sync_replicas: int
+) -> list[str]:
     """Say, a sentence each, where the cluster's topics break what Sluice promises.
 
     `actual` holds, per topic, its settings by Kafka's names. Retention may be chosen freely as
     long as outcomes are kept longer than requests: the dedupe window must outlast every replay.
-    For the same reason neither may be deleted for its size before its time. What clients compress
-    must be stored in a way that Sluice can read.
+    For the same reason neither may be deleted for its size before its time. `in_sync_replicas` is
+    how many must have a record before it counts as acknowledged.
     """
     found = []
     for spec in table:
@@ -140,12 +138,11 @@ def mismatches(table: TopicTable, actual: Mapping[str, Mapping[str, str]]) -> li
                 f"{spec.name}: max.message.bytes is {size}, "
                 f"must be at least {spec.max_message_bytes}."
             )
-    for spec in (table.requests, table.status, table.results):
-        compression = actual[spec.name]["compression.type"]
-        if compression not in _READABLE_COMPRESSION:
+        in_sync = int(config["min.insync.replicas"])
+        if in_sync < in_sync_replicas:
             found.append(
-                f"{spec.name}: compression.type is {compression!r}, must be 'uncompressed' or "
-                "'gzip': one record that came in lz4, snappy or zstd would stop all that read it."
+                f"{spec.name}: min.insync.replicas is {in_sync}, must be at least "
+                f"{in_sync_replicas}: an acknowledged record could be lost with one broker."
             )
     for spec in (table.requests, table.results):
         kept_bytes = int(actual[spec.name]["retention.bytes"])

@@ -2,10 +2,11 @@
 
 import argparse
 import asyncio
+import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 import uvloop
@@ -17,9 +18,11 @@ from sluice_runtime.logs import configure_logs
 from sluice_runtime.settings import ServiceSettings, SettingsError, load_settings
 from sluice_runtime.supervision import TaskEndedError, stop_on_signals
 
-__all__ = ["StartupError", "run_service", "until_kafka_answers"]
+__all__ = ["StartupError", "StoppedError", "run_service", "until_kafka_answers"]
 
 _log = structlog.get_logger(__name__)
+
+_CLOSING = timedelta(seconds=3)
 
 S = TypeVar("S", bound=ServiceSettings)
 T = TypeVar("T")
@@ -58,8 +61,34 @@ def run_service(
         sys.exit(1)
 
 
-async def until_kafka_answers(step: Callable[[], Awaitable[T]], *, backoff: Backoff) -> T:
-    """Run a step of the start-up until Kafka is there."""
+class StoppedError(Exception):
+    """Told to stop while still starting; there is nothing to finish."""
+
+
+async def until_kafka_answers(
+    step: Callable[[], Coroutine[Any, Any, T]], *, backoff: Backoff, stop: asyncio.Event
+) -> T:
+    """Run a step of the start-up until Kafka is there.
+
+    Raises:
+        StoppedError: `stop` was set before.
+    """
+    trying = asyncio.create_task(_until_kafka_answers(step, backoff=backoff))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({trying, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not trying.done():
+            raise StoppedError
+        return trying.result()
+    finally:
+        trying.cancel()
+        stopping.cancel()
+        await asyncio.wait({trying, stopping})
+
+
+async def _until_kafka_answers(
+    step: Callable[[], Coroutine[Any, Any, T]], *, backoff: Backoff
+) -> T:
     failures = 0
     while True:
         try:
@@ -80,13 +109,15 @@ async def _until_signalled(
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    # Whoever serves sees `stop`; before that, waiting for Kafka say, there is nothing to finish.
-    _, late = await asyncio.wait({serving}, timeout=settings.shutdown_grace.total_seconds())
+    # Whoever serves sees `stop`, has its grace, and then a little time to close what is open.
+    grace = settings.shutdown_grace + _CLOSING
+    _, late = await asyncio.wait({serving}, timeout=grace.total_seconds())
     if late:
         serving.cancel()
         await asyncio.wait({serving})
     if not serving.cancelled():
-        serving.result()
+        with contextlib.suppress(StoppedError):
+            serving.result()
 
 
 def _described(settings_type: type[BaseModel], prefix: str = "SLUICE_") -> Iterator[str]:

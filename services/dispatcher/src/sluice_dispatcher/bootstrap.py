@@ -124,7 +124,8 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                     client_id=_NAME,
                     deadline=Deadline("verify topics", kafka.request_timeout),
                 ),
-                backoff=Backoff(),
+                backoff=Backoff(longest=timedelta(seconds=5)),
+                stop=stop,
             )
         except (ClusterConfigurationError, TopicMismatchError) as e:
             raise StartupError(str(e)) from e
@@ -172,7 +173,6 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                 readiness={
                     "ledger": fold.waiting_for,
                     "requests": pump.waiting_for,
-                    "producer": producer.unavailable,
                 },
                 registry=registry,
             )

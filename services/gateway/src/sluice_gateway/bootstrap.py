@@ -102,8 +102,6 @@ async def serve(
                 )
             )
         retention = await _verified_topics(kafka, stop=stop)
-        if retention is None:
-            return
         waiting.topics = None
 
         producer = RecordProducer(kafka, client_id=_NAME)
@@ -182,26 +180,17 @@ def _startup_errors(setting: str) -> Iterator[None]:
 
 async def _verified_topics(
     kafka: KafkaSettings, *, stop: asyncio.Event
-) -> Mapping[str, timedelta | None] | None:
-    """Wait until Kafka is there and its topics are right; None if told to stop before."""
-    verifying = asyncio.create_task(
-        until_kafka_answers(
+) -> Mapping[str, timedelta | None]:
+    try:
+        return await until_kafka_answers(
             lambda: ensure_topics(
                 kafka, client_id=_NAME, deadline=Deadline("verify topics", kafka.request_timeout)
             ),
             backoff=Backoff(longest=timedelta(seconds=5)),
+            stop=stop,
         )
-    )
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({verifying, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return await verifying if verifying.done() else None
     except TopicMismatchError as e:
         raise StartupError(str(e)) from e
-    finally:
-        for task in (verifying, stopping):
-            task.cancel()
-        await asyncio.wait({verifying, stopping})
 
 
 class _Fold(Protocol):

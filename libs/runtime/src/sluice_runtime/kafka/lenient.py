@@ -50,6 +50,9 @@ class _LenientBatch:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the batch has it
         return getattr(self._batch, name)
 
+    def __next__(self) -> Any:  # noqa: ANN401 - a transaction's marker, which has no headers
+        return next(self._batch)
+
     def __iter__(self) -> Iterator[Any]:
         try:
             return iter(list(self._batch))

@@ -61,6 +61,11 @@ class KafkaSettings(BaseModel):
             raise ValueError(f"{self.security_protocol} needs username and password.")
         return self
 
+    @property
+    def in_sync_replicas(self) -> int:
+        """How many replicas must have a record before it counts as acknowledged."""
+        return 2 if self.replication_factor >= 3 else 1  # noqa: PLR2004 - of two, one may be away
+
 
 def connection(settings: KafkaSettings, *, client_id: str) -> dict[str, Any]:
     """Give the arguments that every aiokafka client takes."""

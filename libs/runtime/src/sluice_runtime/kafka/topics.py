@@ -54,7 +54,7 @@ async def ensure_topics(
                 await admin.close()
     except (KafkaError, OSError) as e:
         raise KafkaUnavailableError(f"Topics could not be verified: {type(e).__name__}.") from e
-    found = mismatches(table, actual)
+    found = mismatches(table, actual, in_sync_replicas=settings.in_sync_replicas)
     if found:
         raise TopicMismatchError(
             "\n".join(
@@ -88,7 +88,8 @@ async def _create_missing(
                 name=spec.name,
                 num_partitions=settings.partitions,
                 replication_factor=settings.replication_factor,
-                topic_configs=spec.config(),
+                topic_configs=spec.config()
+                | {"min.insync.replicas": str(settings.in_sync_replicas)},
             )
             for spec in missing
         ]

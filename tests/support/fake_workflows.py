@@ -229,6 +229,15 @@ class FakeWorkflows:
         """Keep calls waiting, nothing done yet, until the returned event is set."""
         return self._held.setdefault(operation, asyncio.Event())
 
+    def heal_for_test(self) -> None:
+        """End every fault that was asked for and has not shown yet."""
+        self._failures.clear()
+        self._lost_answers.clear()
+        for held in self._held.values():
+            held.set()
+        self._held.clear()
+        self.speak_again_for_test()
+
     async def wait_for_test(self, condition: Callable[[], bool]) -> None:
         """Wait until the condition holds; looked at after each call, change and opened stream."""
         async with self._changed:
@@ -290,7 +299,7 @@ class FakeWorkflows:
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_seconds
         bookmark = loop.time() + self._bookmark_every
-        while not (stream.closed or loop.time() >= ends):
+        while not (stream.closed or _reached(ends)):
             stream.wake.clear()
             if stream.broken:
                 raise ApiUnavailableError("WATCH: connection reset")
@@ -307,13 +316,18 @@ class FakeWorkflows:
                     yield line
             while stream.raw:
                 yield stream.raw.popleft()
-            if loop.time() >= bookmark:
+            if _reached(bookmark):
                 bookmark = loop.time() + self._bookmark_every
                 version = max(version, self._version)
                 yield _line("BOOKMARK", {"metadata": {"resourceVersion": str(version)}})
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(min(ends, bookmark)):
                     await stream.wake.wait()
+
+
+def _reached(moment: float) -> bool:
+    """Tell whether a timer set for this moment has rung, whatever the rounding of clocks."""
+    return asyncio.get_running_loop().time() >= moment - 0.001
 
 
 def _selected(obj: Json | None) -> bool:

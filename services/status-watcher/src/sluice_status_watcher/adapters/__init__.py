@@ -1,0 +1,1 @@
+"""The status-watcher's ways to the outside."""

@@ -1,0 +1,124 @@
+"""Reads the results topic once, from a moment on to where it ends now."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from sluice_contracts.records import IncomingRecord
+from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.kafka.reading import incoming
+from sluice_status_watcher.outcomes import Outcome
+from sluice_status_watcher.ports import Recovered
+
+__all__ = ["ResultsTopic", "outcome_of"]
+
+_POLL_MS = 1000
+
+
+class ResultsTopic:
+    """The real `PublishedOutcomes`."""
+
+    def __init__(
+        self,
+        make_consumer: Callable[[], AIOKafkaConsumer],
+        *,
+        topic: str,
+        patience: timedelta = timedelta(seconds=30),
+    ) -> None:
+        self._make_consumer = make_consumer
+        self._topic = topic
+        self._patience = patience
+
+    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Recovered]:
+        """See `PublishedOutcomes.find`."""
+        keys = set(wanted.values())
+        found: dict[str, Recovered] = {}
+        try:
+            async with self._consumer() as consumer:
+                async for record in self._records(consumer, since=since):
+                    # Most records are of other runs; they need not be decoded.
+                    if record.key in keys and (told := outcome_of(record)) is not None:
+                        uid, recovered = told
+                        if uid in wanted and _is_later(recovered, found.get(uid)):
+                            found[uid] = recovered
+        except (KafkaError, OSError) as e:
+            raise KafkaUnavailableError(
+                f"{self._topic} could not be read to its end: {type(e).__name__}."
+            ) from e
+        return found
+
+    @contextlib.asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = self._make_consumer()
+        try:
+            async with Deadline("connect to Kafka", self._patience).enforce():
+                await consumer.start()
+            yield consumer
+        finally:
+            await consumer.stop()
+
+    async def _records(
+        self, consumer: AIOKafkaConsumer, *, since: datetime
+    ) -> AsyncIterator[IncomingRecord]:
+        async with Deadline("find the place to read from", self._patience).enforce():
+            ends = await self._assign(consumer, since=since)
+        while ends:
+            # Progress is asked for, not speed: the topic may be long.
+            async with Deadline("read on", self._patience).enforce():
+                batches: dict[TopicPartition, list[Any]] = {}
+                while not batches:
+                    await _drop_finished(consumer, ends)
+                    if not ends:
+                        return
+                    batches = await consumer.getmany(*ends, timeout_ms=_POLL_MS)
+            for records in batches.values():
+                for record in records:
+                    yield incoming(record)
+
+    async def _assign(
+        self, consumer: AIOKafkaConsumer, *, since: datetime
+    ) -> dict[TopicPartition, int]:
+        """Go to the first record since then; gives the end of each partition that has one."""
+        numbers = await consumer._client._wait_on_metadata(self._topic)  # noqa: SLF001 - the public call answers from an empty cache before the first assignment
+        partitions = [TopicPartition(self._topic, number) for number in numbers]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        since_ms = int(since.timestamp() * 1000)
+        starts = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+        consumer.pause(*(tp for tp in partitions if starts[tp] is None))
+        for tp, start in starts.items():
+            if start is not None:
+                consumer.seek(tp, start.offset)
+        return {tp: end for tp, end in ends.items() if starts[tp] is not None}
+
+
+async def _drop_finished(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
+    for tp in list(ends):
+        if await consumer.position(tp) >= ends[tp]:
+            consumer.pause(tp)
+            del ends[tp]
+
+
+def outcome_of(record: IncomingRecord) -> tuple[str, Recovered] | None:
+    """Read a record of the results topic: whose outcome it is, by uid; None if no Workflow's."""
+    try:
+        published = decode_status(record)
+    except ForeignRecordError:
+        return None
+    event = published.event if isinstance(published, PublishedEvent) else None
+    if event is None or event.uid is None or not event.terminal:
+        return None
+    return event.uid, Recovered(
+        outcome=Outcome(attempt=event.attempt, phase=event.phase, finished_at=event.finished_at),
+        written_at=datetime.fromtimestamp(record.timestamp_ms / 1000, UTC),
+    )
+
+
+def _is_later(one: Recovered, other: Recovered | None) -> bool:
+    return other is None or one.outcome.attempt > other.outcome.attempt

@@ -1,0 +1,172 @@
+"""The status-watcher, put together: the one place that knows every part."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack, aclosing
+from typing import Any, Protocol
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.producing import Producer, RecordProducer
+from sluice_runtime.kafka.reading import make_consumer
+from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
+from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
+from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from sluice_runtime.probes import Readiness, serve_probes
+from sluice_runtime.service import StartupError, until_kafka_answers
+from sluice_runtime.supervision import run_eternally
+from sluice_status_watcher.adapters.results_topic import ResultsTopic
+from sluice_status_watcher.following import follow, stage_of
+from sluice_status_watcher.metrics import Metrics
+from sluice_status_watcher.ports import PublishedOutcomes, Workflows
+from sluice_status_watcher.publishing import StatusPublisher
+from sluice_status_watcher.queueing import Workers
+from sluice_status_watcher.reconciling import Due, News, Reconciler
+from sluice_status_watcher.recovery import recover
+from sluice_status_watcher.settings import Settings
+from sluice_status_watcher.watching import WatchHealth, Watching
+
+__all__ = ["StatusProducer", "StatusWatcher", "serve"]
+
+_log = structlog.get_logger(__name__)
+
+_NAME = "sluice-status-watcher"
+
+
+class StatusProducer(Producer, Protocol):
+    """A producer that knows how it fares."""
+
+    def unavailable(self) -> str | None:
+        """Say why the last send failed; None if it did not."""
+
+
+class StatusWatcher:
+    """The service without its adapters; fakes enter here.
+
+    Stopping is the same as being killed: work in hand is dropped where it stands, and done again
+    by the next process. That path has to be right anyway, so there is no second one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        workflows: Workflows,
+        producer: StatusProducer,
+        published: PublishedOutcomes,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._settings = settings
+        self._workflows = workflows
+        self._producer = producer
+        self._published = published
+        self._recovered = False
+        self._metrics = metrics = Metrics(registry)
+        self._reconciler = Reconciler(
+            workflows,
+            StatusPublisher(producer, settings.kafka.topics, send_timeout=settings.send_timeout),
+            metrics=metrics,
+            release_after=settings.release_after,
+            wake=lambda uid: self._workers.put_now(uid, Due()),
+        )
+        self._workers: Workers[str, News] = Workers(
+            self._reconciler.handle,
+            stage=stage_of,
+            concurrency=settings.concurrency,
+            max_pending=settings.max_pending,
+        )
+        self._health = WatchHealth(clock=lambda: asyncio.get_running_loop().time())
+        self._watching = Watching(
+            workflows,
+            settings.watch,
+            health=self._health,
+            relisting=lambda reason: metrics.relists.labels(reason).inc(),
+        )
+        metrics.watch("last_byte_age_seconds", "Since the API was heard.", self._health.age)
+        metrics.watch("pending_states", "States that wait to be told.", self._workers.pending)
+        metrics.watch("active_workers", "Workflows being worked on.", self._workers.active)
+        metrics.watch("known_workflows", "Workflows kept in memory.", self._reconciler.known)
+
+    def tasks(self) -> Mapping[str, Coroutine[Any, Any, None]]:
+        """Give what is to run for ever, by name."""
+        return {"workers": self._workers.run(), "watcher": self._watch()}
+
+    def readiness(self) -> Readiness:
+        """Tell what is waited for."""
+        return {
+            "recovery": lambda: None if self._recovered else "the results topic is not read yet",
+            "workflows": self._deaf,
+            "kafka": self._producer.unavailable,
+        }
+
+    async def _watch(self) -> None:
+        recalled = await recover(
+            self._workflows, self._published, page_size=self._settings.watch.page_size
+        )
+        for uid, recovered in recalled.items():
+            self._reconciler.recall(uid, recovered)
+        self._metrics.recovered.inc(len(recalled))
+        self._recovered = True
+        async with aclosing(self._watching.forever()) as changes:
+            await follow(changes, self._workers, recalled=recalled)
+
+    def _deaf(self) -> str | None:
+        if not self._health.listed:
+            return "the Workflows are not listed yet"
+        watch = self._settings.watch
+        limit = (watch.silence + watch.backoff_longest).total_seconds()
+        age = self._health.age()
+        return f"the API server was last heard {age:.0f} s ago" if age > limit else None
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the status-watcher until told to stop.
+
+    Raises:
+        StartupError: the topics or the way to the cluster cannot work.
+        TaskEndedError: a task ended by itself.
+    """
+    kafka = settings.kafka
+    registry = CollectorRegistry()
+    async with AsyncExitStack() as stack:
+        producer = RecordProducer(kafka, client_id=_NAME)
+        stack.push_async_callback(producer.close)
+        try:
+            cluster = await stack.enter_async_context(KubernetesClient.connect(settings.kubernetes))
+        except ClusterConfigurationError as e:
+            raise StartupError(str(e)) from e
+        watcher = StatusWatcher(
+            settings,
+            workflows=WorkflowsApi(
+                cluster,
+                namespace=settings.kubernetes.namespace,
+                request_timeout=settings.kubernetes.request_timeout,
+            ),
+            producer=producer,
+            published=ResultsTopic(
+                lambda: make_consumer(kafka, client_id=_NAME), topic=kafka.topics.results
+            ),
+            registry=registry,
+        )
+        # Before Kafka is there: who waits for it is alive, and says what it waits for.
+        port = await stack.enter_async_context(
+            serve_probes(settings.health, readiness=watcher.readiness(), registry=registry)
+        )
+        _log.info("status-watcher started", health_port=port)
+        try:
+            await until_kafka_answers(
+                lambda: _reach_kafka(settings, producer), backoff=Backoff(), stop=stop
+            )
+        except TopicMismatchError as e:
+            raise StartupError(str(e)) from e
+        await run_eternally(watcher.tasks(), stop=stop, grace=settings.shutdown_grace)
+    _log.info("status-watcher stopped")
+
+
+async def _reach_kafka(settings: Settings, producer: RecordProducer) -> None:
+    deadline = Deadline("reach Kafka", settings.kafka.request_timeout * 2)
+    await ensure_topics(settings.kafka, client_id=_NAME, deadline=deadline)
+    await producer.start(deadline=deadline)

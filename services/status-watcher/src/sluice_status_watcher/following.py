@@ -1,0 +1,64 @@
+"""From the API server's watch to the workers: which news concern which run."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import UTC, datetime
+
+import structlog
+
+from sluice_status_watcher.observing import ForeignWorkflowError, Observed, observe
+from sluice_status_watcher.queueing import Workers
+from sluice_status_watcher.reconciling import Due, News, Vanished
+from sluice_status_watcher.watching import Change, Listed
+
+__all__ = ["follow", "stage_of"]
+
+_log = structlog.get_logger(__name__)
+
+
+async def follow(
+    changes: AsyncIterator[Change | Listed],
+    workers: Workers[str, News],
+    *,
+    recalled: Iterable[str] = (),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
+    """Hand every change to the worker of its Workflow; tell the workers of those that are gone.
+
+    `recalled` are the uids that the workers know of before anything was seen.
+    """
+    known = set(recalled)
+    foreign: set[str] = set()
+    async for change in changes:
+        if isinstance(change, Listed):
+            for uid in known - change.uids:
+                await workers.put(uid, Vanished())
+            known, foreign = set(change.uids), foreign & change.uids
+            continue
+        uid = change.workflow["metadata"]["uid"]
+        (known.discard if change.gone else known.add)(uid)
+        try:
+            observed = observe(change.workflow, observed_at=now(), gone=change.gone)
+        except ForeignWorkflowError as e:
+            if uid not in foreign:
+                foreign.add(uid)
+                _log.warning(
+                    "not a run, left alone", name=change.workflow["metadata"]["name"], why=str(e)
+                )
+            continue
+        await workers.put(uid, observed)
+
+
+def stage_of(news: News) -> object:
+    """Tell which waiting news a newer one makes superfluous; see `Workers`.
+
+    Of several states in the same phase only the last one is told; an end is never dropped in
+    favour of another end.
+    """
+    match news:
+        case Observed():
+            standing = news.standing
+            return standing.phase, standing.finished_at if standing.phase.terminal else None
+        case Due():
+            return Due
+        case Vanished():
+            return Vanished

@@ -1,0 +1,114 @@
+"""What Argo says of a Workflow's steps: the nodes of its status."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from pydantic import JsonValue
+
+from sluice_contracts.status import Step
+from sluice_status_watcher.outcomes import parse_time
+
+__all__ = ["Node", "is_waiting", "output_parameters", "read_steps", "step_of"]
+
+# A node of these types only holds others; whether something runs is told by those.
+_PARENTS: Final = frozenset({"Steps", "StepGroup", "DAG", "TaskGroup", "Retry"})
+# Nobody wrote these into a template: the fan-out of `withItems`, and one line of `steps`.
+_BOOKKEEPING: Final = frozenset({"StepGroup", "TaskGroup"})
+_UNDER_WAY: Final = frozenset({"Pending", "Running"})
+
+
+class Node(NamedTuple):
+    """One step as Argo reports it, small and hashable: thousands are held while Kafka is away."""
+
+    id: str
+    name: str
+    template: str | None
+    type: str | None
+    phase: str
+    message: str | None
+    started_at: str | None
+    finished_at: str | None
+    outputs: tuple[tuple[str, JsonValue], ...]
+
+
+def read_steps(nodes: Mapping[str, Any], *, root: str) -> tuple[Node, ...]:
+    """Give the steps in the order in which they started.
+
+    Left out are groups, and the root (its id is the Workflow's name) where it only holds the
+    others: the event itself says of it all there is to say.
+    """
+    steps = [
+        _node(node_id, node)
+        for node_id, node in nodes.items()
+        if isinstance(node, dict)
+        and node.get("type") not in _BOOKKEEPING
+        and not (node_id == root and node.get("type") in _PARENTS)
+    ]
+    return tuple(sorted(steps, key=lambda step: (step.started_at or "~", step.name, step.id)))
+
+
+def is_waiting(nodes: Mapping[str, Any]) -> bool:
+    """Tell whether all that is under way are suspend steps: the run waits to be resumed."""
+    under_way = {
+        node.get("type")
+        for node in nodes.values()
+        if isinstance(node, dict) and node.get("phase") in _UNDER_WAY
+    }
+    return under_way - _PARENTS == {"Suspend"}
+
+
+def output_parameters(outputs: object) -> dict[str, JsonValue]:
+    """Give the output parameters that have a value, by name; the exit code is none."""
+    parameters = outputs.get("parameters") if isinstance(outputs, dict) else None
+    if not isinstance(parameters, list):
+        return {}
+    return {
+        parameter["name"]: parameter["value"]
+        for parameter in parameters
+        if isinstance(parameter, dict) and {"name", "value"} <= parameter.keys()
+    }
+
+
+def step_of(node: Node) -> Step:
+    """Write a node the way events show it."""
+    return Step(
+        id=node.id,
+        name=node.name,
+        template=node.template,
+        type=node.type,
+        phase=node.phase,
+        message=node.message,
+        started_at=parse_time(node.started_at),
+        finished_at=parse_time(node.finished_at),
+        outputs=dict(node.outputs),
+    )
+
+
+def _node(node_id: str, node: Mapping[str, Any]) -> Node:
+    outputs = node.get("outputs")
+    shown = output_parameters(outputs)
+    if isinstance(outputs, dict) and outputs.get("result") is not None:
+        shown = {"result": outputs["result"]} | shown
+    return Node(
+        id=node_id,
+        name=str(node.get("displayName") or node.get("name") or node_id),
+        template=_text(_template(node)),
+        type=_text(node.get("type")),
+        # Argo has made the node but not looked at it yet.
+        phase=_text(node.get("phase")) or "Pending",
+        message=_text(node.get("message")),
+        started_at=_text(node.get("startedAt")),
+        finished_at=_text(node.get("finishedAt")),
+        outputs=tuple(shown.items()),
+    )
+
+
+def _template(node: Mapping[str, Any]) -> object:
+    reference = node.get("templateRef")
+    return node.get("templateName") or (
+        reference.get("template") if isinstance(reference, dict) else None
+    )
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None

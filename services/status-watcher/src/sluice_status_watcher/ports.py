@@ -1,0 +1,53 @@
+"""What the status-watcher needs of the world; fakes and adapters both look like this."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sluice_runtime.kubernetes.workflows import WorkflowPage
+from sluice_status_watcher.outcomes import Outcome
+
+__all__ = ["PublishedOutcomes", "Recovered", "Workflows"]
+
+Json = dict[str, Any]
+
+
+class Workflows(Protocol):
+    """The API server's Workflows, as `sluice_runtime.kubernetes.workflows.WorkflowsApi`."""
+
+    async def get(self, name: str) -> Json:
+        """Read one Workflow."""
+
+    async def patch(self, name: str, operations: Sequence[Json]) -> Json:
+        """Change one Workflow by JSON Patch; gives what it is then."""
+
+    async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
+        """Read one page of Sluice's Workflows."""
+
+    def watch(
+        self, *, resource_version: str, timeout_seconds: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Watch Sluice's Workflows; gives the bytes of the stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovered:
+    """An outcome found on the results topic, and when it was written there."""
+
+    outcome: Outcome
+    written_at: datetime
+
+
+class PublishedOutcomes(Protocol):
+    """What the results topic already holds."""
+
+    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Recovered]:
+        """Give the last outcome of each Workflow wanted, by uid; `wanted` maps uid to record key.
+
+        `since` is a time before which none of them can have been written.
+
+        Raises:
+            KafkaUnavailableError: the topic could not be read to its end.
+        """

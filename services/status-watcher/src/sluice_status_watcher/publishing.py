@@ -1,0 +1,94 @@
+"""The single door to the status and results topics."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from sluice_contracts.records import OutgoingRecord
+from sluice_contracts.status import StatusEvent
+from sluice_contracts.status_codec import PublishedEvent, encode_status
+from sluice_contracts.topics import TopicNames
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
+from sluice_runtime.kafka.producing import Producer
+from sluice_status_watcher.observing import Identity
+
+__all__ = ["SOURCE", "StatusPublisher"]
+
+_log = structlog.get_logger(__name__)
+
+SOURCE = "/sluice/status-watcher"
+"""What the events' `ce_source` says."""
+
+_KEPT_MESSAGE = 1024
+
+
+class StatusPublisher:
+    """Tells the world, and comes back only when the world has acknowledged it."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        topics: TopicNames,
+        *,
+        send_timeout: timedelta,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._producer = producer
+        self._topics = topics
+        self._send_timeout = send_timeout
+        self._backoff = backoff or Backoff()
+
+    async def publish(self, event: StatusEvent, identity: Identity) -> None:
+        """Write the event to the status topic, and to the results topic if it is an outcome.
+
+        Tried for ever: nothing that could be done instead would keep the promise. The results
+        record comes last, so that it stands for both: an outcome found there is on the status
+        topic too.
+        """
+        await self._publish(self._topics.status, event, identity)
+        if event.terminal:
+            await self._publish(self._topics.results, event, identity)
+
+    async def _publish(self, topic: str, event: StatusEvent, identity: Identity) -> None:
+        try:
+            await self._send(topic, _encoded(event, identity))
+        except RecordRefusedError as e:
+            # Should the topic take less than it was verified to take, the outcome still counts.
+            _log.error("event refused, sent without its details", run=str(event.key), error=str(e))
+            await self._send(topic, _encoded(_bare(event), identity), insist=True)
+
+    async def _send(self, topic: str, record: OutgoingRecord, *, insist: bool = False) -> None:
+        failures = 0
+        while True:
+            try:
+                deadline = Deadline(f"write to {topic}", self._send_timeout)
+                await self._producer.send(topic, record, deadline=deadline)
+            except KafkaUnavailableError as e:
+                why: Exception = e
+            except RecordRefusedError as e:
+                if not insist:
+                    raise
+                why = e
+            else:
+                return
+            failures += 1
+            pause = self._backoff.delay(failures)
+            _log.warning("event not acknowledged", topic=topic, error=str(why), retry_in=pause)
+            await asyncio.sleep(pause)
+
+
+def _encoded(event: StatusEvent, identity: Identity) -> OutgoingRecord:
+    published = PublishedEvent(
+        event=event, fingerprint=identity.fingerprint, traceparent=identity.traceparent
+    )
+    return encode_status(published, source=SOURCE)
+
+
+def _bare(event: StatusEvent) -> StatusEvent:
+    message = event.message[:_KEPT_MESSAGE] if event.message else None
+    return event.model_copy(
+        update={"steps": (), "outputs": {}, "message": message, "truncated": True}
+    )

@@ -1,0 +1,109 @@
+"""Finds out, before anything is told, what an earlier process has told already.
+
+Between the acknowledgement of an outcome and the mark on the object a process can die. Whoever
+starts next sees a Workflow without a mark and cannot tell from it whether the world knows. The
+results topic can: it is read from the time when the oldest such Workflow can have ended.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError
+from sluice_status_watcher.observing import ForeignWorkflowError, Observed, observe
+from sluice_status_watcher.ports import PublishedOutcomes, Recovered, Workflows
+from sluice_status_watcher.transitions import is_settled
+from sluice_status_watcher.watching import Change, list_workflows
+
+__all__ = ["Question", "question_of", "recover"]
+
+_log = structlog.get_logger(__name__)
+
+# Argo's clock dates the end of a Workflow, ours the records.
+_CLOCK_MARGIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Was the outcome of this Workflow told? It cannot have been before `since`."""
+
+    uid: str
+    record_key: bytes
+    since: datetime
+
+
+def question_of(observed: Observed) -> Question | None:
+    """Give what the object leaves open; None if its mark answers it.
+
+    A Workflow that goes on may have been reopened before its mark was made, so it is asked about
+    as well: its last attempt ended at some time since it was created.
+    """
+    standing = observed.standing
+    if is_settled(standing, standing.published):
+        return None
+    ended = standing.finished_at if standing.phase.terminal else None
+    return Question(
+        uid=standing.uid,
+        record_key=str(observed.identity.key).encode(),
+        since=(ended or observed.created_at or datetime.min.replace(tzinfo=UTC)),
+    )
+
+
+async def recover(
+    workflows: Workflows,
+    published: PublishedOutcomes,
+    *,
+    page_size: int,
+    backoff: Backoff | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> dict[str, Recovered]:
+    """Give, by uid, the outcomes that were told of the Workflows that exist; tried for ever."""
+    backoff = backoff or Backoff()
+    failures = 0
+    while True:
+        try:
+            questions = await _questions(workflows, page_size=page_size, now=now)
+            return await _answers(published, questions)
+        except (ApiError, ApiUnavailableError, KafkaUnavailableError) as e:
+            failures += 1
+            pause = backoff.delay(failures, at_least=getattr(e, "retry_after", 0.0))
+            _log.warning("cannot tell yet what was told", error=str(e), retry_in=pause)
+            await asyncio.sleep(pause)
+
+
+async def _questions(
+    workflows: Workflows, *, page_size: int, now: Callable[[], datetime]
+) -> list[Question]:
+    questions = []
+    async for item in list_workflows(workflows, limit=page_size):
+        if not isinstance(item, Change):
+            continue
+        try:
+            question = question_of(observe(item.workflow, observed_at=now()))
+        except ForeignWorkflowError:
+            continue
+        if question is not None:
+            questions.append(question)
+    return questions
+
+
+async def _answers(
+    published: PublishedOutcomes, questions: Iterable[Question]
+) -> dict[str, Recovered]:
+    wanted = {question.uid: question.record_key for question in questions}
+    if not wanted:
+        return {}
+    since = min(question.since for question in questions)
+    found = await published.find(wanted, since=_before(since))
+    _log.info("outcomes told before", asked=len(wanted), found=len(found))
+    return found
+
+
+def _before(moment: datetime) -> datetime:
+    earliest = datetime.fromtimestamp(0, UTC)
+    return max(moment, earliest + _CLOCK_MARGIN) - _CLOCK_MARGIN

@@ -1,0 +1,83 @@
+"""What the status-watcher can be told."""
+
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sluice_runtime.durations import Duration
+from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.kubernetes.settings import KubernetesSettings
+from sluice_runtime.settings import ServiceSettings
+
+__all__ = ["Settings", "WatchSettings"]
+
+
+class WatchSettings(BaseModel):
+    """How the API server is listed and watched."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    page_size: Annotated[
+        int, Field(ge=1, le=1000, description="Workflows per page of a list; bounds the memory.")
+    ] = 250
+    timeout_least: Annotated[
+        Duration, Field(description="A watch request ends after a random time, at least this.")
+    ] = timedelta(seconds=240)
+    timeout_most: Annotated[
+        Duration, Field(description="And at most this, so that not all watches end together.")
+    ] = timedelta(seconds=480)
+    grace: Annotated[
+        Duration, Field(description="How much later than agreed the server may end a watch.")
+    ] = timedelta(seconds=30)
+    silence: Annotated[
+        Duration,
+        Field(description="A stream without a byte for so long is dead; bookmarks come every 60 s"),
+    ] = timedelta(seconds=75)
+    relist_every: Annotated[
+        Duration, Field(description="All is listed anew after this, whatever the watch says.")
+    ] = timedelta(minutes=15)
+    backoff_first: Annotated[
+        Duration, Field(description="Pause after the first failure; doubles with each in a row.")
+    ] = timedelta(milliseconds=800)
+    backoff_longest: Annotated[Duration, Field(description="The longest pause.")] = timedelta(
+        seconds=30
+    )
+    healthy_after: Annotated[
+        Duration, Field(description="A watch that held for so long ends a row of failures.")
+    ] = timedelta(minutes=2)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.timeout_least > self.timeout_most:
+            raise ValueError("timeout_least must not be longer than timeout_most.")
+        return self
+
+
+class Settings(ServiceSettings):
+    """What the status-watcher can be told."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    watch: WatchSettings = WatchSettings()
+    release_after: Annotated[
+        Duration,
+        Field(
+            description="How long a finished Workflow is kept after its outcome is acknowledged, "
+            "so that whoever asks the ledger of outcomes next finds it there."
+        ),
+    ] = timedelta(seconds=10)
+    send_timeout: Annotated[
+        Duration, Field(description="For one event to be acknowledged before it is sent again.")
+    ] = timedelta(seconds=10)
+    concurrency: Annotated[
+        int, Field(ge=1, description="Workflows worked on side by side; the rest wait.")
+    ] = 32
+    max_pending: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="States that may wait while Kafka is away; then reading stops, and what "
+            "was missed is listed anew. Bounds the memory.",
+        ),
+    ] = 1000

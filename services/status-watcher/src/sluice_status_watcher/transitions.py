@@ -1,0 +1,130 @@
+"""Decides what the world is to be told of a Workflow; pure.
+
+Level-triggered: an event follows from the state that the Workflow is in and from what was last
+told of it, never from the kind of change that brought the state here. Repeats, gaps and restarts
+therefore make no difference.
+"""
+
+from dataclasses import dataclass, replace
+
+from sluice_contracts.status import Phase, StatusEvent, event_id
+from sluice_status_watcher.nodes import Node, step_of
+from sluice_status_watcher.observing import Observed, Standing
+from sluice_status_watcher.outcomes import Outcome, later
+
+__all__ = ["Told", "attempt_of", "is_reopened", "is_settled", "known_outcome", "transition"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What was last told of a Workflow, as small as can be: hashes, not values."""
+
+    sequence: int = -1
+    visible: int | None = None
+    steps: frozenset[tuple[str, int]] = frozenset()
+    outcome: Outcome | None = None
+
+
+def transition(observed: Observed, told: Told) -> tuple[StatusEvent | None, Told]:
+    """Give the event that this state calls for, if any, and what will have been told after it.
+
+    A state older than one already told, and one that looks the same, calls for none.
+    """
+    standing = observed.standing
+    outcome = known_outcome(standing, told.outcome)
+    told = replace(told, outcome=outcome)
+    if observed.sequence < told.sequence or is_settled(standing, outcome):
+        return None, replace(told, sequence=max(observed.sequence, told.sequence))
+    attempt = attempt_of(standing, outcome)
+    digests = [(node.id, hash(_hashable(node))) for node in observed.steps]
+    steps = frozenset(digests)
+    visible = _visible(observed, attempt=attempt, steps=steps)
+    if visible == told.visible:
+        return None, replace(told, sequence=observed.sequence)
+    terminal = standing.phase.terminal
+    shown = tuple(
+        node
+        for node, digest in zip(observed.steps, digests, strict=True)
+        if terminal or digest not in told.steps
+    )
+    event = _event(observed, attempt=attempt, shown=shown)
+    if not terminal:
+        return event, replace(told, sequence=observed.sequence, visible=visible, steps=steps)
+    ended = Outcome(attempt=attempt, phase=standing.phase, finished_at=standing.finished_at)
+    return event, Told(sequence=observed.sequence, outcome=ended)
+
+
+def known_outcome(standing: Standing, told: Outcome | None) -> Outcome | None:
+    """Give the last outcome that was told, by the mark on the object or by our own memory."""
+    return later(standing.published, told)
+
+
+def is_settled(standing: Standing, outcome: Outcome | None) -> bool:
+    """Tell whether the outcome told is the end that the Workflow is at: nothing more to tell.
+
+    Deleted cannot be taken back; whatever a deleted Workflow does in its last seconds, it was told
+    to be gone and stays so.
+    """
+    if outcome is None or outcome.attempt < standing.attempt:
+        return False
+    if outcome.phase is Phase.DELETED:
+        return standing.deleting or standing.gone
+    same_end = standing.finished_at == outcome.finished_at
+    return standing.phase.terminal and standing.phase is not Phase.DELETED and same_end
+
+
+def is_reopened(standing: Standing, outcome: Outcome | None) -> bool:
+    """Tell whether a Workflow whose end was told goes on: somebody has retried it."""
+    return outcome is not None and not is_settled(standing, outcome)
+
+
+def attempt_of(standing: Standing, outcome: Outcome | None) -> int:
+    """Count the attempts: one more than the last one that ended, if that is over and done with."""
+    if outcome is None or outcome.attempt < standing.attempt:
+        return standing.attempt
+    return outcome.attempt if is_settled(standing, outcome) else outcome.attempt + 1
+
+
+def _event(observed: Observed, *, attempt: int, shown: tuple[Node, ...]) -> StatusEvent:
+    identity, standing = observed.identity, observed.standing
+    return StatusEvent(
+        event_id=event_id(identity.uid, str(attempt), str(observed.sequence)),
+        run_id=identity.key.run_id,
+        tenant=identity.key.tenant,
+        workflow=identity.workflow,
+        workflow_name=identity.name,
+        namespace=identity.namespace,
+        uid=identity.uid,
+        attempt=attempt,
+        phase=standing.phase,
+        terminal=standing.phase.terminal,
+        progress=observed.progress,
+        message=observed.message,
+        steps=tuple(step_of(node) for node in shown),
+        outputs=observed.outputs,
+        started_at=observed.started_at,
+        finished_at=standing.finished_at,
+        observed_at=observed.observed_at,
+        sequence=observed.sequence,
+    )
+
+
+def _visible(observed: Observed, *, attempt: int, steps: frozenset[tuple[str, int]]) -> int:
+    """Hash all that a reader of events could tell apart."""
+    return hash(
+        (
+            attempt,
+            observed.standing.phase,
+            observed.progress,
+            observed.message,
+            repr(observed.outputs),
+            observed.started_at,
+            observed.standing.finished_at,
+            steps,
+        )
+    )
+
+
+def _hashable(node: Node) -> tuple[object, ...]:
+    # Output values are JSON, nearly always text, but may be anything.
+    return (*node[:-1], repr(node.outputs))

@@ -1,0 +1,360 @@
+"""The status-watcher on real Kafka and, over HTTP, on the local engine."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sluice_contracts import metadata
+from sluice_contracts.status import Phase, StatusEvent
+from sluice_contracts.status_codec import PublishedEvent, decode_status, encode_status
+from sluice_local.engine.engine import Engine
+from sluice_local.engine.settings import EngineSettings
+from sluice_local.kafka import EmbeddedKafka
+from sluice_local.ports import free_ports
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.kafka.producing import RecordProducer
+from sluice_runtime.kafka.reading import incoming, make_consumer
+from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.kafka.topics import ensure_topics
+from sluice_runtime.kubernetes.client import KubernetesClient
+from sluice_runtime.kubernetes.errors import NotFoundError
+from sluice_runtime.kubernetes.settings import KubernetesSettings
+from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from sluice_runtime.probes import HealthSettings
+from sluice_runtime.service import StartupError
+from sluice_status_watcher.adapters.results_topic import ResultsTopic
+from sluice_status_watcher.bootstrap import serve
+from sluice_status_watcher.outcomes import Outcome
+from sluice_status_watcher.settings import Settings
+from tests.support.kafka import WAIT_SECONDS, create_topic, read_all, read_until, topic_names
+
+pytestmark = pytest.mark.integration
+
+ENDED = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+NOW = datetime(2026, 1, 1, 0, 6, tzinfo=UTC)
+
+
+def kafka_settings(kafka: EmbeddedKafka) -> KafkaSettings:
+    return KafkaSettings(
+        bootstrap_servers=kafka.bootstrap_servers,
+        topics=topic_names(),
+        partitions=3,
+        replication_factor=1,
+    )
+
+
+# The results topic.
+
+
+def outcome(run_id: str, *, uid: str, attempt: int = 1, phase: Phase = Phase.FAILED) -> StatusEvent:
+    return StatusEvent(
+        event_id=f"{uid}-{attempt}",
+        run_id=run_id,
+        tenant="default",
+        workflow="hello",
+        workflow_name=f"run-{run_id}",
+        uid=uid,
+        attempt=attempt,
+        phase=phase,
+        terminal=True,
+        finished_at=ENDED,
+        observed_at=NOW,
+        sequence=1,
+    )
+
+
+async def write(settings: KafkaSettings, *events: StatusEvent) -> None:
+    producer = RecordProducer(settings, client_id="test")
+    try:
+        for event in events:
+            record = encode_status(
+                PublishedEvent(event=event, fingerprint=None, traceparent=None), source="/test"
+            )
+            deadline = Deadline("write a result", timedelta(seconds=WAIT_SECONDS))
+            await producer.send(settings.topics.results, record, deadline=deadline)
+    finally:
+        await producer.close()
+
+
+def results_topic(settings: KafkaSettings, *, patience: float = WAIT_SECONDS) -> ResultsTopic:
+    return ResultsTopic(
+        lambda: make_consumer(settings, client_id="test"),
+        topic=settings.topics.results,
+        patience=timedelta(seconds=patience),
+    )
+
+
+@pytest.fixture
+async def settings(kafka: EmbeddedKafka) -> KafkaSettings:
+    settings = kafka_settings(kafka)
+    deadline = Deadline("make the topics", timedelta(seconds=WAIT_SECONDS))
+    await ensure_topics(settings, client_id="test", deadline=deadline)
+    return settings
+
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+async def test_outcomes_are_found_in_every_partition_whoever_else_writes_there(
+    settings: KafkaSettings,
+) -> None:
+    events = [outcome(f"order-{number}", uid=f"uid-{number}") for number in range(200)]
+    await write(settings, *events)
+    wanted = {f"uid-{number}": f"default/order-{number}".encode() for number in range(0, 300, 3)}
+    found = await results_topic(settings).find(wanted, since=LONG_AGO)
+    assert set(found) == {f"uid-{number}" for number in range(0, 200, 3)}
+    assert found["uid-3"].outcome == Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
+    age = datetime.now(UTC) - found["uid-3"].written_at
+    assert abs(age) < timedelta(minutes=5)
+
+
+async def test_the_last_attempt_counts_and_another_uid_under_the_same_key_does_not(
+    settings: KafkaSettings,
+) -> None:
+    await write(
+        settings,
+        outcome("order-1", uid="old"),
+        outcome("order-1", uid="new", attempt=2, phase=Phase.SUCCEEDED),
+        outcome("order-1", uid="new", attempt=1),
+    )
+    found = await results_topic(settings).find({"new": b"default/order-1"}, since=LONG_AGO)
+    assert {uid: told.outcome.attempt for uid, told in found.items()} == {"new": 2}
+
+
+async def test_what_was_written_before_is_not_read(settings: KafkaSettings) -> None:
+    await write(settings, outcome("order-1", uid="uid-1"))
+    wanted = {"uid-1": b"default/order-1"}
+    later = datetime.now(UTC) + timedelta(hours=1)
+    assert await results_topic(settings).find(wanted, since=later) == {}
+    assert set(await results_topic(settings).find(wanted, since=LONG_AGO)) == {"uid-1"}
+
+
+async def test_an_empty_topic_holds_nothing(settings: KafkaSettings) -> None:
+    assert await results_topic(settings).find({"uid-1": b"k"}, since=LONG_AGO) == {}
+
+
+async def test_a_topic_that_cannot_be_read_says_so() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = KafkaSettings(bootstrap_servers=f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(KafkaUnavailableError, match="could not be read to its end"):
+            await results_topic(nobody).find({"uid-1": b"k"}, since=LONG_AGO)
+
+
+# The whole service.
+
+
+class Cluster:
+    """A local engine, a Kafka, and status-watchers in this process."""
+
+    def __init__(self, engine: Engine, api: WorkflowsApi, settings: Settings) -> None:
+        self.engine = engine
+        self.api = api
+        self.settings = settings
+        self.topics = settings.kafka.topics
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        serving = asyncio.create_task(serve(self.settings, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await serving
+
+    async def submit(self, run_id: str, *, seconds: str = "0") -> None:
+        await self.api.create(
+            {
+                "apiVersion": "argoproj.io/v1alpha1",
+                "kind": "Workflow",
+                "metadata": {
+                    "name": f"run-{run_id}",
+                    "labels": {
+                        metadata.MANAGED_BY: metadata.MANAGED_BY_VALUE,
+                        metadata.TENANT: "default",
+                        metadata.WORKFLOW: "hello",
+                    },
+                    "annotations": {metadata.RUN_ID: run_id},
+                    "finalizers": [metadata.FINALIZER],
+                },
+                "spec": {
+                    "entrypoint": "main",
+                    "templates": [
+                        {
+                            "name": "main",
+                            "container": {"image": "none", "command": ["sleep", seconds]},
+                        }
+                    ],
+                },
+            }
+        )
+
+    async def delete(self, run_id: str) -> None:
+        url = f"{self.engine.url}/apis/argoproj.io/v1alpha1/namespaces/argo/workflows/run-{run_id}"
+        async with aiohttp.ClientSession() as http, http.delete(url) as response:
+            assert response.status == 200
+
+    async def until_status(self, kafka: EmbeddedKafka, run_id: str, phase: Phase) -> list[str]:
+        """Wait until the run is in this phase; gives the phases before it."""
+        records = await read_until(
+            kafka, self.topics.status, lambda held: phases(held, run_id)[-1:] == [phase]
+        )
+        return phases(records, run_id)
+
+    async def until_gone(self, run_id: str) -> None:
+        """Follow the Workflow until it has gone."""
+        page = await self.api.list_page(limit=500, continue_token=None)
+        if f"run-{run_id}" not in {item["metadata"]["name"] for item in page.items}:
+            return
+        async with (
+            asyncio.timeout(WAIT_SECONDS),
+            self.api.watch(resource_version=page.resource_version, timeout_seconds=60) as chunks,
+        ):
+            async for chunk in chunks:
+                if b'"DELETED"' in chunk and f'"run-{run_id}"'.encode() in chunk:
+                    return
+
+
+def phases(records: list[Any], run_id: str) -> list[str]:
+    """Give the phases of one run that records of a topic tell of, repeats left out."""
+    found: list[str] = []
+    for record in records:
+        told = decode_status(incoming(record))
+        assert isinstance(told, PublishedEvent)
+        if told.event.run_id == run_id and found[-1:] != [told.event.phase]:
+            found.append(told.event.phase)
+    return found
+
+
+@pytest.fixture
+async def cluster(settings: KafkaSettings, tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with Engine(EngineSettings(data_dir=tmp_path, port=0)) as engine:
+        kubernetes = KubernetesSettings(kubeconfig=tmp_path / "kubeconfig")
+        async with KubernetesClient.connect(kubernetes) as client:
+            api = WorkflowsApi(client, namespace="argo", request_timeout=timedelta(seconds=15))
+            yield Cluster(
+                engine,
+                api,
+                Settings(
+                    kafka=settings,
+                    kubernetes=kubernetes,
+                    health=HealthSettings(port=0),
+                    release_after=timedelta(milliseconds=200),
+                    data_dir=tmp_path,
+                ),
+            )
+
+
+async def test_a_run_is_told_in_order_once_and_then_let_go(
+    cluster: Cluster, kafka: EmbeddedKafka
+) -> None:
+    async with cluster.watching():
+        # Once this one is told, the watch is open.
+        await cluster.submit("first")
+        await cluster.until_status(kafka, "first", Phase.SUCCEEDED)
+        await cluster.submit("order-1", seconds="0.3")
+        told = await cluster.until_status(kafka, "order-1", Phase.SUCCEEDED)
+        assert told == ["Submitted", "Running", "Succeeded"]
+        await cluster.delete("order-1")
+        await cluster.until_gone("order-1")
+    results = await read_all(kafka, cluster.topics.results)
+    assert sorted(record.key for record in results) == [b"default/first", b"default/order-1"]
+
+
+async def test_runs_that_end_while_nobody_watches_are_told_and_let_go(
+    cluster: Cluster, kafka: EmbeddedKafka
+) -> None:
+    async with cluster.watching():
+        await cluster.submit("first")
+        await cluster.until_status(kafka, "first", Phase.SUCCEEDED)
+    for number in range(10):
+        await cluster.submit(f"order-{number}")
+        await cluster.delete(f"order-{number}")
+    async with cluster.watching():
+        for number in range(10):
+            await cluster.until_gone(f"order-{number}")
+    results = await read_all(kafka, cluster.topics.results)
+    assert sorted(record.key for record in results) == [
+        b"default/first",
+        *(f"default/order-{number}".encode() for number in range(10)),
+    ]
+    with pytest.raises(NotFoundError):
+        await cluster.api.get("run-order-0")
+
+
+async def test_a_watcher_killed_again_and_again_tells_each_outcome_once(
+    cluster: Cluster, kafka: EmbeddedKafka
+) -> None:
+    runs = [f"order-{number}" for number in range(30)]
+    async with cluster.watching():
+        for run_id in runs[:10]:
+            await cluster.submit(run_id)
+        await read_until(kafka, cluster.topics.results, lambda held: len(held) >= 2)
+    async with cluster.watching():
+        for run_id in runs[10:]:
+            await cluster.submit(run_id)
+        await read_until(kafka, cluster.topics.results, lambda held: len(held) >= 12)
+    async with cluster.watching():
+        await read_until(kafka, cluster.topics.results, lambda held: len(held) >= 18)
+    async with cluster.watching():
+        for run_id in runs:
+            await cluster.until_status(kafka, run_id, Phase.SUCCEEDED)
+    results = await read_all(kafka, cluster.topics.results)
+    assert sorted(record.key for record in results) == sorted(
+        f"default/{run_id}".encode() for run_id in runs
+    )
+
+
+async def test_topics_that_break_a_promise_stop_the_start(
+    cluster: Cluster, kafka: EmbeddedKafka
+) -> None:
+    broken = kafka_settings(kafka)
+    await create_topic(kafka, broken.topics.results, config={"cleanup.policy": "delete"})
+    with pytest.raises(StartupError, match=r"cleanup\.policy"):
+        await serve(cluster.settings.model_copy(update={"kafka": broken}), asyncio.Event())
+
+
+async def test_nothing_to_connect_to_stops_the_start(tmp_path: Path) -> None:
+    settings = Settings(
+        kubernetes=KubernetesSettings(kubeconfig=tmp_path / "missing"),
+        health=HealthSettings(port=0),
+    )
+    with pytest.raises(StartupError, match="SLUICE_KUBERNETES__KUBECONFIG"):
+        await serve(settings, asyncio.Event())
+
+
+async def test_whoever_waits_for_kafka_is_alive_and_says_so(cluster: Cluster) -> None:
+    health, nobody = free_ports(2)
+    settings = cluster.settings.model_copy(
+        update={
+            "kafka": KafkaSettings(bootstrap_servers=f"127.0.0.1:{nobody}"),
+            "health": HealthSettings(port=health),
+        }
+    )
+    serving = asyncio.create_task(serve(settings, asyncio.Event()))
+    try:
+        async with aiohttp.ClientSession() as http, asyncio.timeout(WAIT_SECONDS):
+            status = 0
+            while not status:
+                with contextlib.suppress(aiohttp.ClientConnectionError):
+                    async with http.get(f"http://127.0.0.1:{health}/livez") as response:
+                        status = response.status
+                await asyncio.sleep(0)
+            assert status == 200
+            async with http.get(f"http://127.0.0.1:{health}/readyz") as response:
+                assert response.status == 503
+                waiting = (await response.json())["waiting_for"]
+        assert waiting["recovery"] == "the results topic is not read yet"
+    finally:
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving

@@ -1,0 +1,1 @@
+"""The status-watcher on fakes."""

@@ -1,0 +1,182 @@
+"""Three Workflows, everything that can happen to them, and what must hold in the end."""
+
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from sluice_contracts import metadata
+from sluice_contracts.status import Phase, StatusEvent
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.kubernetes.errors import ApiUnavailableError, ConflictError, GoneError
+from tests.support.fake_workflows import Operation
+from tests.unit.status_watcher.manifests import Json, manifest
+from tests.unit.status_watcher.world import TOPICS, World, later
+
+RUNS = ("a", "b", "c")
+ENDS = ("Succeeded", "Failed", "Error")
+OPERATIONS: Final[tuple[Operation, ...]] = ("list_page", "watch", "patch", "get")
+
+
+class Simulation:
+    """A world with a controller in it that lives the lives of three Workflows."""
+
+    def __init__(self, *, watchers: int) -> None:
+        self.world = World()
+        self.watchers = watchers
+        self._clock = 0
+        self._stack = AsyncExitStack()
+        kafka, api = self.world.kafka, self.world.workflows
+        self.faults: dict[str, Callable[[], object]] = {
+            "kafka away": kafka.go_away_for_test,
+            "kafka back": kafka.come_back_for_test,
+            "kafka error": lambda: kafka.fail_for_test(KafkaUnavailableError("no leader")),
+            "drop": api.drop_streams_for_test,
+            "close": api.close_streams_for_test,
+            "silence": api.go_silent_for_test,
+            "speech": api.speak_again_for_test,
+            "expire": api.expire_history_for_test,
+            "api error": self._api_error,
+            "conflict": lambda: api.fail_for_test(
+                "patch", ConflictError("422", status=422, reason="Invalid")
+            ),
+            "lost patch": lambda: api.lose_answers_for_test("patch"),
+            "410": lambda: api.fail_for_test(
+                "watch", GoneError("410", status=410, reason="Expired")
+            ),
+            "garbage": lambda: api.send_raw_for_test(b'{"type": "MODIFIED", "obj\n'),
+        }
+        self.lives: dict[str, Callable[[str, Json], Awaitable[None]]] = {
+            "pend": self._pend,
+            "run": self._run,
+            "progress": self._progress,
+            "finish": self._finish,
+            "retry": self._retry,
+            "delete": self._delete,
+            "touch": self._touch,
+        }
+
+    async def start(self) -> None:
+        """Submit the runs and start the watchers."""
+        for run_id in RUNS:
+            await self.world.workflows.create(manifest(run_id))
+        await self.restart()
+
+    async def restart(self) -> None:
+        """Kill all watchers where they stand, and start as many again."""
+        await self.stop()
+        for _ in range(self.watchers):
+            await self._stack.enter_async_context(self.world.starting())
+
+    async def stop(self) -> None:
+        """Kill all watchers."""
+        await self._stack.aclose()
+
+    async def live(self, what: str, run_id: str) -> None:
+        """Let something happen to a Workflow, if it is one of the things that can."""
+        name = f"run-{run_id}"
+        if name in self.world.workflows.names_for_test():
+            await self.lives[what](name, self.world.workflows.object_for_test(name))
+
+    async def heal(self) -> None:
+        """Let everything work again, and then nothing happen for an hour."""
+        self.world.kafka.heal_for_test()
+        self.world.workflows.heal_for_test()
+        await later(3600)
+
+    def _api_error(self) -> None:
+        for operation in OPERATIONS:
+            self.world.workflows.fail_for_test(operation, ApiUnavailableError("503"))
+
+    async def _pend(self, name: str, obj: Json) -> None:
+        if "status" not in obj:
+            await self.world.workflows.set_status_for_test(name, phase="Pending")
+
+    async def _run(self, name: str, obj: Json) -> None:
+        if not ended(obj):
+            await self.world.workflows.set_status_for_test(name, phase="Running")
+
+    async def _progress(self, name: str, obj: Json) -> None:
+        if not ended(obj):
+            await self.world.workflows.set_status_for_test(name, progress=str(self._tick()))
+
+    async def _finish(self, name: str, obj: Json) -> None:
+        if not ended(obj):
+            minute = self._tick()
+            finished = f"2026-01-{1 + minute // 60:02}T00:{minute % 60:02}:00Z"
+            await self.world.workflows.set_status_for_test(
+                name, phase=ENDS[minute % len(ENDS)], finishedAt=finished
+            )
+
+    async def _retry(self, name: str, obj: Json) -> None:
+        if ended(obj) and "deletionTimestamp" not in obj["metadata"]:
+            await self.world.workflows.set_status_for_test(name, phase="Running", finishedAt=None)
+
+    async def _delete(self, name: str, obj: Json) -> None:
+        if "deletionTimestamp" not in obj["metadata"]:
+            await self.world.workflows.delete_for_test(name)
+
+    async def _touch(self, name: str, _: Json) -> None:
+        label = str(self._tick())
+        await self.world.workflows.change_for_test(
+            name, lambda obj: obj["metadata"]["labels"].update(touched=label)
+        )
+
+    def _tick(self) -> int:
+        self._clock += 1
+        return self._clock
+
+
+def ended(obj: Json) -> bool:
+    """Tell whether Argo is done with a Workflow."""
+    return obj.get("status", {}).get("phase") in ENDS
+
+
+def check(simulation: Simulation) -> None:
+    """Hold the promises against what is on the topics and on the API server."""
+    kafka, api = simulation.world.kafka, simulation.world.workflows
+    by_run: dict[str, list[StatusEvent]] = defaultdict(list)
+    for event in kafka.events_for_test():
+        by_run[event.run_id].append(event)
+    for run_id in RUNS:
+        last = _followed(by_run[run_id])[-1]
+        if f"run-{run_id}" in api.names_for_test():
+            _check_object(api.object_for_test(f"run-{run_id}"), last)
+        else:
+            # The object has gone, and the world knows how it ended.
+            assert last.terminal
+    results = kafka.events_for_test(TOPICS.results)
+    outcomes = Counter((event.run_id, event.attempt) for event in results)
+    told = {(e.run_id, e.attempt) for events in by_run.values() for e in events if e.terminal}
+    assert set(outcomes) == told
+    if simulation.watchers == 1:
+        assert set(outcomes.values()) <= {1}, outcomes
+
+
+def _followed(events: list[StatusEvent]) -> list[StatusEvent]:
+    """Obey the sequence: each attempt ends for good, and later attempts come later."""
+    followed: list[StatusEvent] = []
+    for event in events:
+        last: Any = followed[-1] if followed else None
+        if last is None or event.sequence > last.sequence:
+            if last is not None:
+                assert event.attempt >= last.attempt
+                assert event.terminal or not (last.terminal and last.attempt == event.attempt)
+            followed.append(event)
+    return followed
+
+
+def _check_object(obj: Json, last: StatusEvent) -> None:
+    """The last thing told is what the object says, and its marks say what was told."""
+    meta, phase = obj["metadata"], obj.get("status", {}).get("phase")
+    annotations = meta["annotations"]
+    if phase in ENDS:
+        assert last.phase == phase
+        assert metadata.FINALIZER not in meta["finalizers"]
+        mark = f"{last.attempt}/{phase}@{obj['status']['finishedAt']}"
+        assert annotations[metadata.PUBLISHED] == mark
+    else:
+        assert last.phase == Phase(phase or "Submitted")
+        assert last.attempt == int(annotations.get(metadata.ATTEMPT, "1"))
+        assert metadata.FINALIZER in meta["finalizers"]
+        assert metadata.PUBLISHED not in annotations

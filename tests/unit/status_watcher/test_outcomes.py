@@ -1,0 +1,70 @@
+"""The mark on the Workflow says exactly what was told."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice_contracts.status import TERMINAL_PHASES, Phase
+from sluice_status_watcher.outcomes import Outcome, later, mark_of, parse_mark, parse_time
+
+MOMENT = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+
+
+@given(
+    st.builds(
+        Outcome,
+        attempt=st.integers(1, 999_999_999),
+        phase=st.sampled_from(sorted(TERMINAL_PHASES)),
+        finished_at=st.none()
+        | st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))])),
+    )
+)
+def test_a_mark_says_the_same_when_it_is_read_again(outcome: Outcome) -> None:
+    assert parse_mark(mark_of(outcome)) == outcome
+
+
+def test_the_mark_reads_as_agreed() -> None:
+    outcome = Outcome(attempt=2, phase=Phase.FAILED, finished_at=MOMENT)
+    assert mark_of(outcome) == "2/Failed@2026-01-01T00:05:00Z"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        7,
+        "",
+        "1",
+        "1/Failed",
+        "0/Failed@",
+        "x/Failed@",
+        "1/Running@",
+        "1/Nonsense@",
+        "-1/Error@",
+    ],
+)
+def test_what_is_no_mark_is_taken_for_none(text: object) -> None:
+    assert parse_mark(text) is None
+
+
+def test_the_later_attempt_counts_and_the_object_is_believed_first() -> None:
+    first = Outcome(attempt=1, phase=Phase.FAILED, finished_at=MOMENT)
+    same = Outcome(attempt=1, phase=Phase.ERROR, finished_at=MOMENT)
+    second = Outcome(attempt=2, phase=Phase.SUCCEEDED, finished_at=MOMENT)
+    assert later(None, None) is None
+    assert later(first, None) is first
+    assert later(None, first) is first
+    assert later(first, second) is second
+    assert later(second, first) is second
+    assert later(first, same) is first
+
+
+@pytest.mark.parametrize("text", [None, 5, "", "yesterday"])
+def test_what_is_no_time_is_taken_for_none(text: object) -> None:
+    assert parse_time(text) is None
+
+
+def test_a_time_without_an_offset_is_in_utc() -> None:
+    assert parse_time("2026-01-01T00:05:00") == MOMENT

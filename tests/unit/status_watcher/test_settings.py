@@ -1,0 +1,36 @@
+"""What the status-watcher can be told."""
+
+import runpy
+import sys
+from datetime import timedelta
+
+import pytest
+
+from sluice_runtime.settings import SettingsError, load_settings
+from sluice_status_watcher.settings import Settings
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_RELEASE_AFTER", "3s")
+    monkeypatch.setenv("SLUICE_WATCH__SILENCE", "90s")
+    settings = load_settings(Settings)
+    assert settings.release_after == timedelta(seconds=3)
+    assert settings.watch.silence == timedelta(seconds=90)
+
+
+def test_a_watch_cannot_end_later_at_least_than_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_WATCH__TIMEOUT_LEAST", "10m")
+    with pytest.raises(SettingsError, match="timeout_least must not be longer"):
+        load_settings(Settings)
+
+
+def test_help_lists_every_setting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sluice-status-watcher", "--help"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_module("sluice_status_watcher", run_name="__main__")
+    assert left.value.code == 0
+    shown = capsys.readouterr().out
+    assert "SLUICE_RELEASE_AFTER" in shown
+    assert "SLUICE_WATCH__RELIST_EVERY" in shown

@@ -134,3 +134,13 @@ def test_tracebacks_do_not_show_local_variables(
     out = capsys.readouterr().out
     assert "wrong length: 28" in out
     assert SECRET not in out
+
+
+def test_what_the_kafka_client_tries_again_is_no_error_yet(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logs(LogSettings(), service="gateway")
+    logging.getLogger("aiokafka.consumer.fetcher").error("not the leader")
+    logging.getLogger("aiokafka.producer").critical("gone")
+    logging.getLogger("library").error("broken")
+    assert [event["level"] for event in lines(capsys)] == ["warning", "critical", "error"]

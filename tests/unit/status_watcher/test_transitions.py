@@ -261,9 +261,7 @@ def viewings(draw: st.DrawFn) -> list[Json | None]:
 
 
 @given(viewings())
-def test_whoever_obeys_the_sequence_never_goes_back_from_an_end(
-    seen: list[Json | None],
-) -> None:
+def test_whoever_obeys_the_sequence_never_goes_back_from_an_end(seen: list[Json | None]) -> None:
     told = Told()
     mark: Outcome | None = None
     events: list[StatusEvent] = []

@@ -48,6 +48,7 @@ def configure_logs(settings: LogSettings, *, service: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
         )
     )
+    handler.addFilter(_not_an_error_yet)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -64,6 +65,13 @@ def configure_logs(settings: LogSettings, *, service: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _not_an_error_yet(record: logging.LogRecord) -> bool:
+    """Call a warning what aiokafka calls an error and tries again; what comes of it, we say."""
+    if record.name.startswith("aiokafka") and record.levelno == logging.ERROR:
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 def _name_service(service: str) -> Any:  # noqa: ANN401 - structlog's own type is a callable of Any

@@ -127,6 +127,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises:
         StartupError: the topics or the way to the cluster cannot work.
+        StoppedError: told to stop while Kafka was still away.
         TaskEndedError: a task ended by itself.
     """
     kafka = settings.kafka

@@ -1,7 +1,7 @@
 """What is known of every request, whatever becomes of it: its trace and its count."""
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from sluice_contracts.tracing import TRACEPARENT_HEADER, continue_trace, trace_id
@@ -38,6 +38,7 @@ async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
         return response
     finally:
         resource = request.match_info.route.resource
-        # By template, never by path: a client must not make up labels.
+        # By template, never by path, and by known methods: a client must not make up labels.
         route = resource.canonical if resource is not None else "none"
-        request.app[METRICS].requests.labels(request.method, route, status).inc()
+        method = request.method if request.method in hdrs.METH_ALL else "other"
+        request.app[METRICS].requests.labels(method, route, status).inc()

@@ -29,7 +29,7 @@ from sluice_runtime.kubernetes.errors import NotFoundError
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from sluice_runtime.probes import HealthSettings
-from sluice_runtime.service import StartupError
+from sluice_runtime.service import StartupError, StoppedError
 from sluice_status_watcher.adapters.results_topic import ResultsTopic
 from sluice_status_watcher.bootstrap import serve
 from sluice_status_watcher.outcomes import Outcome
@@ -169,7 +169,8 @@ class Cluster:
             yield
         finally:
             stop.set()
-            await serving
+            with contextlib.suppress(StoppedError):
+                await serving
 
     async def submit(self, run_id: str, *, seconds: str = "0") -> None:
         await self.api.create(

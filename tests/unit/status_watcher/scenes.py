@@ -1,0 +1,50 @@
+"""What happens to one Workflow, told in the words of a test."""
+
+from typing import Any
+
+from sluice_contracts import metadata
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from tests.unit.status_watcher.manifests import FINISHED, manifest
+from tests.unit.status_watcher.world import World
+
+NAME = "run-order-1"
+MARK = f"1/Succeeded@{FINISHED}"
+
+
+async def submit(world: World, run_id: str = "order-1", **more: Any) -> None:
+    await world.workflows.create(manifest(run_id, **more))
+
+
+async def finish(
+    world: World, phase: str = "Succeeded", *, at: str = FINISHED, name: str = NAME, **more: Any
+) -> None:
+    await world.workflows.set_status_for_test(name, phase=phase, finishedAt=at, **more)
+
+
+async def reopen(world: World) -> None:
+    """Do what `argo retry` does."""
+    await world.workflows.set_status_for_test(NAME, phase="Running", finishedAt=None)
+
+
+def marks(world: World) -> tuple[str | None, str | None, bool]:
+    """The published mark, the attempt, and whether our finalizer holds the object."""
+    meta = world.workflows.object_for_test(NAME)["metadata"]
+    annotations = meta["annotations"]
+    held = metadata.FINALIZER in meta["finalizers"]
+    return annotations.get(metadata.PUBLISHED), annotations.get(metadata.ATTEMPT), held
+
+
+async def marked(world: World, mark: str = MARK) -> None:
+    await world.until(lambda: marks(world)[0] == mark)
+
+
+async def released(world: World) -> None:
+    await world.until(lambda: not marks(world)[2])
+
+
+async def gone(world: World) -> None:
+    await world.until(lambda: NAME not in world.workflows.names_for_test())
+
+
+def kafka_errors(count: int) -> list[Exception]:
+    return [KafkaUnavailableError("results: nobody is there") for _ in range(count)]

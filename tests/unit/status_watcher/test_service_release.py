@@ -1,0 +1,181 @@
+"""The finalizer goes after the acknowledgements, and nothing else goes with it."""
+
+from typing import Any
+
+import pytest
+
+from sluice_contracts import metadata
+from sluice_runtime.kubernetes.errors import (
+    ApiUnavailableError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+)
+from tests.support.fake_workflows import FakeWorkflows
+from tests.unit.status_watcher.manifests import Json, manifest
+from tests.unit.status_watcher.scenes import (
+    NAME,
+    finish,
+    kafka_errors,
+    marked,
+    marks,
+    released,
+    submit,
+)
+from tests.unit.status_watcher.world import TOPICS, World, later
+
+pytestmark = pytest.mark.looptime
+
+
+async def test_nothing_is_released_before_both_topics_have_acknowledged() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.kafka.fail_for_test(*kafka_errors(20), topic=TOPICS.results)
+        await finish(world)
+        await world.told("1/Submitted", "1/Succeeded")
+        await later(60)
+        assert marks(world) == (None, None, True)
+        await released(world)
+        assert world.results() == ["1/Succeeded"]
+
+
+async def test_finalizers_of_others_stay() -> None:
+    world = World()
+    async with world.watching():
+        held = manifest()
+        gc = "workflows.argoproj.io/artifact-gc"
+        held["metadata"]["finalizers"] = [gc, metadata.FINALIZER, "another/one"]
+        await world.workflows.create(held)
+        await finish(world)
+        await released(world)
+        assert world.workflows.object_for_test(NAME)["metadata"]["finalizers"] == [
+            gc,
+            "another/one",
+        ]
+
+
+async def test_a_conflict_with_the_controller_is_settled_by_reading_again() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await finish(world)
+        await marked(world)
+        # While the release is under way, artifact GC puts its finalizer before ours.
+        gate = world.workflows.hold_for_test("patch")
+        patches = world.workflows.calls_for_test("patch")
+        await world.until(lambda: world.workflows.calls_for_test("patch") == patches + 1)
+        await world.workflows.change_for_test(
+            NAME, lambda o: o["metadata"]["finalizers"].insert(0, "artifact-gc")
+        )
+        gate.set()
+        await released(world)
+        finalizers = world.workflows.object_for_test(NAME)["metadata"]["finalizers"]
+        assert finalizers == ["artifact-gc"]
+        assert world.results() == ["1/Succeeded"]
+
+
+async def test_conflicts_without_end_are_met_with_pauses() -> None:
+    world = World()
+    conflicts = [ConflictError("422", status=422, reason="Invalid") for _ in range(30)]
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.workflows.fail_for_test("patch", *conflicts)
+        await finish(world)
+        await marked(world)
+        await released(world)
+        assert world.workflows.calls_for_test("get") == 30
+        assert world.metric("patch_failures_total", reason="conflict") == 30
+    assert world.results() == ["1/Succeeded"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ApiUnavailableError("503", retry_after=7), "unavailable"),
+        (RefusedError("400", status=400, reason="BadRequest"), "refused"),
+    ],
+)
+async def test_a_patch_that_fails_is_tried_again_and_holds_up_nobody(
+    error: Exception, reason: str
+) -> None:
+    world = World(concurrency=1)
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.workflows.fail_for_test("patch", *[error] * 10)
+        await finish(world)
+        await submit(world, "order-2")
+        await world.told("1/Submitted", run_id="order-2")
+        assert marks(world)[0] is None
+        await released(world)
+        assert world.metric("patch_failures_total", reason=reason) == 10
+
+
+async def test_a_patch_whose_answer_is_lost_is_made_once() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.workflows.lose_answers_for_test("patch")
+        await finish(world)
+        await released(world)
+        assert world.workflows.calls_for_test("patch") == 2
+        assert world.results() == ["1/Succeeded"]
+
+
+async def test_patches_that_are_undone_are_met_with_pauses() -> None:
+    class Undoing(FakeWorkflows):
+        async def patch(self, name: str, operations: Any) -> Json:
+            answer = await super().patch(name, operations)
+            annotations = answer["metadata"]["annotations"]
+            if self.calls_for_test("patch") < 50 and annotations.pop(metadata.PUBLISHED, None):
+                answer = await self.change_for_test(
+                    name, lambda o: o["metadata"]["annotations"].pop(metadata.PUBLISHED)
+                )
+            return answer
+
+    world = World()
+    world.workflows = Undoing()
+    async with world.watching():
+        await submit(world)
+        await finish(world)
+        await released(world)
+        assert world.workflows.calls_for_test("patch") >= 50
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_a_workflow_that_goes_away_under_a_patch_is_no_trouble() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        gone_already = NotFoundError("404", status=404, reason="NotFound")
+        world.workflows.fail_for_test("patch", gone_already)
+        await finish(world)
+        await world.told("1/Submitted", "1/Succeeded")
+        await later(60)
+        assert world.workflows.calls_for_test("patch") == 1
+        assert world.workflows.calls_for_test("get") == 0
+        await world.workflows.remove_for_test(NAME)
+        await later(60)
+        assert world.metric("known_workflows") == 0
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_another_object_of_the_same_name_is_another_run_of_it() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await finish(world)
+        await marked(world)
+        gate = world.workflows.hold_for_test("patch")
+        await later(10)
+        await world.workflows.remove_for_test(NAME)
+        await submit(world)
+        gate.set()
+        await world.told("1/Submitted", "1/Succeeded", "1/Submitted")
+        await later(60)
+        assert marks(world) == (None, None, True)

@@ -1,0 +1,187 @@
+"""Deleted and retried at the worst moments (fault F20)."""
+
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from sluice_contracts import metadata
+from sluice_runtime.kubernetes.errors import RefusedError
+from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, manifest
+from tests.unit.status_watcher.scenes import (
+    NAME,
+    finish,
+    gone,
+    marked,
+    marks,
+    released,
+    reopen,
+    submit,
+)
+from tests.unit.status_watcher.world import World, later, moments
+
+pytestmark = pytest.mark.looptime
+
+
+async def test_a_running_workflow_that_is_deleted_ends_as_deleted() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.workflows.set_status_for_test(NAME, phase="Running")
+        await world.told("1/Submitted", "1/Running")
+        await world.workflows.delete_for_test(NAME)
+        await marked(world, "1/Deleted@2026-01-01T01:00:00Z")
+        # The controller carries on until the object has gone.
+        await world.workflows.set_status_for_test(NAME, progress="2/2")
+        await finish(world, "Failed")
+        await gone(world)
+        await moments()
+        assert world.metric("known_workflows") == 0
+    assert world.results() == ["1/Deleted"]
+    assert world.kafka.phases_for_test() == ["1/Submitted", "1/Running", "1/Deleted"]
+
+
+async def test_a_workflow_without_our_finalizer_is_told_of_when_it_goes() -> None:
+    world = World()
+    bare = manifest()
+    del bare["metadata"]["finalizers"]
+    async with world.watching():
+        await world.workflows.create(bare)
+        await world.told("1/Submitted")
+        await world.workflows.delete_for_test(NAME)
+        await world.told("1/Submitted", "1/Deleted")
+        await moments()
+        assert world.metric("known_workflows") == 0
+    assert world.results() == ["1/Deleted"]
+
+
+async def test_losing_our_label_is_not_being_deleted() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        with capture_logs() as logs:
+            await world.workflows.change_for_test(NAME, lambda o: o["metadata"]["labels"].clear())
+            await moments()
+        warnings = [log["event"] for log in logs if log["log_level"] == "warning"]
+        assert warnings == ["no longer labelled as ours"]
+        assert world.metric("known_workflows") == 0
+    assert world.results() == []
+
+
+async def test_losing_the_marks_of_a_run_meanwhile_is_no_trouble() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        gate = world.workflows.hold_for_test("patch")
+        await finish(world)
+        await world.told("1/Submitted", "1/Succeeded")
+        await world.workflows.change_for_test(
+            NAME, lambda o: o["metadata"]["annotations"].pop(metadata.RUN_ID)
+        )
+        gate.set()
+        await later(100)
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_a_retry_after_the_release_is_a_new_attempt() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await finish(world, "Failed")
+        await released(world)
+        await reopen(world)
+        await world.until(lambda: marks(world) == (None, "2", True))
+        await world.told("1/Submitted", "1/Failed", "2/Running")
+        assert world.metric("reopened_total") == 1
+        await finish(world, at=FINISHED_AGAIN)
+        await released(world)
+    assert world.results() == ["1/Failed", "2/Succeeded"]
+    assert marks(world) == (f"2/Succeeded@{FINISHED_AGAIN}", "2", False)
+
+
+async def test_a_retry_before_the_release_keeps_the_finalizer(looptime: Any) -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await finish(world, "Failed")
+        await marked(world, f"1/Failed@{FINISHED}")
+        await later(5)
+        await reopen(world)
+        await world.until(lambda: marks(world) == (None, "2", True))
+        await later(100)
+        assert marks(world) == (None, "2", True)
+        await finish(world, at=FINISHED_AGAIN)
+        await marked(world, f"2/Succeeded@{FINISHED_AGAIN}")
+        ended = float(looptime)
+        await released(world)
+        assert looptime == ended + 10
+    assert world.results() == ["1/Failed", "2/Succeeded"]
+
+
+async def test_a_retry_that_nobody_has_seen_yet_stops_the_release() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await finish(world, "Failed")
+        await marked(world, f"1/Failed@{FINISHED}")
+        world.workflows.go_silent_for_test()
+        await reopen(world)
+        await world.until(lambda: marks(world) == (None, "2", True))
+    assert world.kafka.phases_for_test() == ["1/Submitted", "1/Failed", "2/Running"]
+
+
+async def test_a_retry_before_the_mark_and_a_kill_are_sorted_out_by_the_results() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        world.workflows.hold_for_test("patch")
+        await finish(world, "Failed")
+        await world.kafka.wait_for_test(lambda: world.results() == ["1/Failed"])
+        await moments()
+    world.workflows.hold_for_test("patch").set()
+    await reopen(world)
+    async with world.watching():
+        await world.until(lambda: marks(world) == (None, "2", True))
+        await finish(world, at=FINISHED_AGAIN)
+        await released(world)
+    assert world.results() == ["1/Failed", "2/Succeeded"]
+
+
+async def test_a_retry_while_the_watcher_is_down_is_a_new_attempt_even_if_it_has_ended() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await finish(world, "Failed")
+        await released(world)
+    await reopen(world)
+    await finish(world, at=FINISHED_AGAIN)
+    async with world.watching():
+        await marked(world, f"2/Succeeded@{FINISHED_AGAIN}")
+    assert world.results() == ["1/Failed", "2/Succeeded"]
+
+
+async def test_a_reopened_workflow_cannot_disappear_though_kafka_is_away() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await finish(world, "Failed")
+        await released(world)
+        world.kafka.go_away_for_test()
+        await reopen(world)
+        await world.until(lambda: marks(world) == (None, "2", True))
+    assert world.results() == ["1/Failed"]
+
+
+async def test_a_reopening_is_told_even_if_the_object_cannot_be_patched() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await finish(world, "Failed")
+        await released(world)
+        refused = RefusedError("400", status=400, reason="BadRequest")
+        world.workflows.fail_for_test("patch", *[refused] * 4)
+        await reopen(world)
+        await world.told("1/Submitted", "1/Failed", "2/Running")
+        await world.until(lambda: marks(world) == (None, "2", True))
+    assert world.kafka.phases_for_test() == ["1/Submitted", "1/Failed", "2/Running"]

@@ -1,0 +1,114 @@
+"""Killed at any moment, no outcome is lost and none told twice (fault F18)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.unit.status_watcher.scenes import (
+    MARK,
+    NAME,
+    finish,
+    kafka_errors,
+    marked,
+    marks,
+    released,
+    submit,
+)
+from tests.unit.status_watcher.world import TOPICS, FakeKafka, World, later, moments
+
+pytestmark = pytest.mark.looptime
+
+
+async def test_an_outcome_that_was_told_is_not_told_again_after_a_restart() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.workflows.hold_for_test("patch")
+        await finish(world)
+        await world.kafka.wait_for_test(lambda: world.results() == ["1/Succeeded"])
+        await moments()
+    world.workflows.hold_for_test("patch").set()
+    assert marks(world) == (None, None, True)
+    async with world.watching():
+        await released(world)
+        assert world.metric("outcomes_recovered_total") == 1
+    assert world.results() == ["1/Succeeded"]
+    assert marks(world) == (MARK, None, False)
+
+
+async def test_a_workflow_that_vanishes_during_recovery_is_forgotten() -> None:
+    class Slow(FakeKafka):
+        async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> Any:
+            found = await super().find(wanted, since=since)
+            if found:
+                await world.workflows.remove_for_test(NAME)
+            return found
+
+    world = World()
+    world.kafka = Slow()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.workflows.hold_for_test("patch")
+        await finish(world)
+        await world.told("1/Submitted", "1/Succeeded")
+    async with world.watching():
+        await moments()
+        assert world.metric("outcomes_recovered_total") == 1
+        assert world.metric("known_workflows") == 0
+
+
+async def test_an_outcome_of_which_only_the_status_topic_knows_is_told_again() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.kafka.fail_for_test(*kafka_errors(100), topic=TOPICS.results)
+        await finish(world)
+        await world.told("1/Submitted", "1/Succeeded")
+    world.kafka.heal_for_test()
+    async with world.watching():
+        await released(world)
+    one, other = world.kafka.events_for_test()[1:]
+    assert (one.event_id, one.sequence) == (other.event_id, other.sequence)
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_nothing_is_told_before_the_results_topic_was_read() -> None:
+    world = World()
+    await submit(world)
+    await finish(world)
+    world.kafka.fail_scans_for_test(times=5)
+    async with world.starting():
+        await released(world)
+    assert len(world.kafka.scans) == 6
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_a_release_that_was_due_is_made_up_for_after_a_restart(looptime: Any) -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await finish(world)
+        await marked(world)
+    async with world.watching():
+        started = float(looptime)
+        await released(world)
+        assert looptime == started + 10
+    assert world.kafka.scans == []
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_a_finished_and_released_workflow_is_not_touched_by_a_restart() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await finish(world)
+        await released(world)
+    before = world.workflows.object_for_test(NAME), len(world.kafka.records)
+    async with world.watching():
+        await later(100)
+    assert (world.workflows.object_for_test(NAME), len(world.kafka.records)) == before

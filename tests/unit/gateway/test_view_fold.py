@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -264,6 +265,20 @@ def test_steps_keep_their_order_of_appearance() -> None:
     )
 
     assert [row[2] for row in view.rows("steps")] == ["node-b", "node-a", "node-c"]
+
+
+@pytest.mark.parametrize("first_of_the_retry", [(step("a"),), ()])
+def test_a_retry_forgets_the_steps_that_failed(first_of_the_retry: tuple[Step, ...]) -> None:
+    failed = (step("a"), step("b", "Failed"))
+    view = View().fold(
+        [
+            status_record(published(1, Phase.FAILED, steps=failed), offset=0),
+            status_record(published(2, attempt=2, steps=first_of_the_retry), offset=1),
+            status_record(published(3, attempt=2, steps=(step("c"),)), offset=2),
+        ]
+    )
+    kept = [f"node-{each.name}" for each in first_of_the_retry]
+    assert [row[2] for row in view.rows("steps")] == [*kept, "node-c"]
 
 
 def test_text_comes_through_exactly() -> None:

@@ -27,6 +27,7 @@ from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.folding import TopicFold
 from sluice_runtime.kafka.producing import RecordProducer
 from sluice_runtime.kafka.reading import make_consumer
+from sluice_runtime.kafka.sqlite_store import StoreUnusableError
 from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
@@ -118,22 +119,15 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         try:
             cluster = await stack.enter_async_context(KubernetesClient.connect(settings.kubernetes))
-            retention = await until_kafka_answers(
-                lambda: ensure_topics(
-                    kafka,
-                    client_id=_NAME,
-                    deadline=Deadline("verify topics", kafka.request_timeout),
-                ),
-                backoff=Backoff(longest=timedelta(seconds=5)),
-                stop=stop,
+            store = await stack.enter_async_context(
+                open_ledger_store(settings.data_dir / "ledger.sqlite")
             )
-        except (ClusterConfigurationError, TopicMismatchError) as e:
+        except ClusterConfigurationError as e:
             raise StartupError(str(e)) from e
+        except (StoreUnusableError, OSError) as e:
+            raise StartupError(f"SLUICE_DATA_DIR: {e}") from e
         producer = RecordProducer(kafka, client_id=_NAME)
         stack.push_async_callback(producer.close)
-        store = await stack.enter_async_context(
-            open_ledger_store(settings.data_dir / "ledger.sqlite")
-        )
         fold = TopicFold(
             name="ledger",
             topics=[kafka.topics.results],
@@ -167,6 +161,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             drain_grace=max(timedelta(seconds=1), settings.shutdown_grace - _LAST_STEPS),
         )
         metrics.watch(in_hand=lambda: pump.in_hand, lag=lambda: pump.lag, staleness=fold.staleness)
+        # Before Kafka is there: who waits for it is alive, and says what it waits for.
         port = await stack.enter_async_context(
             serve_probes(
                 settings.health,
@@ -178,6 +173,18 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             )
         )
         _log.info("dispatcher started", health_port=port)
+        try:
+            retention = await until_kafka_answers(
+                lambda: ensure_topics(
+                    kafka,
+                    client_id=_NAME,
+                    deadline=Deadline("verify topics", kafka.request_timeout),
+                ),
+                backoff=Backoff(longest=timedelta(seconds=5)),
+                stop=stop,
+            )
+        except TopicMismatchError as e:
+            raise StartupError(str(e)) from e
         await run_eternally(
             {
                 "pump": pump.run(),

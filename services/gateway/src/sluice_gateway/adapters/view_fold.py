@@ -59,6 +59,11 @@ _DROP_STEPS: Final = f"""
 DELETE FROM steps WHERE tenant = ?1 AND run_id = ?2 AND {_IS_NEW}
 """  # noqa: S608
 
+# A retry does not keep the steps that failed; the first event of an attempt carries all it has.
+_DROP_STEPS_OF_EARLIER_ATTEMPTS: Final = f"""
+{_DROP_STEPS} AND EXISTS (SELECT 1 FROM runs WHERE tenant = ?1 AND run_id = ?2 AND attempt < ?4)
+"""  # noqa: S608
+
 _KEEP_STEPS: Final = f"""
 INSERT INTO steps (tenant, run_id, step_id, step)
 SELECT ?1, ?2, changed.value ->> 'id', changed.value
@@ -171,6 +176,7 @@ def _fold_status(record: IncomingRecord) -> Iterator[Statement]:
             event.model_dump_json(),
         ),
     )
+    yield _DROP_STEPS_OF_EARLIER_ATTEMPTS, (*run, event.attempt)
     if event.steps:
         if event.terminal:
             yield _DROP_STEPS, run

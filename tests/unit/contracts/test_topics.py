@@ -17,7 +17,8 @@ TABLE = topic_table(TopicNames())
 
 def cluster(**changes: dict[str, str]) -> dict[str, dict[str, str]]:
     """Give the topics as they are created, but for the changes, by part."""
-    actual = {spec.name: spec.config() | {"min.insync.replicas": "2"} for spec in TABLE}
+    defaults = {"min.insync.replicas": "2", "compression.type": "producer"}
+    actual = {spec.name: defaults | spec.config() for spec in TABLE}
     for part, settings in changes.items():
         actual[getattr(TABLE, part).name] |= {
             name.replace("_", "."): value for name, value in settings.items()
@@ -133,6 +134,16 @@ def test_one_broker_must_not_be_enough_to_lose_a_record() -> None:
     )
     lone_broker = cluster(status={"min_insync_replicas": "1"})
     assert mismatches(TABLE, lone_broker, in_sync_replicas=1) == []
+
+
+def test_nobody_else_dates_requests_or_inflates_them() -> None:
+    (dated,) = wrong(cluster(requests={"message_timestamp_type": "CreateTime"}))
+    assert dated == (
+        "sluice.requests: message.timestamp.type is 'CreateTime', must be 'LogAppendTime': "
+        "a request that its client dates in the past would be deleted unread."
+    )
+    (inflated,) = wrong(cluster(requests={"compression_type": "producer"}))
+    assert inflated.startswith("sluice.requests: compression.type is 'producer', must be 'unc")
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:

@@ -48,6 +48,8 @@ class FakeCluster:
         self.logs: dict[TopicPartition, Log] = {}
         self.silent = False
         """Takes requests and does not answer."""
+        self.withholding = False
+        """Answers, but gives no records."""
         self.down = False
         """Refuses connections."""
         self.fatal: KafkaError | None = None
@@ -224,7 +226,11 @@ class FakeConsumer:
         self.sought[tp] = offset
 
     async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return {tp: self._cluster.logs[tp].end for tp in partitions}
+        ends = {tp: self._cluster.logs[tp].end for tp in partitions}
+        # The answer is as old as the question, however late it comes.
+        while self._cluster.silent:
+            await self._cluster.changed(within=3600)
+        return ends
 
     async def beginning_offsets(
         self, partitions: list[TopicPartition]
@@ -257,7 +263,7 @@ class FakeConsumer:
         return batches
 
     def _fetch(self, max_records: int) -> dict[TopicPartition, list[Written]]:
-        if self._cluster.silent:
+        if self._cluster.silent or self._cluster.withholding:
             return {}
         batches = {}
         for tp, position in self._positions.items():

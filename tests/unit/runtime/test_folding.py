@@ -152,7 +152,7 @@ async def test_while_it_starts_anew_it_does_not_pass_for_complete(
         await fold.fresh(within=10)
         cluster.recreate_for_test("t")
         cluster.write_for_test("t", b"z")
-        cluster.silent = True
+        cluster.withholding = True
         cluster.consumers[0].fails_once_with = KafkaError()
 
         async def emptied() -> bool:
@@ -161,7 +161,7 @@ async def test_while_it_starts_anew_it_does_not_pass_for_complete(
         await until(emptied)
         assert fold.staleness() is None
         assert fold.waiting_for() is not None
-        cluster.silent = False
+        cluster.withholding = False
         await fold.fresh(within=10)
         assert await words(store) == {"z": 1}
 
@@ -182,6 +182,19 @@ async def test_staleness_grows_while_nobody_answers_and_ends_with_it(
         cluster.silent = False
         await waiter
         assert (fold.staleness() or 0) <= 2
+
+
+async def test_an_answer_from_before_a_freeze_is_as_old_as_its_question(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=1)
+        cluster.silent = True
+        await pause(100)
+        cluster.write_for_test("t", b"ended meanwhile")
+        cluster.silent = False
+        await fold.fresh(within=50)
+        assert "ended meanwhile" in await words(store)
 
 
 async def test_while_it_lags_it_is_as_old_as_what_it_has(

@@ -56,6 +56,17 @@ class TopicSpec:
     retention_ms: int
     max_message_bytes: int
     """The least that the topic must take."""
+    foreign: bool = False
+    """Anybody may write to it."""
+
+    @property
+    def timestamps(self) -> Literal["CreateTime", "LogAppendTime"]:
+        """Say who dates its records.
+
+        A client may date its request in the past, and retention would delete it unread, or in the
+        future, and it could be replayed after its outcome is forgotten. What we write, we date.
+        """
+        return "LogAppendTime" if self.foreign else "CreateTime"
 
     def config(self) -> dict[str, str]:
         """Give the topic-level settings, by Kafka's names."""
@@ -64,8 +75,8 @@ class TopicSpec:
             "retention.ms": str(self.retention_ms),
             "retention.bytes": "-1",
             "max.message.bytes": str(self.max_message_bytes),
-            # Producers date the records; a broker's clock must not move the dedupe window.
-            "message.timestamp.type": "CreateTime",
+            "message.timestamp.type": self.timestamps,
+            **({"compression.type": "uncompressed"} if self.foreign else {}),
         }
 
 
@@ -91,6 +102,7 @@ def topic_table(names: TopicNames) -> TopicTable:
             cleanup_policy="delete",
             retention_ms=_DAY_MS,
             max_message_bytes=_REQUESTS_TOPIC_BYTES,
+            foreign=True,
         ),
         status=TopicSpec(
             name=names.status,
@@ -144,6 +156,7 @@ def mismatches(
                 f"{spec.name}: min.insync.replicas is {in_sync}, must be at least "
                 f"{in_sync_replicas}: an acknowledged record could be lost with one broker."
             )
+    found += _foreign_mismatches(table.requests, actual[table.requests.name])
     for spec in (table.requests, table.results):
         kept_bytes = int(actual[spec.name]["retention.bytes"])
         if kept_bytes >= 0:
@@ -158,6 +171,22 @@ def mismatches(
             f"{table.results.name}: retention.ms is {_shown(window)}, must be longer than that of "
             f"{table.requests.name} ({_shown(replay)}): a request could be replayed after its "
             "outcome is forgotten, and would start a second run."
+        )
+    return found
+
+
+def _foreign_mismatches(spec: TopicSpec, config: Mapping[str, str]) -> list[str]:
+    found = []
+    if config["message.timestamp.type"] != spec.timestamps:
+        found.append(
+            f"{spec.name}: message.timestamp.type is {config['message.timestamp.type']!r}, must be "
+            f"{spec.timestamps!r}: a request that its client dates in the past would be deleted "
+            "unread."
+        )
+    if config["compression.type"] != "uncompressed":
+        found.append(
+            f"{spec.name}: compression.type is {config['compression.type']!r}, must be "
+            "'uncompressed': max.message.bytes would not bound what a request takes up in memory."
         )
     return found
 

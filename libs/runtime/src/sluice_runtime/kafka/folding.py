@@ -6,8 +6,7 @@ is made again from the topics. The gateway's view and the dispatcher's ledger ar
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +24,7 @@ _log = structlog.get_logger(__name__)
 
 _POLL_MS = 1000
 _PARTITION_CHECK_S = 60.0
+_ASK_EVERY_S = 1.0
 
 
 class FoldStore(Protocol):
@@ -40,12 +40,12 @@ class FoldStore(Protocol):
         """Start anew: the topics are not those that this was folded from."""
 
 
-@dataclass
-class _Seen:
-    """Where a partition ended, and when (on the loop's clock) it was seen to end there."""
+@dataclass(frozen=True, kw_only=True)
+class _Ends:
+    """Where partitions ended, no earlier than when (on the loop's clock) that was asked."""
 
-    offset: int
-    as_of: float
+    asked: float
+    offsets: Mapping[TopicPartition, int]
 
 
 class TopicFold:
@@ -119,15 +119,15 @@ class TopicFold:
         """Read on from where the store stands, a batch at a time, until the partitions change."""
         loop = asyncio.get_running_loop()
         partitions = await self._partitions(consumer)
-        seen = await self._begin(consumer, partitions)
+        ends = await self._begin(consumer, partitions)
         next_check = loop.time() + _PARTITION_CHECK_S
-        await self._note_progress(consumer, seen)
+        ends = await self._note_progress(consumer, ends)
         while True:
             batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=500)
             records = [incoming(record) for batch in batches.values() for record in batch]
             if records:
                 await self._store.apply(records)
-            await self._note_progress(consumer, seen)
+            ends = await self._note_progress(consumer, ends)
             yield
             if loop.time() >= next_check:
                 next_check = loop.time() + _PARTITION_CHECK_S
@@ -144,12 +144,11 @@ class TopicFold:
 
     async def _begin(
         self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]
-    ) -> dict[TopicPartition, _Seen]:
+    ) -> _Ends:
         consumer.assign(list(partitions))
         stored = await self._store.offsets()
-        asked = asyncio.get_running_loop().time()
-        ends = await consumer.end_offsets(list(partitions))
-        if any(stored.get((tp.topic, tp.partition), 0) > end for tp, end in ends.items()):
+        ends = await self._ends(consumer, partitions)
+        if any(stored.get((tp.topic, tp.partition), 0) > end for tp, end in ends.offsets.items()):
             # The topic was made anew: what was folded came from records that are no more.
             _log.warning("topics are younger than the fold, starting anew", fold=self._name)
             self._complete_as_of = None
@@ -159,20 +158,33 @@ class TopicFold:
         for tp in partitions:
             # Records between may have been deleted by retention since.
             consumer.seek(tp, max(stored.get((tp.topic, tp.partition), 0), firsts[tp]))
-        return {tp: _Seen(offset=end, as_of=asked) for tp, end in ends.items()}
+        return ends
 
-    async def _note_progress(
-        self, consumer: AIOKafkaConsumer, seen: dict[TopicPartition, _Seen]
-    ) -> None:
-        """Note since when nothing is missing here that the topics hold."""
-        for tp, end in seen.items():
-            answered_ms = consumer.last_poll_timestamp(tp)
-            if answered_ms is not None:
-                age = max(0.0, time.time() - answered_ms / 1000)
-                end.offset = consumer.highwater(tp)
-                end.as_of = asyncio.get_running_loop().time() - age
-            if await consumer.position(tp) < end.offset:
-                return
+    async def _note_progress(self, consumer: AIOKafkaConsumer, ends: _Ends) -> _Ends:
+        """Note since when nothing that the topics hold is missing here; gives the ends to reach.
+
+        Only the moment of the question counts: an answer may have been read long after it was
+        given, by a process that was frozen meanwhile.
+        """
+        if not await self._note_if_reached(consumer, ends):
+            return ends
+        if asyncio.get_running_loop().time() < ends.asked + _ASK_EVERY_S:
+            return ends
+        ends = await self._ends(consumer, ends.offsets)
+        await self._note_if_reached(consumer, ends)
+        return ends
+
+    async def _note_if_reached(self, consumer: AIOKafkaConsumer, ends: _Ends) -> bool:
+        for tp, end in ends.offsets.items():
+            if await consumer.position(tp) < end:
+                return False
         async with self._changed:
-            self._complete_as_of = min(end.as_of for end in seen.values())
+            self._complete_as_of = ends.asked
             self._changed.notify_all()
+        return True
+
+    async def _ends(
+        self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
+    ) -> _Ends:
+        asked = asyncio.get_running_loop().time()
+        return _Ends(asked=asked, offsets=await consumer.end_offsets(list(partitions)))

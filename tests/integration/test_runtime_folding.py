@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from sluice_contracts.records import IncomingRecord
@@ -234,3 +235,27 @@ async def test_a_record_as_large_as_topics_take_is_read(
     async with folding(kafka, tmp_path / "view.sqlite", topic) as (fold, store):
         await fold.fresh(within=10)
         assert [len(value) for value in await values(store)] == [2_100_000, 6]
+
+
+async def test_what_was_never_committed_is_not_folded_and_holds_nothing_up(
+    kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    topic = unique_name("fold")
+    await create_topic(kafka, topic)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap_servers, transactional_id=unique_name("client")
+    )
+    async with producer, folding(kafka, tmp_path / "store", topic) as (fold, store):
+        async with producer.transaction():
+            await producer.send_and_wait(topic, b"committed")
+        await until_values(store, [b"committed"])
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic, b"aborted")
+        await producer.abort_transaction()
+        # The mark of the transaction stands behind its last record: the end is reached all the same.
+        await produce(kafka, topic, b"plain")
+        await until_values(store, [b"committed", b"plain"])
+        async with producer.transaction():
+            await producer.send_and_wait(topic, b"last")
+        await until_values(store, [b"committed", b"plain", b"last"])
+        await fold.fresh(within=0.5)

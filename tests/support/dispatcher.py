@@ -95,6 +95,7 @@ class Desk:
         self.ledger = FakeLedger()
         self.reports = FakeReports()
         self.registry = CollectorRegistry()
+        self.now_for_test: datetime | None = None
         self.handler: RecordHandler = compose(
             self.settings,
             builder=_builder() if settings is None else load_builder(settings),
@@ -103,6 +104,7 @@ class Desk:
             reports=self.reports,
             metrics=Metrics(self.registry),
             backoff=Backoff(),
+            now=lambda: self.now_for_test or datetime.now(UTC),
         )
         self._offsets = itertools.count()
 

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.looptime
 
 KEY = RunKey("default", "order-1")
 NAME = workflow_name(KEY)
+ENDED = "2026-01-01T00:00:00Z"
 
 
 def node(name: str, kind: str, phase: str, *children: str, **more: Any) -> dict[str, Any]:
@@ -37,6 +38,20 @@ def node(name: str, kind: str, phase: str, *children: str, **more: Any) -> dict[
 async def running(desk: Desk, **status: Any) -> None:
     await desk.handler.handle(desk.record(hello("order-1")))
     await desk.workflows.set_status_for_test(NAME, **({"phase": "Running"} | status))
+
+
+async def failed(desk: Desk, *, told: bool = True, **status: Any) -> None:
+    """Let the run fail; `told`: the status-watcher has published that."""
+    await running(desk, **({"phase": "Failed", "finishedAt": ENDED} | status))
+    if told:
+        await tell(desk)
+
+
+async def tell(desk: Desk) -> None:
+    def mark(obj: dict[str, Any]) -> None:
+        obj["metadata"]["annotations"][metadata.PUBLISHED] = f"1/Failed@{ENDED}"
+
+    await desk.workflows.change_for_test(NAME, mark)
 
 
 async def order(desk: Desk, command: str, *, offset: int | None = None) -> Verdict:
@@ -98,10 +113,8 @@ async def test_resume_of_a_run_that_argo_has_not_looked_at_yet() -> None:
 async def test_retry_reopens_what_failed_and_keeps_what_succeeded() -> None:
     desk = Desk()
     done = node("done", "Pod", "Succeeded")
-    await running(
+    await failed(
         desk,
-        phase="Failed",
-        finishedAt="2026-01-01T00:00:00Z",
         message="child failed",
         conditions=[{"type": "Completed", "status": "True"}, {"type": "PodRunning"}],
         nodes={
@@ -144,9 +157,9 @@ async def test_retry_reopens_what_failed_and_keeps_what_succeeded() -> None:
 
 async def test_a_redelivered_retry_does_not_retry_twice() -> None:
     desk = Desk()
-    await running(desk, phase="Failed")
+    await failed(desk)
     assert await order(desk, "retry", offset=7) is Verdict.APPLIED
-    await desk.workflows.set_status_for_test(NAME, phase="Failed")
+    await desk.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=ENDED)
     assert await order(desk, "retry", offset=7) is Verdict.APPLIED
     assert desk.workflows.object_for_test(NAME)["status"]["phase"] == "Failed"
     assert await order(desk, "retry", offset=8) is Verdict.APPLIED
@@ -178,7 +191,7 @@ async def test_what_makes_no_sense_any_more_is_said_and_changes_nothing(
 
 async def test_a_workflow_on_its_way_out_cannot_be_retried() -> None:
     desk = Desk()
-    await running(desk, phase="Failed")
+    await failed(desk)
     await desk.workflows.delete_for_test(NAME)
     assert await order(desk, "retry") is Verdict.REFUSED
 
@@ -239,3 +252,59 @@ async def test_what_the_cluster_refuses_is_said() -> None:
     desk.workflows.fail_for_test("patch", RefusedError("no", status=422, reason="Invalid"))
     assert await order(desk, "stop") is Verdict.REFUSED
     assert desk.reports.refusals_for_test[0].problem.type is ProblemType.REFUSED_BY_CLUSTER
+
+
+async def test_a_retry_waits_until_the_end_of_the_attempt_is_told() -> None:
+    desk = Desk()
+    await failed(desk, told=False)
+    retrying = asyncio.create_task(order(desk, "retry"))
+    await desk.workflows.wait_for_test(lambda: desk.workflows.calls_for_test("get") == 5)
+    assert desk.workflows.object_for_test(NAME)["status"]["phase"] == "Failed"
+    await tell(desk)
+    assert await retrying is Verdict.APPLIED
+
+
+@pytest.mark.parametrize("mark", ["", "1/Failed@yesterday", "1/Failed@2025-01-01T00:00:00Z"])
+async def test_the_mark_of_another_end_does_not_count(mark: str) -> None:
+    desk = Desk()
+    await failed(desk, told=False)
+
+    def change(obj: dict[str, Any]) -> None:
+        obj["metadata"]["annotations"][metadata.PUBLISHED] = mark
+
+    await desk.workflows.change_for_test(NAME, change)
+    retrying = asyncio.create_task(order(desk, "retry"))
+    await desk.workflows.wait_for_test(lambda: desk.workflows.calls_for_test("get") == 3)
+    assert desk.workflows.calls_for_test("patch") == 0
+    retrying.cancel()
+
+
+@pytest.mark.parametrize(
+    "status", [{"compressedNodes": "rubbish"}, {"offloadNodeStatusVersion": "fnv:1"}]
+)
+async def test_steps_out_of_reach_are_said_to_be(status: dict[str, Any]) -> None:
+    desk = Desk()
+    await failed(desk, **status)
+    assert await order(desk, "retry") is Verdict.REFUSED
+    assert desk.reports.refusals_for_test[0].problem.type is ProblemType.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize("rubbish", ["no JSON", "[1]", '{"sluice.requests/0": "x"}'])
+async def test_what_others_wrote_in_place_of_our_memory_stops_nothing(rubbish: str) -> None:
+    desk = Desk()
+    await running(desk)
+
+    def change(obj: dict[str, Any]) -> None:
+        obj["metadata"]["annotations"][metadata.APPLIED_COMMANDS] = rubbish
+
+    await desk.workflows.change_for_test(NAME, change)
+    assert await order(desk, "stop") is Verdict.APPLIED
+
+
+async def test_commands_that_wait_keep_no_request_from_its_run() -> None:
+    desk = Desk()
+    await failed(desk, told=False)
+    waiting = [asyncio.create_task(order(desk, "retry")) for _ in range(100)]
+    assert await desk.handler.handle(desk.record(hello("innocent"))) is Verdict.CREATED
+    for task in waiting:
+        task.cancel()

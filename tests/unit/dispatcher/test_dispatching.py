@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 
 from sluice_contracts import metadata
 from sluice_contracts.ids import RunKey, workflow_name
@@ -316,3 +318,28 @@ async def test_a_bug_loses_no_record_and_stops_no_other() -> None:
     desk = Desk()
     desk.workflows.fail_for_test("create", ZeroDivisionError())
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.CREATED
+
+
+async def test_a_request_that_expires_while_it_is_retried_is_not_started() -> None:
+    desk = Desk()
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    desk.workflows.fail_for_test("create", ApiUnavailableError("503", retry_after=1))
+    record = desk.record(hello("order-1", expires_at=soon))
+    handling = asyncio.create_task(desk.handler.handle(record))
+    await desk.workflows.wait_for_test(lambda: desk.workflows.calls_for_test("get") == 1)
+    desk.now_for_test = datetime.now(UTC) + timedelta(hours=1)
+    assert await handling is Verdict.EXPIRED
+    assert desk.workflows.names_for_test() == set()
+
+
+async def test_the_cluster_s_own_words_are_not_repeated() -> None:
+    desk = Desk()
+    secret = "correct-horse"
+    error = RefusedError(f"Invalid value: {secret}", status=422, reason="Invalid")
+    desk.workflows.fail_for_test("create", error)
+    with structlog.testing.capture_logs() as logs:
+        await desk.handler.handle(desk.record(hello("order-1")))
+    [published] = desk.reports.outcomes_for_test
+    assert secret not in published.event.model_dump_json()
+    assert secret not in repr(logs)
+    assert published.event.message == "The cluster refused the Workflow: 422 Invalid."

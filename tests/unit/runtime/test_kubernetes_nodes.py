@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_runtime.kubernetes.nodes import (
+    MAX_NODES_BYTES,
     Nodes,
     UnreadableNodesError,
     read_nodes,
@@ -39,6 +40,53 @@ def test_compressed_nodes() -> None:
 def test_nodes_that_cannot_be_read(text: str) -> None:
     with pytest.raises(UnreadableNodesError):
         read_nodes({"compressedNodes": text})
+
+
+def packed(text: bytes) -> str:
+    return base64.b64encode(gzip.compress(text)).decode()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        7,
+        ["a"],
+        {"a": 1},
+        packed(b"[" * 200_000),
+        packed(b"[]"),
+        packed(b'{"a": 1}'),
+        packed(b"\xff"),
+        packed(b'{"a": {"x": ' + b"9" * 5000 + b"}}"),
+        packed(b'{"a": {"message": "\\ud800"}}'),
+        packed(b'{"a": {"message": "\\uDFFF"}}'),
+    ],
+)
+def test_whatever_stands_in_compressed_nodes_is_at_worst_unreadable(odd: object) -> None:
+    with pytest.raises(UnreadableNodesError):
+        read_nodes({"compressedNodes": odd})
+
+
+@pytest.mark.parametrize("odd", [7, "text", [{}], {"a": None}, {"a": "text"}])
+def test_nodes_that_are_no_map_of_objects_are_unreadable(odd: object) -> None:
+    with pytest.raises(UnreadableNodesError):
+        read_nodes({"nodes": odd})
+
+
+def test_a_whole_character_in_two_halves_is_read() -> None:
+    status = {"compressedNodes": packed(b'{"a": {"message": "\\ud83d\\ude00"}}')}
+    assert read_nodes(status) == {"a": {"message": "\U0001f600"}}
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_little_that_unpacks_to_very_much_is_unreadable(beyond: int) -> None:
+    head, tail = b'{"a": {"x": "', b'"}}'
+    filling = MAX_NODES_BYTES - len(head) - len(tail) + beyond
+    status = {"compressedNodes": packed(head + b"x" * filling + tail)}
+    if beyond:
+        with pytest.raises(UnreadableNodesError):
+            read_nodes(status)
+    else:
+        assert len(read_nodes(status)["a"]["x"]) == filling
 
 
 @given(st.binary())

@@ -258,8 +258,12 @@ async def test_damage_found_in_use_is_gone_after_the_next_start(path: Path) -> N
     for page in range(1, len(data) // page_size):
         data[page * page_size : (page + 1) * page_size] = b"\xa5" * page_size
     _write(path, bytes(data))
-    with pytest.raises(sqlite3.DatabaseError, match="malformed"):
-        await _filled(path)
+    async with open_store(path) as store:
+        watching = asyncio.create_task(store.watch_for_damage())
+        with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+            await everything(store)
+        with pytest.raises(StoreDamagedError):
+            await watching
     async with open_store(path) as store:
         assert await everything(store) == ([], [], {})
         await store.apply(RECORDS)
@@ -302,7 +306,9 @@ async def test_another_version_is_made_anew(path: Path, version: int) -> None:
 
 async def test_a_file_that_cannot_be_opened_is_left_alone(path: Path) -> None:
     _write(path / "precious", b"")
-    with pytest.raises(StoreUnusableError, match=f"{path} cannot be opened: unable to open"):
+    with pytest.raises(
+        StoreDamagedError, StoreUnusableError, match=f"{path} cannot be opened: unable to open"
+    ):
         await open_store(path).__aenter__()
     _join_workers()
     assert _read(path / "precious") == b""

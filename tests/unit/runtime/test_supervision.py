@@ -194,3 +194,28 @@ async def test_signals_set_stop(number: Any) -> None:
     finally:
         for each in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().remove_signal_handler(each)
+
+
+@pytest.mark.looptime
+async def test_who_works_ends_before_what_it_works_with() -> None:
+    stop, log = asyncio.Event(), []
+    stop.set()
+
+    async def pump() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            drained = asyncio.Event()
+            asyncio.get_running_loop().call_later(3, drained.set)
+            await drained.wait()
+            log.append("pump")
+
+    async def ledger() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.append("ledger")
+
+    tasks = {"pump": pump(), "ledger": ledger()}
+    await run_eternally(tasks, stop=stop, grace=timedelta(seconds=5))
+    assert log == ["pump", "ledger"]

@@ -15,6 +15,8 @@ __all__ = ["TaskEndedError", "run_eternally", "stop_on_signals"]
 
 _log = structlog.get_logger(__name__)
 
+_AT_ONCE_S = 0.1
+
 
 class TaskEndedError(RuntimeError):
     """A task that was to run for ever came to an end by itself."""
@@ -28,23 +30,24 @@ async def run_eternally(
 ) -> None:
     """Run the tasks side by side until `stop` is set or one of them ends.
 
-    Then all are cancelled and waited for; those still there after `grace` are named in the log and
-    left behind.
+    Then they are cancelled and waited for one after another, in the order given: who works first,
+    what it works with afterwards. Those still there after `grace` are named in the log and left
+    behind.
 
     Raises:
         TaskEndedError: a task ended before `stop` was set; its error, if any, is the cause.
     """
-    running = {asyncio.create_task(body, name=name) for name, body in tasks.items()}
+    running = [asyncio.create_task(body, name=name) for name, body in tasks.items()]
     stopping = asyncio.create_task(stop.wait(), name="stop")
     ended: set[asyncio.Task[None]] = set()
     try:
-        await asyncio.wait(running | {stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         # Told to stop, a task may well end by itself.
         if not stop.is_set():
             ended = {task for task in running if task.done()}
     finally:
         stopping.cancel()
-        await _cancel(running - ended, grace=grace)
+        await _cancel([task for task in running if task not in ended], grace=grace)
     for task in ended:
         # One that was cancelled from within has no error to tell, but ended all the same.
         error = None if task.cancelled() else task.exception()
@@ -52,16 +55,16 @@ async def run_eternally(
         raise TaskEndedError(f"{task.get_name()} ended by itself") from error
 
 
-async def _cancel(tasks: set[asyncio.Task[None]], *, grace: timedelta) -> None:
+async def _cancel(tasks: list[asyncio.Task[None]], *, grace: timedelta) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + grace.total_seconds()
     for task in tasks:
         task.cancel()
-    if not tasks:
-        return
-    done, stuck = await asyncio.wait(tasks, timeout=grace.total_seconds())
-    for task in stuck:
-        _log.error("task does not stop", task=task.get_name(), stack=_where(task))
-    for task in done:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        # Whoever comes after one that is stuck can still end, if that takes no time.
+        await asyncio.wait({task}, timeout=max(_AT_ONCE_S, deadline - loop.time()))
+        if not task.done():
+            _log.error("task does not stop", task=task.get_name(), stack=_where(task))
+        elif not task.cancelled() and (error := task.exception()) is not None:
             _log.warning("task failed while stopping", task=task.get_name(), exc_info=error)
 
 

@@ -1,6 +1,7 @@
 """The dispatcher, put together: the one place that knows every part."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
@@ -79,10 +80,11 @@ def compose(
     reports: Reports,
     metrics: Metrics,
     backoff: Backoff,
+    now: Callable[[], datetime],
 ) -> RecordHandler:
     """Join the services to whatever fills their ports."""
-    retrying = Retrying(backoff, on_retry=metrics.retried)
-    turning_away = TurningAway(reports=reports, ledger=ledger, retrying=retrying, now=_now)
+    retrying = Retrying(backoff, width=settings.dispatch.concurrency, on_retry=metrics.retried)
+    turning_away = TurningAway(reports=reports, ledger=ledger, retrying=retrying, now=now)
     return RecordHandler(
         dispatching=Dispatching(
             builder=builder,
@@ -90,16 +92,16 @@ def compose(
             ledger=ledger,
             turning_away=turning_away,
             retrying=retrying,
-            now=_now,
+            now=now,
         ),
         commanding=Commanding(
             workflows=workflows,
             ledger=ledger,
             turning_away=turning_away,
             retrying=retrying,
-            now=_now,
+            now=now,
         ),
-        lanes=Lanes(width=settings.dispatch.concurrency),
+        lanes=Lanes(),
         backoff=backoff,
         on_verdict=metrics.finished,
     )
@@ -147,6 +149,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             reports=KafkaReports(producer, topics=kafka.topics, timeout=kafka.request_timeout),
             metrics=metrics,
             backoff=Backoff(),
+            now=lambda: datetime.now(UTC),
         )
         pump = Pump(
             topic=kafka.topics.requests,
@@ -166,7 +169,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             serve_probes(
                 settings.health,
                 readiness={
-                    "ledger": fold.waiting_for,
+                    "ledger": ledger.waiting_for,
                     "requests": pump.waiting_for,
                 },
                 registry=registry,
@@ -189,12 +192,9 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             {
                 "pump": pump.run(),
                 "ledger": fold.run(),
+                "ledger file": store.watch_for_damage(),
                 "forgetting": ledger.forget_old(window=retention[kafka.topics.results]),
             },
             stop=stop,
             grace=settings.shutdown_grace,
         )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

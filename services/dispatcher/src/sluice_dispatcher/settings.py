@@ -24,7 +24,11 @@ class DispatchSettings(BaseModel):
         "sluice-dispatcher"
     )
     concurrency: Annotated[
-        int, Field(ge=1, description="Requests worked on at once; Argo's own pace is far slower.")
+        int,
+        Field(
+            ge=1,
+            description="Calls to Kafka and Kubernetes at once; Argo's own pace is far slower.",
+        ),
     ] = 16
     max_in_hand: Annotated[
         int, Field(ge=1, description="Records read and not finished, before reading pauses.")
@@ -42,8 +46,9 @@ class DispatchSettings(BaseModel):
     ledger_freshness: Annotated[
         Duration,
         Field(
+            ge=timedelta(seconds=2),
             description="How far the ledger may be behind, before requests wait for it. At most "
-            "half of the status-watcher's release_after and of the Workflows' TTL."
+            "half of the status-watcher's release_after and of the Workflows' TTL.",
         ),
     ] = timedelta(seconds=5)
 

@@ -153,6 +153,7 @@ async def serve(
         await run_eternally(
             {
                 "view": fold.run(),
+                "view file": store.watch_for_damage(),
                 "pruning": prune_view(store, retention=retention[topics.status]),
                 "reconnecting": request_log.reconnect(),
             },

@@ -142,9 +142,7 @@ class TopicFold:
             found |= {TopicPartition(topic, number) for number in numbers}
         return found
 
-    async def _begin(
-        self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]
-    ) -> _Ends:
+    async def _begin(self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]) -> _Ends:
         consumer.assign(list(partitions))
         stored = await self._store.offsets()
         ends = await self._ends(consumer, partitions)

@@ -28,8 +28,8 @@ def make_consumer(
         group_instance_id=settings.instance_id if group else None,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        # A request of a transaction that was aborted was never made; the rest is our own writing.
-        isolation_level="read_committed" if group else "read_uncommitted",
+        # A request of a transaction that was aborted was never made.
+        isolation_level="read_committed",
         session_timeout_ms=session_ms,
         heartbeat_interval_ms=max(1000, session_ms // 10),
         # The pump always polls, so that a long drain is the only thing that this has to outlast.

@@ -1,5 +1,6 @@
 """A SQLite file that a topic is folded into."""
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -11,7 +12,7 @@ import structlog
 
 from sluice_contracts.records import IncomingRecord
 
-__all__ = ["Fold", "SqliteStore", "StoreUnusableError"]
+__all__ = ["Fold", "SqliteStore", "StoreDamagedError", "StoreUnusableError"]
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +35,10 @@ class StoreUnusableError(Exception):
     """The file cannot be opened, and not because it is damaged; the message says why."""
 
 
+class StoreDamagedError(Exception):
+    """The file's damage has shown in use; opened again, it is made anew."""
+
+
 class SqliteStore:
     """Folds records into tables of one file, offsets in the same transaction (WAL mode)."""
 
@@ -41,7 +46,7 @@ class SqliteStore:
         self._connection = connection
         self._schema = f"{_OFFSETS};\n{tables}"
         self._fold = fold
-        self._damaged = False
+        self._damage = asyncio.Event()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -64,8 +69,17 @@ class SqliteStore:
             yield store
         finally:
             await connection.close()
-            if store._damaged:
+            if store._damage.is_set():
                 _remove(path)
+
+    async def watch_for_damage(self) -> None:
+        """Wait for damage to show: an eternal task, whose end is to end the process.
+
+        Raises:
+            StoreDamagedError: always.
+        """
+        await self._damage.wait()
+        raise StoreDamagedError("The file is damaged; the next start makes it anew.")
 
     async def read(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
         """Give all rows of a query."""
@@ -104,7 +118,8 @@ class SqliteStore:
         try:
             return await run(work, self._connection._conn, *arguments)  # noqa: SLF001
         except sqlite3.DatabaseError as e:
-            self._damaged = self._damaged or _is_damage(e)
+            if _is_damage(e):
+                self._damage.set()
             raise
 
 

@@ -69,6 +69,13 @@ class SqliteLedger:
         recorded_ms = int(published.event.observed_at.timestamp() * 1000)
         await self._store.write([_upsert(published, recorded_ms=recorded_ms)])
 
+    def waiting_for(self) -> str | None:
+        """Say what a probe should: None while answers come at once."""
+        staleness = self._topic_fold.staleness()
+        if staleness is not None and staleness > self._freshness:
+            return f"the ledger is {staleness:.0f} s behind"
+        return self._topic_fold.waiting_for()
+
     async def forget_old(self, *, window: timedelta | None) -> None:
         """Drop, for ever, what the topic has dropped: outcomes older than the dedupe window."""
         while window is not None:

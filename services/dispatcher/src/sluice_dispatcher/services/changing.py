@@ -13,9 +13,14 @@ from sluice_contracts import metadata
 from sluice_contracts.records import Position
 from sluice_contracts.requests import CommandType
 from sluice_dispatcher.services.ports import Manifest
-from sluice_runtime.kubernetes.nodes import Nodes, read_nodes, write_nodes
+from sluice_runtime.kubernetes.nodes import (
+    Nodes,
+    UnreadableNodesError,
+    read_nodes,
+    write_nodes,
+)
 
-__all__ = ["NotApplicableError", "change", "was_applied"]
+__all__ = ["NotApplicableError", "NotYetToldError", "change", "was_applied"]
 
 _FINISHED = frozenset({"Succeeded", "Failed", "Error"})
 _RETRYABLE = frozenset({"Failed", "Error"})
@@ -31,6 +36,10 @@ _FINISHED_LABELS = (
 
 class NotApplicableError(ValueError):
     """The command makes no sense in the Workflow's state; the message says why."""
+
+
+class NotYetToldError(Exception):
+    """The run has ended, and the status-watcher has not told so yet: wait for it."""
 
 
 def was_applied(workflow: Manifest, position: Position) -> bool:
@@ -52,6 +61,7 @@ def change(
 
     Raises:
         NotApplicableError: for instance a retry of a run that has not failed.
+        NotYetToldError: a retry would open what nobody knows to have ended.
     """
     changed = copy.deepcopy(workflow)
     match command:
@@ -87,7 +97,7 @@ def _running(workflow: Manifest, command: CommandType) -> None:
 def _resume(workflow: Manifest, *, now: datetime) -> None:
     workflow["spec"].pop("suspend", None)
     status = workflow.get("status") or {}
-    nodes = read_nodes(status)
+    nodes = _nodes(status)
     waiting = [
         node
         for node in nodes.values()
@@ -109,7 +119,10 @@ def _reopen(workflow: Manifest, *, now: datetime) -> None:
         )
     if workflow["metadata"].get("deletionTimestamp"):
         raise NotApplicableError("The run's Workflow is being deleted.")
-    status = write_nodes(status, _nodes_to_keep(read_nodes(status), workflow["metadata"]["name"]))
+    if not _is_told(workflow):
+        # Reopened before that, the next attempt would pass for a part of this one.
+        raise NotYetToldError("The end of this attempt is not published yet.")
+    status = write_nodes(status, _nodes_to_keep(_nodes(status), workflow["metadata"]["name"]))
     for gone in ("finishedAt", "message", "outputs", "progress"):
         status.pop(gone, None)
     conditions = [c for c in status.get("conditions") or [] if c.get("type") != "Completed"]
@@ -146,10 +159,39 @@ def _nodes_to_keep(nodes: Nodes, workflow_name: str) -> Nodes:
     return kept
 
 
+def _nodes(status: dict[str, Any]) -> Nodes:
+    if status.get("offloadNodeStatusVersion"):
+        raise NotApplicableError("Argo keeps the run's steps in its database, out of reach here.")
+    try:
+        return read_nodes(status)
+    except UnreadableNodesError as e:
+        raise NotApplicableError("The steps in the Workflow's status cannot be read.") from e
+
+
+def _is_told(workflow: Manifest) -> bool:
+    """Tell whether the mark of the status-watcher, `attempt/phase@finishedAt`, is of this end."""
+    mark = (workflow["metadata"].get("annotations") or {}).get(metadata.PUBLISHED, "")
+    told = _moment(mark.partition("@")[2])
+    return told is not None and told == _moment(workflow["status"].get("finishedAt"))
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
 def _applied(workflow: Manifest) -> dict[str, int]:
     annotations = workflow["metadata"].get("annotations") or {}
-    applied: dict[str, int] = json.loads(annotations.get(metadata.APPLIED_COMMANDS, "{}"))
-    return applied
+    try:
+        applied = json.loads(annotations.get(metadata.APPLIED_COMMANDS, "{}"))
+    except ValueError:
+        # Somebody has changed it; what it said is lost, and nothing better than that is known.
+        return {}
+    if not isinstance(applied, dict):
+        return {}
+    return {place: offset for place, offset in applied.items() if isinstance(offset, int)}
 
 
 def _note_applied(workflow: Manifest, position: Position) -> None:

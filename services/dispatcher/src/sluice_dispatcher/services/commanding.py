@@ -7,7 +7,12 @@ from sluice_contracts.ids import workflow_name
 from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import ReceivedCommand
-from sluice_dispatcher.services.changing import NotApplicableError, change, was_applied
+from sluice_dispatcher.services.changing import (
+    NotApplicableError,
+    NotYetToldError,
+    change,
+    was_applied,
+)
 from sluice_dispatcher.services.identity import belongs_to
 from sluice_dispatcher.services.ports import Ledger, Workflows
 from sluice_dispatcher.services.retrying import Retrying
@@ -72,10 +77,13 @@ class Commanding:
             return await self._absent(received)
         except NotApplicableError as e:
             return problem(ProblemType.NOT_APPLICABLE, str(e))
+        except NotYetToldError as e:
+            raise ApiUnavailableError(str(e)) from e
         except ConflictError as e:
             raise ApiUnavailableError("The Workflow changed while it was being changed.") from e
         except RefusedError as e:
-            return problem(ProblemType.REFUSED_BY_CLUSTER, str(e))
+            why = f"The cluster refused the change: {e.status} {e.reason}."
+            return problem(ProblemType.REFUSED_BY_CLUSTER, why)
         except ApiError as e:
             raise ApiUnavailableError(str(e)) from e
         return None

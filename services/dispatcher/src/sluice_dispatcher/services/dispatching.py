@@ -53,15 +53,15 @@ class Dispatching:
         """Start the run that a valid request asks for, unless its id was used before."""
         spent = await self._ledger.find(received.key)
         if spent is not None:
-            return await self._judge_spent(record, received, spent)
+            return await self._finish(record, received, _judge_spent(spent, received))
         try:
             manifest = self._builder.build(received, position=record.position)
         except InvalidRecordError as e:
             return await self.reject(record, e)
-        expires_at = received.request.expires_at
-        if expires_at is not None and expires_at <= self._now():
-            return await self._expire(record, received)
-        return await self._create(record, received, manifest)
+        decided = await self._retrying.until_clear(
+            lambda: self._create(received, manifest), what="create"
+        )
+        return await self._finish(record, received, decided)
 
     async def reject(self, record: IncomingRecord, invalid: InvalidRecordError) -> Verdict:
         """Finish a record that can never become a run."""
@@ -93,99 +93,87 @@ class Dispatching:
         )
         return Verdict.REJECTED
 
-    async def _create(
-        self, record: IncomingRecord, received: ReceivedRun, manifest: Manifest
-    ) -> Verdict:
-        """Create by name until it is clear that the Workflow is there, whoever created it."""
-
-        async def attempt() -> Verdict:
-            spent = await self._ledger.find(received.key)
-            if spent is not None:
-                return await self._judge_spent(record, received, spent)
-            try:
-                await self._workflows.create(manifest)
-            except AlreadyExistsError:
-                found = await self._judge_existing(record, received)
-                if found is None:
-                    raise ApiUnavailableError("The Workflow vanished between two looks.") from None
-                return found
-            except RefusedError as e:
-                return await self._refused_by_cluster(record, received, e)
-            except ApiUnavailableError:
-                # It may have been created all the same: read before writing again.
-                found = await self._judge_existing(record, received)
-                if found is not None:
-                    return found
-                raise
-            except ApiError as e:
-                # No such namespace, a quota in motion: somebody's to mend, not the request's fault.
-                raise ApiUnavailableError(str(e)) from e
-            return Verdict.CREATED
-
-        return await self._retrying.until_clear(attempt, what="create")
-
-    async def _judge_existing(
-        self, record: IncomingRecord, received: ReceivedRun
-    ) -> Verdict | None:
-        """Judge by what is there under the run's name; None if nothing is, nor ever was."""
-        key, fingerprint = received.key, received.request.fingerprint
+    async def _create(self, received: ReceivedRun, manifest: Manifest) -> Verdict | RefusedError:
+        """Try once to create by name; gives what it has come to, whoever created it."""
+        spent = await self._ledger.find(received.key)
+        if spent is not None:
+            return _judge_spent(spent, received)
+        expires_at = received.request.expires_at
+        if expires_at is not None and expires_at <= self._now():
+            # Started in time by another delivery, or by an earlier try, it has not expired.
+            return await self._judge_existing(received) or Verdict.EXPIRED
         try:
-            existing = await self._workflows.get(workflow_name(key))
+            await self._workflows.create(manifest)
+        except AlreadyExistsError:
+            found = await self._judge_existing(received)
+            if found is None:
+                raise ApiUnavailableError("The Workflow vanished between two looks.") from None
+            return found
+        except RefusedError as e:
+            return e
+        except ApiUnavailableError:
+            # It may have been created all the same: read before writing again.
+            found = await self._judge_existing(received)
+            if found is not None:
+                return found
+            raise
+        except ApiError as e:
+            # No such namespace, a quota in motion: somebody's to mend, not the request's fault.
+            raise ApiUnavailableError(str(e)) from e
+        return Verdict.CREATED
+
+    async def _judge_existing(self, received: ReceivedRun) -> Verdict | None:
+        """Judge by what is there under the run's name; None if nothing is, nor ever was."""
+        try:
+            existing = await self._workflows.get(workflow_name(received.key))
         except NotFoundError:
-            spent = await self._ledger.find(key)
-            return None if spent is None else await self._judge_spent(record, received, spent)
-        if is_run(existing, key, fingerprint=fingerprint):
-            return Verdict.SAME_RUN
-        return await self._conflict(record, received)
+            spent = await self._ledger.find(received.key)
+            return None if spent is None else _judge_spent(spent, received)
+        same = is_run(existing, received.key, fingerprint=received.request.fingerprint)
+        return Verdict.SAME_RUN if same else Verdict.REFUSED
 
-    async def _judge_spent(
-        self, record: IncomingRecord, received: ReceivedRun, spent: Outcome
+    async def _finish(
+        self, record: IncomingRecord, received: ReceivedRun, decided: Verdict | RefusedError
     ) -> Verdict:
-        if spent.fingerprint == received.request.fingerprint:
-            return Verdict.REPLAYED
-        return await self._conflict(record, received)
-
-    async def _conflict(self, record: IncomingRecord, received: ReceivedRun) -> Verdict:
-        detail = (
-            f"The id {received.key.run_id!r} belongs to a run of other content, which goes on "
-            "untouched. Send this request under an id of its own."
-        )
-        await self._turning_away.refuse(
-            record,
-            problem(ProblemType.ID_CONFLICT, detail),
-            key=received.key,
-            traceparent=received.traceparent,
-        )
-        return Verdict.REFUSED
-
-    async def _expire(self, record: IncomingRecord, received: ReceivedRun) -> Verdict:
-        """End a request that came too late, unless it was started in time by another delivery."""
-        existing = await self._read(received.key)
-        if existing is not None:
-            judged = await self._retrying.until_clear(
-                lambda: self._judge_existing(record, received), what="read"
+        """Tell the world where the request does not become a run."""
+        if isinstance(decided, RefusedError):
+            return await self._refused_by_cluster(record, received, decided)
+        if decided is Verdict.REFUSED:
+            detail = (
+                f"The id {received.key.run_id!r} belongs to a run of other content, which goes on "
+                "untouched. Send this request under an id of its own."
             )
-            if judged is not None:
-                return judged
-        await self._turning_away.end(
-            record,
-            problem(ProblemType.EXPIRED, "expires_at had passed before the run could be started."),
-            phase=Phase.EXPIRED,
-            key=received.key,
-            workflow=received.request.workflow,
-            fingerprint=received.request.fingerprint,
-            traceparent=received.traceparent,
-        )
-        return Verdict.EXPIRED
+            await self._turning_away.refuse(
+                record,
+                problem(ProblemType.ID_CONFLICT, detail),
+                key=received.key,
+                traceparent=received.traceparent,
+            )
+        if decided is Verdict.EXPIRED:
+            detail = "expires_at had passed before the run could be started."
+            await self._turning_away.end(
+                record,
+                problem(ProblemType.EXPIRED, detail),
+                phase=Phase.EXPIRED,
+                key=received.key,
+                workflow=received.request.workflow,
+                fingerprint=received.request.fingerprint,
+                traceparent=received.traceparent,
+            )
+        return decided
 
     async def _refused_by_cluster(
         self, record: IncomingRecord, received: ReceivedRun, error: RefusedError
     ) -> Verdict:
-        _log.error("the cluster refuses the Workflow", run=str(received.key), error=str(error))
+        # The API server's own words may quote a parameter's value.
+        why = f"{error.status} {error.reason}"
+        _log.error("the cluster refuses the Workflow", run=str(received.key), answer=why)
         return await self.reject(
             record,
             InvalidRecordError(
-                problem(ProblemType.REFUSED_BY_CLUSTER, str(error)),
+                problem(
+                    ProblemType.REFUSED_BY_CLUSTER, f"The cluster refused the Workflow: {why}."
+                ),
                 key=received.key,
                 workflow=received.request.workflow,
                 fingerprint=received.request.fingerprint,
@@ -201,3 +189,8 @@ class Dispatching:
                 return None
 
         return await self._retrying.until_clear(attempt, what="read")
+
+
+def _judge_spent(spent: Outcome, received: ReceivedRun) -> Verdict:
+    same = spent.fingerprint == received.request.fingerprint
+    return Verdict.REPLAYED if same else Verdict.REFUSED

@@ -18,10 +18,15 @@ T = TypeVar("T")
 
 
 class Retrying:
-    """Repeats a step until there is a clear answer."""
+    """Repeats a step until there is a clear answer; `width` steps are taken at a time.
 
-    def __init__(self, backoff: Backoff, *, on_retry: Callable[[str], None]) -> None:
+    Who waits to try again takes no room: what is stuck must not keep others from working. Steps
+    therefore never contain one another.
+    """
+
+    def __init__(self, backoff: Backoff, *, width: int, on_retry: Callable[[str], None]) -> None:
         self._backoff = backoff
+        self._slots = asyncio.Semaphore(width)
         self._on_retry = on_retry
 
     async def until_clear(self, step: Callable[[], Awaitable[T]], *, what: str) -> T:
@@ -32,7 +37,8 @@ class Retrying:
         failures = 0
         while True:
             try:
-                return await step()
+                async with self._slots:
+                    return await step()
             except (KafkaUnavailableError, ApiUnavailableError) as e:
                 failures += 1
                 retry_after = e.retry_after if isinstance(e, ApiUnavailableError) else 0.0

@@ -252,7 +252,7 @@ async def test_what_was_never_committed_is_not_folded_and_holds_nothing_up(
         await producer.begin_transaction()
         await producer.send_and_wait(topic, b"aborted")
         await producer.abort_transaction()
-        # The mark of the transaction stands behind its last record: the end is reached all the same.
+        # A mark stands behind a transaction's last record: the end is reached all the same.
         await produce(kafka, topic, b"plain")
         await until_values(store, [b"committed", b"plain"])
         async with producer.transaction():

@@ -276,11 +276,14 @@ class FakeWorkflows:
         metadata = obj["metadata"]
         metadata["resourceVersion"] = str(self._version)
         gone = "deletionTimestamp" in metadata and not metadata.get("finalizers")
-        if gone:
-            del self._objects[name]
-        else:
+        if not gone:
             self._objects[name] = obj
-        await self._record(_Change(self._version, before, deepcopy(obj), deleted=gone))
+            await self._record(_Change(self._version, before, deepcopy(obj), deleted=False))
+            return obj
+        # As etcd has it: the last state is the one before, finalizer and all, at a new version.
+        last = deepcopy(self._objects.pop(name))
+        last["metadata"]["resourceVersion"] = str(self._version)
+        await self._record(_Change(self._version, before, last, deleted=True))
         return obj
 
     async def _record(self, change: _Change) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from sluice_contracts import metadata
+from sluice_contracts.ids import RunKey, workflow_name
 
 Json = dict[str, Any]
 
@@ -12,13 +13,18 @@ FINISHED = "2026-01-01T00:05:00Z"
 FINISHED_AGAIN = "2026-01-01T00:45:00Z"
 
 
+def name_of(run_id: str) -> str:
+    """Name the Workflow of a run, as the dispatcher does."""
+    return workflow_name(RunKey("default", run_id))
+
+
 def manifest(run_id: str = "order-1", **more: Any) -> Json:
-    """Give a Workflow that has just been put together; its name is `run-<run id>`."""
+    """Give a Workflow that has just been put together."""
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
         "metadata": {
-            "name": f"run-{run_id}",
+            "name": name_of(run_id),
             "labels": {
                 metadata.MANAGED_BY: metadata.MANAGED_BY_VALUE,
                 metadata.TENANT: "default",

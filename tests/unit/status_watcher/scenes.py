@@ -4,10 +4,10 @@ from typing import Any
 
 from sluice_contracts import metadata
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from tests.unit.status_watcher.manifests import FINISHED, manifest
+from tests.unit.status_watcher.manifests import FINISHED, manifest, name_of
 from tests.unit.status_watcher.world import World
 
-NAME = "run-order-1"
+NAME = name_of("order-1")
 MARK = f"1/Succeeded@{FINISHED}"
 
 

@@ -10,7 +10,7 @@ from sluice_contracts.status import Phase, StatusEvent
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, ConflictError, GoneError
 from tests.support.fake_workflows import Operation
-from tests.unit.status_watcher.manifests import Json, manifest
+from tests.unit.status_watcher.manifests import Json, manifest, name_of
 from tests.unit.status_watcher.world import TOPICS, World, later
 
 RUNS = ("a", "b", "c")
@@ -74,7 +74,7 @@ class Simulation:
 
     async def live(self, what: str, run_id: str) -> None:
         """Let something happen to a Workflow, if it is one of the things that can."""
-        name = f"run-{run_id}"
+        name = name_of(run_id)
         if name in self.world.workflows.names_for_test():
             await self.lives[what](name, self.world.workflows.object_for_test(name))
 
@@ -140,8 +140,8 @@ def check(simulation: Simulation) -> None:
         by_run[event.run_id].append(event)
     for run_id in RUNS:
         last = _followed(by_run[run_id])[-1]
-        if f"run-{run_id}" in api.names_for_test():
-            _check_object(api.object_for_test(f"run-{run_id}"), last)
+        if name_of(run_id) in api.names_for_test():
+            _check_object(api.object_for_test(name_of(run_id)), last)
         else:
             # The object has gone, and the world knows how it ended.
             assert last.terminal

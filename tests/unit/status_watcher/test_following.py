@@ -15,7 +15,7 @@ from sluice_status_watcher.queueing import Workers
 from sluice_status_watcher.reconciling import Due, News, Reconciler, Vanished
 from sluice_status_watcher.watching import Change, Listed
 from tests.support.fake_workflows import FakeWorkflows
-from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, stored
+from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of, stored
 from tests.unit.status_watcher.world import TOPICS, FakeKafka, moments
 
 pytestmark = pytest.mark.looptime
@@ -73,7 +73,7 @@ def test_a_newer_state_supersedes_those_of_the_same_phase_alone() -> None:
         observed(phase="Failed", finishedAt=moment) for moment in (FINISHED, "2026-01-02T00:00:00Z")
     )
     assert stage_of(one) != stage_of(other)
-    assert len({stage_of(one), stage_of(Due()), stage_of(Vanished())}) == 3
+    assert len({stage_of(one), stage_of(Due()), stage_of(Vanished(sequence=9))}) == 3
 
 
 async def test_a_state_older_than_what_is_known_is_not_acted_on() -> None:
@@ -81,6 +81,7 @@ async def test_a_state_older_than_what_is_known_is_not_acted_on() -> None:
     reconciler = Reconciler(
         workflows,
         StatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=1)),
+        kafka,
         metrics=Metrics(CollectorRegistry()),
         release_after=timedelta(seconds=10),
         wake=lambda _: None,
@@ -90,7 +91,9 @@ async def test_a_state_older_than_what_is_known_is_not_acted_on() -> None:
         await reconciler.handle("uid-1", observe(document, observed_at=datetime.now(UTC)))
 
     before = await workflows.create(manifest(status={"phase": "Running"}))
-    after = await workflows.set_status_for_test("run-order-1", phase="Failed", finishedAt=FINISHED)
+    after = await workflows.set_status_for_test(
+        name_of("order-1"), phase="Failed", finishedAt=FINISHED
+    )
     await handle(after)
     patches = workflows.calls_for_test("patch")
     await handle(before)

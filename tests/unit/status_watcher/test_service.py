@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from sluice_contracts import metadata
 from sluice_runtime.supervision import TaskEndedError
-from tests.unit.status_watcher.manifests import manifest, node, nodes
+from tests.unit.status_watcher.manifests import manifest, name_of, node, nodes
 from tests.unit.status_watcher.scenes import MARK, NAME, finish, marked, marks, released, submit
 from tests.unit.status_watcher.world import World, later, moments
 
@@ -68,13 +68,13 @@ async def test_what_is_not_a_run_is_left_alone_and_named_once() -> None:
         async with world.watching():
             await submit(world)
             await world.told("1/Submitted")
-            await world.workflows.set_status_for_test("run-foreign", phase="Running")
+            await world.workflows.set_status_for_test(name_of("foreign"), phase="Running")
             await later(200)
     assert len(world.kafka.records) == 1
     assert [log["name"] for log in logs if log["event"] == "not a run, left alone"] == [
-        "run-foreign"
+        name_of("foreign")
     ]
-    assert "status" in world.workflows.object_for_test("run-foreign")
+    assert "status" in world.workflows.object_for_test(name_of("foreign"))
 
 
 async def test_readiness_says_what_is_waited_for() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.unit.status_watcher.manifests import FINISHED_AGAIN
+from tests.unit.status_watcher.manifests import FINISHED_AGAIN, name_of
 from tests.unit.status_watcher.scenes import NAME, finish, marks, released, reopen, submit
 from tests.unit.status_watcher.world import World, later, moments
 
@@ -33,8 +33,8 @@ async def test_ends_while_the_watcher_is_down_are_told_and_then_the_objects_go()
     async with world.watching():
         await world.told("1/Submitted", run_id="order-19")
     for number in range(20):
-        await finish(world, name=f"run-order-{number}")
-        await world.workflows.delete_for_test(f"run-order-{number}")
+        await finish(world, name=name_of(f"order-{number}"))
+        await world.workflows.delete_for_test(name_of(f"order-{number}"))
     world.workflows.expire_history_for_test()
     assert len(world.workflows.names_for_test()) == 20
     async with world.watching():
@@ -51,7 +51,7 @@ async def test_kafka_away_for_an_hour_loses_nothing() -> None:
         world.kafka.go_away_for_test()
         for number in range(20):
             await submit(world, f"order-{number}")
-            await finish(world, name=f"run-order-{number}")
+            await finish(world, name=name_of(f"order-{number}"))
         await later(3600)
         assert world.kafka.records == []
         assert world.metric("pending_states") <= 5
@@ -66,7 +66,7 @@ async def test_kafka_away_for_an_hour_loses_nothing() -> None:
         assert world.results(run_id=f"order-{number}") == ["1/Succeeded"]
 
 
-async def test_a_workflow_that_vanishes_unseen_is_forgotten_and_noted() -> None:
+async def test_a_workflow_that_vanishes_unseen_was_deleted_and_is_forgotten() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -80,7 +80,10 @@ async def test_a_workflow_that_vanishes_unseen_is_forgotten_and_noted() -> None:
             await later(60)
         assert world.metric("known_workflows") == 0
         assert [log for log in logs if log["event"] == "vanished without an outcome"]
-    assert world.results() == []
+    assert world.results() == ["1/Deleted"]
+    one, other = world.kafka.events_for_test()
+    assert other.sequence > one.sequence
+    assert other.truncated
 
 
 async def test_two_watchers_do_no_harm() -> None:

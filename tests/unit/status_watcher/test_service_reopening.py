@@ -55,6 +55,23 @@ async def test_a_workflow_without_our_finalizer_is_told_of_when_it_goes() -> Non
     assert world.results() == ["1/Deleted"]
 
 
+async def test_a_workflow_whose_finalizer_somebody_else_removes_is_told_to_be_deleted() -> None:
+    world = World()
+    async with world.watching():
+        hold = world.kafka.hold_for_test()
+        await submit(world)
+        await world.workflows.delete_for_test(NAME)
+        await moments()
+        # The last state that the watch shows has the finalizer still.
+        await world.workflows.change_for_test(NAME, lambda o: o["metadata"]["finalizers"].clear())
+        await moments()
+        hold.set()
+        await world.told("1/Submitted", "1/Deleted")
+        await moments()
+        assert world.metric("known_workflows") == 0
+    assert world.results() == ["1/Deleted"]
+
+
 async def test_losing_our_label_is_not_being_deleted() -> None:
     world = World()
     async with world.watching():

@@ -1,7 +1,7 @@
 """Killed at any moment, no outcome is lost and none told twice (fault F18)."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -99,6 +99,25 @@ async def test_a_release_that_was_due_is_made_up_for_after_a_restart(looptime: A
         await released(world)
         assert looptime == started + 10
     assert world.kafka.scans == []
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_an_outcome_told_before_waits_in_full_whatever_the_clocks_say(looptime: Any) -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.workflows.hold_for_test("patch")
+        await finish(world)
+        await world.told("1/Submitted", "1/Succeeded")
+        await moments()
+    world.workflows.hold_for_test("patch").set()
+    # Written long ago, by a clock that is behind.
+    world.kafka.age_for_test(timedelta(days=1))
+    async with world.watching():
+        started = float(looptime)
+        await released(world)
+        assert looptime == started + 10
     assert world.results() == ["1/Succeeded"]
 
 

@@ -16,6 +16,7 @@ from tests.unit.status_watcher.manifests import (
     FINISHED_AGAIN,
     STARTED,
     Json,
+    name_of,
     node,
     nodes,
     stored,
@@ -76,7 +77,7 @@ def test_an_event_says_whose_it_is() -> None:
         "run_id": "order-1",
         "tenant": "default",
         "workflow": "hello",
-        "workflow_name": "run-order-1",
+        "workflow_name": name_of("order-1"),
         "uid": "uid-of-order-1",
     }
     assert (event.progress, event.message, event.namespace) == ("1/2", "m", "argo")

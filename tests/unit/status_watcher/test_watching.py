@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from sluice_contracts.metadata import RUN_ID
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, GoneError, RefusedError
 from sluice_runtime.kubernetes.workflows import WorkflowPage
 from sluice_status_watcher.settings import WatchSettings
 from sluice_status_watcher.watching import Change, Listed, WatchHealth, Watching
 from tests.support.fake_workflows import FakeWorkflows
-from tests.unit.status_watcher.manifests import line, manifest, stored
+from tests.unit.status_watcher.manifests import line, manifest, name_of, stored
 from tests.unit.status_watcher.world import later, moments
 
 pytestmark = pytest.mark.looptime
@@ -62,9 +63,9 @@ class Follower:
 
     @property
     def versions(self) -> list[str]:
-        """The changes in order: name, its progress, and whether it is gone."""
+        """The changes in order: run, its progress, and whether it is gone."""
         return [
-            f"{change.workflow['metadata']['name']}:"
+            f"{change.workflow['metadata']['annotations'][RUN_ID]}:"
             f"{change.workflow.get('status', {}).get('progress', '')}{'-' * change.gone}"
             for change in self.seen
             if isinstance(change, Change)
@@ -97,10 +98,10 @@ async def workflows() -> FakeWorkflows:
 async def test_first_what_exists_then_the_mark_then_what_changes(workflows: FakeWorkflows) -> None:
     async with Follower(workflows).following() as follower:
         await workflows.create(manifest("b"))
-        await workflows.set_status_for_test("run-a", progress="1/2")
-        await workflows.remove_for_test("run-b")
-        await follower.sees("run-b:-")
-        assert follower.versions == ["run-a:", "run-b:", "run-a:1/2", "run-b:-"]
+        await workflows.set_status_for_test(name_of("a"), progress="1/2")
+        await workflows.remove_for_test(name_of("b"))
+        await follower.sees("b:-")
+        assert follower.versions == ["a:", "b:", "a:1/2", "b:-"]
         assert isinstance(follower.seen[1], Listed)
         assert follower.seen[1].uids == {"uid-1"}
         assert follower.health.listed
@@ -110,7 +111,7 @@ async def test_lists_come_page_by_page(workflows: FakeWorkflows) -> None:
     for name in "bcdefg":
         await workflows.create(manifest(name))
     async with Follower(workflows, page_size=3).following() as follower:
-        assert follower.versions == [f"run-{name}:" for name in "abcdefg"]
+        assert follower.versions == [f"{name}:" for name in sorted("abcdefg", key=name_of)]
         assert workflows.calls_for_test("list_page") == 3
 
 
@@ -119,10 +120,10 @@ async def test_what_is_not_labelled_as_ours_is_not_seen(workflows: FakeWorkflows
     foreign["metadata"]["labels"].clear()
     await workflows.create(foreign)
     async with Follower(workflows).following() as follower:
-        await workflows.set_status_for_test("run-foreign", progress="1/2")
-        await workflows.set_status_for_test("run-a", progress="1/2")
-        await follower.sees("run-a:1/2")
-        assert follower.versions == ["run-a:", "run-a:1/2"]
+        await workflows.set_status_for_test(name_of("foreign"), progress="1/2")
+        await workflows.set_status_for_test(name_of("a"), progress="1/2")
+        await follower.sees("a:1/2")
+        assert follower.versions == ["a:", "a:1/2"]
 
 
 async def test_a_watch_that_ends_as_agreed_goes_on_from_where_it_was(
@@ -131,8 +132,8 @@ async def test_a_watch_that_ends_as_agreed_goes_on_from_where_it_was(
     async with Follower(workflows).following() as follower:
         await later(480 + 1)
         assert workflows.calls_for_test("watch") == 2
-        await workflows.set_status_for_test("run-a", progress="1/2")
-        await follower.sees("run-a:1/2")
+        await workflows.set_status_for_test(name_of("a"), progress="1/2")
+        await follower.sees("a:1/2")
         assert follower.lists == 1
         assert looptime < 485
 
@@ -142,9 +143,9 @@ async def test_what_happens_between_two_watches_is_not_missed(workflows: FakeWor
         gate = workflows.hold_for_test("watch")
         workflows.close_streams_for_test()
         await follower.until(lambda: workflows.calls_for_test("watch") == 2)
-        await workflows.set_status_for_test("run-a", progress="1/2")
+        await workflows.set_status_for_test(name_of("a"), progress="1/2")
         gate.set()
-        await follower.sees("run-a:1/2")
+        await follower.sees("a:1/2")
         assert follower.lists == 1
 
 
@@ -179,12 +180,12 @@ async def test_bookmarks_carry_the_version_forward(workflows: FakeWorkflows) -> 
 async def test_a_silent_watch_is_given_up_before_90_seconds(workflows: FakeWorkflows) -> None:
     async with Follower(workflows).following() as follower:
         workflows.go_silent_for_test()
-        await workflows.set_status_for_test("run-a", progress="2/2")
+        await workflows.set_status_for_test(name_of("a"), progress="2/2")
         await later(74)
         assert follower.lists == 1
         await later(15)
         assert follower.relists == ["silence"]
-        assert follower.versions[-1] == "run-a:2/2"
+        assert follower.versions[-1] == "a:2/2"
 
 
 async def test_a_watch_that_the_server_does_not_end_is_ended_here() -> None:
@@ -212,13 +213,13 @@ async def test_410_within_a_watch_leads_to_a_list_that_shows_what_was_missed(
     async with Follower(workflows).following() as follower:
         gate = workflows.hold_for_test("watch")
         workflows.close_streams_for_test()
-        await workflows.set_status_for_test("run-a", progress="1/2")
+        await workflows.set_status_for_test(name_of("a"), progress="1/2")
         await workflows.create(manifest("b"))
         workflows.expire_history_for_test()
         gate.set()
         await follower.until(lambda: follower.lists == 2)
         assert follower.relists == ["gone"]
-        assert follower.versions[-2:] == ["run-a:1/2", "run-b:"]
+        assert sorted(follower.versions[-2:]) == ["a:1/2", "b:"]
 
 
 async def test_410_between_two_pages_starts_the_list_anew() -> None:
@@ -233,7 +234,8 @@ async def test_410_between_two_pages_starts_the_list_anew() -> None:
         await compacting.create(manifest(name))
     async with Follower(compacting, page_size=1).following() as follower:
         assert follower.relists == ["gone"]
-        assert follower.versions == ["run-a:", "run-a:", "run-b:"]
+        first, second = sorted("ab", key=name_of)
+        assert follower.versions == [f"{first}:", f"{first}:", f"{second}:"]
 
 
 @pytest.mark.parametrize(
@@ -272,8 +274,8 @@ async def test_a_line_cut_off_by_the_end_of_the_watch_leads_to_a_list(
 
 async def test_an_object_of_3_mib_comes_through(workflows: FakeWorkflows) -> None:
     async with Follower(workflows).following() as follower:
-        await workflows.set_status_for_test("run-a", progress="big", message="x" * 3 * 2**20)
-        await follower.sees("run-a:big")
+        await workflows.set_status_for_test(name_of("a"), progress="big", message="x" * 3 * 2**20)
+        await follower.sees("a:big")
         assert follower.relists == []
 
 

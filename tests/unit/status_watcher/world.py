@@ -19,7 +19,7 @@ from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.supervision import run_eternally
 from sluice_status_watcher.adapters.results_topic import outcome_of
 from sluice_status_watcher.bootstrap import StatusWatcher
-from sluice_status_watcher.ports import Recovered
+from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.settings import Settings
 from tests.support.fake_workflows import FakeWorkflows
 
@@ -63,14 +63,14 @@ class FakeKafka:
         """See `RecordProducer.unavailable`."""
         return "Kafka: away" if self._away else None
 
-    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Recovered]:
+    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Outcome]:
         """See `PublishedOutcomes.find`."""
         await asyncio.sleep(0)
         self.scans.append(since)
         if self._scan_failures or self._away:
             self._scan_failures = max(0, self._scan_failures - 1)
             raise KafkaUnavailableError("results: nobody is there")
-        found: dict[str, Recovered] = {}
+        found: dict[str, Outcome] = {}
         for record in self._incoming(TOPICS.results):
             told = outcome_of(record)
             if told is not None and told[0] in wanted:
@@ -100,6 +100,11 @@ class FakeKafka:
         self._away = False
         self._failures.clear()
         self._lost = 0
+
+    def age_for_test(self, age: timedelta) -> None:
+        """Let all records have been written so much earlier."""
+        ms = int(age.total_seconds() * 1000)
+        self.records = [(topic, record, written - ms) for topic, record, written in self.records]
 
     def hold_for_test(self) -> asyncio.Event:
         """Keep sends waiting until the returned event is set."""

@@ -68,6 +68,7 @@ class StatusWatcher:
         self._reconciler = Reconciler(
             workflows,
             StatusPublisher(producer, settings.kafka.topics, send_timeout=settings.send_timeout),
+            published,
             metrics=metrics,
             release_after=settings.release_after,
             wake=lambda uid: self._workers.put_now(uid, Due()),
@@ -106,8 +107,8 @@ class StatusWatcher:
         recalled = await recover(
             self._workflows, self._published, page_size=self._settings.watch.page_size
         )
-        for uid, recovered in recalled.items():
-            self._reconciler.recall(uid, recovered)
+        for uid, outcome in recalled.items():
+            self._reconciler.recall(uid, outcome)
         self._metrics.recovered.inc(len(recalled))
         self._recovered = True
         async with aclosing(self._watching.forever()) as changes:

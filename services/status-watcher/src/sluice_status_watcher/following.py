@@ -31,7 +31,7 @@ async def follow(
     async for change in changes:
         if isinstance(change, Listed):
             for uid in known - change.uids:
-                await workers.put(uid, Vanished())
+                await workers.put(uid, Vanished(sequence=int(change.resource_version)))
             known, foreign = set(change.uids), foreign & change.uids
             continue
         uid = change.workflow["metadata"]["uid"]

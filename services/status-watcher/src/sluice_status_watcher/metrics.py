@@ -26,6 +26,11 @@ class Metrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
             registry=registry,
         )
+        self.in_brief = Counter(
+            f"{_PREFIX}_told_in_brief",
+            "Workflows that could not be told of in full; the log says why.",
+            registry=registry,
+        )
         self.relists = Counter(
             f"{_PREFIX}_relists",
             "Times that the watch was given up for a new list, by reason.",

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import JsonValue
 
 from sluice_contracts.status import Step
+from sluice_status_watcher.leniency import as_map, as_text, as_value
 from sluice_status_watcher.outcomes import parse_time
 
 __all__ = ["Node", "is_waiting", "output_parameters", "read_steps", "step_of"]
@@ -41,8 +42,8 @@ def read_steps(nodes: Mapping[str, Any], *, root: str) -> tuple[Node, ...]:
         _node(node_id, node)
         for node_id, node in nodes.items()
         if isinstance(node, dict)
-        and node.get("type") not in _BOOKKEEPING
-        and not (node_id == root and node.get("type") in _PARENTS)
+        and as_text(node.get("type")) not in _BOOKKEEPING
+        and not (node_id == root and as_text(node.get("type")) in _PARENTS)
     ]
     return tuple(sorted(steps, key=lambda step: (step.started_at or "~", step.name, step.id)))
 
@@ -50,22 +51,26 @@ def read_steps(nodes: Mapping[str, Any], *, root: str) -> tuple[Node, ...]:
 def is_waiting(nodes: Mapping[str, Any]) -> bool:
     """Tell whether all that is under way are suspend steps: the run waits to be resumed."""
     under_way = {
-        node.get("type")
+        as_text(node.get("type"))
         for node in nodes.values()
-        if isinstance(node, dict) and node.get("phase") in _UNDER_WAY
+        if isinstance(node, dict) and as_text(node.get("phase")) in _UNDER_WAY
     }
     return under_way - _PARENTS == {"Suspend"}
 
 
 def output_parameters(outputs: object) -> dict[str, JsonValue]:
-    """Give the output parameters that have a value, by name; the exit code is none."""
-    parameters = outputs.get("parameters") if isinstance(outputs, dict) else None
+    """Give the output parameters that have a value, by name; the exit code is none.
+
+    Raises:
+        NestedTooDeeplyError: a value that could not be told of.
+    """
+    parameters = as_map(outputs).get("parameters")
     if not isinstance(parameters, list):
         return {}
     return {
-        parameter["name"]: parameter["value"]
-        for parameter in parameters
-        if isinstance(parameter, dict) and {"name", "value"} <= parameter.keys()
+        name: as_value(parameter["value"])
+        for parameter in map(as_map, parameters)
+        if (name := as_text(parameter.get("name"))) is not None and "value" in parameter
     }
 
 
@@ -85,30 +90,24 @@ def step_of(node: Node) -> Step:
 
 
 def _node(node_id: str, node: Mapping[str, Any]) -> Node:
-    outputs = node.get("outputs")
+    outputs = as_map(node.get("outputs"))
     shown = output_parameters(outputs)
-    if isinstance(outputs, dict) and outputs.get("result") is not None:
-        shown = {"result": outputs["result"]} | shown
+    if outputs.get("result") is not None:
+        shown = {"result": as_value(outputs["result"])} | shown
     return Node(
         id=node_id,
-        name=str(node.get("displayName") or node.get("name") or node_id),
-        template=_text(_template(node)),
-        type=_text(node.get("type")),
+        name=as_text(node.get("displayName")) or as_text(node.get("name")) or node_id,
+        template=_template(node),
+        type=as_text(node.get("type")),
         # Argo has made the node but not looked at it yet.
-        phase=_text(node.get("phase")) or "Pending",
-        message=_text(node.get("message")),
-        started_at=_text(node.get("startedAt")),
-        finished_at=_text(node.get("finishedAt")),
+        phase=as_text(node.get("phase")) or "Pending",
+        message=as_text(node.get("message")),
+        started_at=as_text(node.get("startedAt")),
+        finished_at=as_text(node.get("finishedAt")),
         outputs=tuple(shown.items()),
     )
 
 
-def _template(node: Mapping[str, Any]) -> object:
-    reference = node.get("templateRef")
-    return node.get("templateName") or (
-        reference.get("template") if isinstance(reference, dict) else None
-    )
-
-
-def _text(value: object) -> str | None:
-    return str(value) if value else None
+def _template(node: Mapping[str, Any]) -> str | None:
+    reference = as_map(node.get("templateRef"))
+    return as_text(node.get("templateName")) or as_text(reference.get("template"))

@@ -1,19 +1,21 @@
 """Reads a Workflow the way Argo writes it; pure, and never surprised by what it finds."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from pydantic import JsonValue
 
 from sluice_contracts import metadata as marks
-from sluice_contracts.ids import RunKey, is_run_id, is_tenant
+from sluice_contracts.ids import RunKey, is_run_id, is_tenant, workflow_name
 from sluice_contracts.status import Phase
 from sluice_runtime.kubernetes.nodes import UnreadableNodesError, read_nodes
+from sluice_status_watcher.leniency import as_map, as_text
 from sluice_status_watcher.nodes import Node, is_waiting, output_parameters, read_steps
 from sluice_status_watcher.outcomes import Outcome, parse_mark, parse_time
 
-__all__ = ["ForeignWorkflowError", "Identity", "Observed", "Standing", "observe"]
+__all__ = ["ForeignWorkflowError", "Identity", "Observed", "Standing", "in_brief", "observe"]
 
 Json = dict[str, Any]
 
@@ -22,9 +24,11 @@ _ARGO_PHASES = {
     for phase in (Phase.PENDING, Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED, Phase.ERROR)
 }
 
+_ATTEMPT = re.compile(r"[1-9][0-9]{0,8}")
+
 
 class ForeignWorkflowError(ValueError):
-    """A Workflow that bears Sluice's label but not the marks of a run; the message says which."""
+    """A Workflow that bears Sluice's label but is no run of it; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,12 +77,14 @@ class Observed:
     standing: Standing
     sequence: int
     observed_at: datetime
-    created_at: datetime | None
-    started_at: datetime | None
-    progress: str | None
-    message: str | None
-    outputs: dict[str, JsonValue]
-    steps: tuple[Node, ...]
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    progress: str | None = None
+    message: str | None = None
+    outputs: dict[str, JsonValue] = field(default_factory=dict)
+    steps: tuple[Node, ...] = ()
+    defect: str | None = None
+    """The kind of error that kept something of the above from being read, if one did."""
 
 
 def observe(document: Json, *, observed_at: datetime, gone: bool = False) -> Observed:
@@ -87,51 +93,74 @@ def observe(document: Json, *, observed_at: datetime, gone: bool = False) -> Obs
     Raises:
         ForeignWorkflowError: it is no run of Sluice's.
     """
-    meta = document["metadata"]
-    status = _map(document.get("status"))
+    identity = _identity(document["metadata"])
     try:
-        nodes = _map(read_nodes(status))
-    except UnreadableNodesError:
+        return _in_full(document, identity, observed_at=observed_at, gone=gone)
+    except Exception as e:  # noqa: BLE001 - whatever is odd about it, somebody waits for its outcome
+        standing = _standing(document, {}, gone=gone)
+        return Observed(
+            identity=identity,
+            standing=standing,
+            sequence=int(standing.resource_version),
+            observed_at=observed_at,
+            defect=type(e).__name__,
+        )
+
+
+def in_brief(observed: Observed, *, defect: str = "left out") -> Observed:
+    """Give which run it is and how it stands, without the details; `defect` says why."""
+    return replace(observed, progress=None, message=None, outputs={}, steps=(), defect=defect)
+
+
+def _in_full(document: Json, identity: Identity, *, observed_at: datetime, gone: bool) -> Observed:
+    status, defect = as_map(document.get("status")), None
+    try:
+        nodes = read_nodes(status)
+    except UnreadableNodesError as e:
         # The outcome does not depend on them, and somebody waits for it.
-        nodes = {}
+        nodes, defect = {}, type(e).__name__
     standing = _standing(document, nodes, gone=gone)
-    root = nodes.get(standing.name)
     return Observed(
-        identity=_identity(meta),
+        identity=identity,
         standing=standing,
         sequence=int(standing.resource_version),
         observed_at=observed_at,
-        created_at=parse_time(meta.get("creationTimestamp")),
+        created_at=parse_time(document["metadata"].get("creationTimestamp")),
         started_at=parse_time(status.get("startedAt")),
-        progress=_text(status.get("progress")),
-        message=_text(status.get("message")),
+        progress=as_text(status.get("progress")),
+        message=as_text(status.get("message")),
         outputs=output_parameters(status.get("outputs"))
-        or output_parameters(_map(root).get("outputs")),
+        or output_parameters(nodes.get(standing.name, {}).get("outputs")),
         steps=read_steps(nodes, root=standing.name),
+        defect=defect,
     )
 
 
 def _identity(meta: Json) -> Identity:
-    annotations, labels = _map(meta.get("annotations")), _map(meta.get("labels"))
+    annotations, labels = as_map(meta.get("annotations")), as_map(meta.get("labels"))
     run_id, tenant = annotations.get(marks.RUN_ID), labels.get(marks.TENANT)
     if not (isinstance(run_id, str) and is_run_id(run_id)):
         raise ForeignWorkflowError(f"annotation {marks.RUN_ID} is no run id")
     if not (isinstance(tenant, str) and is_tenant(tenant)):
         raise ForeignWorkflowError(f"label {marks.TENANT} is no tenant")
+    key = RunKey(tenant, run_id)
+    if meta["name"] != workflow_name(key):
+        # `argo resubmit` copies labels and annotations, `kubectl create` whatever it is given.
+        raise ForeignWorkflowError(f"a copy: the Workflow of run {key} is {workflow_name(key)}")
     return Identity(
-        key=RunKey(tenant, run_id),
+        key=key,
         uid=meta["uid"],
         name=meta["name"],
-        namespace=_text(meta.get("namespace")),
-        workflow=_text(labels.get(marks.WORKFLOW)),
-        fingerprint=_text(annotations.get(marks.FINGERPRINT)),
-        traceparent=_text(annotations.get(marks.TRACEPARENT)),
+        namespace=as_text(meta.get("namespace")),
+        workflow=as_text(labels.get(marks.WORKFLOW)),
+        fingerprint=as_text(annotations.get(marks.FINGERPRINT)),
+        traceparent=as_text(annotations.get(marks.TRACEPARENT)),
     )
 
 
 def _standing(document: Json, nodes: Json, *, gone: bool) -> Standing:
-    meta, status = document["metadata"], _map(document.get("status"))
-    annotations = _map(meta.get("annotations"))
+    meta, status = document["metadata"], as_map(document.get("status"))
+    annotations = as_map(meta.get("annotations"))
     deleting = meta.get("deletionTimestamp") is not None
     phase = _phase(document, nodes, deleted=deleting or gone)
     end: tuple[str, JsonValue] | None = None
@@ -139,16 +168,17 @@ def _standing(document: Json, nodes: Json, *, gone: bool) -> Standing:
         end = "/status/finishedAt", status["finishedAt"]
     elif deleting:
         end = "/metadata/deletionTimestamp", meta["deletionTimestamp"]
-    attempt = str(annotations.get(marks.ATTEMPT, "1"))
+    attempt = as_text(annotations.get(marks.ATTEMPT)) or ""
+    finalizers = meta.get("finalizers")
     return Standing(
         name=meta["name"],
         uid=meta["uid"],
         resource_version=meta["resourceVersion"],
         phase=phase,
         finished_at=parse_time(end[1]) if end else None,
-        attempt=max(1, int(attempt)) if attempt.isdecimal() else 1,
+        attempt=int(attempt) if _ATTEMPT.fullmatch(attempt) else 1,
         published=parse_mark(annotations.get(marks.PUBLISHED)),
-        finalizers=tuple(meta.get("finalizers") or ()),
+        finalizers=tuple(finalizers) if isinstance(finalizers, list) else (),
         deleting=deleting,
         gone=gone,
         end=end,
@@ -161,23 +191,15 @@ def _phase(document: Json, nodes: Json, *, deleted: bool) -> Phase:
     It is Suspended when `spec.suspend` holds it as a whole, or when every step that is under way
     is one that waits to be resumed.
     """
-    written = _text(_map(document.get("status")).get("phase"))
+    written = as_text(as_map(document.get("status")).get("phase"))
     # A phase that a later Argo may invent is, until we know better, a way of running.
     phase = _ARGO_PHASES.get(written, Phase.RUNNING) if written else Phase.SUBMITTED
     if phase.terminal:
         return phase
     if deleted:
         return Phase.DELETED
-    if phase is not Phase.SUBMITTED and _map(document.get("spec")).get("suspend") is True:
+    if phase is not Phase.SUBMITTED and as_map(document.get("spec")).get("suspend") is True:
         return Phase.SUSPENDED
     if phase is Phase.RUNNING and is_waiting(nodes):
         return Phase.SUSPENDED
     return phase
-
-
-def _map(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str | None:
-    return str(value) if value else None

@@ -46,9 +46,11 @@ def parse_mark(text: object) -> Outcome | None:
 
 
 def parse_time(text: object) -> datetime | None:
-    """Read one of Kubernetes' times (RFC 3339); None if there is none."""
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+    """Read one of Kubernetes' times (RFC 3339), in UTC; None if there is none."""
+    if not isinstance(text, str):
         return None
-    return moment.replace(tzinfo=moment.tzinfo or UTC) if moment else None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from sluice_runtime.kubernetes.workflows import WorkflowPage
 from sluice_status_watcher.outcomes import Outcome
 
-__all__ = ["PublishedOutcomes", "Recovered", "Workflows"]
+__all__ = ["PublishedOutcomes", "Workflows"]
 
 Json = dict[str, Any]
 
@@ -32,18 +31,10 @@ class Workflows(Protocol):
         """Watch Sluice's Workflows; gives the bytes of the stream."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recovered:
-    """An outcome found on the results topic, and when it was written there."""
-
-    outcome: Outcome
-    written_at: datetime
-
-
 class PublishedOutcomes(Protocol):
     """What the results topic already holds."""
 
-    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Recovered]:
+    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Outcome]:
         """Give the last outcome of each Workflow wanted, by uid; `wanted` maps uid to record key.
 
         `since` is a time before which none of them can have been written.

@@ -15,7 +15,7 @@ from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedErro
 from sluice_runtime.kafka.producing import Producer
 from sluice_status_watcher.observing import Identity
 
-__all__ = ["SOURCE", "StatusPublisher"]
+__all__ = ["SOURCE", "StatusPublisher", "UnwritableEventError", "bare"]
 
 _log = structlog.get_logger(__name__)
 
@@ -23,6 +23,10 @@ SOURCE = "/sluice/status-watcher"
 """What the events' `ce_source` says."""
 
 _KEPT_MESSAGE = 1024
+
+
+class UnwritableEventError(ValueError):
+    """Something in an event cannot be written as JSON or as a header."""
 
 
 class StatusPublisher:
@@ -47,18 +51,24 @@ class StatusPublisher:
         Tried for ever: nothing that could be done instead would keep the promise. The results
         record comes last, so that it stands for both: an outcome found there is on the status
         topic too.
-        """
-        await self._publish(self._topics.status, event, identity)
-        if event.terminal:
-            await self._publish(self._topics.results, event, identity)
 
-    async def _publish(self, topic: str, event: StatusEvent, identity: Identity) -> None:
+        Raises:
+            UnwritableEventError: nothing was sent, and nothing of this event ever can be.
+        """
+        record = _encoded(event, identity)
+        await self._publish(self._topics.status, record, event, identity)
+        if event.terminal:
+            await self._publish(self._topics.results, record, event, identity)
+
+    async def _publish(
+        self, topic: str, record: OutgoingRecord, event: StatusEvent, identity: Identity
+    ) -> None:
         try:
-            await self._send(topic, _encoded(event, identity))
+            await self._send(topic, record)
         except RecordRefusedError as e:
             # Should the topic take less than it was verified to take, the outcome still counts.
             _log.error("event refused, sent without its details", run=str(event.key), error=str(e))
-            await self._send(topic, _encoded(_bare(event), identity), insist=True)
+            await self._send(topic, _encoded(bare(event), identity), insist=True)
 
     async def _send(self, topic: str, record: OutgoingRecord, *, insist: bool = False) -> None:
         failures = 0
@@ -84,10 +94,15 @@ def _encoded(event: StatusEvent, identity: Identity) -> OutgoingRecord:
     published = PublishedEvent(
         event=event, fingerprint=identity.fingerprint, traceparent=identity.traceparent
     )
-    return encode_status(published, source=SOURCE)
+    try:
+        return encode_status(published, source=SOURCE)
+    except Exception as e:
+        # Outputs may hold any JSON: half a surrogate pair, a thousand levels.
+        raise UnwritableEventError(f"the event cannot be written: {type(e).__name__}") from e
 
 
-def _bare(event: StatusEvent) -> StatusEvent:
+def bare(event: StatusEvent) -> StatusEvent:
+    """Give the event without its details: who, how far, since when, and the gist of why."""
     message = event.message[:_KEPT_MESSAGE] if event.message else None
     return event.model_copy(
         update={"steps": (), "outputs": {}, "message": message, "truncated": True}

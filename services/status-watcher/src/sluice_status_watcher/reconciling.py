@@ -23,17 +23,20 @@ from sluice_runtime.kubernetes.errors import (
 )
 from sluice_status_watcher.alarms import Alarms
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.observing import ForeignWorkflowError, Observed, Standing, observe
-from sluice_status_watcher.patches import next_patch
-from sluice_status_watcher.ports import Recovered, Workflows
-from sluice_status_watcher.publishing import StatusPublisher
-from sluice_status_watcher.transitions import (
-    Told,
-    is_reopened,
-    is_settled,
-    known_outcome,
-    transition,
+from sluice_status_watcher.observing import (
+    ForeignWorkflowError,
+    Observed,
+    Standing,
+    in_brief,
+    observe,
 )
+from sluice_status_watcher.outcomes import Outcome
+from sluice_status_watcher.patches import next_patch
+from sluice_status_watcher.ports import PublishedOutcomes, Workflows
+from sluice_status_watcher.publishing import StatusPublisher
+from sluice_status_watcher.telling import Teller
+from sluice_status_watcher.transitions import Told, is_reopened, is_settled, known_outcome
+from sluice_status_watcher.vanishing import Vanishing
 
 __all__ = ["Due", "News", "Reconciler", "Vanished"]
 
@@ -53,7 +56,9 @@ class Due:
 
 @dataclass(frozen=True)
 class Vanished:
-    """A list did not hold the Workflow any more."""
+    """A list did not hold the Workflow any more; `sequence` is the list's resourceVersion."""
+
+    sequence: int
 
 
 News = Observed | Due | Vanished
@@ -66,11 +71,15 @@ class _Run:
     told: Told
     release_at: float | None = None
     """Loop time from which the finalizer may go; None before the outcome is told."""
-    standing: Standing | None = None
-    """As last seen; None where nothing is left to do to the object."""
+    last: Observed | None = None
+    """As last seen, in brief; None where nothing is left to do to the object."""
     stale: bool = False
     """A patch found the object changed: read it before the next one."""
     failures: int = 0
+
+    @property
+    def standing(self) -> Standing | None:
+        return self.last.standing if self.last else None
 
 
 class Reconciler:
@@ -80,6 +89,7 @@ class Reconciler:
         self,
         workflows: Workflows,
         publisher: StatusPublisher,
+        published: PublishedOutcomes,
         *,
         metrics: Metrics,
         release_after: timedelta,
@@ -88,11 +98,12 @@ class Reconciler:
         backoff: Backoff | None = None,
     ) -> None:
         self._workflows = workflows
-        self._publisher = publisher
         self._metrics = metrics
         self._release_after = release_after.total_seconds()
         self._now = now
         self._backoff = backoff or Backoff()
+        self._teller = Teller(publisher, metrics=metrics, now=now)
+        self._vanishing = Vanishing(workflows, published, backoff=self._backoff)
         self._alarms = Alarms(wake)
         self._runs: dict[str, _Run] = {}
 
@@ -100,12 +111,9 @@ class Reconciler:
         """Count the Workflows kept in memory."""
         return len(self._runs)
 
-    def recall(self, uid: str, recovered: Recovered) -> None:
+    def recall(self, uid: str, outcome: Outcome) -> None:
         """Take over what an earlier process has told: it is not to be told again."""
-        # Clocks may differ; the wait is never longer than for an outcome told just now.
-        age = max(0.0, (self._now() - recovered.written_at).total_seconds())
-        wait = max(0.0, self._release_after - age)
-        self._runs[uid] = _Run(Told(outcome=recovered.outcome), release_at=_clock() + wait)
+        self._runs[uid] = _Run(Told(outcome=outcome))
 
     async def handle(self, uid: str, news: News) -> None:
         """Do what one piece of news calls for."""
@@ -113,7 +121,7 @@ class Reconciler:
             case Observed():
                 await self._reconcile(uid, news)
             case Vanished():
-                self._vanished(uid)
+                await self._vanished(uid, sequence=news.sequence)
             case Due() if (run := self._runs.get(uid)) is not None:
                 await self._look_again(uid, run)
 
@@ -121,14 +129,16 @@ class Reconciler:
         run = self._runs.setdefault(uid, _Run(Told()))
         if observed.sequence < run.told.sequence:
             return
-        if observed.standing.gone and observed.standing.held:
+        standing = observed.standing
+        if standing.gone and standing.held and not standing.deleting:
             # No object goes while a finalizer holds it: it has lost the label that we watch by.
+            # (One that was being deleted may show the finalizer that was the last to be removed.)
             _log.warning("no longer labelled as ours", run=str(observed.identity.key), uid=uid)
             self._forget(uid)
             return
-        run.standing, run.stale = observed.standing, False
-        outcome = known_outcome(observed.standing, run.told.outcome)
-        if is_reopened(observed.standing, outcome) and not observed.standing.phase.terminal:
+        run.last, run.stale = in_brief(observed), False
+        outcome = known_outcome(standing, run.told.outcome)
+        if is_reopened(standing, outcome) and not standing.phase.terminal:
             # First of all it must not be able to disappear again.
             run.told = replace(run.told, outcome=outcome)
             observed = await self._patched(uid, run) or observed
@@ -152,22 +162,14 @@ class Reconciler:
             await self._reconcile(uid, observed)
 
     async def _tell(self, run: _Run, observed: Observed) -> None:
-        run.standing = observed.standing
-        event, told = transition(observed, run.told)
-        if event is not None:
-            await self._publisher.publish(event, observed.identity)
-            self._metrics.published.labels(event.phase).inc()
-            self._metrics.latency.observe((self._now() - observed.observed_at).total_seconds())
-            _log.info(
-                "told", run=str(event.key), phase=event.phase, attempt=event.attempt,
-                sequence=event.sequence, uid=event.uid,
-            )  # fmt: skip
+        run.last = in_brief(observed)
+        told = await self._teller.tell(observed, run.told)
         settled = is_settled(observed.standing, told.outcome)
         if not settled or told.outcome != run.told.outcome:
             run.release_at = None
         run.told = told
         if settled and run.release_at is None:
-            # An outcome told by an earlier process, nobody knows when, waits in full once more.
+            # One told by an earlier process waits in full once more: its clock is not ours.
             run.release_at = _clock() + self._release_after
 
     async def _patched(self, uid: str, run: _Run) -> Observed | None:
@@ -250,18 +252,20 @@ class Reconciler:
             self._alarms.set(uid, at=run.release_at)
         else:
             # Finished Workflows stay for an hour or more; there can be very many of them.
-            run.standing = None
+            run.last = None
 
-    def _vanished(self, uid: str) -> None:
+    async def _vanished(self, uid: str, *, sequence: int) -> None:
         run = self._runs.get(uid)
-        if run is not None and run.told.outcome is None and run.standing is not None:
-            # Somebody has removed our finalizer. Whether another watcher has told the outcome
-            # before cannot be known here, so nothing is made up.
-            _log.warning("vanished without an outcome", workflow=run.standing.name, uid=uid)
+        if run is not None and run.last is not None:
+            later = max(sequence, run.told.sequence + 1)
+            state = await self._vanishing.last_state(run.last, run.told.outcome, sequence=later)
+            if state is not None:
+                await self._teller.tell(state, run.told)
         self._forget(uid)
 
     def _forget(self, uid: str) -> None:
         self._alarms.cancel(uid)
+        self._teller.forget(uid)
         self._runs.pop(uid, None)
 
 

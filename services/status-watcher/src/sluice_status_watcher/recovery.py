@@ -16,11 +16,12 @@ from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError
 from sluice_status_watcher.observing import ForeignWorkflowError, Observed, observe
-from sluice_status_watcher.ports import PublishedOutcomes, Recovered, Workflows
+from sluice_status_watcher.outcomes import Outcome
+from sluice_status_watcher.ports import PublishedOutcomes, Workflows
 from sluice_status_watcher.transitions import is_settled
 from sluice_status_watcher.watching import Change, list_workflows
 
-__all__ = ["Question", "question_of", "recover"]
+__all__ = ["Question", "answers_to", "question_of", "recover"]
 
 _log = structlog.get_logger(__name__)
 
@@ -61,14 +62,14 @@ async def recover(
     page_size: int,
     backoff: Backoff | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> dict[str, Recovered]:
+) -> dict[str, Outcome]:
     """Give, by uid, the outcomes that were told of the Workflows that exist; tried for ever."""
     backoff = backoff or Backoff()
     failures = 0
     while True:
         try:
             questions = await _questions(workflows, page_size=page_size, now=now)
-            return await _answers(published, questions)
+            return await answers_to(questions, published)
         except (ApiError, ApiUnavailableError, KafkaUnavailableError) as e:
             failures += 1
             pause = backoff.delay(failures, at_least=getattr(e, "retry_after", 0.0))
@@ -92,9 +93,15 @@ async def _questions(
     return questions
 
 
-async def _answers(
-    published: PublishedOutcomes, questions: Iterable[Question]
-) -> dict[str, Recovered]:
+async def answers_to(
+    questions: Iterable[Question], published: PublishedOutcomes
+) -> dict[str, Outcome]:
+    """Give, by uid, the outcomes that were told of the Workflows asked about.
+
+    Raises:
+        KafkaUnavailableError: the results topic could not be read to its end.
+    """
+    questions = list(questions)
     wanted = {question.uid: question.record_key for question in questions}
     if not wanted:
         return {}

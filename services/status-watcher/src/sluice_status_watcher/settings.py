@@ -19,8 +19,14 @@ class WatchSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     page_size: Annotated[
-        int, Field(ge=1, le=1000, description="Workflows per page of a list; bounds the memory.")
-    ] = 250
+        int,
+        Field(
+            ge=1,
+            le=1000,
+            description="Workflows per page of a list; one may have more than 1 MB, and a page "
+            "must stay under 64 MiB.",
+        ),
+    ] = 25
     timeout_least: Annotated[
         Duration, Field(description="A watch request ends after a random time, at least this.")
     ] = timedelta(seconds=240)

@@ -102,6 +102,7 @@ def _event(observed: Observed, *, attempt: int, shown: tuple[Node, ...]) -> Stat
         message=observed.message,
         steps=tuple(step_of(node) for node in shown),
         outputs=observed.outputs,
+        truncated=observed.defect is not None,
         started_at=observed.started_at,
         finished_at=standing.finished_at,
         observed_at=observed.observed_at,

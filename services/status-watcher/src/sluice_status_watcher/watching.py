@@ -189,7 +189,10 @@ async def list_workflows(
     token: str | None = None
     uids: set[str] = set()
     while True:
-        page = await workflows.list_page(limit=limit, continue_token=token)
+        try:
+            page = await workflows.list_page(limit=limit, continue_token=token)
+        except RecursionError as e:
+            raise ApiUnavailableError("A Workflow of the list is nested too deeply.") from e
         for item in page.items:
             uids.add(item["metadata"]["uid"])
             yield Change(item)
@@ -210,7 +213,7 @@ def _parse(line: bytes) -> tuple[str, Json]:
                 f"The watch answered {code} {obj.get('reason')}.",
             )
         _ = obj["metadata"]["resourceVersion"]
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise RelistError("bad json", "A line of the watch is no event.") from e
     if kind not in {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"}:
         raise RelistError("unknown event", f"The watch sent an event of type {kind!r:.40}.")

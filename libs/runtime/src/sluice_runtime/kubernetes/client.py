@@ -19,6 +19,8 @@ Json = dict[str, Any]
 
 # A watch that nobody reads must not fill the memory; lines are split by the reader.
 _READ_BUFFER = 256 * 1024
+# Room for a page of 40 Workflows as large as etcd takes them.
+_MAX_ANSWER = 64 * 1024 * 1024
 
 
 class ClusterConfigurationError(Exception):
@@ -79,7 +81,7 @@ class KubernetesClient:
                     allow_redirects=False,
                 ) as response,
             ):
-                answer = await response.read()
+                answer = await _read(response, what=what)
         except (aiohttp.ClientError, OSError) as e:
             raise ApiUnavailableError(f"{what}: {type(e).__name__}: {e}") from e
         _refuse_failure(response, answer, what=what)
@@ -117,7 +119,7 @@ class KubernetesClient:
                         )
                     )
                     if not _is_success(response):
-                        _refuse_failure(response, await response.read(), what=what)
+                        _refuse_failure(response, await _read(response, what=what), what=what)
             except (aiohttp.ClientError, OSError) as e:
                 raise ApiUnavailableError(f"{what}: {type(e).__name__}: {e}") from e
             yield _chunks(response, what)
@@ -140,6 +142,17 @@ def _refuse_failure(response: aiohttp.ClientResponse, answer: bytes, *, what: st
         raise error_for(
             response.status, answer, what=what, retry_after=response.headers.get("Retry-After")
         )
+
+
+async def _read(response: aiohttp.ClientResponse, *, what: str) -> bytes:
+    answer = bytearray()
+    async for chunk in response.content.iter_any():
+        answer += chunk
+        if len(answer) > _MAX_ANSWER:
+            raise ApiUnavailableError(
+                f"{what}: the answer is larger than {_MAX_ANSWER >> 20} MiB; ask for less at once"
+            )
+    return bytes(answer)
 
 
 async def _chunks(response: aiohttp.ClientResponse, what: str) -> AsyncIterator[bytes]:

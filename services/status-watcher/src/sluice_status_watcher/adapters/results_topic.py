@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,8 +13,7 @@ from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, de
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.reading import incoming
-from sluice_status_watcher.outcomes import Outcome
-from sluice_status_watcher.ports import Recovered
+from sluice_status_watcher.outcomes import Outcome, later
 
 __all__ = ["ResultsTopic", "outcome_of"]
 
@@ -35,18 +34,18 @@ class ResultsTopic:
         self._topic = topic
         self._patience = patience
 
-    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Recovered]:
+    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Outcome]:
         """See `PublishedOutcomes.find`."""
         keys = set(wanted.values())
-        found: dict[str, Recovered] = {}
+        found: dict[str, Outcome] = {}
         try:
             async with self._consumer() as consumer:
                 async for record in self._records(consumer, since=since):
                     # Most records are of other runs; they need not be decoded.
                     if record.key in keys and (told := outcome_of(record)) is not None:
-                        uid, recovered = told
-                        if uid in wanted and _is_later(recovered, found.get(uid)):
-                            found[uid] = recovered
+                        uid, outcome = told
+                        if uid in wanted:
+                            found[uid] = later(found.get(uid), outcome) or outcome
         except (KafkaError, OSError) as e:
             raise KafkaUnavailableError(
                 f"{self._topic} could not be read to its end: {type(e).__name__}."
@@ -105,7 +104,7 @@ async def _drop_finished(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, 
             del ends[tp]
 
 
-def outcome_of(record: IncomingRecord) -> tuple[str, Recovered] | None:
+def outcome_of(record: IncomingRecord) -> tuple[str, Outcome] | None:
     """Read a record of the results topic: whose outcome it is, by uid; None if no Workflow's."""
     try:
         published = decode_status(record)
@@ -114,11 +113,6 @@ def outcome_of(record: IncomingRecord) -> tuple[str, Recovered] | None:
     event = published.event if isinstance(published, PublishedEvent) else None
     if event is None or event.uid is None or not event.terminal:
         return None
-    return event.uid, Recovered(
-        outcome=Outcome(attempt=event.attempt, phase=event.phase, finished_at=event.finished_at),
-        written_at=datetime.fromtimestamp(record.timestamp_ms / 1000, UTC),
+    return event.uid, Outcome(
+        attempt=event.attempt, phase=event.phase, finished_at=event.finished_at
     )
-
-
-def _is_later(one: Recovered, other: Recovered | None) -> bool:
-    return other is None or one.outcome.attempt > other.outcome.attempt

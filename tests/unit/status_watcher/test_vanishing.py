@@ -1,0 +1,138 @@
+"""A Workflow that went while nobody watched was deleted, unless somebody knows better."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from sluice_contracts import metadata
+from sluice_contracts.status import Phase
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError
+from sluice_status_watcher.observing import Observed, observe
+from sluice_status_watcher.outcomes import Outcome
+from sluice_status_watcher.publishing import StatusPublisher
+from sluice_status_watcher.transitions import Told, transition
+from sluice_status_watcher.vanishing import Vanishing
+from tests.support.fake_workflows import FakeWorkflows
+from tests.unit.status_watcher.manifests import FINISHED, Json, manifest
+from tests.unit.status_watcher.scenes import NAME
+from tests.unit.status_watcher.world import TOPICS, FakeKafka
+
+pytestmark = pytest.mark.looptime
+
+ENDED = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+FAILED = Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
+
+
+class Scene:
+    """A Workflow that was seen running, and a watcher that does not see it any more."""
+
+    def __init__(self) -> None:
+        self.workflows = FakeWorkflows()
+        self.kafka = FakeKafka()
+
+    async def seen(self) -> Observed:
+        return read(await self.workflows.create(manifest(status={"phase": "Running"})))
+
+    async def tell(self, document: Json, *, outcome: Outcome | None = None) -> None:
+        """Tell as another watcher does."""
+        event, _ = transition(read(document), Told(outcome=outcome))
+        assert event is not None
+        publisher = StatusPublisher(self.kafka, TOPICS, send_timeout=timedelta(seconds=10))
+        await publisher.publish(event, read(document).identity)
+
+    async def last_state(
+        self, last: Observed, *, outcome: Outcome | None = None
+    ) -> Observed | None:
+        vanishing = Vanishing(self.workflows, self.kafka, backoff=Backoff())
+        return await vanishing.last_state(last, outcome, sequence=500)
+
+
+def read(document: Json) -> Observed:
+    return observe(document, observed_at=ENDED)
+
+
+async def test_what_nobody_has_told_of_was_deleted() -> None:
+    scene = Scene()
+    last = await scene.seen()
+    await scene.workflows.remove_for_test(NAME)
+    state = await scene.last_state(last)
+    assert state is not None
+    event, _ = transition(state, Told(sequence=last.sequence))
+    assert event is not None
+    assert (event.phase, event.attempt, event.sequence) == (Phase.DELETED, 1, 500)
+    assert event.finished_at is None
+    # The margin allows for clocks that differ.
+    assert scene.kafka.scans == [datetime(2025, 12, 31, 23, 55, tzinfo=UTC)]
+
+
+async def test_what_was_recreated_under_its_name_was_deleted_before() -> None:
+    scene = Scene()
+    last = await scene.seen()
+    await scene.workflows.remove_for_test(NAME)
+    await scene.workflows.create(manifest())
+    assert await scene.last_state(last) is not None
+
+
+async def test_what_another_watcher_has_told_of_is_not_told_again() -> None:
+    scene = Scene()
+    last = await scene.seen()
+    await scene.tell(
+        await scene.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=FINISHED)
+    )
+    await scene.workflows.remove_for_test(NAME)
+    assert await scene.last_state(last) is None
+
+
+async def test_the_end_of_an_earlier_attempt_does_not_speak_for_this_one() -> None:
+    scene = Scene()
+    await scene.seen()
+    failed = await scene.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=FINISHED)
+    await scene.tell(failed)
+    running = await scene.workflows.set_status_for_test(NAME, phase="Running", finishedAt=None)
+    await scene.workflows.remove_for_test(NAME)
+    state = await scene.last_state(read(running), outcome=FAILED)
+    assert state is not None
+    event, _ = transition(state, Told(outcome=FAILED))
+    assert event is not None
+    assert (event.phase, event.attempt) == (Phase.DELETED, 2)
+
+
+async def test_an_end_that_was_told_is_the_end() -> None:
+    scene = Scene()
+    await scene.seen()
+    failed = await scene.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=FINISHED)
+    await scene.workflows.remove_for_test(NAME)
+    assert await scene.last_state(read(failed), outcome=FAILED) is None
+    assert scene.workflows.calls_for_test("get") == 0
+
+
+async def test_what_has_only_lost_its_label_lives_on() -> None:
+    scene = Scene()
+    last = await scene.seen()
+    await scene.workflows.change_for_test(
+        NAME, lambda obj: obj["metadata"]["labels"].pop(metadata.MANAGED_BY)
+    )
+    with capture_logs() as logs:
+        assert await scene.last_state(last) is None
+    assert [log["event"] for log in logs] == ["no longer labelled as ours"]
+
+
+async def test_it_is_asked_until_there_is_an_answer() -> None:
+    scene = Scene()
+    last = await scene.seen()
+    await scene.workflows.remove_for_test(NAME)
+    scene.workflows.fail_for_test("get", ApiUnavailableError("503"), ApiUnavailableError("503"))
+    scene.kafka.fail_scans_for_test(times=2)
+    assert await scene.last_state(last) is not None
+    assert len(scene.kafka.scans) == 3
+
+
+async def test_without_leave_to_look_nothing_is_made_up() -> None:
+    scene = Scene()
+    last = await scene.seen()
+    forbidden = RefusedError("403", status=403, reason="Forbidden")
+    scene.workflows.fail_for_test("get", forbidden)
+    assert await scene.last_state(last) is None
+    assert scene.kafka.scans == []

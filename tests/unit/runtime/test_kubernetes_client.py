@@ -60,7 +60,9 @@ async def test_a_clear_no(tmp_path: Path) -> None:
             await client.call("GET", "/api/x", deadline=soon())
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'"text"', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"null", b'"text"', b"\xff", b"[" * 100_000]
+)
 async def test_a_success_that_is_no_object(tmp_path: Path, body: bytes) -> None:
     async with api_server() as server, connected(server, tmp_path / "k") as client:
         server.answers(body)

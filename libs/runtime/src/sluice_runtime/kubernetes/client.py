@@ -87,7 +87,7 @@ class KubernetesClient:
         _refuse_failure(response, answer, what=what)
         try:
             document: object = json.loads(answer)
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise ApiUnavailableError(f"{what}: the answer is no JSON") from e
         if not isinstance(document, dict):
             raise ApiUnavailableError(f"{what}: the answer is no JSON object")

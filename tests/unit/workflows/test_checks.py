@@ -106,7 +106,7 @@ def test_template_names_are_unique() -> None:
 
 def test_outputs_need_names_of_their_own() -> None:
     def build(couler: Couler) -> object:
-        output = couler.create_parameter_artifact(path="/work/out/x")
+        output = couler.create_parameter_artifact(path="/sluice/out/x")
         return container(output=output)(couler)
 
     with pytest.raises(CompileError, match="name that Couler made up"):

@@ -224,7 +224,7 @@ def test_only_artifacts_with_a_key_are_kept_unarchived() -> None:
                 image="i",
                 command="c",
                 step_name=name,
-                output=artifact(couler, name, path="/work/out/x", key=key),
+                output=artifact(couler, name, path="/sluice/out/x", key=key),
             )
         return [keep_unarchived()]
 
@@ -234,10 +234,10 @@ def test_only_artifacts_with_a_key_are_kept_unarchived() -> None:
         [
             {
                 "name": "keyed",
-                "path": "/work/out/x",
+                "path": "/sluice/out/x",
                 "s3": {"key": "some/key"},
                 "archive": {"none": {}},
             }
         ],
-        [{"name": "packed", "path": "/work/out/x"}],
+        [{"name": "packed", "path": "/sluice/out/x"}],
     ]

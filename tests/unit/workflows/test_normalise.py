@@ -42,7 +42,7 @@ def test_nothing_of_couler_shows() -> None:
                 args=[1, True, 2.5, "text"],
                 env={"FLAG": True},
                 step_name=name,
-                output=output_parameter(couler, "o", path="/work/out/o"),
+                output=output_parameter(couler, "o", path="/sluice/out/o"),
             )
 
     spec = compiled(build)
@@ -59,7 +59,7 @@ def test_nothing_of_couler_shows() -> None:
     assert "inputs" not in b
     assert b["container"]["args"] == ["1", "true", "2.5", "text"]
     assert b["container"]["env"] == [{"name": "FLAG", "value": "true"}]
-    assert b["container"]["volumeMounts"][0] == {"name": "outputs-0", "mountPath": "/work/out"}
+    assert b["container"]["volumeMounts"][0] == {"name": "outputs-0", "mountPath": "/sluice/out"}
 
 
 def test_steps_lose_their_line_numbers_and_references_follow() -> None:
@@ -132,7 +132,7 @@ def diamond(couler: Couler) -> None:
             command="c",
             args=shared,
             step_name=name,
-            output=output_parameter(couler, "o", path="/work/out/o"),
+            output=output_parameter(couler, "o", path="/sluice/out/o"),
         )
 
     couler.set_dependencies(lambda: job("a"))
@@ -227,14 +227,14 @@ def test_artifacts_go_by_the_names_they_were_given() -> None:
             image="i",
             command="c",
             step_name="write",
-            output=artifact(couler, "message", path="/work/out/message"),
+            output=artifact(couler, "message", path="/sluice/out/message"),
         )
         couler.run_container(
             image="i",
             command="c",
             step_name="read",
             args=[*written, "constant", "{{workflow.name}}"],
-            input=[artifact(couler, "message", path="/work/in/message", key="some/key")],
+            input=[artifact(couler, "message", path="/sluice/in/message", key="some/key")],
         )
 
     spec = compiled(build)
@@ -245,7 +245,7 @@ def test_artifacts_go_by_the_names_they_were_given() -> None:
     }
     read = template(spec, "read")
     assert read["inputs"] == {
-        "artifacts": [{"name": "message", "path": "/work/in/message", "s3": {"key": "some/key"}}],
+        "artifacts": [{"name": "message", "path": "/sluice/in/message", "s3": {"key": "some/key"}}],
         "parameters": [{"name": "arg-0"}],
     }
     assert read["container"]["args"] == ["constant", "{{inputs.parameters.arg-0}}"]

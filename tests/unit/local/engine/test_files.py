@@ -57,9 +57,9 @@ def test_declared_paths_are_put_in_place(text: str, expected: str, tmp_path: Pat
 
 def test_the_longest_path_wins(tmp_path: Path) -> None:
     files = str(tmp_path / "files")
-    found = folder(tmp_path, "/work/out/x", mounts=("/work", "/work/out"))
-    assert found.real("/work/out/x /work/out/y /work/z") == (
-        f"{files}/work/out/x {files}/work/out/y {files}/work/z"
+    found = folder(tmp_path, "/sluice/out/x", mounts=("/sluice", "/sluice/out"))
+    assert found.real("/sluice/out/x /sluice/out/y /sluice/z") == (
+        f"{files}/sluice/out/x {files}/sluice/out/y {files}/sluice/z"
     )
 
 
@@ -81,10 +81,10 @@ def test_python_is_the_one_that_runs(tmp_path: Path) -> None:
 
 
 def test_folders_that_every_image_has(tmp_path: Path) -> None:
-    made = folder(tmp_path, "/tmp/o", "/mnt/out/part", "/var/lib/x", mounts=("/work/out",))
+    made = folder(tmp_path, "/tmp/o", "/mnt/out/part", "/var/lib/x", mounts=("/sluice/out",))
     made.create()
     there = {str(p.relative_to(tmp_path / "files")) for p in (tmp_path / "files").rglob("*")}
-    assert there == {"tmp", "mnt", "var", "var/lib", "work", "work/out"}
+    assert there == {"tmp", "mnt", "var", "var/lib", "sluice", "sluice/out"}
 
 
 def test_a_script_is_a_file(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ async def test_artifacts_from_step_to_step(
 ) -> None:
     write = python(
         "write",
-        "import pathlib; p = pathlib.Path('/work/out'); p.mkdir(parents=True)\n"
+        "import pathlib; p = pathlib.Path('/sluice/out'); p.mkdir(parents=True)\n"
         "(p / 'a').write_text('1'); (p / 'b').write_text('2')",
-        outputs={"artifacts": [{"name": "all", "path": "/work/out"}]},
+        outputs={"artifacts": [{"name": "all", "path": "/sluice/out"}]},
     )
     read = python(
         "read",

@@ -32,9 +32,9 @@ def _build(couler: Couler, settings: CompileSettings) -> Iterable[Extension]:
         env={
             "MESSAGE": "{{workflow.parameters.message}}",
             "MOOD": "{{workflow.parameters.mood}}",
-            "SHOUT": "/work/out/shout",
+            "SHOUT": "/sluice/out/shout",
         },
-        outputs=[output_parameter(couler, "shout", path="/work/out/shout")],
+        outputs=[output_parameter(couler, "shout", path="/sluice/out/shout")],
     )
     return [run_outputs({"shout": "{{tasks.shout.outputs.parameters.shout}}"})]
 

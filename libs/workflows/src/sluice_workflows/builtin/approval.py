@@ -15,8 +15,8 @@ from sluice_workflows.steps import carry_out, propose
 
 __all__ = ["APPROVAL"]
 
-_PROPOSAL: Final = "/work/out/proposal"
-_MESSAGE: Final = "/work/out/message"
+_PROPOSAL: Final = "/sluice/out/proposal"
+_MESSAGE: Final = "/sluice/out/message"
 
 
 class ApprovalParameters(Parameters):

@@ -15,9 +15,9 @@ from sluice_workflows.steps import read_message, write_message
 
 __all__ = ["ARTIFACT_PASSING"]
 
-_WRITTEN: Final = "/work/out/message"
-_RECEIVED: Final = "/work/in/message"
-_MESSAGE: Final = "/work/out/text"
+_WRITTEN: Final = "/sluice/out/message"
+_RECEIVED: Final = "/sluice/in/message"
+_MESSAGE: Final = "/sluice/out/text"
 
 
 class ArtifactPassingParameters(Parameters):

@@ -15,7 +15,7 @@ from sluice_workflows.steps import greet
 
 __all__ = ["HELLO"]
 
-_GREETING: Final = "/work/out/greeting"
+_GREETING: Final = "/sluice/out/greeting"
 
 
 class HelloParameters(Parameters):

@@ -25,14 +25,14 @@ from sluice_workflows.steps import count_words, split_text, sum_counts
 
 __all__ = ["MAP_REDUCE"]
 
-_TEXT: Final = "/work/in/text"
-_CHUNKS: Final = "/work/out/chunks"
-_CHUNK: Final = "/work/in/chunk"
-_PARTIAL: Final = "/work/out/partial.json"
-_PARTS: Final = "/work/in/parts"
-_COUNTS: Final = "/work/out/counts.json"
-_TOTAL: Final = "/work/out/total"
-_TRUNCATED: Final = "/work/out/truncated"
+_TEXT: Final = "/sluice/in/text"
+_CHUNKS: Final = "/sluice/out/chunks"
+_CHUNK: Final = "/sluice/in/chunk"
+_PARTIAL: Final = "/sluice/out/partial.json"
+_PARTS: Final = "/sluice/in/parts"
+_COUNTS: Final = "/sluice/out/counts.json"
+_TOTAL: Final = "/sluice/out/total"
+_TRUNCATED: Final = "/sluice/out/truncated"
 
 
 class MapReduceParameters(Parameters):

@@ -162,12 +162,12 @@ async def test_empty_dir_volumes_and_the_working_dir(workflows: WorkflowClient) 
         outputs=out(),
     )
     template["script"] |= {
-        "workingDir": "/work",
+        "workingDir": "/desk",
         "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
     }
     volumes = [{"name": "scratch", "emptyDir": {}}]
     done = await workflows.succeed(workflow(template, volumes=volumes))
-    assert parameters(nodes(done)["wf"]) == {"o": "/work/scratch/x"}
+    assert parameters(nodes(done)["wf"]) == {"o": "/desk/scratch/x"}
 
 
 async def test_a_result_keeps_its_last_256_kib(workflows: WorkflowClient) -> None:

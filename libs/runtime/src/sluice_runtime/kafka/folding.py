@@ -6,17 +6,17 @@ is made again from the topics. The gateway's view and the dispatcher's ledger ar
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from sluice_contracts.records import IncomingRecord
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.reading import incoming
+from sluice_runtime.kafka.sessions import read_for_ever
 
 __all__ = ["FoldStore", "TopicFold"]
 
@@ -70,19 +70,13 @@ class TopicFold:
 
     async def run(self) -> None:
         """Fold for ever; what goes wrong with Kafka is tried again with growing pauses."""
-        failures = 0
-        while True:
-            try:
-                async with self._consumer() as consumer:
-                    async for _ in self._fold(consumer):
-                        failures = 0
-            except (KafkaError, OSError) as e:
-                failures += 1
-                pause = self._backoff.delay(failures)
-                _log.warning(
-                    "fold interrupted", fold=self._name, error=type(e).__name__, retry_in=pause
-                )
-                await asyncio.sleep(pause)
+
+        def interrupted(error: Exception, pause: float) -> None:
+            _log.warning(
+                "fold interrupted", fold=self._name, error=type(error).__name__, retry_in=pause
+            )
+
+        await read_for_ever(self._session, backoff=self._backoff, interrupted=interrupted)
 
     def staleness(self) -> float | None:
         """Give the seconds since this was known to hold all that the topics held.
@@ -105,6 +99,11 @@ class TopicFold:
     def _is_fresh(self, within: float) -> bool:
         staleness = self.staleness()
         return staleness is not None and staleness <= within
+
+    async def _session(self) -> AsyncGenerator[None]:
+        async with self._consumer() as consumer:
+            async for step in self._fold(consumer):
+                yield step
 
     @contextlib.asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:

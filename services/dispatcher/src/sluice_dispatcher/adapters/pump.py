@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from sluice_contracts.records import IncomingRecord
 from sluice_dispatcher.adapters.assignment import Assignment, Limits
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.reading import incoming
+from sluice_runtime.kafka.sessions import read_for_ever
 
 __all__ = ["Pump"]
 
@@ -70,17 +71,16 @@ class Pump:
 
     async def run(self) -> None:
         """Read for ever; what goes wrong with Kafka is tried again with growing pauses."""
-        failures = 0
-        while True:
-            try:
-                async with self._consumer() as consumer:
-                    async for _ in self._poll(consumer):
-                        failures = 0
-            except (KafkaError, ConnectionError) as e:
-                failures += 1
-                pause = self._backoff.delay(failures)
-                _log.warning("reading interrupted", error=type(e).__name__, retry_in=pause)
-                await asyncio.sleep(pause)
+
+        def interrupted(error: Exception, pause: float) -> None:
+            _log.warning("reading interrupted", error=type(error).__name__, retry_in=pause)
+
+        await read_for_ever(self._session, backoff=self._backoff, interrupted=interrupted)
+
+    async def _session(self) -> AsyncGenerator[None]:
+        async with self._consumer() as consumer:
+            async for step in self._poll(consumer):
+                yield step
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:

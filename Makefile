@@ -10,7 +10,7 @@ export PYTHON
 SETUP := .venv/.sluice-local
 SETUP_DEV := .venv/.sluice-dev
 MADE_FROM := scripts/bootstrap requirements/uv.txt $(wildcard libs/*/pyproject.toml \
-	services/*/pyproject.toml local/pyproject.toml)
+	services/*/pyproject.toml local/pyproject.toml tests/testbed/pyproject.toml)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -22,8 +22,9 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: $(SETUP) ## Start Sluice on this machine (ARGS="--http-port 9000", ARGS=--help)
-	@$(PY) -m sluice_local run $(ARGS)
+run: $(SETUP) ## Start Sluice on this machine (ENGINE=testbed, ARGS="--http-port 9000", ARGS=--help)
+	@$(PY) -m sluice_local run $(RUN_ON_$(ENGINE)) $(ARGS)
+RUN_ON_testbed = --data-dir .data/testbed --kubeconfig "$$($(PY) -m testbed kubeconfig)"
 
 .PHONY: demo
 demo: $(SETUP) ## Count the words of a book with the Sluice that runs (ARGS=--help)
@@ -50,6 +51,11 @@ test: $(SETUP_DEV) ## Run all tests with coverage (ARGS="-k name")
 .PHONY: test-unit
 test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor the engine
 	$(PY) -m pytest -m "not integration and not e2e" $(ARGS)
+
+.PHONY: testbed
+testbed: $(SETUP_DEV) ## Build and start a real Kubernetes with Argo Workflows (ARGS="--argo 3.7")
+	@$(PY) -m testbed build
+	@$(PY) -m testbed up $(ARGS)
 
 .PHONY: lint
 lint: $(SETUP_DEV) ## Check style, types and the import rules

@@ -10,7 +10,7 @@ from sluice_local.kafka import default_cache_dir
 from sluice_local.ports import LOOPBACK
 from sluice_local.runner import data_folder
 from sluice_local.runner.console import Console
-from sluice_local.runner.plan import Options
+from sluice_local.runner.plan import NAMESPACE, Options
 from sluice_local.runner.run import run, run_kafka
 
 _RUN = """\
@@ -47,6 +47,13 @@ def _parser() -> argparse.ArgumentParser:
     running = _command(commands, "run", "start everything", _RUN, epilog=_RUN_MORE)
     _add_folders(running)
     _add_ports(running, ["http", "kafka", "health", "engine"])
+    running.add_argument(
+        "--kubeconfig",
+        type=Path,
+        metavar="FILE",
+        help="a cluster with Argo Workflows to use instead of the local engine; runs live in its "
+        f"namespace {NAMESPACE}",
+    )
     running.set_defaults(command=lambda given: run(_options(given), console=Console()))
 
     kafka = _command(commands, "kafka", "start Apache Kafka alone", "Start Apache Kafka alone.")
@@ -57,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         http_port=0,
         health_port=0,
         engine_port=0,
+        kubeconfig=None,
     )
 
     showing = _command(commands, "demo", "count the words of a book", _DEMO)
@@ -136,6 +144,7 @@ def _options(given: argparse.Namespace) -> Options:
         health_port=given.health_port,
         engine_port=given.engine_port,
         port_offset=given.port_offset,
+        cluster=given.kubeconfig,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sluice_contracts.topics import TopicNames
 from sluice_local import ports
+from sluice_local.errors import LocalModeError
 from sluice_local.ports import LOOPBACK
 
 NAMESPACE = "argo"
@@ -14,7 +15,7 @@ NAMESPACE = "argo"
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a person chooses. A port of 0 takes a free one."""
+    """What a person chooses. A port of 0 takes a free one; a cluster replaces the local engine."""
 
     data_dir: Path
     cache_dir: Path
@@ -23,6 +24,7 @@ class Options:
     health_port: int = 8090
     engine_port: int = 8093
     port_offset: int = 0
+    cluster: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,17 @@ SERVICES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """Where everything is, once the ports are settled."""
+    """Where everything is, once the ports are settled.
+
+    ``cluster`` is the kubeconfig of a Kubernetes to use instead of the local engine.
+    """
 
     data_dir: Path
     http_port: int
     kafka_port: int
     engine_port: int
     health_ports: Mapping[str, int]
+    cluster: Path | None = None
 
     @property
     def gateway_url(self) -> str:
@@ -73,8 +79,8 @@ class Endpoints:
 
     @property
     def kubeconfig(self) -> Path:
-        """How to reach the local engine; the engine writes it."""
-        return self.engine_dir / "kubeconfig"
+        """How to reach the cluster, or the local engine, which writes it."""
+        return self.cluster or self.engine_dir / "kubeconfig"
 
     @property
     def logs_dir(self) -> Path:
@@ -92,7 +98,7 @@ class Endpoints:
             "health": {service.name: self.health_url(service.name) for service in SERVICES},
             "kafka": self.bootstrap_servers,
             "topics": TopicNames().model_dump(),
-            "engine": self.engine_url,
+            "engine": None if self.cluster else self.engine_url,
             "kubeconfig": str(self.kubeconfig),
             "namespace": NAMESPACE,
             "data_dir": str(self.data_dir),
@@ -114,8 +120,14 @@ def settle(options: Options) -> Endpoints:
     """Settle the ports: what was asked for must be free, zeros become free ports.
 
     Raises:
-        LocalModeError: a wanted port is taken.
+        LocalModeError: a wanted port is taken, or there is no such kubeconfig.
     """
+    if options.cluster is not None and not options.cluster.is_file():
+        raise LocalModeError(
+            f"There is no kubeconfig {options.cluster}.",
+            way_out="Name the one of a cluster that runs Argo Workflows, or leave --kubeconfig "
+            "away for the local engine.",
+        )
     taken = iter(ports.free_ports(6))
 
     def choose(port: int, *, wanted_by: str, option: str) -> int:
@@ -136,6 +148,7 @@ def settle(options: Options) -> Endpoints:
             options.engine_port, wanted_by="the local engine", option="--engine-port"
         ),
         health_ports={service.name: health(service) for service in SERVICES},
+        cluster=options.cluster.resolve() if options.cluster else None,
     )
 
 

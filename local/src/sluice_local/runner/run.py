@@ -99,7 +99,7 @@ async def _start_all(
 ) -> None:
     await _together(
         _start_kafka(endpoints, cache_dir, supervisor, console),
-        supervisor.start(plan.engine_part(endpoints)),
+        *([] if endpoints.cluster else [supervisor.start(plan.engine_part(endpoints))]),
     )
     await _together(
         *(supervisor.start(plan.service_part(service, endpoints)) for service in SERVICES)

@@ -12,7 +12,7 @@ def summary(endpoints: Endpoints, *, seconds: float) -> str:
         ("HTTP", f"{endpoints.gateway_url}/v1/runs"),
         ("Kafka", f"{endpoints.bootstrap_servers}  (Apache Kafka {DEFAULT_VERSION})"),
         ("topics", f"{topics.requests}  {topics.status}  {topics.results}  {topics.dlq}"),
-        ("engine", f"{endpoints.engine_url}  (local engine, stands in for Kubernetes and Argo)"),
+        ("engine", _engine(endpoints)),
         ("kubeconfig", str(endpoints.kubeconfig)),
         *((f"{each.name}", f"{endpoints.health_url(each.name)}/readyz") for each in SERVICES),
         ("data", str(endpoints.data_dir)),
@@ -32,6 +32,12 @@ def summary(endpoints: Endpoints, *, seconds: float) -> str:
             "",
         ]
     )
+
+
+def _engine(endpoints: Endpoints) -> str:
+    if endpoints.cluster:
+        return "the cluster of the kubeconfig"
+    return f"{endpoints.engine_url}  (local engine, stands in for Kubernetes and Argo)"
 
 
 def _lines_to_copy(endpoints: Endpoints, topics: TopicNames) -> list[str]:

@@ -1,0 +1,1 @@
+"""The real parts that Sluice stands on, built from package registries and run on one machine."""

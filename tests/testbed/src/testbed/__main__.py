@@ -1,0 +1,152 @@
+"""Build the real parts that Sluice stands on, and run them on this computer.
+
+Kubernetes, Argo Workflows, an S3-compatible store and a node that runs pods, all built from the
+Go module proxy and Debian's packages: no image registry is asked for anything. What runs is in
+namespaces of its own; `down` leaves no process, mount, interface or rule behind.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from testbed.errors import TestbedError
+from testbed.folders import Folders, default_folders
+from testbed.testbed import Testbed
+from testbed.versions import load_versions
+
+_RULES = Path("helm/sluice/rules")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        command: Callable[[argparse.Namespace], int] = given.command
+        return command(given)
+    except TestbedError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _testbed() -> Testbed:
+    if not _RULES.is_dir():
+        raise TestbedError(f"There is no {_RULES} here.", way_out="Run it in Sluice's folder.")
+    return Testbed(default_folders(), load_versions(), rules=_RULES)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _build(_: argparse.Namespace) -> int:
+    testbed = _testbed()
+    _say(f"Building into {testbed.folders.cache}")
+    testbed.build(say=_say)
+    _say("Everything is built. `python -m testbed up` starts it.")
+    return 0
+
+
+def _up(given: argparse.Namespace) -> int:
+    testbed = _testbed()
+    testbed.build(say=lambda _: None)
+    _say("Starting")
+    try:
+        testbed.up(line=given.argo, say=_say)
+    except BaseException:
+        _say("It did not start; what did is ended again, its logs are kept.")
+        testbed.end()
+        raise
+    _say(
+        f"\nReady.\n"
+        f"  kubectl:  {testbed.kubectl().program} --kubeconfig={testbed.kubeconfig()}\n"
+        f"  Sluice:   make run ENGINE=testbed\n"
+        f"  the end:  python -m testbed down"
+    )
+    return 0
+
+
+def _down(_: argparse.Namespace) -> int:
+    _say("The testbed is gone." if _testbed().down() else "There was no testbed.")
+    return 0
+
+
+def _status(_: argparse.Namespace) -> int:
+    processes = _testbed().processes()
+    names = processes.names()
+    for name in names:
+        _say(f"  {name:28}{'runs' if processes.runs(name) else 'has ended'}")
+    return 0 if all(map(processes.runs, names)) else 1
+
+
+def _logs(given: argparse.Namespace) -> int:
+    folders: Folders = default_folders()
+    if given.program is None:
+        for log in sorted(folders.logs.glob("*.log")):
+            _say(f"  {log.stem:28}{log}")
+        return 0
+    log = folders.logs / f"{given.program}.log"
+    if not log.exists():
+        raise TestbedError(f"{given.program} has no log.", way_out="`logs` alone lists them.")
+    return subprocess.call(["tail", "-n", "200", *(["-f"] if given.follow else []), str(log)])
+
+
+def _kubectl(given: argparse.Namespace) -> int:
+    kubectl = _testbed().kubectl()
+    command = [str(kubectl.program), f"--kubeconfig={kubectl.kubeconfig}", *given.words]
+    return subprocess.call(command)
+
+
+def _kubeconfig(_: argparse.Namespace) -> int:
+    testbed = _testbed()
+    testbed.processes()
+    _say(str(testbed.kubeconfig()))
+    return 0
+
+
+def _lock(_: argparse.Namespace) -> int:
+    _testbed().lock(say=_say)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m testbed",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(
+        name: str, command: Callable[[argparse.Namespace], int], what: str
+    ) -> argparse.ArgumentParser:
+        adding = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        adding.set_defaults(command=command)
+        return adding
+
+    versions = load_versions()
+    add("build", _build, "build what the cache lacks (about 15 minutes on 2 cores, once)")
+    up = add("up", _up, "start everything, with one line of Argo Workflows")
+    up.add_argument(
+        "--argo",
+        default=versions.argo_lines[0],
+        choices=versions.argo_lines,
+        help="which line (default: %(default)s)",
+    )
+    add("down", _down, "end everything and remove its data")
+    add("status", _status, "tell which programs run")
+    logs = add("logs", _logs, "show a program's last lines, or where all logs are")
+    logs.add_argument("program", nargs="?", help="as `status` names it")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
+    add("kubeconfig", _kubeconfig, "print where the administrator's kubeconfig is")
+    kubectl = add("kubectl", _kubectl, "run kubectl as the cluster's administrator")
+    kubectl.add_argument("words", nargs=argparse.REMAINDER, help="what to tell kubectl")
+    add("lock", _lock, "write go.mod and go.sum of all parts anew from versions.toml")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Build each part once: its result is kept by what it was made from."""

@@ -1,0 +1,137 @@
+"""Build programs from Go modules, each set with a locked go.mod and go.sum of its own.
+
+Together in one module, version selection would break Kubernetes and Argo alike.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from testbed.building.commands import run
+from testbed.building.parts import digest_of
+from testbed.versions import GoModule
+
+_WAY_OUT = (
+    "Modules come from the Go module proxy (GOPROXY, HTTPS_PROXY). Run the same command again: "
+    "what was fetched and compiled is kept."
+)
+_RECIPE = "1"
+"""To be raised when programs come out otherwise; not this file's digest, for a build is dear."""
+
+# A symlink upstream, and module archives drop symlinks; the file beside it has the same content.
+_MISSING = "workflow/executor/osspecific/signal_linux.go"
+_TWIN = "workflow/executor/osspecific/signal_darwin.go"
+
+
+def locks_dir() -> Path:
+    """Return the folder that holds go.mod and go.sum of each part."""
+    return Path(str(resources.files("testbed").joinpath("go")))
+
+
+@dataclass(frozen=True)
+class GoPart:
+    """The programs of one Go module, as a part."""
+
+    module: GoModule
+    locks: Path
+
+    @property
+    def name(self) -> str:
+        """The part's name."""
+        return self.module.name
+
+    @property
+    def version(self) -> str:
+        """The module's version."""
+        return self.module.version
+
+    @property
+    def key(self) -> str:
+        """Digest of what the programs are made from, and how."""
+        files = [self.locks / self.name / name for name in ("go.mod", "go.sum")]
+        return digest_of(_RECIPE, repr(self.module), *(file.read_text("utf-8") for file in files))
+
+    def build(self, out: Path) -> None:
+        """Compile the programs into ``out``, and lay CRDs beside them where there are any.
+
+        Raises:
+            TestbedError: Go is missing, the network, or a module that is not the locked one.
+        """
+        work = out / "module"
+        shutil.copytree(self.locks / self.name, work)
+        flags = ["-trimpath", f"-ldflags=-s -w {_stamps(self.module)}"]
+        if self._is_argo:
+            flags += self._with_the_missing_file(work)
+        for program, package in self.module.programs.items():
+            self._go(work, "build", *flags, "-o", out / program, package)
+        if self._is_argo:
+            shutil.copytree(self._source(work) / "manifests/base/crds/full", out / "crds")
+        shutil.rmtree(work)
+
+    def lock(self) -> None:
+        """Write go.mod and go.sum anew from the module's version.
+
+        Raises:
+            TestbedError: there is no such version, or no network.
+        """
+        folder = self.locks / self.name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        wanted = f"{self.module.module}@{self.module.version}"
+        found = json.loads(self._go(folder, "mod", "download", "-json", wanted))
+        upstream = json.loads(self._go(folder, "mod", "edit", "-json", found["GoMod"]))
+        (folder / "go.mod").write_text(_go_mod(self.module, upstream), "utf-8")
+        self._go(folder, "mod", "tidy")
+
+    @property
+    def _is_argo(self) -> bool:
+        return "argoexec" in self.module.programs
+
+    def _with_the_missing_file(self, work: Path) -> list[str]:
+        # An overlay inside the module cache is refused, hence vendor.
+        self._go(work, "mod", "vendor")
+        vendored = work / "vendor" / self.module.module
+        overlay = work / "overlay.json"
+        replaced = {str(vendored / _MISSING): str(vendored / _TWIN)}
+        overlay.write_text(json.dumps({"Replace": replaced}), "utf-8")
+        return ["-mod=vendor", f"-overlay={overlay}"]
+
+    def _source(self, work: Path) -> Path:
+        found = self._go(work, "list", "-mod=mod", "-m", "-f", "{{.Dir}}", self.module.module)
+        return Path(found.strip())
+
+    def _go(self, folder: Path, *arguments: str | Path) -> str:
+        environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+        return run(["go", *arguments], cwd=folder, environment=environment, way_out=_WAY_OUT)
+
+
+def _stamps(module: GoModule) -> str:
+    _, major, minor, *_ = module.version.replace("v", ".").split(".")
+    told = {"gitVersion": module.version, "gitMajor": major, "gitMinor": minor}
+    return " ".join(
+        f"-X {package}.{name}={value}" for package in module.stamp for name, value in told.items()
+    )
+
+
+def _go_mod(module: GoModule, upstream: Mapping[str, Any]) -> str:
+    """Return a go.mod that asks for the module's programs under the module's own replacements."""
+    lines = [
+        f"module testbed/{module.name}",
+        f"go {upstream['Go']}",
+        f"require {module.module} {module.version}",
+    ]
+    for replacement in upstream.get("Replace") or []:
+        old, new = replacement["Old"], replacement["New"]
+        if new.get("Version"):
+            replaced = " ".join(filter(None, [old["Path"], old.get("Version")]))
+            lines.append(f"replace {replaced} => {new['Path']} {new['Version']}")
+        elif module.staging:
+            staged = module.version.replace("v1.", "v0.", 1)
+            lines.append(f"replace {old['Path']} => {old['Path']} {staged}")
+    lines += [f"tool {package}" for package in module.programs.values()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Kubernetes, its node and Argo Workflows: how each is configured and started."""

@@ -1,0 +1,67 @@
+"""Argo Workflows: its controller's command line and configuration, and the store of artifacts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from testbed.machine.addresses import NODE, STORE_ENDPOINT, STORE_PORT
+from testbed.machine.processes import Program
+
+NAMESPACE = "argo"
+BUCKET = "artifacts"
+STORE_SECRET = "artifact-store"
+_CONFIG_MAP = "workflow-controller-configmap"
+# The keys of a store that only this machine can reach.
+STORE_USER = "testbed"
+STORE_PASSWORD = "testbed-secret"
+
+
+def executor_image(line: str) -> str:
+    """Return the name of the executor's image of a line of Argo."""
+    return f"localhost/argoexec:{line}"
+
+
+def controller(program: Path, *, line: str, kubeconfig: Path) -> Program:
+    """Return how the controller is run."""
+    return Program(
+        name="workflow-controller",
+        command=[
+            program,
+            *("--kubeconfig", kubeconfig, "--namespace", NAMESPACE),
+            *("--executor-image", executor_image(line), "--executor-image-pull-policy", "Never"),
+            *("--qps", "200", "--burst", "300", "--loglevel", "info"),
+        ],
+        environment={
+            "LEADER_ELECTION_DISABLE": "true",
+            # A node of one machine is never behind by the ten seconds that a large cluster is.
+            "DEFAULT_REQUEUE_TIME": "1s",
+        },
+    )
+
+
+def store(program: Path, *, data: Path) -> Program:
+    """Return how the S3-compatible store is run: a bucket is a folder in ``data``."""
+    return Program(
+        name="artifact-store",
+        command=[program, "--port", f"{NODE}:{STORE_PORT}", "posix", data],
+        environment={"ROOT_ACCESS_KEY": STORE_USER, "ROOT_SECRET_KEY": STORE_PASSWORD},
+    )
+
+
+def configuration(**more: str) -> dict[str, Any]:
+    """Return the controller's ConfigMap; ``more`` are further entries of it, as YAML."""
+    repository = {
+        "s3": {
+            "bucket": BUCKET,
+            "endpoint": STORE_ENDPOINT,
+            "insecure": True,
+            "accessKeySecret": {"name": STORE_SECRET, "key": "user"},
+            "secretKeySecret": {"name": STORE_SECRET, "key": "password"},
+        }
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": _CONFIG_MAP, "namespace": NAMESPACE},
+        "data": {"artifactRepository": json.dumps(repository), **more},
+    }

@@ -1,0 +1,34 @@
+"""Where the testbed keeps things: what it built outlives it, what it runs on does not."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders of one testbed."""
+
+    cache: Path
+    """What was built, by part and version."""
+    state: Path
+    """What runs: data, logs, certificates. Removed by ``down``."""
+    sockets: Path = Path("/run/sluice-testbed")
+    """Sockets and process ids: short, for a socket's path has 108 bytes at most."""
+
+    @property
+    def logs(self) -> Path:
+        """One log file for each process."""
+        return self.state / "logs"
+
+    @property
+    def kubeconfigs(self) -> Path:
+        """One kubeconfig for each user of the cluster."""
+        return self.state / "kubeconfigs"
+
+
+def default_folders() -> Folders:
+    """Return the folders below ``$XDG_CACHE_HOME/sluice/testbed``, or those in ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    root = (Path(base) if base else Path.home() / ".cache") / "sluice" / "testbed"
+    return Folders(cache=root / "parts", state=root / "state")

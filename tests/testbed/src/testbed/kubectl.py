@@ -1,0 +1,35 @@
+"""Talk to the cluster with kubectl."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testbed.building.commands import run
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """One user of the cluster."""
+
+    program: Path
+    kubeconfig: Path
+
+    def __call__(self, *arguments: str | Path, stdin: str | None = None) -> str:
+        """Run kubectl and return what it printed.
+
+        Raises:
+            TestbedError: it failed.
+        """
+        return run([self.program, f"--kubeconfig={self.kubeconfig}", *arguments], stdin=stdin)
+
+    def apply(self, manifests: Iterable[Mapping[str, Any]]) -> None:
+        """Apply manifests on the server's side; what is there becomes as they say."""
+        page = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
+        self("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=page)
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """Return an object or a list."""
+        found: dict[str, Any] = json.loads(self("get", *arguments, "-o", "json"))
+        return found

@@ -1,0 +1,188 @@
+"""Start the machine, enter it, end it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.building.commands import run
+from testbed.errors import TestbedError
+from testbed.machine import init
+from testbed.machine.addresses import LINK_BITS, Place
+from testbed.waiting import wait_until
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A running machine, known by its first process. ``birth`` tells it from a later namesake."""
+
+    place: Place
+    pid: int
+    birth: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether its first process still runs."""
+        return _birth(self.pid) == self.birth
+
+    def inside(self, *, network: bool = True) -> list[str]:
+        """Return the words before a command that runs inside; without its network if so wished."""
+        spaces = ["--mount", "--pid", *(["--net"] if network else [])]
+        return ["nsenter", "--target", str(self.pid), *spaces, "--"]
+
+    def run(self, command: Sequence[str | Path], *, stdin: str | None = None) -> str:
+        """Run a command inside, to its end.
+
+        Raises:
+            TestbedError: it failed.
+        """
+        return run([*self.inside(), *command], stdin=stdin)
+
+
+def start(place: Place, *, state: Path) -> Machine:
+    """Start a machine whose record lies in ``state``.
+
+    Raises:
+        TestbedError: no such rights, or its network collides with the computer's.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    _require_free_network(place)
+    log = (state / "machine.log").open("w", encoding="utf-8")
+    with log:
+        unshare = subprocess.Popen(
+            [
+                *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"),
+                *("--mount-proc", "--propagation", "private"),
+                *(sys.executable, init.__file__, str(state)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def failure() -> str | None:
+        if unshare.poll() is None:
+            return None
+        return (state / "machine.log").read_text("utf-8").strip() or "it ended at once"
+
+    wait_until((state / init.READY).exists, what="A machine", seconds=_SECONDS, gave_up=failure)
+    machine = _machine_of(_only_child(unshare.pid), place=place)
+    _record(state).write_text(json.dumps([machine.pid, machine.birth]), "ascii")
+    _connect(machine)
+    return machine
+
+
+def find(place: Place, *, state: Path) -> Machine | None:
+    """Return the machine whose record lies in ``state``, dead or alive."""
+    try:
+        pid, birth = json.loads(_record(state).read_text("ascii"))
+    except FileNotFoundError:
+        return None
+    return Machine(place, pid, birth)
+
+
+def end(machine: Machine) -> None:
+    """End the machine and all in it; returns when nothing of it is left. Ended already is fine."""
+    # A process that entered it from outside is a child of `nsenter`, out here; that ends with it.
+    if machine.alive:
+        os.kill(machine.pid, signal.SIGKILL)
+    wait_until(lambda: not machine.alive, what="The end of the machine", seconds=_SECONDS)
+    wait_until(
+        lambda: not _link_exists(machine.place), what="The end of its network", seconds=_SECONDS
+    )
+    _remove_cgroups(machine.place)
+
+
+def _link_exists(place: Place) -> bool:
+    """Whether the computer's end of the pair of interfaces is there."""
+    return Path("/sys/class/net", place.link).exists()
+
+
+def _machine_of(pid: int, *, place: Place) -> Machine:
+    """Return the machine whose first process has this id out here."""
+    birth = _birth(pid)
+    if birth is None:
+        raise TestbedError("The machine ended as soon as it had started.")
+    return Machine(place, pid, birth)
+
+
+def _record(state: Path) -> Path:
+    return state / "machine.json"
+
+
+def _birth(pid: int) -> str | None:
+    """Return when a process started, in ticks since boot; None: there is none, or a dead one."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _only_child(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()[0])
+
+
+def _require_free_network(place: Place) -> None:
+    if _link_exists(place):
+        raise TestbedError(
+            f"There is an interface {place.link} already.",
+            way_out=f"Another testbed may run: `python -m testbed down`. If none does: "
+            f"`ip link delete {place.link}`.",
+        )
+    for network in (f"{place.machine}/{LINK_BITS}", *place.networks):
+        taken = run(["ip", "-4", "route", "show", "root", network]).strip()
+        if taken:
+            raise TestbedError(f"The network {network} is in use on this computer: {taken}")
+
+
+def _connect(machine: Machine) -> None:
+    """Join the machine to the computer, and tell the computer where pods and Services are."""
+    place, link = machine.place, machine.place.link
+    run(["ip", "link", "add", link, "type", "veth", "peer", "eth0", "netns", str(machine.pid)])
+    run(["ip", "address", "add", f"{place.computer}/{LINK_BITS}", "dev", link])
+    run(["ip", "link", "set", link, "up"])
+    machine.run(["ip", "link", "set", "lo", "up"])
+    machine.run(["ip", "address", "add", f"{place.machine}/{LINK_BITS}", "dev", "eth0"])
+    machine.run(["ip", "link", "set", "eth0", "up"])
+    machine.run(["ip", "route", "add", "default", "via", place.computer])
+    for network in place.networks:
+        run(["ip", "route", "add", network, "via", place.machine])
+
+
+def make_cgroups(place: Place) -> None:
+    """Make the cgroups that pods will be in; the kubelet wants to find them."""
+    # Version 1 has a tree for each controller, version 2 one for all.
+    trees = [folder for folder in _CGROUPS.iterdir() if (folder / "cgroup.procs").exists()]
+    for tree in trees or [_CGROUPS]:
+        (tree / place.name).mkdir(exist_ok=True)
+
+
+def _remove_cgroups(place: Place) -> None:
+    """Remove the cgroups that its pods were in; a cgroup is removed by rmdir, leaves first."""
+    roots = [*_CGROUPS.glob(f"*/{place.name}"), *_CGROUPS.glob(place.name)]
+
+    def removed() -> bool:
+        for root in roots:
+            for folder, _, _ in os.walk(root, topdown=False):
+                try:
+                    Path(folder).rmdir()
+                except OSError:
+                    return False
+        return True
+
+    wait_until(removed, what="The end of its cgroups", seconds=_SECONDS)
+
+
+def remove_state(state: Path) -> None:
+    """Remove what ran on disk."""
+    shutil.rmtree(state, ignore_errors=True)

@@ -1,0 +1,46 @@
+"""What a computer must have, and how to get it."""
+
+import os
+import platform
+import shutil
+
+_PROGRAMS = {
+    "containerd": "containerd",
+    "runc": "runc",
+    "iptables": "iptables",
+    "ip": "iproute2",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "openssl": "openssl",
+    "mmdebstrap": "mmdebstrap",
+    "busybox": "busybox-static",
+    "dockerd": "docker.io",
+    "docker": "docker.io",
+}
+_SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def debian_packages() -> list[str]:
+    """Return the Debian packages that give all programs."""
+    return sorted({*_PROGRAMS.values(), "containernetworking-plugins", "debian-archive-keyring"})
+
+
+def missing() -> list[str]:
+    """Return what this computer lacks, a sentence each; empty when the testbed can run."""
+    lacks = []
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        lacks.append("It runs on Linux on x86_64 only.")
+    elif os.geteuid() != 0:
+        lacks.append("It must be root: it makes namespaces, mounts and a network of its own.")
+    path = f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}"
+    absent = [program for program in _PROGRAMS if shutil.which(program, path=path) is None]
+    if not os.path.isdir("/usr/lib/cni"):  # noqa: PTH112 (one question)
+        absent.append("the CNI plugins in /usr/lib/cni")
+    if absent:
+        lacks.append(
+            f"Not installed: {', '.join(absent)}. Debian and Ubuntu: "
+            f"apt install {' '.join(debian_packages())}"
+        )
+    if shutil.which("go") is None:
+        lacks.append("Go is not installed (1.25.7 or newer).")
+    return lacks

@@ -1,0 +1,51 @@
+"""The versions of ``versions.toml``, read and typed."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoModule:
+    """Programs of one Go module. ``stamp``: packages that are told the version at link time."""
+
+    name: str
+    module: str
+    version: str
+    programs: Mapping[str, str]
+    staging: bool = False
+    stamp: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Debian:
+    """A Debian suite, and the name of the image that is made of it."""
+
+    suite: str
+    python_image: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versions:
+    """All versions; ``kafka`` by line, ``go`` by part."""
+
+    kafka: Mapping[str, str]
+    debian: Debian
+    go: Mapping[str, GoModule]
+
+    @property
+    def argo_lines(self) -> list[str]:
+        """The lines of Argo Workflows that can be run, the newest first."""
+        prefix = "argo-"
+        return [name.removeprefix(prefix) for name in self.go if name.startswith(prefix)]
+
+
+def load_versions() -> Versions:
+    """Read the versions."""
+    page = tomllib.loads(resources.files(__package__).joinpath("versions.toml").read_text("utf-8"))
+    return Versions(
+        kafka=page["kafka"],
+        debian=Debian(**page["debian"]),
+        go={name: GoModule(name=name, **entry) for name, entry in page["go"].items()},
+    )

@@ -1,0 +1,30 @@
+"""Wait for a condition, and say what never came true."""
+
+import time
+from collections.abc import Callable
+
+from testbed.errors import TestbedError
+
+_STEP_SECONDS = 0.1
+
+
+def wait_until(
+    holds: Callable[[], bool],
+    *,
+    what: str,
+    seconds: float,
+    gave_up: Callable[[], str | None] = lambda: None,
+) -> None:
+    """Return once ``holds()`` does; ``gave_up()`` says why it never will.
+
+    Raises:
+        TestbedError: it did not in time, or never will.
+    """
+    until = time.monotonic() + seconds
+    while not holds():
+        reason = gave_up()
+        if reason is not None:
+            raise TestbedError(f"{what}: {reason}")
+        if time.monotonic() > until:
+            raise TestbedError(f"{what}: not within {seconds:.0f} s.")
+        time.sleep(_STEP_SECONDS)

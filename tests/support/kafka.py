@@ -1,12 +1,14 @@
 """One real Kafka for the whole test session, and what tests do with it on the wire.
 
-A test gets topics of its own by unique names; nothing is cleaned up between tests.
+It is a process, or a container with `--kafka=testcontainers`. A test gets topics of its own by
+unique names; nothing is cleaned up between tests.
 """
 
 import asyncio
 import itertools
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -14,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from sluice_contracts.topics import TopicNames
 from sluice_local.kafka import EmbeddedKafka
+from tests.support.kafka_container import running_kafka_container
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -24,9 +27,34 @@ _MAX_BYTES = 4 * 1024 * 1024
 _counter = itertools.count(1)
 
 
+class KafkaServer(Protocol):
+    """A Kafka that runs somewhere."""
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """What clients connect to: ``host:port``."""
+        ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a person choose where Kafka runs."""
+    parser.addoption(
+        "--kafka",
+        choices=["embedded", "testcontainers"],
+        default="embedded",
+        help="run the session's Kafka as a process (the default), or in a container",
+    )
+
+
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+def kafka(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[KafkaServer]:
     """A real Apache Kafka on ports of its own, shared by the session."""
+    if request.config.getoption("--kafka") == "testcontainers":
+        with running_kafka_container() as container:
+            yield container
+        return
     broker = EmbeddedKafka(data_dir=tmp_path_factory.mktemp("kafka"))
     broker.start_sync()
     try:
@@ -62,7 +90,7 @@ def topic_names(prefix: str = "test") -> TopicNames:
 
 
 async def create_topic(
-    kafka: EmbeddedKafka,
+    kafka: KafkaServer,
     topic: str,
     *,
     partitions: int = 1,
@@ -82,7 +110,7 @@ async def create_topic(
 
 
 async def produce(
-    kafka: EmbeddedKafka,
+    kafka: KafkaServer,
     topic: str,
     *values: bytes | None,
     key: bytes | None = None,
@@ -106,7 +134,7 @@ async def produce(
     return [TopicPartition(each.topic, each.partition) for each in written]
 
 
-async def read_all(kafka: EmbeddedKafka, *topics: str) -> list[ConsumerRecord]:
+async def read_all(kafka: KafkaServer, *topics: str) -> list[ConsumerRecord]:
     """Read what the topics hold now, from their beginning, in order of partition and offset."""
     consumer = _consumer(kafka)
     await consumer.start()
@@ -127,7 +155,7 @@ async def read_all(kafka: EmbeddedKafka, *topics: str) -> list[ConsumerRecord]:
 
 
 async def read_until(
-    kafka: EmbeddedKafka,
+    kafka: KafkaServer,
     topic: str,
     enough: Callable[[list[ConsumerRecord]], bool],
     *,
@@ -153,12 +181,12 @@ async def read_until(
     return records
 
 
-async def read_count(kafka: EmbeddedKafka, topic: str, count: int) -> list[ConsumerRecord]:
+async def read_count(kafka: KafkaServer, topic: str, count: int) -> list[ConsumerRecord]:
     """Read a topic from its beginning until it has given ``count`` records."""
     return await read_until(kafka, topic, lambda records: len(records) >= count)
 
 
-async def committed(kafka: EmbeddedKafka, *, group: str, topic: str) -> dict[int, int]:
+async def committed(kafka: KafkaServer, *, group: str, topic: str) -> dict[int, int]:
     """Return the group's committed offset of every partition of the topic that has one."""
     consumer = _consumer(kafka, group=group)
     await consumer.start()
@@ -173,7 +201,7 @@ async def committed(kafka: EmbeddedKafka, *, group: str, topic: str) -> dict[int
     return {partition: offset for partition, offset in offsets.items() if offset is not None}
 
 
-def _consumer(kafka: EmbeddedKafka, *, group: str | None = None) -> AIOKafkaConsumer:
+def _consumer(kafka: KafkaServer, *, group: str | None = None) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
         bootstrap_servers=kafka.bootstrap_servers,
         group_id=group,

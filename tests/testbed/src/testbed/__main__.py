@@ -11,6 +11,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from testbed.docker.command import run_with_docker, show_images
+from testbed.docker.host import DockerHost
+from testbed.docker.images import Images
 from testbed.errors import TestbedError
 from testbed.folders import Folders, default_folders
 from testbed.testbed import Testbed
@@ -70,7 +73,9 @@ def _up(given: argparse.Namespace) -> int:
 
 
 def _down(_: argparse.Namespace) -> int:
-    _say("The testbed is gone." if _testbed().down() else "There was no testbed.")
+    # Both, whatever there is: what a command that was killed has left of Docker, too.
+    found = [DockerHost(default_folders().docker).end(), _testbed().down()]
+    _say("The testbed is gone." if any(found) else "There was no testbed.")
     return 0
 
 
@@ -105,6 +110,17 @@ def _kubeconfig(_: argparse.Namespace) -> int:
     testbed.processes()
     _say(str(testbed.kubeconfig()))
     return 0
+
+
+def _images(_: argparse.Namespace) -> int:
+    show_images(Images(default_folders(), load_versions(), repository=Path()), say=_say)
+    return 0
+
+
+def _docker(given: argparse.Namespace) -> int:
+    folders, versions = default_folders(), load_versions()
+    images = Images(folders, versions, repository=Path())
+    return run_with_docker(given.words, folders=folders, versions=versions, images=images, say=_say)
 
 
 def _lock(_: argparse.Namespace) -> int:
@@ -144,6 +160,9 @@ def _parser() -> argparse.ArgumentParser:
     add("kubeconfig", _kubeconfig, "print where the administrator's kubeconfig is")
     kubectl = add("kubectl", _kubectl, "run kubectl as the cluster's administrator")
     kubectl.add_argument("words", nargs=argparse.REMAINDER, help="what to tell kubectl")
+    add("images", _images, "build Sluice's images, and show what they add to their base")
+    docker = add("docker", _docker, "run a command with a Docker of its own that holds the images")
+    docker.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     add("lock", _lock, "write go.mod and go.sum of all parts anew from versions.toml")
     return parser
 

@@ -13,6 +13,8 @@ class Folders:
     """What was built, by part and version."""
     state: Path
     """What runs: data, logs, certificates. Removed by ``down``."""
+    docker: Path
+    """The same for Docker, which runs on a machine of its own."""
     sockets: Path = Path("/run/sluice-testbed")
     """Sockets and process ids: short, for a socket's path has 108 bytes at most."""
 
@@ -31,4 +33,4 @@ def default_folders() -> Folders:
     """Return the folders below ``$XDG_CACHE_HOME/sluice/testbed``, or those in ``~/.cache``."""
     base = os.environ.get("XDG_CACHE_HOME")
     root = (Path(base) if base else Path.home() / ".cache") / "sluice" / "testbed"
-    return Folders(cache=root / "parts", state=root / "state")
+    return Folders(cache=root / "parts", state=root / "state", docker=root / "docker")

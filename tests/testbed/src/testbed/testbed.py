@@ -102,6 +102,7 @@ class Testbed:
         self._start_control_plane(authority, say=say)
         self._start_node(machine, authority, line=line, say=say)
         self._start_argo(line, say=say)
+        self._line.write_text(line, "ascii")
 
     def down(self) -> bool:
         """End everything and remove its data; tell whether there was anything."""
@@ -120,6 +121,13 @@ class Testbed:
     def machine(self) -> Machine | None:
         """Return the machine if there is one, dead or alive."""
         return machines.find(CLUSTER, state=self.folders.state)
+
+    def line(self) -> str | None:
+        """Return the line of Argo Workflows that runs; None: the testbed is not up."""
+        machine = self.machine()
+        if machine is None or not machine.alive or not self._line.exists():
+            return None
+        return self._line.read_text("ascii")
 
     def processes(self) -> Processes:
         """Return the programs of the machine.
@@ -217,6 +225,10 @@ class Testbed:
         )
 
     # -- inside
+
+    @property
+    def _line(self) -> Path:
+        return self.folders.state / "line"
 
     @property
     def _authority(self) -> Authority:

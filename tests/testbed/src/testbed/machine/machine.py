@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from testbed.building.commands import run
 from testbed.errors import TestbedError
 from testbed.machine import init
 from testbed.machine.addresses import LINK_BITS, Place
+from testbed.machine.spawning import reap, spawn
 from testbed.waiting import wait_until
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -55,27 +55,23 @@ def start(place: Place, *, state: Path) -> Machine:
     """
     state.mkdir(parents=True, exist_ok=True)
     _require_free_network(place)
-    log = (state / "machine.log").open("w", encoding="utf-8")
-    with log:
-        unshare = subprocess.Popen(
-            [
-                *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"),
-                *("--mount-proc", "--propagation", "private"),
-                *(sys.executable, init.__file__, str(state)),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    log = state / "machine.log"
+    unshare = spawn(
+        [
+            *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"),
+            *("--mount-proc", "--propagation", "private"),
+            *(sys.executable, init.__file__, state),
+        ],
+        log=log,
+    )
 
     def failure() -> str | None:
-        if unshare.poll() is None:
+        if not reap(unshare):
             return None
-        return (state / "machine.log").read_text("utf-8").strip() or "it ended at once"
+        return log.read_text("utf-8").strip() or "it ended at once"
 
     wait_until((state / init.READY).exists, what="A machine", seconds=_SECONDS, gave_up=failure)
-    machine = _machine_of(_only_child(unshare.pid), place=place)
+    machine = _machine_of(_only_child(unshare), place=place)
     _record(state).write_text(json.dumps([machine.pid, machine.birth]), "ascii")
     _connect(machine)
     return machine
@@ -94,7 +90,9 @@ def end(machine: Machine) -> None:
     """End the machine and all in it; returns when nothing of it is left. Ended already is fine."""
     # A process that entered it from outside is a child of `nsenter`, out here; that ends with it.
     if machine.alive:
+        unshare = _parent(machine.pid)
         os.kill(machine.pid, signal.SIGKILL)
+        wait_until(lambda: reap(unshare), what="The end of the machine", seconds=_SECONDS)
     wait_until(lambda: not machine.alive, what="The end of the machine", seconds=_SECONDS)
     wait_until(
         lambda: not _link_exists(machine.place), what="The end of its network", seconds=_SECONDS
@@ -122,10 +120,19 @@ def _record(state: Path) -> Path:
 def _birth(pid: int) -> str | None:
     """Return when a process started, in ticks since boot; None: there is none, or a dead one."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        state, *fields = _fields(pid)
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in "ZX" else fields[19]
+    return None if state in "ZX" else fields[18]
+
+
+def _parent(pid: int) -> int:
+    return int(_fields(pid)[1])
+
+
+def _fields(pid: int) -> list[str]:
+    """Return what the kernel tells of a process, from its state on."""
+    return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
 
 
 def _only_child(pid: int) -> int:

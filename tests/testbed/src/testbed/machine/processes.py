@@ -2,13 +2,13 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from testbed.errors import TestbedError
 from testbed.machine.machine import Machine
+from testbed.machine.spawning import reap, spawn
 from testbed.waiting import wait_until
 
 _END_SECONDS = 30.0
@@ -37,18 +37,14 @@ class Processes:
         """Start a program; what it says goes to the end of its log file."""
         self._records.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
-        with self.log_file(program.name).open("ab") as log:
-            entering = subprocess.Popen(
-                [*self._machine.inside(network=program.network), *map(str, program.command)],
-                env={**_environment(), **program.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._record(program.name).write_text(str(entering.pid), "ascii")
+        entering = spawn(
+            [*self._machine.inside(network=program.network), *program.command],
+            log=self.log_file(program.name),
+            environment={**_environment(), **program.environment},
+        )
+        self._record(program.name).write_text(str(entering), "ascii")
         wait_until(
-            lambda: self.runs(program.name) or entering.poll() is not None,
+            lambda: reap(entering) or self.runs(program.name),
             what=f"The start of {program.name}",
             seconds=_END_SECONDS,
         )
@@ -95,7 +91,7 @@ class Processes:
         """Return the program's id out here: it is the only child of the `nsenter` that entered."""
         try:
             outer = int(self._record(name).read_text("ascii"))
-            _reap(outer)
+            reap(outer)
             children = Path(f"/proc/{outer}/task/{outer}/children").read_text("ascii").split()
             command = Path(f"/proc/{outer}/cmdline").read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
@@ -103,14 +99,6 @@ class Processes:
         if command[:3] != [b"nsenter", b"--target", str(self._machine.pid).encode()]:
             return None
         return int(children[0]) if children else None
-
-
-def _reap(pid: int) -> None:
-    """Let a child of ours that has ended be gone."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
 
 
 def _environment() -> dict[str, str]:

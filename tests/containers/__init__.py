@@ -1,0 +1,1 @@
+"""The images and docker-compose.yml, on a real Docker."""

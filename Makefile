@@ -45,12 +45,22 @@ $(SETUP_DEV): $(MADE_FROM) requirements/dev.txt
 	@touch $(SETUP) $@
 
 .PHONY: test
-test: $(SETUP_DEV) ## Run all tests with coverage (ARGS="-k name")
-	$(PY) -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+test: $(SETUP_DEV) ## Run the tests on the local engine, with coverage (ARGS="-k name")
+	$(PY) -m pytest -m "not cluster and not docker and not testbed" \
+		--cov --cov-report=term-missing:skip-covered $(ARGS)
 
 .PHONY: test-unit
-test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor the engine
-	$(PY) -m pytest -m "not integration and not e2e" $(ARGS)
+test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor an engine
+	$(PY) -m pytest -m "not integration and not e2e and not docker and not testbed" $(ARGS)
+
+.PHONY: test-cluster
+test-cluster: $(SETUP_DEV) ## Run the tests on real Kubernetes and Argo Workflows (needs root, Go)
+	$(PY) -m pytest -m "cluster or testbed" $(ARGS)
+
+.PHONY: test-containers
+test-containers: $(SETUP_DEV) ## Build the images and run the tests of containers (needs root)
+	$(PY) -m pytest -m docker $(ARGS)
+	$(PY) -m testbed docker $(PY) -m pytest tests/integration --kafka=testcontainers $(ARGS)
 
 .PHONY: testbed
 testbed: $(SETUP_DEV) ## Build and start a real Kubernetes with Argo Workflows (ARGS="--argo 3.7")
@@ -82,6 +92,11 @@ lock: $(SETUP) ## Lock the dependencies anew (ARGS=--upgrade, ARGS="--upgrade-pa
 		requirements/local.in -o requirements/local.txt
 	$(COMPILE) --override requirements/overrides.txt -c requirements/local.txt \
 		requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) requirements/build.in -o requirements/build.txt
+	for image in gateway dispatcher status-watcher engine; do \
+		$(COMPILE) --override requirements/overrides.txt -c requirements/local.txt \
+			requirements/$$image.in -o requirements/$$image.txt || exit 1; \
+	done
 
 .PHONY: lock-kafka
 lock-kafka: $(SETUP) ## Lock Apache Kafka's jars anew (ARGS="--version 3.9.1")

@@ -1,15 +1,40 @@
-"""One Sluice for all tests that do not kill it."""
+"""Every pair of an engine and a line of Kafka, and one Sluice for all tests that do not kill it."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from sluice_local.kafka import EmbeddedKafka
+from tests.support.engines import KAFKA_LINES, Engine, engine_parameters, running_engine
 from tests.support.sluice import Sluice, running_sluice
 
 
+@pytest.fixture(scope="session", params=engine_parameters())
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """What the Workflows run on."""
+    with running_engine(request.param) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=KAFKA_LINES, ids=lambda line: f"kafka-{line}")
+def kafka(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedKafka]:
+    """A real Apache Kafka of each line."""
+    broker = EmbeddedKafka(
+        data_dir=tmp_path_factory.mktemp("kafka"), version=KAFKA_LINES[request.param]
+    )
+    broker.start_sync()
+    try:
+        yield broker
+    finally:
+        broker.stop_sync()
+
+
 @pytest.fixture(scope="session")
-def sluice(kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sluice]:
-    """A Sluice that runs for the whole session."""
-    with running_sluice(kafka, tmp_path_factory.mktemp("sluice")) as running:
+def sluice(
+    kafka: EmbeddedKafka, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sluice]:
+    """A Sluice that runs as long as its engine and its Kafka do."""
+    with running_sluice(kafka, tmp_path_factory.mktemp("sluice"), engine=engine) as running:
         yield running

@@ -12,12 +12,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from tests.support.engines import Engine
 from tests.support.kafka import committed, read_all, unique_name
 from tests.support.sluice import Client, Sluice, Topic, running_sluice
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-RUNS = 500
 SHORT_LIVED = {
     "dispatcher": {"SLUICE_WORKFLOWS__TTL": "5s", "SLUICE_DISPATCH__LEDGER_FRESHNESS": "2s"},
     "status-watcher": {"SLUICE_RELEASE_AFTER": "5s"},
@@ -25,16 +25,16 @@ SHORT_LIVED = {
 
 
 @pytest.fixture
-def mortal(kafka: EmbeddedKafka, tmp_path: Path) -> Iterator[Sluice]:
+def mortal(kafka: EmbeddedKafka, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A Sluice of the test's own, to be killed at will."""
-    with running_sluice(kafka, tmp_path) as running:
+    with running_sluice(kafka, tmp_path, engine=engine) as running:
         yield running
 
 
 @pytest.fixture
-def short_lived(kafka: EmbeddedKafka, tmp_path: Path) -> Iterator[Sluice]:
+def short_lived(kafka: EmbeddedKafka, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A Sluice whose Workflows are gone soon after their end."""
-    with running_sluice(kafka, tmp_path, told=SHORT_LIVED) as running:
+    with running_sluice(kafka, tmp_path, engine=engine, told=SHORT_LIVED) as running:
         yield running
 
 
@@ -43,7 +43,7 @@ async def post_all(client: Client, run_ids: list[str], *, at_once: int = 20) -> 
 
     async def post(run_id: str) -> None:
         async with slots:
-            await client.accepted({"id": run_id, "workflow": "hello"})
+            await client.accepted({"id": run_id, "workflow": client.engine.quick})
 
     async with asyncio.TaskGroup() as group:
         for run_id in run_ids:
@@ -82,11 +82,12 @@ async def deletions(workflows: WorkflowsApi) -> AsyncIterator[str]:
 
 
 async def test_killed_ten_times_and_nothing_lost_or_double(mortal: Sluice) -> None:
-    run_ids = [unique_name("kill") for _ in range(RUNS)]
+    runs = mortal.engine.many
+    run_ids = [unique_name("kill") for _ in range(runs)]
     victims = ["dispatcher", "status-watcher"] * 5
     random.shuffle(victims)
     # Each kill comes when so many outcomes are known: at no moment that anybody chose.
-    moments = sorted(random.sample(range(RUNS - 20), len(victims)))
+    moments = sorted(random.sample(range(runs - 20), len(victims)))
     print("killing", list(zip(moments, victims, strict=True)))
     outcomes: set[str] = set()
     # Asked for in step with the outcomes, so that every kill meets work of all kinds in hand.
@@ -95,7 +96,7 @@ async def test_killed_ten_times_and_nothing_lost_or_double(mortal: Sluice) -> No
     async def post(client: Client) -> None:
         for run_id in run_ids:
             await outstanding.acquire()
-            await client.accepted({"id": run_id, "workflow": "hello"})
+            await client.accepted({"id": run_id, "workflow": client.engine.quick})
 
     async with mortal.client() as client, Topic(mortal.kafka, mortal.topics.results) as results:
         posting = asyncio.create_task(post(client))
@@ -107,14 +108,14 @@ async def test_killed_ten_times_and_nothing_lost_or_double(mortal: Sluice) -> No
                 victim = victims.pop(0)
                 mortal.kill(victim)
                 await asyncio.to_thread(mortal.start, victim)
-            if len(outcomes) == RUNS:
+            if len(outcomes) == runs:
                 break
         await posting
     assert not victims
     async with mortal.workflows() as workflows:
         assert sorted(await all_workflows(workflows)) == sorted(run_ids)
     results_held = await read_all(mortal.kafka, mortal.topics.results)
-    assert len(results_held) == RUNS
+    assert len(results_held) == runs
     assert {json.loads(record.value)["phase"] for record in results_held} == {"Succeeded"}
     uids = collections.defaultdict(set)
     for record in await read_all(mortal.kafka, mortal.topics.status):
@@ -145,20 +146,21 @@ async def rewind(sluice: Sluice) -> int:
 
 @pytest.mark.parametrize("ledger_lost", [False, True])
 async def test_replays_after_the_workflows_are_gone_start_nothing(
-    kafka: EmbeddedKafka, tmp_path: Path, ledger_lost: bool
+    kafka: EmbeddedKafka, engine: Engine, tmp_path: Path, ledger_lost: bool
 ) -> None:
     # A member without a name of its own leaves the group when it stops, so it can be rewound.
     nameless = {**SHORT_LIVED["dispatcher"], "SLUICE_KAFKA__INSTANCE_ID": ""}
     told = {**SHORT_LIVED, "dispatcher": nameless}
-    with running_sluice(kafka, tmp_path, told=told) as sluice:
-        run_ids = [unique_name("replay") for _ in range(RUNS)]
+    with running_sluice(kafka, tmp_path, engine=engine, told=told) as sluice:
+        runs = engine.many
+        run_ids = [unique_name("replay") for _ in range(runs)]
         async with sluice.client() as client:
             await post_all(client, run_ids)
             outcomes = set()
             async with Topic(kafka, sluice.topics.results) as results:
                 async for record in results.records():
                     outcomes.add(json.loads(record.value)["run_id"])
-                    if len(outcomes) == RUNS:
+                    if len(outcomes) == runs:
                         break
         async with sluice.workflows() as workflows:
             async for _ in deletions(workflows):
@@ -167,7 +169,7 @@ async def test_replays_after_the_workflows_are_gone_start_nothing(
         sluice.stop("dispatcher")
         before = await read_all(kafka, sluice.topics.status)
         total = await rewind(sluice)
-        assert total == RUNS
+        assert total == runs
         if ledger_lost:
             for file in (tmp_path / "dispatcher").glob("ledger.sqlite*"):
                 file.unlink()
@@ -178,7 +180,7 @@ async def test_replays_after_the_workflows_are_gone_start_nothing(
         async with sluice.workflows() as workflows:
             assert await all_workflows(workflows) == []
         assert await read_all(kafka, sluice.topics.status) == before
-        assert sluice.log("dispatcher").count('"replayed"') == RUNS
+        assert sluice.log("dispatcher").count('"replayed"') == runs
 
 
 async def replayed(sluice: Sluice) -> dict[int, int]:
@@ -197,9 +199,7 @@ async def test_a_workflow_deleted_while_nobody_watches_still_gets_its_end(mortal
         async with mortal.workflows() as workflows:
             page = await workflows.list_page(limit=10, continue_token=None)
             [name] = [workflow["metadata"]["name"] for workflow in page.items]
-            url = f"{mortal.endpoints.engine_url}/apis/argoproj.io/v1alpha1"
-            async with client.http.delete(f"{url}/namespaces/argo/workflows/{name}") as response:
-                assert response.status == 200
+            await mortal.delete(name)
             assert await all_workflows(workflows) == [run_id]
             await asyncio.to_thread(mortal.start, "status-watcher")
             assert (await client.events(run_id))[-1]["phase"] == "Deleted"

@@ -1,7 +1,7 @@
-"""A whole Sluice for tests: the local engine and the three services as processes of their own.
+"""A whole Sluice for tests: the three services as processes of their own, on some engine.
 
-Kafka is the session's; topics, data and ports are this Sluice's own. Any part can be killed and
-started again at any time.
+Kafka is the session's; topics, data, ports and the namespace are this Sluice's own. Any part can be
+killed and started again at any time.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import json
 import os
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
@@ -22,10 +23,12 @@ from sluice_contracts.topics import TopicNames
 from sluice_local.kafka import EmbeddedKafka
 from sluice_local.ports import free_ports
 from sluice_local.processes import ChildProcess
-from sluice_local.runner.plan import SERVICES, Endpoints, engine_part, service_part
+from sluice_local.runner.plan import NAMESPACE, SERVICES, Endpoints, engine_part, service_part
+from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from tests.support.engines import Engine
 from tests.support.kafka import topic_names
 
 Json = dict[str, Any]
@@ -44,18 +47,22 @@ class Sluice:
         kafka: EmbeddedKafka,
         data_dir: Path,
         *,
+        engine: Engine,
         told: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._told = told or {}
+        self.engine = engine
+        self._home = home = engine.home()
         self.kafka = kafka
         self.topics: TopicNames = topic_names("e2e")
-        http, engine, *health = free_ports(5)
+        http, engine_port, *health = free_ports(5)
         self.endpoints = Endpoints(
             data_dir=data_dir,
             http_port=http,
             kafka_port=int(kafka.bootstrap_servers.rpartition(":")[2]),
-            engine_port=engine,
+            engine_port=engine_port,
             health_ports=dict(zip(_SERVICES, health, strict=True)),
+            cluster=home.kubeconfig if home else None,
         )
         topics = {
             f"SLUICE_KAFKA__TOPICS__{name.upper()}": topic
@@ -74,7 +81,8 @@ class Sluice:
     def start(self, *names: str) -> None:
         """Start parts, all of them if none is named, and wait until they are ready."""
         if not names:
-            self.start("engine")
+            if self._home is None:
+                self.start("engine")
             names = tuple(_SERVICES)
         ready: list[tuple[ChildProcess, str]] = []
         for name in names:
@@ -92,6 +100,7 @@ class Sluice:
                     **part.environment,
                     **self._environment,
                     **({"SLUICE_DISPATCH__GROUP": self.group} if name == "dispatcher" else {}),
+                    **(self._home.told(name) if self._home else {}),
                     **self._told.get(name, {}),
                 },
             )
@@ -120,21 +129,38 @@ class Sluice:
         async with aiohttp.ClientSession(self.url) as http:
             yield Client(self, http)
 
+    @property
+    def namespace(self) -> str:
+        """Where its Workflows live."""
+        return self._home.namespace if self._home else NAMESPACE
+
+    @contextlib.asynccontextmanager
+    async def kubernetes(self) -> AsyncIterator[KubernetesClient]:
+        """Talk to its engine as an administrator does."""
+        settings = KubernetesSettings(kubeconfig=self.endpoints.kubeconfig)
+        async with KubernetesClient.connect(settings) as client:
+            yield client
+
     @contextlib.asynccontextmanager
     async def workflows(self) -> AsyncIterator[WorkflowsApi]:
         """Look at the Workflows as an administrator does."""
-        settings = KubernetesSettings(kubeconfig=self.endpoints.kubeconfig)
-        async with KubernetesClient.connect(settings) as client:
+        async with self.kubernetes() as client:
             yield WorkflowsApi(
-                client, namespace=settings.namespace, request_timeout=settings.request_timeout
+                client, namespace=self.namespace, request_timeout=timedelta(seconds=15)
             )
+
+    async def delete(self, name: str) -> None:
+        """Delete a Workflow, as anybody with a kubectl can."""
+        path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/workflows/{name}"
+        async with self.kubernetes() as client:
+            await client.call("DELETE", path, deadline=Deadline("Deleting", timedelta(seconds=15)))
 
 
 class Client:
     """A user of one Sluice."""
 
     def __init__(self, sluice: Sluice, http: aiohttp.ClientSession) -> None:
-        self._sluice = sluice
+        self.engine = sluice.engine
         self.http = http
 
     async def post(self, document: Mapping[str, Any], **headers: str) -> tuple[int, Json]:
@@ -230,10 +256,14 @@ def _answers(url: str) -> bool:
 
 @contextlib.contextmanager
 def running_sluice(
-    kafka: EmbeddedKafka, data_dir: Path, *, told: Mapping[str, Mapping[str, str]] | None = None
+    kafka: EmbeddedKafka,
+    data_dir: Path,
+    *,
+    engine: Engine,
+    told: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Sluice]:
     """Run a Sluice while the body does."""
-    sluice = Sluice(kafka, data_dir, told=told)
+    sluice = Sluice(kafka, data_dir, engine=engine, told=told)
     try:
         sluice.start()
         yield sluice

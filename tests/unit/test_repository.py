@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("libs/*/src"), *ROOT.glob("services/*/src"), *ROOT.glob("local/src")])
 PACKAGES = sorted(package for source in SOURCES for package in source.glob("sluice_*"))
 MODULES = sorted(module for package in PACKAGES for module in package.rglob("*.py"))
-TESTS = sorted(ROOT.glob("tests/**/*.py"))
+TESTBED = ROOT / "tests/testbed/src"
+TESTS = sorted(test for test in ROOT.glob("tests/**/*.py") if TESTBED not in test.parents)
 LOCKS = sorted(ROOT.glob("requirements/*.txt"))
 
 LONGEST_MODULE = 300

@@ -1,0 +1,120 @@
+"""What Workflows run on in tests: the local engine, or a real Argo Workflows on the testbed."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from testbed.folders import default_folders
+from testbed.requirements import missing
+from testbed.testbed import Testbed
+from testbed.versions import load_versions
+from tests.support.kafka import unique_name
+
+RULES = Path("helm/sluice/rules")
+DATA = Path("tests/data/e2e")
+LOCAL = "local"
+KAFKA_LINES = load_versions().kafka
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """A namespace of a real cluster for one Sluice, whose services are their own accounts there."""
+
+    namespace: str
+    kubeconfig: Path
+    accounts: Mapping[str, Path]
+
+    def told(self, service: str) -> dict[str, str]:
+        """Return what a service is told so that it lives here."""
+        catalogue = {"SLUICE_WORKFLOWS__CATALOGUE_FILE": str((DATA / "catalogue.yaml").resolve())}
+        if service not in self.accounts:
+            return catalogue if service == "gateway" else {}
+        cluster = {
+            "SLUICE_KUBERNETES__KUBECONFIG": str(self.accounts[service]),
+            "SLUICE_KUBERNETES__NAMESPACE": self.namespace,
+        }
+        return {**cluster, **(catalogue if service == "dispatcher" else {})}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Some engine by its name; ``testbed`` runs it, unless it is the local one."""
+
+    name: str
+    testbed: Testbed | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether each Sluice brings its own local engine."""
+        return self.testbed is None
+
+    @property
+    def many(self) -> int:
+        """How many runs are many here, in a minute or less."""
+        return 500 if self.is_local else 100
+
+    @property
+    def quick(self) -> str:
+        """A workflow that is over in a moment: on a real cluster, one without a pod."""
+        return "hello" if self.is_local else "moment"
+
+    @property
+    def line(self) -> str:
+        """The line of Argo Workflows."""
+        return self.name.removeprefix("argo-")
+
+    @property
+    def cluster(self) -> Testbed:
+        """The testbed that it runs on."""
+        assert self.testbed is not None, "the local engine has no cluster"
+        return self.testbed
+
+    def home(self) -> Home | None:
+        """Make room for one Sluice; None: it brings its own engine."""
+        if self.testbed is None:
+            return None
+        namespace = unique_name("e2e")
+        self.testbed.prepare_namespace(namespace)
+        templates = DATA / "templates.yaml"
+        self.testbed.kubectl()("apply", f"--namespace={namespace}", "-f", templates)
+        return Home(
+            namespace=namespace,
+            kubeconfig=self.testbed.kubeconfig(),
+            accounts={
+                service: self.testbed.service_kubeconfig(namespace, service)
+                for service in ("dispatcher", "status-watcher")
+            },
+        )
+
+
+def engine_parameters() -> list[object]:
+    """Return the names of all engines as pytest parameters; real ones need the testbed."""
+    lines = [f"argo-{line}" for line in load_versions().argo_lines]
+    return [LOCAL, *(pytest.param(line, marks=pytest.mark.cluster) for line in lines)]
+
+
+@contextlib.contextmanager
+def running_engine(name: str) -> Iterator[Engine]:
+    """Run an engine; a testbed that runs its line already is used, and left running."""
+    if name == LOCAL:
+        yield Engine(name)
+        return
+    if lacks := missing():
+        reason = "no testbed here: " + " ".join(lacks)
+        assert "CI" not in os.environ, reason
+        pytest.skip(reason)
+    testbed = Testbed(default_folders(), load_versions(), rules=RULES)
+    engine = Engine(name, testbed)
+    if testbed.line() == engine.line:
+        yield engine
+        return
+    testbed.build(say=print)
+    try:
+        testbed.up(line=engine.line, say=print)
+        yield engine
+    finally:
+        testbed.down()

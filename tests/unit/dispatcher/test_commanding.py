@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -262,6 +263,24 @@ async def test_a_retry_waits_until_the_end_of_the_attempt_is_told() -> None:
     assert desk.workflows.object_for_test(NAME)["status"]["phase"] == "Failed"
     await tell(desk)
     assert await retrying is Verdict.APPLIED
+
+
+async def test_a_retry_waits_until_argo_s_controller_is_done_with_the_end() -> None:
+    desk = Desk()
+    await failed(desk)
+    desk.now_for_test = datetime.fromisoformat(ENDED) + timedelta(seconds=4)
+    retrying = asyncio.create_task(order(desk, "retry"))
+    await desk.workflows.wait_for_test(lambda: desk.workflows.calls_for_test("get") == 5)
+    assert desk.workflows.calls_for_test("patch") == 0
+    desk.now_for_test += timedelta(seconds=1)
+    assert await retrying is Verdict.APPLIED
+
+
+async def test_a_clock_far_behind_the_end_is_not_waited_for() -> None:
+    desk = Desk()
+    await failed(desk)
+    desk.now_for_test = datetime.fromisoformat(ENDED) - timedelta(hours=1)
+    assert await order(desk, "retry") is Verdict.APPLIED
 
 
 @pytest.mark.parametrize("mark", ["", "1/Failed@yesterday", "1/Failed@2025-01-01T00:00:00Z"])

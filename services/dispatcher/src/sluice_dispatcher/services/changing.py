@@ -6,7 +6,7 @@ The changes are those of Argo's own `stop`, `terminate`, `suspend`, `resume` and
 
 import copy
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sluice_contracts import metadata
@@ -26,7 +26,7 @@ _FINISHED = frozenset({"Succeeded", "Failed", "Error"})
 _RETRYABLE = frozenset({"Failed", "Error"})
 _GROUPS = frozenset({"DAG", "Steps", "StepGroup", "TaskGroup"})
 _KEPT = frozenset({"Succeeded", "Skipped"})
-_OF_AN_ENDED_NODE = frozenset({"finishedAt", "message", "outputs"})
+_SETTLING = timedelta(seconds=5)
 _PHASE_LABEL = "workflows.argoproj.io/phase"
 _FINISHED_LABELS = (
     "workflows.argoproj.io/completed",
@@ -39,7 +39,7 @@ class NotApplicableError(ValueError):
 
 
 class NotYetToldError(Exception):
-    """The run has ended, and the status-watcher has not told so yet: wait for it."""
+    """The run has ended, and not everybody who must know of it does yet: wait for them."""
 
 
 def was_applied(workflow: Manifest, position: Position) -> bool:
@@ -122,6 +122,8 @@ def _reopen(workflow: Manifest, *, now: datetime) -> None:
     if not _is_told(workflow):
         # Reopened before that, the next attempt would pass for a part of this one.
         raise NotYetToldError("The end of this attempt is not published yet.")
+    if _has_just_ended(status, now=now):
+        raise NotYetToldError("The attempt has only just ended.")
     status = write_nodes(status, _nodes_to_keep(_nodes(status), workflow["metadata"]["name"]))
     for gone in ("finishedAt", "message", "outputs", "progress"):
         status.pop(gone, None)
@@ -173,6 +175,18 @@ def _is_told(workflow: Manifest) -> bool:
     mark = (workflow["metadata"].get("annotations") or {}).get(metadata.PUBLISHED, "")
     told = _moment(mark.partition("@")[2])
     return told is not None and told == _moment(workflow["status"].get("finishedAt"))
+
+
+def _has_just_ended(status: dict[str, Any], *, now: datetime) -> bool:
+    """Tell whether Argo's controller may still be at work on the end.
+
+    It lingers for a second after it has written an end, and then forgets the Workflow: one that
+    was reopened before would wait for ever, "postponed due to max parallelism limit"
+    (v4.0 workflow/controller: persistUpdates, processNextItem).
+    """
+    ended = _moment(status.get("finishedAt"))
+    # An end far in the future is that of a clock that is wrong; nobody should wait for it.
+    return ended is not None and abs(now - ended) < _SETTLING
 
 
 def _moment(text: object) -> datetime | None:

@@ -134,7 +134,7 @@ def test_target_names_what_is_wanted() -> None:
 
 
 def test_a_fan_becomes_a_group_with_collected_outputs() -> None:
-    fan = task("fan", template="echo", arguments=arguments(m="<{{item.k}}>"))
+    fan = task("fan", template="echo", arguments=arguments(m='"<{{item.k}}>"'))
     fan["withItems"] = [{"k": "x"}, {"k": 2}]
     collect = task("collect", "fan", template="echo")
     collect["arguments"] = arguments(
@@ -145,7 +145,19 @@ def test_a_fan_becomes_a_group_with_collected_outputs() -> None:
     run.run(echo)
     assert run.node("fan")["type"] == "TaskGroup"
     assert {"fan(0:k:x)", "fan(1:k:2)"} <= run.phases().keys()
-    assert run.started[-1].command[-1] == ('["<x>","<2>"] [{"o":"<x>"},{"o":"<2>"}] ["<x>","<2>"]')
+    assert run.started[-1].command[-1] == (
+        r'["\"<x>\"","\"<2>\""] [{"o":"\"<x>\""},{"o":"\"<2>\""}] ["<x>","<2>"]'
+    )
+
+
+def test_results_of_a_fan_have_to_be_json() -> None:
+    fan = task("fan", template="echo", arguments=arguments(m="{{item}}"), withItems=["x"])
+    collect = task("collect", "fan", template="echo")
+    collect["arguments"] = arguments(m="{{tasks.fan.outputs.result}}")
+    run = Simulation(workflow(dag(fan, collect), WORK, ECHO))
+    run.run(echo)
+    assert run.status["phase"] == "Error"
+    assert run.node("collect")["message"].startswith("the result of fan(0:x) is no JSON")
 
 
 def test_collected_json_stays_json() -> None:
@@ -170,6 +182,17 @@ def test_an_empty_fan_is_skipped() -> None:
     run = simulate(task("fan", withParam="[]"), task("after", "fan"))
     assert run.phases()["fan"] == "Skipped"
     assert run.running == {"after"}
+
+
+def test_each_of_a_fan_that_is_not_wanted_is_skipped() -> None:
+    run = simulate(task("fan", withParam="[1,2]", when="1 == 2"), task("after", "fan"))
+    assert run.phases() == {
+        "wf": "Running",
+        "fan": "Succeeded",
+        "fan(0:1)": "Skipped",
+        "fan(1:2)": "Skipped",
+        "after": "Running",
+    }
 
 
 def test_one_bad_member_fails_the_group() -> None:

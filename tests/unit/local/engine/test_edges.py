@@ -201,9 +201,23 @@ def test_what_makes_no_sense_is_found_when_it_is_due(kind: str, task: Any, messa
         main = {"name": "main", "steps": [[one]]}
     run = Simulation(workflow(main, take, needs, WORK, parameters={"t": "none"}))
     run.look()
-    assert run.node("t")["phase"] == "Error"
-    assert message in run.node("t")["message"]
+    found = run.node("t") if kind == "dag" else run.node("[0]")
+    assert found["phase"] == "Error"
+    assert message in found["message"]
     assert run.status["phase"] == ("Error" if kind == "dag" else "Failed")
+
+
+def test_a_group_starts_all_of_its_steps_or_none() -> None:
+    good, bad = [{"name": name, "template": "work"} for name in ("good", "bad")]
+    main = {"name": "main", "steps": [[good, {**bad, "when": "{{steps.none.status}} == x"}]]}
+    run = Simulation(workflow(main, WORK))
+    run.look()
+    assert run.status["phase"] == "Failed"
+    assert run.status["message"] == (
+        "failed to resolve references: failed to resolve {{steps.none.status}}"
+    )
+    assert not run.started
+    assert "good" not in run.phases()
 
 
 def test_a_fan_that_is_not_wanted_need_not_make_sense() -> None:

@@ -155,11 +155,27 @@ def test_tags_of_a_map() -> None:
 
 
 @pytest.mark.parametrize(
+    ("item", "name", "text"),
+    [
+        ('"x"\n', r"s(0:\"x\"\n)", '"x"\n'),
+        (["(x)", None], "s(0:[x null])", '["(x)",null]'),
+        (None, "s(0:[])", "null"),
+    ],
+)
+def test_names_keep_what_json_escapes(item: Any, name: str, text: str) -> None:
+    assert expand({"name": "s", "withItems": [item]}, {}) == [(name, {"item": text})]
+
+
+def test_a_text_of_a_map_keeps_what_json_escapes() -> None:
+    [(_, tags)] = expand({"name": "s", "withItems": [{"a": '"x"\n'}]}, {})
+    assert tags["item.a"] == r"\"x\"\n"
+
+
+@pytest.mark.parametrize(
     "fan",
     [
         {"withParam": "no list"},
         {"withParam": "{}"},
-        {"withItems": [None]},
         {"withSequence": {}},
         {"withSequence": {"count": "x"}},
         {"withSequence": {"count": 1, "format": "%s"}},

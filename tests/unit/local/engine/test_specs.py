@@ -149,15 +149,27 @@ def test_parts_of_the_wrong_shape() -> None:
 def test_a_parameter_without_a_value() -> None:
     status = look(workflow(WORK, arguments={"parameters": [{"name": "p"}]}))
     assert (status["phase"], status["message"]) == (
-        "Error",
-        "parameter p of the Workflow has no value",
+        "Failed",
+        "invalid spec: spec.arguments.p.value or spec.arguments.p.valueFrom is required",
     )
 
 
 def test_an_enum_is_a_limit() -> None:
     parameter = {"name": "p", "value": "c", "enum": ["a", "b"]}
     status = look(workflow(WORK, arguments={"parameters": [parameter]}))
-    assert "not in its enum list" in status["message"]
+    assert status["message"] == (
+        "invalid spec: spec.arguments.p.value should be present in spec.arguments.p.enum list"
+    )
+
+
+def test_an_enum_of_an_input_is_no_limit() -> None:
+    inputs = {"parameters": [{"name": "p", "enum": ["a"], "default": "c"}]}
+    run = Simulation(workflow(WORK | {"inputs": inputs}))
+    run.look()
+    assert run.running == {"wf"}
+    assert run.node("wf")["inputs"]["parameters"] == [
+        {"name": "p", "enum": ["a"], "default": "c", "value": "c"}
+    ]
 
 
 def test_template_defaults() -> None:
@@ -214,7 +226,8 @@ def test_a_template_that_is_nowhere() -> None:
     run = Simulation(workflow(main))
     run.look()
     assert run.status["phase"] == "Error"
-    assert run.node("t")["message"] == 'workflow template "lib" not found'
+    message = "task 'wf.t' errored: workflow template \"lib\" not found"
+    assert run.node("t")["message"] == message
 
 
 def test_what_a_template_elsewhere_may_hold() -> None:

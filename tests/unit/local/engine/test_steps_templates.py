@@ -6,7 +6,7 @@ import pytest
 
 from sluice_local.engine.steps.orders import StepOrder, StepResult
 from tests.unit.local.engine.simulation import Simulation
-from tests.unit.local.engine.workflows import arguments, workflow
+from tests.unit.local.engine.workflows import arguments, output, workflow
 
 WORK = {"name": "work", "container": {"image": "x", "command": ["true"]}}
 SAY = {
@@ -68,7 +68,7 @@ def test_continue_on_goes_on() -> None:
 def test_outputs_of_groups_before() -> None:
     main = steps(
         [step("a", template="say", arguments=arguments(m="1"))],
-        [step("fan", template="say", arguments=arguments(m="{{item}}"), withItems=["x", "y"])],
+        [step("fan", template="say", arguments=arguments(m="{{item}}"), withItems=[3, {"x": 4}])],
         [
             step(
                 "end",
@@ -79,7 +79,7 @@ def test_outputs_of_groups_before() -> None:
     )
     run = Simulation(workflow(main, SAY))
     run.run(say)
-    assert run.started[-1].command[-1] == '1 ["x","y"]'
+    assert run.started[-1].command[-1] == '1 [3,{"x":4}]'
 
 
 def test_a_step_sees_only_what_is_before_it() -> None:
@@ -88,19 +88,70 @@ def test_a_step_sees_only_what_is_before_it() -> None:
     )
     main["steps"][0][1]["arguments"] = arguments(m="{{steps.a.outputs.result}}")
     run = simulate(main, SAY)
-    run.end("a")
     assert run.status["phase"] == "Failed"
     assert "failed to resolve {{steps.a.outputs.result}}" in run.status["message"]
 
 
-def test_an_argument_from_a_skipped_step_is_the_default() -> None:
+WITH_DEFAULT = {"name": "q", "valueFrom": {"path": "/q", "default": "its default"}}
+GIVE = WORK | {"name": "give", "outputs": {"parameters": [output("p", "/p"), WITH_DEFAULT]}}
+
+
+@pytest.mark.parametrize("left_out", [{"when": "false"}, {"withParam": "[]"}])
+@pytest.mark.parametrize(("name", "value"), [("p", "nothing"), ("q", "its default")])
+def test_an_argument_from_a_skipped_step_is_a_default(left_out: Any, name: str, value: str) -> None:
+    given = arguments(m=f"{{{{steps.a.outputs.parameters.{name}}}}}")
+    main = steps(
+        [step("a", template="give", **left_out)],
+        [step("b", template="say", arguments=given)],
+    )
+    run = Simulation(workflow(main, SAY, GIVE))
+    run.run(say)
+    assert run.node("a")["phase"] == "Skipped"
+    assert run.started[-1].command[-1] == value
+
+
+def test_an_argument_from_a_skipped_step_that_has_no_default() -> None:
+    needs = WORK | {"name": "needs", "inputs": {"parameters": [{"name": "m"}]}}
+    given = arguments(m="{{steps.a.outputs.parameters.p}}")
+    main = steps(
+        [step("a", template="give", when="false")],
+        [step("b", template="needs", arguments=given)],
+    )
+    run = simulate(main, needs, GIVE)
+    assert run.status["phase"] == "Failed"
+    assert "inputs.parameters.m: argument references an absent optional" in run.status["message"]
+
+
+def test_a_skipped_step_has_no_result() -> None:
     main = steps(
         [step("a", template="say", when="false")],
         [step("b", template="say", arguments=arguments(m="{{steps.a.outputs.result}}"))],
     )
-    run = Simulation(workflow(main, SAY))
-    run.run(say)
-    assert run.started[-1].command[-1] == "nothing"
+    run = simulate(main, SAY)
+    assert run.status["phase"] == "Failed"
+    assert "failed to resolve {{steps.a.outputs.result}}" in run.status["message"]
+
+
+def test_an_empty_fan_is_skipped() -> None:
+    run = simulate(steps([step("fan", withParam="[]")], [step("after")]), WORK)
+    assert run.node("fan")["message"] == "Skipped, empty params"
+    assert run.node("fan")["children"] == [run.node("[1]")["id"]]
+    assert run.running == {"after"}
+
+
+def test_each_of_a_fan_that_is_not_wanted_is_skipped() -> None:
+    run = simulate(steps([step("fan", withItems=[1, 2], when="1 == 2")], [step("after")]), WORK)
+    fan = {name: phase for name, phase in run.phases().items() if name.startswith("fan")}
+    assert fan == {"fan(0:1)": "Skipped", "fan(1:2)": "Skipped"}
+    assert run.running == {"after"}
+
+
+def test_a_fan_that_is_not_wanted_does_not_ask_for_its_items() -> None:
+    first = step("a", template="say", when="false")
+    fan = step("fan", withParam="{{steps.a.outputs.result}}", when="'x' == 'y'")
+    run = simulate(steps([first], [fan], [step("after")]), WORK, SAY)
+    assert run.node("fan")["message"] == "Skipped, empty params"
+    assert run.running == {"after"}
 
 
 def test_a_result_is_captured_only_if_somebody_wants_it() -> None:
@@ -190,6 +241,13 @@ def test_the_exit_handler_knows_how_it_went() -> None:
     assert said.startswith('Failed "[{\\"displayName\\":')
     run.end("wf.onExit")
     assert run.status["phase"] == "Failed"
+
+
+def test_the_exit_handler_of_a_success_is_told_of_null() -> None:
+    handler = {"name": "handler", "container": {"command": ["x", "{{workflow.failures}}"]}}
+    run = simulate(steps([step("a")]), WORK, handler, onExit="handler")
+    run.end("a")
+    assert run.started[-1].command[1] == '"null"'
 
 
 def test_a_bad_exit_handler_spoils_a_good_workflow() -> None:

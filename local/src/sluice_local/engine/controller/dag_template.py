@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sluice_local.engine.controller.depends import RESULTS, Dag
 from sluice_local.engine.controller.errors import TemplateError, WaitingError
 from sluice_local.engine.controller.expressions import evaluate_depends, evaluate_when
-from sluice_local.engine.controller.fanout import expand, is_fan
+from sluice_local.engine.controller.fanout import NO_ITEMS, expand, expand_unwanted, is_fan
 from sluice_local.engine.controller.inputs import Inputs, outputs_from, resolve_arguments
 from sluice_local.engine.controller.nodes import completed, fulfilled, unsuccessful
 from sluice_local.engine.controller.scope import LocalScope
@@ -163,12 +163,10 @@ class _Tasks:
             self._run_task(name, name, task, local, scope)
             return
         group = self.node(name)
-        if group is None and not self._wanted_at_all(task, scope):
-            self._leave_out(name, task, "Skipped", "when evaluated false")
-            return
-        items = expand(task, scope)
+        wanted = group is not None or self._may_be_wanted(task, scope)
+        items = expand(task, scope) if wanted else expand_unwanted(task, scope)
         if not items:
-            self._leave_out(name, task, "Skipped", "Skipped, empty params")
+            self._leave_out(name, task, "Skipped", NO_ITEMS)
             return
         tree = self._walk.tree
         if group is None:
@@ -184,7 +182,7 @@ class _Tasks:
             bad = [child["phase"] for child in children if child and unsuccessful(child)]
             tree.mark(group, bad[-1] if bad else "Succeeded")
 
-    def _wanted_at_all(self, task: Object, scope: Scope) -> bool:
+    def _may_be_wanted(self, task: Object, scope: Scope) -> bool:
         when = task.get("when")
         return not when or "{{item" in when or evaluate_when(substitute(when, scope))
 

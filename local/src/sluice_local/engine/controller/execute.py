@@ -70,8 +70,10 @@ def _names(walk: Walk, call: Call, template: Object) -> dict[str, str]:
 
 
 def _refuse(walk: Walk, call: Call, error: TemplateError) -> Object:
+    in_dag = call.boundary is not None and "dag" in call.boundary.template
+    message = f"task '{call.name}' errored: {error}" if in_dag else str(error)
     return walk.tree.refuse(
-        call.name, str(error), holder=call.holder, boundary=call.boundary_id, flag=call.flag
+        call.name, message, holder=call.holder, boundary=call.boundary_id, flag=call.flag
     )
 
 

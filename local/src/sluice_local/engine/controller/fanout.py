@@ -8,9 +8,12 @@ from sluice_local.engine.controller.errors import TemplateError
 from sluice_local.engine.controller.substitution import Scope, substitute
 from sluice_local.engine.documents import Json, Object, decode, encode
 
-__all__ = ["FANS", "expand", "is_fan"]
+__all__ = ["FANS", "NO_ITEMS", "expand", "expand_unwanted", "is_fan"]
 
 FANS: Final = ("withItems", "withParam", "withSequence")
+NO_ITEMS: Final = "Skipped, empty params"
+"""Argo's words for a list without items."""
+_OF_OTHERS: Final = re.compile(r"\{\{\s*(?:steps|tasks)\.")
 _FORMAT: Final = re.compile(r"(?:[^%]|%%)*%[-+ 0#]*\d*[dxXo](?:[^%]|%%)*\Z")
 _MAX_ITEMS: Final = 100_000
 
@@ -29,6 +32,19 @@ def expand(step: Mapping[str, Json], scope: Scope) -> list[tuple[str, dict[str, 
     return [_named(str(step["name"]), i, item) for i, item in enumerate(_items(step, scope))]
 
 
+def expand_unwanted(step: Mapping[str, Json], scope: Scope) -> list[tuple[str, dict[str, str]]]:
+    """Return the same of a step whose `when` is false whatever the item.
+
+    Argo does not look up then what other steps gave, and a list that is none has no items.
+    """
+    if _OF_OTHERS.search(step.get("withParam") or ""):
+        return []
+    try:
+        return expand(step, scope)
+    except TemplateError:
+        return []
+
+
 def _items(step: Mapping[str, Json], scope: Scope) -> list[Json]:
     if step.get("withItems") is not None:
         return list(substitute(step["withItems"], scope))
@@ -40,7 +56,7 @@ def _items(step: Mapping[str, Json], scope: Scope) -> list[Json]:
     except ValueError as e:
         items = e
     if not isinstance(items, list):
-        message = "withParam value could not be parsed as a JSON list"
+        message = f"withParam value could not be parsed as a JSON list: {text.strip()}"
         raise TemplateError(message)
     return items
 
@@ -77,21 +93,20 @@ def _sequence(sequence: Object) -> list[str]:
     return [form % number for number in numbers]
 
 
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else encode(value).decode()
+def _written(value: Json) -> str:
+    """Write JSON; of a string Argo takes off the quotes, but leaves what JSON escapes."""
+    written = encode(value).decode()
+    return written[1:-1] if isinstance(value, str) else written
 
 
 def _named(name: str, index: int, item: Json) -> tuple[str, dict[str, str]]:
-    tags = {"item": _text(item)}
-    described = tags["item"]
+    tags = {"item": item if isinstance(item, str) else _written(item)}
+    described = _written(item)
     if isinstance(item, dict):
         ordered = dict(sorted(item.items()))
-        tags = {"item": _text(ordered)} | {f"item.{k}": _text(v) for k, v in ordered.items()}
-        described = ",".join(sorted(f"{k}:{_text(v)}" for k, v in ordered.items()))
-    elif isinstance(item, list):
-        described = "[" + " ".join(map(_text, item)) + "]"
-    elif item is None:
-        message = f"withItems[{index}] expected string, number, list, or map. received: null"
-        raise TemplateError(message)
+        tags = {"item": _written(ordered)} | {f"item.{k}": _written(v) for k, v in ordered.items()}
+        described = ",".join(sorted(f"{k}:{_written(v)}" for k, v in ordered.items()))
+    elif isinstance(item, list | None):
+        described = "[" + " ".join(map(_written, item or ())) + "]"
     described = described.replace("(", "").replace(")", "")
     return f"{name}({index}:{described})", tags

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from sluice_local.engine.controller.errors import TemplateError
 from sluice_local.engine.controller.scope import LocalScope, text
@@ -10,6 +11,10 @@ from sluice_local.engine.documents import Json, Object
 
 __all__ = ["Arguments", "Inputs", "outputs_from", "resolve_arguments", "resolve_inputs"]
 
+_ABSENT: Final = (
+    ": argument references an absent optional (skipped/omitted node output with no default)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
@@ -17,6 +22,8 @@ class Arguments:
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     artifacts: Mapping[str, Object] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+    """Parameters that were to be the output of a node that was skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +51,13 @@ def resolve_arguments(arguments: Json, local: LocalScope, scope: Scope) -> Argum
         TemplateError: a tag or an artifact that is not optional cannot be resolved.
     """
     arguments = arguments or {}
-    parameters = {}
+    parameters, absent = {}, set()
     for parameter in arguments.get("parameters") or ():
         value = parameter.get("value", parameter.get("default"))
-        # The output of a skipped step counts as not given, so that the input's default holds.
-        if value is not None and not absent_reference(value, scope):
+        if value is not None and absent_reference(value, scope):
+            # It counts as not given, so that the input's default holds.
+            absent.add(parameter["name"])
+        elif value is not None:
             parameters[parameter["name"]] = text(substitute(value, scope))
     artifacts = {}
     for artifact in arguments.get("artifacts") or ():
@@ -62,7 +71,7 @@ def resolve_arguments(arguments: Json, local: LocalScope, scope: Scope) -> Argum
             artifacts[artifact["name"]] = found
         else:
             artifacts[artifact["name"]] = substitute(artifact, scope)
-    return Arguments(parameters, artifacts)
+    return Arguments(parameters, artifacts, frozenset(absent))
 
 
 def _referred(reference: str, local: LocalScope, scope: Scope) -> Object | None:
@@ -86,13 +95,12 @@ def resolve_inputs(template: Object, given: Arguments, globals_: Scope) -> Input
         if value is None:
             default = parameter.get("value", parameter.get("default"))
             if default is None:
-                message = f"inputs.parameters.{name} was not supplied"
+                why = _ABSENT if name in given.absent else " was not supplied"
+                message = f"inputs.parameters.{name}{why}"
                 raise TemplateError(message)
             value = text(substitute(default, globals_))
-        if parameter.get("enum") and value not in map(text, parameter["enum"]):
-            message = f"the value of inputs.parameters.{name} is not in its enum list"
-            raise TemplateError(message)
-        parameters.append({"name": name, "value": value})
+        # Argo shows its `enum` here, but does not hold values against it.
+        parameters.append({**parameter, "value": value})
         local.values[f"inputs.parameters.{name}"] = value
     local.values["inputs.parameters"] = text(parameters)
     _paths(template, local, globals_)

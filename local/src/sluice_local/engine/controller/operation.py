@@ -258,8 +258,9 @@ def _execute(walk: Walk, call: Call) -> Object:
         return walk.tree.get(call.name) or {"phase": "Pending"}
 
 
-def _failures(walk: Walk) -> list[Object]:
-    return [
+def _failures(walk: Walk) -> list[Object] | None:
+    """Describe the nodes that ended badly; Argo's list of none is `null`."""
+    failures: list[Object] = [
         {
             "displayName": node["displayName"],
             "message": node.get("message", ""),
@@ -271,6 +272,7 @@ def _failures(walk: Walk) -> list[Object]:
         for node in walk.tree.nodes.values()
         if unsuccessful(node)
     ]
+    return failures or None
 
 
 def _finish(walk: Walk, root: Object, handler: Object | None) -> None:

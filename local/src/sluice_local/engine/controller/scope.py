@@ -21,11 +21,7 @@ def text(value: Json) -> str:
 
 
 def global_scope(workflow: Object, spec: Object) -> dict[str, str | None]:
-    """Return the tags below `workflow.`.
-
-    Raises:
-        TemplateError: a parameter has no value, or one that its enum does not hold.
-    """
+    """Return the tags below `workflow.`."""
     metadata = workflow["metadata"]
     created = datetime.fromisoformat(metadata["creationTimestamp"])
     parameters = (spec.get("arguments") or {}).get("parameters") or []
@@ -50,23 +46,11 @@ def global_scope(workflow: Object, spec: Object) -> dict[str, str | None]:
         scope[f"workflow.{kind}"] = scope[f"workflow.{kind}.json"] = encode(entries).decode()
         scope |= {f"workflow.{kind}.{name}": value for name, value in entries.items()}
     for parameter in parameters:
-        scope[f"workflow.parameters.{parameter['name']}"] = _argument(parameter)
+        scope[f"workflow.parameters.{parameter['name']}"] = text(parameter["value"])
     outputs = (workflow.get("status") or {}).get("outputs") or {}
     for parameter in outputs.get("parameters") or ():
         scope[f"workflow.outputs.parameters.{parameter['name']}"] = text(parameter.get("value", ""))
     return scope
-
-
-def _argument(parameter: Object) -> str:
-    name = parameter["name"]
-    value = parameter.get("value", parameter.get("default"))
-    if value is None:
-        message = f"parameter {name} of the Workflow has no value"
-        raise TemplateError(message)
-    if parameter.get("enum") and text(value) not in map(text, parameter["enum"]):
-        message = f"the value of parameter {name} is not in its enum list"
-        raise TemplateError(message)
-    return text(value)
 
 
 @dataclass(slots=True)
@@ -110,15 +94,21 @@ class LocalScope:
             self.artifacts[f"{prefix}.outputs.artifacts.{artifact['name']}"] = artifact
 
     def add_skipped(self, prefix: str, template: Object) -> None:
-        """Add what a node that was skipped would have given: its defaults, or nothing."""
+        """Add the parameters that a node that was skipped would have given, or that they are none.
+
+        Not its result: Argo waits for that for ever.
+        """
         for parameter in (template.get("outputs") or {}).get("parameters") or ():
             default = (parameter.get("valueFrom") or {}).get("default")
             key = f"{prefix}.outputs.parameters.{parameter['name']}"
             self.values[key] = None if default is None else text(default)
-        self.values[f"{prefix}.outputs.result"] = None
 
     def add_group(self, prefix: str, children: Iterable[Object]) -> None:
-        """Add the outputs of a fan-out, each as a JSON list in the order of the items."""
+        """Add the outputs of a fan-out, each as a JSON list in the order of the items.
+
+        Raises:
+            TemplateError: a result is no JSON.
+        """
         results: list[Json] = []
         rows: list[dict[str, str]] = []
         columns: dict[str, list[str]] = {}
@@ -134,7 +124,7 @@ class LocalScope:
             for name, value in parameters.items():
                 columns.setdefault(name, []).append(value)
             if outputs.get("result") is not None:
-                results.append(_item(outputs["result"]))
+                results.append(_result(child))
         self.values[f"{prefix}.outputs.result"] = encode(results).decode()
         self.values[f"{prefix}.outputs.parameters"] = encode(rows).decode()
         for name, column in columns.items():
@@ -147,15 +137,18 @@ def _position(node: Object) -> int:
     return int(index) if index.isdigit() else 0
 
 
-def _item(result: str) -> Json:
-    """Return a step's result as an item of a list: JSON if it is, else a string."""
+def _result(node: Object) -> Json:
     try:
-        return decode(result)
-    except ValueError:
-        return result
+        return decode(node["outputs"]["result"])
+    except ValueError as e:
+        message = f"the result of {node['displayName']} is no JSON, as an item of a list has to be"
+        raise TemplateError(message) from e
 
 
 def _nested(column: list[str]) -> list[Json]:
     """Return values as JSON if every one of them is an object or a list, else as strings."""
-    items = [_item(value) for value in column]
+    try:
+        items = [decode(value) for value in column]
+    except ValueError:
+        return list(column)
     return items if all(isinstance(item, dict | list) for item in items) else list(column)

@@ -1,8 +1,10 @@
 """`steps`: groups one after the other, the steps of a group side by side."""
 
+from dataclasses import dataclass
+
 from sluice_local.engine.controller.errors import TemplateError, WaitingError
 from sluice_local.engine.controller.expressions import evaluate_when
-from sluice_local.engine.controller.fanout import expand, is_fan
+from sluice_local.engine.controller.fanout import NO_ITEMS, expand, expand_unwanted, is_fan
 from sluice_local.engine.controller.inputs import Inputs, outputs_from, resolve_arguments
 from sluice_local.engine.controller.nodes import fulfilled, unsuccessful
 from sluice_local.engine.controller.scope import LocalScope
@@ -40,6 +42,15 @@ def run_steps(walk: Walk, call: Call, template: Object, inputs: Inputs) -> Objec
         if document := inputs.document():
             node["inputs"] = document
     return _Steps(walk, call, template, inputs, node).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One node of a group: what is called, or why nothing is; neither once it is done."""
+
+    full_name: str
+    call: Call | None = None
+    skipped: str = ""
 
 
 class _Steps:
@@ -93,11 +104,13 @@ class _Steps:
 
     def _run_group(self, group: Object, steps: list[Object]) -> None:
         tree = self._walk.tree
-        children = [
-            (step, self._run_step(group, step, name, tags))
-            for step in steps
-            for name, tags in self._expanded(group, step)
-        ]
+        try:
+            # All of a group makes sense before any of it is started.
+            planned = [(step, plan) for step in steps for plan in self._plans(group, step)]
+        except TemplateError as e:
+            tree.mark(group, "Error", str(e))
+            return
+        children = [(step, self._run_step(group, step, plan)) for step, plan in planned]
         if not all(child is not None and fulfilled(child) for _, child in children):
             return
         for step, child in children:
@@ -111,53 +124,61 @@ class _Steps:
             return
         tree.mark(group, "Succeeded")
 
-    def _expanded(self, group: Object, step: Object) -> list[tuple[str, dict[str, str]]]:
-        if not is_fan(step):
-            return [(step["name"], {})]
+    def _plans(self, group: Object, step: Object) -> list[_Plan]:
+        """Say what a step comes to: several, if it is a fan.
+
+        Raises:
+            TemplateError: it refers to nothing, or its items or its condition make no sense.
+        """
         scope = self._local.over({**self._walk.scope, **self._call.tags})
+        when = step.get("when")
+        if not is_fan(step):
+            return [self._plan(step, f"{group['name']}.{step['name']}", scope)]
+        if when and "{{item" not in when and not evaluate_when(substitute(when, scope)):
+            expanded = expand_unwanted(step, scope)
+        else:
+            expanded = expand(step, scope)
+        if not expanded:
+            return [_Plan(f"{group['name']}.{step['name']}", skipped=NO_ITEMS)]
+        return [
+            self._plan(step, f"{group['name']}.{name}", {**scope, **tags})
+            for name, tags in expanded
+        ]
+
+    def _plan(self, step: Object, full_name: str, scope: Scope) -> _Plan:
+        node, when = self._walk.tree.get(full_name), step.get("when")
+        if node is not None and fulfilled(node):
+            return _Plan(full_name)
         try:
-            # What will not be done need not make sense.
-            when = step.get("when")
-            if when and "{{item" not in when and not evaluate_when(substitute(when, scope)):
-                return [(step["name"], {})]
-            return expand(step, scope)
+            if node is None and when and not evaluate_when(condition := substitute(when, scope)):
+                return _Plan(full_name, skipped=f"when '{condition}' evaluated false")
+            return _Plan(full_name, call=self._step_call(step, full_name, scope))
         except TemplateError as e:
-            self._refuse(group, step, step["name"], e)
-            return [(step["name"], {})]
+            message = f"failed to resolve references: {e}"
+            raise TemplateError(message) from e
 
-    def _refuse(self, group: Object, step: Object, name: str, error: TemplateError) -> Object:
-        full_name = f"{group['name']}.{name}"
-        self._walk.tree.link(group, full_name)
-        return self._walk.tree.refuse(full_name, str(error), holder=step, boundary=self._node["id"])
-
-    def _run_step(
-        self, group: Object, step: Object, name: str, tags: dict[str, str]
-    ) -> Object | None:
+    def _run_step(self, group: Object, step: Object, plan: _Plan) -> Object | None:
         """Bring one step further; None if a limit holds it back."""
-        walk, full_name = self._walk, f"{group['name']}.{name}"
-        child = walk.tree.get(full_name)
+        walk = self._walk
+        child = walk.tree.get(plan.full_name)
         if child is not None and fulfilled(child):
             return child
-        scope = self._local.over({**walk.scope, **self._call.tags, **tags})
-        when = step.get("when")
+        if plan.call is None:
+            walk.tree.link(group, plan.full_name)
+            return walk.tree.create(
+                plan.full_name,
+                "Skipped",
+                "Skipped",
+                holder=step,
+                boundary=self._node["id"],
+                message=plan.skipped,
+            )
         try:
-            if child is None and when and not evaluate_when(condition := substitute(when, scope)):
-                walk.tree.link(group, full_name)
-                return walk.tree.create(
-                    full_name,
-                    "Skipped",
-                    "Skipped",
-                    holder=step,
-                    boundary=self._node["id"],
-                    message=f"when '{condition}' evaluated false",
-                )
-            child = walk.execute(walk, self._step_call(step, full_name, scope))
+            child = walk.execute(walk, plan.call)
         except WaitingError:
-            child = walk.tree.get(full_name)
-        except TemplateError as e:
-            return self._refuse(group, step, name, e)
+            child = walk.tree.get(plan.full_name)
         if child is not None:
-            walk.tree.link(group, full_name)
+            walk.tree.link(group, plan.full_name)
         return child
 
     def _step_call(self, step: Object, full_name: str, scope: Scope) -> Call:

@@ -5,6 +5,7 @@ from typing import Final
 
 from sluice_local.engine.controller.depends import Dag
 from sluice_local.engine.controller.errors import TemplateError
+from sluice_local.engine.controller.scope import text
 from sluice_local.engine.controller.supported import TEMPLATE_TYPES
 from sluice_local.engine.documents import Object
 
@@ -29,6 +30,7 @@ def validate(name: str, spec: Object) -> None:
     if not spec.get("entrypoint"):
         message = "spec.entrypoint is required"
         raise TemplateError(message)
+    _validate_arguments(spec.get("arguments") or {})
     templates = _by_name(spec)
     for reference in filter(None, (spec["entrypoint"], spec.get("onExit"))):
         if reference not in templates:
@@ -36,6 +38,18 @@ def validate(name: str, spec: Object) -> None:
             raise TemplateError(message)
     for template in templates.values():
         _validate_template(template, templates)
+
+
+def _validate_arguments(arguments: Object) -> None:
+    for parameter in arguments.get("parameters") or ():
+        place = f"spec.arguments.{parameter['name']}"
+        value, values = parameter.get("value"), parameter.get("enum")
+        if value is None:
+            message = f"{place}.value or {place}.valueFrom is required"
+            raise TemplateError(message)
+        if values and text(value) not in map(text, values):
+            message = f"{place}.value should be present in {place}.enum list"
+            raise TemplateError(message)
 
 
 def _by_name(spec: Object) -> dict[str, Object]:

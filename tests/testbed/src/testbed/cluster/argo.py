@@ -14,6 +14,12 @@ _CONFIG_MAP = "workflow-controller-configmap"
 # The keys of a store that only this machine can reach.
 STORE_USER = "testbed"
 STORE_PASSWORD = "testbed-secret"
+_RESTRICTED = {
+    "runAsNonRoot": True,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 
 
 def executor_image(line: str) -> str:
@@ -63,5 +69,10 @@ def configuration(**more: str) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": _CONFIG_MAP, "namespace": NAMESPACE},
-        "data": {"artifactRepository": json.dumps(repository), **more},
+        "data": {
+            "artifactRepository": json.dumps(repository),
+            # Argo's own containers, too, have to pass restricted Pod Security.
+            "executor": json.dumps({"securityContext": _RESTRICTED}),
+            **more,
+        },
     }

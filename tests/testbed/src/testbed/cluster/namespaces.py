@@ -20,7 +20,14 @@ def account_of(service: str) -> str:
 def namespace_manifests(namespace: str, *, rules: Path) -> list[dict[str, Any]]:
     """Return the manifests of a namespace; ``rules`` holds the charts' rules of each Role."""
     return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {
+                "name": namespace,
+                "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+            },
+        },
         *_role(namespace, EXECUTOR, rules / "executor.yaml"),
         # Steps get no token; Argo mounts this one into its own containers alone.
         {

@@ -2,7 +2,12 @@
 
 from hypothesis import Phase, settings
 
-pytest_plugins = ["tests.support.event_loops", "tests.support.goldens", "tests.support.kafka"]
+pytest_plugins = [
+    "tests.support.event_loops",
+    "tests.support.goldens",
+    "tests.support.kafka",
+    "tests.support.matrix",
+]
 
 # A busy machine is no defect, so examples have no deadline.
 settings.register_profile("sluice", deadline=None)

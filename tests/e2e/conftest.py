@@ -1,6 +1,7 @@
 """Every pair of an engine and a line of Kafka, and one Sluice for all tests that do not kill it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,11 +10,25 @@ from tests.support.engines import KAFKA_LINES, Engine, engine_parameters, runnin
 from tests.support.sluice import Sluice, running_sluice
 
 
+CLUSTER_SECONDS = 300
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a module's tests of one pair together; give pods more time than processes need."""
+    here = Path(__file__).parent
+    for item in items:
+        if here not in item.path.parents or not hasattr(item, "callspec"):
+            continue
+        pair = [str(item.callspec.params.get(part)) for part in ("engine", "kafka")]
+        item.add_marker(pytest.mark.xdist_group("-".join([*pair, item.path.stem])))
+        if item.get_closest_marker("cluster") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(CLUSTER_SECONDS))
+
+
 @pytest.fixture(scope="session", params=engine_parameters())
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest) -> Engine:
     """What the Workflows run on."""
-    with running_engine(request.param) as running:
-        yield running
+    return running_engine(request.param)
 
 
 @pytest.fixture(scope="session", params=KAFKA_LINES, ids=lambda line: f"kafka-{line}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.kafka import produce, read_all, unique_name
@@ -80,7 +80,7 @@ async def test_one_line_of_kcat_is_a_run(sluice: Sluice) -> None:
         pytest.skip("kcat is not installed (Debian: apt install kcat)")
     text = BOOK
     run_id = unique_name("kcat")
-    document = json.dumps(map_reduce(text, id=run_id), ensure_ascii=False)
+    document = json.dumps(map_reduce(text, id=run_id, workers=2), ensure_ascii=False)
     command = [kcat, "-P", "-b", sluice.kafka.bootstrap_servers, "-t", sluice.topics.requests]
     await asyncio.to_thread(
         subprocess.run, command, input=f"{document}\n".encode(), check=True, timeout=60
@@ -215,10 +215,16 @@ async def test_tricky_texts_are_counted_exactly(sluice: Sluice) -> None:
             assert int(outcome["outputs"]["total"]) == sum(words(text).values())
 
 
-@settings(settings.get_profile("e2e"), suppress_health_check=list(HealthCheck))
-@given(texts=st.lists(st.text(max_size=200), min_size=12, max_size=12))
-def test_any_text_comes_through_exactly(sluice: Sluice, texts: list[str]) -> None:
-    assert asyncio.run(passed_on(sluice, as_few_runs(sluice, texts))) == as_few_runs(sluice, texts)
+def test_any_text_comes_through_exactly(sluice: Sluice) -> None:
+    examples = 8 if sluice.engine.is_local else 1
+
+    @settings(settings.get_profile("e2e"), max_examples=examples)
+    @given(texts=st.lists(st.text(max_size=200), min_size=12, max_size=12))
+    def come_through(texts: list[str]) -> None:
+        given = as_few_runs(sluice, texts)
+        assert asyncio.run(passed_on(sluice, given)) == given
+
+    come_through()
 
 
 async def test_a_text_too_long_is_refused_with_its_place(sluice: Sluice) -> None:

@@ -72,6 +72,18 @@ def _up(given: argparse.Namespace) -> int:
     return 0
 
 
+def _run(given: argparse.Namespace) -> int:
+    testbed = _testbed()
+    if testbed.line() == given.argo:
+        return subprocess.call(given.words)
+    if code := _up(given):
+        return code
+    try:
+        return subprocess.call(given.words)
+    finally:
+        _down(given)
+
+
 def _down(_: argparse.Namespace) -> int:
     # Both, whatever there is: what a command that was killed has left of Docker, too.
     found = [DockerHost(default_folders().docker).end(), _testbed().down()]
@@ -101,7 +113,8 @@ def _logs(given: argparse.Namespace) -> int:
 
 def _kubectl(given: argparse.Namespace) -> int:
     kubectl = _testbed().kubectl()
-    command = [str(kubectl.program), f"--kubeconfig={kubectl.kubeconfig}", *given.words]
+    words = given.words[1:] if given.words[:1] == ["--"] else given.words
+    command = [str(kubectl.program), f"--kubeconfig={kubectl.kubeconfig}", *words]
     return subprocess.call(command)
 
 
@@ -146,12 +159,15 @@ def _parser() -> argparse.ArgumentParser:
     versions = load_versions()
     add("build", _build, "build what the cache lacks (about 15 minutes on 2 cores, once)")
     up = add("up", _up, "start everything, with one line of Argo Workflows")
-    up.add_argument(
-        "--argo",
-        default=versions.argo_lines[0],
-        choices=versions.argo_lines,
-        help="which line (default: %(default)s)",
-    )
+    run = add("run", _run, "run a command while everything is up; what is up already is left so")
+    for adding in (up, run):
+        adding.add_argument(
+            "--argo",
+            default=versions.argo_lines[0],
+            choices=versions.argo_lines,
+            help="which line (default: %(default)s)",
+        )
+    run.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     add("down", _down, "end everything and remove its data")
     add("status", _status, "tell which programs run")
     logs = add("logs", _logs, "show a program's last lines, or where all logs are")

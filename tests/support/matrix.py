@@ -1,0 +1,166 @@
+"""Which tests ran on which pair of an engine and a line of Kafka, and how they ended.
+
+Printed after each run of pytest. With ``--matrix FILE`` the results are kept, so that several runs
+become one matrix, which ``python -m tests.support.matrix FILE`` prints and judges.
+"""
+
+import argparse
+import collections
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from testbed.versions import load_versions
+
+_PROPERTY = "pair"
+_COLUMNS = ("passed", "failed", "skipped")
+
+
+class Pair(NamedTuple):
+    """An engine and a line of Kafka."""
+
+    engine: str
+    kafka: str
+
+
+class Result(NamedTuple):
+    """How a test ended, on which pair."""
+
+    pair: Pair
+    outcome: str
+
+
+Results = Mapping[str, Result]
+"""Results by the ids of their tests."""
+
+
+def wanted_pairs() -> list[Pair]:
+    """Return every pair that Sluice is for."""
+    versions = load_versions()
+    engines = ["local", *(f"argo-{line}" for line in versions.argo_lines)]
+    return [Pair(engine, line) for engine in engines for line in versions.kafka]
+
+
+def table(results: Results) -> Iterator[str]:
+    """Give the lines of the matrix, and then the tests that were skipped."""
+    counts: dict[Pair, collections.Counter[str]] = {}
+    for result in results.values():
+        counts.setdefault(result.pair, collections.Counter())[result.outcome] += 1
+    yield f"{'engine':10}{'Kafka':>8}" + "".join(f"{name:>10}" for name in _COLUMNS)
+    for pair in sorted(counts, key=_place):
+        cells = "".join(f"{counts[pair][name] or '-':>10}" for name in _COLUMNS)
+        yield f"{pair.engine:10}{pair.kafka:>8}{cells}"
+    for test, result in sorted(results.items()):
+        if result.outcome == "skipped":
+            yield f"skipped: {test}"
+
+
+def faults(results: Results, *, wanted: Iterable[Pair]) -> list[str]:
+    """Return why the matrix is not whole, a sentence each; empty: all passed everywhere."""
+    found = []
+    for pair in wanted:
+        outcomes = collections.Counter(
+            result.outcome for result in results.values() if result.pair == pair
+        )
+        name = f"{pair.engine} with Kafka {pair.kafka}"
+        if not outcomes["passed"]:
+            found.append(f"Nothing passed on {name}.")
+        found += [
+            f"{outcomes[bad]} {bad} on {name}." for bad in ("failed", "skipped") if outcomes[bad]
+        ]
+    return found
+
+
+def read(file: Path) -> dict[str, Result]:
+    """Return the results kept in a file; none if there is no file."""
+    if not file.exists():
+        return {}
+    kept = json.loads(file.read_text("utf-8"))
+    return {test: Result(Pair(*pair), outcome) for test, (pair, outcome) in kept.items()}
+
+
+def _place(pair: Pair) -> int:
+    wanted = wanted_pairs()
+    return wanted.index(pair) if pair in wanted else len(wanted)
+
+
+class _Recorder:
+    """Notes what pytest reports, in the process that hears of all tests."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._results: dict[str, Result] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        pair = dict(report.user_properties).get(_PROPERTY)
+        # A setup tells only when it ends the test; a teardown, only when it spoils it.
+        if isinstance(pair, str) and (report.when == "call" or report.outcome != "passed"):
+            outcome = report.outcome
+            self._results[report.nodeid] = Result(Pair(*pair.split("/")), outcome)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._file is not None:
+            self._results = read(self._file) | self._results
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.write_text(json.dumps(self._results, indent=1), "utf-8")
+        if self._results:
+            terminalreporter.section("engines and Kafka")
+            for line in table(self._results):
+                terminalreporter.write_line(line)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a person choose the engines, and where the matrix is kept."""
+    group = parser.getgroup("sluice")
+    engines = sorted({pair.engine for pair in wanted_pairs()})
+    group.addoption("--engine", choices=engines, help="run the tests of one engine alone")
+    group.addoption("--matrix", type=Path, metavar="FILE", help="add the results to this file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen, unless this is a worker: then the process that started it does."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Recorder(config.getoption("--matrix")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tell each test's pair to who reports it, and leave out the engines not asked for."""
+    chosen = config.getoption("--engine")
+    left_out = set()
+    for item in items:
+        parameters = _parameters(item)
+        engine, kafka = parameters.get("engine"), parameters.get("kafka")
+        if engine and kafka:
+            item.user_properties.append((_PROPERTY, f"{engine}/{kafka}"))
+        if chosen and engine != chosen:
+            left_out.add(item)
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _parameters(item: pytest.Item) -> dict[str, object]:
+    return item.callspec.params if hasattr(item, "callspec") else {}
+
+
+def main() -> int:
+    """Print the matrix of a file; return 1 if it is not whole."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.support.matrix",
+        description="Print which tests ran on which engine and Kafka. Fails unless, on every "
+        "pair, some passed and none failed or was skipped.",
+    )
+    parser.add_argument("file", type=Path, help="what `pytest --matrix FILE` kept")
+    results = read(parser.parse_args().file)
+    print("\n".join(table(results)))
+    found = faults(results, wanted=wanted_pairs())
+    print("\n".join(["", *found]) if found else "\nEvery test passed on every pair.")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,7 +9,6 @@ from sluice_local.kafka import EmbeddedKafka
 from tests.support.engines import KAFKA_LINES, Engine, engine_parameters, running_engine
 from tests.support.sluice import Sluice, running_sluice
 
-
 CLUSTER_SECONDS = 300
 
 

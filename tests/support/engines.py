@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import pytest
 
+from testbed.cluster.namespaces import SERVICES, account_of
 from testbed.folders import default_folders
 from testbed.requirements import missing
 from testbed.testbed import Testbed
@@ -85,8 +86,7 @@ class Engine:
             namespace=namespace,
             kubeconfig=self.testbed.kubeconfig(),
             accounts={
-                service: self.testbed.service_kubeconfig(namespace, service)
-                for service in ("dispatcher", "status-watcher")
+                service: self.testbed.kubeconfig(account_of(service)) for service in SERVICES
             },
         )
 

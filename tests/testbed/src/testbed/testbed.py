@@ -10,7 +10,13 @@ from testbed.building.images import ARCHIVE, ExecutorImage, PythonImage, busybox
 from testbed.building.parts import Part, Say, build_all, built_folder
 from testbed.cluster import argo, control_plane, node
 from testbed.cluster.certificates import Authority, certificate_kubeconfig, token_kubeconfig
-from testbed.cluster.namespaces import account_of, namespace_manifests
+from testbed.cluster.namespaces import (
+    SERVICES,
+    SLUICE,
+    account_of,
+    namespace_manifests,
+    sluice_manifests,
+)
 from testbed.errors import TestbedError
 from testbed.folders import Folders
 from testbed.kubectl import Kubectl
@@ -154,13 +160,13 @@ class Testbed:
         """Make a namespace that runs can live in, with all accounts and their Roles."""
         self.kubectl().apply(namespace_manifests(namespace, rules=self._rules))
 
-    def service_kubeconfig(self, namespace: str, service: str) -> Path:
-        """Return a kubeconfig of a service's own ServiceAccount in a prepared namespace."""
+    def service_kubeconfig(self, service: str) -> Path:
+        """Make a kubeconfig of a service's own ServiceAccount, and return where it is."""
         account = account_of(service)
         token = self.kubectl()(
-            "create", "token", account, f"--namespace={namespace}", f"--duration={_TOKEN_TIME}"
+            "create", "token", account, f"--namespace={SLUICE}", f"--duration={_TOKEN_TIME}"
         )
-        path = self.folders.kubeconfigs / f"{namespace}.{account}"
+        path = self.kubeconfig(account)
         path.write_text(token_kubeconfig(self._authority, token.strip()), "utf-8")
         path.chmod(0o600)
         return path
@@ -292,6 +298,9 @@ class Testbed:
         files = [f"--filename={file}" for file in sorted(crds.glob("*_*.yaml"))]
         kubectl("apply", "--server-side", *files)
         kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
+        kubectl.apply(sluice_manifests(rules=self._rules))
+        for service in SERVICES:
+            self.service_kubeconfig(service)
         self.prepare_namespace(argo.NAMESPACE)
         kubectl.apply([argo.configuration()])
         self.start(self.argo_controller(line))

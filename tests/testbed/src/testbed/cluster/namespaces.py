@@ -1,4 +1,4 @@
-"""A namespace that runs can live in: accounts, Roles and Secrets, as the charts ship them."""
+"""What the charts give a cluster: the services' accounts, and namespaces that runs can live in."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +8,12 @@ import yaml
 
 from testbed.cluster.argo import STORE_PASSWORD, STORE_SECRET, STORE_USER
 
+SLUICE = "sluice"
 EXECUTOR = "sluice-executor"
 SERVICES = ("dispatcher", "status-watcher")
+_RBAC = "rbac.authorization.k8s.io"
+
+Manifest = dict[str, Any]
 
 
 def account_of(service: str) -> str:
@@ -17,18 +21,25 @@ def account_of(service: str) -> str:
     return f"sluice-{service}"
 
 
-def namespace_manifests(namespace: str, *, rules: Path) -> list[dict[str, Any]]:
-    """Return the manifests of a namespace; ``rules`` holds the charts' rules of each Role."""
+def sluice_manifests(*, rules: Path) -> list[Manifest]:
+    """Return the namespace that the services live in, their accounts, and what is the cluster's.
+
+    ``rules`` is the folder of the charts' rules.
+    """
     return [
-        {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {
-                "name": namespace,
-                "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
-            },
-        },
-        *_role(namespace, EXECUTOR, rules / "executor.yaml"),
+        _namespace(SLUICE),
+        *(_account(account_of(service), namespace=SLUICE) for service in SERVICES),
+        *_cluster_role("status-watcher", rules / "status-watcher-release.yaml"),
+    ]
+
+
+def namespace_manifests(namespace: str, *, rules: Path) -> list[Manifest]:
+    """Return a namespace that runs can live in, and what each account may do there."""
+    executor = _account(EXECUTOR, namespace=namespace)
+    return [
+        _namespace(namespace),
+        executor,
+        *_role(executor, rules / "executor.yaml", namespace=namespace),
         # Steps get no token; Argo mounts this one into its own containers alone.
         {
             "apiVersion": "v1",
@@ -49,25 +60,51 @@ def namespace_manifests(namespace: str, *, rules: Path) -> list[dict[str, Any]]:
         *(
             manifest
             for service in SERVICES
-            for manifest in _role(namespace, account_of(service), rules / f"{service}.yaml")
+            for manifest in _role(
+                _account(account_of(service), namespace=SLUICE),
+                rules / f"{service}.yaml",
+                namespace=namespace,
+            )
         ),
     ]
 
 
-def _role(namespace: str, account: str, rules: Path) -> Iterator[dict[str, Any]]:
-    metadata = {"name": account, "namespace": namespace}
-    yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
-    group = "rbac.authorization.k8s.io"
-    yield {
-        "apiVersion": f"{group}/v1",
-        "kind": "Role",
-        "metadata": metadata,
-        "rules": yaml.safe_load(rules.read_text("utf-8")),
+def _namespace(name: str) -> Manifest:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": labels},
     }
-    yield {
-        "apiVersion": f"{group}/v1",
-        "kind": "RoleBinding",
+
+
+def _account(name: str, *, namespace: str) -> Manifest:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def _role(account: Manifest, rules: Path, *, namespace: str) -> Iterator[Manifest]:
+    metadata = {"name": account["metadata"]["name"], "namespace": namespace}
+    yield _granting("Role", metadata, rules)
+    yield _binding("Role", metadata, account)
+
+
+def _cluster_role(service: str, rules: Path) -> Iterator[Manifest]:
+    metadata = {"name": f"sluice-{rules.stem}"}
+    yield _granting("ClusterRole", metadata, rules)
+    yield _binding("ClusterRole", metadata, _account(account_of(service), namespace=SLUICE))
+
+
+def _granting(kind: str, metadata: Manifest, rules: Path) -> Manifest:
+    granted = yaml.safe_load(rules.read_text("utf-8"))
+    return {"apiVersion": f"{_RBAC}/v1", "kind": kind, "metadata": metadata, "rules": granted}
+
+
+def _binding(kind: str, metadata: Manifest, account: Manifest) -> Manifest:
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": f"{kind}Binding",
         "metadata": metadata,
-        "roleRef": {"apiGroup": group, "kind": "Role", "name": account},
-        "subjects": [{"kind": "ServiceAccount", **metadata}],
+        "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": metadata["name"]},
+        "subjects": [{"kind": "ServiceAccount", **account["metadata"]}],
     }

@@ -32,6 +32,15 @@ def mortal(kafka: EmbeddedKafka, engine: Engine, tmp_path: Path) -> Iterator[Slu
 
 
 @pytest.fixture
+def nameless(kafka: EmbeddedKafka, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
+    """A short-lived one whose dispatcher has no name, so that it leaves its group when it stops."""
+    dispatcher = {**SHORT_LIVED["dispatcher"], "SLUICE_KAFKA__INSTANCE_ID": ""}
+    told = {**SHORT_LIVED, "dispatcher": dispatcher}
+    with running_sluice(kafka, tmp_path, engine=engine, told=told) as running:
+        yield running
+
+
+@pytest.fixture
 def short_lived(kafka: EmbeddedKafka, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A Sluice whose Workflows are gone soon after their end."""
     with running_sluice(kafka, tmp_path, engine=engine, told=SHORT_LIVED) as running:
@@ -43,7 +52,7 @@ async def post_all(client: Client, run_ids: list[str], *, at_once: int = 20) -> 
 
     async def post(run_id: str) -> None:
         async with slots:
-            await client.accepted({"id": run_id, "workflow": client.engine.quick})
+            await client.accepted({"id": run_id, "workflow": "moment"})
 
     async with asyncio.TaskGroup() as group:
         for run_id in run_ids:
@@ -96,7 +105,7 @@ async def test_killed_ten_times_and_nothing_lost_or_double(mortal: Sluice) -> No
     async def post(client: Client) -> None:
         for run_id in run_ids:
             await outstanding.acquire()
-            await client.accepted({"id": run_id, "workflow": client.engine.quick})
+            await client.accepted({"id": run_id, "workflow": "moment"})
 
     async with mortal.client() as client, Topic(mortal.kafka, mortal.topics.results) as results:
         posting = asyncio.create_task(post(client))
@@ -146,41 +155,37 @@ async def rewind(sluice: Sluice) -> int:
 
 @pytest.mark.parametrize("ledger_lost", [False, True])
 async def test_replays_after_the_workflows_are_gone_start_nothing(
-    kafka: EmbeddedKafka, engine: Engine, tmp_path: Path, ledger_lost: bool
+    nameless: Sluice, tmp_path: Path, ledger_lost: bool
 ) -> None:
-    # A member without a name of its own leaves the group when it stops, so it can be rewound.
-    nameless = {**SHORT_LIVED["dispatcher"], "SLUICE_KAFKA__INSTANCE_ID": ""}
-    told = {**SHORT_LIVED, "dispatcher": nameless}
-    with running_sluice(kafka, tmp_path, engine=engine, told=told) as sluice:
-        runs = engine.many
-        run_ids = [unique_name("replay") for _ in range(runs)]
-        async with sluice.client() as client:
-            await post_all(client, run_ids)
-            outcomes = set()
-            async with Topic(kafka, sluice.topics.results) as results:
-                async for record in results.records():
-                    outcomes.add(json.loads(record.value)["run_id"])
-                    if len(outcomes) == runs:
-                        break
-        async with sluice.workflows() as workflows:
-            async for _ in deletions(workflows):
-                pass
-            assert await all_workflows(workflows) == []
-        sluice.stop("dispatcher")
-        before = await read_all(kafka, sluice.topics.status)
-        total = await rewind(sluice)
-        assert total == runs
-        if ledger_lost:
-            for file in (tmp_path / "dispatcher").glob("ledger.sqlite*"):
-                file.unlink()
-        sluice.start("dispatcher")
-        async with asyncio.timeout(60):
-            while sum((await replayed(sluice)).values()) < total:
-                pass
-        async with sluice.workflows() as workflows:
-            assert await all_workflows(workflows) == []
-        assert await read_all(kafka, sluice.topics.status) == before
-        assert sluice.log("dispatcher").count('"replayed"') == runs
+    runs = nameless.engine.many
+    run_ids = [unique_name("replay") for _ in range(runs)]
+    async with nameless.client() as client:
+        await post_all(client, run_ids)
+        outcomes = set()
+        async with Topic(nameless.kafka, nameless.topics.results) as results:
+            async for record in results.records():
+                outcomes.add(json.loads(record.value)["run_id"])
+                if len(outcomes) == runs:
+                    break
+    async with nameless.workflows() as workflows:
+        async for _ in deletions(workflows):
+            pass
+        assert await all_workflows(workflows) == []
+    nameless.stop("dispatcher")
+    before = await read_all(nameless.kafka, nameless.topics.status)
+    total = await rewind(nameless)
+    assert total == runs
+    if ledger_lost:
+        for file in (tmp_path / "dispatcher").glob("ledger.sqlite*"):
+            file.unlink()
+    nameless.start("dispatcher")
+    async with asyncio.timeout(60):
+        while sum((await replayed(nameless)).values()) < total:
+            pass
+    async with nameless.workflows() as workflows:
+        assert await all_workflows(workflows) == []
+    assert await read_all(nameless.kafka, nameless.topics.status) == before
+    assert nameless.log("dispatcher").count('"replayed"') == runs
 
 
 async def replayed(sluice: Sluice) -> dict[int, int]:

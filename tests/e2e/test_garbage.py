@@ -42,7 +42,7 @@ async def test_garbage_is_buried_and_does_not_stop_what_is_behind(
     await produce(
         sluice.kafka, sluice.topics.requests, value, key=mark, headers=[("a", b"b")], partition=0
     )
-    document = json.dumps({"id": behind, "workflow": sluice.engine.quick}).encode()
+    document = json.dumps({"id": behind, "workflow": "moment"}).encode()
     await produce(sluice.kafka, sluice.topics.requests, document, partition=0)
     async with Topic(sluice.kafka, sluice.topics.results) as topic:
         async for record in topic.of(f"default/{behind}".encode()):

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 import yaml
 
 from sluice_local.kafka import EmbeddedKafka
-from sluice_runtime.deadlines import Deadline
 from tests.support.engines import Engine
 from tests.support.kafka import unique_name
 from tests.support.sluice import Sluice, running_sluice
@@ -38,19 +36,10 @@ def sluice(
     folder = tmp_path_factory.mktemp("templates")
     told = {"gateway": CATALOGUE, "dispatcher": CATALOGUE}
     with running_sluice(kafka, folder, engine=engine, told=told) as running:
-        asyncio.run(apply_templates(running))
-        yield running
-
-
-async def apply_templates(sluice: Sluice) -> None:
-    path = f"/apis/argoproj.io/v1alpha1/namespaces/{sluice.namespace}/workflowtemplates"
-    entries = yaml.safe_load((EXAMPLES / "catalogue.yaml").read_bytes())["entries"]
-    async with sluice.kubernetes() as client:
+        entries = yaml.safe_load((EXAMPLES / "catalogue.yaml").read_bytes())["entries"]
         for entry in entries:
-            file = EXAMPLES / f"{entry['template']['name']}.yaml"
-            body = yaml.safe_load(file.read_bytes())
-            deadline = Deadline("Applying a template", timedelta(seconds=15))
-            await client.call("POST", path, body=body, deadline=deadline)
+            running.apply(EXAMPLES / f"{entry['template']['name']}.yaml")
+        yield running
 
 
 async def outcome_of(sluice: Sluice, request: Json) -> Json:

@@ -16,7 +16,6 @@ from testbed.versions import load_versions
 from tests.support.kafka import unique_name
 
 RULES = Path("helm/sluice/rules")
-DATA = Path("tests/data/e2e")
 LOCAL = "local"
 KAFKA_LINES = load_versions().kafka
 
@@ -31,14 +30,12 @@ class Home:
 
     def told(self, service: str) -> dict[str, str]:
         """Return what a service is told so that it lives here."""
-        catalogue = {"SLUICE_WORKFLOWS__CATALOGUE_FILE": str((DATA / "catalogue.yaml").resolve())}
         if service not in self.accounts:
-            return catalogue if service == "gateway" else {}
-        cluster = {
+            return {}
+        return {
             "SLUICE_KUBERNETES__KUBECONFIG": str(self.accounts[service]),
             "SLUICE_KUBERNETES__NAMESPACE": self.namespace,
         }
-        return {**cluster, **(catalogue if service == "dispatcher" else {})}
 
 
 @dataclass(frozen=True)
@@ -59,11 +56,6 @@ class Engine:
         return 500 if self.is_local else 100
 
     @property
-    def quick(self) -> str:
-        """A workflow that is over in a moment: on a real cluster, one without a pod."""
-        return "hello" if self.is_local else "moment"
-
-    @property
     def line(self) -> str:
         """The line of Argo Workflows."""
         return self.name.removeprefix("argo-")
@@ -80,8 +72,6 @@ class Engine:
             return None
         namespace = unique_name("e2e")
         self.testbed.prepare_namespace(namespace)
-        templates = DATA / "templates.yaml"
-        self.testbed.kubectl()("apply", f"--namespace={namespace}", "-f", templates)
         return Home(
             namespace=namespace,
             kubeconfig=self.testbed.kubeconfig(),

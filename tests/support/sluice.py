@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+import yaml
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from sluice_contracts.topics import TopicNames
@@ -33,6 +34,8 @@ from tests.support.kafka import topic_names
 
 Json = dict[str, Any]
 
+DATA = Path("tests/data/e2e")
+CATALOGUE = {"SLUICE_WORKFLOWS__CATALOGUE_FILE": str((DATA / "catalogue.yaml").resolve())}
 READY_SECONDS = 60.0
 OUTCOME_SECONDS = 90.0
 
@@ -83,6 +86,7 @@ class Sluice:
         if not names:
             if self._home is None:
                 self.start("engine")
+            self.apply(DATA / "templates.yaml")
             names = tuple(_SERVICES)
         ready: list[tuple[ChildProcess, str]] = []
         for name in names:
@@ -100,6 +104,7 @@ class Sluice:
                     **part.environment,
                     **self._environment,
                     **({"SLUICE_DISPATCH__GROUP": self.group} if name == "dispatcher" else {}),
+                    **(CATALOGUE if name in ("gateway", "dispatcher") else {}),
                     **(self._home.told(name) if self._home else {}),
                     **self._told.get(name, {}),
                 },
@@ -151,9 +156,23 @@ class Sluice:
 
     async def delete(self, name: str) -> None:
         """Delete a Workflow, as anybody with a kubectl can."""
-        path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/workflows/{name}"
         async with self.kubernetes() as client:
+            path = self._path(f"workflows/{name}")
             await client.call("DELETE", path, deadline=Deadline("Deleting", timedelta(seconds=15)))
+
+    def apply(self, templates: Path) -> None:
+        """Make the WorkflowTemplates of a file."""
+        asyncio.run(self._make(list(yaml.safe_load_all(templates.read_bytes()))))
+
+    async def _make(self, templates: list[Json]) -> None:
+        async with self.kubernetes() as client:
+            for body in templates:
+                deadline = Deadline("Making a template", timedelta(seconds=15))
+                path = self._path("workflowtemplates")
+                await client.call("POST", path, body=body, deadline=deadline)
+
+    def _path(self, rest: str) -> str:
+        return f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/{rest}"
 
 
 class Client:

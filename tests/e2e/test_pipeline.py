@@ -177,6 +177,24 @@ async def test_a_run_can_be_stopped_and_retried(sluice: Sluice, command: str) ->
     assert outcomes == [(1, "Failed"), (2, "Succeeded")]
 
 
+@pytest.mark.parametrize(("command", "said"), [("stop", ["goodbye"]), ("terminate", [])])
+async def test_who_is_stopped_may_say_goodbye(
+    sluice: Sluice, command: str, said: list[str]
+) -> None:
+    run_id = unique_name(command)
+    async with sluice.client() as client, Topic(sluice.kafka, sluice.topics.status) as topic:
+        await client.accepted({"id": run_id, "workflow": "farewell"})
+        async for record in topic.of(f"default/{run_id}".encode()):
+            if json.loads(record.value)["phase"] == "Suspended":
+                break
+        document = json.dumps({"type": command, "id": run_id}).encode()
+        await produce(sluice.kafka, sluice.topics.requests, document)
+        outcome = (await client.events(run_id))[-1]
+    assert outcome["phase"] == "Failed"
+    succeeded = [step["template"] for step in outcome["steps"] if step["phase"] == "Succeeded"]
+    assert succeeded == said
+
+
 def as_few_runs(sluice: Sluice, texts: list[str]) -> list[str]:
     """Join what one run can carry where each run costs pods, and so many seconds."""
     return texts if sluice.engine.is_local else ["\n".join(texts)]

@@ -82,9 +82,14 @@ class Engine:
 
 
 def engine_parameters() -> list[object]:
-    """Return the names of all engines as pytest parameters; real ones need the testbed."""
+    """Return the names of all engines as pytest parameters."""
+    return [LOCAL, *real_engines()]
+
+
+def real_engines() -> list[object]:
+    """Return the names of those that are no stand-ins, which need the testbed."""
     lines = [f"argo-{line}" for line in load_versions().argo_lines]
-    return [LOCAL, *(pytest.param(line, marks=pytest.mark.cluster) for line in lines)]
+    return [pytest.param(line, marks=pytest.mark.cluster) for line in lines]
 
 
 def running_engine(name: str) -> Engine:

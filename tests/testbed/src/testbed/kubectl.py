@@ -2,19 +2,24 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from testbed.building.commands import run
 
 
 @dataclass(frozen=True)
 class Kubectl:
-    """One user of the cluster."""
+    """One user of the cluster; ``namespace`` is the one meant unless a command names its own."""
 
     program: Path
     kubeconfig: Path
+    namespace: str | None = None
+
+    def within(self, namespace: str) -> Self:
+        """Return the same user, who means another namespace."""
+        return replace(self, namespace=namespace)
 
     def __call__(self, *arguments: str | Path, stdin: str | None = None) -> str:
         """Run kubectl and return what it printed.
@@ -22,7 +27,9 @@ class Kubectl:
         Raises:
             TestbedError: it failed.
         """
-        return run([self.program, f"--kubeconfig={self.kubeconfig}", *arguments], stdin=stdin)
+        namespace = [f"--namespace={self.namespace}"] if self.namespace else []
+        command = [self.program, f"--kubeconfig={self.kubeconfig}", *namespace, *arguments]
+        return run(command, stdin=stdin)
 
     def apply(self, manifests: Iterable[Mapping[str, Any]]) -> None:
         """Apply manifests on the server's side; what is there becomes as they say."""

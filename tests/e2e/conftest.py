@@ -12,6 +12,7 @@ from tests.support.sluice import Sluice, running_sluice
 CLUSTER_SECONDS = 300
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a module's tests of one pair together; give pods more time than processes need."""
     here = Path(__file__).parent

@@ -37,7 +37,7 @@ async def name_of(sluice: Sluice, run_id: str) -> str:
     """Say what the run's Workflow is called, by the first event that tells."""
     async with Topic(sluice.kafka, sluice.topics.status) as topic:
         async for record in topic.of(f"default/{run_id}".encode()):
-            name: str = json.loads(record.value)["name"]
+            name: str = json.loads(record.value)["workflow_name"]
             return name
     raise AssertionError("a topic never ends")
 
@@ -109,7 +109,7 @@ async def test_artifacts_lie_in_the_store(sluice: Sluice) -> None:
         )
         outcome = (await client.events(run_id))[-1]
     assert outcome["phase"] == "Succeeded", outcome
-    kept = sluice.engine.cluster.folders.state / "artifacts" / BUCKET / outcome["name"]
+    kept = sluice.engine.cluster.folders.state / "artifacts" / BUCKET / outcome["workflow_name"]
     texts = [text for file in kept.rglob("*") if file.is_file() for text in unpacked(file)]
     assert message.encode() in texts
 
@@ -130,7 +130,7 @@ async def test_a_workflow_too_large_for_etcd_is_told_to_its_end(sluice: Sluice) 
         await client.accepted({"id": run_id, "workflow": "crowd"})
         outcome = (await client.events(run_id))[-1]
         assert outcome["phase"] == "Succeeded", outcome
-    status = in_namespace(sluice).get("workflow", outcome["name"])["status"]
+    status = in_namespace(sluice).get("workflow", outcome["workflow_name"])["status"]
     assert status["compressedNodes"]
     assert not status.get("nodes")
     assert len(outcome["steps"]) >= 2000

@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.support.goldens",
     "tests.support.kafka",
     "tests.support.matrix",
+    "tests.support.scheduling",
 ]
 
 # A busy machine is no defect, so examples have no deadline.

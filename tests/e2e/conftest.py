@@ -12,16 +12,12 @@ from tests.support.sluice import Sluice, running_sluice
 CLUSTER_SECONDS = 300
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests of one pair together; give pods more time than processes need."""
+    """Give pods more time than processes need."""
     here = Path(__file__).parent
     for item in items:
-        if here not in item.path.parents or not hasattr(item, "callspec"):
-            continue
-        pair = [str(item.callspec.params.get(part)) for part in ("engine", "kafka")]
-        item.add_marker(pytest.mark.xdist_group("-".join([*pair, item.path.stem])))
-        if item.get_closest_marker("cluster") and not item.get_closest_marker("timeout"):
+        cluster = here in item.path.parents and item.get_closest_marker("cluster")
+        if cluster and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(CLUSTER_SECONDS))
 
 

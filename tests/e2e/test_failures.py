@@ -4,17 +4,17 @@ import asyncio
 import collections
 import json
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sluice_local.kafka import EmbeddedKafka
-from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from tests.support.engines import Engine
 from tests.support.kafka import committed, read_all, unique_name
 from tests.support.sluice import Client, Sluice, Topic, running_sluice
+from tests.support.watching import deletions, run_ids_of, until_leaving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -59,37 +59,6 @@ async def post_all(client: Client, run_ids: list[str], *, at_once: int = 20) -> 
             group.create_task(post(run_id))
 
 
-async def all_workflows(workflows: WorkflowsApi) -> list[str]:
-    """List every Workflow there is; gives the run ids."""
-    found, token = [], None
-    while True:
-        page = await workflows.list_page(limit=500, continue_token=token)
-        found += [w["metadata"]["annotations"]["sluice.dev/run-id"] for w in page.items]
-        token = page.continue_token
-        if token is None:
-            return found
-
-
-async def deletions(workflows: WorkflowsApi) -> AsyncIterator[str]:
-    """Give the names of Workflows as they disappear, those that were there to begin with."""
-    page = await workflows.list_page(limit=5000, continue_token=None)
-    left = {workflow["metadata"]["name"] for workflow in page.items}
-    version = page.resource_version
-    while left:
-        async with workflows.watch(resource_version=version, timeout_seconds=60) as chunks:
-            buffered = b""
-            async for chunk in chunks:
-                *lines, buffered = (buffered + chunk).split(b"\n")
-                for event in map(json.loads, lines):
-                    metadata = event["object"]["metadata"]
-                    version = metadata["resourceVersion"]
-                    if event["type"] == "DELETED":
-                        left.discard(metadata["name"])
-                        yield metadata["name"]
-                if not left:
-                    return
-
-
 async def test_killed_ten_times_and_nothing_lost_or_double(mortal: Sluice) -> None:
     runs = mortal.engine.many
     run_ids = [unique_name("kill") for _ in range(runs)]
@@ -122,7 +91,7 @@ async def test_killed_ten_times_and_nothing_lost_or_double(mortal: Sluice) -> No
         await posting
     assert not victims
     async with mortal.workflows() as workflows:
-        assert sorted(await all_workflows(workflows)) == sorted(run_ids)
+        assert sorted(await run_ids_of(workflows)) == sorted(run_ids)
     results_held = await read_all(mortal.kafka, mortal.topics.results)
     assert len(results_held) == runs
     assert {json.loads(record.value)["phase"] for record in results_held} == {"Succeeded"}
@@ -170,7 +139,7 @@ async def test_replays_after_the_workflows_are_gone_start_nothing(
     async with nameless.workflows() as workflows:
         async for _ in deletions(workflows):
             pass
-        assert await all_workflows(workflows) == []
+        assert await run_ids_of(workflows) == []
     nameless.stop("dispatcher")
     before = await read_all(nameless.kafka, nameless.topics.status)
     total = await rewind(nameless)
@@ -183,7 +152,7 @@ async def test_replays_after_the_workflows_are_gone_start_nothing(
         while sum((await replayed(nameless)).values()) < total:
             pass
     async with nameless.workflows() as workflows:
-        assert await all_workflows(workflows) == []
+        assert await run_ids_of(workflows) == []
     assert await read_all(nameless.kafka, nameless.topics.status) == before
     assert nameless.log("dispatcher").count('"replayed"') == runs
 
@@ -205,7 +174,7 @@ async def test_a_workflow_deleted_while_nobody_watches_still_gets_its_end(mortal
             page = await workflows.list_page(limit=10, continue_token=None)
             [name] = [workflow["metadata"]["name"] for workflow in page.items]
             await mortal.delete(name)
-            assert await all_workflows(workflows) == [run_id]
+            assert await run_ids_of(workflows) == [run_id]
             await asyncio.to_thread(mortal.start, "status-watcher")
             assert (await client.events(run_id))[-1]["phase"] == "Deleted"
             async for gone in deletions(workflows):
@@ -224,7 +193,7 @@ async def test_workflows_gone_by_their_ttl_while_nobody_watches_still_get_their_
     async with short_lived.client() as client, short_lived.workflows() as workflows:
         await post_all(client, run_ids)
         # They end, and their time passes, while nobody watches: each waits to be let go.
-        await until_all_are_leaving(workflows, len(run_ids))
+        await until_leaving(workflows, run_ids, count=len(run_ids))
         await asyncio.to_thread(short_lived.start, "status-watcher")
         outcomes = [(await client.events(run_id))[-1]["phase"] for run_id in run_ids]
         assert outcomes == ["Succeeded"] * len(run_ids)
@@ -232,17 +201,3 @@ async def test_workflows_gone_by_their_ttl_while_nobody_watches_still_get_their_
             pass
     results = await read_all(short_lived.kafka, short_lived.topics.results)
     assert len(results) == len(run_ids)
-
-
-async def until_all_are_leaving(workflows: WorkflowsApi, count: int) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            page = await workflows.list_page(limit=500, continue_token=None)
-            leaving = [w for w in page.items if "deletionTimestamp" in w["metadata"]]
-            if len(leaving) == count:
-                return
-            async with workflows.watch(
-                resource_version=page.resource_version, timeout_seconds=10
-            ) as chunks:
-                async for _ in chunks:
-                    break

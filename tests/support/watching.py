@@ -1,0 +1,61 @@
+"""Look at Workflows as they come and go."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Collection
+from typing import Any
+
+from sluice_runtime.kubernetes.workflows import WorkflowsApi
+
+Json = dict[str, Any]
+
+
+async def run_ids_of(workflows: WorkflowsApi) -> list[str]:
+    """Give the run id of every Workflow there is."""
+    found, token = [], None
+    while True:
+        page = await workflows.list_page(limit=500, continue_token=token)
+        found += [_run_id(workflow) for workflow in page.items]
+        token = page.continue_token
+        if token is None:
+            return found
+
+
+async def deletions(workflows: WorkflowsApi) -> AsyncIterator[str]:
+    """Give the names of Workflows as they disappear, those that were there to begin with."""
+    page = await workflows.list_page(limit=5000, continue_token=None)
+    left = {workflow["metadata"]["name"] for workflow in page.items}
+    version = page.resource_version
+    while left:
+        async with workflows.watch(resource_version=version, timeout_seconds=60) as chunks:
+            buffered = b""
+            async for chunk in chunks:
+                *lines, buffered = (buffered + chunk).split(b"\n")
+                for event in map(json.loads, lines):
+                    metadata = event["object"]["metadata"]
+                    version = metadata["resourceVersion"]
+                    if event["type"] == "DELETED":
+                        left.discard(metadata["name"])
+                        yield metadata["name"]
+                if not left:
+                    return
+
+
+async def until_leaving(workflows: WorkflowsApi, run_ids: Collection[str], *, count: int) -> None:
+    """Return once so many of the runs' Workflows are deleted, though a finalizer holds them."""
+    async with asyncio.timeout(60):
+        while True:
+            page = await workflows.list_page(limit=5000, continue_token=None)
+            leaving = [w for w in page.items if "deletionTimestamp" in w["metadata"]]
+            if len(set(map(_run_id, leaving)) & set(run_ids)) >= count:
+                return
+            async with workflows.watch(
+                resource_version=page.resource_version, timeout_seconds=10
+            ) as chunks:
+                async for _ in chunks:
+                    break
+
+
+def _run_id(workflow: Json) -> str:
+    run_id: str = workflow["metadata"]["annotations"]["sluice.dev/run-id"]
+    return run_id

@@ -24,15 +24,18 @@ pytestmark = [
 
 async def phases_of(sluice: Sluice, run_ids: list[str]) -> dict[str, str]:
     """Wait for each run's outcome; there must be one of each."""
+    outcomes: dict[str, str] = {}
     async with Topic(sluice.kafka, sluice.topics.results) as results:
-        outcomes: dict[str, str] = {}
-        async for record in results.records():
-            outcome = json.loads(record.value)
-            assert outcome["run_id"] not in outcomes
-            outcomes[outcome["run_id"]] = outcome["phase"]
-            if outcomes.keys() >= set(run_ids):
-                return {run_id: outcomes[run_id] for run_id in run_ids}
-    raise AssertionError("a topic never ends")
+        try:
+            async for record in results.records():
+                outcome = json.loads(record.value)
+                assert outcome["run_id"] not in outcomes
+                outcomes[outcome["run_id"]] = outcome["phase"]
+                if outcomes.keys() >= set(run_ids):
+                    break
+        except TimeoutError:
+            pytest.fail(f"no outcome of {set(run_ids) - outcomes.keys()}")
+    return {run_id: outcomes[run_id] for run_id in run_ids}
 
 
 async def ask_for(client: Client, workflow: str, *, count: int) -> list[str]:
@@ -59,11 +62,23 @@ async def test_a_part_is_killed_and_comes_back(sluice: Sluice, name: str) -> Non
         testbed.processes().kill(name)
         while_gone = await ask_for(client, "moment", count=20)
         testbed.start(program_of(testbed, name, line=line))
-        assert set((await phases_of(sluice, before + while_gone)).values()) == {"Succeeded"}
+        ends = {"Succeeded"}
+        if name == "kube-apiserver":
+            # Argo may end a Workflow as Error because of it, fail to write that, and forget it;
+            # a controller that starts anew looks at all. In a cluster it loses its Lease, and does.
+            testbed.await_api()
+            restart_argo(testbed, line=line)
+            ends.add("Error")
+        assert set((await phases_of(sluice, before + while_gone)).values()) <= ends
         async with sluice.workflows() as workflows:
             found = await run_ids_of(workflows)
         for run_id in before + while_gone:
             assert found.count(run_id) == 1
+
+
+def restart_argo(testbed: Testbed, *, line: str) -> None:
+    testbed.processes().kill("workflow-controller")
+    testbed.start(testbed.argo_controller(line))
 
 
 @pytest.fixture
@@ -79,8 +94,9 @@ async def test_a_namespace_is_deleted_and_each_run_has_its_end(doomed: Sluice) -
         waiting = await ask_for(client, "approval", count=5)
         over = await ask_for(client, "moment", count=5)
         assert set((await phases_of(doomed, over)).values()) == {"Succeeded"}
+        # Argo, too, may see that it is gone before the end, and call that an error.
         kubectl("delete", "namespace", doomed.namespace, "--wait=false")
-        assert set((await phases_of(doomed, waiting)).values()) == {"Deleted"}
+        assert set((await phases_of(doomed, waiting)).values()) <= {"Deleted", "Error"}
     kubectl("wait", f"namespace/{doomed.namespace}", "--for=delete", "--timeout=60s")
 
 
@@ -91,10 +107,9 @@ def retentive(sluice: Sluice) -> Iterator[Sluice]:
 
     def configure(**more: str) -> None:
         testbed.kubectl().apply([argo.configuration(**more)])
-        testbed.processes().stop("workflow-controller")
-        testbed.start(testbed.argo_controller(line))
+        restart_argo(testbed, line=line)
 
-    configure(retentionPolicy="completed: 2")
+    configure(retentionPolicy='{"completed": 2}')
     yield sluice
     configure()
 

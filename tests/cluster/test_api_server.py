@@ -1,0 +1,51 @@
+"""A real API server passes the suites that the local engine was built to."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from sluice_runtime.kubernetes.client import KubernetesClient as Client
+from sluice_runtime.kubernetes.settings import KubernetesSettings
+from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from testbed.testbed import Testbed
+from tests.behaviour.kubernetes_client import WORKFLOWS, KubernetesClient
+from tests.behaviour.kubernetes_lists import KubernetesListsSuite
+from tests.behaviour.kubernetes_objects import KubernetesObjectsSuite
+from tests.behaviour.workflows_port import WorkflowsPortSuite
+
+pytestmark = pytest.mark.cluster
+
+
+class TestRealObjects(KubernetesObjectsSuite):
+    pass
+
+
+class TestRealLists(KubernetesListsSuite):
+    pass
+
+
+class TestRealWorkflows(WorkflowsPortSuite):
+    @pytest.fixture
+    async def workflows(
+        self, testbed: Testbed, api: KubernetesClient
+    ) -> AsyncIterator[WorkflowsApi]:
+        self.testbed, self.api = testbed, api
+        async with Client.connect(KubernetesSettings(kubeconfig=testbed.kubeconfig())) as client:
+            yield WorkflowsApi(
+                client, namespace=api.namespace, request_timeout=timedelta(seconds=15)
+            )
+
+    @pytest.mark.upheaval
+    async def test_a_watch_from_the_forgotten_past_says_so(self, workflows: WorkflowsApi) -> None:
+        await super().test_a_watch_from_the_forgotten_past_says_so(workflows)
+
+    async def delete(self, workflows: WorkflowsApi, name: str) -> None:
+        assert (await self.api.delete(WORKFLOWS, name)).code == 200
+
+    async def forget_the_past(self, workflows: WorkflowsApi) -> None:
+        # Its memory of changes, from which watches are served, begins when it does.
+        self.testbed.processes().kill("kube-apiserver")
+        [server] = [p for p in self.testbed.control_plane() if p.name == "kube-apiserver"]
+        self.testbed.start(server)
+        self.testbed.await_api()

@@ -84,6 +84,10 @@ class KubernetesClient:
             text = await response.read()
             return Answer(response.status, json.loads(text), response.headers)
 
+    async def text(self, method: str, path: str) -> tuple[int, str]:
+        async with self._session.request(method, path) as response:
+            return response.status, await response.text()
+
     async def create(self, resource: str, body: Json) -> Answer:
         return await self.call("POST", self.path(resource), body)
 

@@ -86,7 +86,10 @@ class KubernetesListsSuite:
         token = second.body["metadata"]["continue"]
         third = await api.list(TEMPLATES, **{"limit": "2", "continue": token})
         assert names(third) == ["e"]
-        assert "continue" not in third.body["metadata"]
+        # A real server may promise more because of what was created since, and then has none.
+        while token := third.body["metadata"].get("continue"):
+            third = await api.list(TEMPLATES, **{"limit": "2", "continue": token})
+            assert names(third) == []
 
     async def test_a_continue_token_that_is_none(self, api: KubernetesClient) -> None:
         assert (await api.list(TEMPLATES, **{"limit": "2", "continue": "nonsense"})).code == 400

@@ -84,12 +84,13 @@ class WorkflowsPortSuite:
                 {"op": "add", "path": "/metadata/annotations", "value": {"a/b": "c"}},
             ],
         )
-        assert after["metadata"]["annotations"] == {"a/b": "c"}
+        assert after["metadata"]["annotations"]["a/b"] == "c"
         assert int(after["metadata"]["resourceVersion"]) > int(
             before["metadata"]["resourceVersion"]
         )
         escaped = [{"op": "remove", "path": "/metadata/annotations/a~1b"}]
-        assert not (await workflows.patch("run-a", escaped))["metadata"].get("annotations")
+        without = await workflows.patch("run-a", escaped)
+        assert "a/b" not in (without["metadata"].get("annotations") or {})
 
     @pytest.mark.parametrize(
         "test",
@@ -103,10 +104,9 @@ class WorkflowsPortSuite:
         self, workflows: WorkflowsApi, test: Json
     ) -> None:
         await workflows.create(manifest("run-a"))
-        before = await settled(workflows, "run-a")
         with pytest.raises(ConflictError):
             await workflows.patch("run-a", [test, {"op": "remove", "path": "/spec/suspend"}])
-        assert await settled(workflows, "run-a") == before
+        assert (await workflows.get("run-a"))["spec"]["suspend"] is True
 
     async def test_the_list_has_our_objects_in_pages(self, workflows: WorkflowsApi) -> None:
         for number in range(5):

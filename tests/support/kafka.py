@@ -215,10 +215,9 @@ def _consumer(kafka: KafkaServer, *, group: str | None = None) -> AIOKafkaConsum
 async def _assign(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
     partitions: list[TopicPartition] = []
     for topic in topics:
-        # Not partitions_for_topic(): it knows only what the consumer already asked for.
-        await consumer._client.add_topic(topic)
-        known = consumer._client.cluster.partitions_for_topic(topic)
-        assert known, f"topic {topic} does not exist"
+        # Not partitions_for_topic(): it knows only what the consumer already asked for. A broker
+        # may hear of a new topic after who made it has heard that it is there.
+        known = await consumer._client._wait_on_metadata(topic)
         partitions.extend(TopicPartition(topic, partition) for partition in sorted(known))
     consumer.assign(partitions)
     await consumer.seek_to_beginning(*partitions)

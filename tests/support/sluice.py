@@ -229,9 +229,7 @@ class Topic:
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()
-        await self._consumer._client.add_topic(self._topic)
-        known = self._consumer._client.cluster.partitions_for_topic(self._topic)
-        assert known, f"topic {self._topic} does not exist"
+        known = await self._consumer._client._wait_on_metadata(self._topic)
         self._consumer.assign([TopicPartition(self._topic, partition) for partition in known])
         return self
 

@@ -77,7 +77,7 @@ def test_json_patch(document: Any, operation: Any, expected: Any) -> None:
         {"op": "test", "path": "/a", "value": True},
         {"op": "test", "path": "/b", "value": None},
         {"op": "remove", "path": "/b"},
-        {"op": "replace", "path": "/b", "value": 1},
+        {"op": "replace", "path": "/l/2", "value": 1},
         {"op": "add", "path": "/b/c", "value": 1},
         {"op": "add", "path": "/l/2", "value": 1},
         {"op": "add", "path": "/l/01", "value": 1},

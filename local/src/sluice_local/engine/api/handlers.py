@@ -25,7 +25,7 @@ from sluice_local.engine.store.patches import json_patch, merge_patch
 from sluice_local.engine.store.resources import Key, Resource, resource_of
 from sluice_local.engine.store.store import Page, Store
 
-__all__ = ["Handlers", "not_served"]
+__all__ = ["Handlers"]
 
 _JSON_PATCH: Final = "application/json-patch+json"
 _MERGE_PATCH: Final = "application/merge-patch+json"
@@ -156,20 +156,15 @@ def _collection(request: web.Request) -> tuple[Resource, str]:
     resource = resource_of(found["group"], found["version"], found["plural"])
     namespace = found.get("namespace", "")
     if resource is None or (namespace and not resource.namespaced):
-        raise not_served()
+        raise web.HTTPNotFound
     return resource, namespace
 
 
 def _key(request: web.Request) -> Key:
     resource, namespace = _collection(request)
     if resource.namespaced != bool(namespace):
-        raise not_served()
+        raise web.HTTPNotFound
     return Key(resource, namespace, request.match_info["name"])
-
-
-def not_served() -> ApiError:
-    """No such path."""
-    return ApiError(404, "NotFound", "the server could not find the requested resource")
 
 
 def _json(text: bytes) -> Json:

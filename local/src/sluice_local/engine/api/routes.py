@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from sluice_local.engine.api.handlers import Handlers, not_served
+from sluice_local.engine.api.handlers import Handlers
 from sluice_local.engine.api.responses import api_groups, api_resources, document, version
 from sluice_local.engine.settings import SERVER_NAME
 from sluice_local.engine.store.errors import ApiError, method_not_allowed
@@ -33,7 +33,8 @@ async def error_middleware(request: web.Request, handler: _Handler) -> web.Strea
         message = f"Request entity too large: limit is {MAX_BODY_BYTES}"
         error = ApiError(413, "RequestEntityTooLarge", message)
     except web.HTTPNotFound:
-        error = not_served()
+        # A real server, too, has no document for a path that it does not know.
+        return web.Response(status=404, text="404 page not found\n")
     except web.HTTPMethodNotAllowed as e:
         error = method_not_allowed(f"the server does not allow {e.method} on this resource")
     except (web.HTTPException, ConnectionResetError):
@@ -76,13 +77,13 @@ async def _group(request: web.Request) -> web.Response:
     for group in api_groups()["groups"]:
         if group["name"] == request.match_info["group"]:
             return document({"kind": "APIGroup", "apiVersion": "v1", **group})
-    raise not_served()
+    raise web.HTTPNotFound
 
 
 async def _resources(request: web.Request) -> web.Response:
     found = api_resources(request.match_info["group"], request.match_info["version"])
     if found is None:
-        raise not_served()
+        raise web.HTTPNotFound
     return document(found)
 
 

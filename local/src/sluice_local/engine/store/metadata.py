@@ -1,5 +1,6 @@
 """What an API server does to the metadata of objects that it stores: pure functions."""
 
+import json
 import random
 import re
 import uuid
@@ -38,14 +39,18 @@ def labels_of(obj: Mapping[str, Any]) -> dict[str, str]:
 def _metadata(resource: Resource, obj: Json) -> dict[str, Any]:
     if not isinstance(obj, dict):
         raise bad_request("the object provided is not a JSON object")
-    for field, expected in (("apiVersion", resource.api_version), ("kind", resource.kind)):
-        if obj.setdefault(field, expected) != expected:
-            raise bad_request(
-                f"{field} in the data ({obj[field]}) does not match the expected ({expected})"
-            )
+    version, kind = resource.api_version, resource.kind
+    if obj.setdefault("apiVersion", version) != version:
+        raise bad_request(
+            f"apiVersion in the data ({obj['apiVersion']}) does not match the expected ({version})"
+        )
     metadata = obj.setdefault("metadata", {})
     if not isinstance(metadata, dict):
         raise bad_request("metadata must be an object")
+    if obj.setdefault("kind", kind) != kind:
+        why = f"Invalid value: {json.dumps(obj['kind'])}: must be {kind}"
+        given = f"{obj['kind']}.{resource.group}"
+        raise invalid(given, str(metadata.get("name", "")), "kind", why)
     return metadata
 
 

@@ -61,8 +61,7 @@ def _apply(document: Json, operation: Json) -> Json:
         case "remove":
             return _remove(document, path)
         case "replace":
-            _lookup(document, path)
-            return _add(_remove(document, path), path, deepcopy(operation["value"]))
+            return _replace(document, path, deepcopy(operation["value"]))
         case "test":
             if not same_json(_lookup(document, path), operation["value"]):
                 raise _unprocessable("test failed")
@@ -112,6 +111,14 @@ def _add(document: Json, path: list[str], value: Json) -> Json:
     else:
         raise _unprocessable("parent is no container")
     return document
+
+
+def _replace(document: Json, path: list[str], value: Json) -> Json:
+    parent = _lookup(document, path[:-1])
+    # As a real server, and unlike RFC 6902: what an object lacks is added.
+    if not isinstance(parent, dict):
+        document = _remove(document, path)
+    return _add(document, path, value)
 
 
 def _remove(document: Json, path: list[str]) -> Json:

@@ -279,7 +279,8 @@ async def test_requests_that_make_no_sense(api: KubernetesClient) -> None:
     await api.create(TEMPLATES, template("a"))
     everywhere = api.path(TEMPLATES, everywhere=True)
     assert (await api.call("POST", everywhere, template("b"))).code == 400
-    assert (await api.call("GET", f"{everywhere}/a")).code == 404
+    assert (await api.text("GET", f"{everywhere}/a"))[0] == 404
+    assert (await api.call("POST", api.path(TEMPLATES, "a"), template("a"))).code == 405
     assert (await api.patch(TEMPLATES, "a", [])).code == 400
     assert (await api.patch(TEMPLATES, "a", {"metadata": None})).code == 400
     assert (await api.call("POST", api.path(TEMPLATES), [])).code == 400

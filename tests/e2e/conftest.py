@@ -7,6 +7,7 @@ import pytest
 
 from sluice_local.kafka import EmbeddedKafka
 from tests.support.engines import KAFKA_LINES, Engine, engine_parameters, running_engine
+from tests.support.kafka import KafkaServer
 from tests.support.sluice import Sluice, running_sluice
 
 CLUSTER_SECONDS = 300
@@ -29,9 +30,12 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 @pytest.fixture(scope="session", params=KAFKA_LINES, ids=lambda line: f"kafka-{line}")
 def kafka(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EmbeddedKafka]:
+    engine: Engine, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[KafkaServer]:
     """A real Apache Kafka of each line."""
+    if not engine.is_local:
+        yield engine.cluster.kafka[request.param]
+        return
     broker = EmbeddedKafka(
         data_dir=tmp_path_factory.mktemp("kafka"), version=KAFKA_LINES[request.param]
     )
@@ -44,7 +48,7 @@ def kafka(
 
 @pytest.fixture(scope="session")
 def sluice(
-    kafka: EmbeddedKafka, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+    kafka: KafkaServer, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Sluice]:
     """A Sluice that runs as long as its engine and its Kafka do."""
     with running_sluice(kafka, tmp_path_factory.mktemp("sluice"), engine=engine) as running:

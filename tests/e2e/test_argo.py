@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from sluice_local.kafka import EmbeddedKafka
 from testbed.cluster.argo import BUCKET
 from testbed.errors import TestbedError
 from testbed.kubectl import Kubectl
 from tests.support.engines import Engine, real_engines
-from tests.support.kafka import produce, unique_name
+from tests.support.kafka import KafkaServer, produce, unique_name
 from tests.support.sluice import Sluice, Topic, running_sluice
 
 pytestmark = [
@@ -137,7 +136,7 @@ async def test_a_workflow_too_large_for_etcd_is_told_to_its_end(sluice: Sluice) 
 
 
 @pytest.fixture
-def narrow(kafka: EmbeddedKafka, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
+def narrow(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A Sluice in whose namespace one Workflow may run at a time."""
     with running_sluice(kafka, tmp_path, engine=engine) as running:
         limit = "workflows.argoproj.io/parallelism-limit=1"

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from sluice_local.kafka import EmbeddedKafka
 from tests.support.engines import Engine
-from tests.support.kafka import committed, read_all, unique_name
+from tests.support.kafka import KafkaServer, committed, read_all, unique_name
 from tests.support.sluice import Client, Sluice, Topic, running_sluice
 from tests.support.watching import deletions, run_ids_of, until_leaving
 
@@ -25,14 +24,14 @@ SHORT_LIVED = {
 
 
 @pytest.fixture
-def mortal(kafka: EmbeddedKafka, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
+def mortal(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A Sluice of the test's own, to be killed at will."""
     with running_sluice(kafka, tmp_path, engine=engine) as running:
         yield running
 
 
 @pytest.fixture
-def nameless(kafka: EmbeddedKafka, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
+def nameless(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A short-lived one whose dispatcher has no name, so that it leaves its group when it stops."""
     dispatcher = {**SHORT_LIVED["dispatcher"], "SLUICE_KAFKA__INSTANCE_ID": ""}
     told = {**SHORT_LIVED, "dispatcher": dispatcher}
@@ -41,7 +40,7 @@ def nameless(kafka: EmbeddedKafka, engine: Engine, tmp_path: Path) -> Iterator[S
 
 
 @pytest.fixture
-def short_lived(kafka: EmbeddedKafka, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
+def short_lived(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A Sluice whose Workflows are gone soon after their end."""
     with running_sluice(kafka, tmp_path, engine=engine, told=SHORT_LIVED) as running:
         yield running

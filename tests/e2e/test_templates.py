@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sluice_local.kafka import EmbeddedKafka
 from tests.support.engines import Engine
-from tests.support.kafka import unique_name
+from tests.support.kafka import KafkaServer, unique_name
 from tests.support.sluice import Sluice, running_sluice
 
 pytestmark = pytest.mark.e2e
@@ -30,7 +29,7 @@ Json = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def sluice(
-    kafka: EmbeddedKafka, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+    kafka: KafkaServer, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Sluice]:
     """A Sluice with the examples' catalogue and templates."""
     folder = tmp_path_factory.mktemp("templates")

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sluice_local.kafka import EmbeddedKafka
 from testbed.cluster import argo
 from testbed.machine.processes import Program
 from testbed.testbed import Testbed
 from tests.support.engines import Engine, real_engines
-from tests.support.kafka import read_all, unique_name
+from tests.support.kafka import KafkaServer, read_all, unique_name
 from tests.support.sluice import Client, Sluice, Topic, running_sluice
 from tests.support.watching import run_ids_of, until_leaving
 
@@ -82,7 +81,7 @@ def restart_argo(testbed: Testbed, *, line: str) -> None:
 
 
 @pytest.fixture
-def doomed(kafka: EmbeddedKafka, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
+def doomed(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A Sluice whose namespace may go."""
     with running_sluice(kafka, tmp_path, engine=engine) as running:
         yield running

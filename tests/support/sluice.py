@@ -21,7 +21,6 @@ import yaml
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from sluice_contracts.topics import TopicNames
-from sluice_local.kafka import EmbeddedKafka
 from sluice_local.ports import free_ports
 from sluice_local.processes import ChildProcess
 from sluice_local.runner.plan import NAMESPACE, SERVICES, Endpoints, engine_part, service_part
@@ -30,7 +29,7 @@ from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from tests.support.engines import Engine
-from tests.support.kafka import topic_names
+from tests.support.kafka import KafkaServer, topic_names
 
 Json = dict[str, Any]
 
@@ -47,7 +46,7 @@ class Sluice:
 
     def __init__(
         self,
-        kafka: EmbeddedKafka,
+        kafka: KafkaServer,
         data_dir: Path,
         *,
         engine: Engine,
@@ -73,7 +72,11 @@ class Sluice:
         }
         # The session's Kafka is shared, so the group must not be.
         self.group = f"{self.topics.requests}.dispatcher"
-        self._environment = {**topics, "SLUICE_KAFKA__SESSION_TIMEOUT": "6s"}
+        self._environment = {
+            **topics,
+            "SLUICE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "SLUICE_KAFKA__SESSION_TIMEOUT": "6s",
+        }
         self._children: dict[str, ChildProcess] = {}
 
     @property
@@ -217,7 +220,7 @@ class Client:
 class Topic:
     """A reader that goes on from where it stopped."""
 
-    def __init__(self, kafka: EmbeddedKafka, topic: str) -> None:
+    def __init__(self, kafka: KafkaServer, topic: str) -> None:
         self._topic = topic
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=kafka.bootstrap_servers,
@@ -273,7 +276,7 @@ def _answers(url: str) -> bool:
 
 @contextlib.contextmanager
 def running_sluice(
-    kafka: EmbeddedKafka,
+    kafka: KafkaServer,
     data_dir: Path,
     *,
     engine: Engine,

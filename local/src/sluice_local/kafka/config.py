@@ -20,18 +20,19 @@ class KafkaPorts:
 
     client: int
     controller: int
+    host: str = _LOOPBACK
 
 
 def server_properties(*, ports: KafkaPorts, log_dir: Path) -> str:
-    """Return ``server.properties`` for KRaft in one process on loopback."""
+    """Return ``server.properties`` for KRaft in one process."""
     listener, controller = (
-        f"PLAINTEXT://{_LOOPBACK}:{ports.client}",
-        f"CONTROLLER://{_LOOPBACK}:{ports.controller}",
+        f"PLAINTEXT://{ports.host}:{ports.client}",
+        f"CONTROLLER://{ports.host}:{ports.controller}",
     )
     settings: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": NODE_ID,
-        "controller.quorum.voters": f"{NODE_ID}@{_LOOPBACK}:{ports.controller}",
+        "controller.quorum.voters": f"{NODE_ID}@{ports.host}:{ports.controller}",
         "controller.listener.names": "CONTROLLER",
         "listeners": f"{listener},{controller}",
         "advertised.listeners": listener,

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from testbed.building.commands import run
@@ -10,6 +11,7 @@ from testbed.building.images import ARCHIVE, ExecutorImage, PythonImage, busybox
 from testbed.building.parts import Part, Say, build_all, built_folder
 from testbed.cluster import argo, control_plane, node
 from testbed.cluster.certificates import Authority, certificate_kubeconfig, token_kubeconfig
+from testbed.cluster.kafka import Kafka
 from testbed.cluster.namespaces import (
     SERVICES,
     SLUICE,
@@ -55,6 +57,10 @@ class Testbed:
             line: ExecutorImage(line, self._go[f"argo-{line}"], folders.cache)
             for line in versions.argo_lines
         }
+        self.kafka = {
+            line: Kafka(line, version, number=number, data=folders.state / "kafka" / line)
+            for number, (line, version) in enumerate(versions.kafka.items())
+        }
         self._images: list[Part] = [*busybox_images(), PythonImage(versions.debian)]
 
     # -- building
@@ -72,6 +78,8 @@ class Testbed:
         lacks = missing()
         if lacks:
             raise TestbedError("The testbed cannot be built here.", way_out="\n".join(lacks))
+        for kafka in self.kafka.values():
+            kafka.fetch(say=say)
         build_all(self.parts(), cache=self.folders.cache, say=say)
 
     def lock(self, *, say: Say) -> None:
@@ -103,11 +111,13 @@ class Testbed:
         self.folders.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
         say("  a machine of its own")
         machine = machines.start(CLUSTER, state=self.folders.state)
+        self._start_kafka(say=say)
         say("  certificates")
         authority = self._make_users()
         self._start_control_plane(authority, say=say)
         self._start_node(machine, authority, line=line, say=say)
         self._start_argo(line, say=say)
+        self._await_kafka()
         self._line.write_text(line, "ascii")
 
     def down(self) -> bool:
@@ -259,6 +269,11 @@ class Testbed:
             self.kubeconfig(user).write_text(certificate_kubeconfig(authority, user), "utf-8")
         return authority
 
+    def _start_kafka(self, *, say: Say) -> None:
+        for kafka in self.kafka.values():
+            say(f"  Apache Kafka {kafka.version} on {kafka.bootstrap_servers}")
+            self.start(kafka.program())
+
     def _start_control_plane(self, authority: Authority, *, say: Say) -> None:
         version = self.versions.go["kubernetes"].version
         say(f"  Kubernetes {version} on {API_URL}")
@@ -304,6 +319,10 @@ class Testbed:
         self.prepare_namespace(argo.NAMESPACE)
         kubectl.apply([argo.configuration()])
         self.start(self.argo_controller(line))
+
+    def _await_kafka(self) -> None:
+        for kafka in self.kafka.values():
+            self._await(kafka.program_name, partial(kafka.is_ready, self.processes()))
 
     def _await(self, program: str, holds: Callable[[], bool]) -> None:
         processes = self.processes()

@@ -38,6 +38,8 @@ NODE = CLUSTER.machine
 API_PORT = 6443
 ETCD_PORT = 2379
 STORE_PORT = 7070
+KAFKA_PORT = 9092
+"""Of the first line; each has two."""
 
 API_URL = f"https://{NODE}:{API_PORT}"
 ETCD_URL = f"http://127.0.0.1:{ETCD_PORT}"

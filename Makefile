@@ -19,7 +19,7 @@ MADE_FROM := scripts/bootstrap requirements/uv.txt $(wildcard libs/*/pyproject.t
 help: ## List the targets
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(SETUP) ## Start Sluice on this machine (ENGINE=testbed, ARGS="--http-port 9000", ARGS=--help)
@@ -51,11 +51,20 @@ test: $(SETUP_DEV) ## Run the tests on the local engine, with coverage (ARGS="-k
 
 .PHONY: test-unit
 test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor an engine
-	$(PY) -m pytest -m "not integration and not e2e and not docker and not testbed" $(ARGS)
+	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed" $(ARGS)
 
+ARGO ?= 4.0 3.7
 .PHONY: test-cluster
-test-cluster: $(SETUP_DEV) ## Run the tests on real Kubernetes and Argo Workflows (needs root, Go)
-	$(PY) -m pytest -m "cluster or testbed" $(ARGS)
+test-cluster: $(ARGO:%=test-cluster-%) ## Run the tests on real Kubernetes and Argo (needs root, Go; ARGO=3.7)
+
+test-cluster-%: $(SETUP_DEV)
+	$(PY) -m testbed build
+	$(PY) -m testbed run --argo $* scripts/test-cluster --engine argo-$* $(ARGS)
+
+.PHONY: test-testbed
+test-testbed: $(SETUP_DEV) ## Test that the testbed leaves this computer as it was (needs root, Go)
+	$(PY) -m testbed build
+	$(PY) -m pytest -m testbed $(ARGS)
 
 .PHONY: test-containers
 test-containers: $(SETUP_DEV) ## Build the images and run the tests of containers (needs root)

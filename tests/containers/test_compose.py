@@ -1,6 +1,5 @@
 """`docker compose up`, as the README says it, with the images of this repository."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import yaml
 from testbed.docker.daemon import Daemon
 from testbed.errors import TestbedError
 from testbed.machine.addresses import DOCKER
+from tests.support.client import Client
 from tests.support.kafka import read_until, unique_name
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -58,15 +58,7 @@ def composed(docker: Daemon) -> Iterator[Daemon]:
 async def run(document: dict[str, Any]) -> dict[str, Any]:
     """Post a run and return the state in which it ended."""
     async with aiohttp.ClientSession(GATEWAY) as http:
-        async with http.post("/v1/runs", json=document) as response:
-            assert response.status == 202, await response.text()
-        async with asyncio.timeout(90), http.get(f"/v1/runs/{document['id']}/events") as events:
-            async for line in events.content:
-                if line.startswith(b"data:"):
-                    state: dict[str, Any] = json.loads(line.removeprefix(b"data:"))
-                    if state["terminal"]:
-                        return state
-    raise AssertionError("the events ended before the run did")
+        return await Client(http).outcome(document)
 
 
 @pytest.mark.usefixtures("composed")

@@ -108,7 +108,7 @@ async def test_artifacts_lie_in_the_store(sluice: Sluice) -> None:
         )
         outcome = (await client.events(run_id))[-1]
     assert outcome["phase"] == "Succeeded", outcome
-    kept = sluice.engine.cluster.folders.state / "artifacts" / BUCKET / outcome["workflow_name"]
+    kept = sluice.engine.cluster.programs.artifacts / BUCKET / outcome["workflow_name"]
     texts = [text for file in kept.rglob("*") if file.is_file() for text in unpacked(file)]
     assert message.encode() in texts
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from tests.support.client import Client
 from tests.support.engines import Engine
 from tests.support.kafka import KafkaServer, committed, read_all, unique_name
-from tests.support.sluice import Client, Sluice, Topic, running_sluice
+from tests.support.sluice import Sluice, Topic, running_sluice
 from tests.support.watching import deletions, run_ids_of, until_leaving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

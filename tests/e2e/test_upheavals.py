@@ -9,9 +9,10 @@ import pytest
 from testbed.cluster import argo
 from testbed.machine.processes import Program
 from testbed.testbed import Testbed
+from tests.support.client import Client
 from tests.support.engines import Engine, real_engines
 from tests.support.kafka import KafkaServer, read_all, unique_name
-from tests.support.sluice import Client, Sluice, Topic, running_sluice
+from tests.support.sluice import Sluice, Topic, running_sluice
 from tests.support.watching import run_ids_of, until_leaving
 
 pytestmark = [
@@ -45,8 +46,9 @@ async def ask_for(client: Client, workflow: str, *, count: int) -> list[str]:
 
 
 def program_of(testbed: Testbed, name: str, *, line: str) -> Program:
-    programs = [*testbed.control_plane(), testbed.kubelet(), testbed.argo_controller(line)]
-    [found] = [program for program in programs if program.name == name]
+    programs = testbed.programs
+    running = [*programs.control_plane(), programs.kubelet(), programs.argo_controller(line)]
+    [found] = [program for program in running if program.name == name]
     return found
 
 
@@ -77,7 +79,7 @@ async def test_a_part_is_killed_and_comes_back(sluice: Sluice, name: str) -> Non
 
 def restart_argo(testbed: Testbed, *, line: str) -> None:
     testbed.processes().kill("workflow-controller")
-    testbed.start(testbed.argo_controller(line))
+    testbed.start(testbed.programs.argo_controller(line))
 
 
 @pytest.fixture

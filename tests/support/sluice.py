@@ -6,8 +6,6 @@ killed and started again at any time.
 
 import asyncio
 import contextlib
-import io
-import json
 import os
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -28,6 +26,7 @@ from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from tests.support.client import OUTCOME_SECONDS, Client
 from tests.support.engines import Engine
 from tests.support.kafka import KafkaServer, topic_names
 
@@ -36,7 +35,6 @@ Json = dict[str, Any]
 DATA = Path("tests/data/e2e")
 CATALOGUE = {"SLUICE_WORKFLOWS__CATALOGUE_FILE": str((DATA / "catalogue.yaml").resolve())}
 READY_SECONDS = 60.0
-OUTCOME_SECONDS = 90.0
 
 _SERVICES = {service.name: service for service in SERVICES}
 
@@ -132,10 +130,10 @@ class Sluice:
         return (self.endpoints.logs_dir / f"{name}.log").read_text(encoding="utf-8")
 
     @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator["Client"]:
+    async def client(self) -> AsyncIterator[Client]:
         """Talk to it as a user does."""
         async with aiohttp.ClientSession(self.url) as http:
-            yield Client(self, http)
+            yield Client(http)
 
     @property
     def namespace(self) -> str:
@@ -176,45 +174,6 @@ class Sluice:
 
     def _path(self, rest: str) -> str:
         return f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/{rest}"
-
-
-class Client:
-    """A user of one Sluice."""
-
-    def __init__(self, sluice: Sluice, http: aiohttp.ClientSession) -> None:
-        self.engine = sluice.engine
-        self.http = http
-
-    async def post(self, document: Mapping[str, Any], **headers: str) -> tuple[int, Json]:
-        """Ask for a run; gives status and body."""
-        body = io.BytesIO(json.dumps(document).encode())
-        headers = {"Content-Type": "application/json", **headers}
-        async with self.http.post("/v1/runs", data=body, headers=headers) as response:
-            return response.status, await response.json()
-
-    async def accepted(self, document: Mapping[str, Any]) -> str:
-        """Ask for a run that must be accepted; gives its id."""
-        status, body = await self.post(document)
-        assert status in (HTTPStatus.OK, HTTPStatus.ACCEPTED), body
-        run_id: str = body["id"]
-        return run_id
-
-    async def events(self, run_id: str) -> list[Json]:
-        """Follow a run to its end."""
-        url = f"/v1/runs/{run_id}/events"
-        timeout = aiohttp.ClientTimeout(total=OUTCOME_SECONDS)
-        found: list[Json] = []
-        async with self.http.get(url, timeout=timeout) as response:
-            assert response.status == HTTPStatus.OK, await response.text()
-            buffered = b""
-            async for chunk in response.content.iter_any():
-                *lines, buffered = (buffered + chunk).split(b"\n")
-                found += [json.loads(line[6:]) for line in lines if line.startswith(b"data: ")]
-        return found
-
-    async def outcome(self, document: Mapping[str, Any]) -> Json:
-        """Ask for a run and wait for its outcome."""
-        return (await self.events(await self.accepted(document)))[-1]
 
 
 class Topic:

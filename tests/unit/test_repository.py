@@ -15,8 +15,10 @@ from pydantic import BaseModel
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("libs/*/src"), *ROOT.glob("services/*/src"), *ROOT.glob("local/src")])
 PACKAGES = sorted(package for source in SOURCES for package in source.glob("sluice_*"))
-MODULES = sorted(module for package in PACKAGES for module in package.rglob("*.py"))
 TESTBED = ROOT / "tests/testbed/src"
+MODULES = sorted(
+    module for package in [*PACKAGES, TESTBED / "testbed"] for module in package.rglob("*.py")
+)
 TESTS = sorted(test for test in ROOT.glob("tests/**/*.py") if TESTBED not in test.parents)
 LOCKS = sorted(ROOT.glob("requirements/*.txt"))
 

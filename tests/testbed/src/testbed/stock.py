@@ -1,0 +1,45 @@
+"""What the cluster is made of: all parts in the order of need, and where each lies once built."""
+
+from pathlib import Path
+
+from testbed.building.golang import GoPart, locks_dir
+from testbed.building.images import ARCHIVE, ExecutorImage, PythonImage, busybox_images
+from testbed.building.parts import Part, Say, build_all, built_folder
+from testbed.versions import Versions
+
+
+class Stock:
+    """The parts of all versions, built into ``cache`` or to be built."""
+
+    def __init__(self, versions: Versions, *, cache: Path) -> None:
+        self._cache = cache
+        self._go = {name: GoPart(module, locks_dir()) for name, module in versions.go.items()}
+        self._executors = {
+            line: ExecutorImage(line, self._go[f"argo-{line}"], cache)
+            for line in versions.argo_lines
+        }
+        self._images: list[Part] = [*busybox_images(), PythonImage(versions.debian)]
+
+    def build(self, *, say: Say) -> None:
+        """Build what the cache lacks.
+
+        Raises:
+            TestbedError: a part could not be built, with what it lacks.
+        """
+        parts = [*self._go.values(), *self._images, *self._executors.values()]
+        build_all(parts, cache=self._cache, say=say)
+
+    def lock(self, *, say: Say) -> None:
+        """Write the go.mod and go.sum of all Go parts anew."""
+        for part in self._go.values():
+            say(f"  {part.name} {part.version}")
+            part.lock()
+
+    def program(self, part: str, name: str) -> Path:
+        """Return where a built program, or what lies beside it, is."""
+        return built_folder(self._go[part], cache=self._cache) / name
+
+    def node_images(self, line: str) -> list[Path]:
+        """Return the archives of the images that a node with that line of Argo starts with."""
+        images = [*self._images, self._executors[line]]
+        return [built_folder(image, cache=self._cache) / ARCHIVE for image in images]

@@ -1,0 +1,59 @@
+"""The matrix of engines and Kafka tells what ran, and what did not is a fault."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.matrix import Pair, Result, faults, read, table, wanted_pairs
+from tests.support.scheduling import group_of
+
+LOCAL, ARGO = Pair("local", "4.1"), Pair("argo-4.0", "3.9")
+
+
+def test_every_engine_is_wanted_with_every_kafka() -> None:
+    engines, lines = ("local", "argo-4.0", "argo-3.7"), ("4.1", "3.9")
+    assert wanted_pairs() == [Pair(engine, line) for engine in engines for line in lines]
+
+
+def test_the_table_counts_by_pair() -> None:
+    results = {
+        "a": Result(ARGO, "passed"),
+        "b": Result(LOCAL, "passed"),
+        "c": Result(LOCAL, "failed"),
+        "d": Result(LOCAL, "skipped"),
+    }
+    head, *rows, skipped = [line.split() for line in table(results)]
+    assert head == ["engine", "Kafka", "passed", "failed", "skipped"]
+    assert rows == [["local", "4.1", "1", "1", "1"], ["argo-4.0", "3.9", "1", "-", "-"]]
+    assert skipped == ["skipped:", "d"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        (["passed"], []),
+        ([], ["Nothing passed on local with Kafka 4.1."]),
+        (["passed", "skipped"], ["1 skipped on local with Kafka 4.1."]),
+        (
+            ["failed"],
+            ["Nothing passed on local with Kafka 4.1.", "1 failed on local with Kafka 4.1."],
+        ),
+    ],
+)
+def test_only_a_whole_matrix_has_no_faults(outcomes: list[str], expected: list[str]) -> None:
+    results = {str(number): Result(LOCAL, each) for number, each in enumerate(outcomes)}
+    assert faults(results, wanted=[LOCAL]) == expected
+
+
+def test_no_file_is_no_results(tmp_path: Path) -> None:
+    assert read(tmp_path / "matrix.json") == {}
+
+
+def test_tests_that_share_a_sluice_are_one_group() -> None:
+    module = "tests/e2e/test_pipeline.py"
+    pair = "kafka-4.1-argo-4.0"
+    assert group_of(f"{module}::test_a[{pair}]") == group_of(f"{module}::test_b[{pair}-x]")
+    assert group_of(f"{module}::test_a[{pair}]") != group_of(f"{module}::test_a[kafka-3.9-local]")
+    failing = "tests/e2e/test_failures.py"
+    assert group_of(f"{failing}::test_a[{pair}]") != group_of(f"{failing}::test_b[{pair}]")
+    assert group_of("tests/cluster/test_pods.py::test_a[kafka-4.1]") == "tests/cluster/test_pods.py"

@@ -1,0 +1,1 @@
+"""Tests of what the testbed decides, without building or running anything."""

@@ -3,6 +3,7 @@
 from hypothesis import Phase, settings
 
 pytest_plugins = [
+    "tests.support.aiokafka_leak",
     "tests.support.event_loops",
     "tests.support.goldens",
     "tests.support.kafka",

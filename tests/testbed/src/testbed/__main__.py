@@ -16,6 +16,7 @@ from testbed.docker.host import DockerHost
 from testbed.docker.images import Images
 from testbed.errors import TestbedError
 from testbed.folders import Folders, default_folders
+from testbed.requirements import debian_packages
 from testbed.testbed import Testbed
 from testbed.versions import load_versions
 
@@ -136,6 +137,11 @@ def _docker(given: argparse.Namespace) -> int:
     return run_with_docker(given.words, folders=folders, versions=versions, images=images, say=_say)
 
 
+def _packages(_: argparse.Namespace) -> int:
+    _say(" ".join(debian_packages()))
+    return 0
+
+
 def _lock(_: argparse.Namespace) -> int:
     _testbed().lock(say=_say)
     return 0
@@ -179,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     add("images", _images, "build Sluice's images, and show what they add to their base")
     docker = add("docker", _docker, "run a command with a Docker of its own that holds the images")
     docker.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    add("packages", _packages, "print Debian's packages that it needs, for apt install")
     add("lock", _lock, "write go.mod and go.sum of all parts anew from versions.toml")
     return parser
 

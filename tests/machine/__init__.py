@@ -1,0 +1,1 @@
+"""Tests of the testbed itself: what it does to the computer that it runs on."""

@@ -59,7 +59,7 @@ test-cluster: $(ARGO:%=test-cluster-%) ## Run the tests on real Kubernetes and A
 
 test-cluster-%: $(SETUP_DEV)
 	$(PY) -m testbed build
-	$(PY) -m testbed run --argo $* scripts/test-cluster --engine argo-$* $(ARGS)
+	$(PY) -m testbed run --argo $* scripts/test-cluster --engine=argo-$* $(ARGS)
 
 .PHONY: test-testbed
 test-testbed: $(SETUP_DEV) ## Test that the testbed leaves this computer as it was (needs root, Go)

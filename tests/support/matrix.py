@@ -1,6 +1,6 @@
 """Which tests ran on which pair of an engine and a line of Kafka, and how they ended.
 
-Printed after each run of pytest. With ``--matrix FILE`` the results are kept, so that several runs
+Printed after each run of pytest. With ``--matrix=FILE`` the results are kept, so that several runs
 become one matrix, which ``python -m tests.support.matrix FILE`` prints and judges.
 """
 
@@ -154,7 +154,7 @@ def main() -> int:
         description="Print which tests ran on which engine and Kafka. Fails unless, on every "
         "pair, some passed and none failed or was skipped.",
     )
-    parser.add_argument("file", type=Path, help="what `pytest --matrix FILE` kept")
+    parser.add_argument("file", type=Path, help="what `pytest --matrix=FILE` kept")
     results = read(parser.parse_args().file)
     print("\n".join(table(results)))
     found = faults(results, wanted=wanted_pairs())

@@ -14,7 +14,7 @@ from aiohttp import web
 from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 
-from .certificate import CERTIFICATE, KEY
+from .certificate import AUTHORITY, CERTIFICATE, KEY
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -95,17 +95,11 @@ async def api_server(*, tls_in: Path | None = None) -> AsyncIterator[ApiServer]:
         await runner.cleanup()
 
 
-def write_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write the certificate and its key; gives their files."""
+def _context(folder: Path) -> ssl.SSLContext:
     certificate, key = folder / "tls.crt", folder / "tls.key"
     certificate.write_text(CERTIFICATE)
     key.write_text(KEY)
-    return certificate, key
-
-
-def _context(folder: Path) -> ssl.SSLContext:
-    certificate, key = write_certificate(folder)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificate))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=AUTHORITY)
     context.load_cert_chain(certificate, key)
     context.verify_mode = ssl.CERT_OPTIONAL
     return context

@@ -4,9 +4,11 @@ import asyncio
 import base64
 import json
 import socket
+import ssl
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -22,12 +24,15 @@ from sluice_runtime.kubernetes.errors import (
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.kubernetes.slim import load_slim
 
-from .api_server import ApiServer, api_server, connected, kubeconfig, write_certificate
-from .certificate import CERTIFICATE
+from .api_server import ApiServer, api_server, connected, kubeconfig
+from .certificate import AUTHORITY, CERTIFICATE, KEY
 
 
 def soon(seconds: float = 30) -> Deadline:
     return Deadline("a call", timedelta(seconds=seconds))
+
+
+TRUSTING = {"certificate-authority-data": base64.b64encode(AUTHORITY.encode()).decode()}
 
 
 async def test_json_goes_and_json_comes(tmp_path: Path) -> None:
@@ -200,19 +205,36 @@ async def test_a_token_of_the_kubeconfig(tmp_path: Path) -> None:
 
 
 async def test_a_client_certificate_of_the_kubeconfig(tmp_path: Path) -> None:
-    encoded = base64.b64encode(CERTIFICATE.encode()).decode()
-    key = base64.b64encode(write_certificate(tmp_path)[1].read_bytes()).decode()
+    certificate, key = (base64.b64encode(text.encode()).decode() for text in (CERTIFICATE, KEY))
     async with (
         api_server(tls_in=tmp_path) as server,
         connected(
             server,
             tmp_path / "k",
-            user={"client-certificate-data": encoded, "client-key-data": key},
-            cluster={"certificate-authority-data": encoded},
+            user={"client-certificate-data": certificate, "client-key-data": key},
+            cluster=TRUSTING,
         ) as client,
     ):
         await client.call("GET", "/x", deadline=soon())
         assert server.asked[0].client_certificate
+
+
+async def test_an_authority_of_few_words_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default_context = ssl.create_default_context
+
+    def strict_context(**named: Any) -> ssl.SSLContext:
+        """Give what Python 3.13 does."""
+        context = default_context(**named)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    async with api_server(tls_in=tmp_path) as server:
+        monkeypatch.setattr(ssl, "create_default_context", strict_context)
+        async with connected(server, tmp_path / "k", cluster=TRUSTING) as client:
+            await client.call("GET", "/x", deadline=soon())
+        assert [asked.path for asked in server.asked] == ["/x"]
 
 
 async def test_a_server_that_is_not_trusted(tmp_path: Path) -> None:
@@ -266,11 +288,12 @@ class Pod:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.token = folder / "token"
         self.token.write_text("first")
-        self.certificate, _ = write_certificate(folder)
+        authority = folder / "ca.crt"
+        authority.write_text(AUTHORITY)
         self._monkeypatch = monkeypatch
         config = load_slim().config.incluster_config
         monkeypatch.setattr(config, "SERVICE_TOKEN_FILENAME", str(self.token))
-        monkeypatch.setattr(config, "SERVICE_CERT_FILENAME", str(self.certificate))
+        monkeypatch.setattr(config, "SERVICE_CERT_FILENAME", str(authority))
 
     def runs_beside(self, server: ApiServer) -> None:
         host, _, port = server.url.removeprefix("https://").partition(":")

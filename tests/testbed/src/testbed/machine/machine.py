@@ -1,5 +1,6 @@
 """Start the machine, enter it, end it."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -94,10 +95,21 @@ def end(machine: Machine) -> None:
         os.kill(machine.pid, signal.SIGKILL)
         wait_until(lambda: reap(unshare), what="The end of the machine", seconds=_SECONDS)
     wait_until(lambda: not machine.alive, what="The end of the machine", seconds=_SECONDS)
+    _disconnect(machine.place)
     wait_until(
         lambda: not _link_exists(machine.place), what="The end of its network", seconds=_SECONDS
     )
     _remove_cgroups(machine.place)
+
+
+def _disconnect(place: Place) -> None:
+    """Take the pair of interfaces away, if the kernel has not yet.
+
+    Connections that the dead have left open keep the network in there alive for minutes.
+    """
+    # It may do so at this moment.
+    with contextlib.suppress(TestbedError):
+        run(["ip", "link", "delete", place.link])
 
 
 def _link_exists(place: Place) -> bool:

@@ -137,9 +137,11 @@ class WorkflowsPortSuite:
             async for event in lines(chunks):
                 if event["type"] == "BOOKMARK":
                     continue
-                assert event["type"] == "ADDED"
-                assert event["object"]["metadata"]["name"] == "run-a"
-                break
+                told = event["type"], event["object"]["metadata"]["name"]
+                # Whoever runs Workflows may not be done with this one.
+                if told != ("MODIFIED", "run-before"):
+                    assert told == ("ADDED", "run-a")
+                    break
 
     async def test_a_finalizer_keeps_the_object_until_it_is_removed(
         self, workflows: WorkflowsApi

@@ -10,14 +10,20 @@ from testbed.cluster.certificates import Authority
 from testbed.machine.addresses import API_URL
 from testbed.testbed import Testbed
 from tests.behaviour.kubernetes_client import KubernetesClient
-from tests.support.engines import running_testbed
+from tests.support.engines import Engine, real_engines, running_engine
 from tests.support.kafka import unique_name
 
 
+@pytest.fixture(scope="session", params=real_engines()[:1])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """The newest Argo; what is asked of Kubernetes here is the same whichever runs."""
+    return running_engine(request.param)
+
+
 @pytest.fixture(scope="session")
-def testbed() -> Testbed:
+def testbed(engine: Engine) -> Testbed:
     """The testbed that runs."""
-    return running_testbed()
+    return engine.cluster
 
 
 @pytest.fixture

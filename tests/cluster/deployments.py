@@ -74,7 +74,9 @@ def _deployment(service: str, told: Mapping[str, str], *, account: str | None) -
 
 def _container(service: str, told: Mapping[str, str]) -> Manifest:
     def probe(path: str) -> Manifest:
-        return {"httpGet": {"path": path, "port": HEALTH_PORTS[service]}, "periodSeconds": 2}
+        asked = {"path": path, "port": HEALTH_PORTS[service]}
+        # A node that is busy with many tests may take long to turn to this pod.
+        return {"httpGet": asked, "periodSeconds": 2, "timeoutSeconds": 10}
 
     return {
         "name": "main",
@@ -86,7 +88,14 @@ def _container(service: str, told: Mapping[str, str]) -> Manifest:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
+        # Without a request, a pod gets what all others leave.
+        "resources": {
+            "requests": {"cpu": "100m", "memory": "128Mi"},
+            "limits": {"memory": "256Mi"},
+        },
         "volumeMounts": [{"name": "data", "mountPath": "/var/lib/sluice"}],
+        # Until every node has heard that this pod is no longer asked.
+        "lifecycle": {"preStop": {"sleep": {"seconds": 3}}},
         "livenessProbe": probe("/livez"),
         "readinessProbe": probe("/readyz"),
     }

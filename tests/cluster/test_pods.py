@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -115,18 +116,35 @@ def test_it_is_nobody_on_a_read_only_file_system(deployed: Deployed, service: st
         assert deployed.kubectl(*inside, *token)
 
 
+def test_the_gateway_is_found_by_its_name(deployed: Deployed) -> None:
+    asking = f"http://{GATEWAY}.{SLUICE}:{HTTP_PORT}/v1/workflows"
+    program = f"import urllib.request as u; print(u.urlopen({asking!r}, timeout=10).status)"
+    inside = ("exec", "deployment/dispatcher", "--", "python", "-c", program)
+    assert deployed.kubectl(*inside).strip() == "200"
+
+
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_run_outlives_a_rollout(deployed: Deployed, service: str) -> None:
     kubectl = deployed.kubectl
     async with deployed.client() as client:
         run_id = await client.accepted({"id": unique_name("rollout"), "workflow": "hello"})
-    await asyncio.to_thread(kubectl, "rollout", "restart", f"deployment/{service}")
-    await asyncio.to_thread(await_rollout, kubectl, service)
-    # Another connection, for the first one may have been to a gateway that is gone.
+    await asyncio.to_thread(replace_pods, kubectl, service)
     async with deployed.client() as client:
         outcome = (await client.events(run_id))[-1]
     assert outcome["phase"] == "Succeeded", outcome
+    containers = [pod["status"]["containerStatuses"][0] for pod in pods_of(kubectl, service)]
+    assert [container["restartCount"] for container in containers] == [0]
+
+
+def pods_of(kubectl: Kubectl, service: str) -> list[dict[str, Any]]:
     selector = ",".join(f"{name}={value}" for name, value in labels_of(service).items())
-    pods = kubectl.get("pods", f"--selector={selector}")["items"]
-    containers = [container for pod in pods for container in pod["status"]["containerStatuses"]]
-    assert {container["restartCount"] for container in containers} == {0}
+    pods: list[dict[str, Any]] = kubectl.get("pods", f"--selector={selector}")["items"]
+    return pods
+
+
+def replace_pods(kubectl: Kubectl, service: str) -> None:
+    """Roll out again; returns once the pods from before are gone, and nobody can ask them."""
+    before = [f"pod/{pod['metadata']['name']}" for pod in pods_of(kubectl, service)]
+    kubectl("rollout", "restart", f"deployment/{service}")
+    await_rollout(kubectl, service)
+    kubectl("wait", *before, "--for=delete", "--timeout=60s")

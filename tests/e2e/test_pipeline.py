@@ -1,46 +1,20 @@
 """A request becomes a run, and its outcome comes back."""
 
 import asyncio
-import collections
 import itertools
 import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from tests.support.counting import BOOK, map_reduce, words
 from tests.support.kafka import produce, read_all, unique_name
 from tests.support.sluice import Sluice, Topic
 
 pytestmark = pytest.mark.e2e
-
-BOOK = Path("examples/texts/alice-in-wonderland.txt").read_text(encoding="utf-8")
-TRICKY = [
-    "",
-    "{{workflow.name}} {{=1+1}} {{inputs.parameters.text}} {{{{}}}}",
-    """quotes ' " ` and \\ backslashes \\n""",
-    "lines\nof\r\ntext\n\n",
-    "$(id) ${HOME} `id` ; rm -rf / && true | cat > x",
-    "emoji 👩‍👩‍👧 and Straße and ﬁ and e\u0301 and \u0000 and \u202e",
-    "--help",
-    "'{\"a\": [1]}'",
-]
-
-
-def words(text: str) -> dict[str, int]:
-    """Count words by the rule: maximal runs of alphanumeric characters, casefolded."""
-    runs = itertools.groupby(text, str.isalnum)
-    return dict(collections.Counter("".join(run).casefold() for word, run in runs if word))
-
-
-def map_reduce(text: str, *, workers: int = 8, **more: Any) -> dict[str, Any]:
-    parameters = {"workers": workers, "text": text}
-    return {"workflow": "map-reduce", "parameters": parameters, **more}
 
 
 async def test_a_book_by_http_is_counted_exactly(sluice: Sluice) -> None:
@@ -193,60 +167,3 @@ async def test_who_is_stopped_may_say_goodbye(
     assert outcome["phase"] == "Failed"
     succeeded = [step["template"] for step in outcome["steps"] if step["phase"] == "Succeeded"]
     assert succeeded == said
-
-
-def as_few_runs(sluice: Sluice, texts: list[str]) -> list[str]:
-    """Join what one run can carry where each run costs pods, and so many seconds."""
-    return texts if sluice.engine.is_local else ["\n".join(texts)]
-
-
-async def passed_on(sluice: Sluice, texts: list[str]) -> list[str]:
-    async with sluice.client() as client:
-        outcomes = await asyncio.gather(
-            *(
-                client.outcome({"workflow": "artifact-passing", "parameters": {"message": text}})
-                for text in texts
-            )
-        )
-    return [outcome["outputs"]["message"] for outcome in outcomes]
-
-
-async def test_tricky_texts_come_through_exactly(sluice: Sluice) -> None:
-    texts = as_few_runs(sluice, TRICKY)
-    assert await passed_on(sluice, texts) == texts
-
-
-async def test_tricky_texts_are_counted_exactly(sluice: Sluice) -> None:
-    size = 256 * 1024 if sluice.engine.is_local else 63 * 1024
-    long = [
-        "\u0000" * size,
-        "a" * size,
-        "😀" * (size // 4),
-        ("wörter " * size).encode()[:size].decode(errors="ignore"),
-    ]
-    async with sluice.client() as client:
-        for text in [*as_few_runs(sluice, TRICKY), *as_few_runs(sluice, long)]:
-            outcome = await client.outcome(map_reduce(text, workers=3))
-            assert outcome["phase"] == "Succeeded", outcome["message"]
-            if outcome["outputs"]["truncated"] == "false":
-                assert json.loads(outcome["outputs"]["counts"]) == words(text)
-            assert int(outcome["outputs"]["total"]) == sum(words(text).values())
-
-
-def test_any_text_comes_through_exactly(sluice: Sluice) -> None:
-    examples = 8 if sluice.engine.is_local else 1
-
-    @settings(settings.get_profile("e2e"), max_examples=examples)
-    @given(texts=st.lists(st.text(max_size=200), min_size=12, max_size=12))
-    def come_through(texts: list[str]) -> None:
-        given = as_few_runs(sluice, texts)
-        assert asyncio.run(passed_on(sluice, given)) == given
-
-    come_through()
-
-
-async def test_a_text_too_long_is_refused_with_its_place(sluice: Sluice) -> None:
-    async with sluice.client() as client:
-        status, body = await client.post(map_reduce("a" * (256 * 1024 + 1)))
-    assert status == 422
-    assert body["errors"][0]["pointer"] == "/parameters/text"

@@ -14,9 +14,9 @@ from testbed.requirements import missing
 from testbed.testbed import Testbed
 from testbed.versions import load_versions
 from tests.support.kafka import unique_name
+from tests.support.matrix import LOCAL
 
 RULES = Path("helm/sluice/rules")
-LOCAL = "local"
 KAFKA_LINES = load_versions().kafka
 
 
@@ -96,20 +96,12 @@ def running_engine(name: str) -> Engine:
     """Return an engine; a real one must run already, for it is shared by all who test on it."""
     if name == LOCAL:
         return Engine(name)
-    engine = Engine(name, running_testbed())
+    if lacks := missing():
+        skip("no testbed here: " + " ".join(lacks))
+    engine = Engine(name, Testbed(default_folders(), load_versions(), rules=RULES))
     if engine.cluster.line() != engine.line:
         skip(f"Argo Workflows {engine.line} does not run; `make test-cluster` starts it")
     return engine
-
-
-def running_testbed() -> Testbed:
-    """Return the testbed, which must be up, with whatever line of Argo Workflows."""
-    if lacks := missing():
-        skip("no testbed here: " + " ".join(lacks))
-    testbed = Testbed(default_folders(), load_versions(), rules=RULES)
-    if testbed.line() is None:
-        skip("the testbed is not up; `make test-cluster` starts it")
-    return testbed
 
 
 def skip(reason: str) -> NoReturn:

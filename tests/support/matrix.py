@@ -1,20 +1,23 @@
 """Which tests ran on which pair of an engine and a line of Kafka, and how they ended.
 
 Printed after each run of pytest. With ``--matrix=FILE`` the results are kept, so that several runs
-become one matrix, which ``python -m tests.support.matrix FILE`` prints and judges.
+become one matrix, which ``python -m tests.support.matrix FILE...`` prints and judges.
 """
 
 import argparse
 import collections
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from testbed.versions import load_versions
+
+LOCAL = "local"
+"""The engine whose tests are the suite that all others have to pass."""
 
 _PROPERTY = "pair"
 _COLUMNS = ("passed", "failed", "skipped")
@@ -41,7 +44,7 @@ Results = Mapping[str, Result]
 def wanted_pairs() -> list[Pair]:
     """Return every pair that Sluice is for."""
     versions = load_versions()
-    engines = ["local", *(f"argo-{line}" for line in versions.argo_lines)]
+    engines = [LOCAL, *(f"argo-{line}" for line in versions.argo_lines)]
     return [Pair(engine, line) for engine in engines for line in versions.kafka]
 
 
@@ -59,20 +62,33 @@ def table(results: Results) -> Iterator[str]:
             yield f"skipped: {test}"
 
 
-def faults(results: Results, *, wanted: Iterable[Pair]) -> list[str]:
+def faults(results: Results, *, wanted: Collection[Pair]) -> list[str]:
     """Return why the matrix is not whole, a sentence each; empty: all passed everywhere."""
     found = []
+    passed = {pair: _passed_on(pair, results) for pair in wanted}
+    suite = set().union(*(tests for pair, tests in passed.items() if pair.engine == LOCAL))
     for pair in wanted:
         outcomes = collections.Counter(
             result.outcome for result in results.values() if result.pair == pair
         )
         name = f"{pair.engine} with Kafka {pair.kafka}"
-        if not outcomes["passed"]:
+        if not passed[pair]:
             found.append(f"Nothing passed on {name}.")
+        elif lacks := suite - passed[pair]:
+            found.append(f"{len(lacks)} of the suite did not pass on {name}: {', '.join(lacks)}.")
         found += [
             f"{outcomes[bad]} {bad} on {name}." for bad in ("failed", "skipped") if outcomes[bad]
         ]
     return found
+
+
+def _passed_on(pair: Pair, results: Results) -> set[str]:
+    """Give the tests that passed on a pair, called alike on all pairs."""
+    return {
+        test.replace(f"kafka-{pair.kafka}-{pair.engine}", "pair")
+        for test, result in results.items()
+        if result == Result(pair, "passed")
+    }
 
 
 def read(file: Path) -> dict[str, Result]:
@@ -148,14 +164,16 @@ def _parameters(item: pytest.Item) -> dict[str, object]:
 
 
 def main() -> int:
-    """Print the matrix of a file; return 1 if it is not whole."""
+    """Print the matrix of all files; return 1 if it is not whole."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.support.matrix",
         description="Print which tests ran on which engine and Kafka. Fails unless, on every "
-        "pair, some passed and none failed or was skipped.",
+        "pair, all tests of the suite passed, and none failed or was skipped.",
     )
-    parser.add_argument("file", type=Path, help="what `pytest --matrix=FILE` kept")
-    results = read(parser.parse_args().file)
+    parser.add_argument("files", type=Path, nargs="+", help="what `pytest --matrix=FILE` kept")
+    results: dict[str, Result] = {}
+    for file in parser.parse_args().files:
+        results |= read(file)
     print("\n".join(table(results)))
     found = faults(results, wanted=wanted_pairs())
     print("\n".join(["", *found]) if found else "\nEvery test passed on every pair.")

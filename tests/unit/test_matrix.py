@@ -45,6 +45,18 @@ def test_only_a_whole_matrix_has_no_faults(outcomes: list[str], expected: list[s
     assert faults(results, wanted=[LOCAL]) == expected
 
 
+def test_what_ran_on_the_local_engine_has_to_run_on_all() -> None:
+    results = {
+        "t.py::test_a[kafka-4.1-local]": Result(LOCAL, "passed"),
+        "t.py::test_b[kafka-4.1-local-x]": Result(LOCAL, "passed"),
+        "t.py::test_a[kafka-3.9-argo-4.0]": Result(ARGO, "passed"),
+        "t.py::test_c[kafka-3.9-argo-4.0]": Result(ARGO, "passed"),
+    }
+    assert faults(results, wanted=[LOCAL, ARGO]) == [
+        "1 of the suite did not pass on argo-4.0 with Kafka 3.9: t.py::test_b[pair-x]."
+    ]
+
+
 def test_no_file_is_no_results(tmp_path: Path) -> None:
     assert read(tmp_path / "matrix.json") == {}
 

@@ -33,6 +33,10 @@ def locks_dir() -> Path:
     return Path(str(resources.files("testbed").joinpath("go")))
 
 
+HERE = "."
+"""A program of ours, which lies beside go.mod."""
+
+
 @dataclass(frozen=True)
 class GoPart:
     """The programs of one Go module, as a part."""
@@ -53,7 +57,7 @@ class GoPart:
     @property
     def key(self) -> str:
         """Digest of what the programs are made from, and how."""
-        files = [self.locks / self.name / name for name in ("go.mod", "go.sum")]
+        files = sorted((self.locks / self.name).iterdir())
         return digest_of(_RECIPE, repr(self.module), *(file.read_text("utf-8") for file in files))
 
     def build(self, out: Path) -> None:
@@ -80,8 +84,9 @@ class GoPart:
             TestbedError: there is no such version, or no network.
         """
         folder = self.locks / self.name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for locked in ("go.mod", "go.sum"):
+            (folder / locked).unlink(missing_ok=True)
         wanted = f"{self.module.module}@{self.module.version}"
         found = json.loads(self._go(folder, "mod", "download", "-json", wanted))
         upstream = json.loads(self._go(folder, "mod", "edit", "-json", found["GoMod"]))
@@ -133,5 +138,5 @@ def _go_mod(module: GoModule, upstream: Mapping[str, Any]) -> str:
         elif module.staging:
             staged = module.version.replace("v1.", "v0.", 1)
             lines.append(f"replace {old['Path']} => {old['Path']} {staged}")
-    lines += [f"tool {package}" for package in module.programs.values()]
+    lines += [f"tool {package}" for package in module.programs.values() if package != HERE]
     return "\n".join(lines) + "\n"

@@ -39,12 +39,16 @@ conf_dir = {cni}
 """
 
 _COREFILE = """\
-.:53 {{
+cluster.local in-addr.arpa {{
     bind {node}
     errors
-    kubernetes cluster.local in-addr.arpa {{
+    kubernetes {{
         kubeconfig {kubeconfig}
     }}
+}}
+. {{
+    bind {node}
+    errors
     template ANY ANY {{
         rcode NXDOMAIN
     }}

@@ -183,7 +183,12 @@ def make_cgroups(place: Place) -> None:
     # Version 1 has a tree for each controller, version 2 one for all.
     trees = [folder for folder in _CGROUPS.iterdir() if (folder / "cgroup.procs").exists()]
     for tree in trees or [_CGROUPS]:
-        (tree / place.name).mkdir(exist_ok=True)
+        group = tree / place.name
+        group.mkdir(exist_ok=True)
+        # All pods together would otherwise get no more than one process that waits for them.
+        for weight, value in (("cpu.shares", "8192"), ("cpu.weight", "800")):
+            if (group / weight).exists():
+                (group / weight).write_text(value, "ascii")
 
 
 def _remove_cgroups(place: Place) -> None:

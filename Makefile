@@ -14,6 +14,8 @@ MADE_FROM := scripts/bootstrap requirements/uv.txt $(wildcard libs/*/pyproject.t
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# There is one testbed.
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## List the targets
@@ -21,10 +23,14 @@ help: ## List the targets
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+ENGINE ?= local
 .PHONY: run
 run: $(SETUP) ## Start Sluice on this machine (ENGINE=testbed, ARGS="--http-port 9000", ARGS=--help)
-	@$(PY) -m sluice_local run $(RUN_ON_$(ENGINE)) $(ARGS)
-RUN_ON_testbed = --data-dir .data/testbed --kubeconfig "$$($(PY) -m testbed kubeconfig)"
+	@$(RUN_ON_$(ENGINE)) $(ARGS)
+RUN_ON_local = $(PY) -m sluice_local run
+RUN_ON_testbed = kubeconfig=$$($(PY) -m testbed kubeconfig) && \
+	$(PY) -m sluice_local run --data-dir .data/testbed --kubeconfig "$$kubeconfig"
+$(if $(RUN_ON_$(ENGINE)),,$(error There is no ENGINE=$(ENGINE); there are local and testbed))
 
 .PHONY: demo
 demo: $(SETUP) ## Count the words of a book with the Sluice that runs (ARGS=--help)
@@ -117,5 +123,6 @@ clean: ## Remove the data of `make run`
 
 .PHONY: distclean
 distclean: clean ## Remove the data, .venv, and everything fetched or cached
+	@if [ -f $(SETUP_DEV) ]; then $(PY) -m testbed down; fi
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
 		.coverage "$(CACHE)"

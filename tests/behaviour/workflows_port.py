@@ -142,6 +142,8 @@ class WorkflowsPortSuite:
                 if told != ("MODIFIED", "run-before"):
                     assert told == ("ADDED", "run-a")
                     break
+            else:
+                pytest.fail("the watch ended")
 
     async def test_a_finalizer_keeps_the_object_until_it_is_removed(
         self, workflows: WorkflowsApi
@@ -166,6 +168,8 @@ class WorkflowsPortSuite:
                 if event["type"] == "DELETED":
                     assert event["object"]["metadata"]["deletionTimestamp"]
                     break
+            else:
+                pytest.fail("the watch ended")
 
     async def test_a_watch_from_the_forgotten_past_says_so(self, workflows: WorkflowsApi) -> None:
         await workflows.create(manifest("run-a"))
@@ -180,6 +184,8 @@ class WorkflowsPortSuite:
                 assert event["type"] == "ERROR"
                 assert event["object"]["code"] == 410
                 break
+            else:
+                pytest.fail("the watch ended")
 
     async def test_a_watch_ends_when_it_was_told_to(self, workflows: WorkflowsApi) -> None:
         page = await workflows.list_page(limit=10, continue_token=None)

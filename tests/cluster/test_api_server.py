@@ -45,7 +45,7 @@ class TestRealWorkflows(WorkflowsPortSuite):
 
     async def forget_the_past(self, workflows: WorkflowsApi) -> None:
         # Its memory of changes, from which watches are served, begins when it does.
-        self.testbed.processes().kill("kube-apiserver")
         [server] = [p for p in self.testbed.programs.control_plane() if p.name == "kube-apiserver"]
+        self.testbed.processes().kill(server.name)
         self.testbed.start(server)
         self.testbed.await_api()

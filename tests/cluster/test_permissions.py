@@ -51,15 +51,20 @@ def home(testbed: Testbed) -> Iterator[str]:
 
 
 async def every_deed(api: KubernetesClient) -> list[Deed]:
-    """Say all that can be done to anything that the API server knows."""
+    """Say all that can be done to any kind of thing that the API server knows."""
     groups = (await api.call("GET", f"{API_URL}/apis")).body["groups"]
-    paths = {"": "api/v1"} | {
-        group["name"]: f"apis/{group['preferredVersion']['groupVersion']}" for group in groups
-    }
-    deeds = []
-    for group, path in paths.items():
+    versions = [("", "api/v1")] + [
+        (group["name"], f"apis/{version['groupVersion']}")
+        for group in groups
+        for version in group["versions"]
+    ]
+    resources: dict[str, set[str]] = {}
+    for group, path in versions:
         known = (await api.call("GET", f"{API_URL}/{path}")).body["resources"]
-        for resource in {entry["name"] for entry in known} | MORE_VERBS.keys():
+        resources.setdefault(group, set(MORE_VERBS)).update(entry["name"] for entry in known)
+    deeds = []
+    for group, names in resources.items():
+        for resource in names:
             verbs = [*VERBS, *MORE_VERBS.get(resource, [])]
             deeds += [Deed(verb, group, resource) for verb in verbs]
     return deeds

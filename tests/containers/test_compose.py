@@ -112,7 +112,12 @@ def test_another_profile_takes_the_place_of_the_local_engine(docker: Daemon) -> 
     assert configured(docker, "--profile=argo").keys() == services | {"k3s", "argo"}
 
 
-def test_the_executor_may_do_what_the_charts_say() -> None:
-    manifests = yaml.safe_load_all(Path("compose/executor.yaml").read_text("utf-8"))
-    [role] = [manifest for manifest in manifests if manifest["kind"] == "Role"]
-    assert role["rules"] == yaml.safe_load(Path("helm/sluice/rules/executor.yaml").read_text())
+@pytest.mark.parametrize(
+    ("account", "parts"),
+    [("sluice-executor", ["executor"]), ("sluice", ["dispatcher", "status-watcher"])],
+)
+def test_an_account_may_do_what_the_charts_say(account: str, parts: list[str]) -> None:
+    manifests = yaml.safe_load_all(Path("compose/accounts.yaml").read_text("utf-8"))
+    [role] = [m for m in manifests if (m["kind"], m["metadata"]["name"]) == ("Role", account)]
+    rules = (yaml.safe_load(Path(f"helm/sluice/rules/{part}.yaml").read_text()) for part in parts)
+    assert role["rules"] == [rule for part in rules for rule in part]

@@ -32,6 +32,7 @@ async def deletions(workflows: WorkflowsApi) -> AsyncIterator[str]:
             async for chunk in chunks:
                 *lines, buffered = (buffered + chunk).split(b"\n")
                 for event in map(json.loads, lines):
+                    assert event["type"] != "ERROR", event
                     metadata = event["object"]["metadata"]
                     version = metadata["resourceVersion"]
                     if event["type"] == "DELETED":

@@ -51,3 +51,20 @@ def test_what_failed_leaves_nothing_and_says_what_it_was(tmp_path: Path) -> None
     bread.fault = None
     built(bread, tmp_path)
     assert built_folder(bread, cache=tmp_path).exists()
+
+
+def test_what_changed_while_it_was_built_is_not_kept(tmp_path: Path) -> None:
+    class Changing(Bread):
+        def build(self, out: Path) -> None:
+            super().build(out)
+            self.key = "rye"
+
+    with pytest.raises(TestbedError, match="Its sources changed meanwhile"):
+        built(Changing(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_build_left_is_swept(tmp_path: Path) -> None:
+    (tmp_path / ".bread-x").mkdir(parents=True)
+    built(Bread(), tmp_path)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["bread-1-flour"]

@@ -6,15 +6,16 @@ namespaces of its own; `down` leaves no process, mount, interface or rule behind
 """
 
 import argparse
-import subprocess
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from testbed.calling import call, command_of
 from testbed.docker.command import run_with_docker, show_images
 from testbed.docker.host import DockerHost
 from testbed.docker.images import Images
-from testbed.errors import TestbedError
+from testbed.errors import Terminated, TestbedError
 from testbed.folders import Folders, default_folders
 from testbed.requirements import debian_packages
 from testbed.testbed import Testbed
@@ -25,7 +26,12 @@ _RULES = Path("helm/sluice/rules")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    given = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    # What follows is kubectl's own, options too.
+    own = words[:1] if words[:1] == ["kubectl"] else words
+    given = _parser().parse_args(own)
+    if own is not words:
+        given.words = words[1:]
     try:
         command: Callable[[argparse.Namespace], int] = given.command
         return command(given)
@@ -34,6 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _interrupt(*_: object) -> None:
+    raise Terminated
 
 
 def _testbed() -> Testbed:
@@ -58,12 +68,7 @@ def _up(given: argparse.Namespace) -> int:
     testbed = _testbed()
     testbed.build(say=lambda _: None)
     _say("Starting")
-    try:
-        testbed.up(line=given.argo, say=_say)
-    except BaseException:
-        _say("It did not start; what did is ended again, its logs are kept.")
-        testbed.end()
-        raise
+    testbed.up(line=given.argo, say=_say)
     _say(
         f"\nReady.\n"
         f"  kubectl:  {testbed.kubectl().program} --kubeconfig={testbed.kubeconfig()}\n"
@@ -74,21 +79,24 @@ def _up(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    testbed = _testbed()
+    words, testbed = command_of(given.words), _testbed()
     if testbed.line() == given.argo:
-        return subprocess.call(given.words)
-    if code := _up(given):
-        return code
+        return call(words)
+    _up(given)
     try:
-        return subprocess.call(given.words)
+        return call(words)
     finally:
-        _down(given)
+        testbed.down(say=_say)
+        _say("The testbed is gone.")
 
 
 def _down(_: argparse.Namespace) -> int:
     # Both, whatever there is: what a command that was killed has left of Docker, too.
-    found = [DockerHost(default_folders().docker).end(), _testbed().down()]
-    _say("The testbed is gone." if any(found) else "There was no testbed.")
+    try:
+        docker = DockerHost(default_folders().docker).end()
+    finally:
+        testbed = _testbed().down(say=_say)
+    _say("The testbed is gone." if docker or testbed else "There was no testbed.")
     return 0
 
 
@@ -109,14 +117,14 @@ def _logs(given: argparse.Namespace) -> int:
     log = folders.logs / f"{given.program}.log"
     if not log.exists():
         raise TestbedError(f"{given.program} has no log.", way_out="`logs` alone lists them.")
-    return subprocess.call(["tail", "-n", "200", *(["-f"] if given.follow else []), str(log)])
+    return call(["tail", "-n", "200", *(["-f"] if given.follow else []), str(log)])
 
 
 def _kubectl(given: argparse.Namespace) -> int:
-    kubectl = _testbed().kubectl()
-    words = given.words[1:] if given.words[:1] == ["--"] else given.words
-    command = [str(kubectl.program), f"--kubeconfig={kubectl.kubeconfig}", *words]
-    return subprocess.call(command)
+    testbed = _testbed()
+    testbed.processes()
+    kubectl = testbed.kubectl()
+    return call([str(kubectl.program), f"--kubeconfig={kubectl.kubeconfig}", *given.words])
 
 
 def _kubeconfig(_: argparse.Namespace) -> int:
@@ -134,7 +142,8 @@ def _images(_: argparse.Namespace) -> int:
 def _docker(given: argparse.Namespace) -> int:
     folders, versions = default_folders(), load_versions()
     images = Images(folders, versions, repository=Path())
-    return run_with_docker(given.words, folders=folders, versions=versions, images=images, say=_say)
+    words = command_of(given.words)
+    return run_with_docker(words, folders=folders, versions=versions, images=images, say=_say)
 
 
 def _packages(_: argparse.Namespace) -> int:
@@ -180,8 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("program", nargs="?", help="as `status` names it")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
     add("kubeconfig", _kubeconfig, "print where the administrator's kubeconfig is")
-    kubectl = add("kubectl", _kubectl, "run kubectl as the cluster's administrator")
-    kubectl.add_argument("words", nargs=argparse.REMAINDER, help="what to tell kubectl")
+    add("kubectl", _kubectl, "run kubectl, with its own arguments, as the cluster's administrator")
     add("images", _images, "build Sluice's images, and show what they add to their base")
     docker = add("docker", _docker, "run a command with a Docker of its own that holds the images")
     docker.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
@@ -191,4 +199,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     sys.exit(main())

@@ -9,3 +9,7 @@ class TestbedError(Exception):
 
     def __init__(self, what: str, *, way_out: str = "") -> None:
         super().__init__(f"{what}\n{way_out}" if way_out else what)
+
+
+class Terminated(KeyboardInterrupt):
+    """This process was told to end; what it has started has to end first."""

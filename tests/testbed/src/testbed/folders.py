@@ -15,8 +15,11 @@ class Folders:
     """What runs: data, logs, certificates. Removed by ``down``."""
     docker: Path
     """The same for Docker, which runs on a machine of its own."""
-    sockets: Path = Path("/run/sluice-testbed")
-    """Sockets and process ids: short, for a socket's path has 108 bytes at most."""
+
+    @property
+    def lock(self) -> Path:
+        """Who holds it is at work alone."""
+        return self.cache.parent / "lock"
 
     @property
     def logs(self) -> Path:

@@ -1,6 +1,5 @@
 """The testbed: in which order its parts start, and what can be done to them."""
 
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,16 +21,17 @@ from testbed.cluster.users import ADMIN, Users
 from testbed.errors import TestbedError
 from testbed.folders import Folders
 from testbed.kubectl import Kubectl
+from testbed.locking import alone
 from testbed.machine import machine as machines
 from testbed.machine.addresses import API_URL, CLUSTER
 from testbed.machine.machine import Machine
-from testbed.machine.processes import Processes, Program
+from testbed.machine.processes import Processes, Program, require_running
 from testbed.requirements import missing
 from testbed.stock import Stock
 from testbed.versions import Versions
 from testbed.waiting import wait_until
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 # A ServiceAccount's token for services that run outside the cluster, as long as a day of work.
 _TOKEN_TIME = "24h"
 
@@ -65,9 +65,10 @@ class Testbed:
         lacks = missing()
         if lacks:
             raise TestbedError("The testbed cannot be built here.", way_out="\n".join(lacks))
-        for kafka in self.kafka.values():
-            kafka.fetch(say=say)
-        self._stock.build(say=say)
+        with alone(self.folders.lock, say=say):
+            for kafka in self.kafka.values():
+                kafka.fetch(say=say)
+            self._stock.build(say=say)
 
     def lock(self, *, say: Say) -> None:
         """Write the go.mod and go.sum of all parts anew."""
@@ -79,41 +80,30 @@ class Testbed:
         """Start everything, with one line of Argo Workflows.
 
         Raises:
-            TestbedError: a part did not start; ``down`` removes the rest.
+            TestbedError: it is up already, or a part did not start; then what did is ended again.
         """
-        machine = self.machine()
-        if machine is not None and machine.alive:
-            raise TestbedError("The testbed is up.", way_out="`python -m testbed down` ends it.")
-        # What a crash left behind.
-        self.down()
         if line not in self.versions.argo_lines:
             known = ", ".join(self.versions.argo_lines)
             raise TestbedError(f"There is no Argo Workflows {line} here; there are {known}.")
-        self.folders.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
-        say("  a machine of its own")
-        machine = machines.start(CLUSTER, state=self.folders.state)
-        self._start_kafka(say=say)
-        say("  certificates")
-        self._users.create()
-        self._start_control_plane(say=say)
-        self._start_node(machine, line=line, say=say)
-        self._start_argo(line, say=say)
-        self._await_kafka()
-        self._line.write_text(line, "ascii")
+        with alone(self.folders.lock, say=say):
+            if (running := self.line()) is not None:
+                raise TestbedError(
+                    f"The testbed is up, with Argo Workflows {running}.",
+                    way_out="`python -m testbed down` ends it.",
+                )
+            # What a crash left behind.
+            self._remove()
+            try:
+                self._start(line, say=say)
+            except BaseException:
+                say("It did not start; what did is ended again, its logs are kept.")
+                self._end()
+                raise
 
-    def down(self) -> bool:
+    def down(self, *, say: Say) -> bool:
         """End everything and remove its data; tell whether there was anything."""
-        found = self.end()
-        machines.remove_state(self.folders.state)
-        return found
-
-    def end(self) -> bool:
-        """End everything; tell whether there was anything."""
-        machine = self.machine()
-        if machine is not None:
-            machines.end(machine)
-        shutil.rmtree(self.folders.sockets, ignore_errors=True)
-        return machine is not None
+        with alone(self.folders.lock, say=say):
+            return self._remove()
 
     def machine(self) -> Machine | None:
         """Return the machine if there is one, dead or alive."""
@@ -178,6 +168,32 @@ class Testbed:
         self._await("kubelet", self._node_is_ready)
 
     # -- inside
+
+    def _start(self, line: str, *, say: Say) -> None:
+        say("  a machine of its own")
+        machine = machines.start(CLUSTER, state=self.folders.state)
+        self._start_kafka(say=say)
+        say("  certificates")
+        self._users.create()
+        self._start_control_plane(say=say)
+        self._start_node(machine, line=line, say=say)
+        self._start_argo(line, say=say)
+        self._await_kafka()
+        processes = self.processes()
+        for name in processes.names():
+            require_running(processes, name)
+        self._line.write_text(line, "ascii")
+
+    def _end(self) -> bool:
+        machine = self.machine()
+        if machine is not None:
+            machines.end(machine)
+        return machine is not None
+
+    def _remove(self) -> bool:
+        found = self._end()
+        machines.remove_state(self.folders.state)
+        return found
 
     @property
     def _line(self) -> Path:
@@ -249,7 +265,10 @@ class Testbed:
         )
 
     def _node_is_ready(self) -> bool:
-        nodes = self.kubectl().get("nodes")["items"]
+        try:
+            nodes = self.kubectl().get("nodes")["items"]
+        except TestbedError:
+            return False
         conditions = [condition for each in nodes for condition in each["status"]["conditions"]]
         return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 

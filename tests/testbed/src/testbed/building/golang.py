@@ -6,6 +6,7 @@ Together in one module, version selection would break Kubernetes and Argo alike.
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -84,14 +85,19 @@ class GoPart:
             TestbedError: there is no such version, or no network.
         """
         folder = self.locks / self.name
-        folder.mkdir(parents=True, exist_ok=True)
-        for locked in ("go.mod", "go.sum"):
-            (folder / locked).unlink(missing_ok=True)
-        wanted = f"{self.module.module}@{self.module.version}"
-        found = json.loads(self._go(folder, "mod", "download", "-json", wanted))
-        upstream = json.loads(self._go(folder, "mod", "edit", "-json", found["GoMod"]))
-        (folder / "go.mod").write_text(_go_mod(self.module, upstream), "utf-8")
-        self._go(folder, "mod", "tidy")
+        with tempfile.TemporaryDirectory() as made:
+            work = Path(made)
+            for ours in folder.glob("*.go"):
+                shutil.copy(ours, work)
+            (work / "go.mod").write_text(f"module testbed/{self.name}\n", "ascii")
+            wanted = f"{self.module.module}@{self.module.version}"
+            found = json.loads(self._go(work, "mod", "download", "-json", wanted))
+            upstream = json.loads(self._go(work, "mod", "edit", "-json", found["GoMod"]))
+            (work / "go.mod").write_text(_go_mod(self.module, upstream), "utf-8")
+            self._go(work, "mod", "tidy")
+            folder.mkdir(parents=True, exist_ok=True)
+            for locked in ("go.mod", "go.sum"):
+                shutil.copy(work / locked, folder)
 
     @property
     def _is_argo(self) -> bool:

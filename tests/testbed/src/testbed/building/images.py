@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.building import archives
 from testbed.building.archives import write_archive, write_layer
 from testbed.building.commands import run
 from testbed.building.golang import GoPart
@@ -24,7 +25,15 @@ _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def _recipe() -> str:
-    return Path(__file__).read_text("utf-8")
+    return "".join(Path(module).read_text("utf-8") for module in (__file__, archives.__file__))
+
+
+def _busybox() -> Path:
+    return Path(shutil.which("busybox") or "busybox")
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ""
 
 
 @dataclass(frozen=True)
@@ -39,16 +48,16 @@ class BusyboxImage:
     @property
     def key(self) -> str:
         """Digest of what it is made from."""
-        return digest_of(_recipe(), self.tag)
+        return digest_of(_recipe(), self.tag, _digest(_busybox()))
 
     def build(self, out: Path) -> None:
         """Write the image into ``out``."""
-        busybox = shutil.which("busybox") or "busybox"
+        busybox = _busybox()
         applets = run([busybox, "--list"], way_out="Debian: apt install busybox-static").split()
         layer = out / "layer.tar"
         write_layer(
             layer,
-            files={"bin/busybox": Path(busybox), "etc/passwd": _PASSWD},
+            files={"bin/busybox": busybox, "etc/passwd": _PASSWD},
             links={f"bin/{applet}": "busybox" for applet in applets if applet != "busybox"},
             folders={"tmp": 0o1777},
         )
@@ -80,8 +89,7 @@ class PythonImage:
     @property
     def key(self) -> str:
         """Digest of what it is made from; of Debian's packages, the latest are taken."""
-        trusted = hashlib.sha256(_TRUSTED.read_bytes()).hexdigest()
-        return digest_of(_recipe(), repr(self.debian), trusted)
+        return digest_of(_recipe(), repr(self.debian), _digest(_TRUSTED))
 
     def build(self, out: Path) -> None:
         """Write the image into ``out``."""
@@ -134,7 +142,7 @@ class ExecutorImage:
     @property
     def key(self) -> str:
         """Digest of what it is made from."""
-        return digest_of(_recipe(), self.argo.key)
+        return digest_of(_recipe(), self.argo.key, _digest(_TRUSTED))
 
     def build(self, out: Path) -> None:
         """Write the image into ``out``; Argo itself must have been built."""

@@ -57,6 +57,9 @@ def build_all(parts: Iterable[Part], *, cache: Path, say: Say) -> None:
     Raises:
         TestbedError: a part could not be built; what was built before it is kept.
     """
+    # What builds that were killed have left.
+    for left in cache.glob(".*"):
+        shutil.rmtree(left)
     for part in parts:
         label = f"{part.name} {part.version}".strip()
         if built_folder(part, cache=cache).exists():
@@ -73,11 +76,15 @@ def build_all(parts: Iterable[Part], *, cache: Path, say: Say) -> None:
 
 def _build(part: Part, *, cache: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
+    # Where it belongs is said by what it is made from now, not by what that has become meanwhile.
+    place = built_folder(part, cache=cache)
     # Built beside its place: an interrupted build never looks like a part.
     staging = Path(tempfile.mkdtemp(dir=cache, prefix=f".{part.name}-"))
     try:
         part.build(staging)
         staging.chmod(0o755)
-        staging.rename(built_folder(part, cache=cache))
+        if built_folder(part, cache=cache) != place:
+            raise TestbedError("Its sources changed meanwhile.", way_out="Run the command again.")
+        staging.rename(place)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

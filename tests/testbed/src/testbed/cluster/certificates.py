@@ -32,7 +32,10 @@ class Authority:
         return self.folder / f"{name}.crt"
 
     def create(self) -> None:
-        """Make the authority itself, and the key that ServiceAccount tokens are signed with."""
+        """Make the authority itself, and the key that ServiceAccount tokens are signed with.
+
+        It has no key identifiers and no key usage, like that of an EKS cluster.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._make_key("ca")
         self._make_key("service-accounts")

@@ -1,10 +1,10 @@
 """`python -m testbed images` and `python -m testbed docker COMMAND...`."""
 
 import os
-import subprocess
 from collections.abc import Sequence
 
 from testbed.building.parts import Say
+from testbed.calling import call
 from testbed.docker.compose import build_compose
 from testbed.docker.host import DockerHost
 from testbed.docker.images import Images
@@ -36,7 +36,7 @@ def run_with_docker(
     with host.running(host.runner) as docker:
         docker.load(images.archives())
         docker.give_client(compose)
-        return subprocess.call(command, env={**os.environ, **docker.environment})
+        return call(command, environment={**os.environ, **docker.environment})
 
 
 def _short(made_by: str) -> str:

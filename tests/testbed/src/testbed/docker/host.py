@@ -11,7 +11,7 @@ from testbed.machine.addresses import DOCKER
 from testbed.machine.processes import Processes
 from testbed.waiting import wait_until
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 
 
 class DockerHost:

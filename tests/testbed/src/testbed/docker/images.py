@@ -5,11 +5,12 @@ from pathlib import Path
 from testbed.building.images import ARCHIVE, PythonImage
 from testbed.building.parts import Part, Say, build_all, built_folder
 from testbed.docker.host import DockerHost
-from testbed.docker.kafka_image import KafkaImage, kafka_tag
+from testbed.docker.kafka_image import KafkaImage
 from testbed.docker.layers import Layer
 from testbed.docker.service_image import DOCKERFILES, ServiceImage, read_layers
 from testbed.errors import TestbedError
 from testbed.folders import Folders
+from testbed.locking import alone
 from testbed.requirements import missing
 from testbed.versions import Versions
 
@@ -20,11 +21,11 @@ class Images:
     """The images of the repository at ``repository``, their base, and Kafka's stand-in."""
 
     def __init__(self, folders: Folders, versions: Versions, *, repository: Path) -> None:
-        self._cache = folders.cache
+        self._cache, self._lock = folders.cache, folders.lock
         self._host = DockerHost(folders.docker)
         self._base = PythonImage(versions.debian)
-        docker, self.kafka = self._host.builder, kafka_tag(versions.kafka["4.1"])
-        self._kafka = KafkaImage(versions.kafka["4.1"], self._base, docker)
+        docker = self._host.builder
+        self._kafka = KafkaImage(next(iter(versions.kafka.values())), self._base, docker)
         self._services = {
             service: ServiceImage(service, repository.resolve(), self._base, docker)
             for service in DOCKERFILES
@@ -44,6 +45,10 @@ class Images:
         lacks = missing()
         if lacks:
             raise TestbedError("Images cannot be built here.", way_out="\n".join(lacks))
+        with alone(self._lock, say=say):
+            self._build(say=say)
+
+    def _build(self, *, say: Say) -> None:
         build_all([self._base], cache=self._cache, say=say)
         parts: list[Part] = [*self._services.values(), self._kafka]
         if all(self._archive(part).exists() for part in parts):

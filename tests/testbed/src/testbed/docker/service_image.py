@@ -1,6 +1,7 @@
 """The images of this repository, as parts: built by a real daemon from their Dockerfiles."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ DOCKERFILES: Mapping[str, Path] = {
     "status-watcher": Path("services/status-watcher/Dockerfile"),
     "engine": Path("local/Dockerfile"),
 }
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _LAYERS = "layers.json"
 _RECIPE = "1"
 """To be raised when images come out otherwise from the same files."""
@@ -66,6 +68,8 @@ class ServiceImage:
         self.docker.docker(
             # Packages are fetched from where this computer fetches them.
             *("build", "--quiet", "--network=host", f"--build-arg=PYTHON_IMAGE={base}"),
+            # Without a value: that of this environment. Docker keeps none of them in the image.
+            *(f"--build-arg={name}" for name in _PROXIES if name in os.environ),
             *("--file", str(DOCKERFILES[self.service]), "--tag", tag, "."),
             cwd=self.repository,
         )

@@ -22,8 +22,14 @@ _TUNABLES = {
 def main(state: Path) -> None:
     """Prepare the machine, say so in a file, and reap until killed."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT])
+    resolver = Path("/etc/resolv.conf").resolve()
+    resolving = resolver.read_bytes() if resolver.exists() else b""
     for folder in ("/run", "/var/log"):
         _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
+    # Where systemd resolves names, this file lies below /run.
+    if not resolver.exists():
+        resolver.parent.mkdir(parents=True, exist_ok=True)
+        resolver.write_bytes(resolving)
     _pretend_tunables(state / "tunables")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1", "ascii")
     # The kubelet wants to hand mounts on to containers.

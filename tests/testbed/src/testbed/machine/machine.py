@@ -18,21 +18,36 @@ from testbed.machine.spawning import reap, spawn
 from testbed.waiting import wait_until
 
 _CGROUPS = Path("/sys/fs/cgroup")
-_SECONDS = 20.0
+_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A running machine, known by its first process. ``birth`` tells it from a later namesake."""
+    """A running machine, known by its keeper: the process out here whose end ends it.
+
+    ``birth`` tells the keeper from a later namesake.
+    """
 
     place: Place
-    pid: int
+    keeper: int
     birth: str
 
     @property
     def alive(self) -> bool:
-        """Whether its first process still runs."""
-        return _birth(self.pid) == self.birth
+        """Whether it still runs."""
+        return _birth(self.keeper) == self.birth
+
+    @property
+    def pid(self) -> int:
+        """The id out here of its first process.
+
+        Raises:
+            TestbedError: it has ended.
+        """
+        children = _children(self.keeper)
+        if not self.alive or not children:
+            raise TestbedError(f"The machine {self.place.name} has ended.")
+        return children[0]
 
     def inside(self, *, network: bool = True) -> list[str]:
         """Return the words before a command that runs inside; without its network if so wished."""
@@ -57,7 +72,7 @@ def start(place: Place, *, state: Path) -> Machine:
     state.mkdir(parents=True, exist_ok=True)
     _require_free_network(place)
     log = state / "machine.log"
-    unshare = spawn(
+    keeper = spawn(
         [
             *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"),
             *("--mount-proc", "--propagation", "private"),
@@ -65,35 +80,47 @@ def start(place: Place, *, state: Path) -> Machine:
         ],
         log=log,
     )
+    machine = Machine(place, keeper, _birth(keeper) or "")
+    # Known from now on to whoever has to end it.
+    _record(state).write_text(json.dumps([machine.keeper, machine.birth]), "ascii")
 
     def failure() -> str | None:
-        if not reap(unshare):
+        if not reap(keeper):
             return None
         return log.read_text("utf-8").strip() or "it ended at once"
 
-    wait_until((state / init.READY).exists, what="A machine", seconds=_SECONDS, gave_up=failure)
-    machine = _machine_of(_only_child(unshare), place=place)
-    _record(state).write_text(json.dumps([machine.pid, machine.birth]), "ascii")
-    _connect(machine)
+    try:
+        wait_until((state / init.READY).exists, what="A machine", seconds=_SECONDS, gave_up=failure)
+        _connect(machine)
+    except BaseException:
+        end(machine)
+        raise
     return machine
 
 
 def find(place: Place, *, state: Path) -> Machine | None:
     """Return the machine whose record lies in ``state``, dead or alive."""
     try:
-        pid, birth = json.loads(_record(state).read_text("ascii"))
+        keeper, birth = json.loads(_record(state).read_text("ascii"))
     except FileNotFoundError:
         return None
-    return Machine(place, pid, birth)
+    return Machine(place, keeper, birth)
 
 
 def end(machine: Machine) -> None:
     """End the machine and all in it; returns when nothing of it is left. Ended already is fine."""
     # A process that entered it from outside is a child of `nsenter`, out here; that ends with it.
     if machine.alive:
-        unshare = _parent(machine.pid)
-        os.kill(machine.pid, signal.SIGKILL)
-        wait_until(lambda: reap(unshare), what="The end of the machine", seconds=_SECONDS)
+        inside = {pid: _birth(pid) for pid in _children(machine.keeper)}
+        os.kill(machine.keeper, signal.SIGKILL)
+        wait_until(
+            lambda: (
+                reap(machine.keeper)
+                and not any(birth and _birth(pid) == birth for pid, birth in inside.items())
+            ),
+            what="The end of the machine",
+            seconds=_SECONDS,
+        )
     wait_until(lambda: not machine.alive, what="The end of the machine", seconds=_SECONDS)
     _disconnect(machine.place)
     wait_until(
@@ -117,14 +144,6 @@ def _link_exists(place: Place) -> bool:
     return Path("/sys/class/net", place.link).exists()
 
 
-def _machine_of(pid: int, *, place: Place) -> Machine:
-    """Return the machine whose first process has this id out here."""
-    birth = _birth(pid)
-    if birth is None:
-        raise TestbedError("The machine ended as soon as it had started.")
-    return Machine(place, pid, birth)
-
-
 def _record(state: Path) -> Path:
     return state / "machine.json"
 
@@ -138,17 +157,18 @@ def _birth(pid: int) -> str | None:
     return None if state in "ZX" else fields[18]
 
 
-def _parent(pid: int) -> int:
-    return int(_fields(pid)[1])
-
-
 def _fields(pid: int) -> list[str]:
     """Return what the kernel tells of a process, from its state on."""
     return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
 
 
-def _only_child(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()[0])
+def _children(pid: int) -> list[int]:
+    try:
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def _require_free_network(place: Place) -> None:
@@ -159,7 +179,11 @@ def _require_free_network(place: Place) -> None:
             f"`ip link delete {place.link}`.",
         )
     for network in (f"{place.machine}/{LINK_BITS}", *place.networks):
-        taken = run(["ip", "-4", "route", "show", "root", network]).strip()
+        # Within it, or around it; the way to everywhere is no use of it.
+        inner = run(["ip", "-4", "route", "show", "root", network])
+        outer = run(["ip", "-4", "route", "show", "match", network])
+        routes = f"{inner}{outer}".splitlines()
+        taken = next((route for route in routes if not route.startswith("default")), None)
         if taken:
             raise TestbedError(f"The network {network} is in use on this computer: {taken}")
 
@@ -180,15 +204,20 @@ def _connect(machine: Machine) -> None:
 
 def make_cgroups(place: Place) -> None:
     """Make the cgroups that pods will be in; the kubelet wants to find them."""
-    # Version 1 has a tree for each controller, version 2 one for all.
-    trees = [folder for folder in _CGROUPS.iterdir() if (folder / "cgroup.procs").exists()]
-    for tree in trees or [_CGROUPS]:
+    for tree in cgroup_trees(_CGROUPS):
         group = tree / place.name
         group.mkdir(exist_ok=True)
         # All pods together would otherwise get no more than one process that waits for them.
         for weight, value in (("cpu.shares", "8192"), ("cpu.weight", "800")):
             if (group / weight).exists():
                 (group / weight).write_text(value, "ascii")
+
+
+def cgroup_trees(root: Path) -> list[Path]:
+    """Return the tops of all trees of cgroups: version 1 has one for each controller."""
+    if (root / "cgroup.controllers").exists():
+        return [root]
+    return sorted(folder for folder in root.iterdir() if (folder / "cgroup.procs").exists())
 
 
 def _remove_cgroups(place: Place) -> None:
@@ -209,4 +238,5 @@ def _remove_cgroups(place: Place) -> None:
 
 def remove_state(state: Path) -> None:
     """Remove what ran on disk."""
-    shutil.rmtree(state, ignore_errors=True)
+    if state.exists():
+        shutil.rmtree(state)

@@ -1,0 +1,39 @@
+"""Run a person's command and leave the terminal to it."""
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from testbed.errors import Terminated, TestbedError
+
+
+def command_of(words: Sequence[str]) -> list[str]:
+    """Return the command in the rest of a command line.
+
+    Raises:
+        TestbedError: there is none, or no such program.
+    """
+    command = list(words[1:] if words[:1] == ["--"] else words)
+    if not command:
+        raise TestbedError("There is no command to run.", way_out="`--help` shows where it goes.")
+    if shutil.which(command[0]) is None:
+        raise TestbedError(f"There is no program {command[0]} here.")
+    return command
+
+
+def call(command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> int:
+    """Run it to its end and return its exit code.
+
+    Who is interrupted waits for it, since it may have much to put in order.
+    """
+    with subprocess.Popen(command, env=None if environment is None else dict(environment)) as child:
+        try:
+            return child.wait()
+        except KeyboardInterrupt as interrupt:
+            # Ctrl-C goes to both, a signal to this process alone.
+            if isinstance(interrupt, Terminated):
+                child.terminate()
+            with contextlib.suppress(KeyboardInterrupt):
+                child.wait()
+            raise

@@ -1,5 +1,6 @@
 """A real API server passes the suites that the local engine was built to."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -8,7 +9,9 @@ import pytest
 from sluice_runtime.kubernetes.client import KubernetesClient as Client
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from testbed.errors import TestbedError
 from testbed.testbed import Testbed
+from testbed.waiting import wait_until
 from tests.behaviour.kubernetes_client import WORKFLOWS, KubernetesClient
 from tests.behaviour.kubernetes_lists import KubernetesListsSuite
 from tests.behaviour.kubernetes_objects import KubernetesObjectsSuite
@@ -49,3 +52,11 @@ class TestRealWorkflows(WorkflowsPortSuite):
         self.testbed.processes().kill(server.name)
         self.testbed.start(server)
         self.testbed.await_api()
+        wait_until(self.workflows_are_served, what="Workflows to be served again", seconds=60)
+
+    def workflows_are_served(self) -> bool:
+        """Whether this kind of object, too, is ready: a server is before all of its caches are."""
+        with contextlib.suppress(TestbedError):
+            self.testbed.kubectl()("get", "--raw", "/apis/argoproj.io/v1alpha1/workflows?limit=1")
+            return True
+        return False

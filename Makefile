@@ -70,11 +70,11 @@ test-cluster-%: $(SETUP_DEV)
 .PHONY: test-testbed
 test-testbed: $(SETUP_DEV) ## Test that the testbed leaves this computer as it was (needs root, Go)
 	$(PY) -m testbed build
-	$(PY) -m pytest -m testbed $(ARGS)
+	$(PY) -m pytest tests/machine $(ARGS)
 
 .PHONY: test-containers
 test-containers: $(SETUP_DEV) ## Build the images and run the tests of containers (needs root)
-	$(PY) -m pytest -m docker $(ARGS)
+	$(PY) -m pytest tests/containers $(ARGS)
 	$(PY) -m testbed docker $(PY) -m pytest tests/integration --kafka=testcontainers $(ARGS)
 
 .PHONY: testbed

@@ -10,8 +10,8 @@ import aiohttp
 
 Json = dict[str, Any]
 
-OUTCOME_SECONDS = 90.0
-"""How long an outcome, or the next word of one, may take."""
+OUTCOME_SECONDS = 180.0
+"""How long an outcome, or the next word of one, may take on a machine that is busy."""
 
 
 class Client:

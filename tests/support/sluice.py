@@ -34,7 +34,7 @@ Json = dict[str, Any]
 
 DATA = Path("tests/data/e2e")
 CATALOGUE = {"SLUICE_WORKFLOWS__CATALOGUE_FILE": str((DATA / "catalogue.yaml").resolve())}
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 
 _SERVICES = {service.name: service for service in SERVICES}
 

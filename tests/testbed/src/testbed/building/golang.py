@@ -118,6 +118,8 @@ class GoPart:
 
     def _go(self, folder: Path, *arguments: str | Path) -> str:
         environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+        # The compiler is short of cores, not of memory.
+        environment |= {"GOGC": "400"}
         return run(["go", *arguments], cwd=folder, environment=environment, way_out=_WAY_OUT)
 
 

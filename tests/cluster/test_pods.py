@@ -78,7 +78,7 @@ def deployed(testbed_with_images: Testbed, request: pytest.FixtureRequest) -> It
             await_rollout(kubectl, service)
         address = kubectl.get("service", GATEWAY)["spec"]["clusterIP"]
         yield Deployed(kubectl, f"http://{address}:{HTTP_PORT}")
-        kubectl("delete", "namespace", namespace, "--timeout=60s")
+        kubectl("delete", "namespace", namespace, "--timeout=180s")
     finally:
         kubectl("delete", f"service/{GATEWAY}", *(f"deployment/{name}" for name in SERVICES))
 
@@ -147,4 +147,4 @@ def replace_pods(kubectl: Kubectl, service: str) -> None:
     before = [f"pod/{pod['metadata']['name']}" for pod in pods_of(kubectl, service)]
     kubectl("rollout", "restart", f"deployment/{service}")
     await_rollout(kubectl, service)
-    kubectl("wait", *before, "--for=delete", "--timeout=60s")
+    kubectl("wait", *before, "--for=delete", "--timeout=180s")

@@ -70,8 +70,8 @@ async def test_a_step_is_a_restricted_pod_that_goes_when_the_run_is_stopped(
         name = await name_of(sluice, run_id)
         pods = f"--selector=workflows.argoproj.io/workflow={name}"
         await until(sluice, run_id, "Running")
-        kubectl("wait", "pod", pods, "--for=create", "--timeout=60s")
-        kubectl("wait", "pod", pods, "--for=condition=Ready", "--timeout=60s")
+        kubectl("wait", "pod", pods, "--for=create", "--timeout=180s")
+        kubectl("wait", "pod", pods, "--for=condition=Ready", "--timeout=180s")
         [pod] = kubectl.get("pods", pods)["items"]
         inside = ("exec", pod["metadata"]["name"], "--container=main", "--")
         assert kubectl(*inside, "id", "-u").strip() == "65532"
@@ -81,7 +81,7 @@ async def test_a_step_is_a_restricted_pod_that_goes_when_the_run_is_stopped(
             kubectl(*inside, "cat", TOKEN)
         await order(sluice, run_id, "stop")
         assert (await client.events(run_id))[-1]["phase"] == "Failed"
-    kubectl("wait", "pod", pods, "--for=delete", "--timeout=60s")
+    kubectl("wait", "pod", pods, "--for=delete", "--timeout=180s")
 
 
 async def test_a_run_in_pods_is_suspended_and_resumed(sluice: Sluice) -> None:

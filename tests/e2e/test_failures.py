@@ -148,7 +148,7 @@ async def test_replays_after_the_workflows_are_gone_start_nothing(
         for file in (tmp_path / "dispatcher").glob("ledger.sqlite*"):
             file.unlink()
     nameless.start("dispatcher")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while sum((await replayed(nameless)).values()) < total:
             pass
     async with nameless.workflows() as workflows:

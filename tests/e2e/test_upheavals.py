@@ -110,7 +110,7 @@ async def test_a_namespace_is_deleted_and_each_run_has_its_end(doomed: Sluice) -
         # Argo, too, may see that it is gone before the end, and call that an error.
         kubectl("delete", "namespace", doomed.namespace, "--wait=false")
         assert set((await phases_of(doomed, waiting)).values()) <= {"Deleted", "Error"}
-    kubectl("wait", f"namespace/{doomed.namespace}", "--for=delete", "--timeout=60s")
+    kubectl("wait", f"namespace/{doomed.namespace}", "--for=delete", "--timeout=180s")
 
 
 @pytest.fixture

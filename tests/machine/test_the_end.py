@@ -46,7 +46,7 @@ def up_with_a_pod() -> Testbed:
     kubectl = testbed.kubectl()
     kubectl("run", POD, "--image=busybox:latest", "--image-pull-policy=Never", "--port=80")
     kubectl("expose", "pod", POD)
-    kubectl("wait", "pod", POD, "--for=condition=Ready", "--timeout=60s")
+    kubectl("wait", "pod", POD, "--for=condition=Ready", "--timeout=180s")
     return testbed
 
 

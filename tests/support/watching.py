@@ -44,7 +44,7 @@ async def deletions(workflows: WorkflowsApi) -> AsyncIterator[str]:
 
 async def until_leaving(workflows: WorkflowsApi, run_ids: Collection[str], *, count: int) -> None:
     """Return once so many of the runs' Workflows are deleted, though a finalizer holds them."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             page = await workflows.list_page(limit=5000, continue_token=None)
             leaving = [w for w in page.items if "deletionTimestamp" in w["metadata"]]

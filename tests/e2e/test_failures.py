@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from testbed.waiting import wait_until
 from tests.support.client import Client
 from tests.support.engines import Engine
 from tests.support.kafka import KafkaServer, committed, read_all, unique_name
@@ -148,7 +149,14 @@ async def test_replays_after_the_workflows_are_gone_start_nothing(
         for file in (tmp_path / "dispatcher").glob("ledger.sqlite*"):
             file.unlink()
     nameless.start("dispatcher")
-    async with asyncio.timeout(180):
+    await asyncio.to_thread(
+        wait_until,
+        lambda: nameless.log("dispatcher").count('"replayed"') == runs,
+        what="The end of the replay",
+        seconds=180,
+    )
+    # From here it is no more than a moment: commits go every second.
+    async with asyncio.timeout(60):
         while sum((await replayed(nameless)).values()) < total:
             pass
     async with nameless.workflows() as workflows:

@@ -1,4 +1,4 @@
-"""Which tests go to the same worker when several run at a time (``-n 4 --dist loadgroup``).
+"""Which tests go to the same worker when several run at a time (``-n 6 --dist loadgroup``).
 
 Tests that share a running Sluice stay together, so that it is started once; those that start one
 of their own go wherever there is room. Names of tests are all that a scheduler is told.

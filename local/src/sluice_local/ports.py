@@ -1,5 +1,7 @@
 """TCP ports on loopback: find a free one, and say clearly when a wanted one is taken."""
 
+import contextlib
+import random
 import socket
 from contextlib import ExitStack
 
@@ -8,13 +10,23 @@ from sluice_local.errors import LocalModeError
 LOOPBACK = "127.0.0.1"
 
 
+# Below those that any outgoing connection may be given at any moment (Linux: 32768 and up), so that
+# who stops listening for a while finds its port again.
+_RANGE = range(20_000, 32_000)
+
+
 def free_ports(count: int) -> list[int]:
     """Return ``count`` different ports that were free a moment ago."""
     with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
+        found: list[int] = []
+        for port in random.sample(_RANGE, len(_RANGE)):
+            if len(found) == count:
+                break
+            probe = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind((LOOPBACK, port))
+                found.append(port)
+        return found
 
 
 def free_port() -> int:

@@ -1,0 +1,18 @@
+{{/* A Role or ClusterRole of the rules in a file, and its binding to one account. */}}
+
+{{- define "sluice.grant" }}
+{{- $metadata := dict "name" .name "labels" .labels }}
+{{- with .namespace }}{{ $_ := set $metadata "namespace" . }}{{ end }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ .kind }}
+metadata: {{- toYaml $metadata | nindent 2 }}
+rules: {{- include "sluice.rules" (dict "root" .root "name" .rules) | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ .kind }}Binding
+metadata: {{- toYaml $metadata | nindent 2 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: {{ .kind }}, name: {{ .name }}}
+subjects:
+  - {kind: ServiceAccount, name: {{ .account }}, namespace: {{ .accountNamespace }}}
+{{- end -}}

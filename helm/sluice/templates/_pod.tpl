@@ -1,0 +1,188 @@
+{{/* Pods: restricted as Pod Security knows it, and alike but for what a service is told. */}}
+
+{{- define "sluice.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "sluice.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{- define "sluice.probe" -}}
+httpGet: {path: {{ .path }}, port: health}
+{{ toYaml .how }}
+{{- end -}}
+
+{{- /* The files of a service, by their key in the release's ConfigMap. */ -}}
+{{- define "sluice.files" -}}
+{{- if .s.settings }}
+{{ .s.name }}.yaml: {{ toYaml .s.settings | quote }}
+{{- end }}
+{{- if and .root.Values.workflows.catalogue.entries (ne .s.name "status-watcher") }}
+catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
+{{- end }}
+{{- end -}}
+
+{{- /* What every service is told. Where it says nothing, the service's own default holds. */ -}}
+{{- define "sluice.env" -}}
+{{- $kafka := .root.Values.kafka -}}
+{{- $files := include "sluice.files" . | fromYaml -}}
+- {name: SLUICE_HEALTH__HOST, value: "0.0.0.0"}
+- {name: SLUICE_HEALTH__PORT, value: {{ .s.healthPort | quote }}}
+- {name: SLUICE_SHUTDOWN_GRACE, value: {{ printf "%vs" .s.shutdownGraceSeconds }}}
+{{- if .s.persistence }}
+- {name: SLUICE_DATA_DIR, value: /var/lib/sluice}
+# SQLite sorts what is large in a file.
+- {name: TMPDIR, value: /var/lib/sluice}
+{{- end }}
+- {name: SLUICE_KAFKA__BOOTSTRAP_SERVERS, value: {{ $kafka.bootstrapServers | quote }}}
+{{- range $topic, $name := $kafka.topics }}
+- {name: SLUICE_KAFKA__TOPICS__{{ upper $topic }}, value: {{ $name | quote }}}
+{{- end }}
+- {name: SLUICE_KAFKA__PARTITIONS, value: {{ $kafka.partitions | quote }}}
+- {name: SLUICE_KAFKA__REPLICATION_FACTOR, value: {{ $kafka.replicationFactor | quote }}}
+- {name: SLUICE_KAFKA__SECURITY_PROTOCOL, value: {{ $kafka.securityProtocol }}}
+{{- if hasPrefix "SASL" $kafka.securityProtocol }}
+- {name: SLUICE_KAFKA__SASL_MECHANISM, value: {{ $kafka.sasl.mechanism }}}
+{{- range $variable := list "username" "password" }}
+- name: SLUICE_KAFKA__{{ upper $variable }}
+  valueFrom: {secretKeyRef: {name: {{ $kafka.sasl.existingSecret }}, key: {{ get $kafka.sasl (printf "%sKey" $variable) }}}}
+{{- end }}
+{{- end }}
+{{- if $kafka.tls.caSecret }}
+- {name: SLUICE_KAFKA__CA_FILE, value: /etc/sluice/kafka/ca.crt}
+{{- end }}
+{{- if .s.settings }}
+- {name: SLUICE_CONFIG, value: /etc/sluice/config/{{ .s.name }}.yaml}
+{{- end }}
+{{- if get $files "catalogue.yaml" }}
+- {name: SLUICE_WORKFLOWS__CATALOGUE_FILE, value: /etc/sluice/config/catalogue.yaml}
+{{- end }}
+{{- if .s.usesApi }}
+- {name: SLUICE_KUBERNETES__NAMESPACE, value: {{ .root.Values.workflows.namespace }}}
+{{- end }}
+{{- end -}}
+
+{{- /* A service's pods: (dict "root" $ "s" service "env" further variables "ports" further ports). */ -}}
+{{- define "sluice.podTemplate" -}}
+{{- $files := include "sluice.files" . | fromYaml -}}
+metadata:
+  labels: {{- toYaml (merge (dict) .s.selector .s.podLabels) | nindent 4 }}
+  annotations:
+    kubectl.kubernetes.io/default-container: {{ .s.name }}
+    # What is read at the start only: a change has to make new pods.
+    checksum/config: {{ toJson $files | sha256sum }}
+    {{- with .s.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  serviceAccountName: {{ .s.account }}
+  automountServiceAccountToken: {{ .s.usesApi }}
+  enableServiceLinks: false
+  # What is in hand, what goes before, and closing.
+  terminationGracePeriodSeconds: {{ add .s.preStopSeconds .s.shutdownGraceSeconds 10 }}
+  securityContext: {{- include "sluice.podSecurity" . | nindent 4 }}
+  {{- with .root.Values.imagePullSecrets }}
+  imagePullSecrets: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .s.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with .s.nodeSelector }}
+  nodeSelector: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .s.tolerations }}
+  tolerations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .s.affinity }}
+  affinity: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  topologySpreadConstraints:
+    {{- with .s.topologySpreadConstraints }}
+    {{- toYaml . | nindent 4 }}
+    {{- else }}
+    {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+    - topologyKey: {{ . }}
+      maxSkew: 1
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector: {matchLabels: {{ toJson $.s.selector }}}
+    {{- end }}
+    {{- end }}
+  containers:
+    - name: {{ .s.name }}
+      image: {{ include "sluice.image" (dict "root" .root "image" .s.image) | quote }}
+      imagePullPolicy: {{ default .root.Values.image.pullPolicy .s.image.pullPolicy }}
+      securityContext: {{- include "sluice.containerSecurity" . | nindent 8 }}
+      ports:
+        - {name: health, containerPort: {{ .s.healthPort }}}
+        {{- with .ports }}
+        {{- . | nindent 8 }}
+        {{- end }}
+      env:
+        {{- include "sluice.env" . | nindent 8 }}
+        {{- with .env }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- with .s.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      resources: {{- toYaml .s.resources | nindent 8 }}
+      startupProbe: {{- include "sluice.probe" (dict "path" "/livez" "how" .s.probes.startup) | nindent 8 }}
+      livenessProbe: {{- include "sluice.probe" (dict "path" "/livez" "how" .s.probes.liveness) | nindent 8 }}
+      readinessProbe: {{- include "sluice.probe" (dict "path" "/readyz" "how" .s.probes.readiness) | nindent 8 }}
+      {{- with .s.preStopSeconds }}
+      lifecycle: {preStop: {sleep: {seconds: {{ . }}}}}
+      {{- end }}
+      {{- with include "sluice.volumeMounts" . }}
+      volumeMounts: {{- . | nindent 8 }}
+      {{- end }}
+  {{- with include "sluice.volumes" . }}
+  volumes: {{- . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{- define "sluice.volumeMounts" -}}
+{{- if .s.persistence }}
+- {name: data, mountPath: /var/lib/sluice}
+{{- end }}
+{{- if include "sluice.files" . | fromYaml }}
+- {name: config, mountPath: /etc/sluice/config, readOnly: true}
+{{- end }}
+{{- if .root.Values.kafka.tls.caSecret }}
+- {name: kafka-ca, mountPath: /etc/sluice/kafka, readOnly: true}
+{{- end }}
+{{- with .s.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "sluice.volumes" -}}
+{{- if and .s.persistence (not (dig "enabled" false (default dict .s.persistence))) }}
+- {name: data, emptyDir: {sizeLimit: {{ .s.persistence.size }}}}
+{{- end }}
+{{- with include "sluice.files" . | fromYaml }}
+- name: config
+  configMap:
+    name: {{ include "sluice.fullname" $.root }}
+    items:
+      {{- range $file := keys . | sortAlpha }}
+      - {key: {{ $file }}, path: {{ $file }}}
+      {{- end }}
+{{- end }}
+{{- with .root.Values.kafka.tls }}
+{{- if .caSecret }}
+- name: kafka-ca
+  secret: {secretName: {{ .caSecret }}, items: [{key: {{ .caKey }}, path: ca.crt}]}
+{{- end }}
+{{- end }}
+{{- with .s.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

@@ -140,10 +140,10 @@ spec:
       {{- with .s.preStopSeconds }}
       lifecycle: {preStop: {sleep: {seconds: {{ . }}}}}
       {{- end }}
-      {{- with include "sluice.volumeMounts" . }}
+      {{- with include "sluice.volumeMounts" . | trim }}
       volumeMounts: {{- . | nindent 8 }}
       {{- end }}
-  {{- with include "sluice.volumes" . }}
+  {{- with include "sluice.volumes" . | trim }}
   volumes: {{- . | nindent 4 }}
   {{- end }}
 {{- end -}}

@@ -1,0 +1,135 @@
+"""Writes what values.yaml says of each value into the chart's README and schema: `make chart`.
+
+A description is a comment `# -- …` right above its value, over as many lines as it takes. A value
+with one is described as a whole; a mapping without one is a section, whose values are.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["README", "SCHEMA", "Value", "described_readme", "described_schema", "values_of"]
+
+CHART = Path("helm/sluice")
+VALUES = CHART / "values.yaml"
+README = CHART / "README.md"
+SCHEMA = CHART / "values.schema.json"
+
+_MARK = "# -- "
+_HEADING = "## Values\n"
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value, with what is said of it."""
+
+    path: tuple[str, ...]
+    default: Any
+    description: str
+
+
+def values_of(text: str) -> list[Value]:
+    """Give all values of a values.yaml, in order.
+
+    Raises:
+        ValueError: one of them is not described.
+    """
+    return list(_values(yaml.compose(text), yaml.safe_load(text), text.splitlines()))
+
+
+def _values(
+    node: yaml.Node | None, content: Any, lines: list[str], path: tuple[str, ...] = ()
+) -> Iterator[Value]:
+    if not isinstance(node, yaml.MappingNode) or not node.value:
+        raise ValueError(f"{'.'.join(path)} is not described")
+    for key, value in node.value:
+        place = (*path, key.value)
+        description = _comment_above(key.start_mark.line, lines)
+        if description is None:
+            yield from _values(value, content[key.value], lines, place)
+        else:
+            yield Value(place, content[key.value], description)
+
+
+def _comment_above(line: int, lines: list[str]) -> str | None:
+    said: list[str] = []
+    for comment in (above.strip() for above in reversed(lines[:line])):
+        if comment.startswith(_MARK):
+            return " ".join([comment.removeprefix(_MARK), *said])
+        if not comment.startswith("# "):
+            return None
+        said.insert(0, comment.removeprefix("# "))
+    return None
+
+
+def described_readme(readme: str, values: list[Value]) -> str:
+    """Give the README with a table of these values at its end."""
+    rows = [
+        f"| `{'.'.join(value.path)}` | `{json.dumps(value.default)}` | {value.description} |"
+        for value in values
+    ]
+    table = "\n".join(["| value | default | is |", "| --- | --- | --- |", *rows])
+    return f"{readme.partition(_HEADING)[0]}{_HEADING}\n{table}\n"
+
+
+def described_schema(schema: Schema, values: list[Value]) -> Schema:
+    """Give the schema with these descriptions; what several values share keeps the first one's.
+
+    Raises:
+        ValueError: the schema does not know a value.
+    """
+    described: Schema = json.loads(json.dumps(schema))
+    _forget_descriptions(described.get("properties", {}))
+    _forget_descriptions(described.get("$defs", {}))
+    for value in values:
+        place = described
+        for name in value.path:
+            place = _property(described, place, name)
+        place.setdefault("description", value.description)
+    return described
+
+
+def _property(root: Schema, schema: Schema, name: str) -> Schema:
+    for part in _parts(root, schema):
+        found: Schema | None = part.get("properties", {}).get(name)
+        if found is not None:
+            return found
+    raise ValueError(f"the schema does not know {name}")
+
+
+def _parts(root: Schema, schema: Schema) -> Iterator[Schema]:
+    """Give what a schema consists of: what it refers to first, then what it says itself."""
+    for part in [schema, *schema.get("allOf", [])]:
+        if "$ref" in part:
+            yield from _parts(root, root["$defs"][part["$ref"].rpartition("/")[2]])
+    yield schema
+
+
+def _forget_descriptions(schemas: Mapping[str, Schema]) -> None:
+    for schema in schemas.values():
+        schema.pop("description", None)
+        _forget_descriptions(schema.get("properties", {}))
+
+
+def main() -> None:
+    """Write both files."""
+    try:
+        values = values_of(VALUES.read_text(encoding="utf-8"))
+        schema = described_schema(json.loads(SCHEMA.read_text(encoding="utf-8")), values)
+    except ValueError as error:
+        sys.exit(f"{VALUES}: {error}")
+    SCHEMA.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    README.write_text(
+        described_readme(README.read_text(encoding="utf-8"), values), encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -52,12 +52,12 @@ $(SETUP_DEV): $(MADE_FROM) requirements/dev.txt
 
 .PHONY: test
 test: $(SETUP_DEV) ## Run the tests on the local engine, with coverage (ARGS="-k name")
-	$(PY) -m pytest -m "not cluster and not docker and not testbed" \
+	$(PY) -m pytest -m "not cluster and not docker and not testbed and not charts" \
 		--cov --cov-report=term-missing:skip-covered $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor an engine
-	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed" $(ARGS)
+	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed and not charts" $(ARGS)
 
 ARGO ?= 4.0 3.7
 .PHONY: test-cluster
@@ -76,6 +76,11 @@ test-testbed: $(SETUP_DEV) ## Test that the testbed leaves this computer as it w
 test-containers: $(SETUP_DEV) ## Build the images and run the tests of containers (needs root)
 	$(PY) -m pytest tests/containers $(ARGS)
 	$(PY) -m testbed docker $(PY) -m pytest tests/integration --kafka=testcontainers $(ARGS)
+
+.PHONY: test-charts
+test-charts: $(SETUP_DEV) ## Test the Helm chart (needs Go)
+	$(PY) -m testbed build
+	$(PY) -m pytest tests/charts $(ARGS)
 
 .PHONY: testbed
 testbed: $(SETUP_DEV) ## Build and start a real Kubernetes with Argo Workflows (ARGS="--argo 3.7")
@@ -97,6 +102,10 @@ format: $(SETUP_DEV) ## Format the code and fix what can be fixed
 .PHONY: schemas
 schemas: $(SETUP) ## Write docs/schemas from the message models
 	$(PY) -m sluice_contracts.schemas docs/schemas
+
+.PHONY: chart
+chart: $(SETUP) ## Write the descriptions of values.yaml into the chart's schema and README
+	$(PY) scripts/chart_docs.py
 
 COMPILE = $(PY) -m uv pip compile --universal --generate-hashes --python-version 3.11 \
 	--no-header --quiet $(ARGS)

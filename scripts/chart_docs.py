@@ -45,7 +45,10 @@ def values_of(text: str) -> list[Value]:
 
 
 def _values(
-    node: yaml.Node | None, content: Any, lines: list[str], path: tuple[str, ...] = ()
+    node: yaml.Node | None,
+    content: dict[str, Any],
+    lines: list[str],
+    path: tuple[str, ...] = (),
 ) -> Iterator[Value]:
     if not isinstance(node, yaml.MappingNode) or not node.value:
         raise ValueError(f"{'.'.join(path)} is not described")

@@ -18,7 +18,7 @@ PASSING = (408, 429, 500, 503)
 
 
 def ask(url: str, document: object = None) -> dict[str, object]:
-    """Send a request and give the answer's JSON; one that would be useless to repeat ends it all."""
+    """Send a request and give the answer's JSON; a no that no repetition would change ends all."""
     body = None if document is None else json.dumps(document).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
     try:

@@ -1,0 +1,107 @@
+"""Alerts and dashboards ask for metrics, and labels, that the services have."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from sluice_dispatcher.metrics import Metrics as DispatcherMetrics
+from sluice_gateway.metrics import Metrics as GatewayMetrics
+from sluice_status_watcher.bootstrap import StatusWatcher
+from sluice_status_watcher.settings import Settings
+from tests.charts.rendering import CHART, Rendered
+from tests.support.fake_workflows import FakeWorkflows
+from tests.unit.status_watcher.world import FakeKafka
+
+ENDINGS = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], "gauge": [""]}
+# Prometheus adds these: where a sample comes from, and a histogram's bounds.
+ADDED = {"namespace", "pod", "le"}
+
+
+@pytest.fixture(scope="module")
+def metrics() -> dict[str, set[str]]:
+    """The labels of all metrics, by the names that Prometheus knows them by."""
+    registry = CollectorRegistry()
+    GatewayMetrics(registry)
+    DispatcherMetrics(registry)
+    kafka = FakeKafka()
+    StatusWatcher(
+        Settings(),
+        workflows=FakeWorkflows(),
+        producer=kafka,
+        published=kafka,
+        registry=registry,
+    )
+    return {
+        collector._name + ending: set(collector._labelnames)
+        for collector in registry._collector_to_names
+        for ending in ENDINGS[collector._type]
+    }
+
+
+def alerts() -> dict[str, str]:
+    document = yaml.safe_load((CHART / "files/alerts.yaml").read_text(encoding="utf-8"))
+    rules = [rule for group in document["groups"] for rule in group["rules"]]
+    found = {rule["alert"]: rule["expr"] for rule in rules}
+    assert len(found) == len(rules)
+    return found
+
+
+def panels() -> Iterator[tuple[str, str]]:
+    for file in CHART.glob("files/dashboards/*.json"):
+        dashboard = json.loads(file.read_text(encoding="utf-8"))
+        for panel in dashboard["panels"]:
+            for target in panel["targets"]:
+                yield f"{panel['title']} {target['refId']}", target["expr"]
+
+
+EXPRESSIONS = alerts() | dict(panels())
+
+
+def test_there_is_something_to_look_at(metrics: dict[str, set[str]]) -> None:
+    assert len(alerts()) > 8
+    assert len(EXPRESSIONS) > 20
+    assert "sluice_dispatcher_retries_total" in metrics
+    assert "sluice_gateway_accept_seconds_bucket" in metrics
+    assert "sluice_status_watcher_pending_states" in metrics
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_its_metrics_and_labels_are_there(name: str, metrics: dict[str, set[str]]) -> None:
+    expression = EXPRESSIONS[name]
+    asked = set(re.findall(r"\bsluice_\w+", expression))
+    assert asked
+    assert asked <= metrics.keys()
+    labels = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
+    for grouped in re.findall(r"\bby \(([^)]*)\)", expression):
+        labels |= set(grouped.replace(" ", "").split(","))
+    assert labels <= ADDED.union(*(metrics[metric] for metric in asked))
+
+
+@pytest.mark.charts
+def test_they_arrive_as_they_are(everything: Rendered) -> None:
+    """Prometheus' own braces are none of Helm's."""
+    [rule] = everything.of("PrometheusRule")
+    [group] = rule["spec"]["groups"]
+    assert {each["alert"]: each["expr"] for each in group["rules"]} == alerts()
+    assert any("{{ $labels.pod }}" in each["annotations"]["summary"] for each in group["rules"])
+    dashboards = everything.one("ConfigMap", "runs-dashboards")["data"]
+    for name, content in dashboards.items():
+        assert content == (CHART / "files/dashboards" / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.charts
+def test_prometheus_finds_each_service_once(everything: Rendered) -> None:
+    [monitor] = everything.of("ServiceMonitor")
+    selector = monitor["spec"]["selector"]["matchLabels"]
+    [endpoint] = monitor["spec"]["endpoints"]
+    found = [
+        service["metadata"]["name"]
+        for service in everything.of("Service")
+        if selector.items() <= service["metadata"]["labels"].items()
+        and endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    ]
+    assert len(found) == 3

@@ -1,0 +1,252 @@
+"""The chart tells services what they understand, opens their ports, and grants what they need."""
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import EntryPoints
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from sluice_contracts import metadata
+from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.topics import TopicNames
+from sluice_dispatcher.settings import DispatcherSettings
+from sluice_gateway.settings import GatewaySettings
+from sluice_runtime.settings import ServiceSettings, load_settings
+from sluice_status_watcher.settings import Settings as StatusWatcherSettings
+from sluice_workflows.catalogue import load_catalogue
+from testbed.cluster.namespaces import namespace_manifests, sluice_manifests
+from tests.charts.rendering import CHART, NAMESPACE, SERVICES, Json, Rendered
+from tests.support.engines import RULES
+
+pytestmark = pytest.mark.charts
+
+SETTINGS: dict[str, type[ServiceSettings]] = {
+    "gateway": GatewaySettings,
+    "dispatcher": DispatcherSettings,
+    "status-watcher": StatusWatcherSettings,
+}
+CONFIG = "/etc/sluice/config/"
+
+
+def variables(model: type[BaseModel], prefix: str = "SLUICE_") -> Iterator[str]:
+    """Give the variables that a service knows."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from variables(kind, f"{prefix}{name.upper()}__")
+        else:
+            yield f"{prefix}{name.upper()}"
+
+
+def told(rendered: Rendered, service: str) -> dict[str, str]:
+    """Give the variables of a service; what comes from elsewhere is some text."""
+    env = rendered.container(service)["env"]
+    names = [variable["name"] for variable in env]
+    assert len(names) == len(set(names)), "one is told twice"
+    return {variable["name"]: variable.get("value", "from elsewhere") for variable in env}
+
+
+def mounted_files(rendered: Rendered, service: str) -> dict[str, str]:
+    """Give what lies in the folder of the service's files."""
+    pod = rendered.workload(service)["spec"]["template"]["spec"]
+    for volume in pod.get("volumes", []):
+        if volume["name"] == "config":
+            data = rendered.one("ConfigMap", volume["configMap"]["name"])["data"]
+            return {item["path"]: data[item["key"]] for item in volume["configMap"]["items"]}
+    return {}
+
+
+def settings_of(
+    rendered: Rendered, service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """Let a service read its settings as it would in its pod."""
+    files = mounted_files(rendered, service)
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    for name, value in told(rendered, service).items():
+        monkeypatch.setenv(name, value.replace(CONFIG, f"{tmp_path}/"))
+    return load_settings(SETTINGS[service])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_variable_is_a_setting(rendered: Rendered, service: str) -> None:
+    known = {"SLUICE_CONFIG", *variables(SETTINGS[service])}
+    ours = {name for name in told(rendered, service) if name.startswith("SLUICE_")}
+    assert ours <= known
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_service_takes_its_settings(
+    rendered: Rendered, service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(rendered, service, tmp_path, monkeypatch)
+    assert settings.health.host == "0.0.0.0"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_by_default_the_chart_says_what_the_service_would(
+    default: Rendered, service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for where it listens and writes, who it is, and where Kafka is."""
+    settings = settings_of(default, service, tmp_path, monkeypatch)
+    own = SETTINGS[service]().model_construct()
+    for group in ("kubernetes", "dispatch", "workflows", "shutdown_grace"):
+        assert getattr(settings, group, None) == getattr(own, group, None), group
+    different = {"bootstrap_servers", "instance_id"}
+    assert settings.kafka.model_dump(exclude=different) == own.kafka.model_dump(exclude=different)
+
+
+def test_settings_reach_their_services(
+    everything: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(everything, "dispatcher", tmp_path, monkeypatch)
+    assert settings.dispatch.concurrency == 32
+    assert settings.dispatch.group == "runs-dispatcher"
+    assert settings.log.level == "debug"
+    assert settings.kafka.topics.dlq == "runs.dead"
+    assert settings.kafka.security_protocol == "SASL_SSL"
+
+
+@pytest.mark.parametrize("service", ["gateway", "dispatcher"])
+def test_both_read_the_same_catalogue(everything: Rendered, service: str, tmp_path: Path) -> None:
+    file = told(everything, service)["SLUICE_WORKFLOWS__CATALOGUE_FILE"]
+    written = tmp_path / "catalogue.yaml"
+    written.write_text(mounted_files(everything, service)[file.removeprefix(CONFIG)], "utf-8")
+    catalogue = load_catalogue(file=written, entry_points=EntryPoints())
+    assert {"hello", "nightly-report"} <= {entry.name for entry in catalogue}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_ports_are_those_of_the_image(rendered: Rendered, service: str) -> None:
+    dockerfile = Path(f"services/{service}/Dockerfile").read_text(encoding="utf-8")
+    [exposed] = re.findall(r"^EXPOSE (.+)$", dockerfile, re.MULTILINE)
+    container = rendered.container(service)
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert sorted(ports.values()) == sorted(int(port) for port in exposed.split())
+    env = told(rendered, service)
+    assert env["SLUICE_HEALTH__PORT"] == str(ports["health"])
+    assert env.get("SLUICE_HTTP__PORT") == (str(ports["http"]) if "http" in ports else None)
+    for probe, path in (("startup", "/livez"), ("liveness", "/livez"), ("readiness", "/readyz")):
+        assert container[f"{probe}Probe"]["httpGet"] == {"path": path, "port": "health"}
+
+
+def test_only_what_keeps_its_name_says_it_to_kafka(rendered: Rendered) -> None:
+    """A static member that comes back under another name is a second one."""
+    env = {each["name"]: each for each in rendered.container("dispatcher")["env"]}
+    name = {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert env["SLUICE_KAFKA__INSTANCE_ID"]["valueFrom"] == name
+    assert rendered.workload("dispatcher")["kind"] == "StatefulSet"
+    assert "SLUICE_KAFKA__INSTANCE_ID" not in told(rendered, "gateway")
+
+
+def test_keda_looks_where_the_dispatcher_reads(rendered: Rendered) -> None:
+    env = told(rendered, "dispatcher")
+    for scaled in rendered.of("ScaledObject"):
+        [trigger] = scaled["spec"]["triggers"]
+        looks = trigger["metadata"]
+        assert all(isinstance(value, str) for value in looks.values())
+        assert looks["topic"] == env["SLUICE_KAFKA__TOPICS__REQUESTS"]
+        assert looks["consumerGroup"] == env["SLUICE_DISPATCH__GROUP"]
+        assert looks["bootstrapServers"] == env["SLUICE_KAFKA__BOOTSTRAP_SERVERS"]
+        protocol = env["SLUICE_KAFKA__SECURITY_PROTOCOL"]
+        assert (looks["tls"] == "enable") == protocol.endswith("SSL")
+        assert ("sasl" in looks) == protocol.startswith("SASL")
+        assert scaled["spec"]["maxReplicaCount"] <= int(env["SLUICE_KAFKA__PARTITIONS"])
+
+
+def test_topics_and_group_are_those_of_the_contract(default: Rendered) -> None:
+    for service in SERVICES:
+        env = told(default, service)
+        for topic, name in TopicNames().model_dump().items():
+            assert env[f"SLUICE_KAFKA__TOPICS__{topic.upper()}"] == name
+
+
+def test_the_chart_grants_what_the_testbed_grants(default: Rendered) -> None:
+    """And what the tests of a real API server look at."""
+
+    def granted(objects: list[Json]) -> set[str]:
+        return {
+            yaml.safe_dump(simplified(each))
+            for each in objects
+            if each["kind"]
+            in {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+            or each.get("type") == "kubernetes.io/service-account-token"
+        }
+
+    def simplified(each: Json) -> Json:
+        marks = each["metadata"]
+        kept = {name: each[name] for name in ("kind", "rules", "subjects", "type") if name in each}
+        # Names of the cluster's objects tell the release; nobody but their bindings knows them.
+        if not each["kind"].startswith("Cluster"):
+            kept |= {"name": marks["name"], "namespace": marks["namespace"]}
+            kept |= {name: each[name] for name in ("roleRef",) if name in each}
+        return kept | {"annotations": marks.get("annotations", {})}
+
+    testbed = [*sluice_manifests(rules=RULES), *namespace_manifests("argo", rules=RULES)]
+    gateway = default.one("ServiceAccount", "sluice-gateway")
+    rest = [each for each in default.objects if each is not gateway]
+    assert granted(rest) == granted(testbed)
+
+
+def test_bindings_name_roles_and_accounts_that_are_there(rendered: Rendered) -> None:
+    names = {(each["kind"], each["metadata"]["name"]) for each in rendered.objects}
+    accounts = {
+        rendered.workload(service)["spec"]["template"]["spec"]["serviceAccountName"]
+        for service in SERVICES
+    } | {each["metadata"]["name"] for each in rendered.of("ServiceAccount")}
+    for binding in rendered.of("RoleBinding", "ClusterRoleBinding"):
+        assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) in names
+        assert {subject["name"] for subject in binding["subjects"]} <= accounts
+
+
+def test_admission_knows_the_marks(rendered: Rendered) -> None:
+    """Every mark that it asks for is one of ours, and it asks for all that a new Workflow has."""
+    told_to_dispatcher = told(rendered, "dispatcher")
+    for policy in rendered.of("ValidatingAdmissionPolicy"):
+        text = yaml.safe_dump(policy["spec"], width=10_000)
+        marks = set(re.findall(r"sluice\.dev/[a-z-]+", text))
+        if "-dispatcher" in policy["metadata"]["name"]:
+            assert marks == {
+                metadata.TENANT,
+                metadata.WORKFLOW,
+                metadata.RUN_ID,
+                metadata.FINGERPRINT,
+                metadata.REQUEST,
+                metadata.TRACEPARENT,
+                metadata.FINALIZER,
+            }
+            assert f"'{metadata.MANAGED_BY}'" in text.replace("''", "'")
+            assert told_to_dispatcher["SLUICE_WORKFLOWS__SERVICE_ACCOUNT"] in text
+            [name] = re.findall(r"matches\('+(\^[^']+)'+\)", text)
+            assert re.fullmatch(name, workflow_name(RunKey(tenant="default", run_id="order-4711")))
+        else:
+            assert marks == {metadata.PUBLISHED, metadata.ATTEMPT}
+        [condition] = policy["spec"]["matchConditions"]
+        users = {
+            f"system:serviceaccount:{NAMESPACE}:"
+            + rendered.workload(service)["spec"]["template"]["spec"]["serviceAccountName"]
+            for service in ("dispatcher", "status-watcher")
+        }
+        assert condition["expression"].partition(" == ")[2].strip("'") in users
+
+
+def test_a_change_of_the_catalogue_makes_new_pods(default: Rendered, everything: Rendered) -> None:
+    def checksum(rendered: Rendered, service: str) -> str:
+        annotations: dict[str, str] = rendered.workload(service)["spec"]["template"]["metadata"][
+            "annotations"
+        ]
+        return annotations["checksum/config"]
+
+    for service in SERVICES:
+        assert checksum(default, service) != checksum(everything, service)
+    assert checksum(everything, "gateway") != checksum(everything, "dispatcher")
+
+
+def test_the_versions_are_those_of_the_project() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    project = Path("pyproject.toml").read_text(encoding="utf-8")
+    assert f'version = "{chart["appVersion"]}"' in project

@@ -1,0 +1,117 @@
+"""The program of `helm test`, on a gateway that answers what it is told to."""
+
+import json
+import runpy
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from tests.charts.rendering import CHART, Rendered
+
+PROGRAM = CHART / "files/smoke.py"
+
+
+class Gateway(ThreadingHTTPServer):
+    """Answers each GET with the next of ``answers``, the last one for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: list[tuple[int, object]] = []
+        self.posted: list[dict[str, Any]] = []
+        self.post_status = 202
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Gateway
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.posted.append(json.loads(body))
+        self._answer(self.server.post_status, {"phase": "Accepted"})
+
+    def do_GET(self) -> None:
+        assert self.path == f"/v1/runs/{self.server.posted[-1]['id']}"
+        answers = self.server.answers
+        self._answer(*(answers.pop(0) if len(answers) > 1 else answers[0]))
+
+    def _answer(self, status: int, document: object) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(document).encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        """Say nothing."""
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway() as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
+        thread.start()
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+def smoke(url: str, seconds: str = "30") -> str | int | None:
+    """Run the program without its pauses; gives what it exits with."""
+    main = runpy.run_path(str(PROGRAM))["main"]
+    main.__globals__["PAUSE"] = 0
+    with pytest.raises(SystemExit) as ended:
+        main(url, seconds)
+    return ended.value.code
+
+
+def test_a_run_that_succeeds(gateway: Gateway) -> None:
+    gateway.answers = [(200, {"phase": phase}) for phase in ("Accepted", "Running", "Succeeded")]
+    assert smoke(gateway.url) == 0
+    [run] = {json.dumps(run) for run in gateway.posted}
+    assert json.loads(run)["workflow"] == "hello"
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Error", "Rejected", "Expired", "Deleted"])
+def test_a_run_that_does_not(gateway: Gateway, phase: str) -> None:
+    gateway.answers = [(200, {"phase": phase})]
+    assert phase in str(smoke(gateway.url))
+
+
+def test_what_passes_is_waited_for(gateway: Gateway) -> None:
+    gateway.answers = [(503, {}), (429, {}), (200, {"phase": "Succeeded"})]
+    assert smoke(gateway.url) == 0
+
+
+def test_what_is_not_understood_is_said_at_once(gateway: Gateway) -> None:
+    gateway.post_status = 422
+    assert "422" in str(smoke(gateway.url))
+    assert len(gateway.posted) == 1
+
+
+def test_it_does_not_wait_for_ever(gateway: Gateway) -> None:
+    gateway.answers = [(200, {"phase": "Running"})]
+    assert "did not end within 0 s" in str(smoke(gateway.url, "0"))
+
+
+def test_nobody_there(gateway: Gateway) -> None:
+    gateway.server_close()
+    assert "did not end" in str(smoke("http://127.0.0.1:1", "0"))
+
+
+@pytest.mark.charts
+def test_the_job_runs_it_against_the_service(everything: Rendered) -> None:
+    [job] = everything.of("Job")
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["python", "-c", PROGRAM.read_text(encoding="utf-8")]
+    url, seconds = container["args"]
+    service = everything.one("Service", url.removeprefix("http://").partition(":")[0])
+    assert service["spec"]["ports"][0]["port"] == int(url.rpartition(":")[2])
+    assert job["spec"]["activeDeadlineSeconds"] > int(seconds)
+    assert container["image"] == everything.container("gateway")["image"]
+    hooks = job["metadata"]["annotations"]
+    assert (hooks["helm.sh/hook"], hooks["argocd.argoproj.io/hook"]) == ("test", "PostSync")

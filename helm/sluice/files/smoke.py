@@ -40,7 +40,8 @@ def phase_of(url: str, run: dict[str, object]) -> object:
 
 def main(url: str, seconds: str) -> None:
     """Wait for the run's end; exits with 1 unless it is a good one."""
-    run = {"id": f"smoke-{uuid.uuid4()}", "workflow": "hello", "parameters": {"name": "smoke"}}
+    run: dict[str, object] = {"id": f"smoke-{uuid.uuid4()}", "workflow": "hello"}
+    run["parameters"] = {"name": "smoke"}
     deadline = time.monotonic() + float(seconds)
     seen: object = None
     while seen not in ENDS:

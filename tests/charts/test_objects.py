@@ -1,6 +1,7 @@
 """What the chart makes of each file of values is sound, whatever they are."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +214,32 @@ def leaves(values: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     if not isinstance(values, dict) or not values:
         return [path]
     return [leaf for name, value in values.items() for leaf in leaves(value, (*path, name))]
+
+
+def test_names_that_look_like_numbers_stay_names(helm: Helm, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        """
+        workflows: {namespace: "99001", executor: {name: "99002"}}
+        kafka:
+          securityProtocol: SASL_SSL
+          sasl: {existingSecret: "99003", usernameKey: "99004", passwordKey: "99005"}
+          tls: {caSecret: "99006", caKey: "99007"}
+        defaults: {priorityClassName: "99008", serviceAccount: {name: "99009"}}
+        gateway: {persistence: {enabled: true, storageClassName: "99010"}}
+        dispatcher: {keda: {enabled: true, authenticationRef: "99011"}}
+        """,
+        encoding="utf-8",
+    )
+    found = set(scalars(helm.rendered(values).objects))
+    given = range(99001, 99012)
+    assert {str(number) for number in given} <= found
+    assert found.isdisjoint(given)
+
+
+def scalars(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list):
+        for below in value.values() if isinstance(value, dict) else value:
+            yield from scalars(below)
+    else:
+        yield value

@@ -223,6 +223,8 @@ def test_admission_knows_the_marks(rendered: Rendered) -> None:
             assert re.fullmatch(name, workflow_name(RunKey(tenant="default", run_id="order-4711")))
         else:
             assert marks == {metadata.PUBLISHED, metadata.ATTEMPT}
+        # What is forbidden is tried again; what is invalid would end a run.
+        assert {rule["reason"] for rule in policy["spec"]["validations"]} == {"Forbidden"}
         [condition] = policy["spec"]["matchConditions"]
         users = {
             f"system:serviceaccount:{NAMESPACE}:"

@@ -12,7 +12,7 @@ rules: {{- include "sluice.rules" (dict "root" .root "name" .rules) | nindent 2 
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ .kind }}Binding
 metadata: {{- toYaml $metadata | nindent 2 }}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: {{ .kind }}, name: {{ .name }}}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: {{ .kind }}, name: {{ quote .name }}}
 subjects:
-  - {kind: ServiceAccount, name: {{ .account }}, namespace: {{ .accountNamespace }}}
+  - {kind: ServiceAccount, name: {{ quote .account }}, namespace: {{ .accountNamespace | quote }}}
 {{- end -}}

@@ -36,7 +36,7 @@ catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 {{- $files := include "sluice.files" . | fromYaml -}}
 - {name: SLUICE_HEALTH__HOST, value: "0.0.0.0"}
 - {name: SLUICE_HEALTH__PORT, value: {{ .s.healthPort | quote }}}
-- {name: SLUICE_SHUTDOWN_GRACE, value: {{ printf "%vs" .s.shutdownGraceSeconds }}}
+- {name: SLUICE_SHUTDOWN_GRACE, value: {{ printf "%vs" .s.shutdownGraceSeconds | quote }}}
 {{- if .s.persistence }}
 - {name: SLUICE_DATA_DIR, value: /var/lib/sluice}
 # SQLite sorts what is large in a file.
@@ -53,7 +53,7 @@ catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 - {name: SLUICE_KAFKA__SASL_MECHANISM, value: {{ $kafka.sasl.mechanism }}}
 {{- range $variable := list "username" "password" }}
 - name: SLUICE_KAFKA__{{ upper $variable }}
-  valueFrom: {secretKeyRef: {name: {{ $kafka.sasl.existingSecret }}, key: {{ get $kafka.sasl (printf "%sKey" $variable) }}}}
+  valueFrom: {secretKeyRef: {name: {{ quote $kafka.sasl.existingSecret }}, key: {{ get $kafka.sasl (printf "%sKey" $variable) | quote }}}}
 {{- end }}
 {{- end }}
 {{- if $kafka.tls.caSecret }}
@@ -66,7 +66,7 @@ catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 - {name: SLUICE_WORKFLOWS__CATALOGUE_FILE, value: /etc/sluice/config/catalogue.yaml}
 {{- end }}
 {{- if .s.usesApi }}
-- {name: SLUICE_KUBERNETES__NAMESPACE, value: {{ .root.Values.workflows.namespace }}}
+- {name: SLUICE_KUBERNETES__NAMESPACE, value: {{ .root.Values.workflows.namespace | quote }}}
 {{- end }}
 {{- end -}}
 
@@ -83,7 +83,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:
-  serviceAccountName: {{ .s.account }}
+  serviceAccountName: {{ quote .s.account }}
   automountServiceAccountToken: {{ .s.usesApi }}
   enableServiceLinks: false
   # What is in hand, what goes before, and closing.
@@ -93,7 +93,7 @@ spec:
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with .s.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ quote . }}
   {{- end }}
   {{- with .s.nodeSelector }}
   nodeSelector: {{- toYaml . | nindent 4 }}
@@ -179,7 +179,7 @@ spec:
 {{- with .root.Values.kafka.tls }}
 {{- if .caSecret }}
 - name: kafka-ca
-  secret: {secretName: {{ .caSecret }}, items: [{key: {{ .caKey }}, path: ca.crt}]}
+  secret: {secretName: {{ quote .caSecret }}, items: [{key: {{ quote .caKey }}, path: ca.crt}]}
 {{- end }}
 {{- end }}
 {{- with .s.extraVolumes }}

@@ -6,7 +6,7 @@ apiVersion: apps/v1
 kind: {{ ternary "StatefulSet" "Deployment" .stateful }}
 metadata:
   name: {{ .s.fullname }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- toYaml .s.labels | nindent 4 }}
 spec:
   {{- if not .s.scaled }}
@@ -30,7 +30,7 @@ spec:
       spec:
         accessModes: [ReadWriteOnce]
         {{- with .s.persistence.storageClassName }}
-        storageClassName: {{ . }}
+        storageClassName: {{ quote . }}
         {{- end }}
         resources: {requests: {storage: {{ .s.persistence.size }}}}
   {{- end }}

@@ -21,6 +21,7 @@ class Gateway(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers: list[tuple[int, object]] = []
         self.posted: list[dict[str, Any]] = []
+        self.refusals = 0
         self.post_status = 202
 
     @property
@@ -34,7 +35,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.posted.append(json.loads(body))
-        self._answer(self.server.post_status, {"phase": "Accepted"})
+        if len(self.server.posted) <= self.server.refusals:
+            self._answer(503, {})
+        else:
+            self._answer(self.server.post_status, {"phase": "Accepted"})
 
     def do_GET(self) -> None:
         assert self.path == f"/v1/runs/{self.server.posted[-1]['id']}"
@@ -72,8 +76,8 @@ def smoke(url: str, seconds: str = "30") -> str | int | None:
 def test_a_run_that_succeeds(gateway: Gateway) -> None:
     gateway.answers = [(200, {"phase": phase}) for phase in ("Accepted", "Running", "Succeeded")]
     assert smoke(gateway.url) == 0
-    [run] = {json.dumps(run) for run in gateway.posted}
-    assert json.loads(run)["workflow"] == "hello"
+    [run] = gateway.posted
+    assert run["workflow"] == "hello"
 
 
 @pytest.mark.parametrize("phase", ["Failed", "Error", "Rejected", "Expired", "Deleted"])
@@ -83,8 +87,17 @@ def test_a_run_that_does_not(gateway: Gateway, phase: str) -> None:
 
 
 def test_what_passes_is_waited_for(gateway: Gateway) -> None:
-    gateway.answers = [(503, {}), (429, {}), (200, {"phase": "Succeeded"})]
+    gateway.answers = [(404, {}), (503, {}), (429, {}), (200, {"phase": "Succeeded"})]
     assert smoke(gateway.url) == 0
+    assert len(gateway.posted) == 1
+
+
+def test_a_request_is_sent_until_it_is_accepted(gateway: Gateway) -> None:
+    gateway.refusals = 2
+    gateway.answers = [(200, {"phase": "Succeeded"})]
+    assert smoke(gateway.url) == 0
+    assert len({run["id"] for run in gateway.posted}) == 1
+    assert len(gateway.posted) == 3
 
 
 def test_what_is_not_understood_is_said_at_once(gateway: Gateway) -> None:

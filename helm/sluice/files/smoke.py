@@ -4,6 +4,7 @@ Standard library only; it runs in the gateway's image. What does not answer yet 
 the same id, so that there is one run however often it is asked for.
 """
 
+import http.client
 import json
 import sys
 import time
@@ -13,8 +14,8 @@ import uuid
 
 PAUSE = 2.0
 ENDS = ("Succeeded", "Failed", "Error", "Rejected", "Expired", "Deleted")
-# What the gateway says may be repeated: docs/api.md.
-PASSING = (408, 429, 500, 503)
+# What may be asked again (docs/api.md), and 404 of a replica that has not read of the run yet.
+PASSING = (404, 408, 429, 500, 503)
 
 
 def ask(url: str, document: object = None) -> dict[str, object]:
@@ -32,24 +33,21 @@ def ask(url: str, document: object = None) -> dict[str, object]:
         raise ConnectionError(f"{error.code} {said}") from error
 
 
-def phase_of(url: str, run: dict[str, object]) -> object:
-    """Ask for the run, again if need be, and give its phase."""
-    ask(f"{url}/v1/runs", run)
-    return ask(f"{url}/v1/runs/{run['id']}")["phase"]
-
-
 def main(url: str, seconds: str) -> None:
     """Wait for the run's end; exits with 1 unless it is a good one."""
     run: dict[str, object] = {"id": f"smoke-{uuid.uuid4()}", "workflow": "hello"}
     run["parameters"] = {"name": "smoke"}
     deadline = time.monotonic() + float(seconds)
-    seen: object = None
+    accepted, seen = False, None
     while seen not in ENDS:
         if time.monotonic() > deadline:
             sys.exit(f"{run['id']} did not end within {seconds} s; the last seen was: {seen}")
         try:
-            now = phase_of(url, run)
-        except (OSError, ValueError) as error:
+            if not accepted:
+                ask(f"{url}/v1/runs", run)
+                accepted = True
+            now = ask(f"{url}/v1/runs/{run['id']}")["phase"]
+        except (OSError, http.client.HTTPException, ValueError) as error:
             now = f"no answer: {error}"
         if now != seen:
             print(f"{run['id']}: {now}", flush=True)  # noqa: T201 - a log for people

@@ -146,6 +146,14 @@ def test_policies_let_in_what_needs_to_get_in(rendered: Rendered) -> None:
         assert selector.items() <= pod["metadata"]["labels"].items(), name
 
 
+def test_kafka_is_reached_on_the_ports_of_its_brokers(helm: Helm, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("kafka: {bootstrapServers: 'kafka-1:9092,kafka-2:9093,kafka-3:9092'}")
+    policy = helm.rendered(values).one("NetworkPolicy", "sluice-kafka")
+    [rule] = policy["spec"]["egress"]
+    assert [port["port"] for port in rule["ports"]] == [9092, 9093]
+
+
 def opened(pod: Json) -> list[Json]:
     return [port for each in pod["spec"]["containers"] for port in each.get("ports", [])]
 

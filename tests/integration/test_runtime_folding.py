@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,9 @@ def fold_one(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
 
 @contextlib.asynccontextmanager
 async def folding(
-    kafka: EmbeddedKafka, path: Path, *topics: str
+    kafka: EmbeddedKafka, path: Path, *topics: str, **told: Any
 ) -> AsyncIterator[tuple[TopicFold, SqliteStore]]:
-    settings = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers)
+    settings = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, **told)
     async with SqliteStore.open(path, tables=TABLES, version=1, fold=fold_one) as store:
         fold = TopicFold(
             name="test",
@@ -186,6 +187,23 @@ async def test_staleness_tells_of_a_broker_that_went_and_came(
         await own_kafka.start()
         await produce(own_kafka, "t", b"after")
         await waiter
+        await until_values(store, [b"before", b"after"])
+
+
+async def test_a_broker_may_be_away_for_longer_than_a_request_may_take(
+    own_kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    await own_kafka.start()
+    await create_topic(own_kafka, "t")
+    await produce(own_kafka, "t", b"before")
+    told = {"request_timeout": timedelta(seconds=1)}
+    async with folding(own_kafka, tmp_path / "view.sqlite", "t", **told) as (fold, store):
+        await fold.fresh(within=2)
+        await asyncio.to_thread(own_kafka.kill_for_test)
+        # In these, several requests have failed for good.
+        await until_stale(fold, 5)
+        await own_kafka.start()
+        await produce(own_kafka, "t", b"after")
         await until_values(store, [b"before", b"after"])
 
 

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sluice_contracts.records import IncomingRecord
 from sluice_runtime.backoff import Backoff
-from sluice_runtime.kafka.reading import incoming
+from sluice_runtime.kafka.reading import incoming, stop_consumer
 from sluice_runtime.kafka.sessions import read_for_ever
 
 __all__ = ["FoldStore", "TopicFold"]
@@ -112,7 +112,7 @@ class TopicFold:
             await consumer.start()
             yield consumer
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _fold(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
         """Read on from where the store stands, a batch at a time, until the partitions change."""

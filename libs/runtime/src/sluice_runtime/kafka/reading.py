@@ -1,5 +1,6 @@
 """Consumers, and what they read, as plain values."""
 
+import asyncio
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -9,7 +10,7 @@ from sluice_contracts.records import IncomingRecord, Position
 from sluice_runtime.kafka.lenient import LenientRecords
 from sluice_runtime.kafka.settings import KafkaSettings, connection
 
-__all__ = ["incoming", "make_consumer"]
+__all__ = ["incoming", "make_consumer", "stop_consumer"]
 
 # Above every topic's max.message.bytes, so that no record is too large to be read.
 _MAX_PARTITION_FETCH_BYTES = 4 * 1024 * 1024
@@ -40,6 +41,22 @@ def make_consumer(
         # Partitions added later are found within this time.
         metadata_max_age_ms=30_000,
     )
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer, whatever it is in the middle of.
+
+    While a broker is away, aiokafka waits for a task that it has cancelled, and gets that
+    cancellation itself: whoever stops the consumer would pass for cancelled.
+    """
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # It has not come to its connections, and will not stop a second time.
+        await consumer._client.close()  # noqa: SLF001
 
 
 def incoming(record: Any) -> IncomingRecord:  # noqa: ANN401 - aiokafka is untyped

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from sluice_contracts.records import IncomingRecord
 from sluice_dispatcher.adapters.assignment import Assignment, Limits
 from sluice_runtime.backoff import Backoff
-from sluice_runtime.kafka.reading import incoming
+from sluice_runtime.kafka.reading import incoming, stop_consumer
 from sluice_runtime.kafka.sessions import read_for_ever
 
 __all__ = ["Pump"]
@@ -92,7 +92,7 @@ class Pump:
         finally:
             self._connected = False
             await self.drain(consumer)
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
         next_commit = time.monotonic() + self._commit_interval

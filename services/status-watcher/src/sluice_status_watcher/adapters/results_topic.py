@@ -12,7 +12,7 @@ from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_runtime.kafka.reading import incoming
+from sluice_runtime.kafka.reading import incoming, stop_consumer
 from sluice_status_watcher.outcomes import Outcome, later
 
 __all__ = ["ResultsTopic", "outcome_of"]
@@ -60,7 +60,7 @@ class ResultsTopic:
                 await consumer.start()
             yield consumer
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _records(
         self, consumer: AIOKafkaConsumer, *, since: datetime

@@ -52,11 +52,12 @@ class TestRealWorkflows(WorkflowsPortSuite):
         self.testbed.processes().kill(server.name)
         self.testbed.start(server)
         self.testbed.await_api()
-        wait_until(self.workflows_are_served, what="Workflows to be served again", seconds=60)
+        wait_until(self.watches_are_served, what="Watches to be served again", seconds=120)
 
-    def workflows_are_served(self) -> bool:
-        """Whether this kind of object, too, is ready: a server is before all of its caches are."""
+    def watches_are_served(self) -> bool:
+        """Whether the memory of this kind of object is there: the server is ready before it."""
+        watch = "/apis/argoproj.io/v1alpha1/workflows?watch=1&timeoutSeconds=1"
         with contextlib.suppress(TestbedError):
-            self.testbed.kubectl()("get", "--raw", "/apis/argoproj.io/v1alpha1/workflows?limit=1")
+            self.testbed.kubectl()("get", "--raw", watch)
             return True
         return False

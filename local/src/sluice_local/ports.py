@@ -3,6 +3,7 @@
 import contextlib
 import random
 import socket
+import sys
 from contextlib import ExitStack
 
 from sluice_local.errors import LocalModeError
@@ -16,7 +17,11 @@ _RANGE = range(20_000, 32_000)
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ``count`` different ports that were free a moment ago."""
+    """Return ``count`` different free ports, which no other caller is given while we live.
+
+    Raises:
+        LocalModeError: there are not that many.
+    """
     with ExitStack() as held:
         found: list[int] = []
         for port in random.sample(_RANGE, len(_RANGE)):
@@ -25,12 +30,33 @@ def free_ports(count: int) -> list[int]:
             probe = held.enter_context(socket.socket())
             with contextlib.suppress(OSError):
                 probe.bind((LOOPBACK, port))
+                _claim(port)
                 found.append(port)
-        return found
+    if len(found) < count:
+        raise LocalModeError(
+            f"Of {count} ports wanted, {len(found)} are free between {_RANGE[0]} and {_RANGE[-1]}.",
+            way_out="Stop what uses them, or choose ports yourself",
+        )
+    return found
+
+
+def _claim(port: int) -> None:
+    """Claim a port until this process ends, by a name of Linux's abstract sockets (unix(7)).
+
+    Between its choice and its use a port is bound by nobody, and others look for ports too.
+
+    Raises:
+        OSError: another caller has claimed it.
+    """
+    if sys.platform != "linux":
+        return
+    with socket.socket(socket.AF_UNIX) as claim:
+        claim.bind(f"\0sluice-port-{port}")
+        claim.detach()
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago."""
+    """Return a free port, as ``free_ports`` does."""
     return free_ports(1)[0]
 
 

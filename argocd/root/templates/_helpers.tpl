@@ -1,0 +1,22 @@
+{{- /* The generator of the environment's clusters, with what an ApplicationSet's template has to know. */ -}}
+{{- define "root.clusters" -}}
+selector: {matchLabels: {sluice.dev/environment: {{ .Values.environment | quote }}}}
+values:
+  environment: {{ .Values.environment | quote }}
+  repoURL: {{ .Values.repoURL | quote }}
+  revision: {{ .Values.revision | quote }}
+  sluiceNamespace: {{ .Values.namespaces.sluice | quote }}
+  workflowsNamespace: {{ .Values.namespaces.workflows | quote }}
+{{- end -}}
+
+{{- /* The parts of the platform that are on, by name. */ -}}
+{{- define "root.parts" -}}
+{{- $parts := dict -}}
+{{- range $name, $part := .Files.Get "files/parts.yaml" | fromYaml -}}
+{{- $wanted := get $.Values.platform $name -}}
+{{- if $wanted.enabled -}}
+{{- $_ := set $parts $name (merge (dict "name" $name "version" $wanted.version) $part) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $parts -}}
+{{- end -}}

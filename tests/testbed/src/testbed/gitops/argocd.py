@@ -94,52 +94,41 @@ class Programs:
 
     def all(self) -> list[Program]:
         """Return them in order of need."""
-        tools = self._linked("bin", {"helm": self.helm})
-        common = ["--redis", _REDIS]
-        asking = [*common, "--kubeconfig", self.kubeconfig, "--namespace", NAMESPACE]
+        redis = ("--redis", _REDIS)
+        cluster = ("--kubeconfig", self.kubeconfig, "--namespace", NAMESPACE)
+        repo_server = (_REPO_SERVER, "--repo-server-plaintext")
         return [
             Program(
                 name="redis",
                 command=["redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
             ),
-            Program(
-                name="argocd-repo-server",
-                command=[
-                    *(self._part("argocd-repo-server"), *common, "--disable-tls"),
-                    *("--address", "127.0.0.1", "--metrics-address", "127.0.0.1"),
-                ],
-                environment={**self._environment(), "PATH": f"{tools}:/usr/bin:/bin"},
+            self._part(
+                "argocd-repo-server",
+                *redis,
+                "--disable-tls",
+                *("--address", "127.0.0.1", "--metrics-address", "127.0.0.1"),
             ),
-            Program(
-                name="argocd-application-controller",
-                command=[
-                    *(self._part("argocd-application-controller"), *asking),
-                    *("--repo-server", _REPO_SERVER, "--repo-server-plaintext"),
-                ],
-                environment=self._environment(),
+            self._part(
+                "argocd-application-controller", *redis, *cluster, "--repo-server", *repo_server
             ),
-            Program(
-                name="argocd-applicationset-controller",
-                command=[
-                    *(self._part("argocd-applicationset-controller"), *asking[len(common) :]),
-                    *("--argocd-repo-server", _REPO_SERVER, "--repo-server-plaintext"),
-                    *("--metrics-addr", ":8085", "--probe-addr", ":8086"),
-                ],
-                environment=self._environment(),
+            self._part(
+                "argocd-applicationset-controller",
+                *cluster,
+                "--argocd-repo-server",
+                *repo_server,
+                *("--metrics-addr", ":8085", "--probe-addr", ":8086"),
             ),
-            Program(
-                name="argocd-server",
-                command=[
-                    *(self._part("argocd-server"), *asking, "--insecure"),
-                    *("--repo-server", _REPO_SERVER, "--repo-server-plaintext"),
-                ],
-                environment=self._environment(),
+            self._part(
+                "argocd-server", *redis, *cluster, "--insecure", "--repo-server", *repo_server
             ),
         ]
 
-    def _part(self, name: str) -> Path:
-        """Return the program under the name by which it knows what to be."""
-        return self._linked("parts", {name: self.built}) / name
+    def _part(self, name: str, *arguments: str | Path) -> Program:
+        # A program knows by its name which part of Argo CD it is.
+        parts = self._linked("parts", {name: self.built})
+        return Program(
+            name=name, command=[parts / name, *arguments], environment=self._environment()
+        )
 
     def _linked(self, folder: str, targets: Mapping[str, Path]) -> Path:
         place = self.state / folder
@@ -154,7 +143,9 @@ class Programs:
         for folder in ("tls", "ssh", "gpg"):
             (self.state / folder).mkdir(parents=True, exist_ok=True)
         (self.state / "ssh" / "ssh_known_hosts").touch()
+        tools = self._linked("tools", {"helm": self.helm})
         return {
+            "PATH": f"{tools}:/usr/bin:/bin",
             # It runs outside of the cluster that it looks after, and calls it its own all the same.
             "ARGOCD_FAKE_IN_CLUSTER": "true",
             "KUBECONFIG": str(self.kubeconfig),

@@ -111,11 +111,9 @@ class GitOps:
             state=self._state / "argocd",
             settings=self.settings,
         )
-        serving = [sys.executable, "-m", git_server.__name__, self.repository.parent]
-        return [
-            Program(name="git-server", command=[*serving, "0.0.0.0", str(_GIT_PORT)]),
-            *parts.all(),
-        ]
+        serving = [sys.executable, "-m", git_server.__name__]
+        place = [str(self.repository.parent), NODE, str(_GIT_PORT)]
+        return [Program(name="git-server", command=[*serving, *place]), *parts.all()]
 
     @property
     def _state(self) -> Path:

@@ -89,14 +89,14 @@ class GitOps:
             "commits": [],
         }
         body = json.dumps(pushed).encode()
-        signature = hmac.new(_WEBHOOK_SECRET.encode(), body, hashlib.sha1).hexdigest()
+        signature = hmac.new(_WEBHOOK_SECRET.encode(), body, hashlib.sha256).hexdigest()
         request = urllib.request.Request(  # noqa: S310 (our own server)
             f"{SERVER_URL}/api/webhook",
             data=body,
             headers={
                 "Content-Type": "application/json",
                 "X-GitHub-Event": "push",
-                "X-Hub-Signature": f"sha1={signature}",
+                "X-Hub-Signature-256": f"sha256={signature}",
             },
         )
         with urllib.request.urlopen(request, timeout=10):  # noqa: S310

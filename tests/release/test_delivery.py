@@ -48,12 +48,18 @@ async def test_a_changed_greeting_is_found_and_rolled_out_without_a_failed_reque
     async with under_load(delivery.url(), per_second=PER_SECOND) as load:
         began = time.monotonic()
         commit = delivery.release(f"Greet with {greeting}")
-        await asyncio.to_thread(wait_until, lambda: has_pod(delivery, tag), what="A new pod", seconds=60)
+        await asyncio.to_thread(
+            wait_until, lambda: has_pod(delivery, tag), what="A new pod", seconds=60
+        )
         found = time.monotonic() - began
         await asyncio.to_thread(delivery.await_health, "Healthy", commit=commit)
-        await asyncio.to_thread(wait_until, lambda: all_pods(delivery) == {tag}, what="The old ones' end", seconds=120)
+        await asyncio.to_thread(
+            wait_until, lambda: all_pods(delivery) == {tag}, what="The old ones' end", seconds=120
+        )
         done = time.monotonic() - began
-    print(f"\nwebhook: new pod after {found:.1f} s, all new after {done:.1f} s, {load.rate:.0f} POST/s: {load.answers}")
+    print(
+        f"\nwebhook: new pod after {found:.1f} s, all new after {done:.1f} s, {load.rate:.0f} POST/s: {load.answers}"
+    )
     async with aiohttp.ClientSession(delivery.url()) as http, http.get("/") as response:
         assert (await response.json())["message"] == greeting
     assert load.answers.keys() == {"202"}
@@ -71,7 +77,9 @@ def new_tag(delivery: Delivery) -> str:
 def change(delivery: Delivery, *, tag: str, greeting: str) -> None:
     delivery.repository.release(tag=tag)
     values = delivery.repository.sluice
-    written, times = re.subn(r"(?m)^( +greeting: ).*$", rf"\g<1>{greeting}", values.read_text("utf-8"))
+    written, times = re.subn(
+        r"(?m)^( +greeting: ).*$", rf"\g<1>{greeting}", values.read_text("utf-8")
+    )
     assert times == 1
     values.write_text(written, "utf-8")
 

@@ -47,6 +47,13 @@ class HttpSettings(_Group):
     write_timeout: Annotated[
         Duration, Field(description="For the reader of a stream to take what was written.")
     ] = timedelta(seconds=30)
+    farewell: Annotated[
+        Duration,
+        Field(
+            description="At the end, for clients to be told with an answer that their connection "
+            "ends. What is idle for longer is closed."
+        ),
+    ] = timedelta(seconds=2)
     keepalive: Annotated[
         Duration,
         Field(description="Silence after which a stream gets a comment, so that proxies keep it."),

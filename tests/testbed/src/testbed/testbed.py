@@ -248,9 +248,7 @@ class Testbed:
         self.start(self.programs.store())
         kubectl = self.kubectl()
         crds = self._stock.program(f"argo-{line}", "crds")
-        files = [f"--filename={file}" for file in sorted(crds.glob("*_*.yaml"))]
-        kubectl("apply", "--server-side", *files)
-        kubectl("wait", "--for=condition=Established", "--timeout=180s", *files)
+        kubectl.define(sorted(crds.glob("*_*.yaml")))
         kubectl.apply(sluice_manifests(rules=self._rules))
         for account in map(account_of, SERVICES):
             asking = (account, f"--namespace={SLUICE}", f"--duration={_TOKEN_TIME}")

@@ -53,9 +53,7 @@ class GitOps:
         """
         run(["git", "init", "--quiet", "--bare", "--initial-branch=main", self.repository])
         kubectl = self.testbed.kubectl()
-        crds = self.testbed.programs.stock.definitions() / "argo-cd"
-        kubectl("apply", "--server-side", f"--filename={crds}")
-        kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={crds}")
+        kubectl.define(sorted((self.testbed.programs.stock.definitions() / "argo-cd").iterdir()))
         kubectl.apply(
             argocd.manifests(self.settings, cluster=cluster, webhook_secret=_WEBHOOK_SECRET)
         )

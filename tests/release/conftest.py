@@ -29,5 +29,11 @@ def delivery(testbed: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """What Argo CD makes of an empty cluster that was given the root Application."""
     kafka = next(iter(testbed.kafka.values()))
     tree = tmp_path_factory.mktemp("fork")
-    with delivered(testbed, tree, kafka=kafka.bootstrap_servers) as delivery:
+    with delivered(testbed, tree, kafka=kafka) as delivery:
         yield delivery
+
+
+@pytest.fixture(autouse=True)
+def healthy(delivery: Delivery) -> None:
+    """Each test begins with the last commit delivered, and well."""
+    delivery.await_health("Healthy", commit=delivery.repository.head())

@@ -1,95 +1,170 @@
 """Sluice as Argo CD delivers it to the testbed from a fork of this repository."""
 
+import asyncio
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import yaml
 
 from testbed.cluster.argo import STORE_PASSWORD, STORE_SECRET, STORE_USER
+from testbed.cluster.kafka import Kafka
 from testbed.errors import TestbedError
 from testbed.gitops.argocd import Settings
 from testbed.gitops.gitops import GitOps
 from testbed.kubectl import Kubectl
 from testbed.testbed import Testbed
 from testbed.waiting import wait_until
+from tests.release.refusing import refusal
 from tests.release.repository import ENVIRONMENT, Repository
+from tests.support.client import OUTCOME_SECONDS, Client
+from tests.support.kafka import read_all, unique_name
 
 Json = dict[str, Any]
 
 NAMESPACE = "delivered"
 RUNS = "delivered-runs"
-SLUICE = "sluice-in-cluster"
-"""The Application of helm/sluice."""
-_ROOT = Path("argocd/root.yaml")
+APPLICATION = "sluice-in-cluster"
+"""The one of helm/sluice."""
+SERVICES = ("gateway", "dispatcher", "status-watcher")
+# Long enough that what a webhook has brought was not found by looking.
+_LOOKS = {"timeout.reconciliation": "60s", "timeout.reconciliation.jitter": "0s"}
 _SECONDS = 300.0
+_ROOT = Path("argocd/root.yaml")
+_VALUES = Path("argocd/argo-cd.yaml")
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What was delivered, the repository that it is delivered from, and who delivers."""
+    """What was delivered, from which repository, by whom, and the Kafka that it uses."""
 
     gitops: GitOps
     repository: Repository
+    kafka: Kafka
 
     @property
     def kubectl(self) -> Kubectl:
         """The administrator, who means Sluice's namespace."""
         return self.gitops.testbed.kubectl().within(NAMESPACE)
 
+    # -- Sluice's user
+
     def url(self) -> str:
         """Return where the gateway's Service answers."""
         service = self.kubectl.get("service", "sluice-gateway")["spec"]
         return f"http://{service['clusterIP']}:{service['ports'][0]['port']}"
 
-    def announce(self, commit: str, *, before: str) -> None:
-        """Call the webhook, as the git server's owner would have it do."""
-        self.gitops.call_webhook(before=before, after=commit)
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        """Talk to the gateway's Service."""
+        async with aiohttp.ClientSession(self.url()) as http:
+            yield Client(http)
 
-    def release(self, message: str) -> str:
-        """Commit what was changed, tell Argo CD of it, and return the commit."""
+    async def greeting(self) -> str:
+        """Return what the gateway says first."""
+        async with self.client() as client, client.http.get("/") as response:
+            message: str = (await response.json())["message"]
+            return message
+
+    async def outcomes(self, run_ids: Collection[str]) -> list[str]:
+        """Return whose outcomes are told, once as many are as there are ids."""
+        wanted = set(run_ids)
+        found: list[str] = []
+        async with asyncio.timeout(OUTCOME_SECONDS):
+            while len(found) < len(wanted):
+                told = await read_all(self.kafka, "sluice.results")
+                found = [run for each in told if (run := _run_of(each.value)) in wanted]
+        return found
+
+    # -- its owner
+
+    def build(self, *, broken: bool = False) -> str:
+        """Give the node images of all services under a tag of their own, and return it."""
+        tag = unique_name("v")
+        for service in SERVICES:
+            image = "busybox:latest" if broken else f"sluice-{service}:dev"
+            self.gitops.testbed.tag_image(image, f"sluice-{service}:{tag}")
+        return tag
+
+    def change_sluice(self, *, tag: str, greeting: str) -> None:
+        """Write a greeting and a tag into the environment's values, and nothing else."""
+
+        def changed(values: Json) -> Json:
+            values["image"]["tag"] = tag
+            values["gateway"]["settings"]["http"]["greeting"] = greeting
+            return values
+
+        self.repository.change_values(changed)
+
+    def push(self, message: str) -> str:
+        """Commit what was changed, have the git server call the webhook, return the commit."""
+        return self._announced(lambda: self.repository.commit(message))
+
+    def push_revert(self) -> str:
+        """Take the last commit back in the same way."""
+        return self._announced(self.repository.revert)
+
+    def _announced(self, push: Callable[[], str]) -> str:
         before = self.repository.head()
-        commit = self.repository.commit(message)
-        self.announce(commit, before=before)
+        commit = push()
+        self.gitops.call_webhook(before=before, after=commit)
         return commit
 
-    def application(self, name: str = SLUICE) -> Json:
-        """Return the status of an Application; empty if there is none yet."""
-        with contextlib.suppress(TestbedError):
-            status: Json = self.gitops.kubectl.get("application", name).get("status", {})
-            return status
-        return {}
+    # -- who looks on
 
-    def await_health(self, health: str, *, commit: str, name: str = SLUICE) -> None:
-        """Return once an Application has that health at that commit, or a later one, as synced.
+    def tags(self) -> set[str]:
+        """Return the tags of all images that the pods of the services run."""
+        pods = self.kubectl.get("pods", "--selector=app.kubernetes.io/part-of=sluice")["items"]
+        named = [pod["spec"]["containers"][0]["image"] for pod in pods if not _is_job(pod)]
+        return {image.rpartition(":")[2] for image in named}
+
+    def await_tags(self, holds: Callable[[set[str]], bool]) -> None:
+        """Return once that holds of the tags."""
+        self.await_(lambda: holds(self.tags()), what="Pods of the new images")
+
+    def await_health(self, health: str, *, commit: str, name: str = APPLICATION) -> None:
+        """Return once an Application was synced to that commit and has that health.
 
         Raises:
             TestbedError: not in time, with what Argo CD says of it.
         """
 
         def has_arrived() -> bool:
-            status = self.application(name)
-            operation = status.get("operationState", {})
+            status = self._status(name)
+            synced = status.get("operationState", {})
             return (
                 status.get("health", {}).get("status") == health
-                and operation.get("syncResult", {}).get("revision") == commit
-                and (health != "Healthy" or operation.get("phase") == "Succeeded")
+                and synced.get("syncResult", {}).get("revision") == commit
+                and (health != "Healthy" or synced.get("phase") == "Succeeded")
             )
 
         try:
-            wait_until(has_arrived, what=f"{name} to be {health} at {commit}", seconds=_SECONDS)
+            self.await_(has_arrived, what=f"{name} to be {health} at {commit}")
         except TestbedError as error:
-            said = json.dumps(self.application(name), indent=1)
-            raise TestbedError(f"{error}\n{said}") from error
+            raise TestbedError(f"{error}\n{json.dumps(self._status(name), indent=1)}") from error
 
-    def workloads(self) -> Mapping[str, Json]:
-        """Return the three workloads by the names of their services."""
-        found = self.kubectl.get("deployments,statefulsets")["items"]
-        part = "app.kubernetes.io/component"
-        return {each["metadata"]["labels"][part]: each for each in found}
+    def await_(self, holds: Callable[[], bool], *, what: str) -> None:
+        """Return once something holds."""
+        wait_until(holds, what=what, seconds=_SECONDS)
+
+    def _status(self, name: str) -> Json:
+        with contextlib.suppress(TestbedError):
+            status: Json = self.gitops.kubectl.get("application", name).get("status", {})
+            return status
+        return {}
+
+
+def _run_of(value: bytes | None) -> str | None:
+    run: str | None = json.loads(value)["run_id"] if value else None
+    return run
+
+
+def _is_job(pod: Json) -> bool:
+    return "batch.kubernetes.io/job-name" in pod["metadata"]["labels"]
 
 
 def root_application(gitops: GitOps) -> Json:
@@ -102,27 +177,27 @@ def root_application(gitops: GitOps) -> Json:
 
 
 @contextlib.contextmanager
-def delivered(testbed: Testbed, tree: Path, *, kafka: str) -> Iterator[Delivery]:
-    """Give Argo CD an empty cluster and the root Application; there is Sluice while the body runs."""
-    gitops = GitOps(testbed, Settings.read(Path("argocd/argo-cd.yaml")))
+def delivered(testbed: Testbed, tree: Path, *, kafka: Kafka) -> Iterator[Delivery]:
+    """Give Argo CD an empty cluster and the root Application, and end all of it afterwards."""
+    gitops = GitOps(testbed, Settings.read(_VALUES).with_cm(_LOOKS))
+    facts = {"kafka-mode": "", "kafka-bootstrap": kafka.bootstrap_servers}
     gitops.start(
         cluster={
             "labels": {"sluice.dev/environment": ENVIRONMENT},
-            "annotations": {"sluice.dev/kafka-mode": "", "sluice.dev/kafka-bootstrap": kafka},
+            "annotations": {f"sluice.dev/{name}": fact for name, fact in facts.items()},
         }
     )
+    kubectl = testbed.kubectl()
     try:
-        delivery = Delivery(gitops, Repository.fork(tree, remote=gitops.repository))
-        kubectl = testbed.kubectl()
-        kubectl.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RUNS}}])
-        kubectl.apply([_store_secret()])
+        repository = Repository.fork(tree, remote=gitops.repository)
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RUNS}}
+        kubectl.apply([namespace, _store_secret(), *refusal(RUNS, workflow="turned-away")])
         gitops.kubectl.apply([root_application(gitops)])
-        yield delivery
+        yield Delivery(gitops, repository, kafka)
     finally:
         gitops.stop()
-        kubectl = testbed.kubectl()
-        for namespace in (RUNS, NAMESPACE, "argocd"):
-            kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
+        for namespace_of in (RUNS, NAMESPACE, "argocd"):
+            kubectl("delete", "namespace", namespace_of, "--ignore-not-found", "--wait=false")
 
 
 def _store_secret() -> Json:

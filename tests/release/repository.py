@@ -1,11 +1,16 @@
 """A copy of this repository as somebody's fork, with an environment for the testbed."""
 
-import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from testbed.building.commands import run
+
+Json = dict[str, Any]
 
 ENVIRONMENT = "testbed"
 _AUTHOR = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
@@ -36,7 +41,7 @@ class Repository:
 
     @property
     def sluice(self) -> Path:
-        """The values of helm/sluice in this environment."""
+        """Where the values of helm/sluice in this environment are."""
         return self.tree / "argocd/environments" / ENVIRONMENT / "sluice.yaml"
 
     def head(self) -> str:
@@ -54,12 +59,10 @@ class Repository:
         self._git(*_AUTHOR, "revert", "--no-edit", "HEAD")
         return self._pushed()
 
-    def release(self, *, tag: str) -> None:
-        """Write another tag of the images."""
-        values = self.sluice.read_text("utf-8")
-        written, times = re.subn(r'(?m)^  tag: ".*"$', f'  tag: "{tag}"', values)
-        assert times == 1
-        self.sluice.write_text(written, "utf-8")
+    def change_values(self, changed: Callable[[Json], Json]) -> None:
+        """Write other values of helm/sluice."""
+        values = yaml.safe_load(self.sluice.read_text("utf-8"))
+        self.sluice.write_text(yaml.safe_dump(changed(values)), "utf-8")
 
     def _pushed(self) -> str:
         self._git("push", "--quiet", "origin", "main")

@@ -20,6 +20,7 @@ spec:
   podManagementPolicy: Parallel
   {{- else }}
   strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
+  progressDeadlineSeconds: {{ .s.progressDeadlineSeconds }}
   {{- end }}
   template: {{- include "sluice.podTemplate" . | nindent 4 }}
   {{- if dig "enabled" false (default dict .s.persistence) }}

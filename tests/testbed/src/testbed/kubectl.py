@@ -50,6 +50,10 @@ class Kubectl:
             seconds=_DEFINED_SECONDS,
         )
 
+    def exists(self, name: str) -> bool:
+        """Whether there is an object of that `kind/name`."""
+        return bool(self("get", name, "--ignore-not-found", "--output=name").strip())
+
     def get(self, *arguments: str) -> dict[str, Any]:
         """Return an object or a list."""
         found: dict[str, Any] = json.loads(self("get", *arguments, "-o", "json"))

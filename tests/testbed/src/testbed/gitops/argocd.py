@@ -36,6 +36,10 @@ class Settings:
         """Read them from a file of values."""
         return cls(yaml.safe_load(values.read_text("utf-8"))["configs"])
 
+    def with_cm(self, changed: Mapping[str, str]) -> "Settings":
+        """Return the same with other entries of argocd-cm."""
+        return Settings({**self.configs, "cm": {**self.configs["cm"], **changed}})
+
     def config_map(self, name: str) -> dict[str, str]:
         """Return the data of one of Argo CD's ConfigMaps, as the chart would write it."""
         return {key: _text(value) for key, value in self.configs[name].items()}

@@ -5,6 +5,7 @@ resourceVersion where it need not: it tests exactly what it relies on, and leave
 annotations of others alone.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sluice_contracts.metadata import ATTEMPT, FINALIZER, PUBLISHED
@@ -12,7 +13,7 @@ from sluice_status_watcher.observing import Standing
 from sluice_status_watcher.outcomes import Outcome, mark_of
 from sluice_status_watcher.transitions import attempt_of, is_reopened
 
-__all__ = ["next_patch"]
+__all__ = ["let_go", "next_patch"]
 
 Json = dict[str, Any]
 
@@ -31,8 +32,19 @@ def next_patch(standing: Standing, outcome: Outcome | None, *, releasable: bool)
     if standing.published != outcome:
         changes.append(_set(PUBLISHED, mark_of(outcome)))
     if releasable and standing.held:
-        changes += _remove_finalizer(standing)
+        changes += _without_finalizer(standing.finalizers)
     return [*_same_end(standing), *changes] if changes else []
+
+
+def let_go(metadata: Mapping[str, Any]) -> list[Json]:
+    """Give the patch that takes the finalizer off, whatever the state; empty if it is off."""
+    finalizers = metadata.get("finalizers") or []
+    if FINALIZER not in finalizers:
+        return []
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+        *_without_finalizer(finalizers),
+    ]
 
 
 def _reopen(standing: Standing, *, attempt: int) -> list[Json]:
@@ -64,8 +76,8 @@ def _same_end(standing: Standing) -> list[Json]:
     return tests
 
 
-def _remove_finalizer(standing: Standing) -> list[Json]:
-    path = f"/metadata/finalizers/{standing.finalizers.index(FINALIZER)}"
+def _without_finalizer(finalizers: Sequence[str]) -> list[Json]:
+    path = f"/metadata/finalizers/{finalizers.index(FINALIZER)}"
     return [{"op": "test", "path": path, "value": FINALIZER}, {"op": "remove", "path": path}]
 
 

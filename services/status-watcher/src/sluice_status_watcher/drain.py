@@ -1,0 +1,48 @@
+"""`python -m sluice_status_watcher.drain`: what the chart's Job runs when a release was removed."""
+
+import asyncio
+
+import structlog
+
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
+from sluice_runtime.kubernetes.errors import ApiError
+from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from sluice_runtime.service import StartupError, run_service
+from sluice_status_watcher.draining import drain
+from sluice_status_watcher.settings import Settings
+
+__all__ = ["main"]
+
+_log = structlog.get_logger(__name__)
+
+
+async def _drain(settings: Settings, _: asyncio.Event) -> None:
+    kubernetes = settings.kubernetes
+    try:
+        async with KubernetesClient.connect(kubernetes) as cluster:
+            workflows = WorkflowsApi(
+                cluster,
+                namespace=kubernetes.namespace,
+                request_timeout=kubernetes.request_timeout,
+            )
+            total = await drain(workflows, page_size=settings.watch.page_size, backoff=Backoff())
+    except ClusterConfigurationError as e:
+        raise StartupError(str(e)) from e
+    except ApiError as e:
+        raise StartupError(f"The Workflows cannot be let go: {e}") from e
+    _log.info("no Workflow is held any more", let_go=total)
+
+
+def main() -> None:
+    """Drain, and end."""
+    run_service(
+        name="sluice-drain",
+        summary="Lets all of Sluice's Workflows go, so that nothing hangs once Sluice is gone.",
+        settings_type=Settings,
+        serve=_drain,
+    )
+
+
+if __name__ == "__main__":
+    main()

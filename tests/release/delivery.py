@@ -19,7 +19,7 @@ from testbed.gitops.gitops import GitOps
 from testbed.kubectl import Kubectl
 from testbed.testbed import Testbed
 from testbed.waiting import wait_until
-from tests.release.refusing import refusal
+from tests.release.manifests import refusal
 from tests.release.repository import ENVIRONMENT, Repository
 from tests.support.client import OUTCOME_SECONDS, Client
 from tests.support.kafka import read_all, unique_name

@@ -3,6 +3,7 @@
 {{- define "sluice.grant" }}
 {{- $metadata := dict "name" .name "labels" .labels }}
 {{- with .namespace }}{{ $_ := set $metadata "namespace" . }}{{ end }}
+{{- with .annotations }}{{ $_ := set $metadata "annotations" . }}{{ end }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ .kind }}

@@ -1,14 +1,31 @@
-"""A policy of the cluster that turns the Workflows of one catalogue entry away."""
+"""Further objects of the cluster that tests of releases need."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from sluice_contracts.metadata import WORKFLOW
 
+Json = dict[str, Any]
+
 _API = "admissionregistration.k8s.io/v1"
 
 
-def refusal(namespace: str, *, workflow: str) -> Iterator[dict[str, Any]]:
+def suspended_template(name: str, *, seconds: int | None = None) -> Json:
+    """Return a WorkflowTemplate that waits, for ever unless told for how long, without a pod."""
+    suspend = {} if seconds is None else {"duration": str(seconds)}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "WorkflowTemplate",
+        "metadata": {"name": name},
+        "spec": {
+            "serviceAccountName": "sluice-executor",
+            "entrypoint": "main",
+            "templates": [{"name": "main", "suspend": suspend}],
+        },
+    }
+
+
+def refusal(namespace: str, *, workflow: str) -> Iterator[Json]:
     """Give a ValidatingAdmissionPolicy and its binding to a namespace.
 
     A run that is turned away has an outcome, Rejected, and costs the cluster next to nothing: so

@@ -73,10 +73,10 @@ class Helm:
         self, chart: Path, *, name: str, namespace: str, values: list[Path], over: Json
     ) -> subprocess.CompletedProcess[str]:
         """Render a chart, however it ends."""
-        files = [part for file in values for part in ("--values", str(file))]
+        files = [f"--values={file}" for file in values]
+        command = ["template", name, str(chart), f"--namespace={namespace}", *files, "--values=-"]
         return subprocess.run(
-            [self.program, "template", name, chart, "--namespace", namespace, *files]
-            + ["--values", "-"],
+            [self.program, *command],
             input=json.dumps(over),
             capture_output=True,
             text=True,

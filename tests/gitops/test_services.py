@@ -43,17 +43,20 @@ def test_each_chart_is_an_application_and_kafka_only_if_strimzi_runs_it(
 @pytest.mark.charts
 def test_what_the_clusters_secret_says_reaches_the_charts(delivered: Deliver) -> None:
     delivery = delivered("prod", EVERYTHING)
+    said = EVERYTHING.annotations
     facts = {chart: delivery.values(each) for chart, each in delivery.ours().items()}
     assert facts["workflows"] == {
         "namespaces": {"names": ["workflows"]},
         "artifacts": {"s3": {"bucket": "sluice-dev-artifacts", "region": "eu-central-1"}},
     }
     sluice = facts["sluice"]
-    assert sluice["image"] == {"registry": EVERYTHING.annotations["sluice.dev/registry"]}
+    assert sluice["image"] == {"registry": said["sluice.dev/registry"]}
     assert sluice["workflows"]["namespace"] == "workflows"
-    assert sluice["gateway"]["ingress"]["hosts"] == ["sluice.example.com"]
-    assert sluice["gateway"]["ingress"]["annotations"] == {
-        "alb.ingress.kubernetes.io/certificate-arn": "arn:aws:acm:eu-central-1:111122223333:certificate/1"
+    assert sluice["gateway"]["ingress"] == {
+        "hosts": ["sluice.example.com"],
+        "annotations": {
+            "alb.ingress.kubernetes.io/certificate-arn": said["sluice.dev/certificate-arn"]
+        },
     }
     assert sluice["kafka"]["bootstrapServers"] == "sluice-kafka-bootstrap:9093"
     controller = delivery.application("aws-load-balancer-controller-sluice-dev")
@@ -78,7 +81,7 @@ def test_what_it_does_not_say_is_left_to_the_files_of_values(bare: Delivery) -> 
 
 @pytest.mark.charts
 def test_a_part_that_lacks_a_fact_says_which(delivered: Deliver) -> None:
-    with pytest.raises(AssertionError, match="no annotation sluice.dev/cluster-name"):
+    with pytest.raises(AssertionError, match=r"no annotation sluice\.dev/cluster-name"):
         delivered("dev", LITTLE)
 
 
@@ -129,7 +132,7 @@ def test_every_application_heals_itself_and_tries_again_a_bounded_number_of_time
         assert policy["automated"]["selfHeal"] is True
         assert policy["retry"]["limit"] > 0
         assert {"CreateNamespace=true", "ServerSideApply=true"} <= set(policy["syncOptions"])
-        assert annotation(each, "argocd.argoproj.io/compare-options") in ("ServerSideDiff=true",)
+        assert annotation(each, "argocd.argoproj.io/compare-options") == "ServerSideDiff=true"
 
 
 @pytest.mark.charts

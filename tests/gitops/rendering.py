@@ -186,7 +186,7 @@ def _generated(helm: Helm, application_set: Json, cluster: Cluster) -> Iterator[
         texts = list(_texts(application_set["spec"]["template"]))
         filled = dict(zip(texts, helm.filled(texts, parameters | element), strict=True))
         made: Json = _replaced(application_set["spec"]["template"], filled)
-        yield made
+        yield {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"} | made
 
 
 def _texts(node: Any) -> Iterator[str]:

@@ -27,15 +27,16 @@ docs/release.md tells what happens then, and what to do when it does not.
 """
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Give what reads the command line."""
+    reading = argparse.ArgumentParser(
         prog="scripts/release",
         description=_HOW,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--folder", type=Path, default=Path(), help=argparse.SUPPRESS)
-    parser.add_argument("--remote", default="origin", help="where to push to (default: origin)")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    reading.add_argument("--folder", type=Path, default=Path(), help=argparse.SUPPRESS)
+    reading.add_argument("--remote", default="origin", help="where to push to (default: origin)")
+    commands = reading.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("tag", help="print the tag of the commit that is checked out")
     commands.add_parser("status", help="print each environment's tag")
     build = commands.add_parser("build", help="build the three images, by docker buildx")
@@ -50,12 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("--environment", required=True, help="of which environment")
     for command in (promote, rollback):
         command.add_argument("--no-push", action="store_true", help="commit, and leave it at that")
-    return parser
+    return reading
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and give the process' exit code."""
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     release = Release(Repository(given.folder, remote=given.remote))
     try:
         print(_answer(release, given))

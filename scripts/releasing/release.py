@@ -42,7 +42,10 @@ class Release:
         return f"{moment:%Y%m%dT%H%M%S}-{commit[:12]}"
 
     def build(self, *, registry: str, push: bool) -> str:
-        """Build the three images under the tag of the commit, and give the tag."""
+        """Build the three images under the tag of the commit, and give the tag.
+
+        What the registry has already stays as it is: a tag never comes to mean another image.
+        """
         tag = self.tag()
         remote = f"remote.{self.repository.remote}.url"
         described = {
@@ -55,8 +58,13 @@ class Release:
         arguments += ["--provenance=mode=max", "--sbom=true", "--push"] if push else ["--load"]
         for name, dockerfile in _IMAGES.items():
             image = f"{registry}/{name}:{tag}"
+            if push and self._docker("buildx", "imagetools", "inspect", image, quietly=True):
+                say(f"{image} is there already")
+                continue
             say(f"building {image}")
-            self._docker("buildx", "build", *arguments, f"--file={dockerfile}", f"--tag={image}")
+            named = (f"--file={dockerfile}", f"--tag={image}")
+            if not self._docker("buildx", "build", *arguments, *named, "."):
+                raise ReleaseError("docker failed; the lines above say why")
         return tag
 
     def running(self) -> dict[str, str]:
@@ -144,8 +152,15 @@ class Release:
                 "promote the older tag by its name instead"
             ) from error
 
-    def _docker(self, *arguments: str) -> None:
-        command = ["docker", *arguments, "."]
-        folder = self.repository.folder
-        if subprocess.run(command, cwd=folder, check=False).returncode:  # noqa: S603 (ours)
-            raise ReleaseError("docker failed; the lines above say why")
+    def _docker(self, *arguments: str, quietly: bool = False) -> bool:
+        """Run docker, and tell whether it went well."""
+        try:
+            done = subprocess.run(  # noqa: S603 (commands are ours)
+                ["docker", *arguments],  # noqa: S607 (whichever docker the caller has)
+                cwd=self.repository.folder,
+                capture_output=quietly,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise ReleaseError("there is no docker here; install it, with buildx") from None
+        return done.returncode == 0

@@ -298,23 +298,42 @@ def test_status_tells_who_has_what(clone: Clone, capsys: pytest.CaptureFixture[s
     assert lines == [["dev", NEW], ["prod", FIRST], ["staging", FIRST]]
 
 
+@dataclass(frozen=True)
+class Docker:
+    """A docker that does nothing but remember."""
+
+    folder: Path
+
+    def ends(self, *, build: int = 0, inspect: int = 1) -> None:
+        """Be ready to end so."""
+        program = self.folder / "docker"
+        program.write_text(
+            f'#!/bin/sh\nfor a; do echo "$a"; done >>{self.folder}/said\n'
+            f'[ "$2" = build ] && exit {build}\nexit {inspect}\n',
+            "utf-8",
+        )
+        program.chmod(0o755)
+
+    def said(self) -> list[str]:
+        return (self.folder / "said").read_text("utf-8").splitlines()
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return Docker(folder)
+
+
 @pytest.mark.parametrize("push", [True, False])
 def test_the_images_are_those_that_the_chart_names(
-    *,
-    push: bool,
-    clone: Clone,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    *, push: bool, clone: Clone, docker: Docker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    docker = tmp_path / "bin/docker"
-    docker.parent.mkdir()
-    docker.write_text(f'#!/bin/sh\nfor a; do echo "$a"; done >>{tmp_path}/said\n', "utf-8")
-    docker.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{docker.parent}:{os.environ['PATH']}")
+    docker.ends()
     assert clone.release("build", "--registry", "reg.example.com", *["--push"] * push) == 0
     tag = capsys.readouterr().out.strip()
-    said = (tmp_path / "said").read_text("utf-8").splitlines()
+    said = docker.said()
     chart = yaml.safe_load(Path("helm/sluice/values.yaml").read_text("utf-8"))
     wanted = {
         f"--tag=reg.example.com/{chart[service]['image']['repository']}:{tag}"
@@ -330,15 +349,20 @@ def test_the_images_are_those_that_the_chart_names(
     assert said.count(f"--build-arg=REVISION={revision}") == 3
 
 
+def test_what_the_registry_has_is_never_overwritten(clone: Clone, docker: Docker) -> None:
+    docker.ends(inspect=0)
+    assert clone.release("build", "--registry", "reg.example.com", "--push") == 0
+    assert docker.said().count("inspect") == 3
+    assert "build" not in docker.said()
+
+
 def test_a_build_that_fails_fails(
-    clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clone: Clone, docker: Docker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    docker = tmp_path / "bin/docker"
-    docker.parent.mkdir()
-    docker.write_text("#!/bin/sh\nexit 1\n", "utf-8")
-    docker.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{docker.parent}:{os.environ['PATH']}")
+    docker.ends(build=1)
     assert clone.release("build", "--registry", "reg.example.com") == 1
+    assert docker.said().count("build") == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_the_script_runs_from_anywhere(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_what_the_clusters_secret_says_reaches_the_charts(delivered: Deliver) ->
     assert sluice["image"] == {"registry": said["sluice.dev/registry"]}
     assert sluice["workflows"]["namespace"] == "workflows"
     assert sluice["gateway"]["ingress"] == {
+        "enabled": True,
         "hosts": ["sluice.example.com"],
         "annotations": {
             "alb.ingress.kubernetes.io/certificate-arn": said["sluice.dev/certificate-arn"]
@@ -75,7 +76,7 @@ def test_what_it_does_not_say_is_left_to_the_files_of_values(bare: Delivery) -> 
         "workflows": {"namespace": "workflows", "executor": {"create": False}},
         "smokeTest": {"argocd": True},
         "kafka": {"bootstrapServers": LITTLE.annotations["sluice.dev/kafka-bootstrap"]},
-        "gateway": {"ingress": {"annotations": {}}},
+        "gateway": {"ingress": {}},
     }
 
 

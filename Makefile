@@ -78,7 +78,7 @@ test-containers: $(SETUP_DEV) ## Build the images and run the tests of container
 	$(PY) -m testbed docker $(PY) -m pytest tests/integration --kafka=testcontainers $(ARGS)
 
 .PHONY: test-charts
-test-charts: $(SETUP_DEV) ## Test the Helm chart (needs Go)
+test-charts: $(SETUP_DEV) ## Test the Helm charts (needs Go)
 	$(PY) -m testbed build
 	$(PY) -m pytest tests/charts tests/gitops $(ARGS)
 
@@ -104,7 +104,7 @@ schemas: $(SETUP) ## Write docs/schemas from the message models
 	$(PY) -m sluice_contracts.schemas docs/schemas
 
 .PHONY: chart
-chart: $(SETUP) ## Write the descriptions of values.yaml into the chart's schema and README
+chart: $(SETUP) ## Write the descriptions of each values.yaml into its chart's schema and README
 	$(PY) scripts/chart_docs.py
 
 COMPILE = $(PY) -m uv pip compile --universal --generate-hashes --python-version 3.11 \

@@ -1,4 +1,4 @@
-"""Writes what values.yaml says of each value into the chart's README and schema: `make chart`.
+"""Writes what a chart's values.yaml says of each value into its README and schema: `make chart`.
 
 A description is a comment `# -- …` right above its value, over as many lines as it takes. A value
 with one is described as a whole; a mapping without one is a section, whose values are.
@@ -13,12 +13,17 @@ from typing import Any
 
 import yaml
 
-__all__ = ["README", "SCHEMA", "Value", "described_readme", "described_schema", "values_of"]
+__all__ = [
+    "CHARTS",
+    "Value",
+    "described_readme",
+    "described_schema",
+    "readme_of",
+    "schema_of",
+    "values_of",
+]
 
-CHART = Path("helm/sluice")
-VALUES = CHART / "values.yaml"
-README = CHART / "README.md"
-SCHEMA = CHART / "values.schema.json"
+CHARTS = [Path("helm/sluice"), Path("helm/kafka"), Path("helm/workflows")]
 
 _MARK = "# -- "
 _HEADING = "## Values\n"
@@ -33,6 +38,16 @@ class Value:
     path: tuple[str, ...]
     default: Any
     description: str
+
+
+def readme_of(chart: Path) -> Path:
+    """Give the chart's README."""
+    return chart / "README.md"
+
+
+def schema_of(chart: Path) -> Path:
+    """Give the schema of the chart's values."""
+    return chart / "values.schema.json"
 
 
 def values_of(text: str) -> list[Value]:
@@ -122,16 +137,20 @@ def _forget_descriptions(schemas: Mapping[str, Schema]) -> None:
 
 
 def main() -> None:
-    """Write both files."""
-    try:
-        values = values_of(VALUES.read_text(encoding="utf-8"))
-        schema = described_schema(json.loads(SCHEMA.read_text(encoding="utf-8")), values)
-    except ValueError as error:
-        sys.exit(f"{VALUES}: {error}")
-    SCHEMA.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    README.write_text(
-        described_readme(README.read_text(encoding="utf-8"), values), encoding="utf-8"
-    )
+    """Write both files of every chart."""
+    for chart in CHARTS:
+        readme, schema, values = readme_of(chart), schema_of(chart), chart / "values.yaml"
+        try:
+            found = values_of(values.read_text(encoding="utf-8"))
+            described = described_schema(json.loads(schema.read_text(encoding="utf-8")), found)
+        except ValueError as error:
+            sys.exit(f"{values}: {error}")
+        schema.write_text(
+            json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        readme.write_text(
+            described_readme(readme.read_text(encoding="utf-8"), found), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

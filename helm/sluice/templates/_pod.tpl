@@ -51,9 +51,15 @@ catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 - {name: SLUICE_KAFKA__SECURITY_PROTOCOL, value: {{ $kafka.securityProtocol }}}
 {{- if hasPrefix "SASL" $kafka.securityProtocol }}
 - {name: SLUICE_KAFKA__SASL_MECHANISM, value: {{ $kafka.sasl.mechanism }}}
+{{- if .s.kafkaUser }}
+- {name: SLUICE_KAFKA__USERNAME, value: {{ quote .s.kafkaUser }}}
+- name: SLUICE_KAFKA__PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ quote .s.kafkaUser }}, key: password}}
+{{- else }}
 {{- range $variable := list "username" "password" }}
 - name: SLUICE_KAFKA__{{ upper $variable }}
   valueFrom: {secretKeyRef: {name: {{ quote $kafka.sasl.existingSecret }}, key: {{ get $kafka.sasl (printf "%sKey" $variable) | quote }}}}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if $kafka.tls.caSecret }}

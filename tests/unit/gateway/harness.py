@@ -32,6 +32,7 @@ from tests.support.fake_producer import FakeProducer
 
 TOPICS = TopicNames()
 NOW = datetime(2026, 9, 1, 12, 0, 0, tzinfo=UTC)
+GREETING = "Grüß Gott"
 GREET = {"workflow": "greet", "parameters": {"name": "Ada"}}
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -123,6 +124,7 @@ async def running_gateway(
             metrics=metrics,
             admission=admission,
             limits=limits or Limits(),
+            greeting=GREETING,
         )
         async with TestClient(TestServer(app)) as client:
             yield Gateway(

@@ -224,6 +224,36 @@ async def test_requests_in_hand_are_finished_and_no_more_are_taken() -> None:
         await running
 
 
+async def test_who_comes_by_at_the_end_is_answered_and_told_that_it_was_the_last_time() -> None:
+    stop = asyncio.Event()
+    address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+
+    async def run() -> None:
+        async with serving(farewell=timedelta(hours=1)) as bound:
+            address.set_result(bound)
+            await stop.wait()
+
+    running = asyncio.create_task(run())
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with connected(await address) as (reader, writer):
+        writer.write(request)
+        assert b"close" not in await reader.readuntil(b"hello")
+        stop.set()
+        await _refused(await address)
+        writer.write(request)
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"Connection: close" in answer
+        await running
+
+
+async def test_who_does_not_come_by_is_not_waited_for_for_long() -> None:
+    async with serving(farewell=timedelta(milliseconds=1)) as address:
+        reader, writer = await asyncio.open_connection(*address)
+    assert await reader.read() == b""
+    writer.close()
+
+
 async def _refused(address: tuple[str, int]) -> None:
     """Wait until nobody listens there."""
     while True:

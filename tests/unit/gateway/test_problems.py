@@ -14,7 +14,7 @@ from tests.unit.gateway.harness import TRACE, TRACEPARENT, Gateway
 @pytest.mark.parametrize(
     ("method", "path", "status", "kind"),
     [
-        ("GET", "/", 404, "not-found"),
+        ("GET", "/nowhere", 404, "not-found"),
         ("GET", "/v1/nope", 404, "not-found"),
         ("GET", "/v1/runs/", 404, "not-found"),
         ("PUT", "/v1/runs", 405, "method-not-allowed"),

@@ -23,6 +23,7 @@ from sluice_runtime.kubernetes.errors import (
 )
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.kubernetes.slim import load_slim
+from testbed.waiting import wait_until
 
 from .api_server import ApiServer, api_server, connected, kubeconfig
 from .certificate import AUTHORITY, CERTIFICATE, KEY
@@ -193,6 +194,39 @@ async def test_a_stream_left_early_is_closed(tmp_path: Path) -> None:
         async with client.stream("/x", query={}, deadline=soon()) as chunks:
             await anext(chunks)
         await left.wait()
+
+
+async def test_a_stream_left_early_does_not_wait_for_the_server_s_goodbye(tmp_path: Path) -> None:
+    opened: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+    hold = asyncio.Event()
+
+    async def deaf(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"one\n")
+        assert isinstance(request.transport, asyncio.Transport)
+        request.transport.pause_reading()
+        opened.set_result(request.transport.get_extra_info("socket"))
+        await hold.wait()
+        request.transport.abort()
+        return response
+
+    async with (
+        api_server(tls_in=tmp_path) as server,
+        connected(server, tmp_path / "k", cluster=TRUSTING) as client,
+    ):
+        server.handler = deaf
+        async with client.stream("/x", query={}, deadline=soon()) as chunks:
+            await anext(chunks)
+        connection = await opened
+        await asyncio.to_thread(
+            wait_until, lambda: not _is_established(connection), what="The end", seconds=10
+        )
+        hold.set()
+
+
+def _is_established(connection: socket.socket) -> bool:
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b"\x01"
 
 
 async def test_a_token_of_the_kubeconfig(tmp_path: Path) -> None:

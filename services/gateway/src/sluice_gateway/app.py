@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
-from sluice_gateway.handlers import events, runs, workflows
+from sluice_gateway.handlers import events, front, runs, workflows
 from sluice_gateway.handlers.keys import (
     ADMISSION,
     CATALOGUE,
+    GREETING,
     LIMITS,
     METRICS,
     READER,
@@ -37,6 +38,7 @@ def create_app(
     metrics: Metrics,
     admission: Admission,
     limits: Limits,
+    greeting: str,
 ) -> web.Application:
     """Make the application; whoever makes what is passed in also closes it, afterwards.
 
@@ -51,12 +53,13 @@ def create_app(
     )
     app[ADMISSION] = admission
     app[CATALOGUE] = catalogue
+    app[GREETING] = greeting
     app[LIMITS] = limits
     app[METRICS] = metrics
     app[READER] = RunReader(view=view)
     app[SUBMISSION] = submission
     app[VIEW] = view
-    app.add_routes([*runs.ROUTES, *events.ROUTES, *workflows.ROUTES])
+    app.add_routes([*front.ROUTES, *runs.ROUTES, *events.ROUTES, *workflows.ROUTES])
 
     async def end_streams(_: web.Application) -> None:
         news.close()

@@ -142,6 +142,7 @@ async def serve(
                 write_timeout=seconds(settings.http.write_timeout),
                 keepalive=seconds(settings.http.keepalive),
             ),
+            greeting=settings.http.greeting,
         )
         # Left last, so stopped first: half of the grace is for requests in hand.
         with _startup_errors("SLUICE_HTTP__HOST and SLUICE_HTTP__PORT"):

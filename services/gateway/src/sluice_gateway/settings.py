@@ -31,6 +31,9 @@ class HttpSettings(_Group):
         Field(description="Address to listen on; loopback, because nobody is authenticated yet."),
     ] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0: any.")] = 8080
+    greeting: Annotated[
+        str, Field(max_length=1000, description="What `GET /` says, before anything else.")
+    ] = "Sluice starts Argo workflows, one per request."
     header_timeout: Annotated[
         Duration, Field(description="From the connection to the end of its first request's head.")
     ] = timedelta(seconds=10)
@@ -44,6 +47,13 @@ class HttpSettings(_Group):
     write_timeout: Annotated[
         Duration, Field(description="For the reader of a stream to take what was written.")
     ] = timedelta(seconds=30)
+    farewell: Annotated[
+        Duration,
+        Field(
+            description="At the end, for clients to be told with an answer that their connection "
+            "ends. What is idle for longer is closed."
+        ),
+    ] = timedelta(seconds=2)
     keepalive: Annotated[
         Duration,
         Field(description="Silence after which a stream gets a comment, so that proxies keep it."),

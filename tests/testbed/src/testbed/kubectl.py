@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from testbed.building.commands import run
+from testbed.waiting import wait_until
+
+_DEFINED_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,23 @@ class Kubectl:
         page = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
         self("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=page)
 
+    def define(self, crds: Iterable[Path]) -> None:
+        """Make CustomResourceDefinitions, and return once objects of theirs can be made."""
+        files = [f"--filename={file}" for file in crds]
+        self("apply", "--server-side", "--force-conflicts", *files)
+        # Not by `kubectl wait`, which fails on those that have no conditions yet.
+        wait_until(
+            lambda: all(map(_is_established, self.get(*files)["items"])),
+            what="The CustomResourceDefinitions to be established",
+            seconds=_DEFINED_SECONDS,
+        )
+
     def get(self, *arguments: str) -> dict[str, Any]:
         """Return an object or a list."""
         found: dict[str, Any] = json.loads(self("get", *arguments, "-o", "json"))
         return found
+
+
+def _is_established(definition: Mapping[str, Any]) -> bool:
+    conditions = definition.get("status", {}).get("conditions") or []
+    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)

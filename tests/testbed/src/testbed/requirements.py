@@ -16,6 +16,8 @@ _PROGRAMS = {
     "busybox": "busybox-static",
     "dockerd": "docker.io",
     "docker": "docker.io",
+    "redis-server": "redis-server",
+    "git": "git",
 }
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from testbed.building.crds import DEFINITIONS, SCHEMAS, CrdsPart
 from testbed.building.golang import GoPart, locks_dir
 from testbed.building.images import ARCHIVE, ExecutorImage, PythonImage, busybox_images
 from testbed.building.parts import Part, Say, build_all, built_folder
@@ -18,6 +19,7 @@ class Stock:
             line: ExecutorImage(line, self._go[f"argo-{line}"], cache)
             for line in versions.argo_lines
         }
+        self._crds = CrdsPart(versions, locks_dir())
         self._images: list[Part] = [*busybox_images(), PythonImage(versions.debian)]
 
     def build(self, *, say: Say) -> None:
@@ -26,7 +28,7 @@ class Stock:
         Raises:
             TestbedError: a part could not be built, with what it lacks.
         """
-        parts = [*self._go.values(), *self._images, *self._executors.values()]
+        parts = [*self._go.values(), self._crds, *self._images, *self._executors.values()]
         build_all(parts, cache=self._cache, say=say)
 
     def lock(self, *, say: Say) -> None:
@@ -34,10 +36,20 @@ class Stock:
         for part in self._go.values():
             say(f"  {part.name} {part.version}")
             part.lock()
+        say("  Strimzi's generator")
+        self._crds.lock()
 
     def program(self, part: str, name: str) -> Path:
         """Return where a built program, or what lies beside it, is."""
         return built_folder(self._go[part], cache=self._cache) / name
+
+    def definitions(self) -> Path:
+        """Return the folder of CustomResourceDefinitions, with a folder for each project."""
+        return built_folder(self._crds, cache=self._cache) / DEFINITIONS
+
+    def schemas(self) -> Path:
+        """Return the folder of JSON Schemas of all kinds, as kubeconform reads them."""
+        return built_folder(self._crds, cache=self._cache) / SCHEMAS
 
     def node_images(self, line: str) -> list[Path]:
         """Return the archives of the images that a node with that line of Argo starts with."""

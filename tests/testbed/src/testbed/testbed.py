@@ -143,10 +143,18 @@ class Testbed:
 
     def load_image(self, archive: Path) -> None:
         """Give an image, as saved by Docker, to the node."""
+        self._images("import", archive)
+
+    def tag_image(self, image: str, tag: str) -> None:
+        """Let the node know one of its images by a further name, `name:tag` both."""
+        library = "docker.io/library"
+        self._images("tag", "--force", f"{library}/{image}", f"{library}/{tag}")
+
+    def _images(self, *words: str | Path) -> None:
         machine = self.machine()
         assert machine is not None
         socket = f"--address={node.CONTAINERD_SOCKET}"
-        machine.run(["ctr", socket, "--namespace=k8s.io", "images", "import", archive])
+        machine.run(["ctr", socket, "--namespace=k8s.io", "images", *words])
 
     def start(self, program: Program) -> None:
         """Start a program inside."""
@@ -240,9 +248,7 @@ class Testbed:
         self.start(self.programs.store())
         kubectl = self.kubectl()
         crds = self._stock.program(f"argo-{line}", "crds")
-        files = [f"--filename={file}" for file in sorted(crds.glob("*_*.yaml"))]
-        kubectl("apply", "--server-side", *files)
-        kubectl("wait", "--for=condition=Established", "--timeout=180s", *files)
+        kubectl.define(sorted(crds.glob("*_*.yaml")))
         kubectl.apply(sluice_manifests(rules=self._rules))
         for account in map(account_of, SERVICES):
             asking = (account, f"--namespace={SLUICE}", f"--duration={_TOKEN_TIME}")

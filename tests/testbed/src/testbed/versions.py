@@ -27,12 +27,25 @@ class Debian:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GoFiles:
+    """Files of a Go module that is taken as it is; ``sum`` is Go's own of it."""
+
+    module: str
+    version: str
+    sum: str
+    files: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Versions:
-    """All versions; ``kafka`` by line, ``go`` by part."""
+    """All versions; ``kafka`` by line, ``go`` by part, ``crds`` by who defines them."""
 
     kafka: Mapping[str, str]
     debian: Debian
     go: Mapping[str, GoModule]
+    openapi: GoFiles
+    strimzi: str
+    crds: Mapping[str, GoFiles]
 
     @property
     def argo_lines(self) -> list[str]:
@@ -48,4 +61,7 @@ def load_versions() -> Versions:
         kafka=page["kafka"],
         debian=Debian(**page["debian"]),
         go={name: GoModule(name=name, **entry) for name, entry in page["go"].items()},
+        openapi=GoFiles(**page["openapi"]),
+        strimzi=page["strimzi"]["version"],
+        crds={name: GoFiles(**entry) for name, entry in page["crds"].items()},
     )

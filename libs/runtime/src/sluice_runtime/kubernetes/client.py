@@ -118,6 +118,7 @@ class KubernetesClient:
                             read_bufsize=_READ_BUFFER,
                         )
                     )
+                    stack.callback(_cut, response)
                     if not _is_success(response):
                         _refuse_failure(response, await _read(response, what=what), what=what)
             except (aiohttp.ClientError, OSError) as e:
@@ -131,6 +132,15 @@ class KubernetesClient:
         except (load_slim().config.ConfigException, OSError) as e:
             raise ApiUnavailableError(f"No token to authenticate with: {e}") from e
         return headers
+
+
+def _cut(response: aiohttp.ClientResponse) -> None:
+    """Close a stream that goes on, at once.
+
+    A closed TLS connection lives on until the server says goodbye, and aiohttp waits for nobody.
+    """
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
 
 
 def _is_success(response: aiohttp.ClientResponse) -> bool:

@@ -14,6 +14,7 @@ from sluice_gateway.services.submission import Submission
 __all__ = [
     "ADMISSION",
     "CATALOGUE",
+    "GREETING",
     "LIMITS",
     "METRICS",
     "READER",
@@ -35,6 +36,7 @@ class Limits:
 
 ADMISSION: Final = web.AppKey("admission", Admission)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
+GREETING: Final = web.AppKey("greeting", str)
 LIMITS: Final = web.AppKey("limits", Limits)
 METRICS: Final = web.AppKey("metrics", Metrics)
 READER: Final = web.AppKey("reader", RunReader)

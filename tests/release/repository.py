@@ -1,0 +1,69 @@
+"""A copy of this repository as somebody's fork, with an environment for the testbed."""
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.building.commands import run
+
+ENVIRONMENT = "testbed"
+_AUTHOR = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A working tree whose commits on main go to ``remote`` at once."""
+
+    tree: Path
+    remote: Path
+
+    @classmethod
+    def fork(cls, tree: Path, *, remote: Path) -> "Repository":
+        """Copy what git tracks here, and push it."""
+        for name in run(["git", "ls-files", "-z"]).split("\0"):
+            if name and Path(name).is_file():
+                (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(name, tree / name)
+        shutil.copytree(
+            Path(__file__).parent / "environment", tree / "argocd/environments" / ENVIRONMENT
+        )
+        fork = cls(tree, remote)
+        fork._git("init", "--quiet", "--initial-branch=main")
+        fork._git("remote", "add", "origin", str(remote))
+        fork.commit("Fork")
+        return fork
+
+    @property
+    def sluice(self) -> Path:
+        """The values of helm/sluice in this environment."""
+        return self.tree / "argocd/environments" / ENVIRONMENT / "sluice.yaml"
+
+    def head(self) -> str:
+        """Return the last commit."""
+        return self._git("rev-parse", "HEAD").strip()
+
+    def commit(self, message: str) -> str:
+        """Commit all that was changed, push it, and return the commit."""
+        self._git("add", "--all")
+        self._git(*_AUTHOR, "commit", "--quiet", "--message", message)
+        return self._pushed()
+
+    def revert(self) -> str:
+        """Take the last commit back, and return the new one."""
+        self._git(*_AUTHOR, "revert", "--no-edit", "HEAD")
+        return self._pushed()
+
+    def release(self, *, tag: str) -> None:
+        """Write another tag of the images."""
+        values = self.sluice.read_text("utf-8")
+        written, times = re.subn(r'(?m)^  tag: ".*"$', f'  tag: "{tag}"', values)
+        assert times == 1
+        self.sluice.write_text(written, "utf-8")
+
+    def _pushed(self) -> str:
+        self._git("push", "--quiet", "origin", "main")
+        return self.head()
+
+    def _git(self, *arguments: str) -> str:
+        return run(["git", *arguments], cwd=self.tree)

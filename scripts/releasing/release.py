@@ -119,6 +119,7 @@ class Release:
             self.repository.deliver(change)
         else:
             self.repository.commit(change)
+        say("a sync that waits for the bad one's pods holds it back: see docs/release.md")
         return tag_in(file.read_text("utf-8"))
 
     def _values(self, environment: str) -> Path:

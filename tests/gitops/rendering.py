@@ -83,6 +83,18 @@ class Helm:
             check=False,
         )
 
+    def lint(self, chart: Path, *, values: list[Path], over: Json) -> str:
+        """Say what helm finds bad about a chart; "" is nothing."""
+        files = [f"--values={file}" for file in values]
+        done = subprocess.run(
+            [self.program, "lint", "--strict", "--quiet", chart, *files, "--values=-"],
+            input=json.dumps(over),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout + done.stderr if done.returncode else ""
+
     def filled(self, texts: list[str], parameters: Json) -> list[str]:
         """Fill Go templates, each as the ApplicationSet controller would."""
         (self.scratch / "templates").mkdir(exist_ok=True)

@@ -110,6 +110,13 @@ def test_every_part_can_be_turned_on_alone(helm: Helm) -> None:
         assert its[name]["kind"] == ("ApplicationSet" if "facts" in part else "Application")
 
 
+@pytest.mark.charts
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_helm_finds_nothing_bad_about_it(helm: Helm, environment: str) -> None:
+    values = [Path(f"argocd/environments/{environment}/root.yaml")]
+    assert helm.lint(ROOT, values=values, over={"repoURL": REPOSITORY}) == ""
+
+
 def test_parts_and_values_name_the_same() -> None:
     assert PARTS.keys() == VALUES["platform"].keys()
 

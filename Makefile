@@ -80,7 +80,7 @@ test-containers: $(SETUP_DEV) ## Build the images and run the tests of container
 .PHONY: test-charts
 test-charts: $(SETUP_DEV) ## Test the Helm charts (needs Go)
 	$(PY) -m testbed build
-	$(PY) -m pytest tests/charts $(ARGS)
+	$(PY) -m pytest tests/charts tests/gitops $(ARGS)
 
 .PHONY: testbed
 testbed: $(SETUP_DEV) ## Build and start a real Kubernetes with Argo Workflows (ARGS="--argo 3.7")

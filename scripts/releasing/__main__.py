@@ -1,0 +1,96 @@
+"""The command: `scripts/release`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from scripts.releasing.errors import ReleaseError
+from scripts.releasing.release import Release
+from scripts.releasing.repository import Repository
+from scripts.releasing.telling import say
+
+_HOW = """\
+A release is a tag: a commit's time and name, as in 20261125T235644-ce68e6e12ab3. It names the
+same three images for ever. An environment has the release that image.tag in
+argocd/environments/<environment>/sluice.yaml names, in the branch that Argo CD follows. So to
+release is to commit that one line, and to roll back is to revert that commit.
+
+  scripts/release build --registry ghcr.io --push    # the images of the commit checked out
+  scripts/release promote --environment dev          # that commit, to dev
+  scripts/release promote --from dev --to staging    # what has proved itself in dev
+  scripts/release promote --from staging --to prod
+  scripts/release rollback --environment prod        # what prod had before
+  scripts/release status                             # who has what, as of this clone
+
+docs/release.md tells what happens then, and what to do when it does not.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Give what reads the command line."""
+    reading = argparse.ArgumentParser(
+        prog="scripts/release",
+        description=_HOW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    reading.add_argument("--folder", type=Path, default=Path(), help=argparse.SUPPRESS)
+    reading.add_argument("--remote", default="origin", help="where to push to (default: origin)")
+    commands = reading.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("tag", help="print the tag of the commit that is checked out")
+    commands.add_parser("status", help="print each environment's tag")
+    build = commands.add_parser("build", help="build the three images, by docker buildx")
+    build.add_argument("--registry", required=True, help="as in helm/sluice's image.registry")
+    build.add_argument("--push", action="store_true", help="push them, with provenance and SBOM")
+    promote = commands.add_parser("promote", help="commit a tag to an environment, and push")
+    promote.add_argument("--environment", "--to", required=True, help="which one gets it")
+    which = promote.add_mutually_exclusive_group()
+    which.add_argument("--tag", help="the tag (default: that of the commit checked out)")
+    which.add_argument("--from", dest="source", help="the environment whose tag it is")
+    rollback = commands.add_parser("rollback", help="revert the last promotion, and push")
+    rollback.add_argument("--environment", required=True, help="of which environment")
+    for command in (promote, rollback):
+        command.add_argument("--no-push", action="store_true", help="commit, and leave it at that")
+    return reading
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command, and give the process' exit code."""
+    given = parser().parse_args(arguments)
+    release = Release(Repository(given.folder, remote=given.remote))
+    try:
+        print(_answer(release, given))
+    except ReleaseError as error:
+        say(str(error))
+        return 1
+    return 0
+
+
+def _answer(release: Release, given: argparse.Namespace) -> str:
+    match given.command:
+        case "tag":
+            return release.tag()
+        case "status":
+            tags = release.running().items()
+            return "\n".join(f"{environment:10} {tag}" for environment, tag in tags)
+        case "build":
+            return release.build(registry=given.registry, push=given.push)
+        case "promote":
+            tag = given.tag or _tag_to_promote(release, given.source)
+            release.promote(given.environment, tag=tag, push=not given.no_push)
+            return tag
+        case _:
+            return release.rollback(given.environment, push=not given.no_push)
+
+
+def _tag_to_promote(release: Release, source: str | None) -> str:
+    if source is None:
+        return release.tag()
+    running = release.running()
+    if source not in running:
+        raise ReleaseError(f"there is no environment {source}; there are: {', '.join(running)}")
+    return running[source]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

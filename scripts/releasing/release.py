@@ -1,0 +1,167 @@
+"""Building, promoting and rolling back."""
+
+import datetime as dt
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.releasing.errors import ReleaseError
+from scripts.releasing.repository import Repository
+from scripts.releasing.telling import say
+from scripts.releasing.values import insist_on_immutable, tag_in, with_tag
+
+__all__ = ["Release"]
+
+_ENVIRONMENTS = Path("argocd/environments")
+_IMAGES = {
+    "sluice/sluice-gateway": "services/gateway/Dockerfile",
+    "sluice/sluice-dispatcher": "services/dispatcher/Dockerfile",
+    "sluice/sluice-status-watcher": "services/status-watcher/Dockerfile",
+}
+"""As helm/sluice has them in `image.repository`, and what makes them."""
+
+_RELEASED = "Release-Environment"
+_UNDOES = "Release-Undoes"
+
+
+@dataclass(frozen=True)
+class Release:
+    """The releases in a repository."""
+
+    repository: Repository
+
+    def tag(self) -> str:
+        """Give the tag of the commit that is checked out: when it was made, and which it is.
+
+        Raises:
+            ReleaseError: the folder holds what is in no commit.
+        """
+        self.repository.insist_on_no_changes()
+        when, commit = self.repository.git("log", "-1", "--format=%ct %H").split()
+        moment = dt.datetime.fromtimestamp(int(when), dt.UTC)
+        return f"{moment:%Y%m%dT%H%M%S}-{commit[:12]}"
+
+    def build(self, *, registry: str, push: bool) -> str:
+        """Build the three images under the tag of the commit, and give the tag.
+
+        What the registry has already stays as it is: a tag never comes to mean another image.
+        """
+        tag = self.tag()
+        remote = f"remote.{self.repository.remote}.url"
+        described = {
+            "VERSION": tag,
+            "REVISION": self.repository.git("rev-parse", "HEAD"),
+            "SOURCE": self.repository.git("config", "--default", "unknown", "--get", remote),
+        }
+        arguments = [f"--build-arg={key}={value}" for key, value in described.items()]
+        # What an image was built from, and how, is kept beside it in the registry.
+        arguments += ["--provenance=mode=max", "--sbom=true", "--push"] if push else ["--load"]
+        for name, dockerfile in _IMAGES.items():
+            image = f"{registry}/{name}:{tag}"
+            if push and self._docker("buildx", "imagetools", "inspect", image, quietly=True):
+                say(f"{image} is there already")
+                continue
+            say(f"building {image}")
+            named = (f"--file={dockerfile}", f"--tag={image}")
+            if not self._docker("buildx", "build", *arguments, *named, "."):
+                raise ReleaseError("docker failed; the lines above say why")
+        return tag
+
+    def running(self) -> dict[str, str]:
+        """Give the tag of each environment, as it is here."""
+        files = sorted((self.repository.folder / _ENVIRONMENTS).glob("*/sluice.yaml"))
+        return {file.parent.name: tag_in(file.read_text("utf-8")) for file in files}
+
+    def promote(self, environment: str, *, tag: str, push: bool) -> bool:
+        """Commit a tag to an environment, and tell whether it had another.
+
+        Raises:
+            ReleaseError: the tag may move, or git cannot.
+        """
+        insist_on_immutable(tag)
+        file = self._values(environment)
+
+        def change() -> str | None:
+            text = file.read_text("utf-8")
+            before = tag_in(text)
+            if before == tag:
+                say(f"{environment} has {tag} already")
+                return None
+            file.write_text(with_tag(text, tag), "utf-8")
+            return (
+                f"Release {tag} to {environment}\n\n"
+                f"{environment} had {before}.\n\n"
+                f"{_RELEASED}: {environment}\n"
+            )
+
+        return self.repository.deliver(change) if push else self.repository.commit(change)
+
+    def rollback(self, environment: str, *, push: bool) -> str:
+        """Revert an environment's last promotion, and give the tag that it has again.
+
+        Raises:
+            ReleaseError: there is none to revert, or it was reverted already.
+        """
+        file = self._values(environment)
+
+        def change() -> str:
+            commit = self._last_promotion(environment)
+            bad = tag_in(file.read_text("utf-8"))
+            self._revert(commit)
+            return (
+                f"Roll {environment} back to {tag_in(file.read_text('utf-8'))}\n\n"
+                f"This reverts commit {commit}, which released {bad}.\n\n"
+                f"{_RELEASED}: {environment}\n"
+                f"{_UNDOES}: {commit}\n"
+            )
+
+        if push:
+            self.repository.deliver(change)
+        else:
+            self.repository.commit(change)
+        say("a sync that waits for the bad one's pods holds it back: see docs/release.md")
+        return tag_in(file.read_text("utf-8"))
+
+    def _values(self, environment: str) -> Path:
+        file = self.repository.folder / _ENVIRONMENTS / environment / "sluice.yaml"
+        if not file.is_file():
+            known = ", ".join(self.running()) or "none"
+            raise ReleaseError(f"there is no environment {environment}; there are: {known}")
+        return file
+
+    def _last_promotion(self, environment: str) -> str:
+        form = f"--format=%H %(trailers:key={_UNDOES},valueonly,separator=%x20)"
+        its = f"--grep=^{_RELEASED}: {environment}$"
+        commit, _, undoes = self.repository.git("log", "-1", form, its).partition(" ")
+        if not commit:
+            raise ReleaseError(f"nothing was ever promoted to {environment} by this script")
+        if undoes:
+            history = self.repository.git("log", "-9", "--format=  %cs %s", its)
+            raise ReleaseError(
+                f"{environment}'s last release was rolled back already; to go further back, "
+                f"promote an older tag by its name:\n{history}"
+            )
+        return commit
+
+    def _revert(self, commit: str) -> None:
+        try:
+            self.repository.git("revert", "--no-commit", commit)
+        except ReleaseError as error:
+            self.repository.git("revert", "--abort")
+            raise ReleaseError(
+                f"{commit[:12]} cannot be reverted, for its line has changed since; "
+                "promote the older tag by its name instead"
+            ) from error
+
+    def _docker(self, *arguments: str, quietly: bool = False) -> bool:
+        """Run docker, and tell whether it went well."""
+        try:
+            done = subprocess.run(  # noqa: S603 (commands are ours)
+                ["docker", *arguments],  # noqa: S607 (whichever docker the caller has)
+                cwd=self.repository.folder,
+                capture_output=quietly,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise ReleaseError("there is no docker here; install it, with buildx") from None
+        return done.returncode == 0

@@ -1,0 +1,101 @@
+"""A git repository and the one that it is pushed to."""
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.releasing.errors import ReleaseError
+from scripts.releasing.telling import say
+
+__all__ = ["Repository"]
+
+_TRIES = 5
+_BEATEN = ("fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref")
+"""How git says that somebody else was faster."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A clone with a branch checked out."""
+
+    folder: Path
+    remote: str
+
+    def git(self, *arguments: str) -> str:
+        """Run git, and give what it says.
+
+        Raises:
+            ReleaseError: with what it said.
+        """
+        done = subprocess.run(  # noqa: S603 (commands are ours)
+            ["git", *arguments],  # noqa: S607 (whichever git the caller has)
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = done.stderr.strip() or done.stdout.strip()
+            raise ReleaseError(f"git {arguments[0]} failed:\n{said}")
+        return done.stdout.strip()
+
+    def insist_on_no_changes(self) -> None:
+        """Refuse to go on with work that is in no commit.
+
+        Raises:
+            ReleaseError: with what has changed.
+        """
+        if changes := self.git("status", "--porcelain", "--untracked-files=no"):
+            raise ReleaseError(f"there are changes in no commit; commit or stash them:\n{changes}")
+
+    def commit(self, change: Callable[[], str | None]) -> bool:
+        """Commit a change here, and tell whether there was one.
+
+        `change` writes it and gives the message, or nothing if all is as it should be.
+        """
+        self.insist_on_no_changes()
+        message = change()
+        if message is None:
+            return False
+        self.git("commit", "--quiet", "--all", "--message", message)
+        say(message.partition("\n")[0])
+        return True
+
+    def deliver(self, change: Callable[[], str | None]) -> bool:
+        """Commit a change upon what the others have, and push it; begin anew if one was faster.
+
+        Raises:
+            ReleaseError: git cannot, or others are always faster.
+        """
+        branch = self._branch()
+        for _ in range(_TRIES):
+            self.insist_on_no_changes()
+            self._catch_up(branch)
+            if not self.commit(change):
+                return False
+            try:
+                self.git("push", "--quiet", self.remote, f"HEAD:refs/heads/{branch}")
+            except ReleaseError as error:
+                self.git("reset", "--quiet", "--hard", "HEAD~1")
+                if not any(sign in str(error) for sign in _BEATEN):
+                    raise
+                say("somebody else pushed; once more")
+            else:
+                say(f"pushed to {self.remote}/{branch}; Argo CD does the rest")
+                return True
+        raise ReleaseError(f"others pushed {_TRIES} times in between; try again")
+
+    def _branch(self) -> str:
+        branch = self.git("branch", "--show-current")
+        if not branch:
+            raise ReleaseError("no branch is checked out; `git switch main` first")
+        return branch
+
+    def _catch_up(self, branch: str) -> None:
+        self.git("fetch", "--quiet", self.remote, branch)
+        if self.git("rev-list", "FETCH_HEAD..HEAD"):
+            raise ReleaseError(
+                f"{branch} has commits that {self.remote} lacks; push them or drop them first"
+            )
+        self.git("merge", "--quiet", "--ff-only", "FETCH_HEAD")

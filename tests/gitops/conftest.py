@@ -1,0 +1,96 @@
+"""Each environment as Argo CD would deliver it, and git repositories to release in."""
+
+import functools
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts.releasing.values import with_tag
+from testbed.folders import default_folders
+from testbed.stock import Stock
+from testbed.versions import load_versions
+from tests.gitops.clones import FIRST, Clone, git
+from tests.gitops.rendering import (
+    ENVIRONMENTS,
+    EVERYTHING,
+    LITTLE,
+    Cluster,
+    Delivery,
+    Helm,
+    deliver,
+)
+from tests.support.engines import skip
+
+Deliver = Callable[[str, Cluster], Delivery]
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """The helm that the testbed has built."""
+    program = Stock(load_versions(), cache=default_folders().cache).program("helm", "helm")
+    if not program.is_file():
+        skip("helm is not built; `make test-charts` builds it")
+    return Helm(program, scratch=tmp_path_factory.mktemp("fill"))
+
+
+@pytest.fixture(scope="session")
+def delivered(helm: Helm) -> Deliver:
+    """What an environment is on a cluster; each is rendered once."""
+    return functools.cache(lambda environment, cluster: deliver(helm, environment, cluster))
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def delivery(request: pytest.FixtureRequest, delivered: Deliver) -> Delivery:
+    """An environment of ours, on a cluster that Pulumi made."""
+    return delivered(request.param, EVERYTHING)
+
+
+@pytest.fixture
+def bare(delivered: Deliver) -> Delivery:
+    """An environment without a platform, on a cluster with a Kafka of its own and no AWS."""
+    return delivered("testbed", LITTLE)
+
+
+@pytest.fixture
+def own_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder in which git knows nothing of this computer's settings."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    config = "[user]\nname = Ada\nemail = ada@example.com\n[init]\ndefaultBranch = main\n"
+    (tmp_path / "gitconfig").write_text(config, "utf-8")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    return tmp_path
+
+
+@pytest.fixture
+def origin(own_git: Path) -> Path:
+    """The repository that Argo CD follows."""
+    folder = own_git / "origin"
+    git(own_git, "init", "--quiet", "--bare", str(folder))
+    first = own_git / "first"
+    git(own_git, "clone", "--quiet", str(folder), str(first))
+    shutil.copytree("argocd/environments", first / "argocd/environments")
+    for file in first.glob("argocd/environments/*/sluice.yaml"):
+        file.write_text(with_tag(file.read_text("utf-8"), FIRST), "utf-8")
+    git(first, "add", "--all")
+    git(first, "commit", "--quiet", "--message", "Begin")
+    git(first, "push", "--quiet", "origin", "main")
+    return folder
+
+
+@pytest.fixture
+def clone(tmp_path: Path, origin: Path) -> Clone:
+    """Somebody's clone of it."""
+    git(tmp_path, "clone", "--quiet", str(origin), "clone")
+    return Clone(tmp_path / "clone")
+
+
+@pytest.fixture
+def other(tmp_path: Path, origin: Path) -> Clone:
+    """Somebody else's."""
+    git(tmp_path, "clone", "--quiet", str(origin), "other")
+    return Clone(tmp_path / "other")

@@ -1,0 +1,84 @@
+"""What Pulumi makes is what argocd/ counts on."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.gitops.conftest import Deliver
+from tests.gitops.rendering import EVERYTHING, Delivery
+
+PULUMI = Path("pulumi")
+
+
+def places() -> ModuleType:
+    """The names that Pulumi's side gives; a module without imports of its own."""
+    spec = importlib.util.spec_from_file_location("places", PULUMI / "sluice_infra/places.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def stack(environment: str) -> dict[str, Any]:
+    text = (PULUMI / f"Pulumi.{environment}.yaml").read_text("utf-8")
+    found: dict[str, Any] = yaml.safe_load(text)["config"]
+    return found
+
+
+def test_annotations_have_the_same_names() -> None:
+    named = {
+        value for name, value in vars(places().Annotations).items() if not name.startswith("_")
+    }
+    assert named == EVERYTHING.annotations.keys()
+    assert places().Labels.ENVIRONMENT == "sluice.dev/environment"
+
+
+@pytest.mark.charts
+def test_accounts_with_rights_at_aws_are_those_of_the_charts(delivered: Deliver) -> None:
+    delivery = delivered("prod", EVERYTHING)
+    accounts = {
+        "aws-load-balancer-controller-sluice-dev": places().LOAD_BALANCER,
+        "external-dns-sluice-dev": places().EXTERNAL_DNS,
+        "external-secrets": places().EXTERNAL_SECRETS,
+        "keda": places().KEDA,
+    }
+    for name, account in accounts.items():
+        application = delivery.application(name)
+        assert application["spec"]["destination"]["namespace"] == account.namespace
+        [file] = application["spec"]["sources"][0]["helm"]["valueFiles"]
+        values = yaml.safe_load(Path(file.removeprefix("$values/")).read_text("utf-8"))
+        told = values["serviceAccount"]
+        assert told.get("operator", told)["name"] == account.name
+    argo = delivery.application("argo-workflows")
+    # The chart calls the server's account after its release.
+    release = argo["spec"]["sources"][0]["helm"]["releaseName"]
+    assert f"{release}-server" == places().ARGO_SERVER.name
+    assert argo["spec"]["destination"]["namespace"] == places().ARGO_SERVER.namespace
+
+
+@pytest.mark.charts
+def test_namespaces_are_the_same(delivery: Delivery) -> None:
+    ours = delivery.ours()
+    namespaces = {chart: each["spec"]["destination"]["namespace"] for chart, each in ours.items()}
+    assert namespaces["sluice"] == places().SLUICE
+    assert namespaces["workflows"] == places().WORKFLOWS == places().EXECUTOR.namespace
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_load_balancers_may_send_from_the_stacks_own_network(environment: str) -> None:
+    file = Path(f"argocd/environments/{environment}/sluice.yaml")
+    values = yaml.safe_load(file.read_text("utf-8"))
+    blocks = [each["ipBlock"]["cidr"] for each in values["networkPolicy"]["gatewayFrom"][1:]]
+    assert blocks == [stack(environment)["sluice:network"]["cidr"]]
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_names_are_looked_after_where_there_is_a_domain(environment: str) -> None:
+    file = Path(f"argocd/environments/{environment}/root.yaml")
+    on = yaml.safe_load(file.read_text("utf-8"))["platform"]["external-dns"]["enabled"]
+    assert on == ("sluice:dns" in stack(environment))

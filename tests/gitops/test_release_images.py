@@ -1,0 +1,105 @@
+"""The images that the release script builds, its command line, and the line that it writes."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.releasing.values import tag_in, with_tag
+from tests.gitops.clones import Clone, git
+
+
+@dataclass(frozen=True)
+class Docker:
+    """A docker that does nothing but remember."""
+
+    folder: Path
+
+    def ends(self, *, build: int = 0, inspect: int = 1) -> None:
+        """Be ready to end so."""
+        program = self.folder / "docker"
+        program.write_text(
+            f'#!/bin/sh\nfor a; do echo "$a"; done >>{self.folder}/said\n'
+            f'[ "$2" = build ] && exit {build}\nexit {inspect}\n',
+            "utf-8",
+        )
+        program.chmod(0o755)
+
+    def said(self) -> list[str]:
+        return (self.folder / "said").read_text("utf-8").splitlines()
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return Docker(folder)
+
+
+@pytest.mark.parametrize("push", [True, False])
+def test_the_images_are_those_that_the_chart_names(
+    *, push: bool, clone: Clone, docker: Docker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docker.ends()
+    assert clone.release("build", "--registry", "reg.example.com", *["--push"] * push) == 0
+    tag = capsys.readouterr().out.strip()
+    said = docker.said()
+    chart = yaml.safe_load(Path("helm/sluice/values.yaml").read_text("utf-8"))
+    wanted = {
+        f"--tag=reg.example.com/{chart[service]['image']['repository']}:{tag}"
+        for service in ("gateway", "dispatcher", "statusWatcher")
+    }
+    assert {line for line in said if line.startswith("--tag=")} == wanted
+    files = [line.removeprefix("--file=") for line in said if line.startswith("--file=")]
+    assert len(files) == 3
+    assert all(Path(file).is_file() for file in files)
+    assert said.count("--push") == said.count("--provenance=mode=max") == 3 * push
+    assert said.count("--load") == 3 * (not push)
+    revision = git(clone.folder, "rev-parse", "HEAD")
+    assert said.count(f"--build-arg=REVISION={revision}") == 3
+
+
+def test_what_the_registry_has_is_never_overwritten(clone: Clone, docker: Docker) -> None:
+    docker.ends(inspect=0)
+    assert clone.release("build", "--registry", "reg.example.com", "--push") == 0
+    assert docker.said().count("inspect") == 3
+    assert "build" not in docker.said()
+
+
+def test_a_build_that_fails_fails(
+    clone: Clone, docker: Docker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docker.ends(build=1)
+    assert clone.release("build", "--registry", "reg.example.com") == 1
+    assert docker.said().count("build") == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_the_script_runs_from_anywhere(tmp_path: Path) -> None:
+    script = Path("scripts/release").resolve()
+    told = subprocess.check_output([script, "--help"], cwd=tmp_path, text=True)
+    for command in ("tag", "status", "build", "promote", "rollback"):
+        assert f"\n    {command} " in told
+    assert subprocess.check_output([script, "status"], cwd=tmp_path, text=True).startswith("dev ")
+
+
+WRITTEN = [
+    'image:\n  tag: "a"\n',
+    "image:\n  # why\n  registry: r\n\n  tag: a # because\n  pullPolicy: Always\n",
+    "gateway:\n  image:\n    tag: other\nimage: # all\n  tag:   a\n",
+]
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_the_tag_is_found_however_it_is_written(text: str) -> None:
+    assert tag_in(text) == "a"
+    changed = with_tag(text, "b")
+    before, after = yaml.safe_load(text), yaml.safe_load(changed)
+    before["image"]["tag"] = "b"
+    assert json.dumps(before) == json.dumps(after)
+    assert changed.count("#") == text.count("#")

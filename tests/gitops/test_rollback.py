@@ -1,0 +1,76 @@
+"""Rollbacks by the release script, on real git repositories."""
+
+import pytest
+
+from tests.gitops.clones import FIRST, NEW, OLD, Clone, git
+
+
+def test_a_rollback_reverts_the_last_promotion_of_that_environment(
+    clone: Clone, other: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert clone.release("promote", "--environment", "prod", "--tag", OLD) == 0
+    assert clone.release("promote", "--environment", "prod", "--tag", NEW) == 0
+    released = git(clone.folder, "rev-parse", "HEAD")
+    assert clone.release("promote", "--environment", "dev", "--tag", NEW) == 0
+    capsys.readouterr()
+    assert clone.release("rollback", "--environment", "prod") == 0
+    assert capsys.readouterr().out.strip() == OLD
+    assert (clone.tag("prod"), clone.tag("dev")) == (OLD, NEW)
+    message = git(clone.folder, "log", "-1", "--format=%B")
+    assert message.startswith(f"Roll prod back to {OLD}\n\nThis reverts commit {released}")
+    assert git(clone.folder, "status", "--porcelain") == ""
+    other.pull()
+    assert other.tag("prod") == OLD
+
+
+def test_a_second_rollback_asks_which_one_is_meant(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert clone.release("promote", "--environment", "prod", "--tag", OLD) == 0
+    assert clone.release("promote", "--environment", "prod", "--tag", NEW) == 0
+    assert clone.release("rollback", "--environment", "prod") == 0
+    commits = clone.log()
+    assert clone.release("rollback", "--environment", "prod") == 1
+    said = capsys.readouterr().err
+    assert "rolled back already" in said
+    assert f"Release {OLD} to prod" in said
+    assert clone.log() == commits
+
+
+def test_after_a_rollback_a_new_release_can_be_rolled_back_too(clone: Clone) -> None:
+    for tag in (OLD, NEW):
+        assert clone.release("promote", "--environment", "prod", "--tag", tag) == 0
+        assert clone.release("rollback", "--environment", "prod") == 0
+        assert clone.tag("prod") == FIRST
+
+
+def test_a_rollback_leaves_alone_what_changed_besides(clone: Clone) -> None:
+    assert clone.release("promote", "--environment", "prod", "--tag", NEW) == 0
+    file = clone.file("prod")
+    file.write_text(file.read_text("utf-8") + "# More.\n", "utf-8")
+    clone.commit("Say more")
+    git(clone.folder, "push", "--quiet")
+    assert clone.release("rollback", "--environment", "prod") == 0
+    assert clone.tag("prod") == FIRST
+    assert file.read_text("utf-8").endswith("# More.\n")
+
+
+def test_what_somebody_changed_by_hand_since_is_not_undone(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert clone.release("promote", "--environment", "prod", "--tag", NEW) == 0
+    file = clone.file("prod")
+    file.write_text(file.read_text("utf-8").replace(NEW, OLD), "utf-8")
+    clone.commit("By hand")
+    git(clone.folder, "push", "--quiet")
+    assert clone.release("rollback", "--environment", "prod") == 1
+    assert "cannot be reverted" in capsys.readouterr().err
+    assert git(clone.folder, "status", "--porcelain") == ""
+    assert clone.tag("prod") == OLD
+
+
+def test_where_nothing_was_promoted_there_is_nothing_to_roll_back(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert clone.release("rollback", "--environment", "prod") == 1
+    assert "nothing was ever promoted to prod" in capsys.readouterr().err

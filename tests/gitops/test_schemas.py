@@ -1,0 +1,52 @@
+"""What Argo CD is told, and what it would deliver, is what each kind's own definition allows."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from testbed.folders import default_folders
+from testbed.stock import Stock
+from testbed.versions import load_versions
+from tests.charts.kubeconform import Kubeconform
+from tests.gitops.rendering import Delivery, Json
+from tests.support.engines import skip
+
+
+@pytest.fixture(scope="module")
+def kubeconform() -> Kubeconform:
+    """What knows the schemas of all kinds."""
+    stock = Stock(load_versions(), cache=default_folders().cache)
+    program, schemas = stock.program("kubeconform", "kubeconform"), stock.schemas()
+    if not program.is_file() or not schemas.is_dir():
+        skip("kubeconform is not built; `make test-charts` builds it")
+    return Kubeconform(program, schemas=schemas)
+
+
+def faults(kubeconform: Kubeconform, things: list[Json]) -> dict[str, str]:
+    said = kubeconform.complaints(things)
+    assert len(said) == len(things)
+    return {name: fault for name, fault in said.items() if fault}
+
+
+@pytest.mark.charts
+def test_what_argo_cd_is_told_is_well_formed(
+    kubeconform: Kubeconform, delivery: Delivery, bare: Delivery
+) -> None:
+    root = yaml.safe_load(Path("argocd/root.yaml").read_text("utf-8"))
+    assert faults(kubeconform, [root, *delivery.root]) == {}
+    assert faults(kubeconform, delivery.applications) == {}
+    assert faults(kubeconform, [*bare.root, *bare.applications]) == {}
+
+
+@pytest.mark.charts
+def test_what_it_would_deliver_is_well_formed(kubeconform: Kubeconform, delivery: Delivery) -> None:
+    for application in delivery.ours().values():
+        assert faults(kubeconform, delivery.rendered(application)) == {}
+
+
+@pytest.mark.charts
+def test_a_mistake_is_noticed(kubeconform: Kubeconform, bare: Delivery) -> None:
+    [application, _] = bare.applications
+    wrong = {**application, "spec": {**application["spec"], "syncPolicies": {}}}
+    assert "syncPolicies" in faults(kubeconform, [wrong])["Application/workflows-sluice-dev"]

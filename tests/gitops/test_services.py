@@ -1,0 +1,226 @@
+"""Our charts as they are delivered: how, with which values, and what is protected."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.gitops.conftest import Deliver
+from tests.gitops.rendering import (
+    ENVIRONMENTS,
+    EVERYTHING,
+    LITTLE,
+    Delivery,
+    annotation,
+)
+
+CHARTS = ("workflows", "kafka", "sluice")
+DATA = ("Kafka", "KafkaNodePool", "KafkaTopic", "PersistentVolumeClaim")
+
+
+@pytest.mark.charts
+def test_each_chart_is_an_application_and_kafka_only_if_strimzi_runs_it(
+    delivered: Deliver, bare: Delivery
+) -> None:
+    assert tuple(delivered("dev", EVERYTHING).ours()) == CHARTS
+    assert tuple(bare.ours()) == ("workflows", "sluice")
+    managed = dataclasses.replace(
+        EVERYTHING,
+        annotations={
+            **EVERYTHING.annotations,
+            "sluice.dev/kafka-mode": "msk",
+            "sluice.dev/kafka-bootstrap": "b-1.msk:9098,b-2.msk:9098",
+        },
+    )
+    delivery = delivered("dev", managed)
+    assert tuple(delivery.ours()) == ("workflows", "sluice")
+    facts = delivery.values(delivery.ours()["sluice"])
+    assert facts["kafka"] == {"bootstrapServers": "b-1.msk:9098,b-2.msk:9098"}
+
+
+@pytest.mark.charts
+def test_what_the_clusters_secret_says_reaches_the_charts(delivered: Deliver) -> None:
+    delivery = delivered("prod", EVERYTHING)
+    said = EVERYTHING.annotations
+    facts = {chart: delivery.values(each) for chart, each in delivery.ours().items()}
+    assert facts["workflows"] == {
+        "namespaces": {"names": ["workflows"]},
+        "artifacts": {"s3": {"bucket": "sluice-dev-artifacts", "region": "eu-central-1"}},
+    }
+    sluice = facts["sluice"]
+    assert sluice["image"] == {"registry": said["sluice.dev/registry"]}
+    assert sluice["workflows"]["namespace"] == "workflows"
+    assert sluice["gateway"]["ingress"] == {
+        "enabled": True,
+        "hosts": ["sluice.example.com"],
+        "annotations": {
+            "alb.ingress.kubernetes.io/certificate-arn": said["sluice.dev/certificate-arn"]
+        },
+    }
+    assert sluice["kafka"]["bootstrapServers"] == "sluice-kafka-bootstrap:9093"
+    controller = delivery.application("aws-load-balancer-controller-sluice-dev")
+    assert controller["spec"]["sources"][0]["helm"]["parameters"] == [
+        {"name": "clusterName", "value": "sluice-dev"},
+        {"name": "region", "value": "eu-central-1"},
+        {"name": "vpcId", "value": "vpc-1"},
+    ]
+
+
+@pytest.mark.charts
+def test_what_it_does_not_say_is_left_to_the_files_of_values(bare: Delivery) -> None:
+    facts = {chart: bare.values(each) for chart, each in bare.ours().items()}
+    assert facts["workflows"] == {"namespaces": {"names": ["workflows"]}}
+    assert facts["sluice"] == {
+        "workflows": {"namespace": "workflows", "executor": {"create": False}},
+        "smokeTest": {"argocd": True},
+        "kafka": {"bootstrapServers": LITTLE.annotations["sluice.dev/kafka-bootstrap"]},
+        "gateway": {"ingress": {}},
+    }
+
+
+@pytest.mark.charts
+def test_a_part_that_lacks_a_fact_says_which(delivered: Deliver) -> None:
+    with pytest.raises(AssertionError, match=r"no annotation sluice\.dev/cluster-name"):
+        delivered("dev", LITTLE)
+
+
+def test_no_other_annotations_are_used_than_pulumi_writes() -> None:
+    used = {
+        name
+        for file in Path("argocd").rglob("*")
+        if file.is_file()
+        for name in re.findall(r"sluice\.dev/[a-z-]+", file.read_text("utf-8"))
+    }
+    labels = {"sluice.dev/environment", "sluice.dev/chart"}
+    of_nodes = {"sluice.dev/workflows", "sluice.dev/pool"}
+    assert used - labels - of_nodes <= EVERYTHING.annotations.keys()
+    assert len(EVERYTHING.annotations) == 10
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize("chart", CHARTS)
+def test_the_values_of_every_environment_suit_the_chart(delivery: Delivery, chart: str) -> None:
+    assert delivery.rendered(delivery.ours()[chart])
+
+
+@pytest.mark.charts
+def test_data_is_never_pruned_or_deleted(delivery: Delivery) -> None:
+    things = delivery.rendered(delivery.ours()["kafka"])
+    data = [each for each in things if each["kind"] in DATA]
+    assert {each["kind"] for each in data} == {"Kafka", "KafkaNodePool", "KafkaTopic"}
+    for each in data:
+        options = set(annotation(each, "argocd.argoproj.io/sync-options").split(","))
+        assert options >= {"Prune=false", "Delete=false"}, each["metadata"]["name"]
+
+
+@pytest.mark.charts
+def test_resources_and_operators_are_never_pruned(delivery: Delivery) -> None:
+    for name in ("argo-workflows-crds", "prometheus-operator-crds", "strimzi", "keda"):
+        assert delivery.application(name)["spec"]["syncPolicy"]["automated"] == {
+            "prune": False,
+            "selfHeal": True,
+        }
+
+
+@pytest.mark.charts
+def test_every_application_heals_itself_and_tries_again_a_bounded_number_of_times(
+    delivery: Delivery,
+) -> None:
+    for each in delivery.applications:
+        policy = each["spec"]["syncPolicy"]
+        assert policy["automated"]["selfHeal"] is True
+        assert policy["retry"]["limit"] > 0
+        assert {"CreateNamespace=true", "ServerSideApply=true"} <= set(policy["syncOptions"])
+        assert annotation(each, "argocd.argoproj.io/compare-options") == "ServerSideDiff=true"
+
+
+@pytest.mark.charts
+def test_our_charts_are_pruned_and_a_commit_elsewhere_leaves_them_alone(
+    delivery: Delivery,
+) -> None:
+    for chart, each in delivery.ours().items():
+        assert each["spec"]["syncPolicy"]["automated"]["prune"] is True
+        paths = annotation(each, "argocd.argoproj.io/manifest-generate-paths").split(";")
+        source = each["spec"]["source"]
+        assert paths == [f"/{source['path']}", *source["helm"]["valueFiles"]]
+        assert source["path"] == f"helm/{chart}"
+        assert Path(source["path"]).is_dir()
+
+
+@pytest.mark.charts
+def test_an_autoscalers_replicas_are_left_to_it(delivery: Delivery) -> None:
+    """Those are not in git at all where something scales; what is ignored is what it has set."""
+    sluice = delivery.ours()["sluice"]
+    assert "RespectIgnoreDifferences=true" in sluice["spec"]["syncPolicy"]["syncOptions"]
+    ignored = {
+        each["kind"]: each["managedFieldsManagers"] for each in sluice["spec"]["ignoreDifferences"]
+    }
+    things = delivery.rendered(sluice)
+    scaled = [
+        each["spec"]["scaleTargetRef"]
+        for each in things
+        if each["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")
+    ]
+    assert len(scaled) == (0 if delivery.environment == "dev" else 2)
+    for target in scaled:
+        assert ignored[target["kind"]] == ["kube-controller-manager"]
+        [workload] = [
+            each
+            for each in things
+            if each["kind"] == target["kind"] and each["metadata"]["name"] == target["name"]
+        ]
+        assert "replicas" not in workload["spec"]
+
+
+@pytest.mark.charts
+def test_the_smoke_test_follows_each_sync(delivery: Delivery) -> None:
+    [job] = [each for each in delivery.rendered(delivery.ours()["sluice"]) if each["kind"] == "Job"]
+    assert annotation(job, "argocd.argoproj.io/hook") == "PostSync"
+
+
+@pytest.mark.charts
+def test_images_come_from_the_clusters_registry_by_a_tag_that_stays(delivery: Delivery) -> None:
+    things = delivery.rendered(delivery.ours()["sluice"])
+    images = {
+        container["image"]
+        for each in things
+        if each["kind"] in ("Deployment", "StatefulSet")
+        for container in each["spec"]["template"]["spec"]["containers"]
+    }
+    assert len(images) == 3
+    for image in images:
+        registry, _, rest = image.partition("/")
+        assert registry == EVERYTHING.annotations["sluice.dev/registry"]
+        assert rest.rpartition(":")[2] not in ("", "latest", "main")
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_one_tag_is_that_of_all_images(environment: str) -> None:
+    file = Path(f"argocd/environments/{environment}/sluice.yaml")
+    values = yaml.safe_load(file.read_text("utf-8"))
+    assert re.fullmatch(r"\d+\.\d+\.\d+|\d{8}T\d{6}-[0-9a-f]{12}", values["image"]["tag"])
+    for service in ("gateway", "dispatcher", "statusWatcher"):
+        assert "image" not in values.get(service, {})
+
+
+@pytest.mark.charts
+def test_the_namespaces_keep_to_the_restricted_standard(delivery: Delivery) -> None:
+    for each in delivery.ours().values():
+        labels = each["spec"]["syncPolicy"]["managedNamespaceMetadata"]["labels"]
+        assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+@pytest.mark.charts
+def test_no_two_applications_have_the_same_object(delivery: Delivery) -> None:
+    """FailOnSharedResource would refuse it."""
+    seen = set()
+    for each in delivery.ours().values():
+        assert "FailOnSharedResource=true" in each["spec"]["syncPolicy"]["syncOptions"]
+        for thing in delivery.rendered(each):
+            metadata = thing["metadata"]
+            namespace = metadata.get("namespace", each["spec"]["destination"]["namespace"])
+            key = (thing["apiVersion"], thing["kind"], namespace, metadata["name"])
+            assert key not in seen
+            seen.add(key)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts.chart_docs import CHARTS
 from tests.charts.rendering import (
     ALL_FILES,
     ALL_NAMES,
     CHART,
-    CHARTS,
     KAFKA,
     WORKFLOWS,
     Helm,

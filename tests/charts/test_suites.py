@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.charts.rendering import CHARTS
+from scripts.chart_docs import CHARTS
 
 pytestmark = pytest.mark.charts
 

@@ -28,7 +28,12 @@ class Stock:
         Raises:
             TestbedError: a part could not be built, with what it lacks.
         """
-        parts = [*self._go.values(), self._crds, *self._images, *self._executors.values()]
+        parts: list[Part] = [
+            *self._go.values(),
+            self._crds,
+            *self._images,
+            *self._executors.values(),
+        ]
         build_all(parts, cache=self._cache, say=say)
 
     def lock(self, *, say: Say) -> None:

@@ -26,7 +26,11 @@ class _Loader(yaml.CSafeLoader):
     """Takes a bare `=` for the text that it is; YAML 1.1 had other plans with it."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:value", _Loader.construct_yaml_str)
+def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", _text)
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,9 @@ class CrdsPart:
     @property
     def key(self) -> str:
         """Digest of what it is made from, and how."""
-        code = [Path(module.__file__) for module in (schemas, strimzi)]
+        recipe = [Path(each) for each in (__file__, schemas.__file__, strimzi.__file__)]
         jars = strimzi.lock_file(self.locks, self.versions.strimzi)
-        texts = (file.read_text("utf-8") for file in (Path(__file__), *code, jars))
+        texts = (file.read_text("utf-8") for file in (*recipe, jars))
         return digest_of(*texts, repr(self.versions.openapi), repr(self.versions.crds))
 
     def build(self, out: Path) -> None:

@@ -19,7 +19,7 @@ class Stock:
             line: ExecutorImage(line, self._go[f"argo-{line}"], cache)
             for line in versions.argo_lines
         }
-        self._crds = CrdsPart(versions, locks_dir())
+        self._crds = CrdsPart(versions)
         self._images: list[Part] = [*busybox_images(), PythonImage(versions.debian)]
 
     def build(self, *, say: Say) -> None:

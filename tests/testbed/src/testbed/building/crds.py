@@ -38,7 +38,6 @@ class CrdsPart:
     """A folder of definitions for each project, to be applied, and one of schemas, to be read."""
 
     versions: Versions
-    locks: Path
     name: str = "crds"
 
     @property
@@ -50,7 +49,7 @@ class CrdsPart:
     def key(self) -> str:
         """Digest of what it is made from, and how."""
         recipe = [Path(each) for each in (__file__, schemas.__file__, strimzi.__file__)]
-        jars = strimzi.lock_file(self.locks, self.versions.strimzi)
+        jars = strimzi.lock_file(self.versions.strimzi)
         texts = (file.read_text("utf-8") for file in (*recipe, jars))
         return digest_of(*texts, repr(self.versions.openapi), repr(self.versions.crds))
 
@@ -67,12 +66,12 @@ class CrdsPart:
                 shutil.copyfile(file, folder / file.name)
         made = out / DEFINITIONS / _STRIMZI
         made.mkdir()
-        strimzi.generate(self.versions.strimzi, locks=self.locks, out=made)
+        strimzi.generate(self.versions.strimzi, out=made)
         self._write_schemas(out)
 
     def lock(self) -> None:
         """Write the checksums of Strimzi's jars anew."""
-        strimzi.lock(self.versions.strimzi, locks=self.locks)
+        strimzi.lock(self.versions.strimzi)
 
     def _write_schemas(self, out: Path) -> None:
         [document] = _files(self.versions.openapi)

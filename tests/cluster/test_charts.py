@@ -25,8 +25,8 @@ from tests.charts.rendering import (
     chart_of,
 )
 
-# Those who share the definitions and namespaces are tested by one process.
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("charts")]
+# Others ask the API server for all that it knows, and should not meet what comes and goes here.
+pytestmark = [pytest.mark.cluster, pytest.mark.upheaval]
 
 RESTRICTED = {
     f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")
@@ -46,13 +46,17 @@ def helm(stock: Stock) -> Helm:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def definitions(testbed: Testbed, stock: Stock) -> None:
-    """Have the API server know every kind that the charts make."""
+def definitions(testbed: Testbed, stock: Stock) -> Iterator[None]:
+    """Have the API server know every kind that the charts make, for as long as it is asked."""
     kubectl = testbed.kubectl()
+    before = names(testbed, "customresourcedefinitions")
     for folder in sorted(stock.definitions().iterdir()):
         file = f"--filename={folder}"
         kubectl("apply", "--server-side", "--force-conflicts", file)
         kubectl("wait", "--for=condition=Established", "--timeout=180s", file)
+    added = names(testbed, "customresourcedefinitions") - before
+    yield
+    kubectl("delete", "customresourcedefinitions", "--wait=false", *added)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,8 +68,7 @@ def namespaces(testbed: Testbed, helm: Helm) -> Iterator[None]:
         for each in helm.rendered(file, chart_of(file)).objects
     }
     kubectl = testbed.kubectl()
-    there = {each["metadata"]["name"] for each in kubectl.get("namespaces")["items"]}
-    missing = sorted(named - there)
+    missing = named - names(testbed, "namespaces")
     assert missing, "nobody else has them all"
     kubectl.apply(
         {
@@ -77,6 +80,11 @@ def namespaces(testbed: Testbed, helm: Helm) -> Iterator[None]:
     )
     yield
     kubectl("delete", "namespace", "--wait=false", *missing)
+
+
+def names(testbed: Testbed, kind: str) -> set[str]:
+    found = testbed.kubectl()("get", kind, "--output=name").split()
+    return {name.rpartition("/")[2] for name in found}
 
 
 def dry_run(testbed: Testbed, objects: Iterable[Json]) -> subprocess.CompletedProcess[str]:

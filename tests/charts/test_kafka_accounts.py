@@ -149,4 +149,4 @@ async def test_who_is_granted_nothing_is_turned_away(kafka: GuardedKafka) -> Non
     deadline = Deadline("make topics", timedelta(seconds=30))
     with pytest.raises(TopicMismatchError, match=r"Topic sluice\.\w+ cannot be created"):
         await ensure_topics(settings, client_id="stranger", deadline=deadline)
-    assert {deed.account for deed in kafka.denied} == {STRANGER}
+    assert STRANGER in {deed.account for deed in kafka.denied}

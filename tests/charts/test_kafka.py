@@ -99,6 +99,25 @@ def test_nobody_comes_in_unknown_where_accounts_count(kafka: Rendered) -> None:
         assert user["spec"]["authentication"]["type"] in known
 
 
+def test_every_container_is_restricted(kafka: Rendered) -> None:
+    """Strimzi's operator keeps to the lower, baseline standard unless it is told otherwise."""
+    spec = cluster(kafka)["spec"]
+    templates = [
+        *(spec["kafka"]["template"][name] for name in ("kafkaContainer", "initContainer")),
+        *spec["entityOperator"]["template"].values(),
+        *([spec["kafkaExporter"]["template"]["container"]] if "kafkaExporter" in spec else []),
+    ]
+    assert len(templates) >= 4
+    for template in templates:
+        # https://kubernetes.io/docs/concepts/security/pod-security-standards/
+        assert template["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
 def test_metrics_are_read_where_they_are(kafka: Rendered) -> None:
     spec = cluster(kafka)["spec"]["kafka"]
     if "metricsConfig" in spec:

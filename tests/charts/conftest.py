@@ -1,4 +1,4 @@
-"""Helm, and the chart rendered with each file of values."""
+"""The programs that look at charts, and the charts rendered with each file of values."""
 
 from pathlib import Path
 
@@ -7,17 +7,61 @@ import pytest
 from testbed.folders import default_folders
 from testbed.stock import Stock
 from testbed.versions import load_versions
-from tests.charts.rendering import CI_FILES, CI_NAMES, Helm, Rendered
+from tests.charts.kubeconform import Kubeconform
+from tests.charts.rendering import (
+    ALL_FILES,
+    ALL_NAMES,
+    CI_FILES,
+    CI_NAMES,
+    Helm,
+    Rendered,
+    chart_of,
+)
 from tests.support.engines import skip
 
 
 @pytest.fixture(scope="session")
-def helm() -> Helm:
+def stock() -> Stock:
+    """What the testbed has built."""
+    return Stock(load_versions(), cache=default_folders().cache)
+
+
+def built(path: Path) -> Path:
+    """Skip the test unless it is."""
+    if not path.exists():
+        skip(f"{path.name} is not built; `make test-charts` builds it")
+    return path
+
+
+@pytest.fixture(scope="session")
+def helm(stock: Stock) -> Helm:
     """The helm that the testbed has built."""
-    program = Stock(load_versions(), cache=default_folders().cache).program("helm", "helm")
-    if not program.is_file():
-        skip("helm is not built; `make test-charts` builds it")
-    return Helm(program)
+    return Helm(built(stock.program("helm", "helm")))
+
+
+@pytest.fixture(scope="session")
+def kubeconform(stock: Stock) -> Kubeconform:
+    """What knows the schemas of all kinds."""
+    program = built(stock.program("kubeconform", "kubeconform"))
+    return Kubeconform(program, schemas=built(stock.schemas()))
+
+
+@pytest.fixture(scope="session")
+def promtool(stock: Stock) -> Path:
+    """What reads rules as Prometheus does."""
+    return built(stock.program("promtool", "promtool"))
+
+
+@pytest.fixture(scope="session")
+def helm_unittest(stock: Stock) -> Path:
+    """What runs the suites that lie in the charts."""
+    return built(stock.program("helm-unittest", "helm-unittest"))
+
+
+@pytest.fixture(params=ALL_FILES, ids=ALL_NAMES)
+def anything(request: pytest.FixtureRequest, helm: Helm) -> Rendered:
+    """Any chart with any of its files of values."""
+    return helm.rendered(request.param, chart=chart_of(request.param))
 
 
 @pytest.fixture(params=CI_FILES, ids=CI_NAMES)

@@ -2,18 +2,34 @@
 
 import functools
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
+from scripts.chart_docs import CHARTS
+
 Json = dict[str, Any]
 
-CHART = Path("helm/sluice")
-CI_FILES = sorted(CHART.glob("ci/*-values.yaml"))
-CI_NAMES = [file.name.removesuffix("-values.yaml") for file in CI_FILES]
+CHART, KAFKA, WORKFLOWS = CHARTS
+
+
+def ci_files(chart: Path) -> list[Path]:
+    """Give the chart's own files of values."""
+    return sorted(chart.glob("ci/*-values.yaml"))
+
+
+def ci_name(file: Path) -> str:
+    """Say what such a file is called."""
+    return file.name.removesuffix("-values.yaml")
+
+
+CI_FILES = ci_files(CHART)
+CI_NAMES = [ci_name(file) for file in CI_FILES]
+ALL_FILES = [file for chart in CHARTS for file in ci_files(chart)]
+ALL_NAMES = [f"{file.parts[-3]}-{ci_name(file)}" for file in ALL_FILES]
 RELEASE = "sluice"
 NAMESPACE = "sluice"
 SERVICES = ("gateway", "dispatcher", "status-watcher")
@@ -33,6 +49,11 @@ class Rendered:
     def one(self, kind: str, name: str) -> Json:
         """Give the one of that kind and name."""
         [found] = [each for each in self.of(kind) if each["metadata"]["name"] == name]
+        return found
+
+    def one_in(self, kind: str, namespace: str) -> Json:
+        """Give the one of that kind in that namespace."""
+        [found] = [each for each in self.of(kind) if each["metadata"]["namespace"] == namespace]
         return found
 
     def workload(self, service: str) -> Json:
@@ -56,11 +77,21 @@ class Rendered:
             yield each["metadata"]["name"], each["spec"]["template"]
 
 
-Render = Callable[[Path], Rendered]
+class Render(Protocol):
+    """Renders a chart with a file of values."""
+
+    def __call__(self, values: Path, chart: Path = CHART) -> Rendered:
+        """Give the objects."""
+        ...
+
+
+def chart_of(file: Path) -> Path:
+    """Say whose file of values it is."""
+    return file.parents[1]
 
 
 class Helm:
-    """The helm program, on our chart."""
+    """The helm program, on our charts."""
 
     def __init__(self, program: Path) -> None:
         self._program = program
@@ -72,12 +103,19 @@ class Helm:
             [self._program, command, *arguments], capture_output=True, text=True, check=False
         )
 
-    def template(self, values: Path) -> subprocess.CompletedProcess[str]:
-        """Render the chart with these values upon its own."""
+    def template(self, values: Path, chart: Path = CHART) -> subprocess.CompletedProcess[str]:
+        """Render a chart with these values upon its own."""
         where = ("--namespace", NAMESPACE, "--values", str(values))
-        return self.run("template", RELEASE, str(CHART), *where)
+        return self.run("template", RELEASE, str(chart), *where)
 
-    def _rendered(self, values: Path) -> Rendered:
-        done = self.template(values)
+    def notes(self, values: Path, chart: Path = CHART) -> str:
+        """Give what is said after an install."""
+        how = ("--dry-run=client", "--namespace", NAMESPACE, "--values", str(values))
+        done = self.run("install", RELEASE, str(chart), *how)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.partition("\nNOTES:\n")[2]
+
+    def _rendered(self, values: Path, chart: Path = CHART) -> Rendered:
+        done = self.template(values, chart)
         assert done.returncode == 0, done.stderr
         return Rendered([each for each in yaml.safe_load_all(done.stdout) if each])

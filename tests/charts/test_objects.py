@@ -1,51 +1,12 @@
-"""What the chart makes of each file of values is sound, whatever they are."""
+"""What helm/sluice makes of each file of values is sound, whatever they are."""
 
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.charts.rendering import CHART, CI_FILES, COMPONENT, SERVICES, Helm, Json, Rendered
+from tests.charts.rendering import CI_FILES, COMPONENT, SERVICES, Helm, Json, Rendered
 
 pytestmark = pytest.mark.charts
-
-CLUSTERS = {
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding",
-}
-MORE_THAN_SLUICE = {"ConfigMap/more"}
-
-
-def test_lint_has_nothing_to_say(helm: Helm, values: Path) -> None:
-    done = helm.run("lint", "--strict", str(CHART), "--values", str(values))
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_no_two_objects_have_one_name(rendered: Rendered) -> None:
-    names = Counter(
-        (
-            each["apiVersion"],
-            each["kind"],
-            each["metadata"].get("namespace"),
-            each["metadata"]["name"],
-        )
-        for each in rendered.objects
-    )
-    assert [name for name, count in names.items() if count > 1] == []
-
-
-def test_every_object_says_where_it_belongs(rendered: Rendered) -> None:
-    for each in rendered.objects:
-        name = f"{each['kind']}/{each['metadata']['name']}"
-        if name in MORE_THAN_SLUICE:
-            continue
-        assert ("namespace" in each["metadata"]) != (each["kind"] in CLUSTERS), name
-        assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "sluice", name
 
 
 def test_every_pod_is_restricted(rendered: Rendered) -> None:
@@ -175,79 +136,3 @@ def test_one_pod_has_no_budget(helm: Helm) -> None:
     assert budgets["default-values.yaml"] == {"gateway", "dispatcher"}
     assert budgets["autoscaling-values.yaml"] == {"gateway", "dispatcher"}
     assert budgets["everything-values.yaml"] == set(SERVICES)
-
-
-def test_every_template_makes_something(helm: Helm) -> None:
-    """The files of values between them turn everything on."""
-    kinds = {each["kind"] for file in CI_FILES for each in helm.rendered(file).objects}
-    declared: set[str] = set()
-    for template in CHART.glob("templates/**/*.*"):
-        lines = template.read_text(encoding="utf-8").splitlines()
-        declared |= {line.removeprefix("kind: ") for line in lines if line.startswith("kind: ")}
-    literal = {kind for kind in declared if "{{" not in kind}
-    computed = {
-        "Deployment",
-        "StatefulSet",
-        "Role",
-        "RoleBinding",
-        "ClusterRole",
-        "ClusterRoleBinding",
-    }
-    assert len(literal) > 12
-    assert kinds == literal | computed
-
-
-def test_every_value_is_set_by_some_file() -> None:
-    chart = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    given = set()
-    for file in CI_FILES:
-        given |= set(leaves(yaml.safe_load(file.read_text(encoding="utf-8")) or {}))
-    sections = ("gateway", "dispatcher", "statusWatcher", "defaults")
-    unset = [
-        path
-        for path in leaves(chart)
-        if not any(one[: len(path)] == path for one in given)
-        # What services have in common goes through the same lines for each.
-        and not any(
-            (section, *path[1:]) == one[: len(path)]
-            for one in given
-            for section in sections
-            if path[0] in sections
-        )
-    ]
-    assert unset == []
-
-
-def leaves(values: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    if not isinstance(values, dict) or not values:
-        return [path]
-    return [leaf for name, value in values.items() for leaf in leaves(value, (*path, name))]
-
-
-def test_names_that_look_like_numbers_stay_names(helm: Helm, tmp_path: Path) -> None:
-    values = tmp_path / "values.yaml"
-    values.write_text(
-        """
-        workflows: {namespace: "99001", executor: {name: "99002"}}
-        kafka:
-          securityProtocol: SASL_SSL
-          sasl: {existingSecret: "99003", usernameKey: "99004", passwordKey: "99005"}
-          tls: {caSecret: "99006", caKey: "99007"}
-        defaults: {priorityClassName: "99008", serviceAccount: {name: "99009"}}
-        gateway: {persistence: {enabled: true, storageClassName: "99010"}}
-        dispatcher: {keda: {enabled: true, authenticationRef: "99011"}}
-        """,
-        encoding="utf-8",
-    )
-    found = set(scalars(helm.rendered(values).objects))
-    given = range(99001, 99012)
-    assert {str(number) for number in given} <= found
-    assert found.isdisjoint(given)
-
-
-def scalars(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict | list):
-        for below in value.values() if isinstance(value, dict) else value:
-            yield from scalars(below)
-    else:
-        yield value

@@ -24,7 +24,7 @@ def test_programs_are_named_with_their_packages(
     programs, go = requirements.missing()
     assert "containerd, runc, iptables" in programs
     assert f"apt install {' '.join(requirements.debian_packages())}" in programs
-    assert go == "Go is not installed (1.25.7 or newer)."
+    assert go == "Go is not installed (1.26.7 or newer)."
 
 
 def test_who_is_not_root_is_told(root_on_linux: pytest.MonkeyPatch) -> None:

@@ -44,5 +44,5 @@ def missing() -> list[str]:
             f"apt install {' '.join(debian_packages())}"
         )
     if shutil.which("go") is None:
-        lacks.append("Go is not installed (1.25.7 or newer).")
+        lacks.append("Go is not installed (1.26.7 or newer).")
     return lacks

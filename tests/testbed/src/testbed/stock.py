@@ -19,7 +19,7 @@ class Stock:
             line: ExecutorImage(line, self._go[f"argo-{line}"], cache)
             for line in versions.argo_lines
         }
-        self._crds = CrdsPart(versions, locks_dir())
+        self._crds = CrdsPart(versions)
         self._images: list[Part] = [*busybox_images(), PythonImage(versions.debian)]
 
     def build(self, *, say: Say) -> None:
@@ -28,7 +28,12 @@ class Stock:
         Raises:
             TestbedError: a part could not be built, with what it lacks.
         """
-        parts = [*self._go.values(), self._crds, *self._images, *self._executors.values()]
+        parts: list[Part] = [
+            *self._go.values(),
+            self._crds,
+            *self._images,
+            *self._executors.values(),
+        ]
         build_all(parts, cache=self._cache, say=say)
 
     def lock(self, *, say: Say) -> None:

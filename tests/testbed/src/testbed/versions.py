@@ -8,7 +8,10 @@ from importlib import resources
 
 @dataclass(frozen=True, kw_only=True)
 class GoModule:
-    """Programs of one Go module. ``stamp``: packages that are told the version at link time."""
+    """Programs of one Go module.
+
+    ``stamp``: packages that are told the version at link time; ``tags``: what they are built with.
+    """
 
     name: str
     module: str
@@ -16,6 +19,8 @@ class GoModule:
     programs: Mapping[str, str]
     staging: bool = False
     stamp: list[str] = field(default_factory=list)
+    # Out of sight, so that a part without tags keeps the key that it was built under.
+    tags: list[str] = field(default_factory=list, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,11 @@ class _Loader(yaml.CSafeLoader):
     """Takes a bare `=` for the text that it is; YAML 1.1 had other plans with it."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:value", _Loader.construct_yaml_str)
+def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", _text)
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,6 @@ class CrdsPart:
     """A folder of definitions for each project, to be applied, and one of schemas, to be read."""
 
     versions: Versions
-    locks: Path
     name: str = "crds"
 
     @property
@@ -45,9 +48,9 @@ class CrdsPart:
     @property
     def key(self) -> str:
         """Digest of what it is made from, and how."""
-        code = [Path(module.__file__) for module in (schemas, strimzi)]
-        jars = strimzi.lock_file(self.locks, self.versions.strimzi)
-        texts = (file.read_text("utf-8") for file in (Path(__file__), *code, jars))
+        recipe = [Path(each) for each in (__file__, schemas.__file__, strimzi.__file__)]
+        jars = strimzi.lock_file(self.versions.strimzi)
+        texts = (file.read_text("utf-8") for file in (*recipe, jars))
         return digest_of(*texts, repr(self.versions.openapi), repr(self.versions.crds))
 
     def build(self, out: Path) -> None:
@@ -63,12 +66,12 @@ class CrdsPart:
                 shutil.copyfile(file, folder / file.name)
         made = out / DEFINITIONS / _STRIMZI
         made.mkdir()
-        strimzi.generate(self.versions.strimzi, locks=self.locks, out=made)
+        strimzi.generate(self.versions.strimzi, out=made)
         self._write_schemas(out)
 
     def lock(self) -> None:
         """Write the checksums of Strimzi's jars anew."""
-        strimzi.lock(self.versions.strimzi, locks=self.locks)
+        strimzi.lock(self.versions.strimzi)
 
     def _write_schemas(self, out: Path) -> None:
         [document] = _files(self.versions.openapi)

@@ -59,7 +59,8 @@ class GoPart:
     def key(self) -> str:
         """Digest of what the programs are made from, and how."""
         files = sorted((self.locks / self.name).iterdir())
-        return digest_of(_RECIPE, repr(self.module), *(file.read_text("utf-8") for file in files))
+        texts = (file.read_text("utf-8") for file in files)
+        return digest_of(_RECIPE, repr(self.module), *self.module.tags, *texts)
 
     def build(self, out: Path) -> None:
         """Compile the programs into ``out``, and lay CRDs beside them where there are any.
@@ -70,6 +71,8 @@ class GoPart:
         work = out / "module"
         shutil.copytree(self.locks / self.name, work)
         flags = ["-trimpath", f"-ldflags=-s -w {_stamps(self.module)}"]
+        if self.module.tags:
+            flags.append(f"-tags={','.join(self.module.tags)}")
         if self._is_argo:
             flags += self._with_the_missing_file(work)
         for program, package in self.module.programs.items():

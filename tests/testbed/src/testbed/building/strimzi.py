@@ -27,18 +27,18 @@ KINDS = {
 }
 
 
-def lock_file(folder: Path, version: str) -> Path:
+def lock_file(version: str) -> Path:
     """Return where the checksums of the generator's jars are."""
-    return folder / "strimzi" / f"jars-{version}.sha256"
+    return Path(__file__).with_name(f"strimzi-{version}.sha256")
 
 
-def generate(version: str, *, locks: Path, out: Path) -> None:
+def generate(version: str, *, out: Path) -> None:
     """Write the definitions of a Strimzi version into the folder ``out``.
 
     Raises:
         TestbedError: a jar cannot be had, or is not the locked one.
     """
-    jars = parse(lock_file(locks, version).read_text("ascii"))
+    jars = parse(lock_file(version).read_text("ascii"))
     cache = default_cache_dir()
     try:
         fetch_missing(jars, cache_dir=cache)
@@ -60,7 +60,7 @@ def generate(version: str, *, locks: Path, out: Path) -> None:
     )
 
 
-def lock(version: str, *, locks: Path) -> None:
+def lock(version: str) -> None:
     """Write the checksums of the generator's jars anew, from what Maven gives now."""
     wanted = jgo.resolve(f"io.strimzi:crd-generator:{version}+io.strimzi:api:{version}")
     locked = []
@@ -69,6 +69,4 @@ def lock(version: str, *, locks: Path) -> None:
             path = PurePosixPath(artifact.component.path_prefix.as_posix(), artifact.filename)
             file = download(LockedJar(path=path, sha256=""), into=Path(folder))
             locked.append(LockedJar(path=path, sha256=sha256_of(file)))
-    target = lock_file(locks, version)
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(render(locked), "ascii")
+    lock_file(version).write_text(render(locked), "ascii")

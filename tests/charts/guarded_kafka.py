@@ -1,0 +1,114 @@
+"""A real Kafka that knows accounts, and lets each do no more than its ACLs say."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import CreateAclsRequest
+
+from sluice_local.kafka import EmbeddedKafka
+from sluice_local.ports import free_ports
+from tests.charts.rendering import Json
+
+PASSWORD = "of-a-test"
+LOUD = "-Dorg.slf4j.simpleLogger.log.kafka.authorizer.logger=debug"
+"""Has its authorizer tell what it allows."""
+
+# https://kafka.apache.org/protocol: ResourceType, PatternType, AclOperation, AclPermissionType
+_RESOURCES = {"topic": 2, "group": 3}
+_PATTERNS = {"literal": 3, "prefix": 4}
+_OPERATIONS = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
+_ALLOW = 3
+
+_DECISION = re.compile(
+    r"Principal = User:(?P<account>\S+) is (?P<decision>Allowed|Denied) "
+    r"operation = (?P<operation>\w+) from host = \S+ "
+    r"on resource = (?P<resource>\w+):LITERAL:(?P<name>\S+) ",
+    re.IGNORECASE,
+)
+
+
+class Deed(NamedTuple):
+    """Something that an account does, in Kafka's words: `WRITE` on `topic` `sluice.status`."""
+
+    account: str
+    operation: str
+    resource: str
+    name: str
+
+
+class GuardedKafka(EmbeddedKafka):
+    """Who comes by the inner listener may all; by the outer one, an account as it is granted."""
+
+    def __init__(self, *, data_dir: Path, accounts: Iterable[str]) -> None:
+        super().__init__(data_dir=data_dir, on_line=self._note)
+        [self._outer] = free_ports(1)
+        self._accounts = list(accounts)
+        self.allowed: set[Deed] = set()
+        self.denied: set[Deed] = set()
+
+    def told(self, account: str) -> Mapping[str, str]:
+        """Give what a service is told so that it is this account."""
+        return {
+            "SLUICE_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{self._outer}",
+            "SLUICE_KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "SLUICE_KAFKA__SASL_MECHANISM": "PLAIN",
+            "SLUICE_KAFKA__USERNAME": account,
+            "SLUICE_KAFKA__PASSWORD": PASSWORD,
+        }
+
+    async def grant(self, user: Json) -> None:
+        """Give an account what a KafkaUser says, as Strimzi's operator does."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+        await admin.start()
+        try:
+            for acl in user["spec"]["authorization"]["acls"]:
+                resource = acl["resource"]
+                for operation in acl["operations"]:
+                    answer = await admin._send_request(
+                        CreateAclsRequest(
+                            _RESOURCES[resource["type"]],
+                            resource["name"],
+                            _PATTERNS[resource["patternType"]],
+                            f"User:{user['metadata']['name']}",
+                            "*",
+                            _OPERATIONS[operation],
+                            _ALLOW,
+                        )
+                    )
+                    assert [code for code, _ in answer.creation_responses] == [0]
+        finally:
+            await admin.close()
+
+    def _prepare(self) -> str:
+        class_path = super()._prepare()
+        properties = self._storage.properties
+        settings = dict(
+            line.split("=", 1) for line in properties.read_text("ascii").splitlines() if line
+        )
+        users = " ".join(f'user_{account}="{PASSWORD}"' for account in self._accounts)
+        login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
+        outer = f"OUTER://127.0.0.1:{self._outer}"
+        protocols = "OUTER:SASL_PLAINTEXT,PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
+        settings |= {
+            "listeners": f"{settings['listeners']},{outer}",
+            "advertised.listeners": f"{settings['advertised.listeners']},{outer}",
+            "listener.security.protocol.map": protocols,
+            "listener.name.outer.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.outer.plain.sasl.jaas.config": login,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+        }
+        text = "".join(f"{name}={value}\n" for name, value in settings.items())
+        properties.write_text(text, "ascii")
+        return class_path
+
+    def _note(self, line: str) -> None:
+        if match := _DECISION.search(line):
+            deed = Deed(
+                match["account"], match["operation"], match["resource"].lower(), match["name"]
+            )
+            allowed = match["decision"].lower() == "allowed"
+            (self.allowed if allowed else self.denied).add(deed)

@@ -1,0 +1,109 @@
+"""Values that make no sense, by chart, and what Helm says of each."""
+
+from tests.charts.rendering import CHART, KAFKA, WORKFLOWS
+
+_SLUICE = {
+    "unknown: 1": "at '': additional properties 'unknown' not allowed",
+    "image: {tag: latest}": "at '/image/tag': 'not' failed",
+    "image: {tag: 1.0}": "at '/image/tag': got number, want string",
+    "image: {pullPolicy: Sometimes}": "at '/image/pullPolicy'",
+    "imagePullSecrets: [regcred]": "at '/imagePullSecrets/0': got string, want object",
+    "kafka: {bootstrapServers: ''}": "at '/kafka/bootstrapServers'",
+    "kafka: {bootstrapServers: kafka}": "at '/kafka/bootstrapServers'",
+    "kafka: {securityProtocol: TLS}": "at '/kafka/securityProtocol'",
+    "kafka: {securityProtocol: SASL_SSL}": "at '/kafka/sasl/existingSecret': minLength",
+    "kafka: {sasl: {mechanism: OAUTHBEARER}}": "at '/kafka/sasl/mechanism'",
+    "kafka: {topics: {request: a}}": "at '/kafka/topics': additional properties 'request'",
+    "kafka: {topics: {status: a b}}": "at '/kafka/topics/status'",
+    "kafka: {partitions: 0}": "at '/kafka/partitions': minimum",
+    "kafka: {replicationFactor: '3'}": "at '/kafka/replicationFactor': got string, want integer",
+    "workflows: {namespace: Argo}": "at '/workflows/namespace'",
+    "workflows: {ttl: 3600}": "at '/workflows/ttl': got number, want string",
+    "workflows: {executor: {name: 'it''s'}}": "at '/workflows/executor/name'",
+    "workflows: {catalogue: {entries: [{name: a, description: b}]}}": (
+        "at '/workflows/catalogue/entries/0': missing property 'template'"
+    ),
+    "workflows: {catalogue: {entries: [{name: a, description: b, template: {name: c}, "
+    "parameters: [{name: d, type: date}]}]}}": (
+        "at '/workflows/catalogue/entries/0/parameters/0/type'"
+    ),
+    "defaults: {replicas: 2}": "at '/defaults/replicas': false schema",
+    "defaults: {resources: {requests: {cpu: null}}}": (
+        "at '/defaults/resources/requests': missing property 'cpu'"
+    ),
+    "defaults: {shutdownGraceSeconds: 0}": "at '/defaults/shutdownGraceSeconds': minimum",
+    "defaults: {probes: {liveness: {httpGet: {}}}}": (
+        "at '/defaults/probes/liveness': additional properties 'httpGet'"
+    ),
+    "defaults: {nodeSelector: {gpu: true}}": "at '/defaults/nodeSelector/gpu'",
+    "gateway: {replicas: two}": "at '/gateway/replicas': got string, want integer",
+    "gateway: {image: {digest: abc}}": "at '/gateway/image/digest'",
+    "gateway: {keda: {enabled: true}}": "at '/gateway/keda': false schema",
+    "gateway: {persistence: {size: big}}": "at '/gateway/persistence/size'",
+    "gateway: {service: {port: 70000}}": "at '/gateway/service/port': maximum",
+    "gateway: {httpRoute: {enabled: true}}": "at '/gateway/httpRoute/parentRefs': minItems",
+    "gateway: {ingress: {enabled: true}, httpRoute: {enabled: true, parentRefs: [{name: a}]}}": (
+        "at '/gateway': 'not' failed"
+    ),
+    "gateway: {podDisruptionBudget: {create: true}}": "at '/gateway/podDisruptionBudget/create'",
+    "dispatcher: {keda: {minReplicaCount: 0}}": "at '/dispatcher/keda/minReplicaCount': minimum",
+    "dispatcher: {extraEnv: [{value: a}]}": "at '/dispatcher/extraEnv/0': missing property 'name'",
+    "statusWatcher: {persistence: {enabled: true}}": "at '/statusWatcher/persistence'",
+    "networkPolicy: {apiServerPorts: []}": "at '/networkPolicy/apiServerPorts': minItems",
+    "networkPolicy: {kafkaPorts: [kafka]}": "at '/networkPolicy/kafkaPorts/0'",
+    "externalSecret: {enabled: true, remoteKey: a, secretStoreRef: {name: b}}": (
+        "at '/kafka/sasl/existingSecret': minLength"
+    ),
+    "monitoring: {serviceMonitor: {interval: often}}": "at '/monitoring/serviceMonitor/interval'",
+    "smokeTest: {timeoutSeconds: 5m}": "at '/smokeTest/timeoutSeconds': got string, want integer",
+    "extraObjects: [{kind: ConfigMap}]": "at '/extraObjects/0': missing properties",
+    # No schema can compare two values.
+    "dispatcher: {keda: {enabled: true, maxReplicaCount: 7}}": "more than kafka.partitions",
+    "gateway: {kafkaUser: Sluice_Gateway}": "at '/gateway/kafkaUser'",
+    "{kafka: {securityProtocol: SASL_SSL}, gateway: {kafkaUser: a}, dispatcher: {kafkaUser: a}}": (
+        "at '/statusWatcher': missing property 'kafkaUser'"
+    ),
+}
+
+_KAFKA = {
+    "unknown: 1": "at '': additional properties 'unknown' not allowed",
+    "cluster: Sluice": "at '/cluster'",
+    "kafka: {version: latest}": "at '/kafka/version'",
+    "kafka: {config: {num.io.threads: [8]}}": "at '/kafka/config/num.io.threads'",
+    "brokers: {replicas: 0}": "at '/brokers/replicas': minimum",
+    "brokers: {storage: {size: big}}": "at '/brokers/storage/size'",
+    "brokers: {storage: {deleteClaim: true}}": "additional properties 'deleteClaim'",
+    "brokers: {resources: {requests: {cpu: null}}}": "missing property 'cpu'",
+    "controllers: {replicas: 2}": "at '/controllers/replicas': value must be one of",
+    "listeners: {internal: {authentication: none}}": "at '/listeners/internal/authentication'",
+    "listeners: {plain: {enabled: true}}": "at '': 'not' failed",
+    "listeners: {external: {enabled: true, type: LoadBalancer}}": "at '/listeners/external/type'",
+    "topics: {partitions: 0}": "at '/topics/partitions': minimum",
+    "topics: {requests: {name: Sluice_Requests}}": "at '/topics/requests/name'",
+    "topics: {requests: {retentionMs: 1}}": "additional properties 'retentionMs'",
+    "clients: [{name: billing}]": "at '/clients/0': 'anyOf' failed",
+    "clients: [{name: billing, submits: true, group: a}]": "additional properties 'group'",
+    "clientQuotas: {producerByteRate: 1M}": "at '/clientQuotas/producerByteRate'",
+    "monitoring: {podMonitor: {interval: often}}": "at '/monitoring/podMonitor/interval'",
+    # No schema can compare two values.
+    "topics: {results: {retentionHours: 24}}": "outcomes must be kept longer than requests",
+    "topics: {dlq: {name: sluice.requests}}": "two of them have one name",
+}
+
+_WORKFLOWS = {
+    "unknown: 1": "at '': additional properties 'unknown' not allowed",
+    "namespaces: {names: []}": "at '/namespaces/names': minItems",
+    "namespaces: {names: [argo, argo]}": "at '/namespaces/names': items at",
+    "namespaces: {names: [Argo]}": "at '/namespaces/names/0'",
+    "namespaces: {podSecurity: none}": "at '/namespaces/podSecurity'",
+    "executor: {name: 'it''s'}": "at '/executor/name'",
+    "artifacts: {s3: {bucket: My_Bucket}}": "at '/artifacts/s3/bucket'",
+    "artifacts: {s3: {endpoint: 'https://s3.amazonaws.com'}}": "at '/artifacts/s3/endpoint'",
+    "artifacts: {gcs: {}}": "at '/artifacts': additional properties 'gcs'",
+    "quota: {hard: {pods: many}}": "at '/quota/hard/pods'",
+    "limitRange: {default: {memory: 512MB}}": "at '/limitRange/default/memory'",
+    "networkPolicy: {apiServerPorts: []}": "at '/networkPolicy/apiServerPorts': minItems",
+    "networkPolicy: {egress: [everything]}": "at '/networkPolicy/egress/0'",
+}
+
+REFUSED = {CHART: _SLUICE, KAFKA: _KAFKA, WORKFLOWS: _WORKFLOWS}

@@ -1,0 +1,133 @@
+"""Alerts as Prometheus reads them, and as they speak; what helm/kafka's ask for is really told."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.charts.rendering import CHART, KAFKA, Helm
+
+CASES = Path("tests/charts/alerts")
+with_alerts = pytest.mark.parametrize("chart", [CHART, KAFKA], ids=lambda chart: chart.name)
+
+EXPORTED = {
+    # https://github.com/danielqsj/kafka_exporter#metrics, which Strimzi builds on
+    "kafka_brokers": set[str](),
+    "kafka_consumergroup_lag": {"consumergroup", "topic", "partition"},
+}
+BEANS = {
+    # https://kafka.apache.org/documentation/#monitoring, as Prometheus' JMX exporter puts them
+    "kafka.server<type=ReplicaManager, name=LeaderCount><>Value",
+    "kafka.server<type=ReplicaManager, name=UnderReplicatedPartitions><>Value",
+    "kafka.server<type=ReplicaManager, name=UnderMinIsrPartitionCount><>Value",
+    "kafka.controller<type=KafkaController, name=ActiveControllerCount><>Value",
+    "kafka.controller<type=KafkaController, name=OfflinePartitionsCount><>Value",
+    "kafka.log<type=LogManager, name=OfflineLogDirectoryCount><>Value",
+    "kafka.server<type=BrokerTopicMetrics, name=BytesInPerSec><>Count",
+    "kafka.server<type=BrokerTopicMetrics, name=BytesInPerSec, topic=sluice.status><>Count",
+    "kafka.network<type=RequestMetrics, name=TotalTimeMs, request=Produce><>99thPercentile",
+    "kafka.server<type=KafkaRequestHandlerPool, name=RequestHandlerAvgIdlePercent><>MeanRate",
+}
+KUBELET = {
+    # https://kubernetes.io/docs/reference/instrumentation/metrics/
+    "kubelet_volume_stats_available_bytes": {"persistentvolumeclaim"},
+    "kubelet_volume_stats_capacity_bytes": {"persistentvolumeclaim"},
+}
+# By the PodMonitor, or by Prometheus' operator itself.
+ADDED = {"namespace", "pod", "strimzi_io_cluster"}
+
+
+def alerts_file(chart: Path) -> Path:
+    return chart / "files/alerts.yaml"
+
+
+def alerts(chart: Path) -> dict[str, str]:
+    document = yaml.safe_load(alerts_file(chart).read_text(encoding="utf-8"))
+    rules = [rule for group in document["groups"] for rule in group["rules"]]
+    return {rule["alert"]: rule["expr"] for rule in rules}
+
+
+def from_beans() -> dict[str, set[str]]:
+    """Give the labels of the metrics that the chart makes of Kafka's MBeans, by their names."""
+    document = yaml.safe_load((KAFKA / "files/metrics.yaml").read_text(encoding="utf-8"))
+    assert document["lowercaseOutputName"] is True
+    found: dict[str, set[str]] = {}
+    used = set()
+    for bean in BEANS:
+        for rule in document["rules"]:
+            if match := re.search(rule["pattern"], bean):
+                name = re.sub(r"\$(\d)", lambda group: match[int(group[1])], rule["name"])
+                found.setdefault(name.lower(), set()).update(rule.get("labels", {}))
+                used.add(rule["pattern"])
+                break
+    assert used == {rule["pattern"] for rule in document["rules"]}
+    assert len(found) >= len(BEANS) - 1
+    return found
+
+
+@pytest.mark.parametrize("alert", alerts(KAFKA))
+def test_kafka_tells_what_its_alerts_ask_for(alert: str) -> None:
+    known = EXPORTED | KUBELET | from_beans()
+    expression = alerts(KAFKA)[alert]
+    asked = set(re.findall(r"\b(?:kafka|kubelet)_\w+", expression))
+    assert asked
+    assert asked <= known.keys()
+    labels = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
+    for grouped in re.findall(r"\bby \(([^)]*)\)", expression):
+        labels |= set(grouped.replace(" ", "").split(","))
+    assert labels <= ADDED.union(*(known[metric] for metric in asked))
+
+
+def test_the_label_of_the_cluster_is_added() -> None:
+    monitor = (KAFKA / "templates/monitoring/pod-monitor.yaml").read_text(encoding="utf-8")
+    assert "targetLabel: strimzi_io_cluster" in monitor
+
+
+@pytest.mark.charts
+@with_alerts
+def test_prometheus_reads_them(promtool: Path, chart: Path) -> None:
+    done = check(promtool, "check", "rules", "--lint=all", "--lint-fatal", str(alerts_file(chart)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(alerts(chart))} rules found" in done.stdout
+
+
+@pytest.mark.charts
+@with_alerts
+def test_they_speak_when_they_should(promtool: Path, chart: Path) -> None:
+    done = check(promtool, "test", "rules", str(CASES / f"{chart.name}.yaml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.charts
+def test_a_wrong_threshold_would_be_seen(promtool: Path, tmp_path: Path) -> None:
+    text = alerts_file(CHART).read_text(encoding="utf-8")
+    (tmp_path / "alerts.yaml").write_text(text.replace("> 1000", "> 2000"), encoding="utf-8")
+    cases = (CASES / "sluice.yaml").read_text(encoding="utf-8")
+    moved = cases.replace("../../../helm/sluice/files/alerts.yaml", "alerts.yaml")
+    (tmp_path / "cases.yaml").write_text(moved, encoding="utf-8")
+    done = check(promtool, "test", "rules", str(tmp_path / "cases.yaml"))
+    assert done.returncode != 0
+    assert "SluiceRequestsWait" in done.stdout + done.stderr
+
+
+@with_alerts
+def test_each_alert_is_tried_silent_and_loud(chart: Path) -> None:
+    cases = yaml.safe_load((CASES / f"{chart.name}.yaml").read_text(encoding="utf-8"))
+    tried = [case for test in cases["tests"] for case in test["alert_rule_test"]]
+    for loud in (True, False):
+        names = {case["alertname"] for case in tried if bool(case["exp_alerts"]) == loud}
+        assert names == alerts(chart).keys()
+
+
+@pytest.mark.charts
+def test_kafkas_arrive_as_they_are(helm: Helm) -> None:
+    """Prometheus' own braces are none of Helm's."""
+    rendered = helm.rendered(KAFKA / "ci/everything-values.yaml", KAFKA)
+    [rule] = rendered.of("PrometheusRule")
+    assert rule["spec"] == yaml.safe_load(alerts_file(KAFKA).read_text(encoding="utf-8"))
+
+
+def check(promtool: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False)

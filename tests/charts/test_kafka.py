@@ -1,0 +1,193 @@
+"""helm/kafka makes the topics of the contract, and what helm/sluice is told of it is true."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sluice_contracts.topics import TopicNames, TopicTable, mismatches, topic_table
+from sluice_dispatcher.settings import DispatcherSettings
+from sluice_runtime.kafka.settings import KafkaSettings
+from tests.charts.rendering import CHART, KAFKA, Helm, Json, Rendered, ci_files, ci_name
+
+pytestmark = pytest.mark.charts
+
+FILES = {ci_name(file): file for file in ci_files(KAFKA)}
+SERVICES = ("gateway", "dispatcher", "status-watcher")
+
+
+@pytest.fixture(params=FILES)
+def kafka(request: pytest.FixtureRequest, helm: Helm) -> Rendered:
+    """The chart with any file of values."""
+    return helm.rendered(FILES[request.param], KAFKA)
+
+
+@pytest.fixture
+def default(helm: Helm) -> Rendered:
+    """The chart as it is."""
+    return helm.rendered(FILES["default"], KAFKA)
+
+
+def cluster(rendered: Rendered) -> Json:
+    [found] = rendered.of("Kafka")
+    return found
+
+
+def topics(rendered: Rendered) -> dict[str, dict[str, str]]:
+    return {each["metadata"]["name"]: each["spec"]["config"] for each in rendered.of("KafkaTopic")}
+
+
+def table(rendered: Rendered) -> TopicTable:
+    """Give what the contract says of topics of these names."""
+    ours = sorted(TopicNames().model_dump().values())
+    if sorted(topics(rendered)) == ours:
+        return topic_table(TopicNames())
+    values = yaml.safe_load(FILES["everything"].read_text("utf-8"))["topics"]
+    names = {topic: values[topic]["name"] for topic in TopicNames.model_fields}
+    return topic_table(TopicNames.model_validate(names))
+
+
+def test_the_topics_are_those_that_the_services_would_create(default: Rendered) -> None:
+    settings = KafkaSettings()
+    in_sync = {"min.insync.replicas": str(settings.in_sync_replicas)}
+    assert topics(default) == {spec.name: spec.config() | in_sync for spec in table(default)}
+    for topic in default.of("KafkaTopic"):
+        assert topic["spec"]["partitions"] == settings.partitions
+        assert topic["spec"]["replicas"] == settings.replication_factor
+
+
+def test_the_services_would_take_them_whatever_is_given(kafka: Rendered) -> None:
+    [replicas] = {topic["spec"]["replicas"] for topic in kafka.of("KafkaTopic")}
+    in_sync = KafkaSettings(replication_factor=replicas).in_sync_replicas
+    assert mismatches(table(kafka), topics(kafka), in_sync_replicas=in_sync) == []
+    brokers = [pool for pool in kafka.of("KafkaNodePool") if "broker" in pool["spec"]["roles"]]
+    assert replicas <= sum(pool["spec"]["replicas"] for pool in brokers)
+
+
+def test_what_holds_data_is_never_taken_away(kafka: Rendered) -> None:
+    for each in kafka.of("Kafka", "KafkaNodePool", "KafkaTopic"):
+        annotations = each["metadata"]["annotations"]
+        assert annotations["argocd.argoproj.io/sync-options"] == "Prune=false,Delete=false"
+        assert annotations["helm.sh/resource-policy"] == "keep"
+    for pool in kafka.of("KafkaNodePool"):
+        [volume] = pool["spec"]["storage"]["volumes"]
+        assert volume["type"] == "persistent-claim"
+        assert volume["deleteClaim"] is False
+
+
+def test_everything_is_of_one_cluster(kafka: Rendered) -> None:
+    name = cluster(kafka)["metadata"]["name"]
+    for each in kafka.of("KafkaNodePool", "KafkaTopic", "KafkaUser"):
+        assert each["metadata"]["labels"]["strimzi.io/cluster"] == name
+
+
+def test_there_is_an_odd_number_of_controllers(kafka: Rendered) -> None:
+    pools = [pool["spec"] for pool in kafka.of("KafkaNodePool")]
+    assert sum(pool["replicas"] for pool in pools if "controller" in pool["roles"]) % 2 == 1
+
+
+def test_nobody_comes_in_unknown_where_accounts_count(kafka: Rendered) -> None:
+    spec = cluster(kafka)["spec"]["kafka"]
+    for listener in spec["listeners"]:
+        assert ("authentication" in listener) or "authorization" not in spec
+        assert listener["tls"] == ("authentication" in listener)
+    assert ("authorization" in spec) == bool(kafka.of("KafkaUser"))
+    known = {
+        listener["authentication"]["type"] for listener in spec["listeners"] if listener["tls"]
+    }
+    for user in kafka.of("KafkaUser"):
+        assert user["spec"]["authentication"]["type"] in known
+
+
+def test_every_container_is_restricted(kafka: Rendered) -> None:
+    """Strimzi's operator keeps to the lower, baseline standard unless it is told otherwise."""
+    spec = cluster(kafka)["spec"]
+    templates = [
+        *(spec["kafka"]["template"][name] for name in ("kafkaContainer", "initContainer")),
+        *spec["entityOperator"]["template"].values(),
+        *([spec["kafkaExporter"]["template"]["container"]] if "kafkaExporter" in spec else []),
+    ]
+    assert len(templates) >= 4
+    for template in templates:
+        # https://kubernetes.io/docs/concepts/security/pod-security-standards/
+        assert template["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def test_metrics_are_read_where_they_are(kafka: Rendered) -> None:
+    spec = cluster(kafka)["spec"]["kafka"]
+    if "metricsConfig" in spec:
+        reference = spec["metricsConfig"]["valueFrom"]["configMapKeyRef"]
+        assert reference["key"] in kafka.one("ConfigMap", reference["name"])["data"]
+    for monitor in kafka.of("PodMonitor"):
+        assert "metricsConfig" in spec
+        selector = monitor["spec"]["selector"]["matchLabels"]
+        assert selector["strimzi.io/cluster"] == cluster(kafka)["metadata"]["name"]
+
+
+def test_the_notes_are_values_that_sluice_takes(
+    helm: Helm, tmp_path: Path, default: Rendered
+) -> None:
+    notes = helm.notes(FILES["default"], KAFKA)
+    said = notes[notes.index("    kafka:") : notes.index("The Kafka, its pools")]
+    values = tmp_path / "values.yaml"
+    values.write_text(said, encoding="utf-8")
+    sluice = helm.rendered(values, CHART)
+    strimzi = helm.rendered(CHART / "ci/strimzi-values.yaml", CHART)
+    for service in SERVICES:
+        assert environment(sluice, service) == environment(strimzi, service)
+    assert_it_is_found(sluice, default)
+    for service in SERVICES:
+        user = environment(sluice, service)["SLUICE_KAFKA__USERNAME"]["value"]
+        assert default.one("KafkaUser", user)["spec"]["authentication"]["type"] == "scram-sha-512"
+        password = environment(sluice, service)["SLUICE_KAFKA__PASSWORD"]["valueFrom"]
+        # https://strimzi.io/docs/operators/1.2.0/deploying: the Secret is called as the user is.
+        assert password == {"secretKeyRef": {"name": user, "key": "password"}}
+
+
+def test_a_single_broker_is_what_sluice_expects_by_default(helm: Helm) -> None:
+    sluice = helm.rendered(CHART / "ci/default-values.yaml", CHART)
+    assert_it_is_found(sluice, helm.rendered(FILES["single"], KAFKA))
+
+
+def test_the_group_is_that_of_the_dispatchers(default: Rendered) -> None:
+    group = DispatcherSettings.model_fields["dispatch"].default.group
+    granted = [
+        acl["resource"]["name"]
+        for acl in default.one("KafkaUser", "sluice-dispatcher")["spec"]["authorization"]["acls"]
+        if acl["resource"]["type"] == "group"
+    ]
+    assert granted == [group]
+
+
+def environment(rendered: Rendered, service: str) -> dict[str, Json]:
+    """Give what a service is told of Kafka."""
+    env = rendered.container(service)["env"]
+    return {each["name"]: each for each in env if each["name"].startswith("SLUICE_KAFKA__")}
+
+
+def assert_it_is_found(sluice: Rendered, kafka: Rendered) -> None:
+    """Sluice's services look where the Kafka listens, and speak as it does."""
+    name = cluster(kafka)["metadata"]["name"]
+    listeners = {each["port"]: each for each in cluster(kafka)["spec"]["kafka"]["listeners"]}
+    for service in SERVICES:
+        told = {key: each.get("value") for key, each in environment(sluice, service).items()}
+        host, _, port = (told["SLUICE_KAFKA__BOOTSTRAP_SERVERS"] or "").partition(":")
+        assert host == f"{name}-kafka-bootstrap"
+        listener = listeners[int(port)]
+        protocol = told["SLUICE_KAFKA__SECURITY_PROTOCOL"]
+        assert protocol == ("SASL_SSL" if listener["tls"] else "PLAINTEXT")
+        assert {
+            told[f"SLUICE_KAFKA__TOPICS__{topic.upper()}"] for topic in TopicNames.model_fields
+        } == set(topics(kafka))
+        pod = sluice.workload(service)["spec"]["template"]["spec"]
+        secrets = {
+            volume["secret"]["secretName"]
+            for volume in pod.get("volumes", [])
+            if "secret" in volume
+        }
+        assert secrets == ({f"{name}-cluster-ca-cert"} if listener["tls"] else set())

@@ -118,7 +118,7 @@ def test_nobody_there(gateway: Gateway) -> None:
 
 @pytest.mark.charts
 def test_the_job_runs_it_against_the_service(everything: Rendered) -> None:
-    [job] = everything.of("Job")
+    job = everything.one("Job", "sluice-smoke-test")
     [container] = job["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["python", "-c", PROGRAM.read_text(encoding="utf-8")]
     url, seconds = container["args"]

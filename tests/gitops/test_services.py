@@ -176,7 +176,8 @@ def test_an_autoscalers_replicas_are_left_to_it(delivery: Delivery) -> None:
 
 @pytest.mark.charts
 def test_the_smoke_test_follows_each_sync(delivery: Delivery) -> None:
-    [job] = [each for each in delivery.rendered(delivery.ours()["sluice"]) if each["kind"] == "Job"]
+    jobs = [each for each in delivery.rendered(delivery.ours()["sluice"]) if each["kind"] == "Job"]
+    [job] = [each for each in jobs if each["metadata"]["name"].endswith("-smoke-test")]
     assert annotation(job, "argocd.argoproj.io/hook") == "PostSync"
 
 

@@ -148,8 +148,8 @@ class Delivery:
             raise TestbedError(f"{error}\n{json.dumps(self._status(name), indent=1)}") from error
 
     def await_(self, holds: Callable[[], bool], *, what: str) -> None:
-        """Return once something holds."""
-        wait_until(holds, what=what, seconds=_SECONDS)
+        """Return once something holds; a look is a kubectl, and so dear."""
+        wait_until(holds, what=what, seconds=_SECONDS, every=1.0)
 
     def _status(self, name: str) -> Json:
         with contextlib.suppress(TestbedError):

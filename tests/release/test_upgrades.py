@@ -151,7 +151,11 @@ async def test_it_can_be_removed_within_a_minute_while_workflows_run(release: Re
         for _ in range(5):
             await client.accepted({"workflow": "endless"})
     await asyncio.to_thread(
-        wait_until, lambda: release.phases() == ["Running"] * 5, what="Five runs", seconds=60
+        wait_until,
+        lambda: release.phases() == ["Running"] * 5,
+        what="Five runs",
+        seconds=60,
+        every=1.0,
     )
     release.helm("uninstall", wait=_MINUTE)
     assert all("finalizers" not in each["metadata"] for each in release.workflows())

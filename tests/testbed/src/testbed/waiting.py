@@ -13,9 +13,12 @@ def wait_until(
     *,
     what: str,
     seconds: float,
+    every: float = _STEP_SECONDS,
     gave_up: Callable[[], str | None] = lambda: None,
 ) -> None:
     """Return once ``holds()`` does; ``gave_up()`` says why it never will.
+
+    ``every``: seconds between looks, for those that are dear.
 
     Raises:
         TestbedError: it did not in time, or never will.
@@ -27,4 +30,4 @@ def wait_until(
             raise TestbedError(f"{what}: {reason}")
         if time.monotonic() > until:
             raise TestbedError(f"{what}: not within {seconds:.0f} s.")
-        time.sleep(_STEP_SECONDS)
+        time.sleep(every)

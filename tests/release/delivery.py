@@ -118,7 +118,7 @@ class Delivery:
 
     def tags(self) -> set[str]:
         """Return the tags of all images that the pods of the services run."""
-        pods = self.kubectl.get("pods", "--selector=app.kubernetes.io/part-of=sluice")["items"]
+        pods = self.kubectl.get("pods", "--selector=app.kubernetes.io/instance=sluice")["items"]
         named = [pod["spec"]["containers"][0]["image"] for pod in pods if not _is_job(pod)]
         return {image.rpartition(":")[2] for image in named}
 

@@ -118,9 +118,9 @@ def made(kind: str, known: str, inputs: Mapping[str, Any]) -> Properties:
         found["arn"] = f"arn:aws:{service}:::{known}"
         found.setdefault("name", known)
     if kind == "aws:msk/cluster:Cluster":
-        found["arn"] = f"arn:aws:kafka:::cluster/{found['clusterName']}/uuid"
+        found["arn"] = f"arn:aws:kafka:::cluster/{found.get('clusterName')}/uuid"
     if kind == "aws:eks/cluster:Cluster":
-        found["vpcConfig"] = {**found["vpcConfig"], "clusterSecurityGroupId": f"sg-{known}"}
+        found["vpcConfig"] = {**found.get("vpcConfig", {}), "clusterSecurityGroupId": f"sg-{known}"}
     return found
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -73,14 +74,14 @@ class Ended:
         return sorted(found.get("PolicyPacks") or {})
 
     @property
-    def planned(self) -> list[dict[str, Any]]:
-        """The new states of all resources, in the order of the engine."""
+    def wanted(self) -> dict[str, dict[str, Any]]:
+        """What every resource is to be, by URN."""
         steps = [
             each["resourcePreEvent"]["metadata"]
             for each in self.events
             if "resourcePreEvent" in each
         ]
-        return [step["new"] for step in steps if step.get("new")]
+        return {step["urn"]: step["new"] for step in steps if step.get("new")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,17 +93,24 @@ class Engine:
     ports: StandIns
     project: Path = PROJECT
 
+    def of(self, project: Path) -> "Engine":
+        """Return the same engine for another project."""
+        return replace(self, project=project)
+
     def start(self, stack: str) -> "Stack":
         """Begin a stack whose choices are those of the project's file of that name."""
         return self.start_from(stack, self.project / f"Pulumi.{stack}.yaml")
 
     def start_from(self, stack: str, choices: Path) -> "Stack":
         """Begin a stack with these choices, which stay as they are."""
-        begun = Stack(engine=self, name=stack, choices=self.home / f"Pulumi.{stack}.yaml")
-        begun.choices.write_text(choices.read_text("utf-8"), "utf-8")
-        done = self.run("stack", "init", stack)
+        # A stack that begins writes into its choices, so it does in a folder aside.
+        aside = self.home / self.project.name
+        aside.mkdir(exist_ok=True)
+        shutil.copy(self.project / "Pulumi.yaml", aside)
+        copied = shutil.copy(choices, aside / f"Pulumi.{stack}.yaml")
+        done = replace(self, project=aside).run("stack", "init", stack)
         assert done.code == 0, done.output
-        return begun
+        return Stack(engine=self, name=stack, choices=Path(copied))
 
     def run(self, *arguments: str) -> Ended:
         """Run a command of pulumi, however it ends."""
@@ -179,10 +187,11 @@ class Stack:
         """Remove everything."""
         return self._do("destroy", "--yes", "--skip-preview")
 
-    def unprotect(self) -> None:
-        """Give all resources free."""
-        done = self.engine.run("state", "unprotect", "--all", "--yes", "--stack", self.name)
+    def export(self) -> str:
+        """Return the stack's state, secrets encrypted."""
+        done = self.engine.run("stack", "export", "--stack", self.name)
         assert done.code == 0, done.output
+        return done.output
 
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs."""

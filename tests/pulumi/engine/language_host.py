@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import grpc
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 _RUN = Path(__file__).parent / "run_program.py"
@@ -23,6 +24,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     ) -> language_pb2.LanguageHandshakeResponse:
         self._engine = request.engine_address
         return language_pb2.LanguageHandshakeResponse()
+
+    def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
+        return empty_pb2.Empty()
 
     def GetPluginInfo(
         self, request: object, context: grpc.ServicerContext
@@ -61,7 +65,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             "dry_run": request.dryRun,
             "organization": request.organization,
         }
-        done = subprocess.run(
+        program = subprocess.Popen(
             [sys.executable, str(_RUN), json.dumps(told), request.info.program_directory],
             cwd=request.info.program_directory,
             env={
@@ -72,8 +76,10 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
         )
-        if done.returncode:
-            return language_pb2.RunResponse(error=done.stdout or "the program failed")
+        # An engine that gives up, or is gone, does not wait for the program.
+        context.add_callback(program.kill)
+        output, _ = program.communicate()
+        if program.returncode:
+            return language_pb2.RunResponse(error=output or "the program failed")
         return language_pb2.RunResponse()

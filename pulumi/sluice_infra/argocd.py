@@ -61,7 +61,7 @@ class ArgoCd(pulumi.ComponentResource):
             repository_opts=kubernetes.helm.v3.RepositoryOptsArgs(repo=versions.ARGO_CD_REPOSITORY),
             namespace=ARGO_CD,
             create_namespace=True,
-            values=_one_document(settings.values, key="argocd.values"),
+            value_yaml_files=[_asset(path) for path in settings.values],
             atomic=True,
             timeout=900,
             opts=self._within,
@@ -159,6 +159,12 @@ def root_application(
         "valueFiles": [f"../environments/{environment}/root.yaml"],
     }
     return {**manifest, "spec": {**manifest["spec"], "source": source}}
+
+
+def _asset(path: str) -> pulumi.Asset:
+    if not Path(path).is_file():
+        raise SettingsError(f"sluice:argocd.values: there is no file {path}")
+    return pulumi.FileAsset(path)
 
 
 def _one_document(path: str, *, key: str) -> dict[str, Any]:

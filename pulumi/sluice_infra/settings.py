@@ -167,7 +167,9 @@ class ArgoCdSettings(_Group):
 
     repository: Text | None = Field(None, description="Git repository instead of root.yaml's.")
     revision: Text | None = Field(None, description="Its branch, tag or commit.")
-    values: Text = Field("../argocd/argo-cd.yaml", description="The chart's values.")
+    values: tuple[Text, ...] = Field(
+        ("../argocd/argo-cd.yaml",), description="Files of the chart's values, the last wins."
+    )
     root: Text = Field("../argocd/root.yaml", description="The root Application.")
 
 

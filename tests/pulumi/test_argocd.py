@@ -122,5 +122,7 @@ def test_a_fork_names_its_own_repository() -> None:
 
 
 def test_a_file_that_is_not_there_is_told_by_its_key(declare: Declare) -> None:
-    with pytest.raises(SettingsError, match=r"sluice:argocd\.values: nowhere\.yaml cannot be read"):
-        declare("dev", {"argocd": {"values": "nowhere.yaml"}})
+    with pytest.raises(SettingsError, match=r"sluice:argocd\.values: there is no file nowhere"):
+        declare("dev", {"argocd": {"values": ["nowhere.yaml"]}})
+    with pytest.raises(SettingsError, match=r"sluice:argocd\.root: nowhere\.yaml cannot be read"):
+        declare("dev", {"argocd": {"root": "nowhere.yaml"}})

@@ -7,7 +7,7 @@ from typing import Any
 _BESIDES = {"tags", "tagSpecifications", "__defaults"}
 # What is Argo CD's own is tested with Argo CD.
 _ARGO_CD_S = {
-    "kubernetes:helm.sh/v3:Release": "values",
+    "kubernetes:helm.sh/v3:Release": "valueYamlFiles",
     "kubernetes:argoproj.io/v1alpha1:Application": "spec",
 }
 _PROVIDER = "pulumi:providers:"

@@ -9,6 +9,8 @@ export PYTHON
 # made from has changed.
 SETUP := .venv/.sluice-local
 SETUP_DEV := .venv/.sluice-dev
+SETUP_PULUMI := pulumi/.venv/.sluice-pulumi
+PY_PULUMI := pulumi/.venv/bin/python
 MADE_FROM := scripts/bootstrap requirements/uv.txt $(wildcard libs/*/pyproject.toml \
 	services/*/pyproject.toml local/pyproject.toml tests/testbed/pyproject.toml)
 
@@ -50,6 +52,15 @@ $(SETUP_DEV): $(MADE_FROM) requirements/dev.txt
 	@scripts/bootstrap dev
 	@touch $(SETUP) $@
 
+.PHONY: setup-pulumi
+setup-pulumi: $(SETUP_PULUMI) ## Make pulumi/.venv with what `pulumi up` and its tests need
+
+# Apart, for it is larger than all else here.
+$(SETUP_PULUMI): $(SETUP) requirements/pulumi.txt
+	$(PY) -m uv venv --quiet --clear --python $(PY) pulumi/.venv
+	$(PY) -m uv pip install --python $(PY_PULUMI) --no-deps --require-hashes -r requirements/pulumi.txt
+	@touch $@
+
 .PHONY: test
 test: $(SETUP_DEV) ## Run the tests on the local engine, with coverage (ARGS="-k name")
 	$(PY) -m pytest -m "not cluster and not docker and not testbed and not charts" \
@@ -82,16 +93,24 @@ test-charts: $(SETUP_DEV) ## Test the Helm charts (needs Go)
 	$(PY) -m testbed build
 	$(PY) -m pytest tests/charts tests/gitops $(ARGS)
 
+.PHONY: test-pulumi
+test-pulumi: $(SETUP_DEV) $(SETUP_PULUMI) ## Test the infrastructure on Pulumi's engine (needs Go)
+	$(PY) -m testbed build
+	$(PY_PULUMI) -m pytest -c tests/pulumi/pytest.ini -n 2 --dist loadgroup \
+		--pulumi "$$($(PY) -m testbed program pulumi)" \
+		--helm "$$($(PY) -m testbed program helm)" tests/pulumi $(ARGS)
+
 .PHONY: testbed
 testbed: $(SETUP_DEV) ## Build and start a real Kubernetes with Argo Workflows (ARGS="--argo 3.7")
 	@$(PY) -m testbed build
 	@$(PY) -m testbed up $(ARGS)
 
 .PHONY: lint
-lint: $(SETUP_DEV) ## Check style, types and the import rules
+lint: $(SETUP_DEV) $(SETUP_PULUMI) ## Check style, types and the import rules
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY_PULUMI) -m mypy --config-file pulumi/mypy.ini
 	.venv/bin/lint-imports
 
 .PHONY: format
@@ -117,6 +136,7 @@ lock: $(SETUP) ## Lock the dependencies anew (ARGS=--upgrade, ARGS="--upgrade-pa
 	$(COMPILE) --override requirements/overrides.txt -c requirements/local.txt \
 		requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
+	$(COMPILE) requirements/pulumi.in -o requirements/pulumi.txt
 	for image in gateway dispatcher status-watcher engine; do \
 		$(COMPILE) --override requirements/overrides.txt -c requirements/local.txt \
 			requirements/$$image.in -o requirements/$$image.txt || exit 1; \
@@ -133,5 +153,5 @@ clean: ## Remove the data of `make run`
 .PHONY: distclean
 distclean: clean ## Remove the data, .venv, and everything fetched or cached
 	@if [ -f $(SETUP_DEV) ]; then $(PY) -m testbed down; fi
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
+	rm -rf .venv pulumi/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
 		.coverage "$(CACHE)"

@@ -18,6 +18,7 @@ from testbed.docker.images import Images
 from testbed.errors import Terminated, TestbedError
 from testbed.folders import Folders, default_folders
 from testbed.requirements import debian_packages
+from testbed.stock import Stock
 from testbed.testbed import Testbed
 from testbed.versions import load_versions
 
@@ -134,6 +135,12 @@ def _kubeconfig(_: argparse.Namespace) -> int:
     return 0
 
 
+def _program(given: argparse.Namespace) -> int:
+    folders, versions = default_folders(), load_versions()
+    _say(str(Stock(versions, cache=folders.cache).program(given.part, given.program or given.part)))
+    return 0
+
+
 def _images(_: argparse.Namespace) -> int:
     show_images(Images(default_folders(), load_versions(), repository=Path()), say=_say)
     return 0
@@ -190,6 +197,9 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
     add("kubeconfig", _kubeconfig, "print where the administrator's kubeconfig is")
     add("kubectl", _kubectl, "run kubectl, with its own arguments, as the cluster's administrator")
+    program = add("program", _program, "print where a program is once it is built")
+    program.add_argument("part", choices=versions.go, help="as in versions.toml")
+    program.add_argument("program", nargs="?", help="one of the part's (default: of its name)")
     add("images", _images, "build Sluice's images, and show what they add to their base")
     docker = add("docker", _docker, "run a command with a Docker of its own that holds the images")
     docker.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")

@@ -1,0 +1,1 @@
+"""What every stack holds to, each rule a plain function."""

@@ -1,0 +1,23 @@
+"""All rules, by the names that Pulumi shows."""
+
+from collections.abc import Mapping
+
+from sluice_policies import encryption, exposure, nodes, protection, registry, tags
+from sluice_policies.buckets import buckets_are_guarded
+from sluice_policies.resources import Rule, StackRule
+
+RULES: Mapping[str, Rule] = {
+    "api-is-not-open": exposure.api_is_not_open,
+    "buckets-are-not-public": exposure.buckets_are_not_public,
+    "disks-are-encrypted": encryption.disks_are_encrypted,
+    "everything-is-tagged": tags.everything_is_tagged,
+    "images-are-encrypted": encryption.images_are_encrypted,
+    "images-stay-as-they-are": registry.images_stay_as_they_are,
+    "kafka-is-encrypted": encryption.kafka_is_encrypted,
+    "nodes-are-not-open": exposure.nodes_are_not_open,
+    "nodes-ask-for-tokens": nodes.nodes_ask_for_tokens,
+    "prod-is-protected": protection.prod_is_protected,
+    "secrets-are-encrypted": encryption.secrets_are_encrypted,
+}
+
+STACK_RULES: Mapping[str, StackRule] = {"buckets-are-guarded": buckets_are_guarded}

@@ -1,0 +1,1 @@
+"""What Sluice stands on at AWS, one component for each idea."""

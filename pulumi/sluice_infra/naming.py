@@ -1,0 +1,35 @@
+"""How things are called, and what they are tagged with."""
+
+from dataclasses import dataclass
+
+PROJECT = "sluice"
+REQUIRED_TAGS = frozenset({"Project", "Environment", "Owner", "ManagedBy", "Name"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naming:
+    """Names and tags of one stack."""
+
+    stack: str
+    environment: str
+    owner: str
+
+    @property
+    def prefix(self) -> str:
+        """What every name starts with."""
+        return f"{PROJECT}-{self.stack}"
+
+    def name(self, thing: str) -> str:
+        """Return the name of a thing of this stack."""
+        return f"{self.prefix}-{thing}"
+
+    def tags(self, thing: str | None = None, **more: str) -> dict[str, str]:
+        """Return a thing's tags."""
+        return {
+            "Project": PROJECT,
+            "Environment": self.environment,
+            "Owner": self.owner,
+            "ManagedBy": "pulumi",
+            "Name": self.name(thing) if thing else self.prefix,
+            **more,
+        }

@@ -1,0 +1,76 @@
+"""Names that others read: namespaces and accounts in the cluster, and what Argo CD is told of it.
+
+The ApplicationSets in argocd/ read the annotations; the accounts are those of the charts.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+SLUICE: Final = "sluice"
+"""Namespace and name of Sluice's release, and the prefix of its services' accounts."""
+
+WORKFLOWS: Final = "workflows"
+"""Where the Workflows live."""
+
+ARGO: Final = "argo"
+"""Where Argo Workflows itself lives."""
+
+ARGO_CD: Final = "argocd"
+KUBE_SYSTEM: Final = "kube-system"
+
+SERVICES: Final = ("gateway", "dispatcher", "status-watcher")
+TOPICS: Final = ("sluice.requests", "sluice.status", "sluice.results", "sluice.requests.dlq")
+CONSUMER_GROUP: Final = "sluice-dispatcher"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """A ServiceAccount."""
+
+    namespace: str
+    name: str
+
+
+EXECUTOR: Final = Account(namespace=WORKFLOWS, name="sluice-executor")
+ARGO_SERVER: Final = Account(namespace=ARGO, name="argo-workflows-server")
+LOAD_BALANCER: Final = Account(namespace=KUBE_SYSTEM, name="aws-load-balancer-controller")
+EXTERNAL_DNS: Final = Account(namespace="external-dns", name="external-dns")
+CERT_MANAGER: Final = Account(namespace="cert-manager", name="cert-manager")
+EXTERNAL_SECRETS: Final = Account(namespace="external-secrets", name="external-secrets")
+KEDA: Final = Account(namespace="keda", name="keda-operator")
+NETWORKING: Final = Account(namespace=KUBE_SYSTEM, name="aws-node")
+VOLUMES: Final = Account(namespace=KUBE_SYSTEM, name="ebs-csi-controller-sa")
+
+
+def account_of(service: str) -> Account:
+    """Return the account of one of Sluice's services."""
+    return Account(namespace=SLUICE, name=f"{SLUICE}-{service}")
+
+
+class Labels:
+    """Labels of Argo CD's cluster Secret."""
+
+    SECRET_TYPE: Final = "argocd.argoproj.io/secret-type"  # noqa: S105
+    ENVIRONMENT: Final = "sluice.dev/environment"
+
+
+class Annotations:
+    """Annotations of Argo CD's cluster Secret: what is known only once the stack is up."""
+
+    REGION: Final = "sluice.dev/region"
+    ACCOUNT: Final = "sluice.dev/account"
+    VPC_ID: Final = "sluice.dev/vpc-id"
+    CLUSTER_NAME: Final = "sluice.dev/cluster-name"
+    ARTIFACT_BUCKET: Final = "sluice.dev/artifact-bucket"
+    REGISTRY: Final = "sluice.dev/registry"
+    KAFKA_MODE: Final = "sluice.dev/kafka-mode"
+    KAFKA_BOOTSTRAP: Final = "sluice.dev/kafka-bootstrap"
+    DOMAIN: Final = "sluice.dev/domain"
+    CERTIFICATE_ARN: Final = "sluice.dev/certificate-arn"
+
+
+POOL: Final = "sluice.dev/pool"
+"""Label of nodes: system, services or workflows."""
+
+WORKFLOWS_TAINT: Final = "sluice.dev/workflows"
+"""Taint of the nodes of the pool workflows, with the value "true": NoSchedule."""

@@ -1,0 +1,233 @@
+"""What a stack can choose, typed and checked before anything is made.
+
+Keys are those of ``Pulumi.<stack>.yaml`` below ``sluice:``, in camelCase.
+"""
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+NAMESPACE = "sluice"
+SECRETS = frozenset({"repositoryPassword"})
+"""Keys that Pulumi encrypts; they are read where they are used."""
+
+Arn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:")]
+Zone = Annotated[str, StringConstraints(pattern=r"^[a-f]$")]
+Text = Annotated[str, StringConstraints(min_length=1)]
+Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+\.)+[a-z]{2,}$")]
+
+
+class SettingsError(ValueError):
+    """A stack's settings are wrong; the message names each key."""
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
+
+
+class NetworkSettings(_Group):
+    """The VPC."""
+
+    cidr: IPvAnyNetwork = Field(
+        ipaddress.IPv4Network("10.0.0.0/16"), description="Its addresses, /16 to /20."
+    )
+    zones: tuple[Zone, Zone, Zone] = Field(
+        ("a", "b", "c"), description="Letters of three zones that offer EKS."
+    )
+    nat: Literal["single", "perZone", "none"] = Field(
+        "single", description="NAT gateways; with none, nodes reach the endpoints alone."
+    )
+    interface_endpoints: tuple[Text, ...] = Field(
+        (), description="AWS services to be reached without NAT, as in `ecr.api`."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "NetworkSettings":
+        if self.cidr.version != 4 or not 16 <= self.cidr.prefixlen <= 20:  # noqa: PLR2004
+            raise ValueError("cidr has to be an IPv4 network from /16 to /20")
+        if len(set(self.zones)) != len(self.zones):
+            raise ValueError("zones have to differ")
+        if self.nat == "none" and (lacks := _NEEDED_WITHOUT_NAT - {*self.interface_endpoints}):
+            raise ValueError(f"nat none needs interfaceEndpoints {', '.join(sorted(lacks))}")
+        return self
+
+
+_NEEDED_WITHOUT_NAT = {"ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "sts"}
+
+
+class ClusterSettings(_Group):
+    """EKS' control plane. Its private endpoint is always there."""
+
+    public_cidrs: tuple[IPvAnyNetwork, ...] = Field(
+        (), description="Who may reach the API from outside; none: the VPC alone."
+    )
+    allow_any_cidr: bool = Field(
+        default=False, description="Say that 0.0.0.0/0 in publicCidrs is meant."
+    )
+    admins: tuple[Arn, ...] = Field((), description="IAM principals who may do everything.")
+    viewers: tuple[Arn, ...] = Field((), description="IAM principals who may look.")
+    log_days: Literal[1, 7, 30, 90, 365] = Field(30, description="How long its logs are kept.")
+
+    @model_validator(mode="after")
+    def _any_is_meant(self) -> "ClusterSettings":
+        if any(cidr.prefixlen == 0 for cidr in self.public_cidrs) and not self.allow_any_cidr:
+            raise ValueError("publicCidrs lets everybody in: name networks, or set allowAnyCidr")
+        return self
+
+
+class GroupSettings(_Group):
+    """A managed node group."""
+
+    instances: tuple[Text, ...] = Field(min_length=1, description="Instance types, first wanted.")
+    size: int = Field(ge=0, le=100, description="How many nodes to start with.")
+    least: int = Field(0, ge=0, le=100, description="How few an autoscaler may leave.")
+    most: int = Field(ge=1, le=100, description="How many an autoscaler may ask for.")
+    disk_gib: int = Field(50, ge=20, le=1000, description="Each node's disk.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "GroupSettings":
+        if not self.least <= self.size <= self.most:
+            raise ValueError("least <= size <= most does not hold")
+        return self
+
+
+class NodeSettings(_Group):
+    """Who runs pods: managed node groups, or EKS Auto Mode."""
+
+    mode: Literal["managed", "auto"] = Field("managed", description="Auto Mode brings its own.")
+    system: GroupSettings | None = Field(None, description="On demand, for the platform.")
+    services: GroupSettings | None = Field(None, description="On demand, for Sluice and Kafka.")
+    workflows: GroupSettings | None = Field(None, description="Spot, tainted, for Workflows.")
+
+    @model_validator(mode="after")
+    def _groups_or_auto(self) -> "NodeSettings":
+        groups = [self.system, self.services, self.workflows]
+        if self.mode == "managed" and None in groups:
+            raise ValueError("mode managed needs system, services and workflows")
+        if self.mode == "auto" and any(groups):
+            raise ValueError("mode auto has no groups of its own")
+        return self
+
+
+class IamSettings(_Group):
+    """Rights."""
+
+    existing_role_arn: Arn | None = Field(
+        None, description="Be this role everywhere and make no other, as AWS Academy demands."
+    )
+
+
+class KafkaSettings(_Group):
+    """Kafka: Strimzi in the cluster, or MSK."""
+
+    mode: Literal["strimzi", "msk"] = Field("strimzi", description="Who runs it.")
+    instance: Text = Field("kafka.m7g.large", description="MSK's brokers, of which there are 3.")
+    disk_gib: int = Field(100, ge=10, le=16384, description="Each broker's disk in MSK.")
+
+
+class DnsSettings(_Group):
+    """Names and a certificate."""
+
+    domain: Domain = Field(description="Sluice's domain; the certificate is for its hosts, too.")
+    zone_id: Text | None = Field(None, description="Hosted zone that is there; else one is made.")
+    delegated: bool = Field(
+        default=False,
+        description="The parent domain points to the zone: wait for the certificate.",
+    )
+
+
+class ArtifactSettings(_Group):
+    """The bucket of Workflows' artifacts."""
+
+    expire_days: int = Field(30, ge=1, description="How long an artifact is kept.")
+    versioned: bool = Field(default=False, description="Keep for a week what was overwritten.")
+
+
+class RegistrySettings(_Group):
+    """ECR. Stacks in one account share its registry, and one of them makes the repositories."""
+
+    create: bool = Field(default=True, description="Make the repositories.")
+    keep_images: int = Field(50, ge=5, description="How many images each repository keeps.")
+
+
+class ArgoCdSettings(_Group):
+    """Argo CD, which does the rest."""
+
+    repository: Text | None = Field(None, description="Git repository instead of root.yaml's.")
+    revision: Text | None = Field(None, description="Its branch, tag or commit.")
+    values: tuple[Text, ...] = Field(
+        ("../argocd/argo-cd.yaml",), description="Files of the chart's values, the last wins."
+    )
+    root: Text = Field("../argocd/root.yaml", description="The root Application.")
+
+
+class Settings(_Group):
+    """All that a stack can choose."""
+
+    environment: Literal["dev", "staging", "prod"] = Field(
+        description="Which of argocd/environments it is."
+    )
+    owner: Text = Field(description="Who answers for it; a tag of everything.")
+    protect: bool = Field(default=False, description="Refuse to destroy what cannot be made anew.")
+    network: NetworkSettings = NetworkSettings()
+    cluster: ClusterSettings = ClusterSettings()
+    nodes: NodeSettings
+    iam: IamSettings = IamSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    dns: DnsSettings | None = Field(None, description="Nothing: no domain.")
+    artifacts: ArtifactSettings = ArtifactSettings()
+    registry: RegistrySettings = RegistrySettings()
+    argocd: ArgoCdSettings = ArgoCdSettings()
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> "Settings":
+        if self.environment == "prod" and not self.protect:
+            raise ValueError("environment prod needs protect")
+        if self.iam.existing_role_arn and (self.nodes.mode == "auto" or self.kafka.mode == "msk"):
+            raise ValueError("iam.existingRoleArn has no rights for Auto Mode or MSK of its own")
+        return self
+
+
+def read_settings(config: Mapping[str, object]) -> Settings:
+    """Check the configuration of a stack, by full keys as in ``sluice:network``.
+
+    Values are as Pulumi hands them over, objects as JSON.
+
+    Raises:
+        SettingsError: with every wrong key, the value's fault, and what there is instead.
+    """
+    prefix = f"{NAMESPACE}:"
+    given = {
+        name: _decoded(value)
+        for key, value in config.items()
+        if key.startswith(prefix) and (name := key.removeprefix(prefix)) not in SECRETS
+    }
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        lines = [_told(fault["loc"], fault["msg"]) for fault in error.errors()]
+        raise SettingsError("\n".join(["The stack's settings are wrong.", *lines])) from None
+
+
+def _decoded(value: object) -> object:
+    if isinstance(value, str) and (value.startswith(("{", "[")) or value in ("true", "false")):
+        decoded: object = json.loads(value)
+        return decoded
+    return value
+
+
+def _told(place: tuple[int | str, ...], fault: str) -> str:
+    key = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in place)
+    return f"  {NAMESPACE}:{key.removeprefix('.')}: {fault.removeprefix('Value error, ')}"

@@ -1,0 +1,198 @@
+"""A whole stack: what stands on what."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws.get_caller_identity import get_caller_identity_output
+
+from sluice_infra import addons
+from sluice_infra.addons import AddOns
+from sluice_infra.argocd import ArgoCd
+from sluice_infra.cluster import Cluster, kubeconfig_of
+from sluice_infra.dns import Dns
+from sluice_infra.identity import Identity
+from sluice_infra.kafka import ManagedKafka
+from sluice_infra.naming import Naming
+from sluice_infra.network import Network
+from sluice_infra.nodes import Nodes
+from sluice_infra.places import ARGO_CD, Annotations
+from sluice_infra.registry import Registry
+from sluice_infra.roles import Roles
+from sluice_infra.settings import Settings
+from sluice_infra.storage import ArtifactBucket
+from sluice_infra.workloads import ADD_ONS, workloads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where at AWS a stack is."""
+
+    region: str
+    account: pulumi.Output[str]
+
+    @property
+    def registry(self) -> pulumi.Output[str]:
+        """The account's registry of images."""
+        return pulumi.Output.concat(self.account, f".dkr.ecr.{self.region}.amazonaws.com")
+
+
+def here() -> Place:
+    """Return where the configuration and the credentials lead to."""
+    region = pulumi.Config("aws").require("region")
+    return Place(region=region, account=get_caller_identity_output().account_id)
+
+
+def build(
+    settings: Settings, *, stack: str, place: Place, password: pulumi.Output[str] | None
+) -> dict[str, pulumi.Input[object]]:
+    """Declare everything, and return the stack's outputs."""
+    naming = Naming(stack=stack, environment=settings.environment, owner=settings.owner)
+    auto = settings.nodes.mode == "auto"
+    existing_role = settings.iam.existing_role_arn
+
+    # Whatever belongs to a component is protected with it.
+    kept = pulumi.ResourceOptions(protect=settings.protect)
+    network = Network(
+        naming, settings.network, region=place.region, cluster_name=naming.prefix, opts=kept
+    )
+    roles = Roles(naming, existing=existing_role, auto=auto, opts=kept)
+    cluster = Cluster(
+        naming,
+        settings.cluster,
+        network=network,
+        roles=roles,
+        auto=auto,
+        protect=settings.protect,
+        opts=kept,
+    )
+    ready = _compute(naming, settings, cluster=cluster, network=network, roles=roles, kept=kept)
+    bucket = ArtifactBucket(
+        naming, settings.artifacts, account=place.account, protect=settings.protect, opts=kept
+    )
+    if settings.registry.create:
+        Registry(naming, settings.registry, opts=kept)
+    dns = Dns(naming, settings.dns, opts=kept) if settings.dns else None
+    kafka = None
+    if settings.kafka.mode == "msk":
+        kafka = ManagedKafka(
+            naming,
+            settings.kafka,
+            network=network,
+            clients=cluster.security_group_id,
+            protect=settings.protect,
+            opts=kept,
+        )
+    if not existing_role:
+        for workload in workloads(
+            bucket=bucket,
+            network=network,
+            kafka=kafka,
+            dns=dns,
+            region=place.region,
+            account=place.account,
+            environment=settings.environment,
+        ):
+            Identity(naming, workload, cluster=cluster, opts=kept)
+
+    facts: dict[str, pulumi.Input[str]] = {
+        Annotations.REGION: place.region,
+        Annotations.ACCOUNT: place.account,
+        Annotations.VPC_ID: network.vpc.id,
+        Annotations.CLUSTER_NAME: cluster.eks.name,
+        Annotations.ARTIFACT_BUCKET: bucket.name,
+        Annotations.REGISTRY: place.registry,
+        Annotations.KAFKA_MODE: settings.kafka.mode,
+        Annotations.KAFKA_BOOTSTRAP: kafka.bootstrap if kafka else "",
+        Annotations.DOMAIN: settings.dns.domain if settings.dns else "",
+        Annotations.CERTIFICATE_ARN: dns.certificate_arn if dns else "",
+    }
+    ArgoCd(
+        naming,
+        settings.argocd,
+        kubeconfig=_kubeconfig(cluster, region=place.region),
+        facts=facts,
+        volumes_by="ebs.csi.eks.amazonaws.com" if auto else "ebs.csi.aws.com",
+        password=password,
+        after=ready,
+        opts=kept,
+    )
+    outputs: dict[str, pulumi.Input[object]] = {
+        "clusterName": cluster.eks.name,
+        "kubeconfigCommand": f"aws eks update-kubeconfig --region {place.region} "
+        f"--name {naming.prefix}",
+        "argocdPasswordCommand": f"kubectl --namespace {ARGO_CD} get secret "
+        "argocd-initial-admin-secret --output=jsonpath={.data.password} | base64 --decode",
+        "registry": place.registry,
+        "artifactBucket": bucket.name,
+        "kafkaBootstrap": facts[Annotations.KAFKA_BOOTSTRAP],
+    }
+    if dns and dns.name_servers is not None:
+        outputs["nameServers"] = dns.name_servers
+    return outputs
+
+
+def _compute(
+    naming: Naming,
+    settings: Settings,
+    *,
+    cluster: Cluster,
+    network: Network,
+    roles: Roles,
+    kept: pulumi.ResourceOptions,
+) -> list[pulumi.Resource]:
+    """Declare what runs pods, and return what has to be there before pods can run."""
+    if settings.nodes.mode == "auto":
+        return [
+            *AddOns(
+                naming,
+                "more",
+                addons.WITH_AUTO_MODE,
+                cluster=cluster,
+                role_arns={},
+                after=[cluster.eks],
+                opts=kept,
+            ).installed
+        ]
+    role_arns: dict[str, pulumi.Input[str]] = {}
+    if not settings.iam.existing_role_arn:
+        role_arns = {
+            name: Identity(naming, workload, cluster=cluster, associate=False, opts=kept).role_arn
+            for name, workload in ADD_ONS.items()
+        }
+    before = AddOns(
+        naming,
+        "before",
+        addons.BEFORE_NODES,
+        cluster=cluster,
+        role_arns=role_arns,
+        after=[cluster.eks],
+        opts=kept,
+    )
+    nodes = Nodes(
+        naming,
+        settings.nodes,
+        cluster=cluster,
+        network=network,
+        roles=roles,
+        pods_are_the_node=bool(settings.iam.existing_role_arn),
+        after=[*before.installed],
+        opts=kept,
+    )
+    behind = AddOns(
+        naming,
+        "after",
+        addons.AFTER_NODES,
+        cluster=cluster,
+        role_arns=role_arns,
+        after=[*nodes.groups],
+        opts=kept,
+    )
+    return [*nodes.groups, *behind.installed]
+
+
+def _kubeconfig(cluster: Cluster, *, region: str) -> pulumi.Output[str]:
+    authority = cluster.eks.certificate_authority.apply(lambda found: found.data)
+    known = pulumi.Output.all(cluster.eks.name, cluster.eks.endpoint, authority)
+    return known.apply(
+        lambda all_: kubeconfig_of(name=all_[0], endpoint=all_[1], authority=all_[2], region=region)
+    )

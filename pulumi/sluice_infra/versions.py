@@ -1,0 +1,12 @@
+"""Every version that the infrastructure chooses, in one place."""
+
+KUBERNETES = "1.35"
+"""In EKS' standard support until 2027-03-27 (endoflife.date/amazon-eks)."""
+
+KAFKA = "3.9.x.kraft"
+"""Of MSK; as AWS spells it."""
+
+ARGO_CD_CHART = "10.1.1"
+"""Argo CD 3.4.4."""
+
+ARGO_CD_REPOSITORY = "https://argoproj.github.io/argo-helm"

@@ -1,0 +1,82 @@
+"""Which workloads get an identity, and what for."""
+
+import pulumi
+
+from sluice_infra import places, rights
+from sluice_infra.dns import Dns
+from sluice_infra.identity import Workload
+from sluice_infra.kafka import ManagedKafka
+from sluice_infra.network import Network
+from sluice_infra.storage import ArtifactBucket
+
+ADD_ONS = {
+    "vpc-cni": Workload(
+        name="vpc-cni", account=places.NETWORKING, kept_by_aws=("AmazonEKS_CNI_Policy",)
+    ),
+    "aws-ebs-csi-driver": Workload(
+        name="aws-ebs-csi-driver",
+        account=places.VOLUMES,
+        kept_by_aws=("service-role/AmazonEBSCSIDriverPolicy",),
+    ),
+}
+"""Add-ons that talk to AWS. Auto Mode has its own."""
+
+
+def workloads(
+    *,
+    bucket: ArtifactBucket,
+    network: Network,
+    kafka: ManagedKafka | None,
+    dns: Dns | None,
+    region: str,
+    account: pulumi.Output[str],
+    environment: str,
+) -> list[Workload]:
+    """Return everybody in the cluster, but for add-ons, who talks to AWS in this stack."""
+    found = [
+        Workload(
+            name="executor",
+            account=places.EXECUTOR,
+            statements=bucket.arn.apply(rights.write_artifacts),
+        ),
+        Workload(
+            name="argo-server",
+            account=places.ARGO_SERVER,
+            statements=bucket.arn.apply(rights.read_artifacts),
+        ),
+        Workload(
+            name="load-balancer",
+            account=places.LOAD_BALANCER,
+            statements=network.vpc.arn.apply(rights.balance_load),
+        ),
+        Workload(
+            name="external-secrets",
+            account=places.EXTERNAL_SECRETS,
+            statements=account.apply(
+                lambda number: rights.read_secrets(
+                    region=region, account=number, environment=environment
+                )
+            ),
+        ),
+    ]
+    if dns:
+        found += [
+            Workload(name=name, account=who, statements=dns.zone_arn.apply(rights.change_records))
+            for name, who in (
+                ("external-dns", places.EXTERNAL_DNS),
+                ("cert-manager", places.CERT_MANAGER),
+            )
+        ]
+    if kafka:
+        found += [
+            Workload(
+                name=service,
+                account=places.account_of(service),
+                statements=kafka.arn.apply(rights.use_topics),
+            )
+            for service in places.SERVICES
+        ]
+        found.append(
+            Workload(name="keda", account=places.KEDA, statements=kafka.arn.apply(rights.watch_lag))
+        )
+    return found

@@ -1,0 +1,211 @@
+"""For each policy, resources that break it and resources that keep it."""
+
+# ruff: noqa: FBT003 # properties are what they are
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sluice_policies.resources import Resource
+from sluice_policies.tags import REQUIRED
+
+TAGS = dict.fromkeys(REQUIRED, "something")
+BUCKET = "aws:s3/bucket:Bucket"
+CLUSTER = "aws:eks/cluster:Cluster"
+GROUP = "aws:eks/nodeGroup:NodeGroup"
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+REPOSITORY = "aws:ecr/repository:Repository"
+KAFKA = "aws:msk/cluster:Cluster"
+SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup"
+
+# Keeps every policy; what breaks one differs from these in one thing.
+_GOOD: Mapping[str, Mapping[str, Any]] = {
+    CLUSTER: {
+        "vpcConfig": {"endpointPublicAccess": True, "publicAccessCidrs": ["203.0.113.0/24"]},
+        "encryptionConfig": {"resources": ["secrets"], "provider": {"keyArn": "arn:aws:kms:::k"}},
+        "deletionProtection": True,
+    },
+    GROUP: {"launchTemplate": {"id": "lt-1"}},
+    TEMPLATE: {
+        "blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"encrypted": "true"}}],
+        "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
+        "tagSpecifications": [
+            {"resourceType": kind, "tags": TAGS} for kind in ("instance", "volume")
+        ],
+    },
+    REPOSITORY: {
+        "imageTagMutability": "IMMUTABLE",
+        "imageScanningConfiguration": {"scanOnPush": True},
+        "encryptionConfigurations": [{"encryptionType": "AES256"}],
+    },
+    KAFKA: {
+        "encryptionInfo": {
+            "encryptionAtRestKmsKeyArn": "arn:aws:kms:::k",
+            "encryptionInTransit": {"clientBroker": "TLS", "inCluster": True},
+        },
+        "clientAuthentication": {"unauthenticated": False},
+    },
+    SECURITY_GROUP: {
+        "ingress": [{"cidrBlocks": ["10.0.0.0/16"], "fromPort": 443, "toPort": 443}],
+        "egress": [{"cidrBlocks": ["0.0.0.0/0"]}],
+    },
+    BUCKET: {"forceDestroy": False},
+    "aws:ec2/subnet:Subnet": {"mapPublicIpOnLaunch": False},
+    "aws:ebs/volume:Volume": {"encrypted": True},
+    "kubernetes:storage.k8s.io/v1:StorageClass": {"parameters": {"encrypted": "true"}},
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": {"cidrIpv4": "10.0.0.0/16"},
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": {
+        "bucket": "guarded",
+        "blockPublicAcls": True,
+        "blockPublicPolicy": True,
+        "ignorePublicAcls": True,
+        "restrictPublicBuckets": True,
+    },
+    "aws:s3/bucketPolicy:BucketPolicy": {
+        "bucket": "guarded",
+        "policy": '{"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:*"}]}',
+    },
+    "aws:ec2/securityGroupRule:SecurityGroupRule": {
+        "type": "egress",
+        "cidrBlocks": ["0.0.0.0/0"],
+    },
+    "aws:s3/bucketAcl:BucketAcl": {"acl": "private"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breach:
+    """A resource that breaks a policy, and what is said about it."""
+
+    resource: Resource
+    told: str
+
+
+def good(kind: str) -> Resource:
+    """Return a resource of a kind that keeps every policy."""
+    tagged = {} if kind.startswith(("kubernetes:", "aws:s3/bucketP", "aws:s3/bucketAcl")) else TAGS
+    props = {**copy.deepcopy(dict(_GOOD[kind])), **({"tags": dict(tagged)} if tagged else {})}
+    return Resource(type=kind, name=f"good {kind.rpartition(':')[2]}", props=props, protected=True)
+
+
+def conforming() -> list[Resource]:
+    """Return one of each kind."""
+    return [good(kind) for kind in _GOOD]
+
+
+def _bad(kind: str, path: str, value: Any, told: str) -> Breach:
+    """Change one property, by a path like ``vpcConfig.publicAccessCidrs``; None takes it away."""
+    resource = good(kind)
+    *folders, last = path.split(".")
+    place: Any = resource.props
+    for folder in folders:
+        place = place[int(folder) if folder.isdigit() else folder]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    name = f"{kind.rpartition(':')[2]} with {path} {value}"
+    return Breach(
+        resource=Resource(type=kind, name=name, props=resource.props, protected=True), told=told
+    )
+
+
+_REMOVABLE = Resource(type=BUCKET, name="removable", props={"tags": TAGS}, protected=False)
+
+BREACHES: Mapping[str, Sequence[Breach]] = {
+    "api-is-not-open": [
+        _bad(CLUSTER, "vpcConfig.publicAccessCidrs", ["0.0.0.0/0"], "everybody reaches the API"),
+        _bad(CLUSTER, "vpcConfig.publicAccessCidrs", ["10.0.0.0/8", "::/0"], "everybody reaches"),
+        _bad(CLUSTER, "vpcConfig.publicAccessCidrs", None, "everybody reaches the API"),
+        _bad(CLUSTER, "vpcConfig", {}, "everybody reaches the API"),
+    ],
+    "buckets-are-not-public": [
+        _bad(BUCKET, "acl", "public-read", "the bucket is public: acl public-read"),
+        _bad("aws:s3/bucketAcl:BucketAcl", "acl", "public-read-write", "the bucket is public"),
+        _bad(
+            "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+            "ignorePublicAcls",
+            False,
+            "could be made public: ignorePublicAcls",
+        ),
+        _bad(
+            "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+            "restrictPublicBuckets",
+            None,
+            "could be made public: restrictPublicBuckets",
+        ),
+        _bad(
+            "aws:s3/bucketPolicy:BucketPolicy",
+            "policy",
+            '{"Statement": {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "s3:*"}}',
+            "its policy allows everybody something",
+        ),
+    ],
+    "disks-are-encrypted": [
+        _bad(TEMPLATE, "blockDeviceMappings.0.ebs.encrypted", "false", "/dev/xvda is not encrypt"),
+        _bad(TEMPLATE, "blockDeviceMappings.0.ebs.encrypted", None, "/dev/xvda is not encrypted"),
+        _bad(TEMPLATE, "blockDeviceMappings", None, "disks are as the image has them"),
+        _bad(GROUP, "launchTemplate", None, "without a launch template"),
+        _bad("aws:ebs/volume:Volume", "encrypted", False, "the volume is not encrypted"),
+        _bad(
+            "kubernetes:storage.k8s.io/v1:StorageClass",
+            "parameters",
+            {"type": "gp3"},
+            "its volumes are not encrypted",
+        ),
+    ],
+    "everything-is-tagged": [
+        _bad(BUCKET, "tags", None, "tags: Environment, ManagedBy, Name, Owner, Project missing"),
+        _bad(BUCKET, "tags.Owner", None, "tags: Owner missing"),
+        _bad(BUCKET, "tags.Owner", "", "tags: Owner missing"),
+        _bad(TEMPLATE, "tagSpecifications.1.tags", {}, "tagSpecifications of each volume"),
+        _bad(TEMPLATE, "tagSpecifications", None, "tagSpecifications of each instance"),
+    ],
+    "images-are-encrypted": [
+        _bad(REPOSITORY, "encryptionConfigurations", None, "does not say how images are encrypted"),
+    ],
+    "images-stay-as-they-are": [
+        _bad(REPOSITORY, "imageTagMutability", "MUTABLE", "tags can be moved"),
+        _bad(REPOSITORY, "imageTagMutability", None, "tags can be moved"),
+        _bad(REPOSITORY, "imageScanningConfiguration.scanOnPush", False, "images are not scanned"),
+    ],
+    "kafka-is-encrypted": [
+        _bad(KAFKA, "encryptionInfo.encryptionAtRestKmsKeyArn", None, "no key for records"),
+        _bad(KAFKA, "encryptionInfo.encryptionInTransit.clientBroker", "TLS_PLAINTEXT", "travel"),
+        _bad(KAFKA, "encryptionInfo.encryptionInTransit.inCluster", False, "travel unencrypted"),
+        _bad(KAFKA, "encryptionInfo", None, "records travel unencrypted"),
+        _bad(KAFKA, "clientAuthentication.unauthenticated", True, "need not say who they are"),
+    ],
+    "nodes-are-not-open": [
+        _bad(SECURITY_GROUP, "ingress.0.cidrBlocks", ["0.0.0.0/0"], "everybody is let in"),
+        _bad(SECURITY_GROUP, "ingress.0.ipv6CidrBlocks", ["::/0"], "everybody is let in"),
+        _bad(
+            "aws:ec2/securityGroupRule:SecurityGroupRule", "type", "ingress", "everybody is let in"
+        ),
+        _bad(
+            "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+            "cidrIpv4",
+            "0.0.0.0/0",
+            "everybody is let in",
+        ),
+        _bad(GROUP, "remoteAccess", {"ec2SshKey": "k"}, "everybody may try a shell"),
+        _bad("aws:ec2/subnet:Subnet", "mapPublicIpOnLaunch", True, "gets a public address"),
+    ],
+    "nodes-ask-for-tokens": [
+        _bad(TEMPLATE, "metadataOptions.httpTokens", "optional", "without a token (IMDSv1)"),
+        _bad(TEMPLATE, "metadataOptions.httpPutResponseHopLimit", 2, "pods reach the node's right"),
+        _bad(TEMPLATE, "metadataOptions", None, "without a token (IMDSv1)"),
+    ],
+    "prod-is-protected": [
+        Breach(resource=_REMOVABLE, told="it can be removed by mistake"),
+        _bad(CLUSTER, "deletionProtection", False, "the cluster can be removed past Pulumi"),
+        _bad(BUCKET, "forceDestroy", True, "the bucket goes with all that is in it"),
+    ],
+    "secrets-are-encrypted": [
+        _bad(CLUSTER, "encryptionConfig", None, "the cluster's Secrets are not encrypted"),
+        _bad(CLUSTER, "encryptionConfig.resources", [], "the cluster's Secrets are not encrypted"),
+        _bad(CLUSTER, "encryptionConfig.provider", {}, "there is no key for the cluster's Secret"),
+    ],
+}
+"""By the policy's name."""

@@ -1,0 +1,128 @@
+"""Argo CD, and what it is told of the cluster."""
+
+from typing import Any
+
+import pytest
+
+from sluice_infra.argocd import root_application
+from sluice_infra.places import Annotations
+from sluice_infra.settings import ArgoCdSettings, SettingsError
+from sluice_infra.versions import ARGO_CD_CHART
+from tests.pulumi.declared import STACKS, Declare, Declared
+
+ROOT = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "Application",
+    "metadata": {"name": "root"},
+    "spec": {
+        "source": {
+            "repoURL": "https://example.com/sluice.git",
+            "targetRevision": "main",
+            "helm": {
+                "releaseName": "root",
+                "valueFiles": ["../environments/dev/root.yaml"],
+            },
+        }
+    },
+}
+
+
+def _facts(declared: Declared) -> dict[str, str]:
+    secret = declared.one("Secret")
+    facts: dict[str, str] = secret["metadata"]["annotations"]
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("stack", "environment"),
+    [("dev", "dev"), ("staging", "staging"), ("prod", "prod"), ("learnerlab", "dev")],
+)
+def test_the_cluster_s_secret_says_which_environment_it_is(
+    declare: Declare, stack: str, environment: str
+) -> None:
+    secret = declare(stack).one("Secret")
+    assert secret["metadata"]["labels"] == {
+        "argocd.argoproj.io/secret-type": "cluster",
+        "sluice.dev/environment": environment,
+    }
+    assert secret["stringData"]["server"] == "https://kubernetes.default.svc"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_fact_is_told_in_every_stack(declare: Declare, stack: str) -> None:
+    """ApplicationSets fail on annotations that are not there (`missingkey=error`)."""
+    names = {name for key, name in vars(Annotations).items() if key.isupper()}
+    assert set(_facts(declare(stack))) == names
+    assert len(names) == 10
+
+
+def test_facts_are_those_of_the_stack(declare: Declare) -> None:
+    assert _facts(declare("prod", {"kafka": {"mode": "msk"}})) == {
+        "sluice.dev/region": "eu-central-1",
+        "sluice.dev/account": "111122223333",
+        "sluice.dev/vpc-id": "sluice-prod-vpc",
+        "sluice.dev/cluster-name": "sluice-prod",
+        "sluice.dev/artifact-bucket": "sluice-prod-artifacts-111122223333",
+        "sluice.dev/registry": "111122223333.dkr.ecr.eu-central-1.amazonaws.com",
+        "sluice.dev/kafka-mode": "msk",
+        "sluice.dev/kafka-bootstrap": "b-1.kafka.amazonaws.com:9098",
+        "sluice.dev/domain": "sluice.example.com",
+        "sluice.dev/certificate-arn": "arn:aws:acm:::sluice-prod-certificate",
+    }
+
+
+def test_what_a_stack_has_not_is_empty(declare: Declare) -> None:
+    facts = _facts(declare("dev"))
+    assert facts["sluice.dev/kafka-mode"] == "strimzi"
+    assert {name for name, fact in facts.items() if not fact} == {
+        "sluice.dev/kafka-bootstrap",
+        "sluice.dev/domain",
+        "sluice.dev/certificate-arn",
+    }
+
+
+def test_argo_cd_is_one_version_and_comes_once_pods_can_run(declare: Declare) -> None:
+    declared = declare("dev")
+    release = declared.named("Release", "sluice-dev-argocd")
+    assert release.inputs["chart"] == "argo-cd"
+    assert release.inputs["version"] == ARGO_CD_CHART
+    assert {"sluice-dev-coredns", "sluice-dev-services"} <= release.after
+
+
+def test_the_root_application_comes_last(declare: Declare) -> None:
+    root = declare("dev").named("Application", "sluice-dev-root")
+    assert {"sluice-dev-argocd", "sluice-dev-in-cluster"} <= root.after
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_volumes_are_encrypted_unless_somebody_asks_otherwise(declare: Declare, stack: str) -> None:
+    volumes = declare(stack).one("StorageClass")
+    assert volumes["parameters"] == {"type": "gp3", "encrypted": "true"}
+    assert volumes["metadata"]["annotations"] == {
+        "storageclass.kubernetes.io/is-default-class": "true"
+    }
+
+
+def test_the_root_application_is_that_of_the_environment() -> None:
+    root = root_application(ROOT, settings=ArgoCdSettings(), environment="prod")
+    source: Any = root["spec"]["source"]
+    assert source["helm"] == {
+        "releaseName": "root",
+        "valueFiles": ["../environments/prod/root.yaml"],
+    }
+    assert source["repoURL"] == "https://example.com/sluice.git"
+    assert source["targetRevision"] == "main"
+
+
+def test_a_fork_names_its_own_repository() -> None:
+    settings = ArgoCdSettings(repository="https://example.com/fork.git", revision="v1")
+    root = root_application(ROOT, settings=settings, environment="dev")
+    assert root["spec"]["source"]["repoURL"] == "https://example.com/fork.git"
+    assert root["spec"]["source"]["targetRevision"] == "v1"
+
+
+def test_a_file_that_is_not_there_is_told_by_its_key(declare: Declare) -> None:
+    with pytest.raises(SettingsError, match=r"sluice:argocd\.values: there is no file nowhere"):
+        declare("dev", {"argocd": {"values": ["nowhere.yaml"]}})
+    with pytest.raises(SettingsError, match=r"sluice:argocd\.root: nowhere\.yaml cannot be read"):
+        declare("dev", {"argocd": {"root": "nowhere.yaml"}})

@@ -1,0 +1,167 @@
+"""Every stack on Pulumi's real engine, with the policy pack on: made, found unchanged, and gone.
+
+Providers are stand-ins, so this shows program, engine, settings, secrets, dependencies and
+policies. What AWS itself would say, only AWS can.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from sluice_policies.catalogue import STACK_RULES
+from tests.pulumi.declared import STACKS
+from tests.pulumi.engine.engine import PACK, Ended, Engine
+from tests.pulumi.engine.graph import graph_of
+from tests.pulumi.policy_cases import BREACHES
+from tests.support.goldens import Golden
+
+OTHER_CHOICES = "choices"
+"""The stack of all that no other stack chooses."""
+
+BREACHING = PACK.parents[1] / "tests/pulumi/breaches"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Journey:
+    """A stack from nothing to nothing."""
+
+    stack: str
+    previews: tuple[Ended, Ended]
+    up: Ended
+    state: str
+    outputs: Mapping[str, object]
+    refresh: Ended
+    again: Ended
+    destroy: Ended
+
+
+def _journey(engine: Engine, name: str) -> Journey:
+    stack = engine.start(name) if name in STACKS else engine.start_from(name, _CHOICES)
+    previews = (stack.preview(), stack.preview())
+    up = stack.up()
+    state, outputs = stack.export(), stack.outputs()
+    refresh, again = stack.refresh(), stack.preview()
+    destroy = stack.destroy()
+    return Journey(
+        stack=name,
+        previews=previews,
+        up=up,
+        state=state,
+        outputs=outputs,
+        refresh=refresh,
+        again=again,
+        destroy=destroy,
+    )
+
+
+_CHOICES = BREACHING.parent / "Pulumi.choices.yaml"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in (*STACKS, OTHER_CHOICES)
+    ],
+)
+def journey(request: pytest.FixtureRequest, engine: Engine) -> Journey:
+    """Each stack's journey, made once for all that is asked about it."""
+    return _journey(engine, request.param)
+
+
+def test_every_step_of_the_way_ends_well(journey: Journey) -> None:
+    for ended in (*journey.previews, journey.up, journey.refresh, journey.again):
+        assert ended.code == 0, ended.output
+
+
+def test_two_previews_want_the_same(journey: Journey) -> None:
+    first, second = journey.previews
+    assert first.wanted == second.wanted
+    assert len(first.wanted) > 60
+
+
+def test_what_was_previewed_is_made(journey: Journey) -> None:
+    preview, up = journey.previews[0], journey.up
+    assert preview.summary == up.summary
+    assert set(up.summary) == {"create"}
+    assert set(preview.wanted) == set(up.wanted)
+
+
+def test_what_is_there_stays_unchanged(journey: Journey) -> None:
+    count = journey.up.summary["create"]
+    assert journey.refresh.summary == {"same": count}
+    assert journey.again.summary == {"same": count}
+
+
+def test_the_policy_pack_looked_and_found_nothing(journey: Journey) -> None:
+    for ended in (*journey.previews, journey.up, journey.again):
+        [pack] = ended.packs
+        assert str(PACK) in pack
+        assert ended.violations == []
+
+
+def test_the_graph_of_resources_is_the_golden_one(journey: Journey, golden: Golden) -> None:
+    golden(f"pulumi/{journey.stack}.json", graph_of(journey.state))
+
+
+def test_outputs_tell_how_to_go_on(journey: Journey) -> None:
+    assert str(journey.outputs["kubeconfigCommand"]).startswith("aws eks update-kubeconfig")
+    assert journey.outputs["clusterName"] == f"sluice-{journey.stack}"
+
+
+def test_dev_goes_as_a_whole_and_prod_does_not_go_at_all(journey: Journey) -> None:
+    if journey.stack == "prod":
+        assert journey.destroy.code != 0
+        assert "protected" in journey.destroy.output
+        assert journey.destroy.summary == {}
+    else:
+        assert journey.destroy.code == 0, journey.destroy.output
+        assert journey.destroy.summary == {"delete": journey.up.summary["create"]}
+
+
+@pytest.mark.xdist_group("secrets")
+def test_a_password_is_nowhere_in_the_open(engine: Engine) -> None:
+    stack = engine.start_from("secrets", _CHOICES)
+    stack.configure("sluice:repositoryPassword", "hunter2", "--secret")
+    assert "hunter2" not in stack.choices.read_text("utf-8")
+    up = stack.up()
+    assert up.code == 0, up.output
+    assert "sluice-secrets-repository" in stack.export()
+    assert "hunter2" not in stack.export()
+    assert "hunter2" not in up.output
+    assert stack.destroy().code == 0
+
+
+@pytest.mark.xdist_group("secrets")
+def test_wrong_settings_end_a_preview_with_the_key_s_name(engine: Engine) -> None:
+    stack = engine.start_from("wrong", _CHOICES)
+    stack.configure("sluice:network.nat", "two")
+    preview = stack.preview()
+    assert preview.code != 0
+    assert "sluice:network.nat: Input should be 'single', 'perZone' or 'none'" in preview.output
+
+
+@pytest.mark.xdist_group("breaches")
+def test_the_engine_refuses_what_breaks_a_policy(engine: Engine) -> None:
+    stack = engine.of(BREACHING).start("prod")
+    preview = stack.preview()
+    assert preview.code != 0
+    told = "\n".join(preview.violations)
+    for policy, breaches in BREACHES.items():
+        for breach in breaches:
+            assert f"{policy}: " in told
+            assert f"{breach.resource.name}: " in told
+    up = stack.up()
+    assert up.code != 0
+    assert up.violations != []
+    made = {each["urn"] for each in json.loads(stack.export())["deployment"].get("resources", [])}
+    assert not [urn for urn in made if "::aws:" in urn]
+
+
+@pytest.mark.xdist_group("breaches")
+def test_the_engine_lets_pass_what_keeps_every_policy(engine: Engine) -> None:
+    stack = engine.of(BREACHING).start("conforming")
+    up = stack.up()
+    # A bucket's guards are resources beside it, which a program of single resources has not.
+    assert {told.partition(":")[0] for told in up.violations} <= set(STACK_RULES)

@@ -1,0 +1,129 @@
+"""Each policy is a plain function that catches what breaks it and lets pass what does not."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import pytest
+
+from sluice_policies.buckets import buckets_are_guarded
+from sluice_policies.catalogue import RULES, STACK_RULES
+from sluice_policies.pack import policies
+from sluice_policies.resources import UNKNOWN, Resource, Said
+from sluice_policies.tags import REQUIRED
+from tests.pulumi.declared import STACKS, Declare, choices_of
+from tests.pulumi.policy_cases import (
+    BREACHES,
+    BUCKET,
+    CLUSTER,
+    TEMPLATE,
+    Breach,
+    conforming,
+    good,
+)
+
+PROD = Said(environment="prod")
+
+
+def test_every_policy_has_a_breach() -> None:
+    assert set(BREACHES) == set(RULES)
+    assert all(BREACHES.values())
+
+
+@pytest.mark.parametrize(
+    ("policy", "breach"),
+    [
+        pytest.param(policy, breach, id=f"{policy}: {breach.resource.name}")
+        for policy, breaches in BREACHES.items()
+        for breach in breaches
+    ],
+)
+def test_a_breach_is_caught(policy: str, breach: Breach) -> None:
+    faults = list(RULES[policy](breach.resource, PROD))
+    assert any(breach.told in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize("policy", RULES)
+@pytest.mark.parametrize("resource", conforming(), ids=lambda resource: resource.type)
+def test_what_is_right_passes(policy: str, resource: Resource) -> None:
+    assert list(RULES[policy](resource, PROD)) == []
+
+
+@pytest.mark.parametrize("policy", RULES)
+@pytest.mark.parametrize("resource", conforming(), ids=lambda resource: resource.type)
+def test_what_is_not_known_yet_fails_nothing_by_itself(policy: str, resource: Resource) -> None:
+    """A preview knows no address of what is not made; the rule must not fall over."""
+    for name in resource.props:
+        unknown = dataclasses.replace(resource, props={**resource.props, name: UNKNOWN})
+        list(RULES[policy](unknown, PROD))
+
+
+def test_a_stack_may_say_that_everybody_is_meant() -> None:
+    [breach, *_] = BREACHES["api-is-not-open"]
+    assert list(RULES["api-is-not-open"](breach.resource, Said(any_cidr=True))) == []
+
+
+def test_a_cluster_without_a_public_door_is_not_open() -> None:
+    cluster = dataclasses.replace(
+        good(CLUSTER), props={"vpcConfig": {"endpointPublicAccess": False}}
+    )
+    assert list(RULES["api-is-not-open"](cluster, Said())) == []
+
+
+def test_pods_may_be_the_node_where_there_is_one_role_only() -> None:
+    rule = RULES["nodes-ask-for-tokens"]
+    options = {"httpTokens": "required", "httpPutResponseHopLimit": 2}
+    template = dataclasses.replace(good(TEMPLATE), props={"metadataOptions": options})
+    assert list(rule(template, Said())) != []
+    assert list(rule(template, Said(pods_are_the_node=True))) == []
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging"])
+def test_only_prod_has_to_be_protected(environment: str) -> None:
+    for breach in BREACHES["prod-is-protected"]:
+        said = Said(environment=environment)
+        assert list(RULES["prod-is-protected"](breach.resource, said)) == []
+
+
+def _guards(bucket: str) -> list[Resource]:
+    kinds = (
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+        "aws:s3/bucketPolicy:BucketPolicy",
+    )
+    refers: Mapping[str, frozenset[str]] = {"bucket": frozenset({bucket})}
+    return [Resource(type=kind, name=kind, props={}, refers=refers) for kind in kinds]
+
+
+def test_a_bucket_with_its_guards_passes() -> None:
+    bucket = Resource(type=BUCKET, name="b", props={}, urn="urn:b")
+    assert list(buckets_are_guarded([bucket, *_guards("urn:b")])) == []
+
+
+@pytest.mark.parametrize("missing", range(3))
+def test_a_bucket_that_lacks_a_guard_is_caught(missing: int) -> None:
+    bucket = Resource(type=BUCKET, name="b", props={}, urn="urn:b")
+    guards = _guards("urn:b")
+    lacking = guards.pop(missing)
+    [(fault, urn)] = buckets_are_guarded([bucket, *guards])
+    assert urn == "urn:b"
+    assert lacking.type.rpartition(":")[2] in fault
+
+
+def test_another_bucket_s_guards_do_not_count() -> None:
+    bucket = Resource(type=BUCKET, name="b", props={}, urn="urn:b")
+    assert len(list(buckets_are_guarded([bucket, *_guards("urn:other")]))) == 3
+
+
+def test_every_rule_is_a_policy_that_says_what_it_is() -> None:
+    made = policies()
+    assert {policy.name for policy in made} == {*RULES, *STACK_RULES}
+    assert all(policy.description.endswith(".") for policy in made)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_stack_is_tagged_with_what_it_is(declare: Declare, stack: str) -> None:
+    vpc = declare(stack).one("ec2/vpc:Vpc")
+    assert set(vpc["tags"]) == set(REQUIRED)
+    assert vpc["tags"]["Environment"] == choices_of(stack)["sluice:environment"]
+    assert vpc["tags"]["Owner"] == choices_of(stack)["sluice:owner"]
+    assert vpc["tags"]["Name"] == f"sluice-{stack}-vpc"

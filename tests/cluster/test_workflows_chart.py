@@ -23,8 +23,7 @@ Json = dict[str, Any]
 
 EXECUTOR = "runner"
 ENDED = "--for=jsonpath={.status.finishedAt}"
-# A quota refuses all until Kubernetes has counted what there is of a kind that it has just met.
-COUNTED = r"--for=jsonpath={.status.used.count/workflows\.argoproj\.io}"
+COUNTED = "--for=jsonpath={.status.used.pods}"
 
 
 @pytest.fixture

@@ -10,13 +10,19 @@ from testbed.folders import default_folders
 from testbed.testbed import Testbed
 from testbed.versions import load_versions
 from tests.release.delivery import Delivery, delivered
-from tests.support.engines import real_engines, running_engine
+from tests.support.engines import Engine, real_engines, running_engine
 
 
 @pytest.fixture(scope="session", params=real_engines()[:1])
-def testbed(request: pytest.FixtureRequest) -> Testbed:
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """The newest Argo Workflows; how it gets its Workflows is the same whichever runs."""
+    return running_engine(request.param)
+
+
+@pytest.fixture(scope="session")
+def testbed(engine: Engine) -> Testbed:
     """The testbed that runs, whose node has the images that this repository makes."""
-    testbed = running_engine(request.param).cluster
+    testbed = engine.cluster
     images = Images(default_folders(), load_versions(), repository=Path())
     images.build(say=print)
     for archive in images.service_archives():

@@ -51,9 +51,7 @@ def definitions(testbed: Testbed, stock: Stock) -> Iterator[None]:
     kubectl = testbed.kubectl()
     before = names(testbed, "customresourcedefinitions")
     for folder in sorted(stock.definitions().iterdir()):
-        file = f"--filename={folder}"
-        kubectl("apply", "--server-side", "--force-conflicts", file)
-        kubectl("wait", "--for=condition=Established", "--timeout=180s", file)
+        kubectl.define([folder])
     added = names(testbed, "customresourcedefinitions") - before
     yield
     kubectl("delete", "customresourcedefinitions", "--wait=false", *added)

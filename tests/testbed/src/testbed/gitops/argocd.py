@@ -20,6 +20,7 @@ NAMESPACE = "argocd"
 IN_CLUSTER = "https://kubernetes.default.svc"
 """What Argo CD calls the cluster that it lives in."""
 SERVER_URL = f"http://{NODE}:8080"
+REPO_SERVER_METRICS_URL = f"http://{NODE}:8084"
 _PART_OF = {"app.kubernetes.io/part-of": "argocd"}
 _REDIS = "127.0.0.1:6379"
 _REPO_SERVER = "127.0.0.1:8081"
@@ -110,7 +111,7 @@ class Programs:
                 "argocd-repo-server",
                 *redis,
                 "--disable-tls",
-                *("--address", "127.0.0.1", "--metrics-address", "127.0.0.1"),
+                *("--address", "127.0.0.1", "--metrics-address", NODE),
             ),
             self._part(
                 "argocd-application-controller", *redis, *cluster, "--repo-server", *repo_server

@@ -11,7 +11,13 @@ from pathlib import Path
 
 from testbed.building.commands import run
 from testbed.gitops import argocd, git_server
-from testbed.gitops.argocd import NAMESPACE, SERVER_URL, Programs, Settings
+from testbed.gitops.argocd import (
+    NAMESPACE,
+    REPO_SERVER_METRICS_URL,
+    SERVER_URL,
+    Programs,
+    Settings,
+)
 from testbed.kubectl import Kubectl
 from testbed.machine.addresses import NODE
 from testbed.machine.processes import Program
@@ -59,13 +65,11 @@ class GitOps:
         )
         for program in self._programs():
             self.testbed.start(program)
-        processes = self.testbed.processes()
-        wait_until(
-            self._answers,
-            what="argocd-server to be ready",
-            seconds=_READY_SECONDS,
-            gave_up=lambda: processes.why_not("argocd-server"),
-        )
+        # Who asks before is told no, and asks again only after minutes.
+        refs = f"{self.repository_url}/info/refs?service=git-upload-pack"
+        self._await("git-server", refs)
+        self._await("argocd-repo-server", f"{REPO_SERVER_METRICS_URL}/healthz")
+        self._await("argocd-server", f"{SERVER_URL}/healthz")
 
     def stop(self) -> None:
         """End its programs."""
@@ -117,9 +121,19 @@ class GitOps:
     def _state(self) -> Path:
         return self.testbed.folders.state / "gitops"
 
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{SERVER_URL}/healthz", timeout=5):  # noqa: S310
-                return True
-        except OSError:
-            return False
+    def _await(self, program: str, url: str) -> None:
+        processes = self.testbed.processes()
+        wait_until(
+            lambda: _answers(url),
+            what=f"{program} to be ready",
+            seconds=_READY_SECONDS,
+            gave_up=lambda: processes.why_not(program),
+        )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 (our own servers)
+            return True
+    except OSError:
+        return False

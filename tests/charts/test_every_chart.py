@@ -1,5 +1,6 @@
 """What each chart makes of each file of values is sound, whichever and whatever they are."""
 
+import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -158,6 +159,20 @@ def scalars(value: Any) -> Iterator[Any]:
             yield from scalars(below)
     else:
         yield value
+
+
+@pytest.mark.charts
+@each_chart
+def test_what_only_checks_it_is_not_released(helm: Helm, tmp_path: Path, chart: Path) -> None:
+    done = helm.run("package", str(chart), "--destination", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    [package] = tmp_path.iterdir()
+    with tarfile.open(package) as archive:
+        released = {Path(*Path(name).parts[1:]) for name in archive.getnames()}
+    assert {Path("values.schema.json"), Path("templates/NOTES.txt")} <= released
+    assert {path.parts[0] for path in released}.isdisjoint({"ci", "tests"})
+    written = {path.relative_to(chart) for path in chart.glob("templates/**/*") if path.is_file()}
+    assert written <= released
 
 
 @each_chart

@@ -127,7 +127,7 @@ class Delivery:
         self.await_(lambda: holds(self.tags()), what="Pods of the new images")
 
     def await_health(self, health: str, *, commit: str, name: str = APPLICATION) -> None:
-        """Return once an Application was synced to that commit and has that health.
+        """Return once an Application is as that commit says, and has that health.
 
         Raises:
             TestbedError: not in time, with what Argo CD says of it.
@@ -135,11 +135,12 @@ class Delivery:
 
         def has_arrived() -> bool:
             status = self._status(name)
-            synced = status.get("operationState", {})
+            ended = status.get("operationState", {}).get("phase") == "Succeeded"
             return (
                 status.get("health", {}).get("status") == health
-                and synced.get("syncResult", {}).get("revision") == commit
-                and (health != "Healthy" or synced.get("phase") == "Succeeded")
+                and status["sync"].get("revision") == commit
+                and status["sync"]["status"] == "Synced"
+                and (ended or health != "Healthy")
             )
 
         try:

@@ -13,6 +13,12 @@ TEMPLATE = "ec2/launchTemplate:LaunchTemplate"
 ADD_ON = "eks/addon:Addon"
 
 
+def test_nodes_are_of_the_cluster_s_version(declare: Declare) -> None:
+    declared = declare("dev")
+    version = declared.one("eks/cluster:Cluster")["version"]
+    assert {group["version"] for group in declared.of(GROUP).values()} == {version}
+
+
 def test_there_are_three_pools_each_with_its_label(declare: Declare) -> None:
     groups = declare("dev").of(GROUP)
     assert {name: group["labels"][POOL] for name, group in groups.items()} == {

@@ -6,6 +6,7 @@ import pytest
 
 from sluice_infra import addons
 from sluice_infra.places import POOL, WORKFLOWS_TAINT
+from sluice_infra.workloads import ADD_ONS
 from tests.pulumi.declared import Declare
 
 GROUP = "eks/nodeGroup:NodeGroup"
@@ -96,11 +97,11 @@ def test_network_policies_are_enforced(declare: Declare) -> None:
     assert json.loads(add_on["configurationValues"]) == {"enableNetworkPolicy": "true"}
 
 
-@pytest.mark.parametrize("name", ["vpc-cni", "aws-ebs-csi-driver"])
+@pytest.mark.parametrize("name", ADD_ONS)
 def test_an_add_on_that_talks_to_aws_has_a_role_of_its_own(declare: Declare, name: str) -> None:
     [identity] = declare("dev").of(ADD_ON)[f"sluice-dev-{name}"]["podIdentityAssociations"]
     assert identity["roleArn"].endswith(f"sluice-dev-{name}")
-    assert identity["serviceAccount"] == addons.ACCOUNTS[name].name
+    assert identity["serviceAccount"] == ADD_ONS[name].account.name
 
 
 def test_the_nodes_role_has_no_right_that_pods_should_not_have(declare: Declare) -> None:

@@ -7,20 +7,14 @@ from typing import Any
 import pulumi
 from pulumi_aws import eks
 
-from sluice_infra import places
 from sluice_infra.cluster import Cluster
 from sluice_infra.naming import Naming
-from sluice_infra.places import Account
+from sluice_infra.workloads import ADD_ONS
 
 _CONFIGURATION: Mapping[str, Mapping[str, Any]] = {
     # Without this, NetworkPolicies are accepted and mean nothing.
     "vpc-cni": {"enableNetworkPolicy": "true"},
 }
-ACCOUNTS: Mapping[str, Account] = {
-    "vpc-cni": places.NETWORKING,
-    "aws-ebs-csi-driver": places.VOLUMES,
-}
-"""The add-ons that talk to AWS, and as whom."""
 
 BEFORE_NODES = ("eks-pod-identity-agent", "vpc-cni", "kube-proxy")
 AFTER_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server")
@@ -53,7 +47,7 @@ class AddOns(pulumi.ComponentResource):
                 else None,
                 pod_identity_associations=[
                     eks.AddonPodIdentityAssociationArgs(
-                        role_arn=role_arns[name], service_account=ACCOUNTS[name].name
+                        role_arn=role_arns[name], service_account=ADD_ONS[name].account.name
                     )
                 ]
                 if name in role_arns

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 PROJECT = "sluice"
-REQUIRED_TAGS = frozenset({"Project", "Environment", "Owner", "ManagedBy", "Name"})
 
 
 @dataclass(frozen=True, kw_only=True)

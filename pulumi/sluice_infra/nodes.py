@@ -3,7 +3,7 @@
 import pulumi
 from pulumi_aws import ec2, eks
 
-from sluice_infra import places
+from sluice_infra import places, versions
 from sluice_infra.cluster import Cluster
 from sluice_infra.naming import Naming
 from sluice_infra.network import Network
@@ -55,6 +55,8 @@ class Nodes(pulumi.ComponentResource):
             node_role_arn=self._roles.node_arn,
             subnet_ids=self._network.private_subnet_ids,
             ami_type=IMAGE,
+            # Nodes follow the control plane to a new version.
+            version=versions.KUBERNETES,
             capacity_type="SPOT" if spot else "ON_DEMAND",
             instance_types=list(group.instances),
             launch_template=eks.NodeGroupLaunchTemplateArgs(

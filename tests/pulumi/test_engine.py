@@ -35,6 +35,7 @@ class Journey:
     refresh: Ended
     again: Ended
     destroy: Ended
+    destroy_what_is_free: Ended
 
 
 def _journey(engine: Engine, name: str) -> Journey:
@@ -44,6 +45,8 @@ def _journey(engine: Engine, name: str) -> Journey:
     state, outputs = stack.export(), stack.outputs()
     refresh, again = stack.refresh(), stack.preview()
     destroy = stack.destroy()
+    stack.unprotect()
+    free = stack.destroy()
     return Journey(
         stack=name,
         previews=previews,
@@ -53,6 +56,7 @@ def _journey(engine: Engine, name: str) -> Journey:
         refresh=refresh,
         again=again,
         destroy=destroy,
+        destroy_what_is_free=free,
     )
 
 
@@ -110,14 +114,16 @@ def test_outputs_tell_how_to_go_on(journey: Journey) -> None:
     assert journey.outputs["clusterName"] == f"sluice-{journey.stack}"
 
 
-def test_dev_goes_as_a_whole_and_prod_does_not_go_at_all(journey: Journey) -> None:
+def test_a_stack_goes_as_a_whole_and_prod_only_once_it_is_free(journey: Journey) -> None:
+    everything = {"delete": journey.up.summary["create"]}
     if journey.stack == "prod":
         assert journey.destroy.code != 0
-        assert "protected" in journey.destroy.output
+        assert "because it is protected" in journey.destroy.output
         assert journey.destroy.summary == {}
+        assert journey.destroy_what_is_free.summary == everything
     else:
         assert journey.destroy.code == 0, journey.destroy.output
-        assert journey.destroy.summary == {"delete": journey.up.summary["create"]}
+        assert journey.destroy.summary == everything
 
 
 @pytest.mark.xdist_group("secrets")

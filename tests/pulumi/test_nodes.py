@@ -6,11 +6,18 @@ import pytest
 
 from sluice_infra import addons
 from sluice_infra.places import POOL, WORKFLOWS_TAINT
+from sluice_infra.workloads import ADD_ONS
 from tests.pulumi.declared import Declare
 
 GROUP = "eks/nodeGroup:NodeGroup"
 TEMPLATE = "ec2/launchTemplate:LaunchTemplate"
 ADD_ON = "eks/addon:Addon"
+
+
+def test_nodes_are_of_the_cluster_s_version(declare: Declare) -> None:
+    declared = declare("dev")
+    version = declared.one("eks/cluster:Cluster")["version"]
+    assert {group["version"] for group in declared.of(GROUP).values()} == {version}
 
 
 def test_there_are_three_pools_each_with_its_label(declare: Declare) -> None:
@@ -90,11 +97,11 @@ def test_network_policies_are_enforced(declare: Declare) -> None:
     assert json.loads(add_on["configurationValues"]) == {"enableNetworkPolicy": "true"}
 
 
-@pytest.mark.parametrize("name", ["vpc-cni", "aws-ebs-csi-driver"])
+@pytest.mark.parametrize("name", ADD_ONS)
 def test_an_add_on_that_talks_to_aws_has_a_role_of_its_own(declare: Declare, name: str) -> None:
     [identity] = declare("dev").of(ADD_ON)[f"sluice-dev-{name}"]["podIdentityAssociations"]
     assert identity["roleArn"].endswith(f"sluice-dev-{name}")
-    assert identity["serviceAccount"] == addons.ACCOUNTS[name].name
+    assert identity["serviceAccount"] == ADD_ONS[name].account.name
 
 
 def test_the_nodes_role_has_no_right_that_pods_should_not_have(declare: Declare) -> None:

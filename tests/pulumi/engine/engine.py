@@ -187,6 +187,11 @@ class Stack:
         """Remove everything."""
         return self._do("destroy", "--yes", "--skip-preview")
 
+    def unprotect(self) -> None:
+        """Give all resources free, as a person does who means it."""
+        done = self.engine.run("state", "unprotect", "--all", "--yes", "--stack", self.name)
+        assert done.code == 0, done.output
+
     def export(self) -> str:
         """Return the stack's state, secrets encrypted."""
         done = self.engine.run("stack", "export", "--stack", self.name)

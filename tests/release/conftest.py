@@ -1,16 +1,13 @@
 """One Sluice that Argo CD delivers, for all tests here; each leaves it healthy."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from testbed.docker.images import Images
-from testbed.folders import default_folders
 from testbed.testbed import Testbed
-from testbed.versions import load_versions
 from tests.release.delivery import Delivery, delivered
 from tests.support.engines import Engine, real_engines, running_engine
+from tests.support.releases import load_images
 
 
 @pytest.fixture(scope="session", params=real_engines()[:1])
@@ -23,10 +20,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 def testbed(engine: Engine) -> Testbed:
     """The testbed that runs, whose node has the images that this repository makes."""
     testbed = engine.cluster
-    images = Images(default_folders(), load_versions(), repository=Path())
-    images.build(say=print)
-    for archive in images.service_archives():
-        testbed.load_image(archive)
+    load_images(testbed)
     return testbed
 
 

@@ -41,7 +41,7 @@ async def test_a_changed_greeting_and_tag_are_rolled_out_without_a_failed_reques
     # The smoke test waits behind all that was asked for.
     await asyncio.to_thread(delivery.await_health, "Healthy", commit=commit)
     said = f"a new pod {found:.1f} s after the push, only new ones after {done:.1f} s"
-    print(f"\nBy webhook: {said}; {load.per_second:.0f} POST/s: {dict(load.answers)}")
+    print(f"\nUnder load: {said}; {load.per_second:.0f} POST/s: {dict(load.answers)}")
     assert await delivery.greeting() == greeting
     assert load.answers.keys() == {"202"}
     assert load.per_second >= 200
@@ -49,16 +49,18 @@ async def test_a_changed_greeting_and_tag_are_rolled_out_without_a_failed_reques
     assert ends == dict.fromkeys(load.accepted, 1)
 
 
-async def test_without_a_webhook_a_commit_is_found_all_the_same(delivery: Delivery) -> None:
+@pytest.mark.parametrize("found_by", ["webhook", "poll"])
+async def test_a_commit_is_found_by_itself(delivery: Delivery, found_by: str) -> None:
     greeting, tag = unique_name("Servus "), delivery.build()
-    began = time.monotonic()
     delivery.change_sluice(tag=tag, greeting=greeting)
-    commit = delivery.repository.commit(f"Greet with {greeting}")
+    push = delivery.push if found_by == "webhook" else delivery.repository.commit
+    began = time.monotonic()
+    commit = push(f"Greet with {greeting}")
     await asyncio.to_thread(delivery.await_tags, lambda tags: tag in tags)
     found = time.monotonic() - began
     await asyncio.to_thread(delivery.await_health, "Healthy", commit=commit)
     looks = delivery.gitops.settings.configs["cm"]["timeout.reconciliation"]
-    print(f"\nBy poll: a new pod {found:.1f} s after the push, with a look every {looks}")
+    print(f"\nBy {found_by}: a new pod {found:.1f} s after the push (Argo CD looks every {looks})")
     assert await delivery.greeting() == greeting
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import yaml
 
-from testbed.cluster.argo import STORE_PASSWORD, STORE_SECRET, STORE_USER
+from testbed.cluster.argo import STORE_PASSWORD, STORE_SECRET, STORE_USER, executor_image
 from testbed.cluster.kafka import Kafka
 from testbed.errors import TestbedError
 from testbed.gitops.argocd import Settings
@@ -84,10 +84,12 @@ class Delivery:
 
     def build(self, *, broken: bool = False) -> str:
         """Give the node images of all services under a tag of their own, and return it."""
-        tag = unique_name("v")
+        testbed, tag = self.gitops.testbed, unique_name("v")
         for service in SERVICES:
-            image = "busybox:latest" if broken else f"sluice-{service}:dev"
-            self.gitops.testbed.tag_image(image, f"sluice-{service}:{tag}")
+            image = f"docker.io/library/sluice-{service}"
+            # Argo's executor knows nothing to do without arguments, and ends.
+            crashing = executor_image(testbed.versions.argo_lines[0])
+            testbed.tag_image(crashing if broken else f"{image}:dev", f"{image}:{tag}")
         return tag
 
     def change_sluice(self, *, tag: str, greeting: str) -> None:

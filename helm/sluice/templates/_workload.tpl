@@ -8,6 +8,11 @@ metadata:
   name: {{ .s.fullname }}
   namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- toYaml .s.labels | nindent 4 }}
+  {{- if .stateful }}
+  # Argo CD: after all else is well. A release whose pods crash is noticed at a Deployment, which gives up in time, and
+  # never gets as far as this, which never would.
+  annotations: {argocd.argoproj.io/sync-wave: "1"}
+  {{- end }}
 spec:
   {{- if not .s.scaled }}
   replicas: {{ .s.replicas }}

@@ -146,9 +146,8 @@ class Testbed:
         self._images("import", archive)
 
     def tag_image(self, image: str, tag: str) -> None:
-        """Let the node know one of its images by a further name, `name:tag` both."""
-        library = "docker.io/library"
-        self._images("tag", "--force", f"{library}/{image}", f"{library}/{tag}")
+        """Let the node know one of its images by a further name, both with their registry."""
+        self._images("tag", "--force", image, tag)
 
     def _images(self, *words: str | Path) -> None:
         machine = self.machine()

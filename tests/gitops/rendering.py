@@ -3,7 +3,7 @@
 Argo CD renders charts with Helm, so that is the real thing. An ApplicationSet's templates are Go
 templates with sprig's functions, as Helm's are, so Helm fills them, too, text by text as the
 controller does. Which clusters there are, and how generators combine, only the controller knows:
-tests/cluster asks it.
+tests/release asks it.
 """
 
 import fnmatch

@@ -69,6 +69,20 @@ def test_namespaces_are_the_same(delivery: Delivery) -> None:
     assert namespaces["workflows"] == places().WORKFLOWS == places().EXECUTOR.namespace
 
 
+def test_runs_go_to_the_nodes_for_them_and_to_others_where_there_are_none() -> None:
+    file = Path("argocd/platform/values/argo-workflows.yaml")
+    spec = yaml.safe_load(file.read_text("utf-8"))["controller"]["workflowDefaults"]["spec"]
+    # Pulumi's NO_SCHEDULE is Kubernetes' NoSchedule.
+    taint = {"key": places().WORKFLOWS_TAINT, "value": "true", "effect": "NoSchedule"}
+    assert spec["tolerations"] == [{**taint, "operator": "Equal"}]
+    # A node selector, or an affinity that is required, would leave them waiting without that pool.
+    assert "nodeSelector" not in spec
+    [(kind, [preferred])] = spec["affinity"]["nodeAffinity"].items()
+    assert kind == "preferredDuringSchedulingIgnoredDuringExecution"
+    asked = {"key": places().POOL, "operator": "In", "values": ["workflows"]}
+    assert preferred["preference"]["matchExpressions"] == [asked]
+
+
 @pytest.mark.parametrize("environment", ["staging", "prod"])
 def test_load_balancers_may_send_from_the_stacks_own_network(environment: str) -> None:
     file = Path(f"argocd/environments/{environment}/sluice.yaml")

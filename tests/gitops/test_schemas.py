@@ -46,6 +46,19 @@ def test_what_it_would_deliver_is_well_formed(kubeconform: Kubeconform, delivery
 
 
 @pytest.mark.charts
+def test_what_every_workflow_is_given_is_well_formed(kubeconform: Kubeconform) -> None:
+    file = Path("argocd/platform/values/argo-workflows.yaml")
+    given = yaml.safe_load(file.read_text("utf-8"))["controller"]["workflowDefaults"]
+    workflow = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": "given"},
+        **given,
+    }
+    assert faults(kubeconform, [workflow]) == {}
+
+
+@pytest.mark.charts
 def test_a_mistake_is_noticed(kubeconform: Kubeconform, bare: Delivery) -> None:
     [application, _] = bare.applications
     wrong = {**application, "spec": {**application["spec"], "syncPolicies": {}}}

@@ -179,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
         return adding
 
     versions = load_versions()
-    add("build", _build, "build what the cache lacks (about 15 minutes on 2 cores, once)")
+    add("build", _build, "build what the cache lacks (about 30 minutes on 2 cores, once)")
     up = add("up", _up, "start everything, with one line of Argo Workflows")
     run = add("run", _run, "run a command while everything is up; what is up already is left so")
     for adding in (up, run):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib.metadata import EntryPoints
 from pathlib import Path
 from typing import Any
@@ -92,11 +93,13 @@ def test_the_service_takes_its_settings(
 def test_by_default_the_chart_says_what_the_service_would(
     default: Rendered, service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But for where it listens and writes, who it is, and where Kafka is."""
+    """But for where it listens and writes, who it is, where Kafka is, and the gateway's farewell."""
     settings = settings_of(default, service, tmp_path, monkeypatch)
     own = {name: field.default for name, field in SETTINGS[service].model_fields.items()}
-    for name in {"kubernetes", "dispatch", "workflows", "shutdown_grace"} & own.keys():
+    for name in {"kubernetes", "dispatch", "workflows"} & own.keys():
         assert getattr(settings, name) == own[name], name
+    farewell = settings.http.farewell if service == "gateway" else timedelta(0)
+    assert settings.shutdown_grace - farewell == own["shutdown_grace"]
     different = {"bootstrap_servers", "instance_id"}
     kafka = settings.kafka.model_dump(exclude=different)
     assert kafka == own["kafka"].model_dump(exclude=different)

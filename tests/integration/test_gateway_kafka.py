@@ -61,13 +61,18 @@ class Running:
 
 @asynccontextmanager
 async def gateway(
-    kafka: EmbeddedKafka, topics: TopicNames, data_dir: Path, **settings: Any
+    kafka: EmbeddedKafka,
+    topics: TopicNames,
+    data_dir: Path,
+    *,
+    farewell: timedelta = timedelta(0),
+    **settings: Any,
 ) -> AsyncIterator[Running]:
     """Run a gateway while the body does."""
     told = GatewaySettings(
         data_dir=data_dir,
         health=HealthSettings(port=0),
-        http=HttpSettings(port=0),
+        http=HttpSettings(port=0, farewell=farewell),
         kafka=KafkaSettings(
             bootstrap_servers=kafka.bootstrap_servers,
             topics=topics,
@@ -99,7 +104,9 @@ async def gateway(
             yield running
     finally:
         stop.set()
-        await ended
+        await asyncio.wait({ended})
+        if not ended.cancelled():
+            ended.result()
 
 
 async def until(
@@ -246,6 +253,24 @@ async def test_stopping_ends_streams_and_is_told_to_probes(
             running.stop.set()
             assert await events.content.read() == b""
         await running.ended
+
+
+async def test_told_to_stop_it_goes_on_for_a_while_and_says_so(
+    kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    topics, hour = topic_names("gateway"), timedelta(hours=1)
+    async with gateway(kafka, topics, tmp_path, farewell=hour, shutdown_grace=hour * 2) as running:
+        running.stop.set()
+        # Away from its Service, and yet it takes requests and keeps its view up to date.
+        assert (await running.ready())[0] == 503
+        async with running.session.post(
+            f"{running.url}/v1/runs", json={"id": "late", **HELLO}
+        ) as response:
+            assert response.status == 202
+            assert response.headers["Connection"] == "close"
+        await until(lambda: running.get("/v1/runs/late"), lambda answer: answer[0] == 200)
+        running.ended.cancel()
+    assert [each.request.id for each in await requests_on(kafka, topics)] == ["late"]
 
 
 async def _event(response: aiohttp.ClientResponse) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -20,11 +20,20 @@ async def hello(request: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def serving(**settings: Any) -> AsyncIterator[tuple[str, int]]:
+async def serving(
+    *, leaving: asyncio.Event | None = None, **settings: Any
+) -> AsyncIterator[tuple[str, int]]:
     app = web.Application()
     app.router.add_route("*", "/", hello)
-    async with serve_http(app, HttpSettings(port=0, **settings), grace=5.0) as address:
+    async with serve(app, leaving=leaving, **settings) as address:
         yield address
+
+
+def serve(
+    app: web.Application, *, leaving: asyncio.Event | None = None, **settings: Any
+) -> AbstractAsyncContextManager[tuple[str, int]]:
+    told = HttpSettings(port=0, **settings)
+    return serve_http(app, told, leaving=leaving or asyncio.Event(), grace=5.0)
 
 
 @asynccontextmanager
@@ -117,7 +126,7 @@ async def test_a_failure_that_no_middleware_saw_is_a_problem_too() -> None:
     app = web.Application()
     app.router.add_get("/", broken)
     async with (
-        serve_http(app, HttpSettings(port=0), grace=5.0) as address,
+        serve(app) as address,
         connected(address) as (reader, writer),
     ):
         with structlog.testing.capture_logs() as logs:
@@ -138,7 +147,7 @@ async def test_a_failure_behind_the_head_of_an_answer_cuts_the_connection() -> N
     app = web.Application()
     app.router.add_get("/", broken)
     async with (
-        serve_http(app, HttpSettings(port=0), grace=5.0) as address,
+        serve(app) as address,
         connected(address) as (reader, writer),
     ):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -205,7 +214,7 @@ async def test_requests_in_hand_are_finished_and_no_more_are_taken() -> None:
     address: list[tuple[str, int]] = []
 
     async def run() -> None:
-        async with serve_http(app, HttpSettings(port=0), grace=5.0) as bound:
+        async with serve(app) as bound:
             address.append(bound)
             begun.set()
             await stop.wait()
@@ -224,34 +233,19 @@ async def test_requests_in_hand_are_finished_and_no_more_are_taken() -> None:
         await running
 
 
-async def test_who_comes_by_at_the_end_is_answered_and_told_that_it_was_the_last_time() -> None:
-    stop = asyncio.Event()
-    address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
-
-    async def run() -> None:
-        async with serving(farewell=timedelta(hours=1)) as bound:
-            address.set_result(bound)
-            await stop.wait()
-
-    running = asyncio.create_task(run())
+async def test_whoever_is_leaving_says_so_with_every_answer() -> None:
+    leaving = asyncio.Event()
     request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-    async with connected(await address) as (reader, writer):
+    async with serving(leaving=leaving) as address, connected(address) as (reader, writer):
         writer.write(request)
         assert b"close" not in await reader.readuntil(b"hello")
-        stop.set()
-        await _refused(await address)
+        leaving.set()
         writer.write(request)
-        answer = await reader.read()
-        assert answer.startswith(b"HTTP/1.1 200 ")
-        assert b"Connection: close" in answer
-        await running
-
-
-async def test_who_does_not_come_by_is_not_waited_for_for_long() -> None:
-    async with serving(farewell=timedelta(milliseconds=1)) as address:
-        reader, writer = await asyncio.open_connection(*address)
-    assert await reader.read() == b""
-    writer.close()
+        async with connected(address) as (late, late_writer):
+            late_writer.write(request)
+            for answer in (await reader.read(), await late.read()):
+                assert answer.startswith(b"HTTP/1.1 200 ")
+                assert b"Connection: close" in answer
 
 
 async def _refused(address: tuple[str, int]) -> None:

@@ -144,10 +144,11 @@ async def serve(
             ),
             greeting=settings.http.greeting,
         )
+        gone, grace = asyncio.Event(), settings.shutdown_grace - settings.http.farewell
         # Left last, so stopped first: half of the grace is for requests in hand.
         with _startup_errors("SLUICE_HTTP__HOST and SLUICE_HTTP__PORT"):
             host, port = await stack.enter_async_context(
-                serve_http(app, settings.http, grace=seconds(settings.shutdown_grace) / 2)
+                serve_http(app, settings.http, leaving=stop, grace=seconds(grace) / 2)
             )
         _say_where(host, port)
         listening(Listening(host=host, port=port, health_port=health_port))
@@ -157,10 +158,18 @@ async def serve(
                 "view file": store.watch_for_damage(),
                 "pruning": prune_view(store, retention=retention[topics.status]),
                 "reconnecting": request_log.reconnect(),
+                "farewell": _say_farewell(stop, gone, after=seconds(settings.http.farewell)),
             },
-            stop=stop,
-            grace=settings.shutdown_grace / 4,
+            stop=gone,
+            grace=grace / 4,
         )
+
+
+async def _say_farewell(stop: asyncio.Event, gone: asyncio.Event, *, after: float) -> None:
+    """Let everything go on for a while after `stop`: others hear late that this one goes."""
+    await stop.wait()
+    await asyncio.sleep(after)
+    gone.set()
 
 
 def _readiness(waiting: _Waiting, stop: asyncio.Event) -> Readiness:

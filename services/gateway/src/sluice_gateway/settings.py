@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
@@ -50,10 +50,10 @@ class HttpSettings(_Group):
     farewell: Annotated[
         Duration,
         Field(
-            description="At the end, for clients to be told with an answer that their connection "
-            "ends. What is idle for longer is closed."
+            description="How long to go on serving once told to stop. Behind a Service or a load "
+            "balancer: until all have heard of it, and longer than clients keep idle connections."
         ),
-    ] = timedelta(seconds=2)
+    ] = timedelta(0)
     keepalive: Annotated[
         Duration,
         Field(description="Silence after which a stream gets a comment, so that proxies keep it."),
@@ -109,3 +109,11 @@ class GatewaySettings(ServiceSettings):
             "outcome is unknown."
         ),
     ] = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _farewell_within_grace(self) -> Self:
+        if self.http.farewell >= self.shutdown_grace:
+            raise ValueError(
+                "http.farewell must be shorter than shutdown_grace: it is a part of it."
+            )
+        return self

@@ -5,8 +5,8 @@ closed here. What is left to a proxy, docs/api.md says.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
 
@@ -33,15 +33,10 @@ _FULL: Final = (
 class Connection(web.RequestHandler):
     """A connection whose first request has to come in time, and whose errors are problems."""
 
-    __slots__ = ("_gone", "_header_timeout", "_header_timer")
+    __slots__ = ("_header_timeout", "_header_timer")
 
     def __init__(
-        self,
-        server: web.Server,
-        *,
-        loop: asyncio.AbstractEventLoop,
-        settings: HttpSettings,
-        gone: Callable[[], None] = lambda: None,
+        self, server: web.Server, *, loop: asyncio.AbstractEventLoop, settings: HttpSettings
     ) -> None:
         super().__init__(
             server,
@@ -51,7 +46,6 @@ class Connection(web.RequestHandler):
             # Encoded bodies are refused, so a bomb of them is never inflated.
             auto_decompress=False,
         )
-        self._gone = gone
         self._header_timeout = seconds(settings.header_timeout)
         self._header_timer: asyncio.TimerHandle | None = None
 
@@ -61,11 +55,10 @@ class Connection(web.RequestHandler):
         self._header_timer = self._loop.call_later(self._header_timeout, self._expect_request)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Expect nothing any more, and tell that it is gone."""
+        """Expect nothing any more."""
         if self._header_timer is not None:
             self._header_timer.cancel()
         super().connection_lost(exc)
-        self._gone()
 
     def _expect_request(self) -> None:
         if self._request_count == 0:
@@ -105,16 +98,15 @@ class _Full(asyncio.Protocol):
 
 @asynccontextmanager
 async def serve_http(
-    app: web.Application, settings: HttpSettings, *, grace: float
+    app: web.Application, settings: HttpSettings, *, leaving: asyncio.Event, grace: float
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve while the body runs; gives address and port.
 
-    Afterwards clients on open connections are told with their next answer that it was the last one
-    (RFC 9112 section 9.6): a connection that is just closed may be on its way to carry another
-    request. Then requests in hand have `grace` seconds to come to their end.
+    Once `leaving` is set, every answer says that it is the last one on its connection (RFC 9112
+    section 9.6): one that is just closed may be about to carry another request. After the body,
+    requests in hand have `grace` seconds to come to their end.
     """
     loop = asyncio.get_running_loop()
-    leaving, alone = asyncio.Event(), asyncio.Event()
 
     async def say_goodbye(_: web.Request, response: web.StreamResponse) -> None:
         if leaving.is_set():
@@ -132,11 +124,7 @@ async def serve_http(
     def connection() -> asyncio.Protocol:
         if len(server.connections) >= settings.max_connections:
             return _Full()
-        return Connection(server, loop=loop, settings=settings, gone=notice)
-
-    def notice() -> None:
-        if not server.connections:
-            alone.set()
+        return Connection(server, loop=loop, settings=settings)
 
     try:
         listener = await loop.create_server(connection, settings.host, settings.port, backlog=1024)
@@ -144,10 +132,5 @@ async def serve_http(
             yield listener.sockets[0].getsockname()[:2]
         finally:
             listener.close()
-            leaving.set()
-            notice()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds(settings.farewell)):
-                    await alone.wait()
     finally:
         await runner.cleanup()

@@ -93,7 +93,7 @@ def test_the_service_takes_its_settings(
 def test_by_default_the_chart_says_what_the_service_would(
     default: Rendered, service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But for where it listens and writes, who it is, where Kafka is, and the gateway's farewell."""
+    """But for where it listens and writes, who it is, where Kafka is, and its farewell."""
     settings = settings_of(default, service, tmp_path, monkeypatch)
     own = {name: field.default for name, field in SETTINGS[service].model_fields.items()}
     for name in {"kubernetes", "dispatch", "workflows"} & own.keys():

@@ -1,6 +1,7 @@
 """Building, promoting and rolling back."""
 
 import datetime as dt
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ _IMAGES = {
 }
 """As helm/sluice has them in `image.repository`, and what makes them."""
 
+_CREDENTIALS = re.compile(r"^(https?://)[^/@]*@")
 _RELEASED = "Release-Environment"
 _UNDOES = "Release-Undoes"
 
@@ -48,10 +50,12 @@ class Release:
         """
         tag = self.tag()
         remote = f"remote.{self.repository.remote}.url"
+        source = self.repository.git("config", "--default", "unknown", "--get", remote)
         described = {
             "VERSION": tag,
             "REVISION": self.repository.git("rev-parse", "HEAD"),
-            "SOURCE": self.repository.git("config", "--default", "unknown", "--get", remote),
+            # It is a label of the image, for all to read.
+            "SOURCE": _CREDENTIALS.sub(r"\1", source),
         }
         arguments = [f"--build-arg={key}={value}" for key, value in described.items()]
         # What an image was built from, and how, is kept beside it in the registry.

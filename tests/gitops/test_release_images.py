@@ -64,6 +64,23 @@ def test_the_images_are_those_that_the_chart_names(
     assert said.count(f"--build-arg=REVISION={revision}") == 3
 
 
+@pytest.mark.parametrize(
+    ("remote", "told"),
+    [
+        ("https://ada:secret@git.example.com/a.git", "https://git.example.com/a.git"),
+        ("https://secret@git.example.com/a.git", "https://git.example.com/a.git"),
+        ("git@git.example.com:a.git", "git@git.example.com:a.git"),
+    ],
+)
+def test_an_image_says_where_it_is_from_and_no_password(
+    remote: str, told: str, clone: Clone, docker: Docker
+) -> None:
+    docker.ends()
+    git(clone.folder, "remote", "set-url", "origin", remote)
+    assert clone.release("build", "--registry", "reg.example.com") == 0
+    assert docker.said().count(f"--build-arg=SOURCE={told}") == 3
+
+
 def test_what_the_registry_has_is_never_overwritten(clone: Clone, docker: Docker) -> None:
     docker.ends(inspect=0)
     assert clone.release("build", "--registry", "reg.example.com", "--push") == 0

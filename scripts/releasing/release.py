@@ -11,7 +11,7 @@ from scripts.releasing.repository import Repository
 from scripts.releasing.telling import say
 from scripts.releasing.values import insist_on_immutable, tag_in, with_tag
 
-__all__ = ["Release"]
+__all__ = ["CONTEXT", "Release"]
 
 _ENVIRONMENTS = Path("argocd/environments")
 _IMAGES = {
@@ -20,6 +20,9 @@ _IMAGES = {
     "sluice/sluice-status-watcher": "services/status-watcher/Dockerfile",
 }
 """As helm/sluice has them in `image.repository`, and what makes them."""
+
+CONTEXT = ("LICENSE", "requirements", "libs", "local", "services")
+"""What docker is given of the folder, as .dockerignore says."""
 
 _CREDENTIALS = re.compile(r"^(https?://)[^/@]*@")
 _RELEASED = "Release-Environment"
@@ -47,8 +50,12 @@ class Release:
         """Build the three images under the tag of the commit, and give the tag.
 
         What the registry has already stays as it is: a tag never comes to mean another image.
+
+        Raises:
+            ReleaseError: the folder holds what is in no commit, or docker failed.
         """
         tag = self.tag()
+        self.repository.insist_on_nothing_new(*CONTEXT)
         remote = f"remote.{self.repository.remote}.url"
         source = self.repository.git("config", "--default", "unknown", "--get", remote)
         described = {

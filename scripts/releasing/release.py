@@ -163,6 +163,12 @@ class Release:
                 f"{commit[:12]} cannot be reverted, for its line has changed since; "
                 "promote the older tag by its name instead"
             ) from error
+        if not self.repository.git("diff", "--name-only", "HEAD"):
+            self.repository.git("revert", "--abort")
+            raise ReleaseError(
+                f"{commit[:12]} was reverted already, by git alone; to go further back, "
+                "promote an older tag by its name"
+            )
 
     def _docker(self, *arguments: str, quietly: bool = False) -> bool:
         """Run docker, and tell whether it went well."""

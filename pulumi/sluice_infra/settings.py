@@ -159,7 +159,12 @@ class RegistrySettings(_Group):
     """ECR. Stacks in one account share its registry, and one of them makes the repositories."""
 
     create: bool = Field(default=True, description="Make the repositories.")
-    keep_images: int = Field(50, ge=5, description="How many images each repository keeps.")
+    keep_images: int = Field(
+        1000,
+        ge=100,
+        description="How many images each repository keeps, of which a build is three: its index, "
+        "the image and its attestation. What prod runs has to be among them.",
+    )
 
 
 class ArgoCdSettings(_Group):

@@ -1,6 +1,7 @@
 """Building, promoting and rolling back."""
 
 import datetime as dt
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from scripts.releasing.repository import Repository
 from scripts.releasing.telling import say
 from scripts.releasing.values import insist_on_immutable, tag_in, with_tag
 
-__all__ = ["Release"]
+__all__ = ["CONTEXT", "Release"]
 
 _ENVIRONMENTS = Path("argocd/environments")
 _IMAGES = {
@@ -20,6 +21,10 @@ _IMAGES = {
 }
 """As helm/sluice has them in `image.repository`, and what makes them."""
 
+CONTEXT = ("LICENSE", "requirements", "libs", "local", "services")
+"""What docker is given of the folder, as .dockerignore says."""
+
+_CREDENTIALS = re.compile(r"^(https?://)[^/@]*@")
 _RELEASED = "Release-Environment"
 _UNDOES = "Release-Undoes"
 
@@ -45,13 +50,19 @@ class Release:
         """Build the three images under the tag of the commit, and give the tag.
 
         What the registry has already stays as it is: a tag never comes to mean another image.
+
+        Raises:
+            ReleaseError: the folder holds what is in no commit, or docker failed.
         """
         tag = self.tag()
+        self.repository.insist_on_nothing_new(*CONTEXT)
         remote = f"remote.{self.repository.remote}.url"
+        source = self.repository.git("config", "--default", "unknown", "--get", remote)
         described = {
             "VERSION": tag,
             "REVISION": self.repository.git("rev-parse", "HEAD"),
-            "SOURCE": self.repository.git("config", "--default", "unknown", "--get", remote),
+            # It is a label of the image, for all to read.
+            "SOURCE": _CREDENTIALS.sub(r"\1", source),
         }
         arguments = [f"--build-arg={key}={value}" for key, value in described.items()]
         # What an image was built from, and how, is kept beside it in the registry.
@@ -152,6 +163,12 @@ class Release:
                 f"{commit[:12]} cannot be reverted, for its line has changed since; "
                 "promote the older tag by its name instead"
             ) from error
+        if not self.repository.git("diff", "--name-only", "HEAD"):
+            self.repository.git("revert", "--abort")
+            raise ReleaseError(
+                f"{commit[:12]} was reverted already, by git alone; to go further back, "
+                "promote an older tag by its name"
+            )
 
     def _docker(self, *arguments: str, quietly: bool = False) -> bool:
         """Run docker, and tell whether it went well."""

@@ -49,6 +49,15 @@ class Repository:
         if changes := self.git("status", "--porcelain", "--untracked-files=no"):
             raise ReleaseError(f"there are changes in no commit; commit or stash them:\n{changes}")
 
+    def insist_on_nothing_new(self, *folders: str) -> None:
+        """Refuse to go on with files that git neither has nor ignores.
+
+        Raises:
+            ReleaseError: with their names.
+        """
+        if new := self.git("ls-files", "--others", "--exclude-standard", "--", *folders):
+            raise ReleaseError(f"there are files in no commit; commit or remove them:\n{new}")
+
     def commit(self, change: Callable[[], str | None]) -> bool:
         """Commit a change here, and tell whether there was one.
 

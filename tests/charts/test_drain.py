@@ -18,7 +18,7 @@ def test_all_of_it_comes_after_the_release_and_goes_again(default: Rendered) -> 
         annotations = each["metadata"]["annotations"]
         assert annotations["helm.sh/hook"] == "post-delete"
         assert "hook-succeeded" in annotations["helm.sh/hook-delete-policy"]
-        # Argo CD would take it for a hook of a deletion that leaves the release where it is.
+        # Else each sync of Argo CD's would have a look at it.
         assert annotations["argocd.argoproj.io/hook"] == "Skip"
     weights = {
         each["kind"]: int(each["metadata"]["annotations"]["helm.sh/hook-weight"]) for each in parts

@@ -61,6 +61,23 @@ def test_accounts_with_rights_at_aws_are_those_of_the_charts(delivered: Deliver)
     assert argo["spec"]["destination"]["namespace"] == places().ARGO_SERVER.namespace
 
 
+@pytest.mark.parametrize(
+    ("part", "right"),
+    [
+        ("enableWaf", "waf-regional:GetWebACLForResource"),
+        ("enableWafv2", "wafv2:GetWebACLForResource"),
+        ("enableShield", "shield:GetSubscriptionState"),
+    ],
+)
+def test_the_load_balancers_controller_asks_for_nothing_that_it_may_not(
+    part: str, right: str
+) -> None:
+    file = Path("argocd/platform/values/aws-load-balancer-controller.yaml")
+    # What its chart does not mention is on.
+    on = yaml.safe_load(file.read_text("utf-8")).get(part, True)
+    assert on == (f'"{right}"' in (PULUMI / "sluice_infra/rights.py").read_text("utf-8"))
+
+
 @pytest.mark.charts
 def test_namespaces_are_the_same(delivery: Delivery) -> None:
     ours = delivery.ours()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scripts.releasing.release import CONTEXT
 from scripts.releasing.values import tag_in, with_tag
 from tests.gitops.clones import Clone, git
 
@@ -64,11 +65,46 @@ def test_the_images_are_those_that_the_chart_names(
     assert said.count(f"--build-arg=REVISION={revision}") == 3
 
 
+@pytest.mark.parametrize(
+    ("remote", "told"),
+    [
+        ("https://ada:secret@git.example.com/a.git", "https://git.example.com/a.git"),
+        ("https://secret@git.example.com/a.git", "https://git.example.com/a.git"),
+        ("git@git.example.com:a.git", "git@git.example.com:a.git"),
+    ],
+)
+def test_an_image_says_where_it_is_from_and_no_password(
+    remote: str, told: str, clone: Clone, docker: Docker
+) -> None:
+    docker.ends()
+    git(clone.folder, "remote", "set-url", "origin", remote)
+    assert clone.release("build", "--registry", "reg.example.com") == 0
+    assert docker.said().count(f"--build-arg=SOURCE={told}") == 3
+
+
 def test_what_the_registry_has_is_never_overwritten(clone: Clone, docker: Docker) -> None:
     docker.ends(inspect=0)
     assert clone.release("build", "--registry", "reg.example.com", "--push") == 0
     assert docker.said().count("inspect") == 3
     assert "build" not in docker.said()
+
+
+def test_what_is_in_no_commit_gets_into_no_image(
+    clone: Clone, docker: Docker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docker.ends()
+    stray = clone.folder / "services/gateway/src/stray.py"
+    stray.parent.mkdir(parents=True)
+    stray.touch()
+    assert clone.release("build", "--registry", "reg.example.com") == 1
+    assert "services/gateway/src/stray.py" in capsys.readouterr().err
+    stray.rename(clone.folder / "notes.txt")
+    assert clone.release("build", "--registry", "reg.example.com") == 0
+
+
+def test_all_that_docker_is_given_is_looked_through() -> None:
+    given = Path(".dockerignore").read_text("utf-8").splitlines()
+    assert {line[1:].split("/")[0] for line in given if line.startswith("!")} == set(CONTEXT)
 
 
 def test_a_build_that_fails_fails(

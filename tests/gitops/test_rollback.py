@@ -37,6 +37,19 @@ def test_a_second_rollback_asks_which_one_is_meant(
     assert clone.log() == commits
 
 
+def test_what_git_alone_has_reverted_is_told_and_left(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for tag in (OLD, NEW):
+        assert clone.release("promote", "--environment", "prod", "--tag", tag) == 0
+    git(clone.folder, "revert", "--no-edit", "HEAD")
+    git(clone.folder, "push", "--quiet")
+    assert clone.release("rollback", "--environment", "prod") == 1
+    assert "was reverted already" in capsys.readouterr().err
+    assert "reverting" not in git(clone.folder, "status")
+    assert clone.tag("prod") == OLD
+
+
 def test_after_a_rollback_a_new_release_can_be_rolled_back_too(clone: Clone) -> None:
     for tag in (OLD, NEW):
         assert clone.release("promote", "--environment", "prod", "--tag", tag) == 0

@@ -75,9 +75,18 @@ def test_what_it_does_not_say_is_left_to_the_files_of_values(bare: Delivery) -> 
     assert facts["sluice"] == {
         "workflows": {"namespace": "workflows", "executor": {"create": False}},
         "smokeTest": {"argocd": True},
+        "drain": {"enabled": False},
         "kafka": {"bootstrapServers": LITTLE.annotations["sluice.dev/kafka-bootstrap"]},
         "gateway": {"ingress": {}},
     }
+
+
+@pytest.mark.charts
+def test_an_application_that_goes_starts_nothing(delivery: Delivery) -> None:
+    """Argo CD runs Helm's hooks of a deletion even if the Application leaves all it has made."""
+    for application in delivery.ours().values():
+        for each in delivery.rendered(application):
+            assert not re.search("(pre|post)-delete", annotation(each, "helm.sh/hook")), each
 
 
 @pytest.mark.charts

@@ -62,11 +62,11 @@ def test_there_is_a_repository_for_each_image_whose_tags_stay(declare: Declare) 
 
 
 def test_the_newest_images_are_kept(declare: Declare) -> None:
-    declared = declare("dev", {"registry.keepImages": 7})
+    declared = declare("dev", {"registry.keepImages": 700})
     for policy in declared.of("ecr/lifecyclePolicy:LifecyclePolicy").values():
         untagged, tagged = json.loads(policy["policy"])["rules"]
         assert untagged["selection"]["tagStatus"] == "untagged"
-        assert tagged["selection"]["countNumber"] == 7
+        assert tagged["selection"]["countNumber"] == 700
 
 
 @pytest.mark.parametrize("stack", ["staging", "prod"])

@@ -28,6 +28,8 @@ Json = dict[str, Any]
 
 NAMESPACE = "delivered"
 RUNS = "delivered-runs"
+REFUSED = "turned-away"
+"""The catalogue entry whose runs a policy turns away, so that there can be thousands."""
 APPLICATION = "sluice-in-cluster"
 """The one of helm/sluice."""
 SERVICES = ("gateway", "dispatcher", "status-watcher")
@@ -111,10 +113,16 @@ class Delivery:
         return self._announced(self.repository.revert)
 
     def _announced(self, push: Callable[[], str]) -> str:
-        before = self.repository.head()
+        before, asked = self.repository.head(), self._times_asked()
         commit = push()
         self.gitops.call_webhook(before=before, after=commit)
+        self.await_(lambda: self._times_asked() > asked, what="The webhook's request to look")
         return commit
+
+    def _times_asked(self) -> int:
+        """Return how often a webhook has had Argo CD look at the Application."""
+        log = self.gitops.testbed.processes().log_file("argocd-server")
+        return log.read_text("utf-8", "replace").count(f"Requested app '{APPLICATION}' refresh")
 
     # -- who looks on
 
@@ -129,7 +137,7 @@ class Delivery:
         self.await_(lambda: holds(self.tags()), what="Pods of the new images")
 
     def await_health(self, health: str, *, commit: str, name: str = APPLICATION) -> None:
-        """Return once an Application is as that commit says, and has that health.
+        """Return once an Application has that health at that commit; Healthy: all of it is there.
 
         Raises:
             TestbedError: not in time, with what Argo CD says of it.
@@ -137,13 +145,13 @@ class Delivery:
 
         def has_arrived() -> bool:
             status = self._status(name)
+            if status.get("health", {}).get("status") != health:
+                return False
+            if health != "Healthy":
+                return bool(status["sync"].get("revision") == commit)
             ended = status.get("operationState", {}).get("phase") == "Succeeded"
-            return (
-                status.get("health", {}).get("status") == health
-                and status["sync"].get("revision") == commit
-                and status["sync"]["status"] == "Synced"
-                and (ended or health != "Healthy")
-            )
+            synced = status["sync"]
+            return synced["status"] == "Synced" and synced.get("revision") == commit and ended
 
         try:
             self.await_(has_arrived, what=f"{name} to be {health} at {commit}")
@@ -194,13 +202,16 @@ def delivered(testbed: Testbed, tree: Path, *, kafka: Kafka) -> Iterator[Deliver
     try:
         repository = Repository.fork(tree, remote=gitops.repository)
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RUNS}}
-        kubectl.apply([namespace, _store_secret(), *refusal(RUNS, workflow="turned-away")])
+        kubectl.apply([namespace, _store_secret(), *refusal(RUNS, workflow=REFUSED)])
         gitops.kubectl.apply([root_application(gitops)])
         yield Delivery(gitops, repository, kafka)
     finally:
         gitops.stop()
         for namespace_of in (RUNS, NAMESPACE, "argocd"):
             kubectl("delete", "namespace", namespace_of, "--ignore-not-found", "--wait=false")
+        for kind in ("policy", "policybinding"):
+            names = [each["metadata"]["name"] for each in refusal(RUNS, workflow=REFUSED)]
+            kubectl("delete", f"validatingadmission{kind}", names[0], "--ignore-not-found")
 
 
 def _store_secret() -> Json:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.release.delivery import Delivery
+from tests.release.delivery import REFUSED, Delivery
 from tests.release.load import under_load
 from tests.support.kafka import unique_name
 
@@ -30,7 +30,7 @@ async def test_a_changed_greeting_and_tag_are_rolled_out_without_a_failed_reques
     delivery: Delivery,
 ) -> None:
     greeting, tag = unique_name("Grüß Gott "), delivery.build()
-    async with under_load(delivery.url(), workflow="turned-away", per_second=PER_SECOND) as load:
+    async with under_load(delivery.url(), workflow=REFUSED, per_second=PER_SECOND) as load:
         began = time.monotonic()
         delivery.change_sluice(tag=tag, greeting=greeting)
         commit = delivery.push(f"Greet with {greeting}")
@@ -69,7 +69,7 @@ async def test_a_broken_release_is_shown_while_the_service_goes_on_and_one_rever
 ) -> None:
     before = delivery.tags()
     delivery.change_sluice(tag=delivery.build(broken=True), greeting="Nobody will read this")
-    async with under_load(delivery.url(), workflow="turned-away", per_second=20) as load:
+    async with under_load(delivery.url(), workflow=REFUSED, per_second=20) as load:
         commit = delivery.push("Break it")
         await asyncio.to_thread(delivery.await_health, "Degraded", commit=commit)
         healed = delivery.push_revert()

@@ -17,7 +17,20 @@ __all__ = ["main"]
 _log = structlog.get_logger(__name__)
 
 
-async def _drain(settings: Settings, _: asyncio.Event) -> None:
+async def _drain(settings: Settings, stop: asyncio.Event) -> None:
+    letting_go = asyncio.create_task(_let_all_go(settings))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({letting_go, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not letting_go.done():
+        letting_go.cancel()
+        await asyncio.wait({letting_go})
+        # The Job has to try again: its pod may be asked to go elsewhere.
+        raise StartupError("Told to stop before all Workflows were let go.")
+    _log.info("no Workflow is held any more", let_go=letting_go.result())
+
+
+async def _let_all_go(settings: Settings) -> int:
     kubernetes = settings.kubernetes
     try:
         async with KubernetesClient.connect(kubernetes) as cluster:
@@ -26,12 +39,11 @@ async def _drain(settings: Settings, _: asyncio.Event) -> None:
                 namespace=kubernetes.namespace,
                 request_timeout=kubernetes.request_timeout,
             )
-            total = await drain(workflows, page_size=settings.watch.page_size, backoff=Backoff())
+            return await drain(workflows, page_size=settings.watch.page_size, backoff=Backoff())
     except ClusterConfigurationError as e:
         raise StartupError(str(e)) from e
     except ApiError as e:
         raise StartupError(f"The Workflows cannot be let go: {e}") from e
-    _log.info("no Workflow is held any more", let_go=total)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import shutil
 import sys
 import urllib.request
 from collections.abc import Mapping
@@ -57,6 +58,7 @@ class GitOps:
         Raises:
             TestbedError: a part ended, or is not ready in time.
         """
+        shutil.rmtree(self.repository, ignore_errors=True)
         run(["git", "init", "--quiet", "--bare", "--initial-branch=main", self.repository])
         kubectl = self.testbed.kubectl()
         kubectl.define(sorted((self.testbed.programs.stock.definitions() / "argo-cd").iterdir()))

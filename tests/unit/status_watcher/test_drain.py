@@ -1,0 +1,59 @@
+"""The drain's process ends well only if all was let go."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+from tests.unit.runtime.api_server import ApiServer, api_server, kubeconfig
+
+
+async def drain(server: ApiServer, folder: Path) -> asyncio.subprocess.Process:
+    """Start the process on a cluster."""
+    file = folder / "kubeconfig"
+    file.write_text(kubeconfig(server.url), "utf-8")
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sluice_status_watcher.drain"),
+        env={**os.environ, "SLUICE_KUBERNETES__KUBECONFIG": str(file)},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_where_there_is_nothing_it_ends_well(tmp_path: Path) -> None:
+    async with api_server() as server:
+        server.answers({"metadata": {"resourceVersion": "1"}, "items": []})
+        process = await drain(server, tmp_path)
+        assert await process.wait() == 0
+
+
+async def test_told_to_stop_before_its_end_it_fails_so_that_the_job_tries_again(
+    tmp_path: Path,
+) -> None:
+    asked, hold = asyncio.Event(), asyncio.Event()
+
+    async def deaf(_: web.Request) -> web.StreamResponse:
+        asked.set()
+        await hold.wait()
+        return web.Response()
+
+    async with api_server() as server:
+        server.handler = deaf
+        process = await drain(server, tmp_path)
+        await asked.wait()
+        process.terminate()
+        _, said = await process.communicate()
+        hold.set()
+        assert process.returncode == 2
+        assert b"before all Workflows were let go" in said
+
+
+async def test_who_may_not_fails(tmp_path: Path) -> None:
+    async with api_server() as server:
+        server.refuses(422, "Invalid")
+        process = await drain(server, tmp_path)
+        _, said = await process.communicate()
+        assert process.returncode == 2
+        assert b"cannot be let go" in said

@@ -147,11 +147,10 @@ class Delivery:
             status = self._status(name)
             if status.get("health", {}).get("status") != health:
                 return False
-            if health != "Healthy":
-                return bool(status["sync"].get("revision") == commit)
-            ended = status.get("operationState", {}).get("phase") == "Succeeded"
-            synced = status["sync"]
-            return synced["status"] == "Synced" and synced.get("revision") == commit and ended
+            here: bool = status["sync"].get("revision") == commit
+            ended: bool = status.get("operationState", {}).get("phase") == "Succeeded"
+            synced: bool = status["sync"]["status"] == "Synced"
+            return here and (health != "Healthy" or (ended and synced))
 
         try:
             self.await_(has_arrived, what=f"{name} to be {health} at {commit}")

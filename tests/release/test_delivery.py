@@ -26,6 +26,12 @@ async def test_the_root_application_brings_an_empty_cluster_a_sluice_that_runs_w
     assert json.loads(outcome["outputs"]["counts"]) == {"strasse": 1, "a": 2, "b": 1}
 
 
+def test_no_application_takes_what_it_has_made_with_it(delivery: Delivery) -> None:
+    applications = delivery.gitops.kubectl.get("applications")["items"]
+    assert len(applications) == 3
+    assert [each["metadata"].get("finalizers", []) for each in applications] == [[]] * 3
+
+
 async def test_a_changed_greeting_and_tag_are_rolled_out_without_a_failed_request(
     delivery: Delivery,
 ) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import aiohttp
 import yaml
 
-from testbed.cluster.argo import STORE_PASSWORD, STORE_SECRET, STORE_USER, executor_image
+from testbed.cluster.argo import executor_image
 from testbed.cluster.kafka import Kafka
+from testbed.cluster.namespaces import store_secret
 from testbed.errors import TestbedError
 from testbed.gitops.argocd import Settings
 from testbed.gitops.gitops import GitOps
@@ -201,7 +202,7 @@ def delivered(testbed: Testbed, tree: Path, *, kafka: Kafka) -> Iterator[Deliver
     try:
         repository = Repository.fork(tree, remote=gitops.repository)
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RUNS}}
-        kubectl.apply([namespace, _store_secret(), *refusal(RUNS, workflow=REFUSED)])
+        kubectl.apply([namespace, store_secret(RUNS), *refusal(RUNS, workflow=REFUSED)])
         gitops.kubectl.apply([root_application(gitops)])
         yield Delivery(gitops, repository, kafka)
     finally:
@@ -211,12 +212,3 @@ def delivered(testbed: Testbed, tree: Path, *, kafka: Kafka) -> Iterator[Deliver
         for kind in ("policy", "policybinding"):
             names = [each["metadata"]["name"] for each in refusal(RUNS, workflow=REFUSED)]
             kubectl("delete", f"validatingadmission{kind}", names[0], "--ignore-not-found")
-
-
-def _store_secret() -> Json:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": STORE_SECRET, "namespace": RUNS},
-        "stringData": {"user": STORE_USER, "password": STORE_PASSWORD},
-    }

@@ -4,6 +4,7 @@ import asyncio
 import collections
 import json
 import time
+from functools import partial
 
 import pytest
 
@@ -94,10 +95,11 @@ def test_what_is_changed_or_deleted_by_hand_comes_back(delivery: Delivery) -> No
     kubectl("scale", name, "--replicas=1")
     kubectl("wait", name, "--for=jsonpath={.spec.replicas}=2", "--timeout=180s")
 
-    kubectl("delete", name, "statefulset/sluice-dispatcher", "--wait=false")
-    delivery.await_(lambda: kubectl.exists(name), what="The gateway to be made again")
-    kubectl("rollout", "status", name, "--timeout=180s")
-    kubectl("rollout", "status", "statefulset/sluice-dispatcher", "--timeout=180s")
+    deleted = [name, "statefulset/sluice-dispatcher"]
+    kubectl("delete", *deleted)
+    for each in deleted:
+        delivery.await_(partial(kubectl.exists, each), what=f"{each} to be made again")
+        kubectl("rollout", "status", each, "--timeout=180s")
 
 
 def test_what_git_drops_is_pruned(delivery: Delivery) -> None:

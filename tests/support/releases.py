@@ -12,6 +12,7 @@ import aiohttp
 from sluice_contracts.topics import TopicNames
 from testbed.building.commands import run
 from testbed.cluster.kafka import Kafka
+from testbed.cluster.namespaces import restricted_namespace, store_secret
 from testbed.docker.images import Images
 from testbed.errors import TestbedError
 from testbed.folders import default_folders
@@ -107,24 +108,10 @@ def released(
                 key: {"image": {"repository": f"sluice-{service}"}, **more.get(key, {})}
                 for service, key in _KEYS.items()
             },
-            "workflows": {
-                "namespace": runs,
-                "executor": {"create": False},
-                **more.get("workflows", {}),
-            },
+            "workflows": {"namespace": runs, **more.get("workflows", {})},
         },
     )
-    testbed.prepare_namespace(runs)
-    restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
-    kubectl.apply(
-        [
-            {
-                "apiVersion": "v1",
-                "kind": "Namespace",
-                "metadata": {"name": namespace, "labels": restricted},
-            }
-        ]
-    )
+    kubectl.apply([restricted_namespace(namespace), restricted_namespace(runs), store_secret(runs)])
     try:
         release.upgrade(chart)
         yield release

@@ -27,7 +27,7 @@ def sluice_manifests(*, rules: Path) -> list[Manifest]:
     ``rules`` is the folder of the charts' rules.
     """
     return [
-        _namespace(SLUICE),
+        restricted_namespace(SLUICE),
         *(_account(account_of(service), namespace=SLUICE) for service in SERVICES),
         *_cluster_role("status-watcher", rules / "status-watcher-release.yaml"),
     ]
@@ -37,7 +37,7 @@ def namespace_manifests(namespace: str, *, rules: Path) -> list[Manifest]:
     """Return a namespace that runs can live in, and what each account may do there."""
     executor = _account(EXECUTOR, namespace=namespace)
     return [
-        _namespace(namespace),
+        restricted_namespace(namespace),
         executor,
         *_role(executor, rules / "executor.yaml", namespace=namespace),
         # Steps get no token; Argo mounts this one into its own containers alone.
@@ -51,12 +51,7 @@ def namespace_manifests(namespace: str, *, rules: Path) -> list[Manifest]:
                 "annotations": {"kubernetes.io/service-account.name": EXECUTOR},
             },
         },
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": STORE_SECRET, "namespace": namespace},
-            "stringData": {"user": STORE_USER, "password": STORE_PASSWORD},
-        },
+        store_secret(namespace),
         *(
             manifest
             for service in SERVICES
@@ -69,7 +64,18 @@ def namespace_manifests(namespace: str, *, rules: Path) -> list[Manifest]:
     ]
 
 
-def _namespace(name: str) -> Manifest:
+def store_secret(namespace: str) -> Manifest:
+    """Return the keys of the store of artifacts, which runs in a namespace need."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": STORE_SECRET, "namespace": namespace},
+        "stringData": {"user": STORE_USER, "password": STORE_PASSWORD},
+    }
+
+
+def restricted_namespace(name: str) -> Manifest:
+    """Return a namespace that takes pods of the restricted standard alone."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     return {
         "apiVersion": "v1",

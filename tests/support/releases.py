@@ -105,7 +105,12 @@ def released(
                 "topics": topics.model_dump(),
             },
             **{
-                key: {"image": {"repository": f"sluice-{service}"}, **more.get(key, {})}
+                key: {
+                    "image": {"repository": f"sluice-{service}"},
+                    # Names of pods are those of the group's members, and the same in all releases.
+                    **({"consumerGroup": namespace} if key == "dispatcher" else {}),
+                    **more.get(key, {}),
+                }
                 for service, key in _KEYS.items()
             },
             "workflows": {"namespace": runs, **more.get("workflows", {})},

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.charts.promql import labels_of
 from tests.charts.rendering import CHART, KAFKA, Helm
 
 CASES = Path("tests/charts/alerts")
@@ -74,10 +75,7 @@ def test_kafka_tells_what_its_alerts_ask_for(alert: str) -> None:
     asked = set(re.findall(r"\b(?:kafka|kubelet)_\w+", expression))
     assert asked
     assert asked <= known.keys()
-    labels = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
-    for grouped in re.findall(r"\bby \(([^)]*)\)", expression):
-        labels |= set(grouped.replace(" ", "").split(","))
-    assert labels <= ADDED.union(*(known[metric] for metric in asked))
+    assert labels_of(expression) <= ADDED.union(*(known[metric] for metric in asked))
 
 
 def test_the_label_of_the_cluster_is_added() -> None:

@@ -13,6 +13,7 @@ from sluice_dispatcher.metrics import Metrics as DispatcherMetrics
 from sluice_gateway.metrics import Metrics as GatewayMetrics
 from sluice_status_watcher.bootstrap import StatusWatcher
 from sluice_status_watcher.settings import Settings
+from tests.charts.promql import labels_of
 from tests.charts.rendering import CHART, Rendered
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.world import FakeKafka
@@ -78,10 +79,7 @@ def test_its_metrics_and_labels_are_there(name: str, metrics: dict[str, set[str]
     asked = set(re.findall(r"\bsluice_\w+", expression))
     assert asked
     assert asked <= metrics.keys()
-    labels = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
-    for grouped in re.findall(r"\bby \(([^)]*)\)", expression):
-        labels |= set(grouped.replace(" ", "").split(","))
-    assert labels <= ADDED.union(*(metrics[metric] for metric in asked))
+    assert labels_of(expression) <= ADDED.union(*(metrics[metric] for metric in asked))
 
 
 @pytest.mark.charts

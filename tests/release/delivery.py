@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import yaml
 
 from testbed.cluster.argo import executor_image
@@ -24,6 +24,7 @@ from tests.release.manifests import refusal
 from tests.release.repository import ENVIRONMENT, Repository
 from tests.support.client import OUTCOME_SECONDS, Client
 from tests.support.kafka import read_all, unique_name
+from tests.support.releases import SERVICES, gateway_client, gateway_url
 
 Json = dict[str, Any]
 
@@ -33,7 +34,6 @@ REFUSED = "turned-away"
 """The catalogue entry whose runs a policy turns away, so that there can be thousands."""
 APPLICATION = "sluice-in-cluster"
 """The one of helm/sluice."""
-SERVICES = ("gateway", "dispatcher", "status-watcher")
 # Long enough that what a webhook has brought was not found by looking.
 _LOOKS = {"timeout.reconciliation": "60s", "timeout.reconciliation.jitter": "0s"}
 _SECONDS = 300.0
@@ -58,14 +58,11 @@ class Delivery:
 
     def url(self) -> str:
         """Return where the gateway's Service answers."""
-        service = self.kubectl.get("service", "sluice-gateway")["spec"]
-        return f"http://{service['clusterIP']}:{service['ports'][0]['port']}"
+        return gateway_url(self.kubectl)
 
-    @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator[Client]:
+    def client(self) -> AbstractAsyncContextManager[Client]:
         """Talk to the gateway's Service."""
-        async with aiohttp.ClientSession(self.url()) as http:
-            yield Client(http)
+        return gateway_client(self.kubectl)
 
     async def greeting(self) -> str:
         """Return what the gateway says first."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,19 @@ CHART = Path("helm/sluice")
 _KEYS = {"gateway": "gateway", "dispatcher": "dispatcher", "status-watcher": "statusWatcher"}
 SERVICES = tuple(_KEYS)
 _PATIENCE = "--timeout=180s"
+
+
+def gateway_url(kubectl: Kubectl) -> str:
+    """Return where the gateway's Service answers in the namespace that is meant."""
+    service = kubectl.get("service", "sluice-gateway")["spec"]
+    return f"http://{service['clusterIP']}:{service['ports'][0]['port']}"
+
+
+@contextlib.asynccontextmanager
+async def gateway_client(kubectl: Kubectl) -> AsyncIterator[Client]:
+    """Talk to that Service, as another pod would."""
+    async with aiohttp.ClientSession(gateway_url(kubectl)) as http:
+        yield Client(http)
 
 
 def load_images(testbed: Testbed) -> None:
@@ -66,16 +80,13 @@ class Release:
         values = [f"--set-json={name}={json.dumps(value)}" for name, value in self.values.items()]
         self.helm("upgrade", chart, "--install", *values)
 
-    @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator[Client]:
+    def client(self) -> AbstractAsyncContextManager[Client]:
         """Talk to the gateway's Service, as another pod would."""
-        async with aiohttp.ClientSession(self.url()) as http:
-            yield Client(http)
+        return gateway_client(self.kubectl)
 
     def url(self) -> str:
         """Return where the gateway's Service answers."""
-        service = self.kubectl.get("service", "sluice-gateway")["spec"]
-        return f"http://{service['clusterIP']}:{service['ports'][0]['port']}"
+        return gateway_url(self.kubectl)
 
     def workflows(self) -> list[Json]:
         """Return the Workflows of all runs."""

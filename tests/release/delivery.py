@@ -92,6 +92,11 @@ class Delivery:
             testbed.tag_image(crashing if broken else f"{image}:dev", f"{image}:{tag}")
         return tag
 
+    def tag(self) -> str:
+        """Return the tag that git asks for."""
+        tag: str = self.repository.values()["image"]["tag"]
+        return tag
+
     def change_sluice(self, *, tag: str, greeting: str) -> None:
         """Write a greeting and a tag into the environment's values, and nothing else."""
 

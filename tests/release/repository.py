@@ -59,10 +59,14 @@ class Repository:
         self._git(*_AUTHOR, "revert", "--no-edit", "HEAD")
         return self._pushed()
 
+    def values(self) -> Json:
+        """Return the values of helm/sluice."""
+        values: Json = yaml.safe_load(self.sluice.read_text("utf-8"))
+        return values
+
     def change_values(self, changed: Callable[[Json], Json]) -> None:
         """Write other values of helm/sluice."""
-        values = yaml.safe_load(self.sluice.read_text("utf-8"))
-        self.sluice.write_text(yaml.safe_dump(changed(values)), "utf-8")
+        self.sluice.write_text(yaml.safe_dump(changed(self.values())), "utf-8")
 
     def _pushed(self) -> str:
         self._git("push", "--quiet", "origin", "main")

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sluice_runtime.kubernetes.client import KubernetesClient as Client
+from sluice_runtime.kubernetes.leases import LeaseApi
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from testbed.errors import TestbedError
@@ -15,6 +16,7 @@ from testbed.waiting import wait_until
 from tests.behaviour.kubernetes_client import WORKFLOWS, KubernetesClient
 from tests.behaviour.kubernetes_lists import KubernetesListsSuite
 from tests.behaviour.kubernetes_objects import KubernetesObjectsSuite
+from tests.behaviour.lease_port import LeasePortSuite
 from tests.behaviour.workflows_port import WorkflowsPortSuite
 
 pytestmark = pytest.mark.cluster
@@ -26,6 +28,18 @@ class TestRealObjects(KubernetesObjectsSuite):
 
 class TestRealLists(KubernetesListsSuite):
     pass
+
+
+class TestRealLease(LeasePortSuite):
+    @pytest.fixture
+    async def lease(self, testbed: Testbed, api: KubernetesClient) -> AsyncIterator[LeaseApi]:
+        async with Client.connect(KubernetesSettings(kubeconfig=testbed.kubeconfig())) as client:
+            yield LeaseApi(
+                client,
+                namespace=api.namespace,
+                name="turns",
+                request_timeout=timedelta(seconds=15),
+            )
 
 
 class TestRealWorkflows(WorkflowsPortSuite):

@@ -34,7 +34,7 @@ from sluice_runtime.service import StartupError, StoppedError
 from sluice_status_watcher.adapters.results_topic import ResultsTopic
 from sluice_status_watcher.bootstrap import serve
 from sluice_status_watcher.outcomes import Outcome
-from sluice_status_watcher.settings import Settings
+from sluice_status_watcher.settings import LeaseSettings, Settings
 from tests.support.kafka import WAIT_SECONDS, create_topic, read_all, read_until, topic_names
 
 pytestmark = pytest.mark.integration
@@ -313,6 +313,32 @@ async def test_a_watcher_killed_again_and_again_tells_each_outcome_once(
     async with cluster.watching():
         for run_id in runs:
             await cluster.until_status(kafka, run_id, Phase.SUCCEEDED)
+    results = await read_all(kafka, cluster.topics.results)
+    assert sorted(record.key for record in results) == sorted(
+        f"default/{run_id}".encode() for run_id in runs
+    )
+
+
+async def test_two_take_turns_and_each_outcome_is_told_once(
+    cluster: Cluster, kafka: EmbeddedKafka
+) -> None:
+    # What is not given up would be taken after an hour.
+    turns = LeaseSettings(
+        name="turns", duration=timedelta(hours=1), renew_every=timedelta(milliseconds=200)
+    )
+    cluster.settings = cluster.settings.model_copy(update={"lease": turns})
+    runs = [f"order-{number}" for number in range(20)]
+    async with contextlib.AsyncExitStack() as first:
+        await first.enter_async_context(cluster.watching())
+        await cluster.submit(runs[0])
+        await cluster.until_status(kafka, runs[0], Phase.SUCCEEDED)
+        async with cluster.watching():
+            for run_id in runs[1:]:
+                await cluster.submit(run_id)
+            await read_until(kafka, cluster.topics.results, lambda held: len(held) >= 3)
+            await first.aclose()
+            for run_id in runs:
+                await cluster.until_status(kafka, run_id, Phase.SUCCEEDED)
     results = await read_all(kafka, cluster.topics.results)
     assert sorted(record.key for record in results) == sorted(
         f"default/{run_id}".encode() for run_id in runs

@@ -19,6 +19,7 @@ from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.supervision import run_eternally
 from sluice_status_watcher.adapters.results_topic import outcome_of
 from sluice_status_watcher.bootstrap import StatusWatcher
+from sluice_status_watcher.leading import Alone, Turn
 from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.settings import Settings
 from tests.support.fake_workflows import FakeWorkflows
@@ -171,7 +172,7 @@ class World:
             yield self
 
     @contextlib.asynccontextmanager
-    async def starting(self) -> AsyncIterator["World"]:
+    async def starting(self, turn: Turn | None = None) -> AsyncIterator["World"]:
         """Run a watcher in the world; leaving is a SIGKILL. Its failure fails the test."""
         self.registry = CollectorRegistry()
         self.watcher = watcher = StatusWatcher(
@@ -180,6 +181,7 @@ class World:
             producer=self.kafka,
             published=self.kafka,
             registry=self.registry,
+            turn=turn or Alone(),
         )
         stop = asyncio.Event()
         name = f"watcher {next(self._numbers)}"

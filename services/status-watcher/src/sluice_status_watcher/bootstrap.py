@@ -1,6 +1,8 @@
 """The status-watcher, put together: the one place that knows every part."""
 
 import asyncio
+import socket
+import uuid
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, Protocol
@@ -14,12 +16,14 @@ from sluice_runtime.kafka.producing import Producer, RecordProducer
 from sluice_runtime.kafka.reading import make_consumer
 from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
+from sluice_runtime.kubernetes.leases import LeaseApi
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from sluice_runtime.probes import Readiness, serve_probes
 from sluice_runtime.service import StartupError, until_kafka_answers
 from sluice_runtime.supervision import run_eternally
 from sluice_status_watcher.adapters.results_topic import ResultsTopic
 from sluice_status_watcher.following import follow, stage_of
+from sluice_status_watcher.leading import Alone, LeasedTurn, Turn
 from sluice_status_watcher.metrics import Metrics
 from sluice_status_watcher.ports import PublishedOutcomes, Workflows
 from sluice_status_watcher.publishing import StatusPublisher
@@ -58,8 +62,10 @@ class StatusWatcher:
         producer: StatusProducer,
         published: PublishedOutcomes,
         registry: CollectorRegistry,
+        turn: Turn,
     ) -> None:
         self._settings = settings
+        self._turn = turn
         self._workflows = workflows
         self._producer = producer
         self._published = published
@@ -86,6 +92,7 @@ class StatusWatcher:
             health=self._health,
             relisting=lambda reason: metrics.relists.labels(reason).inc(),
         )
+        metrics.watch("leading", "1 if it is this one's turn to watch.", lambda: turn.begun)
         metrics.watch("last_byte_age_seconds", "Since the API was heard.", self._health.age)
         metrics.watch("pending_states", "States that wait to be told.", self._workers.pending)
         metrics.watch("active_workers", "Workflows being worked on.", self._workers.active)
@@ -93,17 +100,24 @@ class StatusWatcher:
 
     def tasks(self) -> Mapping[str, Coroutine[Any, Any, None]]:
         """Give what is to run for ever, by name."""
-        return {"workers": self._workers.run(), "watcher": self._watch()}
+        return {
+            "workers": self._workers.run(),
+            "watcher": self._watch(),
+            # Last: it is our turn until the work has stopped.
+            "lease": self._turn.keep(),
+        }
 
     def readiness(self) -> Readiness:
-        """Tell what is waited for."""
+        """Tell what is waited for; who stands by waits for nothing but to know whose turn it is."""
         return {
-            "recovery": lambda: None if self._recovered else "the results topic is not read yet",
-            "workflows": self._deaf,
+            "lease": self._turn.unknown,
+            "recovery": lambda: self._unaware() if self._turn.begun else None,
+            "workflows": lambda: self._deaf() if self._turn.begun else None,
             "kafka": self._producer.unavailable,
         }
 
     async def _watch(self) -> None:
+        await self._turn.wait()
         recalled = await recover(
             self._workflows, self._published, page_size=self._settings.watch.page_size
         )
@@ -113,6 +127,9 @@ class StatusWatcher:
         self._recovered = True
         async with aclosing(self._watching.forever()) as changes:
             await follow(changes, self._workers, recalled=recalled)
+
+    def _unaware(self) -> str | None:
+        return None if self._recovered else "the results topic is not read yet"
 
     def _deaf(self) -> str | None:
         if not self._health.listed:
@@ -140,6 +157,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             cluster = await stack.enter_async_context(KubernetesClient.connect(settings.kubernetes))
         except ClusterConfigurationError as e:
             raise StartupError(str(e)) from e
+        turn = _turn(settings, cluster)
+        stack.push_async_callback(turn.give_up)
         watcher = StatusWatcher(
             settings,
             workflows=WorkflowsApi(
@@ -152,6 +171,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 lambda: make_consumer(kafka, client_id=_NAME), topic=kafka.topics.results
             ),
             registry=registry,
+            turn=turn,
         )
         # Before Kafka is there: who waits for it is alive, and says what it waits for.
         port = await stack.enter_async_context(
@@ -166,6 +186,20 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             raise StartupError(str(e)) from e
         await run_eternally(watcher.tasks(), stop=stop, grace=settings.shutdown_grace)
     _log.info("status-watcher stopped")
+
+
+def _turn(settings: Settings, cluster: KubernetesClient) -> Turn:
+    name = settings.lease.name
+    if name is None:
+        return Alone()
+    lease = LeaseApi(
+        cluster,
+        namespace=settings.lease.namespace or settings.kubernetes.namespace,
+        name=name,
+        # Asked for longer than that, there would be time for one look before it has run out.
+        request_timeout=min(settings.kubernetes.request_timeout, settings.lease.renew_every),
+    )
+    return LeasedTurn(lease, settings.lease, holder=f"{socket.gethostname()}_{uuid.uuid4().hex}")
 
 
 async def _reach_kafka(settings: Settings, producer: RecordProducer) -> None:

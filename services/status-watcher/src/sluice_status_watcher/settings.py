@@ -10,7 +10,7 @@ from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.settings import ServiceSettings
 
-__all__ = ["Settings", "WatchSettings"]
+__all__ = ["LeaseSettings", "Settings", "WatchSettings"]
 
 
 class WatchSettings(BaseModel):
@@ -60,12 +60,44 @@ class WatchSettings(BaseModel):
         return self
 
 
+class LeaseSettings(BaseModel):
+    """How several take turns: one watches, the others stand by."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[
+        str | None, Field(description="Of the Lease; None: this one watches, whoever else does.")
+    ] = None
+    namespace: Annotated[
+        str | None, Field(description="Where it is; None: where the Workflows live.")
+    ] = None
+    duration: Annotated[
+        Duration,
+        Field(
+            ge=timedelta(seconds=1),
+            description="Not renewed for so long, it is free: how late the next one begins after "
+            "a crash.",
+        ),
+    ] = timedelta(seconds=15)
+    renew_every: Annotated[
+        Duration,
+        Field(gt=timedelta(0), description="Between two looks, at most; each costs a request."),
+    ] = timedelta(seconds=3)
+
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> Self:
+        if self.renew_every * 2 > self.duration:
+            raise ValueError("renew_every must not be longer than half of duration.")
+        return self
+
+
 class Settings(ServiceSettings):
     """What the status-watcher can be told."""
 
     kafka: KafkaSettings = KafkaSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     watch: WatchSettings = WatchSettings()
+    lease: LeaseSettings = LeaseSettings()
     release_after: Annotated[
         Duration,
         Field(

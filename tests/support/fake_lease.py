@@ -1,0 +1,104 @@
+"""A stateful stand-in for one Lease on the API server, with the interface of `LeaseApi`."""
+
+import asyncio
+from collections import deque
+from copy import deepcopy
+from typing import Any
+
+from sluice_runtime.kubernetes.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ApiUnavailableError,
+    ConflictError,
+    NotFoundError,
+)
+
+Json = dict[str, Any]
+
+
+class FakeLease:
+    """A Lease in memory, or none yet."""
+
+    def __init__(self) -> None:
+        self._lease: Json | None = None
+        self._version = 100
+        self._failures: deque[Exception] = deque()
+        self._lost_answers = 0
+        self._away = False
+
+    async def read(self) -> Json:
+        """See `LeaseApi.read`."""
+        await self._enter()
+        return deepcopy(self._existing())
+
+    async def create(self, spec: Json) -> Json:
+        """See `LeaseApi.create`."""
+        await self._enter()
+        if self._lease is not None:
+            raise AlreadyExistsError("the Lease: 409", status=409, reason="AlreadyExists")
+        return self._answer(self._write({"metadata": {"name": "turns"}, "spec": deepcopy(spec)}))
+
+    async def replace(self, lease: Json) -> Json:
+        """See `LeaseApi.replace`."""
+        await self._enter()
+        before = self._existing()["metadata"]["resourceVersion"]
+        if lease["metadata"]["resourceVersion"] != before:
+            raise ConflictError("the Lease: 409", status=409, reason="Conflict")
+        return self._answer(self._write(deepcopy(lease)))
+
+    def _existing(self) -> Json:
+        if self._lease is None:
+            raise NotFoundError("the Lease: 404", status=404, reason="NotFound")
+        return self._lease
+
+    def _write(self, lease: Json) -> Json:
+        self._version += 1
+        lease["metadata"]["resourceVersion"] = str(self._version)
+        self._lease = lease
+        return lease
+
+    async def _enter(self) -> None:
+        await asyncio.sleep(0)
+        if self._away:
+            raise ApiUnavailableError("the Lease: nobody is there")
+        if self._failures:
+            raise self._failures.popleft()
+
+    def _answer(self, lease: Json) -> Json:
+        if self._lost_answers:
+            self._lost_answers -= 1
+            raise ApiUnavailableError("the Lease: the answer was lost")
+        return deepcopy(lease)
+
+    # What only tests may do.
+
+    @property
+    def spec_for_test(self) -> Json:
+        """What it says."""
+        spec: Json = self._existing()["spec"]
+        return spec
+
+    def fail_for_test(self, *errors: ApiError | ApiUnavailableError) -> None:
+        """Answer the next requests with these errors, having done nothing."""
+        self._failures.extend(errors)
+
+    def lose_answers_for_test(self, *, times: int) -> None:
+        """Do what the next writes ask for, and let the answers get lost."""
+        self._lost_answers += times
+
+    def go_away_for_test(self) -> None:
+        """Answer nothing."""
+        self._away = True
+
+    def come_back_for_test(self) -> None:
+        """Answer again."""
+        self._away = False
+
+    def delete_for_test(self) -> None:
+        """Let it be gone."""
+        self._lease = None
+
+    def write_for_test(self, **spec: Any) -> None:
+        """Write into it as somebody else would."""
+        lease = self._lease or {"metadata": {"name": "turns"}, "spec": {}}
+        self._write({**lease, "spec": {**lease["spec"], **spec}})

@@ -134,6 +134,6 @@ def test_one_pod_has_no_budget(helm: Helm) -> None:
         for file in CI_FILES
     }
     assert budgets["minimal-values.yaml"] == set()
-    assert budgets["default-values.yaml"] == {"gateway", "dispatcher"}
-    assert budgets["autoscaling-values.yaml"] == {"gateway", "dispatcher"}
+    assert budgets["default-values.yaml"] == set(SERVICES)
+    assert budgets["autoscaling-values.yaml"] == set(SERVICES)
     assert budgets["everything-values.yaml"] == set(SERVICES)

@@ -71,9 +71,12 @@ async def every_deed(api: KubernetesClient) -> list[Deed]:
 
 
 async def allowed(
-    api: KubernetesClient, account: str, *, lives_in: str, namespace: str
+    api: KubernetesClient, account: str, *, lives_in: str, namespace: str, name: str = ""
 ) -> set[Deed]:
-    """Say what the account may do in a namespace; "" is all of them, and the cluster itself."""
+    """Say what the account may do in a namespace; "" is all of them, and the cluster itself.
+
+    A name is what each thing is called; "" is any.
+    """
     slots = asyncio.Semaphore(32)
 
     async def may(deed: Deed) -> bool:
@@ -84,6 +87,7 @@ async def allowed(
             "group": deed.group,
             "resource": resource,
             "subresource": part,
+            "name": name,
         }
         account_name = f"system:serviceaccount:{lives_in}:{account}"
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{lives_in}"]
@@ -117,9 +121,13 @@ async def test_the_status_watcher(api: KubernetesClient, home: str) -> None:
     account = account_of("status-watcher")
     there = await allowed(api, account, lives_in=SLUICE, namespace=home)
     assert there == on_workflows("get", "list", "watch", "patch")
-    for elsewhere in ("", SLUICE, "default", "kube-system"):
+    for elsewhere in ("", "default", "kube-system"):
         found = await allowed(api, account, lives_in=SLUICE, namespace=elsewhere)
         assert found == on_workflows("patch")
+    for lease, verbs in (("", ["create"]), (account, ["create", "get", "update"])):
+        at_home = await allowed(api, account, lives_in=SLUICE, namespace=SLUICE, name=lease)
+        leases = {Deed(verb, "coordination.k8s.io", "leases") for verb in verbs}
+        assert at_home == on_workflows("patch") | leases
 
 
 async def test_the_executor(api: KubernetesClient, home: str) -> None:

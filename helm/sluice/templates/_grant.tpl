@@ -8,7 +8,7 @@
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ .kind }}
 metadata: {{- toYaml $metadata | nindent 2 }}
-rules: {{- include "sluice.rules" (dict "root" .root "name" .rules) | nindent 2 }}
+rules: {{- include "sluice.rules" (dict "root" .root "name" .rules "only" .only) | nindent 2 }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ .kind }}Binding

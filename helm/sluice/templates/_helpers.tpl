@@ -75,7 +75,13 @@ gives its values upon `defaults`, and besides: name, fullname, account, healthPo
 {{- end -}}
 {{- end -}}
 
-{{- /* Rules are files, which the tests of a real API server apply as well. */ -}}
+{{- /* Rules are files, which the tests of a real API server apply as well. "only" is whom a rule for one name means. */ -}}
 {{- define "sluice.rules" -}}
-{{- .root.Files.Get (printf "rules/%s.yaml" .name) | fromYamlArray | toYaml -}}
+{{- $rules := .root.Files.Get (printf "rules/%s.yaml" .name) | fromYamlArray -}}
+{{- range $rules -}}
+{{- if .resourceNames -}}
+{{- $_ := set . "resourceNames" (list $.only) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $rules -}}
 {{- end -}}

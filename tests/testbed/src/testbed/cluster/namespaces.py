@@ -29,6 +29,12 @@ def sluice_manifests(*, rules: Path) -> list[Manifest]:
     return [
         restricted_namespace(SLUICE),
         *(_account(account_of(service), namespace=SLUICE) for service in SERVICES),
+        *_role(
+            _account(account_of("status-watcher"), namespace=SLUICE),
+            rules / "status-watcher-lease.yaml",
+            namespace=SLUICE,
+            ending="-lease",
+        ),
         *_cluster_role("status-watcher", rules / "status-watcher-release.yaml"),
     ]
 
@@ -89,8 +95,10 @@ def _account(name: str, *, namespace: str) -> Manifest:
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
-def _role(account: Manifest, rules: Path, *, namespace: str) -> Iterator[Manifest]:
-    metadata = {"name": account["metadata"]["name"], "namespace": namespace}
+def _role(
+    account: Manifest, rules: Path, *, namespace: str, ending: str = ""
+) -> Iterator[Manifest]:
+    metadata = {"name": f"{account['metadata']['name']}{ending}", "namespace": namespace}
     yield _granting("Role", metadata, rules)
     yield _binding("Role", metadata, account)
 

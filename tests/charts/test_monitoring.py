@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from sluice_dispatcher.metrics import Metrics as DispatcherMetrics
 from sluice_gateway.metrics import Metrics as GatewayMetrics
 from sluice_status_watcher.bootstrap import StatusWatcher
+from sluice_status_watcher.leading import Alone
 from sluice_status_watcher.settings import Settings
 from tests.charts.promql import labels_of
 from tests.charts.rendering import CHART, Rendered
@@ -36,6 +37,7 @@ def metrics() -> dict[str, set[str]]:
         producer=kafka,
         published=kafka,
         registry=registry,
+        turn=Alone(),
     )
     # Whether they have counted anything yet or not, which no public part of the client tells.
     collectors: list[Any] = list(registry._collector_to_names)

@@ -75,8 +75,9 @@ class Alone:
     async def wait(self) -> None:
         """See `Turn.wait`."""
 
-    def unknown(self) -> None:
+    def unknown(self) -> str | None:
         """See `Turn.unknown`."""
+        return None
 
     async def keep(self) -> None:
         """See `Turn.keep`."""

@@ -132,6 +132,22 @@ async def publish(
     await produce(kafka, topics.status, record.value, key=record.key, headers=list(record.headers))
 
 
+async def test_what_one_replica_accepts_the_others_know_at_once(
+    kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    topics = topic_names("gateway")
+    async with (
+        gateway(kafka, topics, tmp_path / "one") as one,
+        gateway(kafka, topics, tmp_path / "two") as two,
+    ):
+        for number in range(25):
+            status, _ = await one.post({"id": f"order-{number}", **HELLO})
+            assert status == 202
+            status, found = await two.get(f"/v1/runs/order-{number}")
+            assert (status, found["phase"]) == (200, "Accepted")
+        assert (await two.get("/v1/runs/never-heard-of"))[0] == 404
+
+
 async def test_a_run_from_its_post_to_its_last_event(kafka: EmbeddedKafka, tmp_path: Path) -> None:
     topics = topic_names("gateway")
     async with gateway(kafka, topics, tmp_path) as running:

@@ -57,6 +57,11 @@ CATALOGUE = Catalogue(
 )
 
 
+async def caught_up() -> str | None:
+    """Say that a view lacks nothing."""
+    return None
+
+
 @dataclass(kw_only=True)
 class Gateway:
     """What a test holds of a gateway."""
@@ -70,6 +75,8 @@ class Gateway:
     admission: Admission
     behind: list[str] = field(default_factory=list)
     """The reason why the view is behind, if it is."""
+    coming: list[IncomingRecord] = field(default_factory=list)
+    """Records that the topics hold and the view does not, until it catches up."""
     _offset: int = 0
 
     async def post(self, document: object, **headers: str) -> ClientResponse:
@@ -112,8 +119,17 @@ async def running_gateway(
     metrics = Metrics(registry)
     admission = admission or Admission(max_requests=100, max_bytes=10_000_000)
     behind: list[str] = []
+    coming: list[IncomingRecord] = []
     async with open_view(folder / "view.sqlite", topics=TOPICS) as sqlite:
-        view = SqliteRunView(sqlite, news=news, waiting_for=lambda: behind[0] if behind else None)
+        store = AnnouncingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
+
+        async def catch_up() -> str | None:
+            if behind:
+                return behind[0]
+            await store.apply(coming)
+            return await caught_up()
+
+        view = SqliteRunView(sqlite, news=news, catch_up=catch_up)
         app = create_app(
             catalogue=CATALOGUE,
             request_log=KafkaRequestLog(
@@ -130,14 +146,13 @@ async def running_gateway(
             yield Gateway(
                 client=client,
                 producer=producer,
-                store=AnnouncingStore(
-                    sqlite, status_topic=TOPICS.status, news=news, metrics=metrics
-                ),
+                store=store,
                 view=view,
                 news=news,
                 registry=registry,
                 admission=admission,
                 behind=behind,
+                coming=coming,
             )
 
 

@@ -13,7 +13,14 @@ from aiohttp import ClientResponse
 
 from sluice_contracts.status import Phase
 from sluice_gateway.handlers.keys import Limits
-from tests.unit.gateway.harness import GREET, Gateway, published, running_gateway, step
+from tests.unit.gateway.harness import (
+    GREET,
+    Gateway,
+    published,
+    running_gateway,
+    status_record,
+    step,
+)
 
 EVENTS = "/v1/runs/order-1/events"
 
@@ -226,6 +233,13 @@ class TestRefusals:
         async with stream(gateway) as response:
             assert response.status == 404
             assert response.content_type == "application/problem+json"
+
+    async def test_what_another_replica_has_just_accepted_is_followed(
+        self, gateway: Gateway
+    ) -> None:
+        gateway.coming.append(status_record(published(3, Phase.SUCCEEDED), offset=0))
+        async with stream(gateway) as response:
+            assert [each.event for each in await frames(response)] == ["sluice.run.succeeded"]
 
     async def test_so_is_a_view_that_is_behind(self, gateway: Gateway) -> None:
         gateway.behind.append("the topics are still being read")

@@ -26,7 +26,7 @@ from sluice_gateway.services.runs import (
     RunEvent,
     RunState,
 )
-from tests.unit.gateway.harness import TOPICS, published, status_record
+from tests.unit.gateway.harness import TOPICS, caught_up, published, status_record
 
 KEY = RunKey("default", "order-1")
 
@@ -41,7 +41,7 @@ class ImaginaryView:
     known: bool = True
     reads: int = 0
 
-    def waiting_for(self) -> str | None:
+    async def catch_up(self) -> str | None:
         return None
 
     async def find(self, key: RunKey) -> RunState | None:
@@ -195,7 +195,7 @@ async def test_a_stream_resumed_anywhere_tells_exactly_the_rest(
         news = RunNews()
         metrics = Metrics(CollectorRegistry())
         store = AnnouncingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
-        view = SqliteRunView(sqlite, news=news, waiting_for=lambda: None)
+        view = SqliteRunView(sqlite, news=news, catch_up=caught_up)
         await store.apply(records)
         whole = await read(follow(view, KEY, after=None, heartbeat=60))
         assert [event.sequence for event in whole] == sorted({event.sequence for event in whole})

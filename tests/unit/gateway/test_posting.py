@@ -39,6 +39,7 @@ from tests.unit.gateway.harness import (
     TRACE,
     TRACEPARENT,
     Gateway,
+    caught_up,
     published,
     running_gateway,
 )
@@ -98,7 +99,7 @@ async def test_made_ids_sort_by_time(tmp_path: Path) -> None:
         submission = Submission(
             catalogue=CATALOGUE,
             log=KafkaRequestLog(producer, topic="requests", timeout=timedelta(seconds=10)),
-            view=SqliteRunView(store, news=RunNews(), waiting_for=lambda: None),
+            view=SqliteRunView(store, news=RunNews(), catch_up=caught_up),
             now=lambda: clock[0],
         )
         ids = []
@@ -326,7 +327,7 @@ async def test_draining_waits_for_records_that_nobody_waits_for() -> None:
 class NoView:
     """A view that knows nothing and notes nothing."""
 
-    def waiting_for(self) -> str | None:
+    async def catch_up(self) -> str | None:
         return None
 
     async def find(self, key: RunKey) -> RunState | None:

@@ -7,7 +7,7 @@ import pytest
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.status import Phase
 from tests.support.goldens import Golden
-from tests.unit.gateway.harness import GREET, Gateway, published, step
+from tests.unit.gateway.harness import GREET, Gateway, published, status_record, step
 
 
 async def test_an_accepted_run_looks_like_any_other(gateway: Gateway, golden: Golden) -> None:
@@ -129,6 +129,12 @@ class TestUnknown:
         assert (response.status, document["type"]) == (503, "urn:sluice:problem:unavailable")
         assert response.headers["Retry-After"] == "2"
         assert "still being read" in document["detail"]
+
+    async def test_what_another_replica_has_just_accepted_is_found(self, gateway: Gateway) -> None:
+        gateway.coming.append(status_record(published(3), offset=0))
+
+        response = await gateway.client.get("/v1/runs/order-1")
+        assert (response.status, (await response.json())["phase"]) == (200, "Running")
 
     async def test_what_is_known_is_told_even_then(self, gateway: Gateway) -> None:
         gateway.behind.append("the topics are still being read")

@@ -14,7 +14,7 @@ from sluice_gateway.adapters.view_store import AnnouncingStore, open_view, prune
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.news import RunNews
 from sluice_gateway.services.runs import AcceptedRun
-from tests.unit.gateway.harness import NOW, TOPICS, published, status_record
+from tests.unit.gateway.harness import NOW, TOPICS, caught_up, published, status_record
 
 KEY = RunKey("default", "order-1")
 ACCEPTED = AcceptedRun(
@@ -26,7 +26,7 @@ async def test_what_was_folded_is_there_after_a_restart(tmp_path: Path) -> None:
     for _ in range(2):
         async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
             news = RunNews()
-            view = SqliteRunView(sqlite, news=news, waiting_for=lambda: None)
+            view = SqliteRunView(sqlite, news=news, catch_up=caught_up)
             metrics = Metrics(CollectorRegistry())
             store = AnnouncingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
             if await store.offsets():
@@ -43,7 +43,7 @@ async def test_what_was_folded_is_there_after_a_restart(tmp_path: Path) -> None:
 
 async def test_a_run_that_cannot_be_noted_is_accepted_all_the_same(tmp_path: Path) -> None:
     async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
-        view = SqliteRunView(sqlite, news=RunNews(), waiting_for=lambda: None)
+        view = SqliteRunView(sqlite, news=RunNews(), catch_up=caught_up)
         await sqlite.write([("DROP TABLE runs", ())])
         with structlog.testing.capture_logs() as logs:
             await view.accept(ACCEPTED)
@@ -52,7 +52,7 @@ async def test_a_run_that_cannot_be_noted_is_accepted_all_the_same(tmp_path: Pat
 
 async def test_what_the_topic_has_forgotten_is_forgotten_a_day_later(tmp_path: Path) -> None:
     async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
-        view = SqliteRunView(sqlite, news=RunNews(), waiting_for=lambda: None)
+        view = SqliteRunView(sqlite, news=RunNews(), catch_up=caught_up)
         await view.accept(ACCEPTED)
         for retention, left in ((None, 1), (timedelta(days=36500), 1), (timedelta(0), 0)):
             pruning = asyncio.create_task(prune_view(sqlite, retention=retention))

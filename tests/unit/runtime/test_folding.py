@@ -76,6 +76,43 @@ async def test_what_the_topics_hold_is_folded(cluster: FakeCluster, store: Sqlit
     assert cluster.consumers[0].state == "stopped"
 
 
+async def test_it_can_be_waited_for_to_hold_what_the_topics_hold_now(
+    cluster: FakeCluster, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By itself it would not look again.
+    monkeypatch.setattr(folding, "_ASK_EVERY_S", float("inf"))
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+        for word in "abc":
+            cluster.write_for_test("t", word.encode())
+            await fold.complete(as_of=now())
+            assert word in await words(store)
+
+
+async def test_what_was_read_already_is_not_waited_for(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+        asked = now()
+        await fold.complete(as_of=asked - 10)
+        assert now() == asked
+
+
+async def test_while_nobody_answers_nothing_is_known_to_be_complete(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+        cluster.silent = True
+        await pause(5)
+        waiter = asyncio.create_task(fold.complete(as_of=now()))
+        await pause(100)
+        assert not waiter.done()
+        cluster.silent = False
+        await waiter
+
+
 async def test_empty_topics_are_caught_up_with(cluster: FakeCluster, store: SqliteStore) -> None:
     async with running(make_fold(cluster, store)) as fold:
         await fold.fresh(within=10)

@@ -42,6 +42,8 @@ __all__ = ["Listening", "load_workflows", "serve"]
 _log = structlog.get_logger(__name__)
 
 _NAME = "sluice-gateway"
+# Who asks for an unknown run waits for so long, and then for as long again.
+_FETCH_MAX_WAIT = timedelta(milliseconds=250)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,9 @@ async def serve(
             name="view",
             topics=(topics.requests, topics.status),
             store=AnnouncingStore(store, status_topic=topics.status, news=news, metrics=metrics),
-            make_consumer=lambda: make_consumer(kafka, client_id=f"{_NAME}-view"),
+            make_consumer=lambda: make_consumer(
+                kafka, client_id=f"{_NAME}-view", fetch_max_wait=_FETCH_MAX_WAIT
+            ),
         )
         waiting.view = fold.waiting_for
         metrics.watch_view_lag(fold.staleness)
@@ -129,7 +133,7 @@ async def serve(
             catalogue=catalogue,
             request_log=request_log,
             view=SqliteRunView(
-                store, news=news, waiting_for=lambda: _behind(fold, settings.view.max_staleness)
+                store, news=news, catch_up=lambda: _catch_up(fold, within=settings.view.patience)
             ),
             news=news,
             metrics=metrics,
@@ -205,16 +209,20 @@ async def _verified_topics(
 
 
 class _Fold(Protocol):
-    def staleness(self) -> float | None: ...
+    async def complete(self, *, as_of: float) -> None: ...
 
     def waiting_for(self) -> str | None: ...
 
 
-def _behind(fold: _Fold, limit: timedelta) -> str | None:
-    staleness = fold.staleness()
-    if staleness is not None and staleness > seconds(limit):
-        return f"the view of runs is {staleness:.0f} s behind the topics"
-    return fold.waiting_for()
+async def _catch_up(fold: _Fold, *, within: timedelta) -> str | None:
+    if (reading := fold.waiting_for()) is not None:
+        return reading
+    try:
+        async with asyncio.timeout(seconds(within)):
+            await fold.complete(as_of=asyncio.get_running_loop().time())
+    except TimeoutError:
+        return "the topics could not be read to their end"
+    return None
 
 
 def _say_where(host: str, port: int) -> None:

@@ -80,10 +80,13 @@ class AdmissionSettings(_Group):
 class ViewSettings(_Group):
     """The view of runs, `view.sqlite` in `data_dir`."""
 
-    max_staleness: Annotated[
+    patience: Annotated[
         Duration,
-        Field(description="A view further behind says 503 of runs that it does not know, not 404."),
-    ] = timedelta(seconds=30)
+        Field(
+            description="How long a request for a run that is not known here waits until all that "
+            "the topics hold is read; then it is told 503, not 404."
+        ),
+    ] = timedelta(seconds=3)
 
 
 class WorkflowSettings(_Group):

@@ -22,7 +22,8 @@ __all__ = ["FoldStore", "TopicFold"]
 
 _log = structlog.get_logger(__name__)
 
-_POLL_MS = 1000
+# How long somebody may wait who asks when everything is read.
+_POLL_MS = 250
 _PARTITION_CHECK_S = 60.0
 _ASK_EVERY_S = 1.0
 
@@ -66,6 +67,7 @@ class TopicFold:
         self._make_consumer = make_consumer
         self._backoff = backoff or Backoff()
         self._complete_as_of: float | None = None
+        self._wanted = 0.0
         self._changed = asyncio.Condition()
 
     async def run(self) -> None:
@@ -91,6 +93,17 @@ class TopicFold:
         """Wait until the store holds all that the topics held at most `within` seconds ago."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._is_fresh(within))
+
+    async def complete(self, *, as_of: float) -> None:
+        """Wait until the store holds all that the topics held then, on the loop's clock."""
+
+        def is_complete() -> bool:
+            # A question of the very same moment may have come before a record did.
+            return self._complete_as_of is not None and self._complete_as_of > as_of
+
+        self._wanted = max(self._wanted, as_of)
+        async with self._changed:
+            await self._changed.wait_for(is_complete)
 
     def waiting_for(self) -> str | None:
         """Say what a probe should: None once the store has caught up."""
@@ -165,7 +178,8 @@ class TopicFold:
         """
         if not await self._note_if_reached(consumer, ends):
             return ends
-        if asyncio.get_running_loop().time() < ends.asked + _ASK_EVERY_S:
+        due = asyncio.get_running_loop().time() >= ends.asked + _ASK_EVERY_S
+        if not due and self._wanted < ends.asked:
             return ends
         ends = await self._ends(consumer, ends.offsets)
         await self._note_if_reached(consumer, ends)

@@ -1,6 +1,7 @@
 """Consumers, and what they read, as plain values."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -17,9 +18,16 @@ _MAX_PARTITION_FETCH_BYTES = 4 * 1024 * 1024
 
 
 def make_consumer(
-    settings: KafkaSettings, *, client_id: str, group: str | None = None
+    settings: KafkaSettings,
+    *,
+    client_id: str,
+    group: str | None = None,
+    fetch_max_wait: timedelta = timedelta(seconds=1),
 ) -> AIOKafkaConsumer:
-    """Make a consumer that starts at the beginning and commits nothing by itself."""
+    """Make a consumer that starts at the beginning and commits nothing by itself.
+
+    For up to `fetch_max_wait` a broker that has no records answers nothing else on the connection.
+    """
     # aiokafka offers no other place to say how records are read.
     fetcher.MemoryRecords = LenientRecords
     session_ms = int(settings.session_timeout.total_seconds() * 1000)
@@ -37,7 +45,7 @@ def make_consumer(
         rebalance_timeout_ms=max(60_000, session_ms),
         max_poll_interval_ms=300_000,
         max_partition_fetch_bytes=_MAX_PARTITION_FETCH_BYTES,
-        fetch_max_wait_ms=1000,
+        fetch_max_wait_ms=int(fetch_max_wait.total_seconds() * 1000),
         # Partitions added later are found within this time.
         metadata_max_age_ms=30_000,
     )

@@ -1,7 +1,7 @@
 """Reads the view of runs, a SQLite file folded from the request and the status topic."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -48,17 +48,18 @@ WHERE tenant = ? AND run_id = ? AND partition = ? AND offset <= ?
 
 
 class SqliteRunView:
-    """Reads the view.
-
-    `waiting_for` says why the view may lack runs that exist, None if it does not.
-    """
+    """Reads the view; `catch_up` is `RunView.catch_up`."""
 
     def __init__(
-        self, store: SqliteStore, *, news: RunNews, waiting_for: Callable[[], str | None]
+        self,
+        store: SqliteStore,
+        *,
+        news: RunNews,
+        catch_up: Callable[[], Coroutine[Any, Any, str | None]],
     ) -> None:
         self._store = store
         self._news = news
-        self.waiting_for = waiting_for
+        self.catch_up = catch_up
 
     async def find(self, key: RunKey) -> RunState | None:
         """See `RunView.find`."""

@@ -1,10 +1,11 @@
 """Follows the events of one run: what was, then what comes, each event once and in order."""
 
 from collections.abc import AsyncGenerator
+from functools import partial
 
 from sluice_contracts.ids import RunKey
 from sluice_gateway.services.ports import RunView
-from sluice_gateway.services.reading import unknown_run
+from sluice_gateway.services.reading import sought
 from sluice_gateway.services.runs import EventPlace, RunEvent
 
 __all__ = ["follow"]
@@ -29,11 +30,10 @@ async def follow(
         first = True
         while not subscription.closed:
             subscription.looked()
-            page = await view.events(key, beyond=beyond, after=after, limit=_PAGE)
+            look = partial(view.events, key, beyond=beyond, after=after, limit=_PAGE)
+            page = await (sought(look, view=view) if first else look())
             if page is None:
-                # Unknown; or, further on, so long over that it was forgotten meanwhile.
-                if first:
-                    raise unknown_run(view)
+                # So long over that it was forgotten meanwhile.
                 return
             if page.events:
                 beyond = page.events[-1].sequence

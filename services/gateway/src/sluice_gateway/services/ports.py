@@ -48,8 +48,8 @@ class RequestLog(Protocol):
 class RunView(Protocol):
     """What is known of runs: every request and status record, folded."""
 
-    def waiting_for(self) -> str | None:
-        """Say why a run that is not found here may exist all the same; None: it does not."""
+    async def catch_up(self) -> str | None:
+        """Wait until all is here that the topics hold; say why, if that took too long."""
 
     async def find(self, key: RunKey) -> RunState | None:
         """Give the latest that is known of the run, None if nothing is."""

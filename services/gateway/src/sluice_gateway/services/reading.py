@@ -1,14 +1,20 @@
 """What is known of a run, told without ever denying one that may exist."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.services.errors import ProblemError
 from sluice_gateway.services.ports import RunView
 from sluice_gateway.services.runs import RunState
 
-__all__ = ["RunReader", "unknown_run"]
+__all__ = ["RunReader", "sought"]
 
 _RETRY_AFTER_S = 2
+
+T = TypeVar("T")
 
 
 class RunReader:
@@ -23,19 +29,33 @@ class RunReader:
         Raises:
             ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that cannot be told.
         """
-        state = await self._view.find(key)
-        if state is None:
-            raise unknown_run(self._view)
-        return state
+        return await sought(partial(self._view.find, key), view=self._view)
 
 
-def unknown_run(view: RunView) -> ProblemError:
-    """Say that there is no such run, or that it is too early to say so."""
-    waiting_for = view.waiting_for()
-    if waiting_for is not None:
+async def sought(look: Callable[[], Awaitable[T | None]], *, view: RunView) -> T:
+    """Give what is found of a run.
+
+    Another replica may have accepted it a moment ago, so none is called unknown before everything
+    is read.
+
+    Raises:
+        ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that cannot be told.
+    """
+    found = await look()
+    if found is not None:
+        return found
+    missing = await view.catch_up()
+    found = await look()
+    if found is None:
+        raise _unknown_run(missing)
+    return found
+
+
+def _unknown_run(missing: str | None) -> ProblemError:
+    if missing is not None:
         return ProblemError.of(
             ProblemType.UNAVAILABLE,
-            f"The run is not known here yet: {waiting_for}.",
+            f"The run is not known here yet: {missing}.",
             retry_after=_RETRY_AFTER_S,
         )
     return ProblemError.of(

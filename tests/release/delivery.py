@@ -35,7 +35,7 @@ REFUSED = "turned-away"
 APPLICATION = "sluice-in-cluster"
 """The one of helm/sluice."""
 # Long enough that what a webhook has brought was not found by looking.
-_LOOKS = {"timeout.reconciliation": "60s", "timeout.reconciliation.jitter": "0s"}
+_LOOKS = {"timeout.reconciliation": "30s", "timeout.reconciliation.jitter": "0s"}
 _SECONDS = 300.0
 _ROOT = Path("argocd/root.yaml")
 _VALUES = Path("argocd/argo-cd.yaml")

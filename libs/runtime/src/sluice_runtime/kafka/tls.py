@@ -83,6 +83,7 @@ def _load(files: Mapping[str, Path]) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=ca)
     except ssl.SSLError as e:
         raise _unusable("ca_file", ca, "it holds no certificates in PEM") from e
+    context.sslobject_class = _Connection
     if "certificate_file" in files:
         _load_pair(context, certificate=files["certificate_file"], key=files["key_file"])
     return context
@@ -96,6 +97,21 @@ def _load_pair(context: ssl.SSLContext, *, certificate: Path, key: Path) -> None
     except ssl.SSLError as e:
         why = f"it is no certificate in PEM, or not that of the key in {key} (kafka.key_file)"
         raise _unusable("certificate_file", certificate, why) from e
+
+
+class _Connection(ssl.SSLObject):
+    """Tells why a broker ended it: aiokafka says only that it is closed.
+
+    By TLS 1.3 a client takes itself for connected before its certificate was looked at.
+    """
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002, ANN401 - as ssl has it
+        try:
+            return super().read(len, buffer)
+        except ssl.SSLError as e:
+            if "ALERT" in str(e.reason).upper():
+                _log.warning("refused by a broker; see kafka.certificate_file", alert=e.reason)
+            raise
 
 
 class _EncryptedError(Exception):

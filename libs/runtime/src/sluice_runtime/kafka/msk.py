@@ -72,11 +72,12 @@ class MskTokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka is unty
 
 
 def _session() -> Any:  # noqa: ANN401 - botocore is untyped
-    # 30 MB that only MSK needs, so not everybody has it, and nobody else loads it.
+    # Large, and for MSK alone: not everybody has it, and nobody else loads it.
     try:
         import botocore.session  # noqa: PLC0415
     except ImportError as e:
         raise CredentialsError(
-            "kafka.aws_region needs botocore: install sluice-runtime[msk]."
+            "kafka.aws_region needs botocore, which is not here: install sluice-runtime[msk], or "
+            "use the images, which have it."
         ) from e
     return botocore.session.Session()

@@ -56,9 +56,9 @@ class RenewedContext(ssl.SSLContext):
             return
         try:
             self._context = _load(self._files)
-        except CredentialsError as e:
-            # Perhaps half of it is written. What was read before may still do, and is looked at
-            # anew by the next connection.
+        except OSError as e:
+            # Perhaps half of it is written. What was read before may still do, and the next
+            # connection looks again.
             _log.warning("renewed file cannot be used, going on with the one before", error=str(e))
         else:
             self._seen = seen

@@ -19,7 +19,11 @@ ARGO_CD: Final = "argocd"
 KUBE_SYSTEM: Final = "kube-system"
 
 SERVICES: Final = ("gateway", "dispatcher", "status-watcher")
-TOPICS: Final = ("sluice.requests", "sluice.status", "sluice.results", "sluice.requests.dlq")
+REQUESTS: Final = "sluice.requests"
+STATUS: Final = "sluice.status"
+RESULTS: Final = "sluice.results"
+DLQ: Final = "sluice.requests.dlq"
+TOPICS: Final = (REQUESTS, STATUS, RESULTS, DLQ)
 CONSUMER_GROUP: Final = "sluice-dispatcher"
 
 

@@ -1,9 +1,7 @@
 """What each workload may do at AWS, no more."""
 
-from collections.abc import Sequence
-
 from sluice_infra.identity import Statement, allow
-from sluice_infra.places import CONSUMER_GROUP, SLUICE, TOPICS
+from sluice_infra.places import SLUICE
 
 _OURS = {"aws:ResourceTag/elbv2.k8s.aws/cluster": "false"}
 _ASKED = {"aws:RequestTag/elbv2.k8s.aws/cluster": "false"}
@@ -156,44 +154,3 @@ def balance_load(vpc_arn: str) -> list[Statement]:
             on="arn:aws:elasticloadbalancing:*:*:targetgroup/*/*",
         ),
     ]
-
-
-def use_topics(cluster_arn: str) -> list[Statement]:
-    """Rights of Sluice's services on MSK: their topics, their group, their transactions.
-
-    Services make topics that are missing and look at the settings of those that are there.
-    """
-    return [
-        allow("kafka-cluster:Connect", "kafka-cluster:DescribeCluster", on=cluster_arn),
-        allow(
-            "kafka-cluster:CreateTopic",
-            "kafka-cluster:DescribeTopic",
-            "kafka-cluster:DescribeTopicDynamicConfiguration",
-            "kafka-cluster:ReadData",
-            "kafka-cluster:WriteData",
-            "kafka-cluster:WriteDataIdempotently",
-            on=[_part(cluster_arn, "topic", topic) for topic in TOPICS],
-        ),
-        allow("kafka-cluster:WriteDataIdempotently", on=cluster_arn),
-        allow(
-            "kafka-cluster:AlterGroup",
-            "kafka-cluster:DescribeGroup",
-            on=_part(cluster_arn, "group", f"{CONSUMER_GROUP}*"),
-        ),
-    ]
-
-
-def watch_lag(cluster_arn: str) -> list[Statement]:
-    """Rights of KEDA on MSK: how much waits."""
-    topics: Sequence[str] = [_part(cluster_arn, "topic", topic) for topic in TOPICS]
-    return [
-        allow("kafka-cluster:Connect", on=cluster_arn),
-        allow("kafka-cluster:DescribeTopic", on=topics),
-        allow("kafka-cluster:DescribeGroup", on=_part(cluster_arn, "group", f"{CONSUMER_GROUP}*")),
-    ]
-
-
-def _part(cluster_arn: str, kind: str, name: str) -> str:
-    """Return the address of a topic or group, made of the cluster's ``…:cluster/NAME/ID``."""
-    before, _, cluster = cluster_arn.partition(":cluster/")
-    return f"{before}:{kind}/{cluster}/{name}"

@@ -82,17 +82,20 @@ def build(
             protect=settings.protect,
             opts=kept,
         )
+    identities: list[pulumi.Resource] = []
     if not existing_role:
-        for workload in workloads(
-            bucket=bucket,
-            network=network,
-            kafka=kafka,
-            dns=dns,
-            region=place.region,
-            account=place.account,
-            environment=settings.environment,
-        ):
+        identities = [
             Identity(naming, workload, cluster=cluster, opts=kept)
+            for workload in workloads(
+                bucket=bucket,
+                network=network,
+                kafka=kafka,
+                dns=dns,
+                region=place.region,
+                account=place.account,
+                environment=settings.environment,
+            )
+        ]
 
     facts: dict[str, pulumi.Input[str]] = {
         Annotations.REGION: place.region,
@@ -113,7 +116,8 @@ def build(
         facts=facts,
         volumes_by="ebs.csi.eks.amazonaws.com" if auto else "ebs.csi.aws.com",
         password=password,
-        after=ready,
+        # A pod learns who it is when it is made, so before anybody makes some.
+        after=[*ready, *identities],
         opts=kept,
     )
     outputs: dict[str, pulumi.Input[object]] = {

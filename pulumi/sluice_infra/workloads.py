@@ -1,8 +1,10 @@
 """Which workloads get an identity, and what for."""
 
+from functools import partial
+
 import pulumi
 
-from sluice_infra import places, rights
+from sluice_infra import kafka_rights, places, rights
 from sluice_infra.dns import Dns
 from sluice_infra.identity import Workload
 from sluice_infra.kafka import ManagedKafka
@@ -72,11 +74,15 @@ def workloads(
             Workload(
                 name=service,
                 account=places.account_of(service),
-                statements=kafka.arn.apply(rights.use_topics),
+                statements=kafka.arn.apply(partial(kafka_rights.use_topics, service=service)),
             )
             for service in places.SERVICES
         ]
         found.append(
-            Workload(name="keda", account=places.KEDA, statements=kafka.arn.apply(rights.watch_lag))
+            Workload(
+                name="keda",
+                account=places.KEDA,
+                statements=kafka.arn.apply(kafka_rights.watch_lag),
+            )
         )
     return found

@@ -8,9 +8,8 @@ from typing import NamedTuple
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest
 
-from sluice_local.kafka import EmbeddedKafka
-from sluice_local.ports import free_ports
 from tests.charts.rendering import Json
+from tests.support.secured_kafka import SecuredKafka
 
 PASSWORD = "of-a-test"
 LOUD = "-Dorg.slf4j.simpleLogger.log.kafka.authorizer.logger=debug"
@@ -39,20 +38,30 @@ class Deed(NamedTuple):
     name: str
 
 
-class GuardedKafka(EmbeddedKafka):
+class GuardedKafka(SecuredKafka):
     """Who comes by the inner listener may all; by the outer one, an account as it is granted."""
 
     def __init__(self, *, data_dir: Path, accounts: Iterable[str]) -> None:
-        super().__init__(data_dir=data_dir, on_line=self._note)
-        [self._outer] = free_ports(1)
-        self._accounts = list(accounts)
+        users = " ".join(f'user_{account}="{PASSWORD}"' for account in accounts)
+        login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
+        super().__init__(
+            data_dir=data_dir,
+            protocol="SASL_PLAINTEXT",
+            settings={
+                "listener.name.outer.sasl.enabled.mechanisms": "PLAIN",
+                "listener.name.outer.plain.sasl.jaas.config": login,
+                "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                "super.users": "User:ANONYMOUS",
+            },
+            on_line=self._note,
+        )
         self.allowed: set[Deed] = set()
         self.denied: set[Deed] = set()
 
     def told(self, account: str) -> Mapping[str, str]:
         """Give what a service is told so that it is this account."""
         return {
-            "SLUICE_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{self._outer}",
+            "SLUICE_KAFKA__BOOTSTRAP_SERVERS": self.outer_servers,
             "SLUICE_KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
             "SLUICE_KAFKA__SASL_MECHANISM": "PLAIN",
             "SLUICE_KAFKA__USERNAME": account,
@@ -81,29 +90,6 @@ class GuardedKafka(EmbeddedKafka):
                     assert [code for code, _ in answer.creation_responses] == [0]
         finally:
             await admin.close()
-
-    def _prepare(self) -> str:
-        class_path = super()._prepare()
-        properties = self._storage.properties
-        settings = dict(
-            line.split("=", 1) for line in properties.read_text("ascii").splitlines() if line
-        )
-        users = " ".join(f'user_{account}="{PASSWORD}"' for account in self._accounts)
-        login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
-        outer = f"OUTER://127.0.0.1:{self._outer}"
-        protocols = "OUTER:SASL_PLAINTEXT,PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
-        settings |= {
-            "listeners": f"{settings['listeners']},{outer}",
-            "advertised.listeners": f"{settings['advertised.listeners']},{outer}",
-            "listener.security.protocol.map": protocols,
-            "listener.name.outer.sasl.enabled.mechanisms": "PLAIN",
-            "listener.name.outer.plain.sasl.jaas.config": login,
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:ANONYMOUS",
-        }
-        text = "".join(f"{name}={value}\n" for name, value in settings.items())
-        properties.write_text(text, "ascii")
-        return class_path
 
     def _note(self, line: str) -> None:
         if match := _DECISION.search(line):

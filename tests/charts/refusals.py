@@ -12,7 +12,11 @@ _SLUICE = {
     "kafka: {bootstrapServers: kafka}": "at '/kafka/bootstrapServers'",
     "kafka: {securityProtocol: TLS}": "at '/kafka/securityProtocol'",
     "kafka: {securityProtocol: SASL_SSL}": "at '/kafka/sasl/existingSecret': minLength",
-    "kafka: {sasl: {mechanism: OAUTHBEARER}}": "at '/kafka/sasl/mechanism'",
+    "kafka: {sasl: {mechanism: GSSAPI}}": "at '/kafka/sasl/mechanism'",
+    "kafka: {sasl: {awsRegion: eu-central-1/x}}": "at '/kafka/sasl/awsRegion'",
+    "kafka: {sasl: {token: {expirationSeconds: 60}}}": (
+        "at '/kafka/sasl/token/expirationSeconds': minimum"
+    ),
     "kafka: {topics: {request: a}}": "at '/kafka/topics': additional properties 'request'",
     "kafka: {topics: {status: a b}}": "at '/kafka/topics/status'",
     "kafka: {partitions: 0}": "at '/kafka/partitions': minimum",
@@ -59,6 +63,24 @@ _SLUICE = {
     "extraObjects: [{kind: ConfigMap}]": "at '/extraObjects/0': missing properties",
     # No schema can compare two values.
     "dispatcher: {keda: {enabled: true, maxReplicaCount: 7}}": "more than kafka.partitions",
+    "kafka: {securityProtocol: SASL_SSL, sasl: {mechanism: OAUTHBEARER}}": (
+        "kafka.sasl: OAUTHBEARER needs token.audience, for a ServiceAccount's token, or awsRegion"
+    ),
+    "kafka: {securityProtocol: SASL_SSL, sasl: {mechanism: OAUTHBEARER, awsRegion: eu-central-1, "
+    "token: {audience: kafka}}}": "and not both",
+    "kafka: {securityProtocol: SASL_PLAINTEXT, sasl: {mechanism: OAUTHBEARER, "
+    "awsRegion: eu-central-1}}": "Amazon MSK takes IAM by SASL_SSL alone",
+    "kafka: {sasl: {mechanism: OAUTHBEARER, awsRegion: eu-central-1}}": (
+        "token.audience and awsRegion are for the SASL protocols with OAUTHBEARER"
+    ),
+    "kafka: {sasl: {token: {audience: kafka}}}": (
+        "token.audience and awsRegion are for the SASL protocols with OAUTHBEARER"
+    ),
+    "{kafka: {securityProtocol: SASL_SSL, sasl: {mechanism: OAUTHBEARER, token: {audience: a}}}, "
+    "defaults: {kafkaUser: sluice}}": "with OAUTHBEARER a service is its own account",
+    "{kafka: {securityProtocol: SASL_SSL, sasl: {mechanism: OAUTHBEARER, token: {audience: a}}}, "
+    "dispatcher: {keda: {enabled: true}}}": "KEDA cannot show a ServiceAccount's token",
+    "kafka: {tls: {clientSecret: a}}": "a certificate is shown by SSL and SASL_SSL alone",
     "gateway: {kafkaUser: Sluice_Gateway}": "at '/gateway/kafkaUser'",
     "{kafka: {securityProtocol: SASL_SSL}, gateway: {kafkaUser: a}, dispatcher: {kafkaUser: a}}": (
         "at '/statusWatcher': missing property 'kafkaUser'"

@@ -123,7 +123,8 @@ NUMBERS = {
         kafka:
           securityProtocol: SASL_SSL
           sasl: {existingSecret: "99003", usernameKey: "99004", passwordKey: "99005"}
-          tls: {caSecret: "99006", caKey: "99007"}
+          tls: {caSecret: "99006", caKey: "99007", clientSecret: "99013", certKey: "99014",
+            keyKey: "99015"}
         defaults: {priorityClassName: "99008", serviceAccount: {name: "99009"}}
         gateway: {persistence: {enabled: true, storageClassName: "99010"}}
         dispatcher: {kafkaUser: "99011", keda: {enabled: true, authenticationRef: "99012"}}

@@ -129,24 +129,45 @@ def test_metrics_are_read_where_they_are(kafka: Rendered) -> None:
         assert selector["strimzi.io/cluster"] == cluster(kafka)["metadata"]["name"]
 
 
+@pytest.mark.parametrize(
+    ("file", "as_in", "authentication"),
+    [("default", "strimzi", "scram-sha-512"), ("certificates", "strimzi-tls", "tls")],
+)
 def test_the_notes_are_values_that_sluice_takes(
-    helm: Helm, tmp_path: Path, default: Rendered
+    helm: Helm, tmp_path: Path, file: str, as_in: str, authentication: str
 ) -> None:
-    notes = helm.notes(FILES["default"], KAFKA)
+    kafka = helm.rendered(FILES[file], KAFKA)
+    notes = helm.notes(FILES[file], KAFKA)
     said = notes[notes.index("    kafka:") : notes.index("The Kafka, its pools")]
     values = tmp_path / "values.yaml"
     values.write_text(said, encoding="utf-8")
     sluice = helm.rendered(values, CHART)
-    strimzi = helm.rendered(CHART / "ci/strimzi-values.yaml", CHART)
+    strimzi = helm.rendered(CHART / f"ci/{as_in}-values.yaml", CHART)
     for service in SERVICES:
         assert environment(sluice, service) == environment(strimzi, service)
-    assert_it_is_found(sluice, default)
+        assert mounted(sluice, service) == mounted(strimzi, service)
+        user = kafka.one("KafkaUser", f"sluice-{service}")
+        assert user["spec"]["authentication"]["type"] == authentication
+    assert_it_is_found(sluice, kafka)
+
+
+def test_a_user_s_password_is_in_the_secret_of_its_name(helm: Helm, default: Rendered) -> None:
+    sluice = helm.rendered(CHART / "ci/strimzi-values.yaml", CHART)
     for service in SERVICES:
         user = environment(sluice, service)["SLUICE_KAFKA__USERNAME"]["value"]
-        assert default.one("KafkaUser", user)["spec"]["authentication"]["type"] == "scram-sha-512"
+        assert default.one("KafkaUser", user)
         password = environment(sluice, service)["SLUICE_KAFKA__PASSWORD"]["valueFrom"]
         # https://strimzi.io/docs/operators/1.2.0/deploying: the Secret is called as the user is.
         assert password == {"secretKeyRef": {"name": user, "key": "password"}}
+
+
+def test_a_user_s_certificate_is_in_the_secret_of_its_name(helm: Helm) -> None:
+    sluice = helm.rendered(CHART / "ci/strimzi-tls-values.yaml", CHART)
+    kafka = helm.rendered(FILES["certificates"], KAFKA)
+    for service in SERVICES:
+        user = f"sluice-{service}"
+        assert kafka.one("KafkaUser", user)
+        assert mounted(sluice, service)[user] == ["user.crt", "user.key"]
 
 
 def test_a_single_broker_is_what_sluice_expects_by_default(helm: Helm) -> None:
@@ -180,14 +201,20 @@ def assert_it_is_found(sluice: Rendered, kafka: Rendered) -> None:
         assert host == f"{name}-kafka-bootstrap"
         listener = listeners[int(port)]
         protocol = told["SLUICE_KAFKA__SECURITY_PROTOCOL"]
-        assert protocol == ("SASL_SSL" if listener["tls"] else "PLAINTEXT")
+        by = listener.get("authentication", {}).get("type")
+        assert protocol == {"scram-sha-512": "SASL_SSL", "tls": "SSL", None: "PLAINTEXT"}[by]
         assert {
             told[f"SLUICE_KAFKA__TOPICS__{topic.upper()}"] for topic in TopicNames.model_fields
         } == set(topics(kafka))
-        pod = sluice.workload(service)["spec"]["template"]["spec"]
-        secrets = {
-            volume["secret"]["secretName"]
-            for volume in pod.get("volumes", [])
-            if "secret" in volume
-        }
-        assert secrets == ({f"{name}-cluster-ca-cert"} if listener["tls"] else set())
+        trusted = {f"{name}-cluster-ca-cert"} if listener["tls"] else set()
+        shown = {f"{name}-{service}"} if by == "tls" else set()
+        assert mounted(sluice, service).keys() == trusted | shown
+
+
+def mounted(rendered: Rendered, service: str) -> dict[str, list[str]]:
+    """Give the Secrets that are mounted for a service, with the keys that it gets to see."""
+    return {
+        source["secret"]["name"]: [item["key"] for item in source["secret"]["items"]]
+        for volume in rendered.workload(service)["spec"]["template"]["spec"].get("volumes", [])
+        for source in volume.get("projected", {}).get("sources", [])
+    }

@@ -20,7 +20,7 @@ from sluice_runtime.settings import ServiceSettings, load_settings
 from sluice_status_watcher.settings import Settings as StatusWatcherSettings
 from sluice_workflows.catalogue import load_catalogue
 from testbed.cluster.namespaces import namespace_manifests, sluice_manifests
-from tests.charts.rendering import CHART, NAMESPACE, SERVICES, Json, Rendered
+from tests.charts.rendering import CHART, NAMESPACE, SERVICES, Helm, Json, Rendered
 from tests.support.engines import RULES
 
 pytestmark = pytest.mark.charts
@@ -161,6 +161,105 @@ def test_keda_looks_where_the_dispatcher_reads(rendered: Rendered) -> None:
         assert (looks["tls"] == "enable") == protocol.endswith("SSL")
         assert ("sasl" in looks) == protocol.startswith("SASL")
         assert scaled["spec"]["maxReplicaCount"] <= int(env["SLUICE_KAFKA__PARTITIONS"])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_files_for_kafka_are_mounted_where_the_service_looks(
+    rendered: Rendered, service: str
+) -> None:
+    named = {
+        value
+        for name, value in told(rendered, service).items()
+        if name.startswith("SLUICE_KAFKA__") and name.endswith("_FILE")
+    }
+    assert named == {f"/etc/sluice/kafka/{path}" for path in kafka_files(rendered, service)}
+
+
+def kafka_files(rendered: Rendered, service: str) -> dict[str, Json]:
+    """Give what is mounted for the way to Kafka, by path, as its source says it."""
+    found: dict[str, Json] = {}
+    for volume in rendered.workload(service)["spec"]["template"]["spec"].get("volumes", []):
+        for source in volume["projected"]["sources"] if volume["name"] == "kafka" else []:
+            if "serviceAccountToken" in source:
+                found[source["serviceAccountToken"]["path"]] = source["serviceAccountToken"]
+            else:
+                for item in source["secret"]["items"]:
+                    found[item["path"]] = {"secret": source["secret"]["name"], "key": item["key"]}
+    return found
+
+
+def named(helm: Helm, name: str) -> Rendered:
+    return helm.rendered(CHART / f"ci/{name}-values.yaml")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_strimzis_users_with_certificates_are_the_services(helm: Helm, service: str) -> None:
+    user = f"sluice-{service}"
+    assert kafka_files(named(helm, "strimzi-tls"), service) == {
+        "ca.crt": {"secret": "sluice-cluster-ca-cert", "key": "ca.crt"},
+        "tls.crt": {"secret": user, "key": "user.crt"},
+        "tls.key": {"secret": user, "key": "user.key"},
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_certificate_of_ones_own_is_shown_by_all(helm: Helm, service: str) -> None:
+    assert kafka_files(named(helm, "mtls"), service) == {
+        "ca.crt": {"secret": "kafka-ca", "key": "ca.crt"},
+        "tls.crt": {"secret": "sluice-kafka", "key": "client.pem"},
+        "tls.key": {"secret": "sluice-kafka", "key": "client-key.pem"},
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_token_is_for_kafka_alone(helm: Helm, service: str) -> None:
+    assert kafka_files(named(helm, "oauthbearer"), service) == {
+        "token": {"path": "token", "audience": "kafka", "expirationSeconds": 1200}
+    }
+
+
+def test_keda_shows_what_the_dispatcher_does(helm: Helm) -> None:
+    def shown(name: str) -> Json:
+        spec: Json = named(helm, name).one("TriggerAuthentication", "sluice-dispatcher")["spec"]
+        return spec
+
+    for name in ("mtls", "strimzi-tls"):
+        secrets = shown(name).pop("secretTargetRef")
+        files = kafka_files(named(helm, name), "dispatcher")
+        assert {each["parameter"]: (each["name"], each["key"]) for each in secrets} == {
+            parameter: (files[path]["secret"], files[path]["key"])
+            for parameter, path in (("ca", "ca.crt"), ("cert", "tls.crt"), ("key", "tls.key"))
+        }
+    assert shown("msk") == {"podIdentity": {"provider": "aws"}}
+    scaled = named(helm, "msk").one("ScaledObject", "sluice-dispatcher")
+    [trigger] = scaled["spec"]["triggers"]
+    assert trigger["authenticationRef"] == {"name": "sluice-dispatcher"}
+    assert (
+        trigger["metadata"].items()
+        >= {
+            "tls": "enable",
+            "sasl": "oauthbearer",
+            "saslTokenProvider": "aws_msk_iam",
+            "awsRegion": "eu-central-1",
+        }.items()
+    )
+
+
+def test_at_aws_the_agent_of_pod_identity_is_reached(helm: Helm) -> None:
+    policies = {
+        name: [
+            policy["spec"]
+            for policy in named(helm, name).of("NetworkPolicy")
+            if "169.254.170.23/32" in str(policy)
+        ]
+        for name in ("msk", "oauthbearer", "default")
+    }
+    assert policies["oauthbearer"] == policies["default"] == []
+    [policy] = policies["msk"]
+    [components] = policy["podSelector"]["matchExpressions"]
+    assert components["values"] == list(SERVICES)
+    [rule] = policy["egress"]
+    assert rule["ports"] == [{"port": 80, "protocol": "TCP"}]
 
 
 def test_topics_and_group_are_those_of_the_contract(default: Rendered) -> None:

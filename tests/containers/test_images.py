@@ -182,6 +182,22 @@ def test_the_kubernetes_client_is_whole_enough(docker: Daemon, service: str) -> 
     assert found.split() == ["load_incluster_config", "ApiClient"]
 
 
+@pytest.mark.parametrize("service", ["gateway", "dispatcher", "status-watcher"])
+def test_botocore_is_whole_enough(docker: Daemon, service: str) -> None:
+    """It signs, and knows how to ask STS for credentials."""
+    found = python(
+        docker,
+        service,
+        "import asyncio, os\n"
+        "os.environ |= {'AWS_ACCESS_KEY_ID': 'a', 'AWS_SECRET_ACCESS_KEY': 'b'}\n"
+        "from sluice_runtime.kafka.msk import MskTokens\n"
+        "tokens = MskTokens('eu-central-1')\n"
+        "print(len(asyncio.run(tokens.token())) > 300)\n"
+        "print(tokens._session.create_client('sts', 'eu-central-1').meta.endpoint_url)",
+    )
+    assert found.split() == ["True", "https://sts.eu-central-1.amazonaws.com"]
+
+
 def test_the_engine_has_no_java(docker: Daemon) -> None:
     found = python(
         docker,

@@ -37,7 +37,23 @@ def test_each_chart_is_an_application_and_kafka_only_if_strimzi_runs_it(
     delivery = delivered("dev", managed)
     assert tuple(delivery.ours()) == ("workflows", "sluice")
     facts = delivery.values(delivery.ours()["sluice"])
-    assert facts["kafka"] == {"bootstrapServers": "b-1.msk:9098,b-2.msk:9098"}
+    assert facts["kafka"] == {
+        "bootstrapServers": "b-1.msk:9098,b-2.msk:9098",
+        "securityProtocol": "SASL_SSL",
+        "sasl": {"mechanism": "OAUTHBEARER", "awsRegion": "eu-central-1"},
+    }
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_environment_goes_with_msk(delivered: Deliver, environment: str) -> None:
+    msk = {"sluice.dev/kafka-mode": "msk", "sluice.dev/kafka-bootstrap": "b-1.msk:9098"}
+    cluster = dataclasses.replace(EVERYTHING, annotations={**EVERYTHING.annotations, **msk})
+    delivery = delivered(environment, cluster)
+    things = delivery.rendered(delivery.ours()["sluice"])
+    assert any(each["kind"] == "StatefulSet" for each in things)
+    assert "SLUICE_KAFKA__AWS_REGION" in yaml.safe_dump(things)
+    assert "SLUICE_KAFKA__PASSWORD" not in yaml.safe_dump(things)
 
 
 @pytest.mark.charts

@@ -89,6 +89,14 @@ def test_argo_cd_is_one_version_and_comes_once_pods_can_run(declare: Declare) ->
     assert {"sluice-dev-coredns", "sluice-dev-services"} <= release.after
 
 
+def test_argo_cd_comes_once_accounts_have_their_roles(declare: Declare) -> None:
+    """A pod that was made before its account had one would never be it."""
+    declared = declare("dev", {"kafka": {"mode": "msk"}})
+    associations = set(declared.of("eks/podIdentityAssociation:PodIdentityAssociation"))
+    assert {"sluice-dev-gateway", "sluice-dev-keda", "sluice-dev-executor"} <= associations
+    assert associations <= declared.named("Release", "sluice-dev-argocd").after
+
+
 def test_the_root_application_comes_last(declare: Declare) -> None:
     root = declare("dev").named("Application", "sluice-dev-root")
     assert {"sluice-dev-argocd", "sluice-dev-in-cluster"} <= root.after

@@ -1,9 +1,12 @@
 """Who may do what at AWS: a role for each workload, its own account's alone, with no right more."""
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sluice_infra import places
 from sluice_infra.places import Account
@@ -98,18 +101,72 @@ def test_records_are_changed_in_the_stack_s_zone_alone(declare: Declare, who: st
     assert [each["Resource"] for each in changing] == [["arn:aws:route53:::hostedzone/Z1"]]
 
 
-@pytest.mark.parametrize("service", places.SERVICES)
-def test_services_use_their_topics_and_group_on_msk(declare: Declare, service: str) -> None:
-    statements = _statements(declare("dev", MSK), f"sluice-dev-{service}")
-    resources = {resource for each in statements for resource in each["Resource"]}
-    assert resources == {
-        "arn:aws:kafka:::cluster/sluice-dev-kafka/uuid",
-        "arn:aws:kafka:::group/sluice-dev-kafka/uuid/sluice-dispatcher*",
-        *(f"arn:aws:kafka:::topic/sluice-dev-kafka/uuid/{topic}" for topic in places.TOPICS),
+CLUSTER = "arn:aws:kafka:::cluster/sluice-dev-kafka/uuid"
+GROUP = "arn:aws:kafka:::group/sluice-dev-kafka/uuid/"
+TOPIC = "arn:aws:kafka:::topic/sluice-dev-kafka/uuid/"
+
+# https://docs.aws.amazon.com/msk/latest/developerguide/kafka-actions.html
+AS_IAM_SAYS = {
+    ("topic", "Describe"): {"DescribeTopic"},
+    ("topic", "DescribeConfigs"): {"DescribeTopicDynamicConfiguration"},
+    ("topic", "Read"): {"ReadData"},
+    ("topic", "Write"): {"WriteData"},
+    ("group", "Read"): {"AlterGroup", "DescribeGroup"},
+}
+
+
+def _rights(declared: Declared, name: str) -> set[tuple[str, str]]:
+    """Give each action with each resource that it is allowed on."""
+    return {
+        (action.removeprefix("kafka-cluster:"), resource)
+        for each in _statements(declared, name)
+        for action in each["Action"]
+        for resource in each["Resource"]
     }
-    actions = {action for each in statements for action in each["Action"]}
-    assert "kafka-cluster:DeleteTopic" not in actions
-    assert "kafka-cluster:*" not in actions
+
+
+@pytest.fixture(scope="module")
+def acls(helm: Path) -> dict[str, list[Any]]:
+    """What helm/kafka lets each account do at Strimzi's Kafka."""
+    rendered = subprocess.run(
+        [helm, "template", places.SLUICE, Path(__file__).parents[2] / "helm/kafka"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {
+        each["metadata"]["name"]: each["spec"]["authorization"]["acls"]
+        for each in yaml.safe_load_all(rendered.stdout)
+        if each and each["kind"] == "KafkaUser"
+    }
+
+
+@pytest.mark.parametrize("service", places.SERVICES)
+def test_services_may_do_at_msk_what_they_may_at_strimzi_s_and_make_topics(
+    declare: Declare, acls: dict[str, list[Any]], service: str
+) -> None:
+    granted = {
+        (
+            action,
+            {"topic": TOPIC, "group": GROUP}[acl["resource"]["type"]] + acl["resource"]["name"],
+        )
+        for acl in acls[places.account_of(service).name]
+        for operation in acl["operations"]
+        for action in AS_IAM_SAYS[acl["resource"]["type"], operation]
+    }
+    assert _rights(declare("dev", MSK), f"sluice-dev-{service}") == granted | {
+        ("Connect", CLUSTER),
+        ("WriteDataIdempotently", CLUSTER),
+        *(("CreateTopic", TOPIC + topic) for topic in places.TOPICS),
+    }
+
+
+def test_keda_sees_how_many_requests_wait_and_nothing_else(declare: Declare) -> None:
+    assert _rights(declare("dev", MSK), "sluice-dev-keda") == {
+        ("Connect", CLUSTER),
+        ("DescribeTopic", TOPIC + places.REQUESTS),
+        ("DescribeGroup", GROUP + places.CONSUMER_GROUP),
+    }
 
 
 def test_the_load_balancer_controller_changes_only_what_carries_a_tag(declare: Declare) -> None:

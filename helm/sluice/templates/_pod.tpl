@@ -32,7 +32,6 @@ catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 
 {{- /* What every service is told. Where it says nothing, the service's own default holds. */ -}}
 {{- define "sluice.env" -}}
-{{- $kafka := .root.Values.kafka -}}
 {{- $files := include "sluice.files" . | fromYaml -}}
 - {name: SLUICE_HEALTH__HOST, value: "0.0.0.0"}
 - {name: SLUICE_HEALTH__PORT, value: {{ .s.healthPort | quote }}}
@@ -42,29 +41,7 @@ catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 # SQLite sorts what is large in a file.
 - {name: TMPDIR, value: /var/lib/sluice}
 {{- end }}
-- {name: SLUICE_KAFKA__BOOTSTRAP_SERVERS, value: {{ $kafka.bootstrapServers | quote }}}
-{{- range $topic, $name := $kafka.topics }}
-- {name: SLUICE_KAFKA__TOPICS__{{ upper $topic }}, value: {{ $name | quote }}}
-{{- end }}
-- {name: SLUICE_KAFKA__PARTITIONS, value: {{ $kafka.partitions | quote }}}
-- {name: SLUICE_KAFKA__REPLICATION_FACTOR, value: {{ $kafka.replicationFactor | quote }}}
-- {name: SLUICE_KAFKA__SECURITY_PROTOCOL, value: {{ $kafka.securityProtocol }}}
-{{- if hasPrefix "SASL" $kafka.securityProtocol }}
-- {name: SLUICE_KAFKA__SASL_MECHANISM, value: {{ $kafka.sasl.mechanism }}}
-{{- if .s.kafkaUser }}
-- {name: SLUICE_KAFKA__USERNAME, value: {{ quote .s.kafkaUser }}}
-- name: SLUICE_KAFKA__PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ quote .s.kafkaUser }}, key: password}}
-{{- else }}
-{{- range $variable := list "username" "password" }}
-- name: SLUICE_KAFKA__{{ upper $variable }}
-  valueFrom: {secretKeyRef: {name: {{ quote $kafka.sasl.existingSecret }}, key: {{ get $kafka.sasl (printf "%sKey" $variable) | quote }}}}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- if $kafka.tls.caSecret }}
-- {name: SLUICE_KAFKA__CA_FILE, value: /etc/sluice/kafka/ca.crt}
-{{- end }}
+{{ include "sluice.kafkaEnv" . }}
 {{- if .s.settings }}
 - {name: SLUICE_CONFIG, value: /etc/sluice/config/{{ .s.name }}.yaml}
 {{- end }}
@@ -161,8 +138,8 @@ spec:
 {{- if include "sluice.files" . | fromYaml }}
 - {name: config, mountPath: /etc/sluice/config, readOnly: true}
 {{- end }}
-{{- if .root.Values.kafka.tls.caSecret }}
-- {name: kafka-ca, mountPath: /etc/sluice/kafka, readOnly: true}
+{{- if include "sluice.kafkaFiles" . }}
+- {name: kafka, mountPath: /etc/sluice/kafka, readOnly: true}
 {{- end }}
 {{- with .s.extraVolumeMounts }}
 {{ toYaml . }}
@@ -182,11 +159,10 @@ spec:
       - {key: {{ $file }}, path: {{ $file }}}
       {{- end }}
 {{- end }}
-{{- with .root.Values.kafka.tls }}
-{{- if .caSecret }}
-- name: kafka-ca
-  secret: {secretName: {{ quote .caSecret }}, items: [{key: {{ quote .caKey }}, path: ca.crt}]}
-{{- end }}
+{{- with include "sluice.kafkaFiles" . | trim }}
+- name: kafka
+  projected:
+    sources: {{- . | nindent 6 }}
 {{- end }}
 {{- with .s.extraVolumes }}
 {{ toYaml . }}

@@ -13,8 +13,10 @@ import structlog
 from pydantic import Field, SecretStr
 
 from sluice_runtime.backoff import Backoff
+from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.kafka.topics import ensure_topics
 from sluice_runtime.service import StartupError, StoppedError, run_service, until_kafka_answers
 from sluice_runtime.settings import ServiceSettings
 from sluice_runtime.supervision import TaskEndedError, run_eternally
@@ -96,6 +98,26 @@ def test_what_cannot_work_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert code_of(serve) == 2
     assert capsys.readouterr().err == "test: The port is in use.\n"
+
+
+def test_files_that_cannot_secure_the_connection_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLUICE_KAFKA__SECURITY_PROTOCOL", "SSL")
+    monkeypatch.setenv("SLUICE_KAFKA__CA_FILE", "nowhere/ca.crt")
+
+    async def serve(settings: Settings, stop: asyncio.Event) -> None:
+        deadline = Deadline("verify topics", timedelta(seconds=10))
+        await until_kafka_answers(
+            lambda: ensure_topics(settings.kafka, client_id="test", deadline=deadline),
+            backoff=Backoff(),
+            stop=stop,
+        )
+
+    assert code_of(serve) == 2
+    assert capsys.readouterr().err == (
+        "test: kafka.ca_file: nowhere/ca.crt cannot be used: No such file or directory.\n"
+    )
 
 
 def test_a_task_that_ends_by_itself_ends_the_process_with_1() -> None:

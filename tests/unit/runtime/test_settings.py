@@ -190,3 +190,74 @@ def test_an_authenticated_connection_in_the_clear_has_no_tls() -> None:
 def test_credentials_must_be_complete(given: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="SASL_SSL needs username and password"):
         KafkaSettings.model_validate({"security_protocol": "SASL_SSL", **given})
+
+
+SASL = {"security_protocol": "SASL_SSL"}
+TOKENS = SASL | {"sasl_mechanism": "OAUTHBEARER"}
+TLS = {"security_protocol": "SSL"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (TOKENS, "OAUTHBEARER needs token_file, or aws_region for Amazon MSK."),
+        (
+            TOKENS | {"token_file": "t", "aws_region": "eu-central-1"},
+            "OAUTHBEARER takes its tokens by token_file or aws_region, not both.",
+        ),
+        (
+            TOKENS | {"token_file": "t", "username": "u"},
+            "OAUTHBEARER takes tokens, not username and password.",
+        ),
+        (
+            TOKENS | {"token_file": "t", "password": SECRET},
+            "OAUTHBEARER takes tokens, not username and password.",
+        ),
+        (
+            TOKENS | {"security_protocol": "SASL_PLAINTEXT", "aws_region": "eu-central-1"},
+            "aws_region needs SASL_SSL: Amazon MSK takes IAM by TLS alone.",
+        ),
+        (
+            SASL | {"username": "u", "password": SECRET, "token_file": "t"},
+            "token_file and aws_region are for the SASL protocols with OAUTHBEARER.",
+        ),
+        (
+            TLS | {"sasl_mechanism": "OAUTHBEARER", "aws_region": "eu-central-1"},
+            "token_file and aws_region are for the SASL protocols with OAUTHBEARER.",
+        ),
+        (
+            TLS | {"certificate_file": "c"},
+            "certificate_file and key_file go together; key_file is missing.",
+        ),
+        (
+            TLS | {"key_file": "k"},
+            "certificate_file and key_file go together; certificate_file is missing.",
+        ),
+        (
+            {"certificate_file": "c", "key_file": "k"},
+            "certificate_file and key_file are for the SSL protocols.",
+        ),
+        (TOKENS | {"aws_region": "eu-central-1/../x"}, "aws_region"),
+    ],
+)
+def test_what_is_missing_or_too_much_is_said(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], message: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"SLUICE_KAFKA__{name.upper()}", value)
+    assert message in refused()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        TOKENS | {"token_file": "t"},
+        TOKENS | {"token_file": "t", "security_protocol": "SASL_PLAINTEXT"},
+        TOKENS | {"aws_region": "us-gov-west-1"},
+        TOKENS | {"token_file": "t", "certificate_file": "c", "key_file": "k"},
+        TLS | {"certificate_file": "c", "key_file": "k"},
+        SASL | {"username": "u", "password": "p", "certificate_file": "c", "key_file": "k"},
+    ],
+)
+def test_what_goes_together(given: dict[str, str]) -> None:
+    KafkaSettings.model_validate(given)

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["LogSettings", "configure_logs"]
 
+_CHATTY = ("aiokafka", "aiosqlite", "kafka", "asyncio", "aiohttp.access", "botocore", "urllib3")
+
 
 class LogSettings(BaseModel):
     """How the process logs."""
@@ -52,8 +54,8 @@ def configure_logs(settings: LogSettings, *, service: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # They tell at INFO what only their authors need, and at DEBUG what records hold.
-    for chatty in ("aiokafka", "aiosqlite", "kafka", "asyncio", "aiohttp.access"):
+    # They tell at INFO what only their authors need, and at DEBUG what records and tokens hold.
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[

@@ -13,7 +13,7 @@ import uvloop
 from pydantic import BaseModel
 
 from sluice_runtime.backoff import Backoff
-from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.kafka.errors import CredentialsError, KafkaUnavailableError
 from sluice_runtime.logs import configure_logs
 from sluice_runtime.settings import ServiceSettings, SettingsError, load_settings
 from sluice_runtime.supervision import TaskEndedError, stop_on_signals
@@ -54,7 +54,7 @@ def run_service(
         settings = load_settings(settings_type)
         configure_logs(settings.log, service=name)
         uvloop.run(_until_signalled(serve, settings))
-    except (SettingsError, StartupError) as e:
+    except (SettingsError, StartupError, CredentialsError) as e:
         print(f"{name}: {e}", file=sys.stderr)  # noqa: T201 - the logs may not be set up
         sys.exit(2)
     except TaskEndedError:

@@ -1,13 +1,17 @@
 """How to reach Kafka."""
 
-import ssl
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+from aiokafka.abc import AbstractTokenProvider
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from sluice_contracts.topics import TopicNames
 from sluice_runtime.durations import Duration
+from sluice_runtime.kafka.msk import MskTokens
+from sluice_runtime.kafka.tls import RenewedContext
+from sluice_runtime.kafka.tokens import TokenFile, hear_refusals
 
 __all__ = ["KafkaSettings", "connection"]
 
@@ -46,20 +50,70 @@ class KafkaSettings(BaseModel):
         Field(description="How connections are secured and authenticated."),
     ] = "PLAINTEXT"
     sasl_mechanism: Annotated[
-        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"],
         Field(description="Used with the SASL protocols."),
     ] = "SCRAM-SHA-512"
-    username: Annotated[str | None, Field(description="For the SASL protocols.")] = None
-    password: Annotated[SecretStr | None, Field(description="For the SASL protocols.")] = None
-    ca_file: Annotated[
-        str | None, Field(description="Certificates to trust; None: the system's own.")
+    username: Annotated[str | None, Field(description="For PLAIN and SCRAM.")] = None
+    password: Annotated[SecretStr | None, Field(description="For PLAIN and SCRAM.")] = None
+    token_file: Annotated[
+        Path | None,
+        Field(
+            description="For OAUTHBEARER: file that holds a token, read anew for every connection."
+        ),
     ] = None
+    aws_region: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z0-9-]+$",
+            description="For OAUTHBEARER at Amazon MSK with IAM: its region. Tokens are signed by "
+            "the AWS identity of the process.",
+        ),
+    ] = None
+    ca_file: Annotated[
+        Path | None, Field(description="Certificates to trust; None: the system's own.")
+    ] = None
+    certificate_file: Annotated[
+        Path | None,
+        Field(description="Certificate to show to brokers, with those that lead to it."),
+    ] = None
+    key_file: Annotated[Path | None, Field(description="Its key, not encrypted.")] = None
 
     @model_validator(mode="after")
     def _complete_credentials(self) -> Self:
-        if self.security_protocol.startswith("SASL") and not (self.username and self.password):
+        sasl = self.security_protocol.startswith("SASL")
+        if sasl and self.sasl_mechanism == "OAUTHBEARER":
+            self._require_one_source_of_tokens()
+        elif self.token_file or self.aws_region:
+            raise ValueError(
+                "token_file and aws_region are for the SASL protocols with OAUTHBEARER."
+            )
+        elif sasl and not (self.username and self.password):
             raise ValueError(f"{self.security_protocol} needs username and password.")
         return self
+
+    def _require_one_source_of_tokens(self) -> None:
+        if self.username or self.password:
+            raise ValueError("OAUTHBEARER takes tokens, not username and password.")
+        if not (self.token_file or self.aws_region):
+            raise ValueError("OAUTHBEARER needs token_file, or aws_region for Amazon MSK.")
+        if self.token_file and self.aws_region:
+            raise ValueError("OAUTHBEARER takes its tokens by token_file or aws_region, not both.")
+        if self.aws_region and self.security_protocol != "SASL_SSL":
+            raise ValueError("aws_region needs SASL_SSL: Amazon MSK takes IAM by TLS alone.")
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Self:
+        if bool(self.certificate_file) != bool(self.key_file):
+            missing = "key_file" if self.certificate_file else "certificate_file"
+            raise ValueError(f"certificate_file and key_file go together; {missing} is missing.")
+        if self.certificate_file and not self.uses_tls:
+            raise ValueError("certificate_file and key_file are for the SSL protocols.")
+        return self
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.security_protocol in {"SSL", "SASL_SSL"}
 
     @property
     def in_sync_replicas(self) -> int:
@@ -68,19 +122,45 @@ class KafkaSettings(BaseModel):
 
 
 def connection(settings: KafkaSettings, *, client_id: str) -> dict[str, Any]:
-    """Give the arguments that every aiokafka client takes."""
+    """Give the arguments that every aiokafka client takes.
+
+    Raises:
+        CredentialsError: a file that is to secure or authenticate it cannot be used.
+    """
     arguments: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap_servers,
         "client_id": client_id,
         "request_timeout_ms": int(settings.request_timeout.total_seconds() * 1000),
         "security_protocol": settings.security_protocol,
     }
-    if "SSL" in settings.security_protocol.split("_"):
-        arguments["ssl_context"] = ssl.create_default_context(cafile=settings.ca_file)
+    if settings.uses_tls:
+        arguments["ssl_context"] = RenewedContext.of(
+            ca_file=settings.ca_file,
+            certificate_file=settings.certificate_file,
+            key_file=settings.key_file,
+        )
     if settings.security_protocol.startswith("SASL"):
         arguments["sasl_mechanism"] = settings.sasl_mechanism
-        arguments["sasl_plain_username"] = settings.username
-        arguments["sasl_plain_password"] = (
-            settings.password.get_secret_value() if settings.password else None
-        )
+        arguments |= _credentials(settings)
     return arguments
+
+
+def _credentials(settings: KafkaSettings) -> dict[str, Any]:
+    if settings.sasl_mechanism == "OAUTHBEARER":
+        hear_refusals()
+        return {"sasl_oauth_token_provider": _tokens(settings)}
+    return {
+        "sasl_plain_username": settings.username,
+        "sasl_plain_password": settings.password.get_secret_value() if settings.password else None,
+    }
+
+
+def _tokens(settings: KafkaSettings) -> AbstractTokenProvider:
+    if settings.aws_region:
+        return MskTokens(settings.aws_region)
+    if settings.token_file is None:
+        raise AssertionError("no settings without a source of tokens are valid")
+    tokens = TokenFile(settings.token_file)
+    # So that a file that is not there is told of at the start.
+    tokens.read()
+    return tokens

@@ -41,11 +41,14 @@ async def ensure_topics(
         TopicMismatchError: naming each topic and setting that is wrong, or why a topic cannot be
             created.
         KafkaUnavailableError: no broker answered in time.
+        CredentialsError: a file that is to secure or authenticate the connection cannot be used.
     """
     table = topic_table(settings.topics)
+    # Not tried again, as what goes wrong below is.
+    arguments = connection(settings, client_id=client_id)
     try:
         async with deadline.enforce():
-            admin = AIOKafkaAdminClient(**connection(settings, client_id=client_id))
+            admin = AIOKafkaAdminClient(**arguments)
             try:
                 await admin.start()
                 await _create_missing(admin, table, settings)

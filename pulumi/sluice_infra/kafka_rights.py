@@ -1,0 +1,77 @@
+"""What each of Sluice's services, and KEDA, may do at MSK.
+
+It is what the ACLs of helm/kafka let them, in IAM's words, and to make the topics, for nobody else
+does. https://docs.aws.amazon.com/msk/latest/developerguide/kafka-actions.html has the actions.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sluice_infra.identity import Statement, allow
+from sluice_infra.places import CONSUMER_GROUP, DLQ, REQUESTS, RESULTS, STATUS, TOPICS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uses:
+    """Which topics a service reads and writes, and in which group it reads, if in any."""
+
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    group: str | None = None
+
+
+USES: Final = {
+    "gateway": Uses(reads=(REQUESTS, STATUS), writes=(REQUESTS,)),
+    "dispatcher": Uses(
+        reads=(REQUESTS, RESULTS), writes=(STATUS, RESULTS, DLQ), group=CONSUMER_GROUP
+    ),
+    "status-watcher": Uses(reads=(RESULTS,), writes=(STATUS, RESULTS)),
+}
+
+
+def use_topics(cluster_arn: str, *, service: str) -> list[Statement]:
+    """Rights of one of Sluice's services."""
+    uses = USES[service]
+    statements = [
+        # That a producer is idempotent is asked of the cluster, not of its topics.
+        allow("kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently", on=cluster_arn),
+        # At its start each looks at all topics, and makes those that are missing.
+        allow(
+            "kafka-cluster:CreateTopic",
+            "kafka-cluster:DescribeTopic",
+            "kafka-cluster:DescribeTopicDynamicConfiguration",
+            on=[_part(cluster_arn, "topic", topic) for topic in TOPICS],
+        ),
+        allow(
+            "kafka-cluster:ReadData",
+            on=[_part(cluster_arn, "topic", topic) for topic in uses.reads],
+        ),
+        allow(
+            "kafka-cluster:WriteData",
+            on=[_part(cluster_arn, "topic", topic) for topic in uses.writes],
+        ),
+    ]
+    if uses.group:
+        statements.append(
+            allow(
+                "kafka-cluster:AlterGroup",
+                "kafka-cluster:DescribeGroup",
+                on=_part(cluster_arn, "group", uses.group),
+            )
+        )
+    return statements
+
+
+def watch_lag(cluster_arn: str) -> list[Statement]:
+    """Rights of KEDA: how many requests wait."""
+    return [
+        allow("kafka-cluster:Connect", on=cluster_arn),
+        allow("kafka-cluster:DescribeTopic", on=_part(cluster_arn, "topic", REQUESTS)),
+        allow("kafka-cluster:DescribeGroup", on=_part(cluster_arn, "group", CONSUMER_GROUP)),
+    ]
+
+
+def _part(cluster_arn: str, kind: str, name: str) -> str:
+    """Return the address of a topic or group, made of the cluster's ``…:cluster/NAME/ID``."""
+    before, _, cluster = cluster_arn.partition(":cluster/")
+    return f"{before}:{kind}/{cluster}/{name}"

@@ -1,0 +1,194 @@
+"""Connections that show a token or a certificate, to a real Kafka that wants one."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog.testing
+
+from sluice_contracts.records import OutgoingRecord
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.kafka.producing import RecordProducer
+from sluice_runtime.kafka.reading import make_consumer, stop_consumer
+from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.kafka.tokens import TokenFile
+from sluice_runtime.kafka.topics import ensure_topics
+from tests.support.kafka import WAIT_SECONDS, create_topic, read_all, topic_names, unique_name
+from tests.support.secured_kafka import CERTIFICATES, TLS, TOKENS, SecuredKafka, unsigned_token
+
+pytestmark = pytest.mark.integration
+
+LIFE_OF_A_CONNECTION_MS = 500
+CONNECTIONS = 12
+"""More than each of the two clients makes for itself."""
+
+
+def running(kafka: SecuredKafka) -> Iterator[SecuredKafka]:
+    kafka.start_sync()
+    try:
+        yield kafka
+    finally:
+        kafka.stop_sync()
+
+
+@pytest.fixture(scope="module")
+def by_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """A Kafka that takes tokens, and ends each connection soon, as the token's end would."""
+    yield from running(
+        SecuredKafka(
+            data_dir=tmp_path_factory.mktemp("by-token"),
+            protocol="SASL_PLAINTEXT",
+            settings=TOKENS | {"connections.max.reauth.ms": str(LIFE_OF_A_CONNECTION_MS)},
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def by_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """A Kafka that takes nobody without a certificate."""
+    yield from running(
+        SecuredKafka(
+            data_dir=tmp_path_factory.mktemp("by-certificate"),
+            protocol="SSL",
+            settings=CERTIFICATES,
+        )
+    )
+
+
+def settings(kafka: SecuredKafka, **more: Any) -> KafkaSettings:
+    return KafkaSettings.model_validate(
+        {
+            "bootstrap_servers": kafka.outer_servers,
+            "topics": topic_names(),
+            "partitions": 1,
+            "replication_factor": 1,
+            "session_timeout": timedelta(seconds=6),
+            **more,
+        }
+    )
+
+
+def token_settings(kafka: SecuredKafka, file: Path) -> KafkaSettings:
+    given = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "OAUTHBEARER"}
+    return settings(kafka, **given, token_file=file)
+
+
+def tls_settings(kafka: SecuredKafka, who: str | None, folder: Path = TLS) -> KafkaSettings:
+    files = {"certificate_file": folder / f"{who}.crt", "key_file": folder / f"{who}.key"}
+    given = {"security_protocol": "SSL", "ca_file": TLS / "ours.crt"}
+    return settings(kafka, **given, **(files if who else {}))
+
+
+async def use(kafka: KafkaSettings) -> None:
+    """Do as the services do at their start."""
+    deadline = Deadline("reach Kafka", timedelta(seconds=WAIT_SECONDS))
+    await ensure_topics(kafka, client_id="test", deadline=deadline)
+
+
+async def write(producer: RecordProducer, topic: str, value: bytes) -> None:
+    """Write until it is acknowledged, as the services do."""
+    while True:
+        try:
+            deadline = Deadline("send", timedelta(seconds=WAIT_SECONDS))
+            await producer.send(topic, OutgoingRecord(key=None, value=value), deadline=deadline)
+        except KafkaUnavailableError:
+            continue
+        return
+
+
+async def test_a_token_lets_in(by_token: SecuredKafka, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(unsigned_token("sluice") + "\n")
+    await use(token_settings(by_token, file))
+
+
+async def test_a_token_that_ran_out_is_refused_in_so_many_words(
+    by_token: SecuredKafka, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(unsigned_token("sluice", seconds=-3600))
+    with pytest.raises(KafkaUnavailableError):
+        await use(token_settings(by_token, file))
+    assert 'SaslAuthenticationFailed: {"status":"invalid_token"}' in caplog.text
+    assert file.read_text() not in caplog.text
+
+
+async def test_connections_that_end_with_their_tokens_lose_nothing(
+    by_token: SecuredKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, file = unique_name("tokens"), tmp_path / "token"
+    await create_topic(by_token, topic)
+    kafka = token_settings(by_token, file)
+    read = TokenFile.read
+    handed_out: list[str] = []
+
+    def renewed(tokens: TokenFile) -> str:
+        """Stand in for the kubelet: whoever reads the file finds a new token."""
+        file.write_text(unsigned_token(f"sluice-{len(handed_out)}"))
+        handed_out.append(read(tokens))
+        return handed_out[-1]
+
+    monkeypatch.setattr(TokenFile, "read", renewed)
+    producer = RecordProducer(kafka, client_id="test")
+    consumer = make_consumer(kafka, client_id="test", group=unique_name("group"))
+    consumer.subscribe([topic])
+    seen: list[bytes] = []
+    written = 0
+    try:
+        await consumer.start()
+        async with asyncio.timeout(WAIT_SECONDS * 2):
+            while len(handed_out) < CONNECTIONS:
+                await write(producer, topic, b"%d" % written)
+                written += 1
+                seen.append((await consumer.getone()).value)
+                await consumer.commit()
+    finally:
+        await stop_consumer(consumer)
+        await producer.close()
+    assert seen == [b"%d" % each for each in range(written)]
+
+
+async def test_a_certificate_lets_in(by_certificate: SecuredKafka) -> None:
+    await use(tls_settings(by_certificate, "first"))
+
+
+@pytest.mark.parametrize("who", [None, "stranger"])
+async def test_who_shows_no_certificate_or_one_of_others_is_refused_in_so_many_words(
+    by_certificate: SecuredKafka, who: str | None
+) -> None:
+    with structlog.testing.capture_logs() as logs, pytest.raises(KafkaUnavailableError):
+        await use(tls_settings(by_certificate, who))
+    refusals = {log["alert"] for log in logs if log["event"].startswith("refused by a broker")}
+    assert len(refusals) == 1
+    assert "CERTIFICATE" in refusals.pop()
+
+
+async def test_a_renewed_certificate_is_shown_by_the_next_connection(
+    by_certificate: SecuredKafka, tmp_path: Path
+) -> None:
+    topic = unique_name("renewed")
+    await create_topic(by_certificate, topic)
+    mount(tmp_path, "stranger")
+    producer = RecordProducer(tls_settings(by_certificate, "mounted", tmp_path), client_id="test")
+    deadline = Deadline("send", timedelta(seconds=WAIT_SECONDS))
+    try:
+        with pytest.raises(KafkaUnavailableError):
+            await producer.send(topic, OutgoingRecord(key=None, value=b"1"), deadline=deadline)
+        mount(tmp_path, "renewed")
+        await producer.send(topic, OutgoingRecord(key=None, value=b"2"), deadline=deadline)
+    finally:
+        await producer.close()
+    assert [record.value for record in await read_all(by_certificate, topic)] == [b"2"]
+
+
+def mount(folder: Path, who: str) -> None:
+    """Put somebody's certificate there, as a Secret is renewed."""
+    for ending in ("crt", "key"):
+        renewed = folder / f"{who}.{ending}"
+        shutil.copy(TLS / renewed.name, renewed)
+        renewed.replace(folder / f"mounted.{ending}")

@@ -9,7 +9,7 @@ import pytest
 
 from sluice_runtime.kubernetes.errors import AlreadyExistsError, ConflictError, NotFoundError
 from sluice_runtime.kubernetes.leases import LeaseApi
-from sluice_status_watcher.leases import given_up, held_by, holder_of, version_of
+from sluice_status_watcher.leases import given_up, held_by, holder_of, renewal_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 LENGTH = timedelta(seconds=15)
@@ -40,11 +40,11 @@ class LeasePortSuite:
             "leaseTransitions": 1,
         }
 
-    async def test_each_write_is_seen_in_its_version(self, lease: LeaseApi) -> None:
+    async def test_a_renewal_is_seen(self, lease: LeaseApi) -> None:
         made = await lease.create(held_by("ada", now=NOW, duration=LENGTH))
         later = held_by("ada", now=NOW + LENGTH, duration=LENGTH, before=made)
         written = await lease.replace({**made, "spec": later})
-        assert version_of(written) != version_of(made)
+        assert renewal_of(written) != renewal_of(made)
 
     async def test_of_two_who_have_read_the_same_one_writes(self, lease: LeaseApi) -> None:
         made = await lease.create(held_by("ada", now=NOW, duration=LENGTH))

@@ -25,6 +25,7 @@ class FakeLease:
         self._failures: deque[Exception] = deque()
         self._lost_answers = 0
         self._away = False
+        self._conflict = False
 
     async def read(self) -> Json:
         """See `LeaseApi.read`."""
@@ -41,6 +42,9 @@ class FakeLease:
     async def replace(self, lease: Json) -> Json:
         """See `LeaseApi.replace`."""
         await self._enter()
+        if self._conflict:
+            self._conflict = False
+            self.write_for_test()
         before = self._existing()["metadata"]["resourceVersion"]
         if lease["metadata"]["resourceVersion"] != before:
             raise ConflictError("the Lease: 409", status=409, reason="Conflict")
@@ -93,6 +97,10 @@ class FakeLease:
     def come_back_for_test(self) -> None:
         """Answer again."""
         self._away = False
+
+    def conflict_for_test(self) -> None:
+        """Let somebody write it in between the next read and the replacement."""
+        self._conflict = True
 
     def delete_for_test(self) -> None:
         """Let it be gone."""

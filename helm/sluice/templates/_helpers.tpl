@@ -80,7 +80,7 @@ gives its values upon `defaults`, and besides: name, fullname, account, healthPo
 {{- $rules := .root.Files.Get (printf "rules/%s.yaml" .name) | fromYamlArray -}}
 {{- range $rules -}}
 {{- if .resourceNames -}}
-{{- $_ := set . "resourceNames" (list $.only) -}}
+{{- $_ := set . "resourceNames" (list (required "whom a rule for one name means" $.only)) -}}
 {{- end -}}
 {{- end -}}
 {{- toYaml $rules -}}

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
-from sluice_status_watcher.leading import Alone, LeasedTurn, LeaseLostError
+from sluice_status_watcher.leading import Alone, LeasedTurn, LeaseLostError, Unfit
 from sluice_status_watcher.settings import LeaseSettings
 from tests.support.fake_lease import FakeLease
 from tests.unit.status_watcher.world import later, moments
@@ -25,9 +25,11 @@ def turn_of(holder: str, lease: FakeLease) -> LeasedTurn:
 
 
 @contextlib.asynccontextmanager
-async def waiting(turn: LeasedTurn) -> AsyncIterator[asyncio.Task[None]]:
+async def waiting(
+    turn: LeasedTurn, *, unfit: Unfit = lambda: None
+) -> AsyncIterator[asyncio.Task[None]]:
     """Let a process wait for its turn and keep it; leaving is a SIGKILL."""
-    keeping = asyncio.create_task(turn.keep())
+    keeping = asyncio.create_task(turn.keep(unfit=unfit))
     try:
         yield keeping
     finally:
@@ -68,13 +70,74 @@ async def test_after_a_crash_the_second_begins_when_the_lease_has_run_out(loopti
 async def test_given_up_it_is_taken_at_the_next_look(looptime: Any) -> None:
     lease = FakeLease()
     ada, bob = turn_of("ada", lease), turn_of("bob", lease)
-    async with waiting(bob):
-        async with waiting(ada):
+    async with contextlib.AsyncExitStack() as first:
+        await first.enter_async_context(waiting(ada))
+        await ada.wait()
+        async with waiting(bob):
             await later(61)
-        await ada.give_up()
-        assert not ada.begun
-        await bob.wait()
+            assert not bob.begun
+            await first.aclose()
+            await ada.give_up()
+            assert not ada.begun
+            await bob.wait()
     assert looptime <= 61 + 3
+
+
+async def test_given_up_while_a_look_of_ours_is_under_way_it_is_given_up() -> None:
+    lease = FakeLease()
+    async with waiting(ada := turn_of("ada", lease)):
+        await ada.wait()
+    lease.conflict_for_test()
+    await ada.give_up()
+    assert "holderIdentity" not in lease.spec_for_test
+
+
+async def test_who_comes_back_under_its_name_goes_on_at_once(looptime: Any) -> None:
+    lease = FakeLease()
+    for _ in range(2):
+        async with waiting(ada := turn_of("ada", lease)):
+            await ada.wait()
+    assert looptime == 0
+
+
+async def test_who_could_not_work_takes_no_turn_until_it_could() -> None:
+    lease, trouble = FakeLease(), ["Kafka: away"]
+    ada = turn_of("ada", lease)
+    async with waiting(ada, unfit=lambda: trouble[0] if trouble else None):
+        await later(60)
+        assert not ada.begun
+        trouble.clear()
+        await ada.wait()
+
+
+async def test_who_cannot_work_any_more_loses_its_turn_to_one_that_could(looptime: Any) -> None:
+    lease, trouble = FakeLease(), list[str]()
+    ada, bob = turn_of("ada", lease), turn_of("bob", lease)
+    async with waiting(ada, unfit=lambda: trouble[0] if trouble else None) as keeping:
+        await ada.wait()
+        async with waiting(bob):
+            await later(60)
+            trouble.append("Kafka: away")
+            await bob.wait()
+            assert looptime <= 60 + 15 + 3
+            with pytest.raises(LeaseLostError, match="bob has taken the Lease"):
+                await keeping
+
+
+async def test_where_nobody_could_work_the_turn_stays() -> None:
+    lease, trouble = FakeLease(), list[str]()
+    ada, bob = turn_of("ada", lease), turn_of("bob", lease)
+
+    def unfit() -> str | None:
+        return trouble[0] if trouble else None
+
+    async with waiting(ada, unfit=unfit) as keeping, waiting(bob, unfit=unfit):
+        await ada.wait()
+        trouble.append("Kafka: away")
+        await later(3600)
+        trouble.clear()
+        await later(60)
+        assert (ada.begun, bob.begun, keeping.done()) == (True, False, False)
 
 
 async def test_who_cannot_renew_goes_on_until_it_sees_anothers_name() -> None:
@@ -136,11 +199,14 @@ async def test_the_clocks_of_others_do_not_matter() -> None:
         assert (ada.begun, bob.begun) == (True, False)
 
 
-async def test_a_lease_that_says_no_length_is_free() -> None:
+async def test_a_lease_of_the_dead_is_taken_whatever_it_says_or_others_write_into_it() -> None:
     lease = FakeLease()
-    lease.write_for_test(holderIdentity="eve")
+    lease.write_for_test(holderIdentity="eve", leaseDurationSeconds=2147483647)
     async with waiting(ada := turn_of("ada", lease)):
-        await ada.wait()
+        for number in range(20):
+            lease.write_for_test(leaseTransitions=number)
+            await later(1)
+        assert ada.begun
 
 
 async def test_deleted_it_is_made_again() -> None:
@@ -191,7 +257,7 @@ async def test_alone_it_is_always_its_turn() -> None:
     await alone.wait()
     assert alone.begun
     assert alone.unknown() is None
-    keeping = asyncio.create_task(alone.keep())
+    keeping = asyncio.create_task(alone.keep(unfit=lambda: None))
     await later(3600)
     assert not keeping.done()
     keeping.cancel()

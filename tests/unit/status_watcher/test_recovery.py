@@ -16,6 +16,7 @@ from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.recovery import question_of, recover
 from sluice_status_watcher.transitions import Told, transition
+from sluice_status_watcher.watching import WatchHealth
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of, stored
 from tests.unit.status_watcher.world import TOPICS, FakeKafka
@@ -67,16 +68,20 @@ def test_a_workflow_that_says_nothing_of_its_age_is_asked_about_from_the_beginni
     assert question.since.year == 1
 
 
+def health() -> WatchHealth:
+    return WatchHealth(clock=lambda: 0.0)
+
+
 async def test_nothing_is_read_if_there_is_nothing_to_ask() -> None:
     kafka, workflows = FakeKafka(), FakeWorkflows()
-    assert await recover(workflows, kafka, page_size=10) == {}
+    assert await recover(workflows, kafka, page_size=10, health=health()) == {}
     marked = manifest(status={"phase": "Failed", "finishedAt": FINISHED})
     marked["metadata"]["annotations"][metadata.PUBLISHED] = f"1/Failed@{FINISHED}"
     await workflows.create(marked)
     foreign = manifest("foreign")
     foreign["metadata"]["annotations"].clear()
     await workflows.create(foreign)
-    assert await recover(workflows, kafka, page_size=10) == {}
+    assert await recover(workflows, kafka, page_size=10, health=health()) == {}
     assert kafka.scans == []
 
 
@@ -87,7 +92,7 @@ async def test_what_was_told_is_found_and_what_was_not_is_not() -> None:
     for name in (name_of("told"), name_of("untold")):
         await workflows.set_status_for_test(name, phase="Failed", finishedAt=FINISHED)
     await publish(kafka, workflows.object_for_test(name_of("told")))
-    recovered = await recover(workflows, kafka, page_size=2)
+    recovered = await recover(workflows, kafka, page_size=2, health=health())
     assert recovered == {"uid-1": Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)}
     # The margin allows for clocks that differ.
     assert kafka.scans == [CREATED - timedelta(minutes=5)]
@@ -103,7 +108,7 @@ async def test_it_is_asked_until_there_is_an_answer() -> None:
         GoneError("410", status=410, reason="Expired"),
     )
     kafka.fail_scans_for_test(times=3)
-    assert list(await recover(workflows, kafka, page_size=10)) == ["uid-1"]
+    assert list(await recover(workflows, kafka, page_size=10, health=health())) == ["uid-1"]
     assert len(kafka.scans) == 4
 
 

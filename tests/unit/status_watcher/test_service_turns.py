@@ -6,12 +6,14 @@ from functools import partial
 
 import pytest
 
+from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from sluice_runtime.supervision import TaskEndedError
 from sluice_status_watcher.leading import LeasedTurn, LeaseLostError
 from sluice_status_watcher.settings import LeaseSettings
 from tests.support.fake_lease import FakeLease
+from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.scenes import finish, released, submit
-from tests.unit.status_watcher.world import World, later
+from tests.unit.status_watcher.world import FakeKafka, World, later
 
 pytestmark = pytest.mark.looptime
 
@@ -37,6 +39,43 @@ async def test_one_works_and_the_other_stands_by_ready() -> None:
             assert world.workflows.streams_for_test() == 1
 
 
+async def test_who_could_not_do_the_work_is_not_ready_and_takes_no_turn() -> None:
+    world, lease, nowhere = World(), FakeLease(), FakeKafka()
+    forbidden = FakeWorkflows()
+    forbidden.fail_for_test("list_page", *[ApiUnavailableError("list: 403 Forbidden")] * 3)
+    nowhere.fail_scans_for_test(times=3)
+    async with world.starting(ada := turn_of("ada", lease), workflows=forbidden, kafka=nowhere):
+        assert world.watcher is not None
+        rehearsal = world.watcher.readiness()["rehearsal"]
+        assert rehearsal() == "nothing was tried yet"
+        seen = []
+        while not ada.begun:
+            seen.append(rehearsal())
+            await later(0.1)
+        assert "list: 403 Forbidden" in seen
+        assert "results: nobody is there" in seen
+        assert rehearsal() is None
+
+
+async def test_who_is_cut_off_from_kafka_loses_its_turn_to_one_that_is_not() -> None:
+    world, lease, cut_off = World(), FakeLease(), FakeKafka()
+    ada, bob = turn_of("ada", lease), turn_of("bob", lease)
+
+    async def cut_ada_off() -> None:
+        async with world.starting(ada, kafka=cut_off):
+            await ada.wait()
+            async with world.starting(bob):
+                cut_off.go_away_for_test()
+                await submit(world)
+                await finish(world)
+                await released(world)
+                assert bob.begun
+
+    with pytest.raises(TaskEndedError, match="lease ended by itself"):
+        await cut_ada_off()
+    assert world.results() == ["1/Succeeded"]
+
+
 async def test_who_stands_by_and_cannot_read_the_lease_is_not_ready() -> None:
     world, lease = World(), FakeLease()
     lease.go_away_for_test()
@@ -45,7 +84,7 @@ async def test_who_stands_by_and_cannot_read_the_lease_is_not_ready() -> None:
         assert world.watcher.readiness()["lease"]() == "the Lease is not read yet"
         await later(10)
         assert world.watcher.readiness()["lease"]() == "the Lease: nobody is there"
-        assert world.workflows.calls_for_test("list_page") == 0
+        assert world.workflows.streams_for_test() == 0
 
 
 async def test_the_next_one_ends_what_the_one_that_was_killed_has_begun() -> None:

@@ -172,14 +172,24 @@ class World:
             yield self
 
     @contextlib.asynccontextmanager
-    async def starting(self, turn: Turn | None = None) -> AsyncIterator["World"]:
-        """Run a watcher in the world; leaving is a SIGKILL. Its failure fails the test."""
+    async def starting(
+        self,
+        turn: Turn | None = None,
+        *,
+        workflows: FakeWorkflows | None = None,
+        kafka: FakeKafka | None = None,
+    ) -> AsyncIterator["World"]:
+        """Run a watcher in the world; leaving is a SIGKILL. Its failure fails the test.
+
+        One that does not reach the world gets an API server or a Kafka of its own.
+        """
+        kafka = kafka or self.kafka
         self.registry = CollectorRegistry()
         self.watcher = watcher = StatusWatcher(
             self.settings,
-            workflows=self.workflows,
-            producer=self.kafka,
-            published=self.kafka,
+            workflows=workflows or self.workflows,
+            producer=kafka,
+            published=kafka,
             registry=self.registry,
             turn=turn or Alone(),
         )

@@ -30,6 +30,7 @@ from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.queueing import Workers
 from sluice_status_watcher.reconciling import Due, News, Reconciler
 from sluice_status_watcher.recovery import recover
+from sluice_status_watcher.rehearsing import rehearse
 from sluice_status_watcher.settings import Settings
 from sluice_status_watcher.watching import WatchHealth, Watching
 
@@ -104,22 +105,28 @@ class StatusWatcher:
             "workers": self._workers.run(),
             "watcher": self._watch(),
             # Last: it is our turn until the work has stopped.
-            "lease": self._turn.keep(),
+            "lease": self._turn.keep(unfit=self._unfit),
         }
 
     def readiness(self) -> Readiness:
-        """Tell what is waited for; who stands by waits for nothing but to know whose turn it is."""
+        """Tell what is waited for; who stands by, for what shows that it could do the work."""
         return {
             "lease": self._turn.unknown,
+            "rehearsal": lambda: None if self._turn.begun else self._health.trouble,
             "recovery": lambda: self._unaware() if self._turn.begun else None,
             "workflows": lambda: self._deaf() if self._turn.begun else None,
             "kafka": self._producer.unavailable,
         }
 
     async def _watch(self) -> None:
-        await self._turn.wait()
+        if not self._turn.begun:
+            await rehearse(self._workflows, self._published, health=self._health)
+            await self._turn.wait()
         recalled = await recover(
-            self._workflows, self._published, page_size=self._settings.watch.page_size
+            self._workflows,
+            self._published,
+            page_size=self._settings.watch.page_size,
+            health=self._health,
         )
         for uid, outcome in recalled.items():
             self._reconciler.recall(uid, outcome)
@@ -127,6 +134,9 @@ class StatusWatcher:
         self._recovered = True
         async with aclosing(self._watching.forever()) as changes:
             await follow(changes, self._workers, recalled=recalled)
+
+    def _unfit(self) -> str | None:
+        return self._producer.unavailable() or self._health.trouble
 
     def _unaware(self) -> str | None:
         return None if self._recovered else "the results topic is not read yet"
@@ -151,14 +161,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     kafka = settings.kafka
     registry = CollectorRegistry()
     async with AsyncExitStack() as stack:
-        producer = RecordProducer(kafka, client_id=_NAME)
-        stack.push_async_callback(producer.close)
         try:
             cluster = await stack.enter_async_context(KubernetesClient.connect(settings.kubernetes))
         except ClusterConfigurationError as e:
             raise StartupError(str(e)) from e
         turn = _turn(settings, cluster)
         stack.push_async_callback(turn.give_up)
+        producer = RecordProducer(kafka, client_id=_NAME)
+        # Before the turn is given up: what is on its way to Kafka would come after the next one.
+        stack.push_async_callback(producer.close)
         watcher = StatusWatcher(
             settings,
             workflows=WorkflowsApi(
@@ -199,7 +210,8 @@ def _turn(settings: Settings, cluster: KubernetesClient) -> Turn:
         # Asked for longer than that, there would be time for one look before it has run out.
         request_timeout=min(settings.kubernetes.request_timeout, settings.lease.renew_every),
     )
-    return LeasedTurn(lease, settings.lease, holder=f"{socket.gethostname()}_{uuid.uuid4().hex}")
+    holder = settings.lease.holder or f"{socket.gethostname()}_{uuid.uuid4().hex}"
+    return LeasedTurn(lease, settings.lease, holder=holder)
 
 
 async def _reach_kafka(settings: Settings, producer: RecordProducer) -> None:

@@ -1,8 +1,9 @@
 """Whose turn it is to watch, where several could.
 
-Nothing that is promised rests on it: two that watch tell the same events twice, under the same ids.
-It saves the double work. So whoever has its turn and cannot renew the Lease goes on, and ends only
-when it sees another's name there.
+What is promised does not rest on it: two that watch tell the same events, under the same ids. It
+saves the double work. So whoever has its turn and cannot renew the Lease goes on, and ends only
+when it sees another's name there; and who could not do the work neither takes the Lease nor renews
+it, so that another may.
 """
 
 import asyncio
@@ -20,14 +21,16 @@ from sluice_runtime.kubernetes.errors import (
     ConflictError,
     NotFoundError,
 )
-from sluice_status_watcher.leases import given_up, held_by, holder_of, version_of
+from sluice_status_watcher.leases import Renewal, given_up, held_by, holder_of, renewal_of
 from sluice_status_watcher.settings import LeaseSettings
 
-__all__ = ["Alone", "Lease", "LeaseLostError", "LeasedTurn", "Turn"]
+__all__ = ["Alone", "Lease", "LeaseLostError", "LeasedTurn", "Turn", "Unfit"]
 
 _log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
+Unfit = Callable[[], str | None]
+"""Says why the work could not be done here; None if it could."""
 
 
 class Lease(Protocol):
@@ -60,8 +63,8 @@ class Turn(Protocol):
     def unknown(self) -> str | None:
         """Say why nobody here knows whose turn it is; None if that is known."""
 
-    async def keep(self) -> None:
-        """See to it for ever that the turn comes, and stays."""
+    async def keep(self, *, unfit: Unfit) -> None:
+        """See to it for ever that the turn comes, and stays for as long as nothing is `unfit`."""
 
     async def give_up(self) -> None:
         """Let the next one begin."""
@@ -79,7 +82,7 @@ class Alone:
         """See `Turn.unknown`."""
         return None
 
-    async def keep(self) -> None:
+    async def keep(self, *, unfit: Unfit) -> None:  # noqa: ARG002 - there is nobody else
         """See `Turn.keep`."""
         await asyncio.get_running_loop().create_future()
 
@@ -112,7 +115,7 @@ class LeasedTurn:
         self._holder = holder
         self._now = now
         self._uniform = uniform
-        self._seen: tuple[str, float] | None = None
+        self._seen: tuple[Renewal, float] | None = None
         self._failure: str | None = "the Lease is not read yet"
         self._begun = asyncio.Event()
 
@@ -129,7 +132,7 @@ class LeasedTurn:
         """See `Turn.unknown`."""
         return None if self.begun else self._failure
 
-    async def keep(self) -> None:
+    async def keep(self, *, unfit: Unfit) -> None:
         """See `Turn.keep`: the Lease is taken when it is free, and then renewed.
 
         Raises:
@@ -137,7 +140,7 @@ class LeasedTurn:
         """
         while True:
             try:
-                holder = await self._look()
+                holder = await self._look(unfit())
             except (AlreadyExistsError, ConflictError):
                 pass  # Somebody was quicker: the next look tells who.
             except (ApiError, ApiUnavailableError) as e:
@@ -153,32 +156,45 @@ class LeasedTurn:
         """See `Turn.give_up`; if it fails, the next one begins when the Lease has run out."""
         self._begun.clear()
         try:
-            lease = await self._lease.read()
-            if holder_of(lease) == self._holder:
-                await self._lease.replace({**lease, "spec": given_up(lease)})
+            try:
+                await self._let_go()
+            except ConflictError:
+                # By the last of our own looks, perhaps, which was cut off.
+                await self._let_go()
         except NotFoundError:
             return
         except (ApiError, ApiUnavailableError) as e:
             _log.warning("the Lease could not be given up", error=str(e))
 
-    def _judge(self, holder: str) -> None:
-        if holder != self._holder:
-            if self.begun:
-                raise LeaseLostError(f"{holder} has taken the Lease.")
-        elif not self.begun:
-            _log.info("it is our turn", holder=holder)
-            self._begun.set()
+    async def _let_go(self) -> None:
+        lease = await self._lease.read()
+        if holder_of(lease) == self._holder:
+            await self._lease.replace({**lease, "spec": given_up(lease)})
 
-    async def _look(self) -> str:
+    def _judge(self, holder: str | None) -> None:
+        if holder == self._holder:
+            if not self.begun:
+                _log.info("it is our turn", holder=holder)
+                self._begun.set()
+        elif holder is not None and self.begun:
+            raise LeaseLostError(f"{holder} has taken the Lease.")
+
+    async def _look(self, unfit: str | None) -> str | None:
         """Take or renew the Lease if that may be, and give who holds it then."""
         try:
             lease = await self._lease.read()
         except NotFoundError:
+            if unfit is not None:
+                return None
             await self._lease.create(self._ours())
             return self._holder
         holder = holder_of(lease)
+        if unfit is not None:
+            if self.begun:
+                _log.warning("the Lease is not renewed: the work cannot be done", why=unfit)
+            return holder
         if holder not in {None, self._holder} and not self._has_run_out(lease):
-            return str(holder)
+            return holder
         await self._lease.replace({**lease, "spec": self._ours(before=lease)})
         return self._holder
 
@@ -190,8 +206,7 @@ class LeasedTurn:
     def _has_run_out(self, lease: Json) -> bool:
         """Tell whether its holder has not renewed it for its whole length, by our clock alone."""
         now = asyncio.get_running_loop().time()
-        version = version_of(lease)
-        if self._seen is None or self._seen[0] != version:
-            self._seen = version, now
-        length: int = lease["spec"].get("leaseDurationSeconds") or 0
-        return now - self._seen[1] >= length
+        renewal = renewal_of(lease)
+        if self._seen is None or self._seen[0] != renewal:
+            self._seen = renewal, now
+        return now - self._seen[1] >= self._settings.duration.total_seconds()

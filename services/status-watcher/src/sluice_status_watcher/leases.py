@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-__all__ = ["given_up", "held_by", "holder_of", "version_of"]
+__all__ = ["Renewal", "given_up", "held_by", "holder_of", "renewal_of"]
 
 Json = dict[str, Any]
+Renewal = tuple[str | None, str | None]
+"""The holder, and when by its clock it wrote the Lease last."""
 
 
 def holder_of(lease: Json) -> str | None:
@@ -17,10 +19,9 @@ def holder_of(lease: Json) -> str | None:
     return _spec(lease).get("holderIdentity") or None
 
 
-def version_of(lease: Json) -> str:
-    """Give the version that changes whenever somebody writes it."""
-    version: str = lease["metadata"]["resourceVersion"]
-    return version
+def renewal_of(lease: Json) -> Renewal:
+    """Give what changes whenever its holder renews it, and by nothing else."""
+    return holder_of(lease), _spec(lease).get("renewTime")
 
 
 def held_by(

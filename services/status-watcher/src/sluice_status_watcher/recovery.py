@@ -19,7 +19,7 @@ from sluice_status_watcher.observing import ForeignWorkflowError, Observed, obse
 from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.ports import PublishedOutcomes, Workflows
 from sluice_status_watcher.transitions import is_settled
-from sluice_status_watcher.watching import Change, list_workflows
+from sluice_status_watcher.watching import Change, WatchHealth, list_workflows
 
 __all__ = ["Question", "answers_to", "question_of", "recover"]
 
@@ -60,6 +60,7 @@ async def recover(
     published: PublishedOutcomes,
     *,
     page_size: int,
+    health: WatchHealth,
     backoff: Backoff | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> dict[str, Outcome]:
@@ -69,12 +70,16 @@ async def recover(
     while True:
         try:
             questions = await _questions(workflows, page_size=page_size, now=now)
-            return await answers_to(questions, published)
+            answers = await answers_to(questions, published)
         except (ApiError, ApiUnavailableError, KafkaUnavailableError) as e:
             failures += 1
+            health.trouble = str(e)
             pause = backoff.delay(failures, at_least=getattr(e, "retry_after", 0.0))
             _log.warning("cannot tell yet what was told", error=str(e), retry_in=pause)
             await asyncio.sleep(pause)
+        else:
+            health.trouble = None
+            return answers
 
 
 async def _questions(

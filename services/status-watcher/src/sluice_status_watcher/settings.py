@@ -71,6 +71,14 @@ class LeaseSettings(BaseModel):
     namespace: Annotated[
         str | None, Field(description="Where it is; None: where the Workflows live.")
     ] = None
+    holder: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="What this one is called there, and no other; who comes back under its "
+            "name goes on at once. None: a new name for each process.",
+        ),
+    ] = None
     duration: Annotated[
         Duration,
         Field(

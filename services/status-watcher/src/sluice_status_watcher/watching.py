@@ -60,16 +60,19 @@ class RelistError(Exception):
 
 
 class WatchHealth:
-    """When the API server was last heard, for probes and metrics."""
+    """When the API server was last heard, and what is wrong, for probes, metrics and the turn."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._heard_at: float | None = None
         self.listed = False
+        self.trouble: str | None = "nothing was tried yet"
+        """Why what was tried last has failed; None if it has not."""
 
     def heard(self) -> None:
         """Note that bytes have come in."""
         self._heard_at = self._clock()
+        self.trouble = None
 
     def age(self) -> float:
         """Give the seconds since the last byte; infinite before the first."""
@@ -112,7 +115,7 @@ class Watching:
                 if loop.time() - began >= self._settings.healthy_after.total_seconds():
                     failures = 0
                 failures += 1
-                reason = _reason(e)
+                reason, self._health.trouble = _reason(e), str(e)
                 wait = self._backoff.delay(failures, at_least=getattr(e, "retry_after", 0.0))
                 _log.warning("watch interrupted", reason=reason, error=str(e), retry_in=wait)
             self._relisting(reason)

@@ -2,10 +2,8 @@
 
 import asyncio
 import socket
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
@@ -102,45 +100,6 @@ async def test_a_data_folder_that_cannot_be_used_is_a_clear_refusal(
     (tmp_path / "file").touch()
     with pytest.raises(StartupError, match="SLUICE_DATA_DIR"):
         await serve(settings(tmp_path / "file"), asyncio.Event())
-
-
-@dataclass
-class ImaginaryFold:
-    """A fold that is read once this moment of the loop's clock has come; None is never."""
-
-    complete_at: float | None
-    reading: str | None = None
-
-    async def complete(self, *, as_of: float) -> None:
-        assert as_of == asyncio.get_running_loop().time()
-        complete = asyncio.Event()
-        if self.complete_at is not None:
-            asyncio.get_running_loop().call_at(self.complete_at, complete.set)
-        await complete.wait()
-
-    def waiting_for(self) -> str | None:
-        return self.reading
-
-
-@pytest.mark.looptime
-@pytest.mark.parametrize(
-    ("fold", "why", "waited"),
-    [
-        (ImaginaryFold(2.0), None, 2),
-        (ImaginaryFold(4.0), "the topics could not be read to their end", 3),
-        (ImaginaryFold(None), "the topics could not be read to their end", 3),
-        (
-            ImaginaryFold(2.0, "the topics are still being read"),
-            "the topics are still being read",
-            0,
-        ),
-    ],
-)
-async def test_a_view_catches_up_or_says_why_it_may_lack_runs(
-    looptime: Any, fold: ImaginaryFold, why: str | None, waited: int
-) -> None:
-    assert await bootstrap._catch_up(fold, within=timedelta(seconds=3)) == why
-    assert looptime == waited
 
 
 def test_help_lists_the_settings(

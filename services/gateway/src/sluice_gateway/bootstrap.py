@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import entry_points
 from ipaddress import ip_address
-from typing import Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from sluice_gateway.adapters.catching_up import CatchingUp
 from sluice_gateway.adapters.http_server import serve_http
 from sluice_gateway.adapters.request_log import KafkaRequestLog
 from sluice_gateway.adapters.view import SqliteRunView
@@ -44,6 +44,8 @@ _log = structlog.get_logger(__name__)
 _NAME = "sluice-gateway"
 # Who asks for an unknown run waits for so long, and then for as long again.
 _FETCH_MAX_WAIT = timedelta(milliseconds=250)
+# Nobody has to be admitted who asks, and some go on waiting though they have gone.
+_MOST_WAITING = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,12 +131,11 @@ async def serve(
         waiting.view = fold.waiting_for
         metrics.watch_view_lag(fold.staleness)
 
+        catching_up = CatchingUp(fold, patience=settings.view.patience, most=_MOST_WAITING)
         app = create_app(
             catalogue=catalogue,
             request_log=request_log,
-            view=SqliteRunView(
-                store, news=news, catch_up=lambda: _catch_up(fold, within=settings.view.patience)
-            ),
+            view=SqliteRunView(store, news=news, catch_up=catching_up.catch_up),
             news=news,
             metrics=metrics,
             admission=Admission(
@@ -206,23 +207,6 @@ async def _verified_topics(
         )
     except TopicMismatchError as e:
         raise StartupError(str(e)) from e
-
-
-class _Fold(Protocol):
-    async def complete(self, *, as_of: float) -> None: ...
-
-    def waiting_for(self) -> str | None: ...
-
-
-async def _catch_up(fold: _Fold, *, within: timedelta) -> str | None:
-    if (reading := fold.waiting_for()) is not None:
-        return reading
-    try:
-        async with asyncio.timeout(seconds(within)):
-            await fold.complete(as_of=asyncio.get_running_loop().time())
-    except TimeoutError:
-        return "the topics could not be read to their end"
-    return None
 
 
 def _say_where(host: str, port: int) -> None:

@@ -1,0 +1,45 @@
+"""Lets requests wait until the view holds what the topics hold."""
+
+import asyncio
+from datetime import timedelta
+from typing import Protocol
+
+from sluice_runtime.durations import seconds
+
+__all__ = ["CatchingUp"]
+
+
+class Fold(Protocol):
+    """The fold of the view, as `sluice_runtime.kafka.folding.TopicFold`."""
+
+    async def complete(self, *, as_of: float) -> None:
+        """Wait until the view holds all that the topics held then, on the loop's clock."""
+
+    def waiting_for(self) -> str | None:
+        """Say why the topics were never read to their end; None if they were."""
+
+
+class CatchingUp:
+    """Waits for `patience` at most, and lets no more than `most` requests wait at a time."""
+
+    def __init__(self, fold: Fold, *, patience: timedelta, most: int) -> None:
+        self._fold = fold
+        self._patience = patience
+        self._most = most
+        self._waiting = 0
+
+    async def catch_up(self) -> str | None:
+        """See `RunView.catch_up`."""
+        if (reading := self._fold.waiting_for()) is not None:
+            return reading
+        if self._waiting >= self._most:
+            return "too many requests wait until the topics are read"
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(seconds(self._patience)):
+                await self._fold.complete(as_of=asyncio.get_running_loop().time())
+        except TimeoutError:
+            return "the topics could not be read to their end"
+        finally:
+            self._waiting -= 1
+        return None

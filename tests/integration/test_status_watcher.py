@@ -116,7 +116,8 @@ async def test_outcomes_are_found_in_every_partition_whoever_else_writes_there(
     wanted = {f"uid-{number}": f"default/order-{number}".encode() for number in range(0, 300, 3)}
     found = await results_topic(settings).find(wanted, since=LONG_AGO)
     assert set(found) == {f"uid-{number}" for number in range(0, 200, 3)}
-    assert found["uid-3"] == Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
+    assert found["uid-3"].outcome == Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
+    assert found["uid-3"].record.key == b"default/order-3"
 
 
 async def test_the_last_attempt_counts_and_another_uid_under_the_same_key_does_not(
@@ -129,7 +130,7 @@ async def test_the_last_attempt_counts_and_another_uid_under_the_same_key_does_n
         outcome("order-1", uid="new", attempt=1),
     )
     found = await results_topic(settings).find({"new": b"default/order-1"}, since=LONG_AGO)
-    assert {uid: told.attempt for uid, told in found.items()} == {"new": 2}
+    assert {uid: told.outcome.attempt for uid, told in found.items()} == {"new": 2}
 
 
 async def test_what_was_written_before_is_not_read(settings: KafkaSettings) -> None:

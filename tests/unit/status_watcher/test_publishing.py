@@ -52,11 +52,11 @@ async def test_a_state_goes_to_the_status_topic_alone() -> None:
     assert headers(record)["traceparent"].startswith("00-")
 
 
-async def test_an_outcome_goes_to_the_results_topic_last() -> None:
+async def test_an_outcome_goes_to_the_results_topic_first() -> None:
     kafka = FakeKafka()
     await publisher(kafka).publish(*event())
     (first, one, _), (second, other, _) = kafka.records
-    assert (first, second) == (TOPICS.status, TOPICS.results)
+    assert (first, second) == (TOPICS.results, TOPICS.status)
     assert one == other
 
 
@@ -64,11 +64,11 @@ async def test_what_is_not_acknowledged_is_sent_again_for_ever(looptime: Any) ->
     kafka = FakeKafka()
     kafka.fail_for_test(*[KafkaUnavailableError("no broker") for _ in range(200)])
     await publisher(kafka).publish(*event())
-    assert [topic for topic, _, _ in kafka.records] == [TOPICS.status, TOPICS.results]
+    assert [topic for topic, _, _ in kafka.records] == [TOPICS.results, TOPICS.status]
     assert looptime > 190 * 30
 
 
-async def test_the_results_wait_until_the_status_is_acknowledged() -> None:
+async def test_the_status_waits_until_the_results_are_acknowledged() -> None:
     kafka = FakeKafka()
     kafka.go_away_for_test()
     publishing = asyncio.create_task(publisher(kafka).publish(*event()))

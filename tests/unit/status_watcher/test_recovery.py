@@ -14,7 +14,7 @@ from sluice_status_watcher.adapters.results_topic import outcome_of
 from sluice_status_watcher.observing import observe
 from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.publishing import StatusPublisher
-from sluice_status_watcher.recovery import question_of, recover
+from sluice_status_watcher.recovery import Recovered, question_of, recover
 from sluice_status_watcher.transitions import Told, transition
 from sluice_status_watcher.watching import WatchHealth
 from tests.support.fake_workflows import FakeWorkflows
@@ -72,16 +72,19 @@ def health() -> WatchHealth:
     return WatchHealth(clock=lambda: 0.0)
 
 
+NOTHING = Recovered(outcomes={}, in_doubt=[])
+
+
 async def test_nothing_is_read_if_there_is_nothing_to_ask() -> None:
     kafka, workflows = FakeKafka(), FakeWorkflows()
-    assert await recover(workflows, kafka, page_size=10, health=health()) == {}
+    assert await recover(workflows, kafka, page_size=10, health=health()) == NOTHING
     marked = manifest(status={"phase": "Failed", "finishedAt": FINISHED})
     marked["metadata"]["annotations"][metadata.PUBLISHED] = f"1/Failed@{FINISHED}"
     await workflows.create(marked)
     foreign = manifest("foreign")
     foreign["metadata"]["annotations"].clear()
     await workflows.create(foreign)
-    assert await recover(workflows, kafka, page_size=10, health=health()) == {}
+    assert await recover(workflows, kafka, page_size=10, health=health()) == NOTHING
     assert kafka.scans == []
 
 
@@ -93,7 +96,12 @@ async def test_what_was_told_is_found_and_what_was_not_is_not() -> None:
         await workflows.set_status_for_test(name, phase="Failed", finishedAt=FINISHED)
     await publish(kafka, workflows.object_for_test(name_of("told")))
     recovered = await recover(workflows, kafka, page_size=2, health=health())
-    assert recovered == {"uid-1": Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)}
+    assert recovered.outcomes == {
+        "uid-1": Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
+    }
+    # Only what stands there first is known to be told.
+    [(_, result, _)] = [each for each in kafka.records if each[0] == TOPICS.results]
+    assert recovered.in_doubt == [result]
     # The margin allows for clocks that differ.
     assert kafka.scans == [CREATED - timedelta(minutes=5)]
 
@@ -108,8 +116,27 @@ async def test_it_is_asked_until_there_is_an_answer() -> None:
         GoneError("410", status=410, reason="Expired"),
     )
     kafka.fail_scans_for_test(times=3)
-    assert list(await recover(workflows, kafka, page_size=10, health=health())) == ["uid-1"]
+    recovered = await recover(workflows, kafka, page_size=10, health=health())
+    assert list(recovered.outcomes) == ["uid-1"]
     assert len(kafka.scans) == 4
+
+
+async def test_what_an_attempt_has_followed_is_in_no_doubt() -> None:
+    kafka, workflows = FakeKafka(), FakeWorkflows()
+    await workflows.create(manifest())
+    failed = await workflows.set_status_for_test(
+        name_of("order-1"), phase="Failed", finishedAt=FINISHED
+    )
+    await publish(kafka, failed)
+    await workflows.set_status_for_test(name_of("order-1"), phase="Running", finishedAt=None)
+    assert len((await recover(workflows, kafka, page_size=2, health=health())).in_doubt) == 1
+    await workflows.change_for_test(
+        name_of("order-1"),
+        lambda obj: obj["metadata"]["annotations"].update({metadata.ATTEMPT: "2"}),
+    )
+    assert await recover(workflows, kafka, page_size=2, health=health()) == Recovered(
+        outcomes={"uid-1": Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)}, in_doubt=[]
+    )
 
 
 def incoming(document: Json | None, *, offset: int = 0) -> IncomingRecord:
@@ -142,7 +169,9 @@ def incoming(document: Json | None, *, offset: int = 0) -> IncomingRecord:
 
 def test_a_result_tells_whose_outcome_it_is() -> None:
     outcome = Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
-    assert outcome_of(incoming(failed())) == ("uid-of-order-1", outcome)
+    found = outcome_of(incoming(failed()))
+    assert found is not None
+    assert (found[0], found[1].outcome) == ("uid-of-order-1", outcome)
 
 
 def test_other_records_tell_nothing() -> None:

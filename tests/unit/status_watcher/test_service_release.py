@@ -27,18 +27,19 @@ from tests.unit.status_watcher.world import TOPICS, World, later
 pytestmark = pytest.mark.looptime
 
 
-async def test_nothing_is_released_before_both_topics_have_acknowledged() -> None:
+@pytest.mark.parametrize("topic", [TOPICS.results, TOPICS.status])
+async def test_nothing_is_released_before_both_topics_have_acknowledged(topic: str) -> None:
     world = World()
     async with world.watching():
         await submit(world)
         await world.told("1/Submitted")
-        world.kafka.fail_for_test(*kafka_errors(20), topic=TOPICS.results)
+        world.kafka.fail_for_test(*kafka_errors(20), topic=topic)
         await finish(world)
-        await world.told("1/Submitted", "1/Succeeded")
         await later(60)
         assert marks(world) == (None, None, True)
         await released(world)
         assert world.results() == ["1/Succeeded"]
+        await world.told("1/Submitted", "1/Succeeded")
 
 
 async def test_finalizers_of_others_stay() -> None:

@@ -31,6 +31,7 @@ class Scene:
     def __init__(self) -> None:
         self.workflows = FakeWorkflows()
         self.kafka = FakeKafka()
+        self.publisher = StatusPublisher(self.kafka, TOPICS, send_timeout=timedelta(seconds=10))
 
     async def seen(self) -> Observed:
         return read(await self.workflows.create(manifest(status={"phase": "Running"})))
@@ -39,13 +40,12 @@ class Scene:
         """Tell as another watcher does."""
         event, _ = transition(read(document), Told(outcome=outcome))
         assert event is not None
-        publisher = StatusPublisher(self.kafka, TOPICS, send_timeout=timedelta(seconds=10))
-        await publisher.publish(event, read(document).identity)
+        await self.publisher.publish(event, read(document).identity)
 
     async def last_state(
         self, last: Observed, *, outcome: Outcome | None = None
     ) -> Observed | None:
-        vanishing = Vanishing(self.workflows, self.kafka, backoff=Backoff())
+        vanishing = Vanishing(self.workflows, self.publisher, self.kafka, backoff=Backoff())
         return await vanishing.last_state(last, outcome, sequence=500)
 
 

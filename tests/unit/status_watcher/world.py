@@ -20,7 +20,7 @@ from sluice_runtime.supervision import run_eternally
 from sluice_status_watcher.adapters.results_topic import outcome_of
 from sluice_status_watcher.bootstrap import StatusWatcher
 from sluice_status_watcher.leading import Alone, Turn
-from sluice_status_watcher.outcomes import Outcome
+from sluice_status_watcher.outcomes import Published
 from sluice_status_watcher.settings import Settings
 from tests.support.fake_workflows import FakeWorkflows
 
@@ -64,14 +64,14 @@ class FakeKafka:
         """See `RecordProducer.unavailable`."""
         return "Kafka: away" if self._away else None
 
-    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Outcome]:
+    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Published]:
         """See `PublishedOutcomes.find`."""
         await asyncio.sleep(0)
         self.scans.append(since)
         if self._scan_failures or self._away:
             self._scan_failures = max(0, self._scan_failures - 1)
             raise KafkaUnavailableError("results: nobody is there")
-        found: dict[str, Outcome] = {}
+        found: dict[str, Published] = {}
         for record in self._incoming(TOPICS.results):
             told = outcome_of(record)
             if told is not None and told[0] in wanted:

@@ -72,9 +72,12 @@ class StatusWatcher:
         self._published = published
         self._recovered = False
         self._metrics = metrics = Metrics(registry)
+        self._publisher = StatusPublisher(
+            producer, settings.kafka.topics, send_timeout=settings.send_timeout
+        )
         self._reconciler = Reconciler(
             workflows,
-            StatusPublisher(producer, settings.kafka.topics, send_timeout=settings.send_timeout),
+            self._publisher,
             published,
             metrics=metrics,
             release_after=settings.release_after,
@@ -122,18 +125,20 @@ class StatusWatcher:
         if not self._turn.begun:
             await rehearse(self._workflows, self._published, health=self._health)
             await self._turn.wait()
-        recalled = await recover(
+        recovered = await recover(
             self._workflows,
             self._published,
             page_size=self._settings.watch.page_size,
             health=self._health,
         )
-        for uid, outcome in recalled.items():
+        for record in recovered.in_doubt:
+            await self._publisher.again(record)
+        for uid, outcome in recovered.outcomes.items():
             self._reconciler.recall(uid, outcome)
-        self._metrics.recovered.inc(len(recalled))
+        self._metrics.recovered.inc(len(recovered.outcomes))
         self._recovered = True
         async with aclosing(self._watching.forever()) as changes:
-            await follow(changes, self._workers, recalled=recalled)
+            await follow(changes, self._workers, recalled=recovered.outcomes)
 
     def _unfit(self) -> str | None:
         return self._producer.unavailable() or self._health.trouble

@@ -4,9 +4,10 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sluice_contracts.records import OutgoingRecord
 from sluice_contracts.status import TERMINAL_PHASES, Phase
 
-__all__ = ["Outcome", "later", "mark_of", "parse_mark", "parse_time"]
+__all__ = ["Outcome", "Published", "later", "mark_of", "parse_mark", "parse_time"]
 
 _MARK = re.compile(r"([1-9]\d{0,8})/([A-Za-z]+)@(\S*)")
 
@@ -21,6 +22,14 @@ class Outcome:
     attempt: int
     phase: Phase
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """An outcome that the results topic holds, and the record that it stands in."""
+
+    outcome: Outcome
+    record: OutgoingRecord
 
 
 def later(one: Outcome | None, other: Outcome | None) -> Outcome | None:

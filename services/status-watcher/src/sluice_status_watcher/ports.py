@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sluice_runtime.kubernetes.workflows import WorkflowPage
-from sluice_status_watcher.outcomes import Outcome
+from sluice_status_watcher.outcomes import Published
 
 __all__ = ["PublishedOutcomes", "Workflows"]
 
@@ -34,7 +34,7 @@ class Workflows(Protocol):
 class PublishedOutcomes(Protocol):
     """What the results topic already holds."""
 
-    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Outcome]:
+    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Published]:
         """Give the last outcome of each Workflow wanted, by uid; `wanted` maps uid to record key.
 
         `since` is a time before which none of them can have been written.

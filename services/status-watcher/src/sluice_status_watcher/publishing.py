@@ -48,17 +48,22 @@ class StatusPublisher:
     async def publish(self, event: StatusEvent, identity: Identity) -> None:
         """Write the event to the status topic, and to the results topic if it is an outcome.
 
-        Tried for ever: nothing that could be done instead would keep the promise. The results
-        record comes last, so that it stands for both: an outcome found there is on the status
-        topic too.
+        Tried for ever: nothing that could be done instead would keep the promise. An outcome goes
+        to the results topic first, where it can be found: who finds it there after a crash, and no
+        mark on the object, tells it `again`. The other way round it might be on the status topic
+        alone, and nobody would know it if somebody retried the Workflow meanwhile.
 
         Raises:
             UnwritableEventError: nothing was sent, and nothing of this event ever can be.
         """
         record = _encoded(event, identity)
-        await self._publish(self._topics.status, record, event, identity)
         if event.terminal:
             await self._publish(self._topics.results, record, event, identity)
+        await self._publish(self._topics.status, record, event, identity)
+
+    async def again(self, record: OutgoingRecord) -> None:
+        """Write a record of the results topic to the status topic, which may lack it."""
+        await self._send(self._topics.status, record, insist=True)
 
     async def _publish(
         self, topic: str, record: OutgoingRecord, event: StatusEvent, identity: Identity

@@ -103,7 +103,7 @@ class Reconciler:
         self._now = now
         self._backoff = backoff or Backoff()
         self._teller = Teller(publisher, metrics=metrics, now=now)
-        self._vanishing = Vanishing(workflows, published, backoff=self._backoff)
+        self._vanishing = Vanishing(workflows, publisher, published, backoff=self._backoff)
         self._alarms = Alarms(wake)
         self._runs: dict[str, _Run] = {}
 

@@ -6,22 +6,23 @@ results topic can: it is read from the time when the oldest such Workflow can ha
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from sluice_contracts.records import OutgoingRecord
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError
 from sluice_status_watcher.observing import ForeignWorkflowError, Observed, observe
-from sluice_status_watcher.outcomes import Outcome
+from sluice_status_watcher.outcomes import Outcome, Published
 from sluice_status_watcher.ports import PublishedOutcomes, Workflows
 from sluice_status_watcher.transitions import is_settled
 from sluice_status_watcher.watching import Change, WatchHealth, list_workflows
 
-__all__ = ["Question", "answers_to", "question_of", "recover"]
+__all__ = ["Question", "Recovered", "answers_to", "is_in_doubt", "question_of", "recover"]
 
 _log = structlog.get_logger(__name__)
 
@@ -34,8 +35,19 @@ class Question:
     """Was the outcome of this Workflow told? It cannot have been before `since`."""
 
     uid: str
+    attempt: int
     record_key: bytes
     since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovered:
+    """What was told by an earlier process of the Workflows that exist."""
+
+    outcomes: Mapping[str, Outcome]
+    """By uid."""
+    in_doubt: Sequence[OutgoingRecord] = ()
+    """Records of outcomes that the status topic may lack."""
 
 
 def question_of(observed: Observed) -> Question | None:
@@ -50,6 +62,7 @@ def question_of(observed: Observed) -> Question | None:
     ended = standing.finished_at if standing.phase.terminal else None
     return Question(
         uid=standing.uid,
+        attempt=standing.attempt,
         record_key=str(observed.identity.key).encode(),
         since=(ended or observed.created_at or datetime.min.replace(tzinfo=UTC)),
     )
@@ -63,8 +76,8 @@ async def recover(
     health: WatchHealth,
     backoff: Backoff | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> dict[str, Outcome]:
-    """Give, by uid, the outcomes that were told of the Workflows that exist; tried for ever."""
+) -> Recovered:
+    """Find out what was told of the Workflows that exist; tried for ever."""
     backoff = backoff or Backoff()
     failures = 0
     while True:
@@ -79,7 +92,14 @@ async def recover(
             await asyncio.sleep(pause)
         else:
             health.trouble = None
-            return answers
+            return Recovered(
+                outcomes={uid: answer.outcome for uid, answer in answers.items()},
+                in_doubt=[
+                    answer.record
+                    for question in questions
+                    if (answer := answers.get(question.uid)) and is_in_doubt(answer, question)
+                ],
+            )
 
 
 async def _questions(
@@ -98,9 +118,17 @@ async def _questions(
     return questions
 
 
+def is_in_doubt(answer: Published, question: Question) -> bool:
+    """Tell whether the status topic may lack the outcome.
+
+    It does not once the object says that a later attempt has begun: that comes after telling.
+    """
+    return answer.outcome.attempt >= question.attempt
+
+
 async def answers_to(
     questions: Iterable[Question], published: PublishedOutcomes
-) -> dict[str, Outcome]:
+) -> dict[str, Published]:
     """Give, by uid, the outcomes that were told of the Workflows asked about.
 
     Raises:

@@ -12,6 +12,7 @@ from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, NotF
 from sluice_status_watcher.observing import Observed
 from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.ports import PublishedOutcomes, Workflows
+from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.recovery import answers_to, question_of
 from sluice_status_watcher.transitions import attempt_of, is_settled
 
@@ -24,9 +25,15 @@ class Vanishing:
     """Finds out whether a Workflow has gone without anybody telling of its end."""
 
     def __init__(
-        self, workflows: Workflows, published: PublishedOutcomes, *, backoff: Backoff
+        self,
+        workflows: Workflows,
+        publisher: StatusPublisher,
+        published: PublishedOutcomes,
+        *,
+        backoff: Backoff,
     ) -> None:
         self._workflows = workflows
+        self._publisher = publisher
         self._published = published
         self._backoff = backoff
 
@@ -74,7 +81,10 @@ class Vanishing:
         if question is None:
             return True
         found = (await answers_to([question], self._published)).get(last.standing.uid)
-        return found is not None and found.attempt >= attempt_of(last.standing, outcome)
+        if found is None or found.outcome.attempt < attempt_of(last.standing, outcome):
+            return False
+        await self._publisher.again(found.record)
+        return True
 
 
 def _deleted(last: Observed, *, sequence: int) -> Observed:

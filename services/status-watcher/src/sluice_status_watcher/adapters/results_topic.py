@@ -8,12 +8,12 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from sluice_contracts.records import IncomingRecord
+from sluice_contracts.records import IncomingRecord, OutgoingRecord
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.reading import incoming, stop_consumer
-from sluice_status_watcher.outcomes import Outcome, later
+from sluice_status_watcher.outcomes import Outcome, Published
 
 __all__ = ["ResultsTopic", "outcome_of"]
 
@@ -34,18 +34,18 @@ class ResultsTopic:
         self._topic = topic
         self._patience = patience
 
-    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Outcome]:
+    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Published]:
         """See `PublishedOutcomes.find`."""
         keys = set(wanted.values())
-        found: dict[str, Outcome] = {}
+        found: dict[str, Published] = {}
         try:
             async with self._consumer() as consumer:
                 async for record in self._records(consumer, since=since):
                     # Most records are of other runs; they need not be decoded.
                     if record.key in keys and (told := outcome_of(record)) is not None:
-                        uid, outcome = told
-                        if uid in wanted:
-                            found[uid] = later(found.get(uid), outcome) or outcome
+                        uid, published = told
+                        if uid in wanted and not _is_older(published, found.get(uid)):
+                            found[uid] = published
         except (KafkaError, OSError) as e:
             raise KafkaUnavailableError(
                 f"{self._topic} could not be read to its end: {type(e).__name__}."
@@ -104,7 +104,11 @@ async def _drop_finished(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, 
             del ends[tp]
 
 
-def outcome_of(record: IncomingRecord) -> tuple[str, Outcome] | None:
+def _is_older(published: Published, known: Published | None) -> bool:
+    return known is not None and published.outcome.attempt <= known.outcome.attempt
+
+
+def outcome_of(record: IncomingRecord) -> tuple[str, Published] | None:
     """Read a record of the results topic: whose outcome it is, by uid; None if no Workflow's."""
     try:
         published = decode_status(record)
@@ -113,6 +117,7 @@ def outcome_of(record: IncomingRecord) -> tuple[str, Outcome] | None:
     event = published.event if isinstance(published, PublishedEvent) else None
     if event is None or event.uid is None or not event.terminal:
         return None
-    return event.uid, Outcome(
-        attempt=event.attempt, phase=event.phase, finished_at=event.finished_at
+    return event.uid, Published(
+        outcome=Outcome(attempt=event.attempt, phase=event.phase, finished_at=event.finished_at),
+        record=OutgoingRecord(key=record.key, value=record.value, headers=record.headers),
     )

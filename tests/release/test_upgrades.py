@@ -2,9 +2,12 @@
 
 import asyncio
 import collections
+import contextlib
+import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,24 +17,40 @@ from testbed.waiting import wait_until
 from tests.release.load import under_load
 from tests.release.manifests import suspended_template
 from tests.support.kafka import read_all
-from tests.support.releases import Release, released
+from tests.support.releases import CHART, Release, released
 
 pytestmark = [pytest.mark.cluster, pytest.mark.upheaval, pytest.mark.timeout(600)]
 
 PREVIOUS = Path("tests/data/charts/sluice-0.1.0.tgz")
+Json = dict[str, Any]
+
 _MINUTE = "--timeout=60s"
 
 
-@pytest.fixture
-def release(testbed: Testbed) -> Iterator[Release]:
-    """The previous version of the chart, installed."""
+@contextlib.contextmanager
+def installed(testbed: Testbed, chart: Path) -> Iterator[Release]:
+    """Install a chart, with a workflow that takes a second and one that takes for ever."""
     names = ("moment", "endless")
     entries = [{"name": name, "description": name, "template": {"name": name}} for name in names]
     values = {"workflows": {"catalogue": {"entries": entries}}}
     kafka = next(iter(testbed.kafka.values()))
-    with released(testbed, kafka, chart=PREVIOUS, values=values) as release:
+    with released(testbed, kafka, chart=chart, values=values) as release:
         templates = [suspended_template("moment", seconds=1), suspended_template("endless")]
         testbed.kubectl().within(release.runs).apply(templates)
+        yield release
+
+
+@pytest.fixture
+def previous(testbed: Testbed) -> Iterator[Release]:
+    """The previous version of the chart, installed."""
+    with installed(testbed, PREVIOUS) as release:
+        yield release
+
+
+@pytest.fixture
+def current(testbed: Testbed) -> Iterator[Release]:
+    """This version of the chart, installed."""
+    with installed(testbed, CHART) as release:
         yield release
 
 
@@ -40,39 +59,66 @@ def phases(release: Release) -> list[str]:
     return [each.get("status", {}).get("phase", "") for each in release.workflows()]
 
 
-async def test_nothing_is_lost_or_doubled_by_an_upgrade_and_the_way_back(release: Release) -> None:
-    async with under_load(release.url(), workflow="moment", per_second=5) as load:
-        await asyncio.to_thread(release.upgrade)
-        await asyncio.to_thread(release.helm, "rollback", "1")
-    assert load.answers.keys() == {"202"}
-    told: collections.Counter[str] = collections.Counter()
+async def outcomes_of(release: Release, accepted: Sequence[str]) -> dict[str, list[Json]]:
+    """Return all outcomes by run, once each run that was accepted has one; all are successes."""
     async with release.client() as client:
         # The last of each partition comes last.
-        for run_id in load.accepted[-50:]:
+        for run_id in accepted[-50:]:
             assert (await client.events(run_id))[-1]["phase"] == "Succeeded"
+    told = collections.defaultdict(list)
     for record in await read_all(release.kafka, release.topics.results):
         outcome = json.loads(record.value)
-        told[outcome["run_id"]] += 1
         assert outcome["phase"] == "Succeeded", outcome
-    assert told == dict.fromkeys(load.accepted, 1)
+        told[outcome["run_id"]].append(outcome)
+    return told
+
+
+def assert_each_was_started_once(release: Release, accepted: Sequence[str]) -> None:
     started = collections.Counter(
         workflow["metadata"]["annotations"][RUN_ID] for workflow in release.workflows()
     )
-    assert started == dict.fromkeys(load.accepted, 1)
+    assert started == dict.fromkeys(accepted, 1)
 
 
-async def test_it_can_be_removed_within_a_minute_while_workflows_run(release: Release) -> None:
-    await asyncio.to_thread(release.upgrade)
-    async with release.client() as client:
+async def test_nothing_is_lost_or_doubled_by_a_rollout_and_the_way_back(current: Release) -> None:
+    other_pods = {"defaults": {"podAnnotations": {"example.org/rollout": "second"}}}
+    changed = dataclasses.replace(current, values={**current.values, **other_pods})
+    async with under_load(current.url(), workflow="moment", per_second=5) as load:
+        await asyncio.to_thread(changed.upgrade)
+        await asyncio.to_thread(changed.helm, "rollback", "1")
+    assert load.answers.keys() == {"202"}
+    told = await outcomes_of(current, load.accepted)
+    assert {run: len(outcomes) for run, outcomes in told.items()} == dict.fromkeys(load.accepted, 1)
+    assert_each_was_started_once(current, load.accepted)
+
+
+async def test_nothing_is_lost_by_an_upgrade_and_the_way_back(previous: Release) -> None:
+    """Status-watchers of the previous version take no turns, so an outcome may come twice."""
+    async with under_load(previous.url(), workflow="moment", per_second=5) as load:
+        await asyncio.to_thread(previous.upgrade)
+        await asyncio.to_thread(previous.helm, "rollback", "1")
+    assert load.answers.keys() == {"202"}
+    told = await outcomes_of(previous, load.accepted)
+    ends = {
+        run: {(each["attempt"], each["finished_at"]) for each in outcomes}
+        for run, outcomes in told.items()
+    }
+    assert {run: len(each) for run, each in ends.items()} == dict.fromkeys(load.accepted, 1)
+    assert_each_was_started_once(previous, load.accepted)
+
+
+async def test_it_can_be_removed_within_a_minute_while_workflows_run(previous: Release) -> None:
+    await asyncio.to_thread(previous.upgrade)
+    async with previous.client() as client:
         for _ in range(5):
             await client.accepted({"workflow": "endless"})
     await asyncio.to_thread(
         wait_until,
-        lambda: phases(release) == ["Running"] * 5,
+        lambda: phases(previous) == ["Running"] * 5,
         what="Five runs",
         seconds=60,
         every=1.0,
     )
-    release.helm("uninstall", timeout=_MINUTE)
-    assert all("finalizers" not in each["metadata"] for each in release.workflows())
-    release.testbed.kubectl()("delete", "namespace", release.namespace, release.runs, _MINUTE)
+    previous.helm("uninstall", timeout=_MINUTE)
+    assert all("finalizers" not in each["metadata"] for each in previous.workflows())
+    previous.testbed.kubectl()("delete", "namespace", previous.namespace, previous.runs, _MINUTE)

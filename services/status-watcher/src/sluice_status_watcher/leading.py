@@ -1,9 +1,8 @@
 """Whose turn it is to watch, where several could.
 
-What is promised does not rest on it: two that watch tell the same events, under the same ids. It
-saves the double work. So whoever has its turn and cannot renew the Lease goes on, and ends only
-when it sees another's name there; and who could not do the work neither takes the Lease nor renews
-it, so that another may.
+That nothing is lost does not rest on it: two that watch tell the same twice. So whoever has its
+turn and cannot renew the Lease goes on, and ends only when it sees another's name there; and who
+could not do the work neither takes the Lease nor renews it, so that another may.
 """
 
 import asyncio

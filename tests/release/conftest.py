@@ -1,6 +1,6 @@
 """One Sluice that Argo CD delivers, for all tests here; each leaves it healthy."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -31,6 +31,17 @@ def delivery(testbed: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Iter
     tree = tmp_path_factory.mktemp("fork")
     with delivered(testbed, tree, kafka=kafka) as delivery:
         yield delivery
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Print figures for whoever looks on, whether the test fails or not."""
+
+    def said(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}")
+
+    return said
 
 
 @pytest.fixture(autouse=True)

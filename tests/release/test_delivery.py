@@ -4,6 +4,7 @@ import asyncio
 import collections
 import json
 import time
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -35,7 +36,7 @@ def test_no_application_takes_what_it_has_made_with_it(delivery: Delivery) -> No
 
 
 async def test_a_changed_greeting_and_tag_are_rolled_out_without_a_failed_request(
-    delivery: Delivery,
+    delivery: Delivery, say: Callable[[str], None]
 ) -> None:
     greeting, tag = unique_name("Grüß Gott "), delivery.build()
     async with under_load(delivery.url(), workflow=REFUSED, per_second=PER_SECOND) as load:
@@ -49,7 +50,7 @@ async def test_a_changed_greeting_and_tag_are_rolled_out_without_a_failed_reques
     # The smoke test waits behind all that was asked for.
     await asyncio.to_thread(delivery.await_health, "Healthy", commit=commit)
     said = f"a new pod {found:.1f} s after the push, only new ones after {done:.1f} s"
-    print(f"\nUnder load: {said}; {load.per_second:.0f} POST/s: {dict(load.answers)}")
+    say(f"Under load: {said}; {load.per_second:.0f} POST/s: {dict(load.answers)}")
     assert await delivery.greeting() == greeting
     assert load.answers.keys() == {"202"}
     ends = collections.Counter(await delivery.outcomes(load.accepted))
@@ -57,7 +58,9 @@ async def test_a_changed_greeting_and_tag_are_rolled_out_without_a_failed_reques
 
 
 @pytest.mark.parametrize("found_by", ["webhook", "poll"])
-async def test_a_commit_is_found_by_itself(delivery: Delivery, found_by: str) -> None:
+async def test_a_commit_is_found_by_itself(
+    delivery: Delivery, found_by: str, say: Callable[[str], None]
+) -> None:
     greeting, tag = unique_name("Servus "), delivery.build()
     delivery.change_sluice(tag=tag, greeting=greeting)
     push = delivery.push if found_by == "webhook" else delivery.repository.commit
@@ -67,7 +70,7 @@ async def test_a_commit_is_found_by_itself(delivery: Delivery, found_by: str) ->
     found = time.monotonic() - began
     await asyncio.to_thread(delivery.await_health, "Healthy", commit=commit)
     looks = delivery.gitops.settings.configs["cm"]["timeout.reconciliation"]
-    print(f"\nBy {found_by}: a new pod {found:.1f} s after the push (Argo CD looks every {looks})")
+    say(f"By {found_by}: a new pod {found:.1f} s after the push (Argo CD looks every {looks})")
     assert await delivery.greeting() == greeting
 
 

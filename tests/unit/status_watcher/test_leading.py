@@ -24,6 +24,11 @@ def turn_of(holder: str, lease: FakeLease) -> LeasedTurn:
     return LeasedTurn(lease, SETTINGS, holder=holder, uniform=lambda _, most: most)
 
 
+def because_of(trouble: list[str]) -> Unfit:
+    """Be unfit for as long as the list holds something."""
+    return lambda: trouble[0] if trouble else None
+
+
 @contextlib.asynccontextmanager
 async def waiting(
     turn: LeasedTurn, *, unfit: Unfit = lambda: None
@@ -103,7 +108,7 @@ async def test_who_comes_back_under_its_name_goes_on_at_once(looptime: Any) -> N
 async def test_who_could_not_work_takes_no_turn_until_it_could() -> None:
     lease, trouble = FakeLease(), ["Kafka: away"]
     ada = turn_of("ada", lease)
-    async with waiting(ada, unfit=lambda: trouble[0] if trouble else None):
+    async with waiting(ada, unfit=because_of(trouble)):
         await later(60)
         assert not ada.begun
         trouble.clear()
@@ -113,7 +118,7 @@ async def test_who_could_not_work_takes_no_turn_until_it_could() -> None:
 async def test_who_cannot_work_any_more_loses_its_turn_to_one_that_could(looptime: Any) -> None:
     lease, trouble = FakeLease(), list[str]()
     ada, bob = turn_of("ada", lease), turn_of("bob", lease)
-    async with waiting(ada, unfit=lambda: trouble[0] if trouble else None) as keeping:
+    async with waiting(ada, unfit=because_of(trouble)) as keeping:
         await ada.wait()
         async with waiting(bob):
             await later(60)
@@ -127,10 +132,7 @@ async def test_who_cannot_work_any_more_loses_its_turn_to_one_that_could(looptim
 async def test_where_nobody_could_work_the_turn_stays() -> None:
     lease, trouble = FakeLease(), list[str]()
     ada, bob = turn_of("ada", lease), turn_of("bob", lease)
-
-    def unfit() -> str | None:
-        return trouble[0] if trouble else None
-
+    unfit = because_of(trouble)
     async with waiting(ada, unfit=unfit) as keeping, waiting(bob, unfit=unfit):
         await ada.wait()
         trouble.append("Kafka: away")

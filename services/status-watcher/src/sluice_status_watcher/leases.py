@@ -35,7 +35,7 @@ def held_by(
         "leaseDurationSeconds": max(1, round(duration.total_seconds())),
         "renewTime": written,
     }
-    if holder_of({"spec": spec}) == holder:
+    if spec.get("holderIdentity") == holder:
         return {**spec, **renewed}
     transitions = spec.get("leaseTransitions", 0) + 1 if spec else 0
     return {**spec, **renewed, "acquireTime": written, "leaseTransitions": transitions}

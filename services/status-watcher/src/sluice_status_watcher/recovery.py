@@ -5,7 +5,6 @@ starts next sees a Workflow without a mark and cannot tell from it whether the w
 results topic can: it is read from the time when the oldest such Workflow can have ended.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,16 +12,14 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from sluice_contracts.records import OutgoingRecord
-from sluice_runtime.backoff import Backoff
-from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError
 from sluice_status_watcher.observing import ForeignWorkflowError, Observed, observe
 from sluice_status_watcher.outcomes import Outcome, Published
 from sluice_status_watcher.ports import PublishedOutcomes, Workflows
 from sluice_status_watcher.transitions import is_settled
+from sluice_status_watcher.trying import until_it_works
 from sluice_status_watcher.watching import Change, WatchHealth, list_workflows
 
-__all__ = ["Question", "Recovered", "answers_to", "is_in_doubt", "question_of", "recover"]
+__all__ = ["Question", "Recovered", "answers_to", "question_of", "recover"]
 
 _log = structlog.get_logger(__name__)
 
@@ -74,32 +71,23 @@ async def recover(
     *,
     page_size: int,
     health: WatchHealth,
-    backoff: Backoff | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Recovered:
     """Find out what was told of the Workflows that exist; tried for ever."""
-    backoff = backoff or Backoff()
-    failures = 0
-    while True:
-        try:
-            questions = await _questions(workflows, page_size=page_size, now=now)
-            answers = await answers_to(questions, published)
-        except (ApiError, ApiUnavailableError, KafkaUnavailableError) as e:
-            failures += 1
-            health.trouble = str(e)
-            pause = backoff.delay(failures, at_least=getattr(e, "retry_after", 0.0))
-            _log.warning("cannot tell yet what was told", error=str(e), retry_in=pause)
-            await asyncio.sleep(pause)
-        else:
-            health.trouble = None
-            return Recovered(
-                outcomes={uid: answer.outcome for uid, answer in answers.items()},
-                in_doubt=[
-                    answer.record
-                    for question in questions
-                    if (answer := answers.get(question.uid)) and is_in_doubt(answer, question)
-                ],
-            )
+
+    async def ask() -> Recovered:
+        questions = await _questions(workflows, page_size=page_size, now=now)
+        answers = await answers_to(questions, published)
+        return Recovered(
+            outcomes={uid: answer.outcome for uid, answer in answers.items()},
+            in_doubt=[
+                answer.record
+                for question in questions
+                if (answer := answers.get(question.uid)) and _is_in_doubt(answer, question)
+            ],
+        )
+
+    return await until_it_works(ask, health=health, complaint="cannot tell yet what was told")
 
 
 async def _questions(
@@ -118,7 +106,7 @@ async def _questions(
     return questions
 
 
-def is_in_doubt(answer: Published, question: Question) -> bool:
+def _is_in_doubt(answer: Published, question: Question) -> bool:
     """Tell whether the status topic may lack the outcome.
 
     It does not once the object says that a later attempt has begun: that comes after telling.

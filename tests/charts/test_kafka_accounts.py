@@ -4,6 +4,7 @@ A whole Sluice runs on a real Kafka that holds each service to the ACLs of its K
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,7 +18,7 @@ from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
 from tests.charts.guarded_kafka import LOUD, Deed, GuardedKafka
 from tests.charts.rendering import KAFKA, Helm, Json
 from tests.support.engines import Engine
-from tests.support.kafka import produce
+from tests.support.kafka import produce, running_broker
 from tests.support.matrix import LOCAL
 from tests.support.sluice import Sluice, Topic
 
@@ -34,13 +35,11 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedKafka]:
     """A Kafka that knows our accounts, and grants them nothing yet."""
     accounts = [*ACCOUNTS.values(), STRANGER]
     broker = GuardedKafka(data_dir=tmp_path_factory.mktemp("guarded"), accounts=accounts)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("JAVA_TOOL_OPTIONS", LOUD)
-        broker.start_sync()
-    try:
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("JAVA_TOOL_OPTIONS", LOUD)
+            stack.enter_context(running_broker(broker))
         yield broker
-    finally:
-        broker.stop_sync()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from sluice_local.kafka import EmbeddedKafka
 from tests.support.engines import KAFKA_LINES, Engine, engine_parameters, running_engine
-from tests.support.kafka import KafkaServer
+from tests.support.kafka import KafkaServer, running_broker
 from tests.support.sluice import Sluice, running_sluice
 
 CLUSTER_SECONDS = 300
@@ -39,11 +39,8 @@ def kafka(
     broker = EmbeddedKafka(
         data_dir=tmp_path_factory.mktemp("kafka"), version=KAFKA_LINES[request.param]
     )
-    broker.start_sync()
-    try:
+    with running_broker(broker):
         yield broker
-    finally:
-        broker.stop_sync()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import pytest
 
 from sluice_local.runner.plan import SERVICES
 from tests.support.engines import Engine
+from tests.support.kafka import running_broker
 from tests.support.matrix import LOCAL
 from tests.support.secured_kafka import CERTIFICATES, TLS, TOKENS, SecuredKafka, unsigned_token
 from tests.support.sluice import Sluice, running_sluice
@@ -48,14 +49,11 @@ def secured(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sluice]:
         "SLUICE_KAFKA__REPLICATION_FACTOR": "1",
     }
     everybody = {service.name: told for service in SERVICES}
-    kafka.start_sync()
-    try:
-        with running_sluice(
-            kafka, tmp_path / "sluice", engine=Engine(LOCAL), told=everybody
-        ) as sluice:
-            yield sluice
-    finally:
-        kafka.stop_sync()
+    with (
+        running_broker(kafka),
+        running_sluice(kafka, tmp_path / "sluice", engine=Engine(LOCAL), told=everybody) as sluice,
+    ):
+        yield sluice
 
 
 async def test_every_run_comes_to_its_end(secured: Sluice) -> None:

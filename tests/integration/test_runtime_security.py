@@ -18,7 +18,14 @@ from sluice_runtime.kafka.reading import make_consumer, stop_consumer
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.tokens import TokenFile
 from sluice_runtime.kafka.topics import ensure_topics
-from tests.support.kafka import WAIT_SECONDS, create_topic, read_all, topic_names, unique_name
+from tests.support.kafka import (
+    WAIT_SECONDS,
+    create_topic,
+    read_all,
+    running_broker,
+    topic_names,
+    unique_name,
+)
 from tests.support.secured_kafka import CERTIFICATES, TLS, TOKENS, SecuredKafka, unsigned_token
 
 pytestmark = pytest.mark.integration
@@ -28,36 +35,26 @@ CONNECTIONS = 12
 """More than each of the two clients makes for itself."""
 
 
-def running(kafka: SecuredKafka) -> Iterator[SecuredKafka]:
-    kafka.start_sync()
-    try:
-        yield kafka
-    finally:
-        kafka.stop_sync()
-
-
 @pytest.fixture(scope="module")
 def by_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
     """A Kafka that takes tokens, and ends each connection soon, as the token's end would."""
-    yield from running(
-        SecuredKafka(
-            data_dir=tmp_path_factory.mktemp("by-token"),
-            protocol="SASL_PLAINTEXT",
-            settings=TOKENS | {"connections.max.reauth.ms": str(LIFE_OF_A_CONNECTION_MS)},
-        )
+    kafka = SecuredKafka(
+        data_dir=tmp_path_factory.mktemp("by-token"),
+        protocol="SASL_PLAINTEXT",
+        settings=TOKENS | {"connections.max.reauth.ms": str(LIFE_OF_A_CONNECTION_MS)},
     )
+    with running_broker(kafka):
+        yield kafka
 
 
 @pytest.fixture(scope="module")
 def by_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
     """A Kafka that takes nobody without a certificate."""
-    yield from running(
-        SecuredKafka(
-            data_dir=tmp_path_factory.mktemp("by-certificate"),
-            protocol="SSL",
-            settings=CERTIFICATES,
-        )
+    kafka = SecuredKafka(
+        data_dir=tmp_path_factory.mktemp("by-certificate"), protocol="SSL", settings=CERTIFICATES
     )
+    with running_broker(kafka):
+        yield kafka
 
 
 def settings(kafka: SecuredKafka, **more: Any) -> KafkaSettings:

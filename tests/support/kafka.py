@@ -5,10 +5,11 @@ unique names; nothing is cleaned up between tests.
 """
 
 import asyncio
+import contextlib
 import itertools
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -36,6 +37,19 @@ class KafkaServer(Protocol):
         ...
 
 
+Broker = TypeVar("Broker", bound=EmbeddedKafka)
+
+
+@contextlib.contextmanager
+def running_broker(broker: Broker) -> Iterator[Broker]:
+    """Run a Kafka as a process while the body does."""
+    broker.start_sync()
+    try:
+        yield broker
+    finally:
+        broker.stop_sync()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a person choose where Kafka runs."""
     parser.addoption(
@@ -55,12 +69,8 @@ def kafka(
         with running_kafka_container() as container:
             yield container
         return
-    broker = EmbeddedKafka(data_dir=tmp_path_factory.mktemp("kafka"))
-    broker.start_sync()
-    try:
+    with running_broker(EmbeddedKafka(data_dir=tmp_path_factory.mktemp("kafka"))) as broker:
         yield broker
-    finally:
-        broker.stop_sync()
 
 
 @pytest.fixture

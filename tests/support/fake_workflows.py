@@ -65,6 +65,7 @@ class FakeWorkflows:
         self._failures: dict[Operation, deque[Exception]] = defaultdict(deque)
         self._lost_answers: dict[Operation, int] = defaultdict(int)
         self._held: dict[Operation, asyncio.Event] = {}
+        self._passing: dict[Operation, int] = defaultdict(int)
         self._calls: dict[Operation, int] = defaultdict(int)
         self._changed = asyncio.Condition()
 
@@ -225,8 +226,9 @@ class FakeWorkflows:
         """Carry out the next calls, and let their answers get lost."""
         self._lost_answers[operation] += times
 
-    def hold_for_test(self, operation: Operation) -> asyncio.Event:
-        """Keep calls waiting, nothing done yet, until the returned event is set."""
+    def hold_for_test(self, operation: Operation, *, after: int = 0) -> asyncio.Event:
+        """Let so many calls pass; the next ones wait until the returned event is set."""
+        self._passing[operation] = after
         return self._held.setdefault(operation, asyncio.Event())
 
     def heal_for_test(self) -> None:
@@ -252,7 +254,8 @@ class FakeWorkflows:
     async def _enter(self, operation: Operation) -> None:
         self._calls[operation] += 1
         await self._notify()
-        if operation in self._held:
+        self._passing[operation] -= 1
+        if operation in self._held and self._passing[operation] < 0:
             await self._held[operation].wait()
         if self._failures[operation]:
             raise self._failures[operation].popleft()

@@ -1,9 +1,11 @@
 """What happens to one Workflow, told in the words of a test."""
 
+import asyncio
 from typing import Any
 
 from sluice_contracts import metadata
 from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_status_watcher.outcomes import Claim, parse_claim
 from tests.unit.status_watcher.manifests import FINISHED, manifest, name_of
 from tests.unit.status_watcher.world import World
 
@@ -31,7 +33,14 @@ def marks(world: World) -> tuple[str | None, str | None, bool]:
     meta = world.workflows.object_for_test(NAME)["metadata"]
     annotations = meta["annotations"]
     held = metadata.FINALIZER in meta["finalizers"]
-    return annotations.get(metadata.PUBLISHED), annotations.get(metadata.ATTEMPT), held
+    mark = annotations.get(metadata.PUBLISHED)
+    return None if parse_claim(mark) else mark, annotations.get(metadata.ATTEMPT), held
+
+
+def claim(world: World) -> Claim | None:
+    """The claim on the object."""
+    annotations = world.workflows.object_for_test(NAME)["metadata"]["annotations"]
+    return parse_claim(annotations.get(metadata.PUBLISHED))
 
 
 async def marked(world: World, mark: str = MARK) -> None:
@@ -40,6 +49,11 @@ async def marked(world: World, mark: str = MARK) -> None:
 
 async def released(world: World) -> None:
     await world.until(lambda: not marks(world)[2])
+
+
+def hold_mark(world: World) -> asyncio.Event:
+    """Let the next end be claimed, and its mark wait until the event is set."""
+    return world.workflows.hold_for_test("patch", after=1)
 
 
 async def gone(world: World) -> None:

@@ -82,6 +82,7 @@ async def test_a_state_older_than_what_is_known_is_not_acted_on() -> None:
         workflows,
         StatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=1)),
         kafka,
+        name="ada",
         metrics=Metrics(CollectorRegistry()),
         release_after=timedelta(seconds=10),
         wake=lambda _: None,
@@ -97,5 +98,5 @@ async def test_a_state_older_than_what_is_known_is_not_acted_on() -> None:
     await handle(after)
     patches = workflows.calls_for_test("patch")
     await handle(before)
-    assert workflows.calls_for_test("patch") == patches == 1
+    assert workflows.calls_for_test("patch") == patches == 2
     assert kafka.phases_for_test() == ["1/Failed"]

@@ -1,4 +1,4 @@
-"""The mark on the Workflow says exactly what was told."""
+"""What is written on the Workflow says exactly what is to be told, and what was."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -7,27 +7,72 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_contracts.status import TERMINAL_PHASES, Phase
-from sluice_status_watcher.outcomes import Outcome, later, mark_of, parse_mark, parse_time
+from sluice_status_watcher.outcomes import (
+    Claim,
+    Outcome,
+    claim_of,
+    later,
+    mark_of,
+    parse_claim,
+    parse_mark,
+    parse_time,
+)
 
 MOMENT = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
 
 
-@given(
-    st.builds(
-        Outcome,
-        attempt=st.integers(1, 999_999_999),
-        phase=st.sampled_from(sorted(TERMINAL_PHASES)),
-        finished_at=st.none()
-        | st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))])),
-    )
+outcomes = st.builds(
+    Outcome,
+    attempt=st.integers(1, 999_999_999),
+    phase=st.sampled_from(sorted(TERMINAL_PHASES)),
+    finished_at=st.none()
+    | st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))])),
 )
+
+
+@given(outcomes)
 def test_a_mark_says_the_same_when_it_is_read_again(outcome: Outcome) -> None:
     assert parse_mark(mark_of(outcome)) == outcome
+
+
+@given(outcomes, st.integers(0, 2**63 - 1))
+def test_a_claim_says_the_same_when_it_is_read_again(outcome: Outcome, sequence: int) -> None:
+    claim = Claim(outcome=outcome, sequence=sequence, teller="3f9ac1")
+    assert parse_claim(claim_of(claim)) == claim
+
+
+@given(outcomes)
+def test_a_claim_is_no_mark_and_a_mark_no_claim(outcome: Outcome) -> None:
+    claim = Claim(outcome=outcome, sequence=7, teller="3f9ac1")
+    assert parse_mark(claim_of(claim)) is None
+    assert parse_claim(mark_of(outcome)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        7,
+        "telling",
+        "telling 1/Failed@ as 7 by ",
+        "telling 1/Failed@ as -7 by ada",
+        "telling 1/Running@ as 7 by ada",
+        "telling 1/Failed@ as 7 by ada and bob",
+    ],
+)
+def test_what_is_no_claim_is_taken_for_none(text: object) -> None:
+    assert parse_claim(text) is None
 
 
 def test_the_mark_reads_as_agreed() -> None:
     outcome = Outcome(attempt=2, phase=Phase.FAILED, finished_at=MOMENT)
     assert mark_of(outcome) == "2/Failed@2026-01-01T00:05:00Z"
+
+
+def test_the_claim_reads_as_agreed() -> None:
+    outcome = Outcome(attempt=2, phase=Phase.FAILED, finished_at=MOMENT)
+    claim = Claim(outcome=outcome, sequence=4711, teller="3f9ac1")
+    assert claim_of(claim) == "telling 2/Failed@2026-01-01T00:05:00Z as 4711 by 3f9ac1"
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from sluice_contracts import metadata
 from sluice_contracts.status import Phase
 from sluice_status_watcher.observing import Standing, observe
-from sluice_status_watcher.outcomes import Outcome
-from sluice_status_watcher.patches import next_patch
+from sluice_status_watcher.outcomes import Claim, Outcome
+from sluice_status_watcher.patches import claiming, next_patch
 from tests.support.json_patch import PatchFailedError, apply_json_patch
 from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, Json, stored
 
 FAILED = Outcome(attempt=1, phase=Phase.FAILED, finished_at=datetime(2026, 1, 1, 0, 5, tzinfo=UTC))
 MARK = f"1/Failed@{FINISHED}"
+CLAIM = f"telling {MARK} as 7 by ada"
 
 
 def ended(*, mark: str | None = None, finalizers: Any = (metadata.FINALIZER,)) -> Json:
@@ -46,6 +47,30 @@ def patched(document: Json, outcome: Outcome | None, *, releasable: bool = False
 def test_nothing_is_changed_before_an_outcome_was_told() -> None:
     assert next_patch(standing(running()), None, releasable=True) == []
     assert next_patch(standing(ended()), None, releasable=True) == []
+
+
+def test_a_claim_is_made_on_the_very_state_that_it_speaks_of() -> None:
+    claim = Claim(outcome=FAILED, sequence=7, teller="ada")
+    operations = claiming(standing(ended()), claim)
+    after = apply_json_patch(ended(), operations)
+    assert standing(after).claim == claim
+    assert standing(after).published is None
+    for change in ({"resourceVersion": "8"}, {"uid": "another"}):
+        changed = ended()
+        changed["metadata"] |= change
+        with pytest.raises(PatchFailedError):
+            apply_json_patch(changed, operations)
+
+
+def test_the_mark_takes_the_place_of_the_claim() -> None:
+    after = patched(ended(mark=CLAIM), FAILED)
+    assert after["metadata"]["annotations"][metadata.PUBLISHED] == MARK
+
+
+def test_reopening_takes_a_claim_that_was_kept_away() -> None:
+    after = patched(running(**{metadata.PUBLISHED: CLAIM}), FAILED)["metadata"]
+    assert metadata.PUBLISHED not in after["annotations"]
+    assert after["annotations"][metadata.ATTEMPT] == "2"
 
 
 def test_the_mark_comes_first_and_the_finalizer_stays() -> None:

@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 from sluice_contracts.status import StatusEvent
 from sluice_status_watcher import telling
 from sluice_status_watcher.observing import Observed
-from sluice_status_watcher.transitions import Told, transition
+from sluice_status_watcher.outcomes import Claim
+from sluice_status_watcher.transitions import Told, keep
 from tests.unit.status_watcher.manifests import manifest, name_of, node, nodes
 from tests.unit.status_watcher.scenes import MARK, NAME, finish, marks, released, submit
 from tests.unit.status_watcher.world import World, later
@@ -63,12 +64,12 @@ async def test_outputs_that_are_no_text_are_told_as_they_are() -> None:
 async def test_a_state_that_cannot_be_judged_in_full_is_told_in_brief(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def picky(observed: Observed, told: Told) -> tuple[StatusEvent | None, Told]:
+    def picky(observed: Observed, claim: Claim) -> tuple[StatusEvent, Told]:
         if observed.progress:
             raise ZeroDivisionError
-        return transition(observed, told)
+        return keep(observed, claim)
 
-    monkeypatch.setattr(telling, "transition", picky)
+    monkeypatch.setattr(telling, "keep", picky)
     world = World()
     async with world.watching():
         await submit(world)

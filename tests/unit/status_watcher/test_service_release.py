@@ -8,7 +8,6 @@ from sluice_contracts import metadata
 from sluice_runtime.kubernetes.errors import (
     ApiUnavailableError,
     ConflictError,
-    NotFoundError,
     RefusedError,
 )
 from tests.support.fake_workflows import FakeWorkflows
@@ -16,6 +15,7 @@ from tests.unit.status_watcher.manifests import Json, manifest
 from tests.unit.status_watcher.scenes import (
     NAME,
     finish,
+    hold_mark,
     kafka_errors,
     marked,
     marks,
@@ -120,10 +120,11 @@ async def test_a_patch_whose_answer_is_lost_is_made_once() -> None:
     async with world.watching():
         await submit(world)
         await world.told("1/Submitted")
-        world.workflows.lose_answers_for_test("patch")
+        world.workflows.lose_answers_for_test("patch", times=3)
         await finish(world)
         await released(world)
-        assert world.workflows.calls_for_test("patch") == 2
+        # The claim, the mark, and the release.
+        assert world.workflows.calls_for_test("patch") == 3
         assert world.results() == ["1/Succeeded"]
 
 
@@ -153,14 +154,17 @@ async def test_a_workflow_that_goes_away_under_a_patch_is_no_trouble() -> None:
     async with world.watching():
         await submit(world)
         await world.told("1/Submitted")
-        gone_already = NotFoundError("404", status=404, reason="NotFound")
-        world.workflows.fail_for_test("patch", gone_already)
+        gate = hold_mark(world)
         await finish(world)
         await world.told("1/Submitted", "1/Succeeded")
-        await later(60)
-        assert world.workflows.calls_for_test("patch") == 1
-        assert world.workflows.calls_for_test("get") == 0
+        world.workflows.go_silent_for_test()
         await world.workflows.remove_for_test(NAME)
+        gate.set()
+        await later(60)
+        # The claim, the mark, and the mark once more when the watch shows the claim.
+        assert world.workflows.calls_for_test("patch") == 3
+        assert world.workflows.calls_for_test("get") == 0
+        world.workflows.speak_again_for_test()
         await later(60)
         assert world.metric("known_workflows") == 0
     assert world.results() == ["1/Succeeded"]

@@ -12,6 +12,7 @@ from tests.unit.status_watcher.scenes import (
     NAME,
     finish,
     gone,
+    hold_mark,
     marked,
     marks,
     released,
@@ -90,7 +91,7 @@ async def test_losing_the_marks_of_a_run_meanwhile_is_no_trouble() -> None:
     world = World()
     async with world.watching():
         await submit(world)
-        gate = world.workflows.hold_for_test("patch")
+        gate = hold_mark(world)
         await finish(world)
         await world.told("1/Submitted", "1/Succeeded")
         await world.workflows.change_for_test(
@@ -152,11 +153,11 @@ async def test_a_retry_before_the_mark_and_a_kill_are_sorted_out_by_the_results(
     world = World()
     async with world.watching():
         await submit(world)
-        world.workflows.hold_for_test("patch")
+        gate = hold_mark(world)
         await finish(world, "Failed")
         await world.kafka.wait_for_test(lambda: world.results() == ["1/Failed"])
         await moments()
-    world.workflows.hold_for_test("patch").set()
+    gate.set()
     await reopen(world)
     async with world.watching():
         await world.until(lambda: marks(world) == (None, "2", True))

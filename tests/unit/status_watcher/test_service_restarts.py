@@ -10,6 +10,7 @@ from tests.unit.status_watcher.scenes import (
     MARK,
     NAME,
     finish,
+    hold_mark,
     kafka_errors,
     marked,
     marks,
@@ -27,11 +28,11 @@ async def test_an_outcome_that_was_told_is_not_told_again_after_a_restart() -> N
     async with world.watching():
         await submit(world)
         await world.told("1/Submitted")
-        world.workflows.hold_for_test("patch")
+        gate = hold_mark(world)
         await finish(world)
         await world.kafka.wait_for_test(lambda: world.results() == ["1/Succeeded"])
         await moments()
-    world.workflows.hold_for_test("patch").set()
+    gate.set()
     assert marks(world) == (None, None, True)
     async with world.watching():
         await released(world)
@@ -53,7 +54,7 @@ async def test_a_workflow_that_vanishes_during_recovery_is_forgotten() -> None:
     async with world.watching():
         await submit(world)
         await world.told("1/Submitted")
-        world.workflows.hold_for_test("patch")
+        hold_mark(world)
         await finish(world)
         await world.told("1/Submitted", "1/Succeeded")
     async with world.watching():
@@ -123,11 +124,11 @@ async def test_an_outcome_told_before_waits_in_full_whatever_the_clocks_say(loop
     async with world.watching():
         await submit(world)
         await world.told("1/Submitted")
-        world.workflows.hold_for_test("patch")
+        gate = hold_mark(world)
         await finish(world)
         await world.told("1/Submitted", "1/Succeeded")
         await moments()
-    world.workflows.hold_for_test("patch").set()
+    gate.set()
     # Written long ago, by a clock that is behind.
     world.kafka.age_for_test(timedelta(days=1))
     async with world.watching():

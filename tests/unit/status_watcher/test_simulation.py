@@ -15,17 +15,19 @@ pytestmark = pytest.mark.looptime
 
 _NAMES = Simulation(watchers=0)
 
-histories = st.lists(
-    st.one_of(
-        st.tuples(st.sampled_from([*_NAMES.lives, "finish", "retry"]), st.sampled_from(RUNS)),
-        # Killed after any number of steps of the loop, that is at any await.
-        st.tuples(st.just("moments"), st.integers(1, 30)),
-        st.tuples(st.just("later"), st.sampled_from([0.1, 3, 11, 100, 1000])),
-        st.tuples(st.sampled_from([*_NAMES.faults, "kill", "kill"]), st.none()),
-    ),
-    min_size=5,
-    max_size=60,
-)
+
+def histories(*kills: str) -> st.SearchStrategy[list[tuple[str, Any]]]:
+    return st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from([*_NAMES.lives, "finish", "retry"]), st.sampled_from(RUNS)),
+            # Killed after any number of steps of the loop, that is at any await.
+            st.tuples(st.just("moments"), st.integers(1, 30)),
+            st.tuples(st.just("later"), st.sampled_from([0.1, 3, 11, 100, 1000])),
+            st.tuples(st.sampled_from([*_NAMES.faults, *kills]), st.none()),
+        ),
+        min_size=5,
+        max_size=60,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -37,13 +39,13 @@ def quiet() -> Iterator[None]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(histories)
+@given(histories("kill", "kill"))
 async def test_the_promises_hold_after_any_history(history: list[tuple[str, Any]]) -> None:
     await simulate(history, watchers=1)
 
 
 @settings(max_examples=30, deadline=None)
-@given(histories)
+@given(histories("kill", "join", "join", "leave", "leave"))
 async def test_the_promises_hold_with_two_watchers(history: list[tuple[str, Any]]) -> None:
     await simulate(history, watchers=2)
 
@@ -68,6 +70,10 @@ async def step(simulation: Simulation, what: str, argument: Any) -> None:
             await later(argument)
         case "kill":
             await simulation.restart()
+        case "join":
+            await simulation.join()
+        case "leave":
+            await simulation.leave()
         case _ if what in simulation.faults:
             simulation.faults[what]()
         case _:

@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 from sluice_contracts import metadata
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_status_watcher.observing import Observed, observe
-from sluice_status_watcher.outcomes import Outcome, mark_of
-from sluice_status_watcher.transitions import Told, attempt_of, known_outcome, transition
+from sluice_status_watcher.outcomes import Claim, Outcome, claim_of, mark_of
+from sluice_status_watcher.transitions import (
+    Told,
+    attempt_of,
+    keep,
+    known_outcome,
+    new_claim,
+    open_claim,
+    transition,
+)
 from tests.unit.status_watcher.manifests import (
     FINISHED,
     FINISHED_AGAIN,
@@ -315,6 +323,66 @@ def test_telling_again_what_was_told_last_tells_nothing(seen: list[Json | None])
             observed = observe(document, observed_at=NOW)
             _, told = transition(observed, told)
             assert transition(observed, told) == (None, told)
+
+
+CLAIM = Claim(
+    outcome=Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED), sequence=4, teller="ada"
+)
+
+
+def claimed(version: int, phase: str, *, claim: Claim = CLAIM, **more: Any) -> Observed:
+    annotations = {metadata.PUBLISHED: claim_of(claim)} | more.pop("annotations", {})
+    return state(version, phase, annotations=annotations, **more)
+
+
+def test_an_end_is_to_be_claimed_under_its_own_version() -> None:
+    ended = state(4, "Failed", finishedAt=FINISHED).standing
+    assert new_claim(ended, None, teller="ada") == CLAIM
+
+
+def test_nothing_is_claimed_but_an_end_that_was_not_told() -> None:
+    assert new_claim(state(4, "Running").standing, None, teller="ada") is None
+    told = state(4, "Failed", finishedAt=FINISHED).standing
+    assert new_claim(told, CLAIM.outcome, teller="ada") is None
+    gone = state(4, "Failed", finishedAt=FINISHED, gone=True).standing
+    assert new_claim(gone, None, teller="ada") is None
+
+
+def test_the_end_of_a_retry_is_claimed_for_the_next_attempt() -> None:
+    ended = state(9, "Succeeded", finishedAt=FINISHED_AGAIN).standing
+    claim = new_claim(ended, CLAIM.outcome, teller="bob")
+    assert claim is not None
+    assert (claim.outcome.attempt, claim.sequence) == (2, 9)
+
+
+def test_a_claim_is_open_until_its_outcome_is_known_to_be_told() -> None:
+    standing = claimed(5, "Failed", finishedAt=FINISHED).standing
+    assert open_claim(standing, None) == CLAIM
+    assert open_claim(standing, CLAIM.outcome) is None
+    # Who has raised the attempt had told it.
+    later = claimed(6, "Running", annotations={metadata.ATTEMPT: "2"}).standing
+    assert open_claim(later, None) is None
+    assert open_claim(state(5, "Failed", finishedAt=FINISHED).standing, None) is None
+
+
+def test_a_claim_is_kept_under_its_sequence_whatever_happened_to_the_object_since() -> None:
+    steps = nodes(node("a", phase="Failed"))
+    at_once, told = keep(claimed(5, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM)
+    later, _ = keep(claimed(8, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM)
+    assert at_once == later
+    assert (at_once.sequence, at_once.phase, at_once.truncated) == (4, Phase.FAILED, False)
+    assert [step.id for step in at_once.steps] == ["a"]
+    assert told == Told(sequence=4, outcome=CLAIM.outcome)
+    unclaimed, _ = transition(state(4, "Failed", finishedAt=FINISHED, nodes=steps), Told())
+    assert unclaimed == at_once
+
+
+def test_of_a_workflow_that_has_gone_on_a_claim_is_kept_in_brief() -> None:
+    event, told = keep(claimed(8, "Running", message="again"), CLAIM)
+    assert (event.attempt, event.phase, event.terminal) == (1, Phase.FAILED, True)
+    assert (event.finished_at, event.sequence) == (ENDED, 4)
+    assert (event.message, event.steps, event.truncated) == (None, (), True)
+    assert told.outcome == CLAIM.outcome
 
 
 def test_attempts_are_counted_from_what_is_known() -> None:

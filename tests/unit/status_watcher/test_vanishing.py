@@ -9,6 +9,7 @@ from sluice_contracts import metadata
 from sluice_contracts.status import Phase
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError
+from sluice_status_watcher.doubting import Doubts
 from sluice_status_watcher.observing import Observed, observe
 from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.publishing import StatusPublisher
@@ -45,7 +46,8 @@ class Scene:
     async def last_state(
         self, last: Observed, *, outcome: Outcome | None = None
     ) -> Observed | None:
-        vanishing = Vanishing(self.workflows, self.publisher, self.kafka, backoff=Backoff())
+        doubts = Doubts(self.kafka, self.publisher)
+        vanishing = Vanishing(self.workflows, doubts, backoff=Backoff())
         return await vanishing.last_state(last, outcome, sequence=500)
 
 

@@ -34,7 +34,8 @@ TRACEPARENT: Final = "sluice.dev/traceparent"
 ATTEMPT: Final = "sluice.dev/attempt"
 """Set by the status-watcher when a finished Workflow was reopened; 1 if absent."""
 PUBLISHED: Final = "sluice.dev/published"
-"""Set by the status-watcher once the terminal event is acknowledged: `attempt/phase@finishedAt`."""
+"""Set by the status-watcher: `attempt/phase@finishedAt` once the terminal event is acknowledged,
+and before that the claim of who is about to tell it, `telling … as SEQUENCE by TELLER`."""
 APPLIED_COMMANDS: Final = "sluice.dev/applied-commands"
 """JSON object, `topic/partition` to the highest offset of a command applied from there."""
 

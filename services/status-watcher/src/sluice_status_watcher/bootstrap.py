@@ -79,6 +79,8 @@ class StatusWatcher:
             workflows,
             self._publisher,
             published,
+            # To tell its own claims from others'; whoever starts anew is another.
+            name=uuid.uuid4().hex,
             metrics=metrics,
             release_after=settings.release_after,
             wake=lambda uid: self._workers.put_now(uid, Due()),

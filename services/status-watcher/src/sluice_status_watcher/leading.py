@@ -1,8 +1,9 @@
 """Whose turn it is to watch, where several could.
 
-That nothing is lost does not rest on it: two that watch tell the same twice. So whoever has its
-turn and cannot renew the Lease goes on, and ends only when it sees another's name there; and who
-could not do the work neither takes the Lease nor renews it, so that another may.
+Nothing rests on it but thrift: outcomes are claimed one by one, and other states may be told
+twice. So whoever has its turn and cannot renew the Lease goes on, and ends only when it sees
+another's name there; and who could not do the work neither takes the Lease nor renews it, so that
+another may.
 """
 
 import asyncio

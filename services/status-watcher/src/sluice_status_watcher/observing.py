@@ -13,7 +13,7 @@ from sluice_contracts.status import Phase
 from sluice_runtime.kubernetes.nodes import UnreadableNodesError, read_nodes
 from sluice_status_watcher.leniency import as_map, as_text
 from sluice_status_watcher.nodes import Node, is_waiting, output_parameters, read_steps
-from sluice_status_watcher.outcomes import Outcome, parse_mark, parse_time
+from sluice_status_watcher.outcomes import Claim, Outcome, parse_claim, parse_mark, parse_time
 
 __all__ = ["ForeignWorkflowError", "Identity", "Observed", "Standing", "in_brief", "observe"]
 
@@ -56,7 +56,9 @@ class Standing:
     attempt: int
     """From the ATTEMPT annotation."""
     published: Outcome | None
-    """From the PUBLISHED annotation."""
+    """From the PUBLISHED annotation, if it is a mark."""
+    claim: Claim | None
+    """From the same, if it is a claim."""
     finalizers: tuple[str, ...]
     deleting: bool
     gone: bool
@@ -178,6 +180,7 @@ def _standing(document: Json, nodes: Json, *, gone: bool) -> Standing:
         finished_at=parse_time(end[1]) if end else None,
         attempt=int(attempt) if _ATTEMPT.fullmatch(attempt) else 1,
         published=parse_mark(annotations.get(marks.PUBLISHED)),
+        claim=parse_claim(annotations.get(marks.PUBLISHED)),
         finalizers=tuple(finalizers) if isinstance(finalizers, list) else (),
         deleting=deleting,
         gone=gone,

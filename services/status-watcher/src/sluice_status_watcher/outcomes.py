@@ -1,4 +1,7 @@
-"""How an attempt ended, and the mark on the Workflow which says that the world was told."""
+"""How an attempt ended, and what the Workflow's PUBLISHED annotation says of that.
+
+First a claim: the outcome is about to be told. Then a mark: the world was told.
+"""
 
 import re
 from dataclasses import dataclass
@@ -7,9 +10,21 @@ from datetime import UTC, datetime
 from sluice_contracts.records import OutgoingRecord
 from sluice_contracts.status import TERMINAL_PHASES, Phase
 
-__all__ = ["Outcome", "Published", "later", "mark_of", "parse_mark", "parse_time"]
+__all__ = [
+    "Claim",
+    "Outcome",
+    "Published",
+    "claim_of",
+    "later",
+    "mark_of",
+    "parse_claim",
+    "parse_mark",
+    "parse_time",
+]
 
 _MARK = re.compile(r"([1-9]\d{0,8})/([A-Za-z]+)@(\S*)")
+# No mark, to whoever reads marks only.
+_CLAIM = re.compile(r"telling (\S+) as (\d{1,19}) by (\S+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +37,21 @@ class Outcome:
     attempt: int
     phase: Phase
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """What the terminal event of an attempt will be, put down before it is told.
+
+    Made by a change of the very state that it speaks of, so there is one for each end. Whoever
+    finds it open tells that outcome under that sequence, and no other: however many tell it, it is
+    the same event.
+    """
+
+    outcome: Outcome
+    sequence: int
+    teller: str
+    """The process that is about to tell."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,18 +70,32 @@ def later(one: Outcome | None, other: Outcome | None) -> Outcome | None:
 
 
 def mark_of(outcome: Outcome) -> str:
-    """Write an outcome as the PUBLISHED annotation does: `attempt/phase@finishedAt`."""
+    """Write a mark: `attempt/phase@finishedAt`."""
     finished = outcome.finished_at
     moment = finished.astimezone(UTC).isoformat().replace("+00:00", "Z") if finished else ""
     return f"{outcome.attempt}/{outcome.phase}@{moment}"
 
 
 def parse_mark(text: object) -> Outcome | None:
-    """Read a PUBLISHED annotation; None if there is none or it is not one of ours."""
+    """Read a mark; None if it is none."""
     match = _MARK.fullmatch(text) if isinstance(text, str) else None
     if match is None or match[2] not in TERMINAL_PHASES:
         return None
     return Outcome(attempt=int(match[1]), phase=Phase(match[2]), finished_at=parse_time(match[3]))
+
+
+def claim_of(claim: Claim) -> str:
+    """Write a claim: `telling MARK as SEQUENCE by TELLER`."""
+    return f"telling {mark_of(claim.outcome)} as {claim.sequence} by {claim.teller}"
+
+
+def parse_claim(text: object) -> Claim | None:
+    """Read a claim; None if it is none."""
+    match = _CLAIM.fullmatch(text) if isinstance(text, str) else None
+    outcome = parse_mark(match[1]) if match else None
+    if match is None or outcome is None:
+        return None
+    return Claim(outcome=outcome, sequence=int(match[2]), teller=match[3])
 
 
 def parse_time(text: object) -> datetime | None:

@@ -10,12 +10,17 @@ from typing import Any
 
 from sluice_contracts.metadata import ATTEMPT, FINALIZER, PUBLISHED
 from sluice_status_watcher.observing import Standing
-from sluice_status_watcher.outcomes import Outcome, mark_of
+from sluice_status_watcher.outcomes import Claim, Outcome, claim_of, mark_of
 from sluice_status_watcher.transitions import attempt_of, is_reopened
 
-__all__ = ["let_go", "next_patch"]
+__all__ = ["claiming", "let_go", "next_patch"]
 
 Json = dict[str, Any]
+
+
+def claiming(standing: Standing, claim: Claim) -> list[Json]:
+    """Give the patch that makes a claim, on this state of the object and on no other."""
+    return [*_unchanged(standing), _set(PUBLISHED, claim_of(claim))]
 
 
 def next_patch(standing: Standing, outcome: Outcome | None, *, releasable: bool) -> list[Json]:
@@ -59,12 +64,16 @@ def _reopen(standing: Standing, *, attempt: int) -> list[Json]:
         )
     if standing.attempt != attempt:
         changes.append(_set(ATTEMPT, str(attempt)))
-    if standing.published is not None:
+    if standing.published is not None or standing.claim is not None:
         changes.append({"op": "remove", "path": _annotation(PUBLISHED)})
-    if not changes:
-        return []
-    version = {"path": "/metadata/resourceVersion", "value": standing.resource_version}
-    return [{"op": "test", **version}, *changes]
+    return [*_unchanged(standing), *changes] if changes else []
+
+
+def _unchanged(standing: Standing) -> list[Json]:
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": standing.uid},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": standing.resource_version},
+    ]
 
 
 def _same_end(standing: Standing) -> list[Json]:

@@ -1,52 +1,52 @@
 """Brings the world up to date with one Workflow, and the Workflow with what the world was told.
 
-The order is what the promises rest on: both topics acknowledge the outcome, the mark is put on the
-object, and only after a while is the finalizer removed. A crash anywhere between leaves a state
-from which the same steps lead on.
+The order is what the promises rest on: the outcome is claimed on the object, both topics
+acknowledge it, the mark takes the claim's place, and only after a while is the finalizer removed.
+A crash anywhere between leaves a state from which the same steps lead on, and so it is with
+another status-watcher that takes them at the same time.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import structlog
 
-from sluice_contracts.metadata import FINALIZER
 from sluice_runtime.backoff import Backoff
-from sluice_runtime.kubernetes.errors import (
-    ApiError,
-    ApiUnavailableError,
-    ConflictError,
-    NotFoundError,
-)
+from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_status_watcher.alarms import Alarms
+from sluice_status_watcher.changing import Hand
+from sluice_status_watcher.doubting import Doubts
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.observing import (
-    ForeignWorkflowError,
-    Observed,
-    Standing,
-    in_brief,
-    observe,
-)
-from sluice_status_watcher.outcomes import Outcome
-from sluice_status_watcher.patches import next_patch
+from sluice_status_watcher.observing import Observed, Standing, in_brief
+from sluice_status_watcher.outcomes import Claim, Outcome
+from sluice_status_watcher.patches import claiming, next_patch
 from sluice_status_watcher.ports import PublishedOutcomes, Workflows
 from sluice_status_watcher.publishing import StatusPublisher
+from sluice_status_watcher.remembering import Awaited, Run
 from sluice_status_watcher.telling import Teller
-from sluice_status_watcher.transitions import Told, is_reopened, is_settled, known_outcome
+from sluice_status_watcher.transitions import (
+    Told,
+    is_reopened,
+    is_settled,
+    known_outcome,
+    new_claim,
+    open_claim,
+)
 from sluice_status_watcher.vanishing import Vanishing
 
 __all__ = ["Due", "News", "Reconciler", "Vanished"]
 
 _log = structlog.get_logger(__name__)
 
-Json = dict[str, Any]
-
-# Reopened, marked and released are three; more are not needed to bring an object into order.
-_ROUNDS = 4
+# Reopened, claimed, marked and released are four; no more are needed to bring one into order.
+_ROUNDS = 5
 _RESOLUTION_S = 0.001
+# Who claims an outcome tells it at once, unless it was killed or Kafka is away.
+_PATIENCE_S = 5.0
+# What can be read and not be changed shall not keep its outcome to itself.
+_CLAIM_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -64,24 +64,6 @@ class Vanished:
 News = Observed | Due | Vanished
 
 
-@dataclass(slots=True)
-class _Run:
-    """What is kept in memory of one Workflow."""
-
-    told: Told
-    release_at: float | None = None
-    """Loop time from which the finalizer may go; None before the outcome is told."""
-    last: Observed | None = None
-    """As last seen, in brief; None where nothing is left to do to the object."""
-    stale: bool = False
-    """A patch found the object changed: read it before the next one."""
-    failures: int = 0
-
-    @property
-    def standing(self) -> Standing | None:
-        return self.last.standing if self.last else None
-
-
 class Reconciler:
     """Works on the news of one Workflow at a time; the caller keeps them in order."""
 
@@ -91,21 +73,23 @@ class Reconciler:
         publisher: StatusPublisher,
         published: PublishedOutcomes,
         *,
+        name: str,
         metrics: Metrics,
         release_after: timedelta,
         wake: Callable[[str], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         backoff: Backoff | None = None,
     ) -> None:
-        self._workflows = workflows
+        backoff = backoff or Backoff()
+        self._name = name
         self._metrics = metrics
         self._release_after = release_after.total_seconds()
-        self._now = now
-        self._backoff = backoff or Backoff()
         self._teller = Teller(publisher, metrics=metrics, now=now)
-        self._vanishing = Vanishing(workflows, publisher, published, backoff=self._backoff)
+        self._doubts = Doubts(published, publisher)
+        self._vanishing = Vanishing(workflows, self._doubts, backoff=backoff)
         self._alarms = Alarms(wake)
-        self._runs: dict[str, _Run] = {}
+        self._hand = Hand(workflows, self._alarms, metrics=metrics, backoff=backoff, now=now)
+        self._runs: dict[str, Run] = {}
 
     def known(self) -> int:
         """Count the Workflows kept in memory."""
@@ -113,7 +97,7 @@ class Reconciler:
 
     def recall(self, uid: str, outcome: Outcome) -> None:
         """Take over what an earlier process has told: it is not to be told again."""
-        self._runs[uid] = _Run(Told(outcome=outcome))
+        self._runs[uid] = Run(Told(outcome=outcome))
 
     async def handle(self, uid: str, news: News) -> None:
         """Do what one piece of news calls for."""
@@ -126,7 +110,7 @@ class Reconciler:
                 await self._look_again(uid, run)
 
     async def _reconcile(self, uid: str, observed: Observed) -> None:
-        run = self._runs.setdefault(uid, _Run(Told()))
+        run = self._runs.setdefault(uid, Run(Told()))
         if observed.sequence < run.told.sequence:
             return
         standing = observed.standing
@@ -136,34 +120,85 @@ class Reconciler:
             _log.warning("no longer labelled as ours", run=str(observed.identity.key), uid=uid)
             self._forget(uid)
             return
-        run.last, run.stale = in_brief(observed), False
-        outcome = known_outcome(standing, run.told.outcome)
-        if is_reopened(standing, outcome) and not standing.phase.terminal:
-            # First of all it must not be able to disappear again.
-            run.told = replace(run.told, outcome=outcome)
-            observed = await self._patched(uid, run) or observed
+        run.stale = False
         for _ in range(_ROUNDS):
-            await self._tell(run, observed)
-            if observed.standing.gone:
-                self._forget(uid)
-                return
-            newer = await self._patched(uid, run)
+            newer = await self._advance(uid, run, observed)
             if newer is None:
                 return
             observed = newer
         # Patches are answered with success and change nothing: somebody undoes them.
         _log.warning("patches do not hold", run=str(observed.identity.key), uid=uid)
         run.failures += 1
-        self._later(uid, run)
+        self._hand.later(uid, run)
 
-    async def _look_again(self, uid: str, run: _Run) -> None:
-        observed = await self._read(uid, run) if run.stale else await self._patched(uid, run)
+    async def _advance(self, uid: str, run: Run, observed: Observed) -> Observed | None:
+        """Take the next step; gives the state that it leads to.
+
+        None if there is none to take, or none now: an alarm is set for when there may be.
+        """
+        run.last = in_brief(observed)
+        standing = observed.standing
+        outcome = known_outcome(standing, run.told.outcome)
+        claim = open_claim(standing, outcome)
+        if claim is not None and not standing.gone and claim.teller != self._name:
+            if self._is_awaited(uid, run, claim):
+                return None
+            if not await self._asked(uid, run, observed, claim):
+                return None
+            outcome = known_outcome(standing, run.told.outcome)
+            claim = open_claim(standing, outcome)
+        if claim is None and (mine := new_claim(standing, outcome, teller=self._name)) is not None:
+            if self._may_try(run, mine):
+                return await self._hand.patch(uid, run, claiming(standing, mine))
+            _log.warning("told without a claim", run=str(observed.identity.key), uid=uid)
+        if claim is None and is_reopened(standing, outcome) and not standing.phase.terminal:
+            # First of all it must not be able to disappear again.
+            run.told = replace(run.told, outcome=outcome)
+            if (newer := await self._patched(uid, run)) is not None:
+                return newer
+        await self._tell(run, observed, claim)
+        if observed.standing.gone:
+            self._forget(uid)
+            return None
+        return await self._patched(uid, run)
+
+    def _is_awaited(self, uid: str, run: Run, claim: Claim) -> bool:
+        """Leave him who claims an outcome the time to tell it."""
+        if run.awaited is None or run.awaited.claim != claim:
+            run.awaited = Awaited(claim, until=_clock() + _PATIENCE_S)
+        if run.awaited.until - _clock() < _RESOLUTION_S:
+            return False
+        run.stale = True
+        self._alarms.set(uid, at=run.awaited.until)
+        return True
+
+    async def _asked(self, uid: str, run: Run, observed: Observed, claim: Claim) -> bool:
+        """Ask whether he who claims the outcome has told it; False if that cannot be known now."""
+        try:
+            told = await self._doubts.answer(observed, attempt=claim.outcome.attempt)
+        except KafkaUnavailableError as e:
+            _log.warning("cannot tell yet whether a claim was kept", uid=uid, error=str(e))
+            run.failures += 1
+            run.stale = True
+            self._hand.later(uid, run, at_least=_PATIENCE_S)
+            return False
+        if told is not None:
+            run.told = replace(run.told, outcome=told)
+        return True
+
+    @staticmethod
+    def _may_try(run: Run, claim: Claim) -> bool:
+        run.tries = run.tries + 1 if claim == run.tried else 1
+        run.tried = claim
+        return run.tries <= _CLAIM_TRIES
+
+    async def _look_again(self, uid: str, run: Run) -> None:
+        observed = await self._hand.read(uid, run) if run.stale else await self._patched(uid, run)
         if observed is not None:
             await self._reconcile(uid, observed)
 
-    async def _tell(self, run: _Run, observed: Observed) -> None:
-        run.last = in_brief(observed)
-        told = await self._teller.tell(observed, run.told)
+    async def _tell(self, run: Run, observed: Observed, claim: Claim | None) -> None:
+        told = await self._teller.tell(observed, run.told, claim=claim)
         settled = is_settled(observed.standing, told.outcome)
         if not settled or told.outcome != run.told.outcome:
             run.release_at = None
@@ -172,7 +207,7 @@ class Reconciler:
             # One told by an earlier process waits in full once more: its clock is not ours.
             run.release_at = _clock() + self._release_after
 
-    async def _patched(self, uid: str, run: _Run) -> Observed | None:
+    async def _patched(self, uid: str, run: Run) -> Observed | None:
         """Make the patch that is called for; gives what the object is then, None if unknown."""
         standing = run.standing
         if standing is None:
@@ -184,75 +219,26 @@ class Reconciler:
             run.failures = 0
             self._rest(uid, run, standing)
             return None
-        try:
-            document = await self._workflows.patch(standing.name, operations)
-        except ConflictError:
-            self._metrics.patch_failures.labels("conflict").inc()
-            run.stale = True
-            run.failures += 1
-            if run.failures == 1:
-                return await self._read(uid, run)
-            self._later(uid, run)
-            return None
-        except (ApiError, ApiUnavailableError) as e:
-            self._failed(uid, run, e, doing="patch")
-            return None
-        run.failures = 0
-        self._note(standing, document, reopened=is_reopened(standing, run.told.outcome))
-        return self._observed(document)
+        newer = await self._hand.patch(uid, run, operations)
+        if newer is not None and not run.failures:
+            self._note(standing, newer.standing, reopened=is_reopened(standing, run.told.outcome))
+        return newer
 
-    async def _read(self, uid: str, run: _Run) -> Observed | None:
-        if run.standing is None:
-            return None
-        try:
-            document = await self._workflows.get(run.standing.name)
-        except (ApiError, ApiUnavailableError) as e:
-            self._failed(uid, run, e, doing="read")
-            return None
-        if document["metadata"]["uid"] != uid:
-            return None
-        run.stale = False
-        return self._observed(document)
-
-    def _observed(self, document: Json) -> Observed | None:
-        try:
-            return observe(document, observed_at=self._now())
-        except ForeignWorkflowError:
-            # Somebody has taken its marks away meanwhile.
-            return None
-
-    def _note(self, before: Standing, document: Json, *, reopened: bool) -> None:
+    def _note(self, before: Standing, after: Standing, *, reopened: bool) -> None:
         if reopened:
             self._metrics.reopened.inc()
             _log.info("reopened", workflow=before.name)
-        elif before.held and FINALIZER not in (document["metadata"].get("finalizers") or ()):
+        elif before.held and not after.held:
             self._metrics.released.inc()
 
-    def _failed(
-        self, uid: str, run: _Run, error: ApiError | ApiUnavailableError, *, doing: str
-    ) -> None:
-        if isinstance(error, NotFoundError):
-            # It goes from memory when the watch says so, lest its last state be told again.
-            return
-        unavailable = isinstance(error, ApiUnavailableError)
-        self._metrics.patch_failures.labels("unavailable" if unavailable else "refused").inc()
-        run.failures += 1
-        run.stale = True
-        _log.warning(f"could not {doing} the Workflow", uid=uid, error=str(error))
-        self._later(uid, run, at_least=getattr(error, "retry_after", 0.0))
-
-    def _later(self, uid: str, run: _Run, *, at_least: float = 0.0) -> None:
-        pause = self._backoff.delay(run.failures, at_least=at_least)
-        self._alarms.set(uid, at=_clock() + pause)
-
-    def _rest(self, uid: str, run: _Run, standing: Standing) -> None:
+    def _rest(self, uid: str, run: Run, standing: Standing) -> None:
         if run.release_at is None:
             return
         if standing.held:
             self._alarms.set(uid, at=run.release_at)
         else:
             # Finished Workflows stay for an hour or more; there can be very many of them.
-            run.last = None
+            run.last = run.tried = run.awaited = None
 
     async def _vanished(self, uid: str, *, sequence: int) -> None:
         run = self._runs.get(uid)
@@ -260,7 +246,8 @@ class Reconciler:
             later = max(sequence, run.told.sequence + 1)
             state = await self._vanishing.last_state(run.last, run.told.outcome, sequence=later)
             if state is not None:
-                await self._teller.tell(state, run.told)
+                claim = open_claim(state.standing, run.told.outcome)
+                await self._teller.tell(state, run.told, claim=claim)
         self._forget(uid)
 
     def _forget(self, uid: str) -> None:

@@ -12,8 +12,9 @@ import structlog
 from sluice_contracts.status import StatusEvent
 from sluice_status_watcher.metrics import Metrics
 from sluice_status_watcher.observing import Identity, Observed, in_brief
+from sluice_status_watcher.outcomes import Claim
 from sluice_status_watcher.publishing import StatusPublisher, UnwritableEventError, bare
-from sluice_status_watcher.transitions import Told, transition
+from sluice_status_watcher.transitions import Told, keep, transition
 
 __all__ = ["Teller"]
 
@@ -31,16 +32,23 @@ class Teller:
         self._now = now
         self._odd: set[str] = set()
 
-    async def tell(self, observed: Observed, told: Told) -> Told:
-        """Tell what has not been told yet; gives what has been told then."""
+    async def tell(self, observed: Observed, told: Told, *, claim: Claim | None = None) -> Told:
+        """Tell what has not been told yet; gives what has been told then.
+
+        If a claim is open, that is the outcome that it speaks of.
+        """
+
+        def decide(observed: Observed) -> tuple[StatusEvent | None, Told]:
+            return keep(observed, claim) if claim else transition(observed, told)
+
         identity = observed.identity
         if observed.defect is not None:
             self._note(identity, observed.defect)
         try:
-            event, told = transition(observed, told)
+            event, told = decide(observed)
         except Exception as e:  # noqa: BLE001 - one odd Workflow must not end the work on all
             self._note(identity, type(e).__name__)
-            event, told = transition(in_brief(observed, defect=type(e).__name__), told)
+            event, told = decide(in_brief(observed, defect=type(e).__name__))
         if event is not None:
             await self._publish(event, identity)
             self._metrics.published.labels(event.phase).inc()

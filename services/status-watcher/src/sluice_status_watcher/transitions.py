@@ -9,10 +9,20 @@ from dataclasses import dataclass, replace
 
 from sluice_contracts.status import Phase, StatusEvent, event_id
 from sluice_status_watcher.nodes import Node, step_of
-from sluice_status_watcher.observing import Observed, Standing
-from sluice_status_watcher.outcomes import Outcome, later
+from sluice_status_watcher.observing import Observed, Standing, in_brief
+from sluice_status_watcher.outcomes import Claim, Outcome, later
 
-__all__ = ["Told", "attempt_of", "is_reopened", "is_settled", "known_outcome", "transition"]
+__all__ = [
+    "Told",
+    "attempt_of",
+    "is_reopened",
+    "is_settled",
+    "keep",
+    "known_outcome",
+    "new_claim",
+    "open_claim",
+    "transition",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +62,39 @@ def transition(observed: Observed, told: Told) -> tuple[StatusEvent | None, Told
         return event, replace(told, sequence=observed.sequence, visible=visible, steps=steps)
     ended = Outcome(attempt=attempt, phase=standing.phase, finished_at=standing.finished_at)
     return event, Told(sequence=observed.sequence, outcome=ended)
+
+
+def new_claim(standing: Standing, outcome: Outcome | None, *, teller: str) -> Claim | None:
+    """Give the claim that has to be made before anything is told; None if no end is to be told.
+
+    What is gone takes no claims.
+    """
+    if standing.gone or not standing.phase.terminal or is_settled(standing, outcome):
+        return None
+    attempt = attempt_of(standing, outcome)
+    ended = Outcome(attempt=attempt, phase=standing.phase, finished_at=standing.finished_at)
+    return Claim(outcome=ended, sequence=int(standing.resource_version), teller=teller)
+
+
+def open_claim(standing: Standing, outcome: Outcome | None) -> Claim | None:
+    """Give the claim whose outcome is not known to be told; None if there is none."""
+    claim = standing.claim
+    known = max(standing.attempt - 1, outcome.attempt if outcome else 0)
+    return claim if claim is not None and claim.outcome.attempt > known else None
+
+
+def keep(observed: Observed, claim: Claim) -> tuple[StatusEvent, Told]:
+    """Give the event that a claim speaks of, and what will have been told after it.
+
+    In full while the Workflow stands at that end; in brief if it has been retried since.
+    """
+    standing, ended = observed.standing, claim.outcome
+    if standing.phase is not ended.phase or standing.finished_at != ended.finished_at:
+        observed = in_brief(observed)
+        standing = replace(standing, phase=ended.phase, finished_at=ended.finished_at)
+    observed = replace(observed, standing=standing, sequence=claim.sequence)
+    event = _event(observed, attempt=ended.attempt, shown=observed.steps)
+    return event, Told(sequence=claim.sequence, outcome=ended)
 
 
 def known_outcome(standing: Standing, told: Outcome | None) -> Outcome | None:

@@ -9,11 +9,10 @@ from sluice_contracts.status import Phase
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, NotFoundError
+from sluice_status_watcher.doubting import Doubts
 from sluice_status_watcher.observing import Observed
 from sluice_status_watcher.outcomes import Outcome
-from sluice_status_watcher.ports import PublishedOutcomes, Workflows
-from sluice_status_watcher.publishing import StatusPublisher
-from sluice_status_watcher.recovery import answers_to, question_of
+from sluice_status_watcher.ports import Workflows
 from sluice_status_watcher.transitions import attempt_of, is_settled
 
 __all__ = ["Vanishing"]
@@ -24,17 +23,9 @@ _log = structlog.get_logger(__name__)
 class Vanishing:
     """Finds out whether a Workflow has gone without anybody telling of its end."""
 
-    def __init__(
-        self,
-        workflows: Workflows,
-        publisher: StatusPublisher,
-        published: PublishedOutcomes,
-        *,
-        backoff: Backoff,
-    ) -> None:
+    def __init__(self, workflows: Workflows, doubts: Doubts, *, backoff: Backoff) -> None:
         self._workflows = workflows
-        self._publisher = publisher
-        self._published = published
+        self._doubts = doubts
         self._backoff = backoff
 
     async def last_state(
@@ -77,14 +68,8 @@ class Vanishing:
 
     async def _is_told(self, last: Observed, outcome: Outcome | None) -> bool:
         """Ask the results topic: another watcher may have seen it go."""
-        question = question_of(last)
-        if question is None:
-            return True
-        found = (await answers_to([question], self._published)).get(last.standing.uid)
-        if found is None or found.outcome.attempt < attempt_of(last.standing, outcome):
-            return False
-        await self._publisher.again(found.record)
-        return True
+        attempt = attempt_of(last.standing, outcome)
+        return await self._doubts.answer(last, attempt=attempt) is not None
 
 
 def _deleted(last: Observed, *, sequence: int) -> Observed:

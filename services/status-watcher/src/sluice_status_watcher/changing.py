@@ -1,0 +1,109 @@
+"""Changes one Workflow at a time on the API server; what does not work is tried again later."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kubernetes.errors import (
+    ApiError,
+    ApiUnavailableError,
+    ConflictError,
+    NotFoundError,
+)
+from sluice_status_watcher.alarms import Alarms
+from sluice_status_watcher.metrics import Metrics
+from sluice_status_watcher.observing import ForeignWorkflowError, Observed, observe
+from sluice_status_watcher.ports import Workflows
+from sluice_status_watcher.remembering import Run
+
+__all__ = ["Hand"]
+
+_log = structlog.get_logger(__name__)
+
+Json = dict[str, Any]
+
+
+class Hand:
+    """Patches and reads; both give the object as it is then, None if that is not known.
+
+    After a failure an alarm is set, and the run is marked as stale.
+    """
+
+    def __init__(
+        self,
+        workflows: Workflows,
+        alarms: Alarms[str],
+        *,
+        metrics: Metrics,
+        backoff: Backoff,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._workflows = workflows
+        self._alarms = alarms
+        self._metrics = metrics
+        self._backoff = backoff
+        self._now = now
+
+    async def patch(self, uid: str, run: Run, operations: Sequence[Json]) -> Observed | None:
+        """Change the object; one that has changed meanwhile is read, and left for the next look."""
+        standing = run.standing
+        if standing is None:
+            return None
+        try:
+            document = await self._workflows.patch(standing.name, operations)
+        except ConflictError:
+            self._metrics.patch_failures.labels("conflict").inc()
+            run.stale = True
+            run.failures += 1
+            if run.failures == 1:
+                return await self.read(uid, run)
+            self.later(uid, run)
+            return None
+        except (ApiError, ApiUnavailableError) as e:
+            self._failed(uid, run, e, doing="patch")
+            return None
+        run.failures = 0
+        return self._observed(document)
+
+    async def read(self, uid: str, run: Run) -> Observed | None:
+        """Read the object anew."""
+        if run.standing is None:
+            return None
+        try:
+            document = await self._workflows.get(run.standing.name)
+        except (ApiError, ApiUnavailableError) as e:
+            self._failed(uid, run, e, doing="read")
+            return None
+        if document["metadata"]["uid"] != uid:
+            return None
+        run.stale = False
+        return self._observed(document)
+
+    def later(self, uid: str, run: Run, *, at_least: float = 0.0) -> None:
+        """Look again after a pause, the longer the more has failed."""
+        pause = self._backoff.delay(run.failures, at_least=at_least)
+        self._alarms.set(uid, at=asyncio.get_running_loop().time() + pause)
+
+    def _observed(self, document: Json) -> Observed | None:
+        try:
+            return observe(document, observed_at=self._now())
+        except ForeignWorkflowError:
+            # Somebody has taken its marks away meanwhile.
+            return None
+
+    def _failed(
+        self, uid: str, run: Run, error: ApiError | ApiUnavailableError, *, doing: str
+    ) -> None:
+        if isinstance(error, NotFoundError):
+            # It goes from memory when the watch says so, lest its last state be told again.
+            return
+        unavailable = isinstance(error, ApiUnavailableError)
+        self._metrics.patch_failures.labels("unavailable" if unavailable else "refused").inc()
+        run.failures += 1
+        run.stale = True
+        _log.warning(f"could not {doing} the Workflow", uid=uid, error=str(error))
+        self.later(uid, run, at_least=getattr(error, "retry_after", 0.0))

@@ -1,0 +1,250 @@
+"""Several status-watchers that know nothing of each other: an outcome is one event all the same."""
+
+import asyncio
+import contextlib
+import itertools
+
+import pytest
+from structlog.testing import capture_logs
+
+from sluice_contracts import metadata
+from sluice_contracts.status import Phase
+from sluice_runtime.kubernetes.errors import ApiUnavailableError, ConflictError, RefusedError
+from sluice_status_watcher.outcomes import Claim, Outcome, claim_of, parse_time
+from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, name_of
+from tests.unit.status_watcher.scenes import (
+    NAME,
+    claim,
+    finish,
+    gone,
+    hold_mark,
+    marks,
+    released,
+    reopen,
+    submit,
+)
+from tests.unit.status_watcher.world import TOPICS, FakeKafka, World, later, moments
+
+pytestmark = pytest.mark.looptime
+
+OUTCOME = Outcome(attempt=1, phase=Phase.SUCCEEDED, finished_at=parse_time(FINISHED))
+
+
+async def claimed_elsewhere(world: World) -> Claim:
+    """Let the end of the run be claimed by one of whom nothing more is heard."""
+    await submit(world)
+    await finish(world, message="done")
+    version = world.workflows.object_for_test(NAME)["metadata"]["resourceVersion"]
+    made = Claim(outcome=OUTCOME, sequence=int(version), teller="another")
+    mark = {metadata.PUBLISHED: claim_of(made)}
+    await world.workflows.change_for_test(NAME, lambda o: o["metadata"]["annotations"].update(mark))
+    return made
+
+
+async def test_three_that_watch_tell_each_outcome_once() -> None:
+    world, runs = World(), [f"order-{number}" for number in range(20)]
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(3):
+            await stack.enter_async_context(world.starting())
+        for run in runs:
+            await submit(world, run)
+        for run in runs:
+            await finish(world, name=name_of(run))
+            await moments(3)
+        await later(60)
+        for run in runs:
+            meta = world.workflows.object_for_test(name_of(run))["metadata"]
+            assert metadata.FINALIZER not in meta["finalizers"]
+    told = [event.run_id for event in world.kafka.events_for_test(TOPICS.results)]
+    assert sorted(told) == sorted(runs)
+    ends = [event.run_id for event in world.kafka.events_for_test() if event.terminal]
+    assert sorted(ends) == sorted(runs)
+
+
+async def test_an_end_is_claimed_before_it_is_told() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.kafka.hold_for_test()
+        await finish(world)
+        await later(60)
+        made = claim(world)
+    assert made is not None
+    assert made.outcome == OUTCOME
+    assert world.results() == []
+
+
+async def test_who_claims_is_left_some_seconds_to_tell() -> None:
+    world = World()
+    made = await claimed_elsewhere(world)
+    async with world.watching():
+        await later(4)
+        assert world.kafka.phases_for_test() == []
+        await released(world)
+    (result,) = world.kafka.events_for_test(TOPICS.results)
+    assert (result.sequence, result.message, result.truncated) == (made.sequence, "done", False)
+    assert world.kafka.events_for_test() == [result]
+
+
+async def test_a_claim_that_was_kept_meanwhile_is_not_kept_again() -> None:
+    """The other one tells when this one has begun, and is killed before it can make the mark."""
+    world, elsewhere = World(), FakeKafka()
+    elsewhere.records = world.kafka.records
+    async with contextlib.AsyncExitStack() as other:
+        await other.enter_async_context(world.starting(kafka=elsewhere))
+        await submit(world)
+        await world.told("1/Submitted")
+        told, mark = elsewhere.hold_for_test(), hold_mark(world)
+        await finish(world)
+        await world.until(lambda: claim(world) is not None)
+        async with world.watching():
+            told.set()
+            await elsewhere.wait_for_test(
+                lambda: elsewhere.phases_for_test() == ["1/Submitted", "1/Succeeded"]
+            )
+            await other.aclose()
+            mark.set()
+            await released(world)
+    assert world.results() == ["1/Succeeded"]
+    # The status topic might lack it: it is told there again, as the same event.
+    first, again = (event for event in world.kafka.events_for_test() if event.terminal)
+    assert first == again
+
+
+async def test_whether_a_claim_was_kept_is_asked_until_kafka_answers() -> None:
+    world = World()
+    async with world.watching():
+        await claimed_elsewhere(world)
+        world.kafka.fail_scans_for_test(times=3)
+        await released(world)
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_all_that_tell_an_outcome_tell_the_same_event() -> None:
+    """One is cut off from Kafka with its claim; another one takes over; in the end both tell."""
+    world, cut_off = World(), FakeKafka()
+    async with world.starting(kafka=cut_off):
+        await submit(world)
+        await cut_off.wait_for_test(lambda: cut_off.phases_for_test() == ["1/Submitted"])
+        cut_off.go_away_for_test()
+        await finish(world)
+        await world.until(lambda: claim(world) is not None)
+        await world.workflows.change_for_test(
+            NAME, lambda o: o["metadata"]["labels"].update(touched="meanwhile")
+        )
+        async with world.watching():
+            await released(world)
+            cut_off.come_back_for_test()
+            await cut_off.wait_for_test(
+                lambda: cut_off.phases_for_test() == ["1/Submitted", "1/Succeeded"]
+            )
+    [one], [other] = (kafka.events_for_test(TOPICS.results) for kafka in (world.kafka, cut_off))
+    assert (one.event_id, one.sequence) == (other.event_id, other.sequence)
+
+
+async def test_a_claim_is_kept_though_the_workflow_was_retried_meanwhile() -> None:
+    world = World()
+    made = await claimed_elsewhere(world)
+    await reopen(world)
+    async with world.watching():
+        await world.told("1/Succeeded", "2/Running")
+        await world.until(lambda: marks(world) == (None, "2", True))
+        assert claim(world) is None
+        await finish(world, "Failed", at=FINISHED_AGAIN)
+        await released(world)
+    first, second = world.kafka.events_for_test(TOPICS.results)
+    assert (first.sequence, first.finished_at) == (made.sequence, OUTCOME.finished_at)
+    # What it had put out is not known any more.
+    assert (first.truncated, first.message, first.steps) == (True, None, ())
+    assert (second.attempt, second.phase, second.truncated) == (2, Phase.FAILED, False)
+
+
+async def test_a_claim_is_kept_though_the_object_vanishes() -> None:
+    world = World()
+    async with world.watching():
+        made = await claimed_elsewhere(world)
+        await moments()
+        world.workflows.go_silent_for_test()
+        await world.workflows.remove_for_test(NAME)
+        world.workflows.expire_history_for_test()
+        world.workflows.drop_streams_for_test()
+        world.workflows.speak_again_for_test()
+        await world.kafka.wait_for_test(lambda: world.results() == ["1/Succeeded"])
+    (result,) = world.kafka.events_for_test(TOPICS.results)
+    assert result.sequence == made.sequence
+
+
+async def test_a_claim_is_kept_at_once_if_the_object_goes() -> None:
+    world = World()
+    async with world.watching():
+        made = await claimed_elsewhere(world)
+        await moments()
+        await world.workflows.delete_for_test(NAME)
+        await world.workflows.change_for_test(NAME, lambda o: o["metadata"]["finalizers"].clear())
+        await later(1)
+    (result,) = world.kafka.events_for_test(TOPICS.results)
+    assert (result.sequence, result.truncated) == (made.sequence, False)
+
+
+async def test_of_two_ends_that_are_claimed_at_once_one_is_told() -> None:
+    """Deleted while it runs: one sees it go, the other one sees it fail for that."""
+    world = World()
+    async with world.starting(), world.starting():
+        await submit(world)
+        await world.workflows.set_status_for_test(NAME, phase="Running")
+        await later(1)
+        await world.workflows.delete_for_test(NAME)
+        await finish(world, "Failed")
+        await gone(world)
+        await later(60)
+    assert len(world.results()) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RefusedError("403", status=403, reason="Forbidden"),
+        ConflictError("422", status=422, reason="Invalid"),
+        ApiUnavailableError("500: etcdserver: request is too large"),
+    ],
+)
+async def test_what_cannot_be_claimed_is_told_all_the_same(error: Exception) -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.workflows.fail_for_test("patch", *itertools.repeat(error, 50))
+        with capture_logs() as logs:
+            await finish(world)
+            await world.told("1/Submitted", "1/Succeeded")
+        assert [log["event"] for log in logs].count("told without a claim") == 1
+        await released(world)
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_while_the_api_server_is_away_nothing_is_told_without_a_claim() -> None:
+    world = World()
+    away = [ApiUnavailableError("connection refused") for _ in range(100)]
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.workflows.fail_for_test("patch", away[0])
+        world.workflows.fail_for_test("get", *away)
+        with capture_logs() as logs:
+            await finish(world)
+            await released(world)
+        assert "told without a claim" not in [log["event"] for log in logs]
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_a_claim_whose_answer_is_lost_is_kept_by_who_made_it() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.workflows.lose_answers_for_test("patch")
+        await finish(world)
+        # That is before anybody else's patience ends.
+        async with asyncio.timeout(4):
+            await world.told("1/Submitted", "1/Succeeded")

@@ -70,7 +70,9 @@ class GoPart:
         """
         work = out / "module"
         shutil.copytree(self.locks / self.name, work)
-        flags = ["-trimpath", f"-ldflags=-s -w {_stamps(self.module)}"]
+        # What the linker leaves out need not be compiled: that is a sixth of the work.
+        flags = ["-trimpath", "-gcflags=all=-dwarf=false"]
+        flags.append(f"-ldflags=-s -w {_stamps(self.module)}")
         if self.module.tags:
             flags.append(f"-tags={','.join(self.module.tags)}")
         if self._is_argo:

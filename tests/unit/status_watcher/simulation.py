@@ -8,7 +8,12 @@ from typing import Any, Final
 from sluice_contracts import metadata
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_runtime.kubernetes.errors import ApiUnavailableError, ConflictError, GoneError
+from sluice_runtime.kubernetes.errors import (
+    ApiUnavailableError,
+    ConflictError,
+    GoneError,
+    RefusedError,
+)
 from tests.support.fake_workflows import Operation
 from tests.unit.status_watcher.manifests import Json, manifest, name_of
 from tests.unit.status_watcher.world import TOPICS, World, later
@@ -40,6 +45,10 @@ class Simulation:
             "conflict": lambda: api.fail_for_test(
                 "patch", ConflictError("422", status=422, reason="Invalid")
             ),
+            "too large": lambda: api.fail_for_test(
+                "patch", RefusedError("413", status=413, reason="RequestEntityTooLarge")
+            ),
+            "lost get": lambda: api.lose_answers_for_test("get"),
             "lost patch": lambda: api.lose_answers_for_test("patch"),
             "410": lambda: api.fail_for_test(
                 "watch", GoneError("410", status=410, reason="Expired")

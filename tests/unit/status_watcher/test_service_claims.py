@@ -3,15 +3,23 @@
 import asyncio
 import contextlib
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from sluice_contracts import metadata
 from sluice_contracts.status import Phase
-from sluice_runtime.kubernetes.errors import ApiUnavailableError, ConflictError, RefusedError
-from sluice_status_watcher.outcomes import Claim, Outcome, claim_of, parse_time
-from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, name_of
+from sluice_runtime.kubernetes.errors import (
+    ApiUnavailableError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+)
+from sluice_status_watcher.outcomes import Claim, Outcome, claim_text, parse_time
+from tests.support.fake_workflows import FakeWorkflows
+from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, Json, name_of
 from tests.unit.status_watcher.scenes import (
     NAME,
     claim,
@@ -36,9 +44,19 @@ async def claimed_elsewhere(world: World) -> Claim:
     await finish(world, message="done")
     version = world.workflows.object_for_test(NAME)["metadata"]["resourceVersion"]
     made = Claim(outcome=OUTCOME, sequence=int(version), teller="another")
-    mark = {metadata.PUBLISHED: claim_of(made)}
+    mark = {metadata.PUBLISHED: claim_text(made)}
     await world.workflows.change_for_test(NAME, lambda o: o["metadata"]["annotations"].update(mark))
     return made
+
+
+async def touch(world: World) -> None:
+    """Change what is nobody's business."""
+
+    def change(obj: Json) -> None:
+        labels = obj["metadata"]["labels"]
+        labels["touched"] = str(int(labels.get("touched", "0")) + 1)
+
+    await world.workflows.change_for_test(NAME, change)
 
 
 async def test_three_that_watch_tell_each_outcome_once() -> None:
@@ -130,9 +148,7 @@ async def test_all_that_tell_an_outcome_tell_the_same_event() -> None:
         cut_off.go_away_for_test()
         await finish(world)
         await world.until(lambda: claim(world) is not None)
-        await world.workflows.change_for_test(
-            NAME, lambda o: o["metadata"]["labels"].update(touched="meanwhile")
-        )
+        await touch(world)
         async with world.watching():
             await released(world)
             cut_off.come_back_for_test()
@@ -201,24 +217,148 @@ async def test_of_two_ends_that_are_claimed_at_once_one_is_told() -> None:
     assert len(world.results()) == 1
 
 
+async def test_two_that_wait_for_one_that_is_dead_tell_once() -> None:
+    world = World()
+    async with world.starting(), world.starting():
+        await claimed_elsewhere(world)
+        await released(world)
+        await later(60)
+        assert world.metric("claims_taken_over_total") <= 1
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_a_claim_that_was_kept_is_known_though_the_workflow_has_ended_again() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        mark = hold_mark(world)
+        await finish(world, message="done")
+        await world.kafka.wait_for_test(lambda: world.results() == ["1/Succeeded"])
+        await moments()
+    mark.set()
+    await reopen(world)
+    # Long after what was told.
+    await finish(world, "Failed", at="2099-01-01T00:00:00Z")
+    async with world.watching():
+        await released(world)
+    assert world.results() == ["1/Succeeded", "2/Failed"]
+    assert not any(event.truncated for event in world.kafka.events_for_test(TOPICS.results))
+
+
 @pytest.mark.parametrize(
-    "error",
+    "text",
     [
-        RefusedError("403", status=403, reason="Forbidden"),
-        ConflictError("422", status=422, reason="Invalid"),
-        ApiUnavailableError("500: etcdserver: request is too large"),
+        f"telling 1/Succeeded@{FINISHED} as 999999 by kubectl",
+        f"telling 1/Succeeded@{FINISHED} as 9999999999999999999 by kubectl",
+        "telling 1/Rejected@ as 5 by kubectl",
     ],
 )
-async def test_what_cannot_be_claimed_is_told_all_the_same(error: Exception) -> None:
+async def test_what_nobody_can_have_claimed_is_no_claim(text: str) -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.workflows.change_for_test(
+            NAME, lambda o: o["metadata"]["annotations"].update({metadata.PUBLISHED: text})
+        )
+        await later(60)
+        await finish(world, "Failed")
+        await released(world)
+    assert world.results() == ["1/Failed"]
+    assert marks(world) == (f"1/Failed@{FINISHED}", None, False)
+
+
+ERRORS = [
+    RefusedError("403", status=403, reason="Forbidden"),
+    NotFoundError("404", status=404, reason="NotFound"),
+    ConflictError("422", status=422, reason="Invalid"),
+    ApiUnavailableError("500: etcdserver: request is too large"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("touched_every", [1, 10, 100])
+async def test_what_cannot_be_claimed_is_told_all_the_same(
+    error: Exception, touched_every: int, looptime: Any
+) -> None:
     world = World()
     async with world.watching():
         await submit(world)
         await world.told("1/Submitted")
-        world.workflows.fail_for_test("patch", *itertools.repeat(error, 50))
-        with capture_logs() as logs:
-            await finish(world)
-            await world.told("1/Submitted", "1/Succeeded")
-        assert [log["event"] for log in logs].count("told without a claim") == 1
+        world.workflows.fail_for_test("patch", *itertools.repeat(error, 1000))
+        await finish(world)
+        ended = float(looptime)
+        while not world.results():
+            await touch(world)
+            await later(touched_every)
+        assert looptime - ended <= 30 + max(touched_every, 30)
+        assert world.metric("unclaimed_outcomes_total") == 1
+        world.workflows.heal_for_test()
+        await released(world)
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_a_claim_that_is_undone_is_told_all_the_same() -> None:
+    class Undoing(FakeWorkflows):
+        async def patch(self, name: str, operations: Sequence[Json]) -> Json:
+            await super().patch(name, operations)
+            return await self.change_for_test(
+                name, lambda o: o["metadata"]["annotations"].pop(metadata.PUBLISHED, None)
+            )
+
+    world = World()
+    world.workflows = Undoing()
+    async with world.watching():
+        await submit(world)
+        await finish(world)
+        await later(100)
+        assert world.results() == ["1/Succeeded"]
+        patches = world.workflows.calls_for_test("patch")
+        await later(600)
+        assert world.workflows.calls_for_test("patch") - patches < 200
+
+
+async def test_two_that_could_not_claim_for_a_while_tell_one_outcome() -> None:
+    class Facade(FakeWorkflows):
+        """What one of them sees of the API server."""
+
+        refusing = True
+
+        async def patch(self, name: str, operations: Sequence[Json]) -> Json:
+            if self.refusing:
+                raise ApiUnavailableError("403: admission policy")
+            return await world.workflows.patch(name, operations)
+
+    world = World()
+    one, other = Facade(), Facade()
+    for facade in (one, other):
+        facade.get = world.workflows.get  # type: ignore[method-assign]
+        facade.list_page = world.workflows.list_page  # type: ignore[method-assign]
+        facade.watch = world.workflows.watch  # type: ignore[method-assign]
+    async with world.starting(workflows=one), world.starting(workflows=other):
+        await submit(world)
+        await later(1)
+        await finish(world)
+        await world.kafka.wait_for_test(lambda: world.results() != [])
+        await touch(world)
+        one.refusing = other.refusing = False
+        await released(world)
+        await later(60)
+    ends = world.kafka.events_for_test(TOPICS.results)
+    assert len({(event.event_id, event.sequence) for event in ends}) == 1
+
+
+async def test_the_topic_is_not_asked_at_every_touch() -> None:
+    world = World()
+    async with world.watching():
+        await claimed_elsewhere(world)
+        await later(1)
+        world.kafka.fail_scans_for_test(times=1000)
+        asked = len(world.kafka.scans)
+        for _ in range(100):
+            await touch(world)
+            await later(0.2)
+        assert len(world.kafka.scans) - asked < 10
+        world.kafka.fail_scans_for_test(times=0)
         await released(world)
     assert world.results() == ["1/Succeeded"]
 

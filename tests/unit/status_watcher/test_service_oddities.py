@@ -10,7 +10,7 @@ from sluice_contracts.status import StatusEvent
 from sluice_status_watcher import telling
 from sluice_status_watcher.observing import Observed
 from sluice_status_watcher.outcomes import Claim
-from sluice_status_watcher.transitions import Told, keep
+from sluice_status_watcher.transitions import Told, claimed_event
 from tests.unit.status_watcher.manifests import manifest, name_of, node, nodes
 from tests.unit.status_watcher.scenes import MARK, NAME, finish, marks, released, submit
 from tests.unit.status_watcher.world import World, later
@@ -67,9 +67,9 @@ async def test_a_state_that_cannot_be_judged_in_full_is_told_in_brief(
     def picky(observed: Observed, claim: Claim) -> tuple[StatusEvent, Told]:
         if observed.progress:
             raise ZeroDivisionError
-        return keep(observed, claim)
+        return claimed_event(observed, claim)
 
-    monkeypatch.setattr(telling, "keep", picky)
+    monkeypatch.setattr(telling, "claimed_event", picky)
     world = World()
     async with world.watching():
         await submit(world)

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from sluice_contracts import metadata
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_status_watcher.observing import Observed, observe
-from sluice_status_watcher.outcomes import Claim, Outcome, claim_of, mark_of
+from sluice_status_watcher.outcomes import Claim, Outcome, claim_text, mark_text
 from sluice_status_watcher.transitions import (
     Told,
     attempt_of,
-    keep,
+    claim_to_make,
+    claimed_event,
     known_outcome,
-    new_claim,
     open_claim,
     transition,
 )
@@ -282,7 +282,7 @@ def test_whoever_obeys_the_sequence_never_goes_back_from_an_end(seen: list[Json 
         if int(document["metadata"]["resourceVersion"]) < floor:
             continue
         if mark is not None:
-            document["metadata"]["annotations"][metadata.PUBLISHED] = mark_of(mark)
+            document["metadata"]["annotations"][metadata.PUBLISHED] = mark_text(mark)
         event, told = transition(observe(document, observed_at=NOW), told)
         mark = told.outcome
         events += [event] if event else []
@@ -331,26 +331,26 @@ CLAIM = Claim(
 
 
 def claimed(version: int, phase: str, *, claim: Claim = CLAIM, **more: Any) -> Observed:
-    annotations = {metadata.PUBLISHED: claim_of(claim)} | more.pop("annotations", {})
+    annotations = {metadata.PUBLISHED: claim_text(claim)} | more.pop("annotations", {})
     return state(version, phase, annotations=annotations, **more)
 
 
 def test_an_end_is_to_be_claimed_under_its_own_version() -> None:
     ended = state(4, "Failed", finishedAt=FINISHED).standing
-    assert new_claim(ended, None, teller="ada") == CLAIM
+    assert claim_to_make(ended, None, teller="ada") == CLAIM
 
 
 def test_nothing_is_claimed_but_an_end_that_was_not_told() -> None:
-    assert new_claim(state(4, "Running").standing, None, teller="ada") is None
+    assert claim_to_make(state(4, "Running").standing, None, teller="ada") is None
     told = state(4, "Failed", finishedAt=FINISHED).standing
-    assert new_claim(told, CLAIM.outcome, teller="ada") is None
+    assert claim_to_make(told, CLAIM.outcome, teller="ada") is None
     gone = state(4, "Failed", finishedAt=FINISHED, gone=True).standing
-    assert new_claim(gone, None, teller="ada") is None
+    assert claim_to_make(gone, None, teller="ada") is None
 
 
 def test_the_end_of_a_retry_is_claimed_for_the_next_attempt() -> None:
     ended = state(9, "Succeeded", finishedAt=FINISHED_AGAIN).standing
-    claim = new_claim(ended, CLAIM.outcome, teller="bob")
+    claim = claim_to_make(ended, CLAIM.outcome, teller="bob")
     assert claim is not None
     assert (claim.outcome.attempt, claim.sequence) == (2, 9)
 
@@ -367,8 +367,8 @@ def test_a_claim_is_open_until_its_outcome_is_known_to_be_told() -> None:
 
 def test_a_claim_is_kept_under_its_sequence_whatever_happened_to_the_object_since() -> None:
     steps = nodes(node("a", phase="Failed"))
-    at_once, told = keep(claimed(5, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM)
-    later, _ = keep(claimed(8, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM)
+    at_once, told = claimed_event(claimed(5, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM)
+    later, _ = claimed_event(claimed(8, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM)
     assert at_once == later
     assert (at_once.sequence, at_once.phase, at_once.truncated) == (4, Phase.FAILED, False)
     assert [step.id for step in at_once.steps] == ["a"]
@@ -378,7 +378,7 @@ def test_a_claim_is_kept_under_its_sequence_whatever_happened_to_the_object_sinc
 
 
 def test_of_a_workflow_that_has_gone_on_a_claim_is_kept_in_brief() -> None:
-    event, told = keep(claimed(8, "Running", message="again"), CLAIM)
+    event, told = claimed_event(claimed(8, "Running", message="again"), CLAIM)
     assert (event.attempt, event.phase, event.terminal) == (1, Phase.FAILED, True)
     assert (event.finished_at, event.sequence) == (ENDED, 4)
     assert (event.message, event.steps, event.truncated) == (None, (), True)

@@ -51,7 +51,7 @@ class FakeKafka:
             raise KafkaUnavailableError(f"{topic}: nobody is there")
         if self._failures and self._failures[0][1] in {None, topic}:
             raise self._failures.popleft()[0]
-        self.records.append((topic, record, int(_now().timestamp() * 1000)))
+        self.records.append((topic, record, _ms(datetime.now(UTC))))
         async with self._changed:
             self._changed.notify_all()
         await asyncio.sleep(0)
@@ -74,8 +74,11 @@ class FakeKafka:
         found: dict[str, Published] = {}
         for record in self._incoming(TOPICS.results):
             told = outcome_of(record)
-            if told is not None and told[0] in wanted:
-                found[told[0]] = told[1]
+            if told is None or told[0] not in wanted or record.timestamp_ms < _ms(since):
+                continue
+            uid, published = told
+            if uid not in found or published.outcome.attempt > found[uid].outcome.attempt:
+                found[uid] = published
         return found
 
     # What only tests may do.
@@ -229,8 +232,8 @@ class World:
         return self.kafka.phases_for_test(TOPICS.results, run_id=run_id)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 async def moments(count: int = 30) -> None:

@@ -20,17 +20,17 @@ from sluice_status_watcher.observing import ForeignWorkflowError, Observed, obse
 from sluice_status_watcher.ports import Workflows
 from sluice_status_watcher.remembering import Run
 
-__all__ = ["Hand"]
+__all__ = ["Changer"]
 
 _log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
 
 
-class Hand:
+class Changer:
     """Patches and reads; both give the object as it is then, None if that is not known.
 
-    After a failure an alarm is set, and the run is marked as stale.
+    After a failure an alarm is set to look at the object again.
     """
 
     def __init__(
@@ -57,7 +57,6 @@ class Hand:
             document = await self._workflows.patch(standing.name, operations)
         except ConflictError:
             self._metrics.patch_failures.labels("conflict").inc()
-            run.stale = True
             run.failures += 1
             if run.failures == 1:
                 return await self.read(uid, run)
@@ -86,7 +85,12 @@ class Hand:
     def later(self, uid: str, run: Run, *, at_least: float = 0.0) -> None:
         """Look again after a pause, the longer the more has failed."""
         pause = self._backoff.delay(run.failures, at_least=at_least)
-        self._alarms.set(uid, at=asyncio.get_running_loop().time() + pause)
+        self.look_again(uid, run, at=asyncio.get_running_loop().time() + pause)
+
+    def look_again(self, uid: str, run: Run, *, at: float) -> None:
+        """Read the object anew at this time of the loop's clock."""
+        run.stale = True
+        self._alarms.set(uid, at=at)
 
     def _observed(self, document: Json) -> Observed | None:
         try:
@@ -98,12 +102,12 @@ class Hand:
     def _failed(
         self, uid: str, run: Run, error: ApiError | ApiUnavailableError, *, doing: str
     ) -> None:
-        if isinstance(error, NotFoundError):
-            # It goes from memory when the watch says so, lest its last state be told again.
-            return
-        unavailable = isinstance(error, ApiUnavailableError)
-        self._metrics.patch_failures.labels("unavailable" if unavailable else "refused").inc()
         run.failures += 1
-        run.stale = True
-        _log.warning(f"could not {doing} the Workflow", uid=uid, error=str(error))
+        # The patch may have been made all the same, and others may be luckier.
+        run.doubtful = True
+        # What is not there is forgotten when the watch says so, lest its last state be told again.
+        if not isinstance(error, NotFoundError):
+            unavailable = isinstance(error, ApiUnavailableError)
+            self._metrics.patch_failures.labels("unavailable" if unavailable else "refused").inc()
+            _log.warning(f"could not {doing} the Workflow", uid=uid, error=str(error))
         self.later(uid, run, at_least=getattr(error, "retry_after", 0.0))

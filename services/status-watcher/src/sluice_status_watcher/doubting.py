@@ -1,5 +1,7 @@
 """Asks the results topic whether an end was told, where the object does not say."""
 
+import asyncio
+
 from sluice_status_watcher.observing import Observed
 from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.ports import PublishedOutcomes
@@ -15,6 +17,8 @@ class Doubts:
     def __init__(self, published: PublishedOutcomes, publisher: StatusPublisher) -> None:
         self._published = published
         self._publisher = publisher
+        # The topic is read for each question: many at once would fill the memory.
+        self._one_at_a_time = asyncio.Lock()
 
     async def answer(self, observed: Observed, *, attempt: int) -> Outcome | None:
         """Give the last outcome that was told; None if none was of this attempt or a later one.
@@ -27,7 +31,8 @@ class Doubts:
         question = question_of(observed)
         if question is None:
             return observed.standing.published
-        found = (await answers_to([question], self._published)).get(question.uid)
+        async with self._one_at_a_time:
+            found = (await answers_to([question], self._published)).get(question.uid)
         if found is None or found.outcome.attempt < attempt:
             return None
         await self._publisher.again(found.record)

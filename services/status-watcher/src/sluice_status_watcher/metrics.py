@@ -43,6 +43,16 @@ class Metrics:
         self.reopened = Counter(
             f"{_PREFIX}_reopened", "Finished Workflows seen to go on.", registry=registry
         )
+        self.taken_over = Counter(
+            f"{_PREFIX}_claims_taken_over",
+            "Outcomes that another process was about to tell.",
+            registry=registry,
+        )
+        self.unclaimed = Counter(
+            f"{_PREFIX}_unclaimed_outcomes",
+            "Outcomes told though they could not be claimed; another process may tell them, too.",
+            registry=registry,
+        )
         self.patch_failures = Counter(
             f"{_PREFIX}_patch_failures",
             "Patches not made, by reason; all are tried again.",

@@ -14,17 +14,20 @@ __all__ = [
     "Claim",
     "Outcome",
     "Published",
-    "claim_of",
+    "claim_text",
     "later",
-    "mark_of",
+    "mark_text",
     "parse_claim",
     "parse_mark",
     "parse_time",
 ]
 
-_MARK = re.compile(r"([1-9]\d{0,8})/([A-Za-z]+)@(\S*)")
+_MARK = re.compile(r"([1-9][0-9]{0,8})/([A-Za-z]+)@(\S*)")
 # No mark, to whoever reads marks only.
-_CLAIM = re.compile(r"telling (\S+) as (\d{1,19}) by (\S+)")
+_CLAIM = re.compile(r"telling (\S+) as ([0-9]{1,19}) by (\S+)")
+
+# The other two are of runs that never became a Workflow.
+_ENDS = TERMINAL_PHASES - {Phase.REJECTED, Phase.EXPIRED}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +72,7 @@ def later(one: Outcome | None, other: Outcome | None) -> Outcome | None:
     return other if other.attempt > one.attempt else one
 
 
-def mark_of(outcome: Outcome) -> str:
+def mark_text(outcome: Outcome) -> str:
     """Write a mark: `attempt/phase@finishedAt`."""
     finished = outcome.finished_at
     moment = finished.astimezone(UTC).isoformat().replace("+00:00", "Z") if finished else ""
@@ -79,14 +82,14 @@ def mark_of(outcome: Outcome) -> str:
 def parse_mark(text: object) -> Outcome | None:
     """Read a mark; None if it is none."""
     match = _MARK.fullmatch(text) if isinstance(text, str) else None
-    if match is None or match[2] not in TERMINAL_PHASES:
+    if match is None or match[2] not in _ENDS:
         return None
     return Outcome(attempt=int(match[1]), phase=Phase(match[2]), finished_at=parse_time(match[3]))
 
 
-def claim_of(claim: Claim) -> str:
+def claim_text(claim: Claim) -> str:
     """Write a claim: `telling MARK as SEQUENCE by TELLER`."""
-    return f"telling {mark_of(claim.outcome)} as {claim.sequence} by {claim.teller}"
+    return f"telling {mark_text(claim.outcome)} as {claim.sequence} by {claim.teller}"
 
 
 def parse_claim(text: object) -> Claim | None:

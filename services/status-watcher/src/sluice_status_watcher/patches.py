@@ -10,7 +10,7 @@ from typing import Any
 
 from sluice_contracts.metadata import ATTEMPT, FINALIZER, PUBLISHED
 from sluice_status_watcher.observing import Standing
-from sluice_status_watcher.outcomes import Claim, Outcome, claim_of, mark_of
+from sluice_status_watcher.outcomes import Claim, Outcome, claim_text, mark_text
 from sluice_status_watcher.transitions import attempt_of, is_reopened
 
 __all__ = ["claiming", "let_go", "next_patch"]
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 def claiming(standing: Standing, claim: Claim) -> list[Json]:
     """Give the patch that makes a claim, on this state of the object and on no other."""
-    return [*_unchanged(standing), _set(PUBLISHED, claim_of(claim))]
+    return [*_unchanged(standing), _set(PUBLISHED, claim_text(claim))]
 
 
 def next_patch(standing: Standing, outcome: Outcome | None, *, releasable: bool) -> list[Json]:
@@ -35,7 +35,7 @@ def next_patch(standing: Standing, outcome: Outcome | None, *, releasable: bool)
         return _reopen(standing, attempt=attempt_of(standing, outcome))
     changes: list[Json] = []
     if standing.published != outcome:
-        changes.append(_set(PUBLISHED, mark_of(outcome)))
+        changes.append(_set(PUBLISHED, mark_text(outcome)))
     if releasable and standing.held:
         changes += _without_finalizer(standing.finalizers)
     return [*_same_end(standing), *changes] if changes else []

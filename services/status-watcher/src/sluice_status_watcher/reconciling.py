@@ -16,7 +16,7 @@ import structlog
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_status_watcher.alarms import Alarms
-from sluice_status_watcher.changing import Hand
+from sluice_status_watcher.changing import Changer
 from sluice_status_watcher.doubting import Doubts
 from sluice_status_watcher.metrics import Metrics
 from sluice_status_watcher.observing import Observed, Standing, in_brief
@@ -28,10 +28,10 @@ from sluice_status_watcher.remembering import Awaited, Run
 from sluice_status_watcher.telling import Teller
 from sluice_status_watcher.transitions import (
     Told,
+    claim_to_make,
     is_reopened,
     is_settled,
     known_outcome,
-    new_claim,
     open_claim,
 )
 from sluice_status_watcher.vanishing import Vanishing
@@ -40,13 +40,13 @@ __all__ = ["Due", "News", "Reconciler", "Vanished"]
 
 _log = structlog.get_logger(__name__)
 
-# Reopened, claimed, marked and released are four; no more are needed to bring one into order.
-_ROUNDS = 5
+# Reopened, claimed, asked about, marked and released are five; no more bring one into order.
+_ROUNDS = 6
 _RESOLUTION_S = 0.001
 # Who claims an outcome tells it at once, unless it was killed or Kafka is away.
 _PATIENCE_S = 5.0
-# What can be read and not be changed shall not keep its outcome to itself.
-_CLAIM_TRIES = 5
+# What cannot be changed shall not keep its outcome to itself.
+_UNCLAIMED_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Reconciler:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         backoff: Backoff | None = None,
     ) -> None:
-        backoff = backoff or Backoff()
+        self._backoff = backoff = backoff or Backoff()
         self._name = name
         self._metrics = metrics
         self._release_after = release_after.total_seconds()
@@ -88,7 +88,7 @@ class Reconciler:
         self._doubts = Doubts(published, publisher)
         self._vanishing = Vanishing(workflows, self._doubts, backoff=backoff)
         self._alarms = Alarms(wake)
-        self._hand = Hand(workflows, self._alarms, metrics=metrics, backoff=backoff, now=now)
+        self._changer = Changer(workflows, self._alarms, metrics=metrics, backoff=backoff, now=now)
         self._runs: dict[str, Run] = {}
 
     def known(self) -> int:
@@ -120,80 +120,102 @@ class Reconciler:
             _log.warning("no longer labelled as ours", run=str(observed.identity.key), uid=uid)
             self._forget(uid)
             return
+        if run.undone and not standing.gone and run.held_until - _clock() > _RESOLUTION_S:
+            self._changer.look_again(uid, run, at=run.held_until)
+            return
         run.stale = False
-        for _ in range(_ROUNDS):
-            newer = await self._advance(uid, run, observed)
-            if newer is None:
-                return
-            observed = newer
-        # Patches are answered with success and change nothing: somebody undoes them.
-        _log.warning("patches do not hold", run=str(observed.identity.key), uid=uid)
-        run.failures += 1
-        self._hand.later(uid, run)
+        try:
+            for _ in range(_ROUNDS):
+                newer = await self._advance(uid, run, observed)
+                if newer is None:
+                    return
+                observed = newer
+        except KafkaUnavailableError as e:
+            _log.warning("cannot tell yet what others have told", uid=uid, error=str(e))
+            if (claim := observed.standing.claim) is not None:
+                run.awaited = Awaited(claim, until=_clock() + _PATIENCE_S)
+            run.failures += 1
+            self._changer.later(uid, run, at_least=_PATIENCE_S)
+        else:
+            # Patches are answered with success and change nothing: somebody undoes them.
+            _log.warning("patches do not hold", run=str(observed.identity.key), uid=uid)
+            run.undone += 1
+            run.held_until = _clock() + self._backoff.delay(run.undone)
+            self._changer.look_again(uid, run, at=run.held_until)
 
     async def _advance(self, uid: str, run: Run, observed: Observed) -> Observed | None:
         """Take the next step; gives the state that it leads to.
 
         None if there is none to take, or none now: an alarm is set for when there may be.
+
+        Raises:
+            KafkaUnavailableError: it depends on the results topic, which cannot be read.
         """
         run.last = in_brief(observed)
         standing = observed.standing
         outcome = known_outcome(standing, run.told.outcome)
         claim = open_claim(standing, outcome)
-        if claim is not None and not standing.gone and claim.teller != self._name:
-            if self._is_awaited(uid, run, claim):
-                return None
-            if not await self._asked(uid, run, observed, claim):
-                return None
-            outcome = known_outcome(standing, run.told.outcome)
-            claim = open_claim(standing, outcome)
-        if claim is None and (mine := new_claim(standing, outcome, teller=self._name)) is not None:
-            if self._may_try(run, mine):
-                return await self._hand.patch(uid, run, claiming(standing, mine))
+        if claim is not None and not standing.gone and self._wait(uid, run, claim):
+            return None
+        wanted = claim_to_make(standing, outcome, teller=self._name)
+        if wanted is not None:
+            # Whoever has claimed it may have told it by now.
+            run.doubtful |= claim is not None
+            newer = await self._claim(uid, run, observed, wanted)
+            if not self._is_overdue(run):
+                return newer
+        if run.doubtful and not standing.gone and (about := claim or wanted) is not None:
+            told = await self._doubts.answer(observed, attempt=about.outcome.attempt)
+            run.doubtful = False
+            if told is not None:
+                run.told = replace(run.told, outcome=told)
+                return observed
+        if wanted is not None:
             _log.warning("told without a claim", run=str(observed.identity.key), uid=uid)
+            self._metrics.unclaimed.inc()
         if claim is None and is_reopened(standing, outcome) and not standing.phase.terminal:
             # First of all it must not be able to disappear again.
             run.told = replace(run.told, outcome=outcome)
             if (newer := await self._patched(uid, run)) is not None:
                 return newer
         await self._tell(run, observed, claim)
-        if observed.standing.gone:
+        if standing.gone:
             self._forget(uid)
             return None
         return await self._patched(uid, run)
 
-    def _is_awaited(self, uid: str, run: Run, claim: Claim) -> bool:
-        """Leave him who claims an outcome the time to tell it."""
-        if run.awaited is None or run.awaited.claim != claim:
+    def _wait(self, uid: str, run: Run, claim: Claim) -> bool:
+        """Leave who has claimed an outcome the time to tell it; False if it has passed."""
+        seen_first = run.awaited is None or run.awaited.claim != claim
+        if seen_first and claim.teller != self._name:
             run.awaited = Awaited(claim, until=_clock() + _PATIENCE_S)
+        if run.awaited is None or run.awaited.claim != claim:
+            return False
         if run.awaited.until - _clock() < _RESOLUTION_S:
             return False
-        run.stale = True
-        self._alarms.set(uid, at=run.awaited.until)
+        self._changer.look_again(uid, run, at=run.awaited.until)
         return True
 
-    async def _asked(self, uid: str, run: Run, observed: Observed, claim: Claim) -> bool:
-        """Ask whether he who claims the outcome has told it; False if that cannot be known now."""
-        try:
-            told = await self._doubts.answer(observed, attempt=claim.outcome.attempt)
-        except KafkaUnavailableError as e:
-            _log.warning("cannot tell yet whether a claim was kept", uid=uid, error=str(e))
-            run.failures += 1
-            run.stale = True
-            self._hand.later(uid, run, at_least=_PATIENCE_S)
-            return False
-        if told is not None:
-            run.told = replace(run.told, outcome=told)
-        return True
+    async def _claim(self, uid: str, run: Run, observed: Observed, claim: Claim) -> Observed | None:
+        newer = await self._changer.patch(uid, run, claiming(observed.standing, claim))
+        if newer is None or newer.standing.claim != claim:
+            if run.unclaimed_since is None:
+                run.unclaimed_since = _clock()
+            return newer
+        run.unclaimed_since = None
+        if claim.sequence != observed.sequence:
+            self._metrics.taken_over.inc()
+        # It was seen to end before it was claimed.
+        return replace(newer, observed_at=observed.observed_at)
 
     @staticmethod
-    def _may_try(run: Run, claim: Claim) -> bool:
-        run.tries = run.tries + 1 if claim == run.tried else 1
-        run.tried = claim
-        return run.tries <= _CLAIM_TRIES
+    def _is_overdue(run: Run) -> bool:
+        return run.unclaimed_since is not None and _clock() - run.unclaimed_since >= _UNCLAIMED_S
 
     async def _look_again(self, uid: str, run: Run) -> None:
-        observed = await self._hand.read(uid, run) if run.stale else await self._patched(uid, run)
+        observed = (
+            await self._changer.read(uid, run) if run.stale else await self._patched(uid, run)
+        )
         if observed is not None:
             await self._reconcile(uid, observed)
 
@@ -202,7 +224,7 @@ class Reconciler:
         settled = is_settled(observed.standing, told.outcome)
         if not settled or told.outcome != run.told.outcome:
             run.release_at = None
-        run.told = told
+        run.told, run.unclaimed_since = told, None
         if settled and run.release_at is None:
             # One told by an earlier process waits in full once more: its clock is not ours.
             run.release_at = _clock() + self._release_after
@@ -216,10 +238,10 @@ class Reconciler:
         releasable = run.release_at is not None and run.release_at - _clock() < _RESOLUTION_S
         operations = next_patch(standing, run.told.outcome, releasable=releasable)
         if not operations:
-            run.failures = 0
+            run.failures = run.undone = 0
             self._rest(uid, run, standing)
             return None
-        newer = await self._hand.patch(uid, run, operations)
+        newer = await self._changer.patch(uid, run, operations)
         if newer is not None and not run.failures:
             self._note(standing, newer.standing, reopened=is_reopened(standing, run.told.outcome))
         return newer
@@ -237,8 +259,7 @@ class Reconciler:
         if standing.held:
             self._alarms.set(uid, at=run.release_at)
         else:
-            # Finished Workflows stay for an hour or more; there can be very many of them.
-            run.last = run.tried = run.awaited = None
+            run.rest()
 
     async def _vanished(self, uid: str, *, sequence: int) -> None:
         run = self._runs.get(uid)

@@ -57,6 +57,9 @@ def question_of(observed: Observed) -> Question | None:
     if is_settled(standing, standing.published):
         return None
     ended = standing.finished_at if standing.phase.terminal else None
+    if standing.claim is not None and standing.claim.outcome.finished_at != ended:
+        # Claimed at an end before this one.
+        ended = None
     return Question(
         uid=standing.uid,
         attempt=standing.attempt,

@@ -11,7 +11,7 @@ __all__ = ["Awaited", "Run"]
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """A claim of somebody else, and the loop time until which he is left to keep it."""
+    """A claim, and the loop time before which nothing is to be done about it."""
 
     claim: Claim
     until: float
@@ -19,23 +19,33 @@ class Awaited:
 
 @dataclass(slots=True)
 class Run:
-    """A Workflow whose object exists, as far as is known."""
+    """A Workflow whose object exists, as far as is known. All times are the loop's."""
 
     told: Told
     release_at: float | None = None
-    """Loop time from which the finalizer may go; None before the outcome is told."""
+    """When the finalizer may go; None before the outcome is told."""
     last: Observed | None = None
     """As last seen, in brief; None where nothing is left to do to the object."""
     stale: bool = False
     """The object has changed, or may have: read it before the next patch."""
     failures: int = 0
     """Of reads and patches, since the last that worked."""
-    tried: Claim | None = None
-    """The last claim that was to be made, and `tries` times so."""
-    tries: int = 0
+    doubtful: bool = False
+    """Somebody else may have told the outcome that is about to be told."""
     awaited: Awaited | None = None
+    unclaimed_since: float | None = None
+    """Since when the end that it is at cannot be claimed."""
+    undone: int = 0
+    """How often in a row patches were made and did not hold."""
+    held_until: float = 0.0
+    """When to look at it again after that."""
 
     @property
     def standing(self) -> Standing | None:
         """How it stood when last seen."""
         return self.last.standing if self.last else None
+
+    def rest(self) -> None:
+        """Keep no more than what was told: of finished Workflows there can be very many."""
+        self.last = self.awaited = None
+        self.doubtful = False

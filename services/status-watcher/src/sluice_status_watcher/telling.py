@@ -14,7 +14,7 @@ from sluice_status_watcher.metrics import Metrics
 from sluice_status_watcher.observing import Identity, Observed, in_brief
 from sluice_status_watcher.outcomes import Claim
 from sluice_status_watcher.publishing import StatusPublisher, UnwritableEventError, bare
-from sluice_status_watcher.transitions import Told, keep, transition
+from sluice_status_watcher.transitions import Told, claimed_event, transition
 
 __all__ = ["Teller"]
 
@@ -39,7 +39,7 @@ class Teller:
         """
 
         def decide(observed: Observed) -> tuple[StatusEvent | None, Told]:
-            return keep(observed, claim) if claim else transition(observed, told)
+            return claimed_event(observed, claim) if claim else transition(observed, told)
 
         identity = observed.identity
         if observed.defect is not None:

@@ -15,11 +15,11 @@ from sluice_status_watcher.outcomes import Claim, Outcome, later
 __all__ = [
     "Told",
     "attempt_of",
+    "claim_to_make",
+    "claimed_event",
     "is_reopened",
     "is_settled",
-    "keep",
     "known_outcome",
-    "new_claim",
     "open_claim",
     "transition",
 ]
@@ -64,26 +64,35 @@ def transition(observed: Observed, told: Told) -> tuple[StatusEvent | None, Told
     return event, Told(sequence=observed.sequence, outcome=ended)
 
 
-def new_claim(standing: Standing, outcome: Outcome | None, *, teller: str) -> Claim | None:
-    """Give the claim that has to be made before anything is told; None if no end is to be told.
+def open_claim(standing: Standing, outcome: Outcome | None) -> Claim | None:
+    """Give the claim whose outcome is not known to be told; None if there is none."""
+    claim = standing.claim
+    # A claim is a change of the state that it speaks of, so it is older than what bears it.
+    if claim is None or claim.sequence >= int(standing.resource_version):
+        return None
+    known = max(standing.attempt - 1, outcome.attempt if outcome else 0)
+    return claim if claim.outcome.attempt > known else None
 
-    What is gone takes no claims.
+
+def claim_to_make(standing: Standing, outcome: Outcome | None, *, teller: str) -> Claim | None:
+    """Give the claim that `teller` has to make before an outcome is told.
+
+    That of another, in its own name, or a new one. None if nothing is to be told, if the claim is
+    its own, and of what is gone: that takes no claims.
     """
-    if standing.gone or not standing.phase.terminal or is_settled(standing, outcome):
+    if standing.gone:
+        return None
+    claim = open_claim(standing, outcome)
+    if claim is not None:
+        return replace(claim, teller=teller) if claim.teller != teller else None
+    if not standing.phase.terminal or is_settled(standing, outcome):
         return None
     attempt = attempt_of(standing, outcome)
     ended = Outcome(attempt=attempt, phase=standing.phase, finished_at=standing.finished_at)
     return Claim(outcome=ended, sequence=int(standing.resource_version), teller=teller)
 
 
-def open_claim(standing: Standing, outcome: Outcome | None) -> Claim | None:
-    """Give the claim whose outcome is not known to be told; None if there is none."""
-    claim = standing.claim
-    known = max(standing.attempt - 1, outcome.attempt if outcome else 0)
-    return claim if claim is not None and claim.outcome.attempt > known else None
-
-
-def keep(observed: Observed, claim: Claim) -> tuple[StatusEvent, Told]:
+def claimed_event(observed: Observed, claim: Claim) -> tuple[StatusEvent, Told]:
     """Give the event that a claim speaks of, and what will have been told after it.
 
     In full while the Workflow stands at that end; in brief if it has been retried since.

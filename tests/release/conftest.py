@@ -1,4 +1,4 @@
-"""One Sluice that Argo CD delivers, for all tests here; each leaves it healthy."""
+"""One Sluice that Argo CD delivers, for all tests of it; each leaves it healthy, but the last."""
 
 from collections.abc import Callable, Iterator
 
@@ -44,7 +44,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
     return said
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def healthy(delivery: Delivery) -> None:
     """Each test begins with the last commit delivered, and well."""
     delivery.await_health("Healthy", commit=delivery.repository.head())

@@ -11,7 +11,12 @@ import pytest
 from testbed.gitops.argocd import IN_CLUSTER
 from tests.release.delivery import NAMESPACE, Delivery
 
-pytestmark = [pytest.mark.cluster, pytest.mark.upheaval, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.upheaval,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("healthy"),
+]
 
 DATA = "kafkas,kafkanodepools,kafkatopics"
 REST = "kafkausers"

@@ -13,7 +13,12 @@ from tests.release.delivery import REFUSED, Delivery
 from tests.release.load import under_load
 from tests.support.kafka import unique_name
 
-pytestmark = [pytest.mark.cluster, pytest.mark.upheaval, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.upheaval,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("healthy"),
+]
 
 # Asked at this rate whatever the answers; what it came to is printed.
 PER_SECOND = 220

@@ -1,7 +1,10 @@
 """A real Kafka that knows accounts, and lets each do no more than its ACLs say."""
 
+import contextlib
 import re
-from collections.abc import Iterable, Mapping
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +60,8 @@ class GuardedKafka(SecuredKafka):
         )
         self.allowed: set[Deed] = set()
         self.denied: set[Deed] = set()
+        self._denials: Counter[str] = Counter()
+        self._noted = threading.Condition()
 
     def told(self, account: str) -> Mapping[str, str]:
         """Give what a service is told so that it is this account."""
@@ -67,6 +72,17 @@ class GuardedKafka(SecuredKafka):
             "SLUICE_KAFKA__USERNAME": account,
             "SLUICE_KAFKA__PASSWORD": PASSWORD,
         }
+
+    @contextlib.contextmanager
+    def turning_away(self, account: str) -> Iterator[None]:
+        """Wait until it is noted that the account was denied something in the body.
+
+        All that was decided before is noted then, too.
+        """
+        before = self._denials[account]
+        yield
+        with self._noted:
+            assert self._noted.wait_for(lambda: self._denials[account] > before, timeout=60)
 
     async def grant(self, user: Json) -> None:
         """Give an account what a KafkaUser says, as Strimzi's operator does."""
@@ -97,4 +113,7 @@ class GuardedKafka(SecuredKafka):
                 match["account"], match["operation"], match["resource"].lower(), match["name"]
             )
             allowed = match["decision"].lower() == "allowed"
-            (self.allowed if allowed else self.denied).add(deed)
+            with self._noted:
+                (self.allowed if allowed else self.denied).add(deed)
+                self._denials[deed.account] += not allowed
+                self._noted.notify_all()

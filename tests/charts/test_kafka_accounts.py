@@ -117,6 +117,19 @@ def kind_and_name(acl: Json) -> tuple[str, str]:
     return acl["resource"]["type"], acl["resource"]["name"]
 
 
+async def come_as_a_stranger(kafka: GuardedKafka) -> None:
+    """Be turned away; what the accounts did before is known then."""
+    told = kafka.told(STRANGER)
+    settings = KafkaSettings.model_validate(
+        {name.removeprefix("SLUICE_KAFKA__").lower(): value for name, value in told.items()}
+        | {"replication_factor": 1}
+    )
+    deadline = Deadline("make topics", timedelta(seconds=30))
+    refused = pytest.raises(TopicMismatchError, match=r"Topic sluice\.\w+ cannot be created")
+    with kafka.turning_away(STRANGER), refused:
+        await ensure_topics(settings, client_id="stranger", deadline=deadline)
+
+
 def test_each_account_may_do_what_its_service_does_and_no_more(
     kafka: GuardedKafka, sluice: Sluice, users: dict[str, Json]
 ) -> None:
@@ -128,6 +141,7 @@ def test_each_account_may_do_what_its_service_does_and_no_more(
     sluice.start("status-watcher")
     asyncio.run(use_once_more(sluice))
     sluice.stop()
+    asyncio.run(come_as_a_stranger(kafka))
     assert {deed for deed in kafka.denied if deed.account in users} == set()
     done = {deed for deed in kafka.allowed if deed.account in users}
     idle = {
@@ -140,12 +154,5 @@ def test_each_account_may_do_what_its_service_does_and_no_more(
 
 async def test_who_is_granted_nothing_is_turned_away(kafka: GuardedKafka) -> None:
     """Else the test above would say nothing."""
-    told = kafka.told(STRANGER)
-    settings = KafkaSettings.model_validate(
-        {name.removeprefix("SLUICE_KAFKA__").lower(): value for name, value in told.items()}
-        | {"replication_factor": 1}
-    )
-    deadline = Deadline("make topics", timedelta(seconds=30))
-    with pytest.raises(TopicMismatchError, match=r"Topic sluice\.\w+ cannot be created"):
-        await ensure_topics(settings, client_id="stranger", deadline=deadline)
+    await come_as_a_stranger(kafka)
     assert STRANGER in {deed.account for deed in kafka.denied}

@@ -60,8 +60,7 @@ def transition(observed: Observed, told: Told) -> tuple[StatusEvent | None, Told
     event = _event(observed, attempt=attempt, shown=shown)
     if not terminal:
         return event, replace(told, sequence=observed.sequence, visible=visible, steps=steps)
-    ended = Outcome(attempt=attempt, phase=standing.phase, finished_at=standing.finished_at)
-    return event, Told(sequence=observed.sequence, outcome=ended)
+    return event, Told(sequence=observed.sequence, outcome=_end_of(standing, attempt=attempt))
 
 
 def open_claim(standing: Standing, outcome: Outcome | None) -> Claim | None:
@@ -87,8 +86,7 @@ def claim_to_make(standing: Standing, outcome: Outcome | None, *, teller: str) -
         return replace(claim, teller=teller) if claim.teller != teller else None
     if not standing.phase.terminal or is_settled(standing, outcome):
         return None
-    attempt = attempt_of(standing, outcome)
-    ended = Outcome(attempt=attempt, phase=standing.phase, finished_at=standing.finished_at)
+    ended = _end_of(standing, attempt=attempt_of(standing, outcome))
     return Claim(outcome=ended, sequence=int(standing.resource_version), teller=teller)
 
 
@@ -98,7 +96,7 @@ def claimed_event(observed: Observed, claim: Claim) -> tuple[StatusEvent, Told]:
     In full while the Workflow stands at that end; in brief if it has been retried since.
     """
     standing, ended = observed.standing, claim.outcome
-    if standing.phase is not ended.phase or standing.finished_at != ended.finished_at:
+    if _end_of(standing, attempt=ended.attempt) != ended:
         observed = in_brief(observed)
         standing = replace(standing, phase=ended.phase, finished_at=ended.finished_at)
     observed = replace(observed, standing=standing, sequence=claim.sequence)
@@ -135,6 +133,10 @@ def attempt_of(standing: Standing, outcome: Outcome | None) -> int:
     if outcome is None or outcome.attempt < standing.attempt:
         return standing.attempt
     return outcome.attempt if is_settled(standing, outcome) else outcome.attempt + 1
+
+
+def _end_of(standing: Standing, *, attempt: int) -> Outcome:
+    return Outcome(attempt=attempt, phase=standing.phase, finished_at=standing.finished_at)
 
 
 def _event(observed: Observed, *, attempt: int, shown: tuple[Node, ...]) -> StatusEvent:

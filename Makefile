@@ -63,7 +63,7 @@ $(SETUP_PULUMI): $(SETUP) requirements/pulumi.txt
 
 .PHONY: test
 test: $(SETUP_DEV) ## Run the tests on the local engine, with coverage (ARGS="-k name")
-	$(PY) -m pytest -m "not cluster and not docker and not testbed and not charts" \
+	$(PY) -m pytest -m "not cluster and not docker and not testbed and not charts" -n 3 --dist worksteal \
 		--cov --cov-report=term-missing:skip-covered $(ARGS)
 
 .PHONY: test-unit

@@ -60,6 +60,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, on a container, tests that would not notice: their Kafka is another, or none."""
+    if config.getoption("--kafka") == "embedded":
+        return
+    left_out = [item for item in items if "kafka" not in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session")
 def kafka(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

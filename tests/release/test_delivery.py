@@ -80,18 +80,22 @@ async def test_a_commit_is_found_by_itself(
 
 
 async def test_a_broken_release_is_shown_while_the_service_goes_on_and_one_revert_heals_it(
-    delivery: Delivery,
+    delivery: Delivery, say: Callable[[str], None]
 ) -> None:
     before = delivery.tag()
     # Pods of the release before that one may still be on their way out.
     await asyncio.to_thread(delivery.await_tags, lambda tags: tags == {before})
     delivery.change_sluice(tag=delivery.build(broken=True), greeting="Nobody will read this")
     async with under_load(delivery.url(), workflow=REFUSED, per_second=20) as load:
+        began = time.monotonic()
         commit = delivery.push("Break it")
         await asyncio.to_thread(delivery.await_health, "Degraded", commit=commit)
+        shown, reverted = time.monotonic() - began, time.monotonic()
         healed = delivery.push_revert()
         await asyncio.to_thread(delivery.await_health, "Healthy", commit=healed)
         await asyncio.to_thread(delivery.await_tags, lambda tags: tags == {before})
+        mended = time.monotonic() - reverted
+    say(f"Broken: shown {shown:.0f} s after the push, healed {mended:.0f} s after the revert")
     assert load.answers.keys() == {"202"}
 
 

@@ -157,6 +157,8 @@ def test_every_application_heals_itself_and_tries_again_a_bounded_number_of_time
         policy = each["spec"]["syncPolicy"]
         assert policy["automated"]["selfHeal"] is True
         assert policy["retry"]["limit"] > 0
+        # Else a commit that mends would wait for those of the commit that broke.
+        assert policy["retry"]["refresh"] is True
         assert {"CreateNamespace=true", "ServerSideApply=true"} <= set(policy["syncOptions"])
         assert annotation(each, "argocd.argoproj.io/compare-options") == "ServerSideDiff=true"
 

@@ -154,4 +154,4 @@ clean: ## Remove the data of `make run`
 distclean: clean ## Remove the data, .venv, and everything fetched or cached
 	@if [ -f $(SETUP_DEV) ]; then $(PY) -m testbed down; fi
 	rm -rf .venv pulumi/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
-		.coverage "$(CACHE)"
+		.coverage* "$(CACHE)"

@@ -49,10 +49,6 @@ def test_a_fork_changes_one_line_and_all_of_ours_comes_from_there() -> None:
     }
 
 
-def test_the_root_is_mended_by_the_next_commit_too() -> None:
-    assert root_application()["spec"]["syncPolicy"]["retry"]["refresh"] is True
-
-
 def test_a_root_deleted_by_mistake_takes_nothing_with_it() -> None:
     assert "finalizers" not in root_application()["metadata"]
 

@@ -157,8 +157,6 @@ def test_every_application_heals_itself_and_tries_again_a_bounded_number_of_time
         policy = each["spec"]["syncPolicy"]
         assert policy["automated"]["selfHeal"] is True
         assert policy["retry"]["limit"] > 0
-        # Else a commit that mends would wait for those of the commit that broke.
-        assert policy["retry"]["refresh"] is True
         assert {"CreateNamespace=true", "ServerSideApply=true"} <= set(policy["syncOptions"])
         assert annotation(each, "argocd.argoproj.io/compare-options") == "ServerSideDiff=true"
 
@@ -170,6 +168,8 @@ def test_our_charts_are_pruned_and_a_revert_is_never_taken_for_what_has_failed(
     """As Argo CD does that looks at some paths only: see files/services.yaml."""
     for chart, each in delivery.ours().items():
         assert each["spec"]["syncPolicy"]["automated"]["prune"] is True
+        # Else a revert would wait until all retries of what it reverts have failed.
+        assert each["spec"]["syncPolicy"]["retry"]["refresh"] is True
         source = each["spec"]["source"]
         assert "argocd.argoproj.io/manifest-generate-paths" not in each["metadata"]["annotations"]
         assert source["path"] == f"helm/{chart}"

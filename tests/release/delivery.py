@@ -160,6 +160,11 @@ class Delivery:
         except TestbedError as error:
             raise TestbedError(f"{error}\n{json.dumps(self._status(name), indent=1)}") from error
 
+    def retries(self) -> int:
+        """Return how often the last sync was tried again before it succeeded."""
+        count: int = self._status(APPLICATION)["operationState"].get("retryCount", 0)
+        return count
+
     def await_(self, holds: Callable[[], bool], *, what: str) -> None:
         """Return once something holds; a look is a kubectl, and so dear."""
         wait_until(holds, what=what, seconds=_SECONDS, every=1.0)

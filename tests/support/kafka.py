@@ -61,7 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, on a container, tests that would not notice: their Kafka is another, or none."""
+    """Leave out, with a container, the tests that do not use it."""
     if config.getoption("--kafka") == "embedded":
         return
     left_out = [item for item in items if "kafka" not in getattr(item, "fixturenames", ())]

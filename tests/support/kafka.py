@@ -18,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sluice_contracts.topics import TopicNames
 from sluice_local.kafka import EmbeddedKafka
 from tests.support.kafka_container import running_kafka_container
+from tests.support.leaving_out import leave_out
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -62,11 +63,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, with a container, the tests that do not use it."""
-    if config.getoption("--kafka") == "embedded":
-        return
-    left_out = [item for item in items if "kafka" not in getattr(item, "fixturenames", ())]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    if config.getoption("--kafka") == "testcontainers":
+        leave_out(config, items, lambda item: "kafka" not in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from testbed.versions import load_versions
+from tests.support.leaving_out import leave_out
 
 LOCAL = "local"
 """The engine whose tests are the suite that all others have to pass."""
@@ -145,18 +146,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tell each test's pair to who reports it, and leave out the engines not asked for."""
-    chosen = config.getoption("--engine")
-    left_out = set()
     for item in items:
         parameters = _parameters(item)
         engine, kafka = parameters.get("engine"), parameters.get("kafka")
         if engine and kafka:
             item.user_properties.append((_PROPERTY, f"{engine}/{kafka}"))
-        if chosen and engine and engine != chosen:
-            left_out.add(item)
-    if left_out:
-        config.hook.pytest_deselected(items=list(left_out))
-        items[:] = [item for item in items if item not in left_out]
+    if chosen := config.getoption("--engine"):
+        leave_out(config, items, lambda item: _parameters(item).get("engine", chosen) != chosen)
 
 
 def _parameters(item: pytest.Item) -> dict[str, object]:

@@ -20,6 +20,11 @@ GARBAGE: dict[str, tuple[bytes | None, str, bool]] = {
         True,
     ),
     "2 MB": (b'{"id": "ID", "workflow": "' + b"x" * 2_000_000 + b'"}', "too-large", False),
+    "800,000 lists": (
+        b'{"id": "ID", "workflow": "hello", "parameters": {"a": [' + b"[]," * 530_000 + b"0]}}",
+        "too-large",
+        False,
+    ),
     "null value": (None, "empty-record", False),
     "unknown field": (b'{"id": "ID", "workflow": "hello", "x": 1}', "invalid-request", True),
     "duplicate key": (

@@ -283,6 +283,15 @@ def test_a_record_too_large_is_not_even_parsed() -> None:
     assert error.problem.detail == "The record has 1600001 bytes; 1600000 are allowed."
 
 
+def test_a_record_of_too_many_values_is_not_parsed_and_names_no_run() -> None:
+    error = refused(
+        record(b'{"id":"a","workflow":"w","parameters":{"a":[' + b"1," * 30_000 + b"1]}}")
+    )
+    assert error.problem.type is ProblemType.TOO_LARGE
+    assert "more than 20000 values and names" in error.problem.detail
+    assert error.key is None
+
+
 def test_an_invalid_request_without_id_is_named_as_a_valid_one_would_be() -> None:
     assert refused(record({"workflow": 1})).key == run_of(record(HELLO)).key
     assert refused(record({"workflow": 1}, headers=BINARY)).key == RunKey(

@@ -2,17 +2,22 @@
 
 import json
 import math
+import tracemalloc
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from sluice_contracts import strict_json
 from sluice_contracts.fingerprints import fingerprint
 from sluice_contracts.strict_json import (
     MAX_DEPTH,
+    MAX_INTEGER_DIGITS,
+    MAX_VALUES,
     AmbiguousJsonError,
     MalformedJsonError,
+    OversizedJsonError,
     canonical,
     parse,
 )
@@ -71,7 +76,7 @@ def test_any_bytes_are_read_as_python_reads_them_or_refused(data: bytes) -> None
         (b"-Infinity", "Not JSON: a number is not finite, or too large."),
         (b"1e400", "Not JSON: a number is not finite, or too large."),
         (b'{"a":[-1e999]}', "Not JSON: a number is not finite, or too large."),
-        (b"1" * 4301, "Not JSON: a number is not finite, or too large."),
+        (b"1" * (MAX_INTEGER_DIGITS + 1), "Not JSON: a number is not finite, or too large."),
         (b'"\\ud800"', "A string holds a lone surrogate, which no UTF-8 can carry."),
         (b'{"\\uDFff":1}', "A string holds a lone surrogate, which no UTF-8 can carry."),
         (
@@ -89,7 +94,7 @@ def test_what_is_refused_and_why(data: bytes, message: str) -> None:
 @pytest.mark.parametrize(
     ("data", "document"),
     [
-        (b"1" * 4300, int("1" * 4300)),
+        (b"1" * MAX_INTEGER_DIGITS, int("1" * MAX_INTEGER_DIGITS)),
         (b"1e308", 1e308),
         (b"-0.0", -0.0),
         (b'"\\ud83d\\ude00"', "😀"),
@@ -131,6 +136,51 @@ def test_many_shallow_objects_are_not_deep() -> None:
     assert parse(b"[" + b",".join([b"{}"] * 1000) + b"]") == [{}] * 1000
 
 
+def _list_of(item: bytes, times: int) -> bytes:
+    return b"[" + b",".join([item] * times) + b"]"
+
+
+WORST = {
+    "lists": _list_of(b"[]", 530_000),
+    "objects": _list_of(b"{}", 530_000),
+    "integers": _list_of(b"1", 795_000),
+    "texts": _list_of(b'""', 530_000),
+    "names": b"{" + b",".join(b'"%d":0' % number for number in range(150_000)) + b"}",
+    "lists behind escapes": b'["' + b'\\\\\\"' * 100_000 + b'",' + _list_of(b"[]", 300_000) + b"]",
+    "one more than allowed": _list_of(b"0", MAX_VALUES),
+}
+
+
+@pytest.mark.parametrize("data", WORST.values(), ids=WORST)
+def test_too_many_values_are_refused_before_anything_is_parsed(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parser(*_: object, **__: object) -> None:
+        pytest.fail("the document was parsed")
+
+    monkeypatch.setattr(json, "loads", parser)
+    tracemalloc.start()
+    try:
+        with pytest.raises(OversizedJsonError, match="more than 20000 values and names"):
+            parse(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Copies of the document without its escapes, and as text.
+    assert peak < 4 * len(data) + 1_000_000
+
+
+def test_as_many_values_as_are_allowed_are_taken() -> None:
+    assert len(parse(_list_of(b"0", MAX_VALUES - 1))) == MAX_VALUES - 1  # type: ignore[arg-type]
+    names = b",".join(b'"%d":0' % number for number in range(MAX_VALUES // 2 - 1))
+    assert len(parse(b"{" + names + b"}")) == MAX_VALUES // 2 - 1  # type: ignore[arg-type]
+
+
+def test_what_stands_in_a_text_is_no_value() -> None:
+    text = ',:[{"\\' * 50_000
+    assert parse(json.dumps({"text": text}).encode()) == {"text": text}
+
+
 @pytest.mark.parametrize(
     ("data", "name", "salvaged"),
     [
@@ -156,8 +206,11 @@ def test_a_long_name_is_cut_in_the_message() -> None:
     assert len(str(caught.value)) < 100
 
 
-def test_finding_the_name_that_stands_twice_takes_no_longer_with_many_names() -> None:
+def test_finding_the_name_that_stands_twice_takes_no_longer_with_many_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """100,000 names compared with each other would outlast the suite's timeout."""
+    monkeypatch.setattr(strict_json, "MAX_VALUES", 1_000_000)
     names = b",".join(b'"%d":0' % number for number in range(100_000))
     with pytest.raises(AmbiguousJsonError, match="'7'"):
         parse(b"{" + names + b',"7":1}')

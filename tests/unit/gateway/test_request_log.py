@@ -9,6 +9,7 @@ import structlog
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import header
 from sluice_contracts.requests import RunRequest
+from sluice_contracts.strict_json import MAX_VALUES
 from sluice_gateway.adapters.request_log import KafkaRequestLog
 from sluice_gateway.services.ports import RecordTooLargeError, RequestLogUnavailableError
 from sluice_runtime.backoff import Backoff
@@ -50,6 +51,15 @@ async def test_a_record_that_grows_past_what_the_dispatcher_takes_is_refused() -
     numbers = REQUEST.model_copy(update={"parameters": {"numbers": [1e15] * 100_000}})
     with pytest.raises(RecordTooLargeError, match="1600000 are allowed"):
         await append(log_of(producer), numbers)
+    assert producer.records_for_test("requests") == []
+
+
+async def test_so_is_one_that_then_holds_too_many_values() -> None:
+    """The body holds just as many as are allowed; the record adds its type and id."""
+    producer = FakeProducer()
+    values = REQUEST.model_copy(update={"parameters": {"numbers": [1] * (MAX_VALUES - 7)}})
+    with pytest.raises(RecordTooLargeError, match="20000 are allowed"):
+        await append(log_of(producer), values)
     assert producer.records_for_test("requests") == []
 
 

@@ -128,6 +128,10 @@ def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
             run_id=_stated_id(e.salvaged),
             traceparent=traceparent,
         ) from e
+    except strict_json.OversizedJsonError as e:
+        raise InvalidRecordError(
+            problem(ProblemType.TOO_LARGE, str(e)), traceparent=traceparent
+        ) from e
     except strict_json.MalformedJsonError as e:
         raise InvalidRecordError(
             problem(ProblemType.MALFORMED_JSON, str(e)), traceparent=traceparent

@@ -13,10 +13,28 @@ from typing import Any, NoReturn
 
 from pydantic import JsonValue
 
-__all__ = ["MAX_DEPTH", "AmbiguousJsonError", "MalformedJsonError", "canonical", "parse"]
+from sluice_contracts.json_bounds import measure
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_INTEGER_DIGITS",
+    "MAX_VALUES",
+    "AmbiguousJsonError",
+    "MalformedJsonError",
+    "OversizedJsonError",
+    "canonical",
+    "parse",
+]
 
 MAX_DEPTH = 32
 """Levels of nesting that a document may have."""
+
+MAX_VALUES = 20_000
+"""Values and member names that a document may hold. Parsing and validating so many takes some
+10 ms of the event loop's time; the size in bytes bounds texts, not values."""
+
+MAX_INTEGER_DIGITS = 1_000
+"""Python reads and writes integers in quadratic time."""
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -24,6 +42,10 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 class MalformedJsonError(ValueError):
     """The bytes are no JSON that Sluice takes; the message says what is wrong and where."""
+
+
+class OversizedJsonError(MalformedJsonError):
+    """The document holds more values than MAX_VALUES; it was not parsed."""
 
 
 class AmbiguousJsonError(MalformedJsonError):
@@ -42,15 +64,17 @@ def parse(data: bytes) -> JsonValue:
     """Read one JSON document.
 
     Raises:
-        MalformedJsonError: not UTF-8, not JSON, nested deeper than MAX_DEPTH, NaN or Infinity, or
-            a string that no UTF-8 can carry (a lone surrogate).
+        MalformedJsonError: not UTF-8, not JSON, nested deeper than MAX_DEPTH, NaN or Infinity, an
+            integer of more than MAX_INTEGER_DIGITS, or a string that no UTF-8 can carry (a lone
+            surrogate).
+        OversizedJsonError: more than MAX_VALUES values and names.
         AmbiguousJsonError: an object names a member twice.
     """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as e:
         raise MalformedJsonError(f"The value is not UTF-8 (byte {e.start}).") from e
-    _refuse_depth(text)
+    _refuse_size(data)
     objects = _Objects()
     try:
         document: JsonValue = json.loads(
@@ -58,11 +82,12 @@ def parse(data: bytes) -> JsonValue:
             object_pairs_hook=objects.build,
             parse_constant=_refuse_constant,
             parse_float=_finite,
+            parse_int=_short,
         )
     except json.JSONDecodeError as e:
         raise MalformedJsonError(f"Not JSON: {e.msg} (line {e.lineno}, column {e.colno}).") from e
     except ValueError as e:
-        # Python refuses integers of more than 4,300 digits, and the hooks NaN, Infinity and 1e400.
+        # The hooks refuse long integers, NaN, Infinity and 1e400.
         raise MalformedJsonError("Not JSON: a number is not finite, or too large.") from e
     # UTF-8 brings no surrogates: only an escape can.
     if _SURROGATE_ESCAPE.search(text) and _holds_lone_surrogate(document):
@@ -113,26 +138,22 @@ def _finite(text: str) -> float:
     return number
 
 
-def _refuse_depth(text: str) -> None:
-    """Count brackets outside strings: the parser itself would recurse first and ask later."""
-    depth = 0
-    in_string = escaped = False
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return
-    for character in text:
-        if escaped:
-            escaped = False
-        elif in_string:
-            escaped = character == "\\"
-            in_string = character != '"'
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise MalformedJsonError(f"Nested deeper than {MAX_DEPTH} levels.")
-        elif character in "]}":
-            depth -= 1
+def _short(text: str) -> int:
+    if len(text) > MAX_INTEGER_DIGITS:
+        raise ValueError
+    return int(text)
+
+
+def _refuse_size(data: bytes) -> None:
+    """Ask before parsing: the parser would recurse, and build all of it, first."""
+    size = measure(data, most_values=MAX_VALUES)
+    if size.values > MAX_VALUES:
+        raise OversizedJsonError(
+            f"The document holds more than {MAX_VALUES} values and names. Send large data as one "
+            "text, or put it into a store and send its address."
+        )
+    if size.depth > MAX_DEPTH:
+        raise MalformedJsonError(f"Nested deeper than {MAX_DEPTH} levels.")
 
 
 def _holds_lone_surrogate(document: JsonValue) -> bool:

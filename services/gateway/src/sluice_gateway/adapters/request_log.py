@@ -7,9 +7,11 @@ from typing import Protocol
 import structlog
 
 from sluice_contracts.ids import RunKey
+from sluice_contracts.json_bounds import measure
 from sluice_contracts.records import Position
 from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import RunRequest
+from sluice_contracts.strict_json import MAX_VALUES
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.services.ports import RecordTooLargeError, RequestLogUnavailableError
 from sluice_runtime.backoff import Backoff
@@ -61,12 +63,7 @@ class KafkaRequestLog:
         record = encode_request(
             request, key=key, source=_SOURCE, event_id=str(key), time=time, traceparent=traceparent
         )
-        size = len(record.value or b"")
-        if size > MAX_REQUEST_BYTES:
-            # Numbers may take more room in the record than they took in the body.
-            raise RecordTooLargeError(
-                f"The request makes a record of {size} bytes; {MAX_REQUEST_BYTES} are allowed."
-            )
+        _check_size(record.value or b"")
         deadline = Deadline("writing the request", self._timeout)
         try:
             position = await self._producer.send(self._topic, record, deadline=deadline)
@@ -102,3 +99,19 @@ class KafkaRequestLog:
                 else:
                     self._disconnected.clear()
                     _log.info("connected to Kafka")
+
+
+def _check_size(value: bytes) -> None:
+    """Refuse what the dispatcher would: a record may hold more than the body it was made of.
+
+    Numbers may be longer there, and the record names the request's type and id.
+    """
+    if len(value) > MAX_REQUEST_BYTES:
+        raise RecordTooLargeError(
+            f"The request makes a record of {len(value)} bytes; {MAX_REQUEST_BYTES} are allowed."
+        )
+    values = measure(value, most_values=MAX_VALUES).values
+    if values > MAX_VALUES:
+        raise RecordTooLargeError(
+            f"The request makes a record of {values} values and names; {MAX_VALUES} are allowed."
+        )

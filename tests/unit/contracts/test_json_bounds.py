@@ -1,0 +1,69 @@
+"""What a document holds is counted without parsing it, and never too low."""
+
+import json
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue
+
+from sluice_contracts.json_bounds import measure
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+DOCUMENTS: st.SearchStrategy[JsonValue] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=30,
+)
+MANY = 1_000_000
+
+
+def _walk(document: JsonValue, level: int = 0) -> list[tuple[JsonValue, int]]:
+    found = [(document, level)]
+    if isinstance(document, list):
+        for item in document:
+            found += _walk(item, level + 1)
+    elif isinstance(document, dict):
+        for name, value in document.items():
+            found += [(name, level), *_walk(value, level + 1)]
+    return found
+
+
+def _encoded(document: JsonValue, *, ascii_only: bool, indent: int | None) -> bytes:
+    return json.dumps(document, ensure_ascii=ascii_only, indent=indent).encode()
+
+
+@given(DOCUMENTS, st.booleans(), st.sampled_from([None, 2]))
+def test_no_value_is_missed(document: JsonValue, ascii_only: bool, indent: int | None) -> None:
+    size = measure(_encoded(document, ascii_only=ascii_only, indent=indent), most_values=MANY)
+    values = len(_walk(document))
+    # An empty container counts for the value that it does not have.
+    assert values <= size.values <= 2 * values
+
+
+@given(DOCUMENTS, st.booleans())
+def test_the_depth_is_exact(document: JsonValue, ascii_only: bool) -> None:
+    data = _encoded(document, ascii_only=ascii_only, indent=None)
+    levels = [level + 1 for value, level in _walk(document) if isinstance(value, list | dict)]
+    assert measure(data, most_values=MANY).depth == max(levels, default=0)
+
+
+@given(DOCUMENTS, st.booleans())
+def test_the_parsed_document_is_no_larger_than_estimated(
+    document: JsonValue, ascii_only: bool
+) -> None:
+    data = _encoded(document, ascii_only=ascii_only, indent=None)
+    held = sum(sys.getsizeof(value) for value, _ in _walk(json.loads(data)))
+    assert held <= measure(data, most_values=MANY).decoded_bytes + 64
+
+
+@pytest.mark.parametrize(
+    "data", ["x" * 1000 + "\U0001f600", "x" * 1000 + "\u20ac", "x" * 1000 + "\xe9"]
+)
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_one_wide_character_widens_its_whole_text(data: str, ascii_only: bool) -> None:
+    estimated = measure(
+        _encoded(data, ascii_only=ascii_only, indent=None), most_values=MANY
+    ).decoded_bytes
+    assert sys.getsizeof(data) <= estimated

@@ -14,10 +14,10 @@ from sluice_contracts.records import IncomingRecord, Position, header
 from sluice_contracts.status import Phase, RefusalNotice, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_contracts.topics import TopicNames
-from sluice_dispatcher.adapters.assignment import Limits
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
 from sluice_dispatcher.adapters.pump import Pump
 from sluice_dispatcher.adapters.reports import KafkaReports
+from sluice_dispatcher.services.in_flight import InFlight, Limit
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.folding import TopicFold
@@ -35,7 +35,7 @@ from tests.support.kafka import (
 
 pytestmark = pytest.mark.integration
 
-LIMITS = Limits(records=50, size=10_000_000, span=100)
+ROOM = Limit(records=50, size=10_000_000)
 SOON = timedelta(milliseconds=50)
 
 
@@ -73,7 +73,8 @@ def make_pump(
     topic: str,
     handle: Callable[[IncomingRecord], Awaitable[object]],
     *,
-    limits: Limits = LIMITS,
+    in_flight: InFlight | None = None,
+    most_uncommitted: int = 100,
     grace: timedelta = SOON,
     instance: str | None = None,
 ) -> Pump:
@@ -83,7 +84,8 @@ def make_pump(
             settings(kafka, instance=instance), client_id="test", group=f"{topic}-group"
         ),
         handle=handle,
-        limits=limits,
+        in_flight=in_flight or InFlight(working=ROOM, waiting=ROOM),
+        most_uncommitted=most_uncommitted,
         commit_interval=SOON,
         drain_grace=grace,
         backoff=Backoff(first=SOON, longest=SOON),
@@ -120,7 +122,7 @@ async def test_all_records_are_handled_and_committed(kafka: EmbeddedKafka) -> No
         await worker.until(lambda: len(worker.seen) == 30)
         await until_committed(kafka, topic, total=30)
         assert pump.waiting_for() is None
-        assert pump.in_hand == 0
+        assert pump.in_flight == 0
         assert pump.lag == 0
     assert len(set(worker.seen)) == 30
 
@@ -161,11 +163,11 @@ async def test_a_full_pump_stops_reading_and_goes_on_when_there_is_room(
     await create_topic(kafka, topic)
     await produce(kafka, topic, *[b"x"] * 40)
     worker.go.clear()
-    limits = Limits(records=5, size=10_000_000, span=100)
-    pump = make_pump(kafka, topic, worker.handle, limits=limits)
+    in_flight = InFlight(working=Limit(records=5, size=10_000_000), waiting=ROOM)
+    pump = make_pump(kafka, topic, worker.handle, in_flight=in_flight)
     async with running(pump):
         await worker.until(lambda: len(worker.seen) == 5)
-        assert pump.in_hand == 5
+        assert pump.in_flight == 5
         worker.go.set()
         await worker.until(lambda: len(worker.seen) == 40)
         await until_committed(kafka, topic, total=40)

@@ -16,7 +16,7 @@ from sluice_contracts.problems import Problem
 from sluice_contracts.records import Headers, IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.status import RefusalNotice
 from sluice_contracts.status_codec import PublishedEvent
-from sluice_dispatcher.bootstrap import compose, load_builder
+from sluice_dispatcher.bootstrap import compose, load_builder, new_in_flight
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
 from sluice_dispatcher.services.building import WorkflowBuilder
@@ -96,6 +96,7 @@ class Desk:
         self.reports = FakeReports()
         self.registry = CollectorRegistry()
         self.now_for_test: datetime | None = None
+        self.in_flight = new_in_flight(self.settings.dispatch)
         self.handler: RecordHandler = compose(
             self.settings,
             builder=_builder() if settings is None else load_builder(settings),
@@ -103,6 +104,7 @@ class Desk:
             ledger=self.ledger,
             reports=self.reports,
             metrics=Metrics(self.registry),
+            in_flight=self.in_flight,
             backoff=Backoff(),
             now=lambda: self.now_for_test or datetime.now(UTC),
         )
@@ -115,6 +117,7 @@ class Desk:
         key: bytes | None = None,
         headers: Headers = (),
         offset: int | None = None,
+        timestamp_ms: int = 1_800_000_000_000,
     ) -> IncomingRecord:
         """Make the next record of the request topic."""
         value = document if document is None or isinstance(document, bytes) else dumps(document)
@@ -122,7 +125,7 @@ class Desk:
             position=Position(
                 "sluice.requests", 0, next(self._offsets) if offset is None else offset
             ),
-            timestamp_ms=1_800_000_000_000,
+            timestamp_ms=timestamp_ms,
             key=key,
             value=value,
             headers=headers,

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.looptime
 KEY = RunKey("default", "order-1")
 NAME = workflow_name(KEY)
 ENDED = "2026-01-01T00:00:00Z"
+NOON_MS = 1_800_000_000_000
 
 
 def node(name: str, kind: str, phase: str, *children: str, **more: Any) -> dict[str, Any]:
@@ -55,8 +56,13 @@ async def tell(desk: Desk) -> None:
     await desk.workflows.change_for_test(NAME, mark)
 
 
-async def order(desk: Desk, command: str, *, offset: int | None = None) -> Verdict:
-    return await desk.handler.handle(desk.record({"type": command, "id": "order-1"}, offset=offset))
+async def order(
+    desk: Desk, command: str, *, offset: int | None = None, timestamp_ms: int = NOON_MS
+) -> Verdict:
+    record = desk.record(
+        {"type": command, "id": "order-1"}, offset=offset, timestamp_ms=timestamp_ms
+    )
+    return await desk.handler.handle(record)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +171,29 @@ async def test_a_redelivered_retry_does_not_retry_twice() -> None:
     assert desk.workflows.object_for_test(NAME)["status"]["phase"] == "Failed"
     assert await order(desk, "retry", offset=8) is Verdict.APPLIED
     assert desk.workflows.object_for_test(NAME)["status"]["phase"] == "Running"
+
+
+async def test_a_topic_made_again_brings_new_commands_though_its_offsets_are_lower() -> None:
+    desk = Desk()
+    await running(desk)
+    assert await order(desk, "suspend", offset=7, timestamp_ms=NOON_MS) is Verdict.APPLIED
+    later = NOON_MS + 3_600_000
+    assert await order(desk, "resume", offset=0, timestamp_ms=later) is Verdict.APPLIED
+    assert "suspend" not in desk.workflows.object_for_test(NAME)["spec"]
+    # And that one, too, is carried out once.
+    assert await order(desk, "suspend", offset=1, timestamp_ms=later + 1) is Verdict.APPLIED
+    assert await order(desk, "resume", offset=0, timestamp_ms=later) is Verdict.APPLIED
+    assert desk.workflows.object_for_test(NAME)["spec"]["suspend"] is True
+
+
+async def test_brokers_whose_clocks_differ_do_not_have_a_command_carried_out_twice() -> None:
+    desk = Desk()
+    await running(desk)
+    ahead = NOON_MS + 60_000
+    assert await order(desk, "suspend", offset=6, timestamp_ms=ahead) is Verdict.APPLIED
+    assert await order(desk, "resume", offset=7, timestamp_ms=NOON_MS) is Verdict.APPLIED
+    assert await order(desk, "suspend", offset=6, timestamp_ms=ahead) is Verdict.APPLIED
+    assert "suspend" not in desk.workflows.object_for_test(NAME)["spec"]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,15 @@ import pytest
 
 from sluice_contracts.ids import RunKey
 from sluice_dispatcher.handlers.lanes import Lanes
+from sluice_dispatcher.services.in_flight import InFlight, Limit
 
 ADA = RunKey("default", "ada")
 BOB = RunKey("default", "bob")
+ROOM = Limit(records=10, size=1000)
+
+
+def new_lanes() -> Lanes:
+    return Lanes(InFlight(working=ROOM, waiting=ROOM))
 
 
 async def take(
@@ -27,7 +33,7 @@ async def settle() -> None:
 
 async def test_one_run_goes_one_after_another_and_others_pass_by() -> None:
     log: list[str] = []
-    lanes, go = Lanes(), asyncio.Event()
+    lanes, go = new_lanes(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(take(lanes, ADA, log, "ada 1", go))
         group.create_task(take(lanes, ADA, log, "ada 2", go))
@@ -41,7 +47,7 @@ async def test_one_run_goes_one_after_another_and_others_pass_by() -> None:
 
 async def test_a_turn_that_fails_or_is_cancelled_lets_the_next_one_in() -> None:
     log: list[str] = []
-    lanes, go = Lanes(), asyncio.Event()
+    lanes, go = new_lanes(), asyncio.Event()
     with pytest.raises(RuntimeError):
         async with lanes.turn(ADA):
             raise RuntimeError

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from sluice_dispatcher.adapters.assignment import Limits
 from sluice_dispatcher.adapters.pump import Pump
+from sluice_dispatcher.services.in_flight import InFlight, Limit
 
 
 class Unreachable:
@@ -50,7 +50,8 @@ async def test_no_way_to_kafka_is_tried_again(error: Exception) -> None:
         topic="requests",
         make_consumer=make_consumer,
         handle=handle,
-        limits=Limits(records=1, size=1, span=1),
+        in_flight=InFlight(working=Limit(records=1, size=1), waiting=Limit(records=1, size=1)),
+        most_uncommitted=1,
         commit_interval=timedelta(seconds=1),
         drain_grace=timedelta(seconds=1),
     )

@@ -37,7 +37,8 @@ PUBLISHED: Final = "sluice.dev/published"
 """Set by the status-watcher: `attempt/phase@finishedAt` once the terminal event is acknowledged,
 and before that the claim of who is about to tell it, `telling … as SEQUENCE by TELLER`."""
 APPLIED_COMMANDS: Final = "sluice.dev/applied-commands"
-"""JSON object, `topic/partition` to the highest offset of a command applied from there."""
+"""JSON object, `topic/partition` to the offset of the last command applied from there, and
+`topic/partition appended` to the time that Kafka gave it (epoch milliseconds)."""
 
 FINALIZER: Final = "sluice.dev/outcome-published"
 """Keeps the object until its terminal event is acknowledged on Kafka."""

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from sluice_contracts import cloudevents, strict_json
 from sluice_contracts.fingerprints import fingerprint
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, derive_run_id, is_run_id, is_tenant
+from sluice_contracts.json_bounds import measure
 from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, header
 from sluice_contracts.requests import (
@@ -25,6 +26,7 @@ __all__ = [
     "ReceivedCommand",
     "ReceivedRun",
     "decode_request",
+    "decoded_bytes",
     "encode_request",
 ]
 
@@ -95,6 +97,18 @@ def encode_request(
             traceparent=traceparent,
         ),
     )
+
+
+def decoded_bytes(value: bytes | None) -> int:
+    """Give the most that `decode_request` makes of a record's value, in bytes of memory.
+
+    0 for what it refuses without parsing it. A CloudEvent whose data are base64 may take twice as
+    much.
+    """
+    if value is None or len(value) > MAX_REQUEST_BYTES:
+        return 0
+    size = measure(value, most_values=strict_json.MAX_VALUES)
+    return 0 if size.values > strict_json.MAX_VALUES else size.decoded_bytes
 
 
 def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:

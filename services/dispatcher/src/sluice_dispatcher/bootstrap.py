@@ -9,20 +9,19 @@ from importlib.metadata import entry_points
 import structlog
 from prometheus_client import CollectorRegistry
 
-from sluice_dispatcher.adapters.assignment import Limits
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
 from sluice_dispatcher.adapters.pump import Pump
 from sluice_dispatcher.adapters.reports import KafkaReports
-from sluice_dispatcher.handlers.lanes import Lanes
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
 from sluice_dispatcher.services.building import WorkflowBuilder
 from sluice_dispatcher.services.commanding import Commanding
 from sluice_dispatcher.services.dispatching import Dispatching
+from sluice_dispatcher.services.in_flight import InFlight, Limit, Reason
 from sluice_dispatcher.services.ports import Ledger, Reports, Workflows
 from sluice_dispatcher.services.retrying import Retrying
 from sluice_dispatcher.services.turning_away import TurningAway
-from sluice_dispatcher.settings import DispatcherSettings
+from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.folding import TopicFold
@@ -32,6 +31,7 @@ from sluice_runtime.kafka.sqlite_store import StoreUnusableError
 from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from sluice_runtime.loop_delay import measure_loop_delay
 from sluice_runtime.probes import serve_probes
 from sluice_runtime.service import StartupError, until_kafka_answers
 from sluice_runtime.supervision import run_eternally
@@ -40,7 +40,7 @@ from sluice_workflows.compiler import compile_entry
 from sluice_workflows.errors import WorkflowsError
 from sluice_workflows.settings import CompileSettings
 
-__all__ = ["compose", "load_builder", "serve"]
+__all__ = ["compose", "load_builder", "new_in_flight", "serve"]
 
 _log = structlog.get_logger(__name__)
 
@@ -79,11 +79,13 @@ def compose(
     ledger: Ledger,
     reports: Reports,
     metrics: Metrics,
+    in_flight: InFlight,
     backoff: Backoff,
     now: Callable[[], datetime],
 ) -> RecordHandler:
     """Join the services to whatever fills their ports."""
-    retrying = Retrying(backoff, width=settings.dispatch.concurrency, on_retry=metrics.retried)
+    concurrency = settings.dispatch.concurrency
+    retrying = Retrying(backoff, width=concurrency, in_flight=in_flight, on_retry=metrics.retried)
     turning_away = TurningAway(reports=reports, ledger=ledger, retrying=retrying, now=now)
     return RecordHandler(
         dispatching=Dispatching(
@@ -98,12 +100,27 @@ def compose(
             workflows=workflows,
             ledger=ledger,
             turning_away=turning_away,
-            retrying=retrying,
+            # Commands have calls of their own: however many there are, runs go on.
+            retrying=Retrying(
+                backoff,
+                width=max(1, concurrency // 4),
+                in_flight=in_flight,
+                on_retry=metrics.retried,
+                queued=Reason.COMMANDS,
+            ),
             now=now,
         ),
-        lanes=Lanes(),
+        in_flight=in_flight,
         backoff=backoff,
         on_verdict=metrics.finished,
+    )
+
+
+def new_in_flight(dispatch: DispatchSettings) -> InFlight:
+    """Bound what is held as the settings say."""
+    return InFlight(
+        working=Limit(records=dispatch.max_in_hand, size=dispatch.max_bytes_in_hand),
+        waiting=Limit(records=dispatch.max_waiting, size=dispatch.max_bytes_waiting),
     )
 
 
@@ -137,6 +154,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             make_consumer=lambda: make_consumer(kafka, client_id=f"{_NAME}-ledger"),
         )
         ledger = SqliteLedger(store, fold, freshness=dispatch.ledger_freshness)
+        in_flight = new_in_flight(dispatch)
         handler = compose(
             settings,
             builder=builder,
@@ -148,6 +166,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             ledger=ledger,
             reports=KafkaReports(producer, topics=kafka.topics, timeout=kafka.request_timeout),
             metrics=metrics,
+            in_flight=in_flight,
             backoff=Backoff(),
             now=lambda: datetime.now(UTC),
         )
@@ -155,15 +174,17 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             topic=kafka.topics.requests,
             make_consumer=lambda: make_consumer(kafka, client_id=_NAME, group=dispatch.group),
             handle=handler.handle,
-            limits=Limits(
-                records=dispatch.max_in_hand,
-                size=dispatch.max_bytes_in_hand,
-                span=dispatch.max_uncommitted,
-            ),
+            in_flight=in_flight,
+            most_uncommitted=dispatch.max_uncommitted,
             commit_interval=dispatch.commit_interval,
             drain_grace=max(timedelta(seconds=1), settings.shutdown_grace - _LAST_STEPS),
         )
-        metrics.watch(in_hand=lambda: pump.in_hand, lag=lambda: pump.lag, staleness=fold.staleness)
+        metrics.watch(
+            in_flight=lambda: pump.in_flight,
+            waiting=lambda reason: in_flight.waiting[reason],
+            lag=lambda: pump.lag,
+            staleness=fold.staleness,
+        )
         # Before Kafka is there: who waits for it is alive, and says what it waits for.
         port = await stack.enter_async_context(
             serve_probes(
@@ -191,6 +212,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         await run_eternally(
             {
                 "pump": pump.run(),
+                "loop delay": measure_loop_delay(registry),
                 "ledger": fold.run(),
                 "ledger file": store.watch_for_damage(),
                 "forgetting": ledger.forget_old(window=retention[kafka.topics.results]),

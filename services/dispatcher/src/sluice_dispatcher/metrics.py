@@ -1,9 +1,11 @@
 """The dispatcher's metrics, by Prometheus' conventions."""
 
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from sluice_dispatcher.services.in_flight import Reason
 from sluice_dispatcher.services.verdicts import Verdict
 
 __all__ = ["Metrics"]
@@ -29,7 +31,13 @@ class Metrics:
         )
         self._in_hand = Gauge(
             "sluice_dispatcher_records_in_hand",
-            "Request records being worked on.",
+            "Request records being worked on, those that wait included.",
+            registry=registry,
+        )
+        self._waiting = Gauge(
+            "sluice_dispatcher_records_waiting",
+            "Request records that cannot go on yet, by what they wait for.",
+            ["reason"],
             registry=registry,
         )
         self._lag = Gauge(
@@ -54,12 +62,15 @@ class Metrics:
     def watch(
         self,
         *,
-        in_hand: Callable[[], int],
+        in_flight: Callable[[], int],
+        waiting: Callable[[Reason], int],
         lag: Callable[[], int],
         staleness: Callable[[], float | None],
     ) -> None:
         """Read these whenever the metrics are."""
-        self._in_hand.set_function(in_hand)
+        self._in_hand.set_function(in_flight)
+        for reason in Reason:
+            self._waiting.labels(reason=reason).set_function(partial(waiting, reason))
         self._lag.set_function(lag)
 
         def stale() -> float:

@@ -12,7 +12,7 @@ from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.probes import HealthSettings
 from sluice_runtime.settings import ServiceSettings
 
-__all__ = ["DispatcherSettings"]
+__all__ = ["DispatchSettings", "DispatcherSettings"]
 
 
 class DispatchSettings(BaseModel):
@@ -31,9 +31,25 @@ class DispatchSettings(BaseModel):
         ),
     ] = 16
     max_in_hand: Annotated[
-        int, Field(ge=1, description="Records read and not finished, before reading pauses.")
+        int, Field(ge=1, description="Records being worked on, before reading pauses.")
     ] = 256
     max_bytes_in_hand: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Their bytes, as received and decoded, before reading pauses; bounds the "
+            "memory.",
+        ),
+    ] = 32 * 1024 * 1024
+    max_waiting: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Records that wait for something outside (a quota, the status-watcher), "
+            "before reading pauses. They do not count as being worked on.",
+        ),
+    ] = 4096
+    max_bytes_waiting: Annotated[
         int, Field(ge=1, description="Their bytes, before reading pauses; bounds the memory.")
     ] = 32 * 1024 * 1024
     max_uncommitted: Annotated[

@@ -31,6 +31,7 @@ from sluice_runtime.kafka.reading import make_consumer
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.sqlite_store import StoreUnusableError
 from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
+from sluice_runtime.loop_delay import measure_loop_delay
 from sluice_runtime.probes import Readiness, serve_probes
 from sluice_runtime.service import StartupError, until_kafka_answers
 from sluice_runtime.supervision import run_eternally
@@ -163,6 +164,7 @@ async def serve(
                 "view file": store.watch_for_damage(),
                 "pruning": prune_view(store, retention=retention[topics.status]),
                 "reconnecting": request_log.reconnect(),
+                "loop delay": measure_loop_delay(registry),
                 "farewell": _say_farewell(stop, gone, after=seconds(settings.http.farewell)),
             },
             stop=gone,

@@ -18,6 +18,7 @@ from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.leases import LeaseApi
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from sluice_runtime.loop_delay import measure_loop_delay
 from sluice_runtime.probes import Readiness, serve_probes
 from sluice_runtime.service import StartupError, until_kafka_answers
 from sluice_runtime.supervision import run_eternally
@@ -202,7 +203,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             )
         except TopicMismatchError as e:
             raise StartupError(str(e)) from e
-        await run_eternally(watcher.tasks(), stop=stop, grace=settings.shutdown_grace)
+        await run_eternally(
+            {**watcher.tasks(), "loop delay": measure_loop_delay(registry)},
+            stop=stop,
+            grace=settings.shutdown_grace,
+        )
     _log.info("status-watcher stopped")
 
 

@@ -16,11 +16,17 @@ __all__ = [
 
 
 class ApiUnavailableError(Exception):
-    """No clear answer: the request may have been carried out or not. Trying again may help."""
+    """No clear answer: the request may have been carried out or not. Trying again may help.
 
-    def __init__(self, message: str, *, retry_after: float = 0.0) -> None:
+    `status` is that of the answer, None if there was none.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float = 0.0, status: int | None = None
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.status = status
 
 
 class ApiError(Exception):
@@ -77,7 +83,7 @@ def error_for(
     status_document = _status_of(body)
     if status_document is None:
         text = f"{what}: {status}, not answered by Kubernetes itself"
-        return ApiUnavailableError(text, retry_after=_seconds(retry_after))
+        return ApiUnavailableError(text, retry_after=_seconds(retry_after), status=status)
     reason, message = status_document
     text = f"{what}: {status} {reason}: {message}"
     if status == 409 and reason == "AlreadyExists":  # noqa: PLR2004
@@ -87,7 +93,7 @@ def error_for(
         return RefusedError(text, status=status, reason=reason)
     kind = _BY_STATUS.get(status)
     if kind is None or message.startswith("admission webhook"):
-        return ApiUnavailableError(text, retry_after=_seconds(retry_after))
+        return ApiUnavailableError(text, retry_after=_seconds(retry_after), status=status)
     return kind(text, status=status, reason=reason)
 
 

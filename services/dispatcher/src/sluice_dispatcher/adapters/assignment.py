@@ -2,56 +2,56 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import structlog
 from aiokafka import TopicPartition
 
 from sluice_contracts.records import IncomingRecord
+from sluice_dispatcher.services.in_flight import InFlight
 from sluice_dispatcher.services.offsets import OffsetTracker
 
-__all__ = ["Assignment", "Limits"]
+__all__ = ["Assignment"]
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How much may be in hand: records, bytes, and records from the oldest unfinished one on."""
-
-    records: int
-    size: int
-    span: int
-
-
 class Assignment:
-    """Records being worked on since the last rebalance, and what may be committed of them."""
+    """Records being worked on since the last rebalance, and what may be committed of them.
+
+    `most_uncommitted` is how many records of a partition may be read from its oldest unfinished
+    one on.
+    """
 
     def __init__(
-        self, handle: Callable[[IncomingRecord], Awaitable[object]], *, limits: Limits
+        self,
+        handle: Callable[[IncomingRecord], Awaitable[object]],
+        *,
+        in_flight: InFlight,
+        most_uncommitted: int,
     ) -> None:
         self._handle = handle
-        self._limits = limits
+        self._in_flight = in_flight
+        self._most_uncommitted = most_uncommitted
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._size = 0
+        self._failure: BaseException | None = None
         self._closed = False
 
     @property
-    def in_hand(self) -> int:
-        """Records being worked on."""
+    def in_flight(self) -> int:
+        """Records being worked on, those that wait included."""
         return len(self._tasks)
 
     @property
-    def full(self) -> bool:
-        """Whether nothing more should be read for now."""
-        spans = (tracker.span for tracker in self._trackers.values())
-        return (
-            len(self._tasks) >= self._limits.records
-            or self._size >= self._limits.size
-            or max(spans, default=0) >= self._limits.span
-        )
+    def stuck(self) -> dict[TopicPartition, int]:
+        """Give the partitions of which nothing more should be read, and their oldest offset."""
+        return {
+            partition: oldest
+            for partition, tracker in self._trackers.items()
+            if tracker.span >= self._most_uncommitted
+            and (oldest := tracker.oldest_unfinished) is not None
+        }
 
     def take(self, record: IncomingRecord) -> None:
         """Begin to work on a record; once closed, leave it to whoever has the partition next."""
@@ -59,10 +59,15 @@ class Assignment:
             return
         tracker = self._trackers.setdefault(_partition(record), OffsetTracker())
         tracker.start(record.position.offset)
-        self._size += len(record.value or b"")
         task = asyncio.create_task(self._work(record, tracker), name=f"record {record.position}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+        self._in_flight.begin(task, size=len(record.value or b""))
+
+    def check(self) -> None:
+        """Raise what a record's task failed with: its offset would stay uncommitted, unseen."""
+        if self._failure is not None:
+            raise self._failure
 
     def committable(self) -> dict[TopicPartition, int]:
         """Give the offsets that have moved on since the last `committed`."""
@@ -78,13 +83,17 @@ class Assignment:
         self._committed |= offsets
 
     async def close(self, *, grace: float) -> None:
-        """Take no more, wait for what is in hand, and give up after `grace` seconds.
+        """Take no more, finish what is being worked on, and give up after `grace` seconds.
 
-        What is given up was not committed, and is delivered again to whoever comes next.
+        What waits for something is given up at once. What is given up was not committed, and is
+        delivered again to whoever comes next.
         """
         self._closed = True
         if not self._tasks:
             return
+        for task in self._tasks:
+            if self._in_flight.is_waiting(task):
+                task.cancel()
         _, unfinished = await asyncio.wait(self._tasks, timeout=grace)
         for task in unfinished:
             task.cancel()
@@ -93,11 +102,13 @@ class Assignment:
             await asyncio.wait(unfinished)
 
     async def _work(self, record: IncomingRecord, tracker: OffsetTracker) -> None:
-        try:
-            await self._handle(record)
-        finally:
-            self._size -= len(record.value or b"")
+        await self._handle(record)
         tracker.finish(record.position.offset)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error
 
 
 def _partition(record: IncomingRecord) -> TopicPartition:

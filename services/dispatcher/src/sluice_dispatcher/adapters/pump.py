@@ -12,7 +12,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from sluice_contracts.records import IncomingRecord
-from sluice_dispatcher.adapters.assignment import Assignment, Limits
+from sluice_dispatcher.adapters.assignment import Assignment
+from sluice_dispatcher.services.in_flight import InFlight
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.reading import incoming, stop_consumer
 from sluice_runtime.kafka.sessions import read_for_ever
@@ -24,6 +25,8 @@ _log = structlog.get_logger(__name__)
 _IDLE_POLL_MS = 1000
 # While paused there is nothing to read, but the sooner there is room the better.
 _PAUSED_POLL_MS = 100
+# So many records are held at once, before their bytes are looked at.
+_MAX_BATCH = 64
 
 
 class Pump:
@@ -39,7 +42,8 @@ class Pump:
         topic: str,
         make_consumer: Callable[[], AIOKafkaConsumer],
         handle: Callable[[IncomingRecord], Awaitable[object]],
-        limits: Limits,
+        in_flight: InFlight,
+        most_uncommitted: int,
         commit_interval: timedelta,
         drain_grace: timedelta,
         backoff: Backoff | None = None,
@@ -47,22 +51,32 @@ class Pump:
         self._topic = topic
         self._make_consumer = make_consumer
         self._handle = handle
-        self._limits = limits
+        self._in_flight = in_flight
+        self._most_uncommitted = most_uncommitted
         self._commit_interval = commit_interval.total_seconds()
         self._drain_grace = drain_grace.total_seconds()
         self._backoff = backoff or Backoff()
-        self._assignment = Assignment(handle, limits=limits)
+        self._assignment = self._new_assignment()
         self._lag: int | None = None
         self._connected = False
 
     def waiting_for(self) -> str | None:
-        """Say what a probe should: None while the group is polled."""
-        return None if self._connected else "the request topic cannot be read"
+        """Say what a probe should: None while new records are read and worked on."""
+        if not self._connected:
+            return "the request topic cannot be read"
+        if (blocked := self._in_flight.blocked_by()) is not None:
+            return blocked
+        for partition, offset in self._assignment.stuck.items():
+            return (
+                f"partition {partition.partition} is not read on: {self._most_uncommitted} records "
+                f"behind offset {offset}, which is not finished, cannot be committed"
+            )
+        return None
 
     @property
-    def in_hand(self) -> int:
-        """Records being worked on."""
-        return self._assignment.in_hand
+    def in_flight(self) -> int:
+        """Records being worked on, those that wait included."""
+        return self._assignment.in_flight
 
     @property
     def lag(self) -> int:
@@ -100,12 +114,13 @@ class Pump:
             paused = self._adjust_pace(consumer)
             batches = await consumer.getmany(
                 timeout_ms=_PAUSED_POLL_MS if paused else _IDLE_POLL_MS,
-                max_records=self._limits.records,
+                max_records=min(_MAX_BATCH, self._in_flight.room),
             )
             self._connected = True
             for batch in batches.values():
                 for record in batch:
                     self._assignment.take(incoming(record))
+            self._assignment.check()
             if time.monotonic() >= next_commit:
                 await self._commit(consumer)
                 self._note_lag(consumer)
@@ -113,14 +128,13 @@ class Pump:
             yield
 
     def _adjust_pace(self, consumer: AIOKafkaConsumer) -> bool:
-        """Pause what is assigned while full, resume it when there is room; tell which it is."""
+        """Pause what must not be read on, resume what may; tell whether all of it is paused."""
         assigned = consumer.assignment()
         paused = consumer.paused()
-        if self._assignment.full:
-            consumer.pause(*(assigned - paused))
-            return True
-        consumer.resume(*paused)
-        return False
+        to_pause = assigned if self._in_flight.full else assigned & self._assignment.stuck.keys()
+        consumer.pause(*(to_pause - paused))
+        consumer.resume(*(paused - to_pause))
+        return bool(assigned) and to_pause == assigned
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         offsets = self._assignment.committable()
@@ -144,7 +158,12 @@ class Pump:
 
     def begin(self) -> None:
         """Start on a new assignment; reading goes on from what was committed."""
-        self._assignment = Assignment(self._handle, limits=self._limits)
+        self._assignment = self._new_assignment()
+
+    def _new_assignment(self) -> Assignment:
+        return Assignment(
+            self._handle, in_flight=self._in_flight, most_uncommitted=self._most_uncommitted
+        )
 
     def _note_lag(self, consumer: AIOKafkaConsumer) -> None:
         lags = []

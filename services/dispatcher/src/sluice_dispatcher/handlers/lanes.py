@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sluice_contracts.ids import RunKey
+from sluice_dispatcher.services.in_flight import InFlight, Reason
 
 __all__ = ["Lanes"]
 
@@ -12,7 +13,8 @@ __all__ = ["Lanes"]
 class Lanes:
     """Gives turns, first come first served, one at a time per run."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_flight: InFlight) -> None:
+        self._in_flight = in_flight
         self._locks: dict[RunKey, asyncio.Lock] = {}
         self._waiting: dict[RunKey, int] = {}
 
@@ -25,7 +27,10 @@ class Lanes:
         lock = self._locks.setdefault(key, asyncio.Lock())
         self._waiting[key] = self._waiting.get(key, 0) + 1
         try:
+            if lock.locked():
+                self._in_flight.wait_for(Reason.SAME_RUN)
             async with lock:
+                self._in_flight.go_on()
                 yield
         finally:
             self._waiting[key] -= 1

@@ -1,7 +1,8 @@
 """One record of the request topic: read it, let the services decide, say what became of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import structlog
 
@@ -11,17 +12,23 @@ from sluice_contracts.request_codec import (
     ReceivedCommand,
     ReceivedRun,
     decode_request,
+    decoded_bytes,
 )
 from sluice_contracts.tracing import trace_id
 from sluice_dispatcher.handlers.lanes import Lanes
 from sluice_dispatcher.services.commanding import Commanding
 from sluice_dispatcher.services.dispatching import Dispatching
+from sluice_dispatcher.services.in_flight import InFlight, Reason
 from sluice_dispatcher.services.verdicts import Verdict
 from sluice_runtime.backoff import Backoff
 
 __all__ = ["RecordHandler"]
 
 _log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+_Received = ReceivedRun | ReceivedCommand | InvalidRecordError
 
 
 class RecordHandler:
@@ -32,25 +39,23 @@ class RecordHandler:
         *,
         dispatching: Dispatching,
         commanding: Commanding,
-        lanes: Lanes,
+        in_flight: InFlight,
         backoff: Backoff,
         on_verdict: Callable[[Verdict], None],
     ) -> None:
         self._dispatching = dispatching
         self._commanding = commanding
-        self._lanes = lanes
+        self._in_flight = in_flight
+        self._lanes = Lanes(in_flight)
+        self._decoding = asyncio.Lock()
         self._backoff = backoff
         self._on_verdict = on_verdict
 
     async def handle(self, record: IncomingRecord) -> Verdict:
         """See the record through, whatever it takes; returns when its offset may be committed."""
-        received: ReceivedRun | ReceivedCommand | InvalidRecordError
-        try:
-            received = decode_request(record)
-        except InvalidRecordError as e:
-            received = e
+        received = await self._see_through(record, lambda: self._decode(record))
         async with self._lanes.turn(received.key):
-            verdict = await self._see_through(record, received)
+            verdict = await self._see_through(record, lambda: self._decide(record, received))
         self._on_verdict(verdict)
         _log.info(
             "request finished",
@@ -62,13 +67,25 @@ class RecordHandler:
         )
         return verdict
 
-    async def _see_through(
-        self, record: IncomingRecord, received: ReceivedRun | ReceivedCommand | InvalidRecordError
-    ) -> Verdict:
+    async def _decode(self, record: IncomingRecord) -> _Received:
+        """Decode one record at a time, in the order of the calls, once there is room for it.
+
+        Between two, the event loop gets to do what else there is: a batch of large records would
+        block it for seconds.
+        """
+        async with self._decoding:
+            await asyncio.sleep(0)
+            await self._in_flight.decode(decoded_bytes(record.value))
+            try:
+                return decode_request(record)
+            except InvalidRecordError as e:
+                return e
+
+    async def _see_through(self, record: IncomingRecord, step: Callable[[], Awaitable[T]]) -> T:
         failures = 0
         while True:
             try:
-                return await self._decide(record, received)
+                return await step()
             except Exception as e:  # noqa: BLE001 - a bug: its record is neither lost nor in the way
                 failures += 1
                 pause = self._backoff.delay(failures)
@@ -78,11 +95,11 @@ class RecordHandler:
                     error=type(e).__name__,
                     retry_in=pause,
                 )
+                self._in_flight.wait_for(Reason.BUG)
                 await asyncio.sleep(pause)
+                self._in_flight.go_on()
 
-    async def _decide(
-        self, record: IncomingRecord, received: ReceivedRun | ReceivedCommand | InvalidRecordError
-    ) -> Verdict:
+    async def _decide(self, record: IncomingRecord, received: _Received) -> Verdict:
         match received:
             case ReceivedRun():
                 return await self._dispatching.run(record, received)

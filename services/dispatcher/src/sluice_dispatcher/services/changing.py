@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sluice_contracts import metadata
-from sluice_contracts.records import Position
+from sluice_contracts.records import IncomingRecord
 from sluice_contracts.requests import CommandType
 from sluice_dispatcher.services.ports import Manifest
 from sluice_runtime.kubernetes.nodes import (
@@ -27,6 +27,9 @@ _RETRYABLE = frozenset({"Failed", "Error"})
 _GROUPS = frozenset({"DAG", "Steps", "StepGroup", "TaskGroup"})
 _KEPT = frozenset({"Succeeded", "Skipped"})
 _SETTLING = timedelta(seconds=5)
+_APPENDED = " appended"
+# Kafka's brokers date the records; one that takes over a partition may have a slower clock.
+_CLOCKS_DIFFER_MS = 5 * 60 * 1000
 _PHASE_LABEL = "workflows.argoproj.io/phase"
 _FINISHED_LABELS = (
     "workflows.argoproj.io/completed",
@@ -42,18 +45,25 @@ class NotYetToldError(Exception):
     """The run has ended, and not everybody who must know of it does yet: wait for them."""
 
 
-def was_applied(workflow: Manifest, position: Position) -> bool:
-    """Tell whether the command at this position was carried out already.
+def was_applied(workflow: Manifest, record: IncomingRecord) -> bool:
+    """Tell whether the command of this record was carried out already.
 
-    The Workflow remembers, per partition, the last command that it took, and Kafka's order does
-    the rest: a redelivered `retry` must not retry twice.
+    The Workflow remembers, per partition, offset and time of the last command that it took, and
+    Kafka's order does the rest: a redelivered `retry` must not retry twice. A record with a lower
+    offset that Kafka appended much later is of a topic that was deleted and created again, where
+    offsets start from 0.
     """
-    offset = _applied(workflow).get(f"{position.topic}/{position.partition}")
-    return offset is not None and position.offset <= offset
+    applied = _applied(workflow)
+    place = _place(record)
+    offset = applied.get(place)
+    if offset is None or record.position.offset > offset:
+        return False
+    appended_ms = applied.get(f"{place}{_APPENDED}")
+    return appended_ms is None or record.timestamp_ms <= appended_ms + _CLOCKS_DIFFER_MS
 
 
 def change(
-    workflow: Manifest, command: CommandType, *, position: Position, now: datetime
+    workflow: Manifest, command: CommandType, *, record: IncomingRecord, now: datetime
 ) -> list[Manifest]:
     """Give the JSON Patch that carries out the command on the object as it was read.
 
@@ -79,7 +89,7 @@ def change(
             _resume(changed, now=now)
         case "retry":
             _reopen(changed, now=now)
-    _note_applied(changed, position)
+    _note_applied(changed, record)
     test = {
         "op": "test",
         "path": "/metadata/resourceVersion",
@@ -208,10 +218,18 @@ def _applied(workflow: Manifest) -> dict[str, int]:
     return {place: offset for place, offset in applied.items() if isinstance(offset, int)}
 
 
-def _note_applied(workflow: Manifest, position: Position) -> None:
-    applied = _applied(workflow) | {f"{position.topic}/{position.partition}": position.offset}
+def _note_applied(workflow: Manifest, record: IncomingRecord) -> None:
+    place = _place(record)
+    applied = _applied(workflow) | {
+        place: record.position.offset,
+        f"{place}{_APPENDED}": record.timestamp_ms,
+    }
     annotations = workflow["metadata"].setdefault("annotations", {})
     annotations[metadata.APPLIED_COMMANDS] = json.dumps(applied, sort_keys=True)
+
+
+def _place(record: IncomingRecord) -> str:
+    return f"{record.position.topic}/{record.position.partition}"
 
 
 def _differences(before: Manifest, after: Manifest) -> list[Manifest]:

@@ -14,8 +14,9 @@ from sluice_dispatcher.services.changing import (
     was_applied,
 )
 from sluice_dispatcher.services.identity import belongs_to
+from sluice_dispatcher.services.in_flight import Reason
 from sluice_dispatcher.services.ports import Ledger, Workflows
-from sluice_dispatcher.services.retrying import Retrying
+from sluice_dispatcher.services.retrying import NotYetError, Retrying
 from sluice_dispatcher.services.turning_away import TurningAway
 from sluice_dispatcher.services.verdicts import Verdict
 from sluice_runtime.kubernetes.errors import (
@@ -67,18 +68,16 @@ class Commanding:
             workflow = await self._workflows.get(name)
             if not belongs_to(workflow, received.key):
                 return _unknown(received)
-            if was_applied(workflow, record.position):
+            if was_applied(workflow, record):
                 return None
-            operations = change(
-                workflow, received.command.type, position=record.position, now=self._now()
-            )
+            operations = change(workflow, received.command.type, record=record, now=self._now())
             await self._workflows.patch(name, operations)
         except NotFoundError:
             return await self._absent(received)
         except NotApplicableError as e:
             return problem(ProblemType.NOT_APPLICABLE, str(e))
         except NotYetToldError as e:
-            raise ApiUnavailableError(str(e)) from e
+            raise NotYetError(str(e), reason=Reason.STATUS_WATCHER) from e
         except ConflictError as e:
             raise ApiUnavailableError("The Workflow changed while it was being changed.") from e
         except RefusedError as e:

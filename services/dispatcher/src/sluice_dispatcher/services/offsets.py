@@ -47,6 +47,11 @@ class OffsetTracker:
         return self._next
 
     @property
+    def oldest_unfinished(self) -> int | None:
+        """The offset that keeps later ones from being committed; None if nothing is unfinished."""
+        return self._order[0] if self._order else None
+
+    @property
     def span(self) -> int:
         """Records from the oldest unfinished one on, finished or not."""
         return len(self._order)

@@ -3,7 +3,7 @@
 The results topic comes last: what stands there is in the ledger, and then all before it was done.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from sluice_contracts.ids import RunKey, workflow_name
@@ -11,8 +11,10 @@ from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent
+from sluice_dispatcher.services.in_flight import Reason
 from sluice_dispatcher.services.ports import Ledger, Reports
-from sluice_dispatcher.services.retrying import Retrying
+from sluice_dispatcher.services.retrying import NotYetError, Retrying
+from sluice_runtime.kafka.errors import RecordRefusedError
 
 __all__ = ["TurningAway"]
 
@@ -35,7 +37,7 @@ class TurningAway:
 
     async def bury(self, record: IncomingRecord, problem: Problem, *, key: RunKey | None) -> None:
         """Keep the record on the DLQ."""
-        await self._retrying.until_clear(
+        await self._publish(
             lambda: self._reports.dead_letter(record, problem, key=key), what="dead letter"
         )
 
@@ -58,7 +60,7 @@ class TurningAway:
             problem=problem,
             observed_at=self._now(),
         )
-        await self._retrying.until_clear(
+        await self._publish(
             lambda: self._reports.refusal(notice, traceparent=traceparent), what="refusal"
         )
 
@@ -93,5 +95,17 @@ class TurningAway:
             fingerprint=fingerprint,
             traceparent=traceparent,
         )
-        await self._retrying.until_clear(lambda: self._reports.outcome(published), what="outcome")
+        await self._publish(lambda: self._reports.outcome(published), what="outcome")
         await self._ledger.note(published)
+
+    async def _publish(self, send: Callable[[], Awaitable[None]], *, what: str) -> None:
+        async def attempt() -> None:
+            try:
+                await send()
+            except RecordRefusedError as e:
+                # Verified when the dispatcher started, and changed since: nothing is dropped.
+                raise NotYetError(
+                    f"The topic takes smaller records than it did: {e}", reason=Reason.TOPIC
+                ) from e
+
+        await self._retrying.until_clear(attempt, what=what)

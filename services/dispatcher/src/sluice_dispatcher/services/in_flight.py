@@ -1,0 +1,184 @@
+"""The records that the dispatcher holds: those it works on, and those that wait for something.
+
+Both are bounded in number and bytes, apart from each other: a record that cannot go on yet leaves
+its place to the next one, until the room for waiting is full, too.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["InFlight", "Limit", "Reason"]
+
+
+class Reason(StrEnum):
+    """What a record waits for."""
+
+    SAME_RUN = "same run"
+    """An earlier record of its run is not finished."""
+    COMMANDS = "commands"
+    """It is a command, and other commands are being carried out."""
+    STATUS_WATCHER = "status-watcher"
+    """It is a retry, and the end of the run is not published yet."""
+    FORBIDDEN = "forbidden"
+    """A Role, a quota or a policy of the cluster does not let it; somebody has to change that."""
+    KUBERNETES = "kubernetes"
+    """The API server gives no clear answer."""
+    KAFKA = "kafka"
+    """Kafka does not acknowledge what is to be published."""
+    TOPIC = "topic"
+    """A topic takes smaller records than when the dispatcher started."""
+    BUG = "bug"
+    """The dispatcher failed on it; the log has the traceback."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """How many records, and how many bytes of them, as received and decoded."""
+
+    records: int
+    size: int
+
+
+@dataclass(kw_only=True)
+class _Held:
+    received: int
+    decoded: int = 0
+    reason: Reason | None = None
+
+
+class _Total:
+    """Records and bytes of one kind."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._limit = limit
+        self.records = 0
+        self.received = 0
+        self.decoded = 0
+
+    @property
+    def full(self) -> bool:
+        size = self.received + self.decoded
+        return self.records >= self._limit.records or size >= self._limit.size
+
+    def add(self, held: _Held) -> None:
+        self.records += 1
+        self.received += held.received
+        self.decoded += held.decoded
+
+    def remove(self, held: _Held) -> None:
+        self.records -= 1
+        self.received -= held.received
+        self.decoded -= held.decoded
+
+
+class InFlight:
+    """Counts records by the task that each is worked on in.
+
+    `wait_for`, `go_on` and `decode` are called by that task itself, and do nothing in another.
+    """
+
+    def __init__(self, *, working: Limit, waiting: Limit) -> None:
+        self._limit = working
+        self._working = _Total(working)
+        self._waiting = _Total(waiting)
+        self._held: dict[asyncio.Task[object], _Held] = {}
+        self._reasons: Counter[Reason] = Counter()
+        self._room = asyncio.Event()
+
+    @property
+    def working(self) -> int:
+        """Records being worked on."""
+        return self._working.records
+
+    @property
+    def waiting(self) -> Mapping[Reason, int]:
+        """Records that wait, by what they wait for."""
+        return {reason: self._reasons[reason] for reason in Reason}
+
+    @property
+    def full(self) -> bool:
+        """Whether no more records should be read for now."""
+        return self._working.full or self._waiting.full
+
+    @property
+    def room(self) -> int:
+        """How many more records may be worked on; at least 1."""
+        return max(1, self._limit.records - self._working.records)
+
+    def blocked_by(self) -> str | None:
+        """Say why nothing is read because of what waits; None if that has room."""
+        if not self._waiting.full:
+            return None
+        reasons = ", ".join(
+            f"{reason}: {count}" for reason, count in self._reasons.most_common() if count
+        )
+        return f"{self._waiting.records} records wait and no more are read ({reasons})"
+
+    def is_waiting(self, task: asyncio.Task[object]) -> bool:
+        """Tell whether the record of a task waits."""
+        held = self._held.get(task)
+        return held is not None and held.reason is not None
+
+    def begin(self, task: asyncio.Task[object], *, size: int) -> None:
+        """Hold a record of `size` bytes until `task` is done."""
+        held = self._held[task] = _Held(received=size)
+        self._working.add(held)
+        task.add_done_callback(self._end)
+
+    async def decode(self, size: int) -> None:
+        """Wait until a record that takes up to `size` bytes once decoded has room; count it.
+
+        One that is larger than all the room has it for itself.
+        """
+        held = self._current()
+        if held is None:
+            return
+        while self._working.decoded and self._working.decoded + size > self._limit.size:
+            self._room.clear()
+            await self._room.wait()
+        self._leave(held)
+        held.decoded = size
+        self._enter(held)
+
+    def wait_for(self, reason: Reason) -> None:
+        """Count this task's record among those that wait; may be called again."""
+        held = self._current()
+        if held is not None:
+            self._move(held, reason)
+
+    def go_on(self) -> None:
+        """Count this task's record among those that are worked on."""
+        held = self._current()
+        if held is not None:
+            self._move(held, None)
+
+    def _move(self, held: _Held, reason: Reason | None) -> None:
+        self._leave(held)
+        held.reason = reason
+        self._enter(held)
+        self._room.set()
+
+    def _enter(self, held: _Held) -> None:
+        if held.reason is None:
+            self._working.add(held)
+        else:
+            self._waiting.add(held)
+            self._reasons[held.reason] += 1
+
+    def _leave(self, held: _Held) -> None:
+        if held.reason is None:
+            self._working.remove(held)
+        else:
+            self._waiting.remove(held)
+            self._reasons[held.reason] -= 1
+
+    def _end(self, task: asyncio.Task[object]) -> None:
+        self._leave(self._held.pop(task))
+        self._room.set()
+
+    def _current(self) -> _Held | None:
+        task = asyncio.current_task()
+        return None if task is None else self._held.get(task)

@@ -1,0 +1,285 @@
+"""What the worst records cost, and what a record that cannot go on costs the others."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from sluice_contracts import metadata, request_codec
+from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.records import IncomingRecord
+from sluice_contracts.requests import CommandType
+from sluice_dispatcher.adapters.assignment import Assignment
+from sluice_dispatcher.handlers import records as record_handler
+from sluice_dispatcher.services.in_flight import Reason
+from sluice_runtime.kafka.errors import RecordRefusedError
+from sluice_runtime.kubernetes.errors import ApiUnavailableError
+from tests.support.dispatcher import Desk, hello
+
+pytestmark = pytest.mark.looptime
+
+PARTITION = TopicPartition("sluice.requests", 0)
+ENDED = "2026-01-01T00:00:00Z"
+
+
+def assignment_of(desk: Desk) -> Assignment:
+    return Assignment(desk.handler.handle, in_flight=desk.in_flight, most_uncommitted=5000)
+
+
+def workflow_of(run_id: str) -> str:
+    return workflow_name(RunKey("default", run_id))
+
+
+async def until(condition: Any) -> None:
+    """Let virtual time pass until it holds."""
+    async with asyncio.timeout(600):
+        while not condition():
+            passed = asyncio.Event()
+            asyncio.get_running_loop().call_later(0.1, passed.set)
+            await passed.wait()
+
+
+async def failed_and_not_published(desk: Desk, run_id: str) -> None:
+    await desk.handler.handle(desk.record(hello(run_id)))
+    await desk.workflows.set_status_for_test(workflow_of(run_id), phase="Failed", finishedAt=ENDED)
+
+
+async def publish_end(desk: Desk, run_id: str) -> None:
+    def mark(obj: dict[str, Any]) -> None:
+        obj["metadata"]["annotations"][metadata.PUBLISHED] = f"1/Failed@{ENDED}"
+
+    await desk.workflows.change_for_test(workflow_of(run_id), mark)
+
+
+def command(desk: Desk, kind: CommandType, run_id: str) -> IncomingRecord:
+    return desk.record({"type": kind, "id": run_id})
+
+
+@pytest.mark.parametrize("same_run", [True, False], ids=["one run", "many runs"])
+async def test_retries_that_wait_for_the_status_watcher_do_not_stop_new_runs(
+    same_run: bool,
+) -> None:
+    desk = Desk()
+    runs = ["order-0"] if same_run else [f"order-{number}" for number in range(300)]
+    for run_id in runs:
+        await failed_and_not_published(desk, run_id)
+    assignment = assignment_of(desk)
+    for number in range(300):
+        assignment.take(command(desk, "retry", runs[number % len(runs)]))
+    assert desk.in_flight.full
+    await until(lambda: not desk.in_flight.full)
+    assignment.take(desk.record(hello("new")))
+    await until(lambda: workflow_of("new") in desk.workflows.names_for_test())
+    await until(lambda: desk.in_flight.waiting[Reason.STATUS_WATCHER] >= 1)
+    assert desk.in_flight.blocked_by() is None
+
+    for run_id in runs:
+        await publish_end(desk, run_id)
+    await until(lambda: assignment.in_flight == 0)
+    assert assignment.committable()[PARTITION] >= 300
+    assert not any(desk.in_flight.waiting.values())
+
+
+async def test_workflows_that_a_quota_forbids_do_not_stop_those_of_others() -> None:
+    desk = Desk()
+    forbidden = {workflow_of(f"order-{number}") for number in range(300)}
+    create = desk.workflows.create
+
+    async def refusing(manifest: dict[str, Any]) -> dict[str, Any]:
+        if manifest["metadata"]["name"] in forbidden:
+            raise ApiUnavailableError("CREATE: 403 Forbidden: exceeded quota", status=403)
+        return await create(manifest)
+
+    desk.workflows.create = refusing  # type: ignore[method-assign]
+    assignment = assignment_of(desk)
+    for number in range(300):
+        assignment.take(desk.record(hello(f"order-{number}")))
+    await until(lambda: not desk.in_flight.full)
+    assignment.take(desk.record(hello("new")))
+    await until(lambda: workflow_of("new") in desk.workflows.names_for_test())
+    await until(lambda: desk.in_flight.waiting[Reason.FORBIDDEN] == 300)
+    assert desk.in_flight.working == 0
+
+    forbidden.clear()
+    await until(lambda: assignment.in_flight == 0)
+    assert len(desk.workflows.names_for_test()) == 301
+
+
+async def test_commands_have_calls_of_their_own() -> None:
+    """An API server that answers no patch any more holds up commands, and no new run."""
+    desk = Desk()
+    for number in range(40):
+        await desk.handler.handle(desk.record(hello(f"order-{number}")))
+    answers = asyncio.Event()
+    patch = desk.workflows.patch
+
+    async def slow(name: str, operations: Any) -> dict[str, Any]:
+        await answers.wait()
+        return await patch(name, operations)
+
+    desk.workflows.patch = slow  # type: ignore[method-assign]
+    assignment = assignment_of(desk)
+    for number in range(40):
+        assignment.take(command(desk, "stop", f"order-{number}"))
+    assignment.take(desk.record(hello("new")))
+    await until(lambda: workflow_of("new") in desk.workflows.names_for_test())
+    assert desk.in_flight.waiting[Reason.COMMANDS] == 36
+    answers.set()
+    await until(lambda: assignment.in_flight == 0)
+
+
+async def test_a_topic_that_takes_smaller_records_than_before_keeps_one_record_waiting() -> None:
+    desk = Desk()
+    refuses = True
+    dead_letter = desk.reports.dead_letter
+
+    async def refusing(*args: Any, **more: Any) -> None:
+        if refuses:
+            raise RecordRefusedError("MessageSizeTooLarge")
+        await dead_letter(*args, **more)
+
+    desk.reports.dead_letter = refusing  # type: ignore[method-assign]
+    assignment = assignment_of(desk)
+    assignment.take(desk.record(b"no JSON"))
+    assignment.take(desk.record(hello("order-1")))
+    await until(lambda: desk.in_flight.waiting[Reason.TOPIC] == 1)
+    assert workflow_of("order-1") in desk.workflows.names_for_test()
+    refuses = False
+    await until(lambda: assignment.in_flight == 0)
+    assert len(desk.reports.dead_letters_for_test) == 1
+
+
+def nested(size: int) -> bytes:
+    lists = b"[" + b",".join([b"[" * 20 + b"]" * 20] * (size // 41)) + b"]"
+    return b'{"workflow":"hello","parameters":{"name":' + lists + b"}}"
+
+
+def largest(desk: Desk, number: int) -> IncomingRecord:
+    """Make a record of the most values that are decoded; refused later, by its parameter."""
+    values = b"[" + b"{}," * 9_980 + b"0]"
+    document = b'{"id":"%d","workflow":"hello","parameters":{"name":%s}}' % (number, values)
+    return desk.record(document)
+
+
+async def test_no_more_is_decoded_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    decoded = 0
+
+    def counting(record: IncomingRecord) -> Any:
+        nonlocal decoded
+        decoded += 1
+        return request_codec.decode_request(record)
+
+    monkeypatch.setattr(record_handler, "decode_request", counting)
+    answers = asyncio.Event()
+    find = desk.ledger.find
+
+    async def slow(key: RunKey) -> Any:
+        await answers.wait()
+        return await find(key)
+
+    desk.ledger.find = slow  # type: ignore[method-assign]
+    assignment = assignment_of(desk)
+    for number in range(60):
+        assignment.take(largest(desk, number))
+    one = request_codec.decoded_bytes(largest(desk, 0).value)
+    room = desk.settings.dispatch.max_bytes_in_hand
+    await until(lambda: decoded == room // one)
+    await until(lambda: desk.in_flight.working == 60)
+    assert decoded == room // one < 60
+    answers.set()
+    await until(lambda: assignment.in_flight == 0)
+    assert decoded == 60
+
+
+async def test_the_event_loop_goes_round_between_two_records(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk, rounds, seen = Desk(), 0, []
+
+    def noting(record: IncomingRecord) -> Any:
+        seen.append(rounds)
+        return request_codec.decode_request(record)
+
+    monkeypatch.setattr(record_handler, "decode_request", noting)
+
+    async def count() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    assignment = assignment_of(desk)
+    for _ in range(20):
+        assignment.take(desk.record(nested(1_590_000)))
+    await assignment.close(grace=60)
+    counting.cancel()
+    assert len(seen) == len(set(seen)) == 20
+
+
+async def test_a_failure_of_a_records_task_is_not_silent() -> None:
+    desk = Desk()
+
+    async def broken(_: IncomingRecord) -> None:
+        raise ZeroDivisionError
+
+    assignment = Assignment(broken, in_flight=desk.in_flight, most_uncommitted=5000)
+    assignment.take(desk.record(hello("order-1")))
+    await until(lambda: assignment.in_flight == 0)
+    with pytest.raises(ZeroDivisionError):
+        assignment.check()
+    assert assignment.committable() == {}
+
+
+async def test_a_bug_in_decoding_keeps_its_record_and_lets_others_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk, broken = Desk(), True
+
+    def decode(record: IncomingRecord) -> Any:
+        if broken and record.position.offset == 0:
+            raise ZeroDivisionError
+        return request_codec.decode_request(record)
+
+    monkeypatch.setattr(record_handler, "decode_request", decode)
+    assignment = assignment_of(desk)
+    assignment.take(desk.record(hello("order-1")))
+    assignment.take(desk.record(hello("order-2")))
+    await until(lambda: workflow_of("order-2") in desk.workflows.names_for_test())
+    await until(lambda: desk.in_flight.waiting[Reason.BUG] == 1)
+    broken = False
+    await until(lambda: assignment.in_flight == 0)
+    assert workflow_of("order-1") in desk.workflows.names_for_test()
+
+
+async def test_what_waits_is_given_up_at_once_when_its_partition_goes() -> None:
+    desk = Desk()
+    await failed_and_not_published(desk, "order-1")
+    assignment = assignment_of(desk)
+    assignment.take(command(desk, "retry", "order-1"))
+    await until(lambda: desk.in_flight.waiting[Reason.STATUS_WATCHER] == 1)
+    began = asyncio.get_running_loop().time()
+    await assignment.close(grace=30)
+    assert asyncio.get_running_loop().time() == began
+    assert assignment.committable() == {}
+    assert desk.in_flight.working == sum(desk.in_flight.waiting.values()) == 0
+
+
+async def test_a_partition_stands_still_behind_what_cannot_be_committed() -> None:
+    desk = Desk()
+    assignment = Assignment(desk.handler.handle, in_flight=desk.in_flight, most_uncommitted=3)
+    await failed_and_not_published(desk, "order-1")
+    stuck = command(desk, "retry", "order-1")
+    assignment.take(stuck)
+    for number in range(2):
+        assert assignment.stuck == {}
+        assignment.take(desk.record(hello(f"new-{number}")))
+    await until(lambda: assignment.in_flight == 1)
+    assert assignment.stuck == {PARTITION: stuck.position.offset}
+    await publish_end(desk, "order-1")
+    await until(lambda: assignment.in_flight == 0)
+    assert assignment.stuck == {}

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from sluice_contracts.records import IncomingRecord
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka import folding
 from sluice_runtime.kafka.folding import TopicFold
@@ -125,6 +126,26 @@ async def test_more_than_a_batch(cluster: FakeCluster, store: SqliteStore) -> No
     async with running(make_fold(cluster, store)) as fold:
         await fold.fresh(within=10)
         assert await words(store) == {"a": 1300}
+
+
+async def test_large_records_are_folded_a_few_at_a_time(
+    cluster: FakeCluster, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch of 500 records may have 800 MB."""
+    apply, portions = store.apply, []
+
+    async def noting(records: Sequence[IncomingRecord]) -> None:
+        portions.append(sum(len(record.value or b"") for record in records))
+        await apply(records)
+
+    monkeypatch.setattr(store, "apply", noting)
+    for _ in range(40):
+        cluster.write_for_test("t", b"a" * 500_000)
+    async with running(make_fold(cluster, store)) as fold:
+        await fold.fresh(within=10)
+        assert await words(store) == {"a" * 500_000: 40}
+    assert sum(portions) == 40 * 500_000
+    assert max(portions) < 4 * 1024 * 1024 + 500_000
 
 
 async def test_it_goes_on_where_the_store_stands(cluster: FakeCluster, store: SqliteStore) -> None:

@@ -87,6 +87,26 @@ async def test_nothing_is_applied_for_nothing(path: Path) -> None:
         assert await everything(store) == ([], [], {})
 
 
+async def test_the_event_loop_goes_round_between_large_records(path: Path) -> None:
+    rounds, seen = 0, []
+
+    def noting(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+        seen.append(rounds)
+        return fold(record)
+
+    async def count() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    async with SqliteStore.open(path, tables=TABLES, version=1, fold=noting) as store:
+        counting = asyncio.create_task(count())
+        await store.apply([record("a" * 100_000, offset) for offset in range(20)])
+        counting.cancel()
+    assert len(set(seen)) == 20
+
+
 class CrashError(Exception):
     """Stands for the end of the process."""
 

@@ -6,7 +6,15 @@ is made again from the topics. The gateway's view and the dispatcher's ledger ar
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +34,8 @@ _log = structlog.get_logger(__name__)
 _POLL_MS = 250
 _PARTITION_CHECK_S = 60.0
 _ASK_EVERY_S = 1.0
+# Of records, per transaction: folded, they take up several times as much memory.
+_PORTION_BYTES = 4 * 1024 * 1024
 
 
 class FoldStore(Protocol):
@@ -137,8 +147,8 @@ class TopicFold:
         while True:
             batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=500)
             records = [incoming(record) for batch in batches.values() for record in batch]
-            if records:
-                await self._store.apply(records)
+            for portion in _portions(records):
+                await self._store.apply(portion)
             ends = await self._note_progress(consumer, ends)
             yield
             if loop.time() >= next_check:
@@ -199,3 +209,16 @@ class TopicFold:
     ) -> _Ends:
         asked = asyncio.get_running_loop().time()
         return _Ends(asked=asked, offsets=await consumer.end_offsets(list(partitions)))
+
+
+def _portions(records: Sequence[IncomingRecord]) -> Iterator[Sequence[IncomingRecord]]:
+    portion: list[IncomingRecord] = []
+    size = 0
+    for record in records:
+        portion.append(record)
+        size += len(record.value or b"")
+        if size >= _PORTION_BYTES:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion

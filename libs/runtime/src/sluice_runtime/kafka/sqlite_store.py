@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS folded_offsets (
 Fold = Callable[[IncomingRecord], Iterable[tuple[str, Sequence[Any]]]]
 """Turns one record into the SQL statements, with their arguments, that fold it in."""
 
+_PAUSE_AFTER_BYTES = 64 * 1024
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -93,7 +94,15 @@ class SqliteStore:
 
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
         """See `FoldStore.apply`."""
-        statements = [statement for record in records for statement in self._fold(record)]
+        statements: list[tuple[str, Sequence[Any]]] = []
+        since_pause = 0
+        for record in records:
+            statements += self._fold(record)
+            since_pause += len(record.value or b"")
+            if since_pause >= _PAUSE_AFTER_BYTES:
+                # Hundreds of large records in one go would block the event loop for seconds.
+                since_pause = 0
+                await asyncio.sleep(0)
         ends: dict[tuple[str, int], int] = {}
         for record in records:
             position = record.position

@@ -1,6 +1,7 @@
 """What the worst records cost, and what a record that cannot go on costs the others."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from sluice_contracts.requests import CommandType
 from sluice_dispatcher.adapters.assignment import Assignment
 from sluice_dispatcher.handlers import records as record_handler
 from sluice_dispatcher.services.in_flight import Reason
-from sluice_runtime.kafka.errors import RecordRefusedError
+from sluice_dispatcher.services.retrying import Retrying
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from tests.support.dispatcher import Desk, hello
 
@@ -283,3 +286,55 @@ async def test_a_partition_stands_still_behind_what_cannot_be_committed() -> Non
     await publish_end(desk, "order-1")
     await until(lambda: assignment.in_flight == 0)
     assert assignment.stuck == {}
+
+
+async def test_tries_that_get_no_answer_do_not_take_the_calls_of_new_runs() -> None:
+    """Forty creates fail four times, and then hang for as long as a call may take."""
+    desk = Desk()
+    stuck = {workflow_of(f"order-{number}") for number in range(40)}
+    tries: Counter[str] = Counter()
+    answers = asyncio.Event()
+    create = desk.workflows.create
+
+    async def hanging(manifest: dict[str, Any]) -> dict[str, Any]:
+        name = manifest["metadata"]["name"]
+        tries[name] += 1
+        if name in stuck and tries[name] <= 4:
+            raise ApiUnavailableError("CREATE: 503", status=503)
+        if name in stuck:
+            await answers.wait()
+        return await create(manifest)
+
+    desk.workflows.create = hanging  # type: ignore[method-assign]
+    assignment = assignment_of(desk)
+    for number in range(40):
+        assignment.take(desk.record(hello(f"order-{number}")))
+    await until(lambda: sum(count == 5 for count in tries.values()) == 4)
+    assignment.take(desk.record(hello("new")))
+    await until(lambda: workflow_of("new") in desk.workflows.names_for_test())
+    answers.set()
+    await until(lambda: assignment.in_flight == 0)
+
+
+async def test_what_has_waited_counts_as_worked_on_once_it_goes_on() -> None:
+    desk = Desk()
+    retrying = Retrying(Backoff(), width=4, in_flight=desk.in_flight, on_retry=lambda _: None)
+    failures, waited, done = iter(range(6)), [], asyncio.Event()
+
+    async def step() -> None:
+        waited.append(desk.in_flight.waiting[Reason.KAFKA])
+        if next(failures, None) is not None:
+            raise KafkaUnavailableError("no broker")
+
+    async def work() -> None:
+        await retrying.until_clear(step, what="publish")
+        done.set()
+        await asyncio.Event().wait()
+
+    task: asyncio.Task[object] = asyncio.create_task(work())
+    desk.in_flight.begin(task, size=1)
+    await done.wait()
+    assert waited == [0, 0, 0, 0, 1, 1, 1]
+    assert desk.in_flight.working == 1
+    assert not any(desk.in_flight.waiting.values())
+    task.cancel()

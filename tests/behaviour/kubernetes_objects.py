@@ -41,6 +41,26 @@ class KubernetesObjectsSuite:
         await api.create(TEMPLATES, template("one"))
         refused(await api.create(TEMPLATES, template("one")), 409, "AlreadyExists")
 
+    async def test_what_cannot_be_created_in_time_is_not_created(
+        self, api: KubernetesClient
+    ) -> None:
+        late = await api.call(
+            "POST", api.path(TEMPLATES), template("late"), query={"timeout": "1ns"}
+        )
+        assert (late.code, late.body["reason"]) == (504, "Timeout")
+        refused(await api.get(TEMPLATES, "late"), 404, "NotFound")
+        for timeout in ("15000ms", "1m30s", "0s"):
+            answer = await api.call(
+                "POST", api.path(TEMPLATES), template(f"in-{timeout}"), query={"timeout": timeout}
+            )
+            assert answer.code == 201
+
+    async def test_a_timeout_is_a_duration(self, api: KubernetesClient) -> None:
+        answer = await api.call(
+            "POST", api.path(TEMPLATES), template("one"), query={"timeout": "soon"}
+        )
+        refused(answer, 400, "BadRequest")
+
     async def test_generate_name_adds_five_characters(self, api: KubernetesClient) -> None:
         body = template("")
         body["metadata"] = {"generateName": "run-"}

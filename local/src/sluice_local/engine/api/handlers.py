@@ -7,6 +7,7 @@ from aiohttp import web
 
 from sluice_local.engine.api.queries import (
     ListQuery,
+    TimeLimit,
     continue_token,
     expired_token,
     list_query,
@@ -48,10 +49,12 @@ class Handlers:
         """POST to a collection."""
         resource, namespace = _collection(request)
         refuse_dry_run(request)
+        limit = TimeLimit(request)
         if resource.namespaced and not namespace:
             raise bad_request("an object is created in a namespace")
-        body = self._store.create(resource, namespace, await _body(request))
-        return stored(body, status=201)
+        obj = await _body(request)
+        limit.check()
+        return stored(self._store.create(resource, namespace, obj), status=201)
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         """GET a collection, or watch it."""

@@ -1,7 +1,9 @@
 """Query parameters of list and watch requests."""
 
+import asyncio
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -11,7 +13,18 @@ from sluice_local.engine.store.errors import ApiError, bad_request
 from sluice_local.engine.store.resources import Key
 from sluice_local.engine.store.selectors import Selector, parse_selector
 
-__all__ = ["ListQuery", "continue_token", "expired_token", "list_query", "refuse_dry_run"]
+__all__ = [
+    "ListQuery",
+    "TimeLimit",
+    "continue_token",
+    "expired_token",
+    "list_query",
+    "refuse_dry_run",
+]
+
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+# As Go writes durations: https://pkg.go.dev/time#ParseDuration
+_TERM = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +120,29 @@ def refuse_dry_run(request: web.Request) -> None:
     """
     if request.query.getall("dryRun", []):
         raise bad_request("dryRun is not supported by the local engine")
+
+
+class TimeLimit:
+    """The `timeout` of a request: how long after its arrival it may still be carried out.
+
+    Raises:
+        ApiError: 400, it is no duration.
+    """
+
+    def __init__(self, request: web.Request) -> None:
+        text = request.query.get("timeout", "")
+        if text and not re.fullmatch(f"(?:{_TERM.pattern})+", text):
+            raise bad_request(f"invalid timeout specified in the request URL: {text!r}")
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in _TERM.findall(text))
+        # 0 is the server's own limit, and this one has none.
+        self._ends = asyncio.get_running_loop().time() + seconds if seconds else float("inf")
+
+    def check(self) -> None:
+        """Refuse what comes too late.
+
+        Raises:
+            ApiError: 504, the time has passed.
+        """
+        if asyncio.get_running_loop().time() >= self._ends:
+            message = "Timeout: request did not complete within the allotted timeout"
+            raise ApiError(504, "Timeout", message)

@@ -16,6 +16,7 @@ from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_gateway.settings import GatewaySettings
+from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.settings import ServiceSettings, load_settings
 from sluice_status_watcher.settings import Settings as StatusWatcherSettings
 from sluice_workflows.catalogue import load_catalogue
@@ -354,3 +355,32 @@ def test_the_versions_are_those_of_the_project() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     project = Path("pyproject.toml").read_text(encoding="utf-8")
     assert f'version = "{chart["appVersion"]}"' in project
+
+
+def margin(rendered: Rendered, service: str) -> dict[str, str]:
+    """Give what a service is told of the margin between an outcome and its Workflow's end."""
+    return {
+        name: value
+        for name, value in told(rendered, service).items()
+        if name.startswith("SLUICE_DEDUPE__")
+    }
+
+
+def test_dispatcher_and_status_watcher_agree_on_the_margin(helm: Helm) -> None:
+    rendered = helm.rendered(CHART / "ci/everything-values.yaml")
+    assert margin(rendered, "dispatcher") == {
+        "SLUICE_DEDUPE__LEDGER_FRESHNESS": "4s",
+        "SLUICE_DEDUPE__CREATE_TIMEOUT": "20s",
+        "SLUICE_DEDUPE__RELEASE_AFTER": "90s",
+    }
+    assert margin(rendered, "status-watcher") == margin(rendered, "dispatcher")
+    assert margin(rendered, "gateway") == {}
+
+
+def test_the_charts_margin_is_the_services_own(
+    helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered = helm.rendered(CHART / "ci/default-values.yaml")
+    for service in ("dispatcher", "status-watcher"):
+        settings = settings_of(rendered, service, tmp_path, monkeypatch)
+        assert settings.dedupe == DedupeSettings()

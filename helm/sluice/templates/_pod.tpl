@@ -50,6 +50,7 @@ catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 {{- end }}
 {{- if .s.usesApi }}
 - {name: SLUICE_KUBERNETES__NAMESPACE, value: {{ .root.Values.workflows.namespace | quote }}}
+{{ include "sluice.dedupeEnv" . }}
 {{- end }}
 {{- end -}}
 

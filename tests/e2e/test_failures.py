@@ -19,16 +19,23 @@ from tests.support.watching import deletions, run_ids_of, until_leaving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
+# The least that settings allow, and no create here takes as long.
+MARGIN = {
+    "SLUICE_DEDUPE__LEDGER_FRESHNESS": "2s",
+    "SLUICE_DEDUPE__CREATE_TIMEOUT": "2s",
+    "SLUICE_DEDUPE__RELEASE_AFTER": "16s",
+}
+EARLY_RELEASE = {"dispatcher": MARGIN, "status-watcher": MARGIN}
 SHORT_LIVED = {
-    "dispatcher": {"SLUICE_WORKFLOWS__TTL": "5s", "SLUICE_DISPATCH__LEDGER_FRESHNESS": "2s"},
-    "status-watcher": {"SLUICE_RELEASE_AFTER": "5s"},
+    "dispatcher": {"SLUICE_WORKFLOWS__TTL": "5s", **MARGIN},
+    "status-watcher": MARGIN,
 }
 
 
 @pytest.fixture
 def mortal(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A Sluice of the test's own, to be killed at will."""
-    with running_sluice(kafka, tmp_path, engine=engine) as running:
+    with running_sluice(kafka, tmp_path, engine=engine, told=EARLY_RELEASE) as running:
         yield running
 
 

@@ -36,6 +36,7 @@ from sluice_status_watcher.bootstrap import serve
 from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.settings import LeaseSettings, Settings
 from tests.support.kafka import WAIT_SECONDS, create_topic, read_all, read_until, topic_names
+from tests.support.margins import releasing_after
 
 pytestmark = pytest.mark.integration
 
@@ -250,12 +251,14 @@ async def cluster(settings: KafkaSettings, tmp_path: Path) -> AsyncIterator[Clus
             yield Cluster(
                 engine,
                 api,
-                Settings(
-                    kafka=settings,
-                    kubernetes=kubernetes,
-                    health=HealthSettings(port=0),
-                    release_after=timedelta(milliseconds=200),
-                    data_dir=tmp_path,
+                releasing_after(
+                    Settings(
+                        kafka=settings,
+                        kubernetes=kubernetes,
+                        health=HealthSettings(port=0),
+                        data_dir=tmp_path,
+                    ),
+                    timedelta(milliseconds=200),
                 ),
             )
 

@@ -23,6 +23,7 @@ from sluice_dispatcher.services.building import WorkflowBuilder
 from sluice_dispatcher.services.ports import Outcome
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.backoff import Backoff
+from sluice_runtime.clocks import boot_time
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from tests.support.fake_workflows import FakeWorkflows
 
@@ -89,10 +90,17 @@ class FakeReports:
 class Desk:
     """A dispatcher on fakes, and the records that are put before it."""
 
-    def __init__(self, *, settings: DispatcherSettings | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        settings: DispatcherSettings | None = None,
+        workflows: FakeWorkflows | None = None,
+        ledger: FakeLedger | None = None,
+        clock: Callable[[], float] = boot_time,
+    ) -> None:
         self.settings = settings or DispatcherSettings()
-        self.workflows = FakeWorkflows()
-        self.ledger = FakeLedger()
+        self.workflows = workflows or FakeWorkflows()
+        self.ledger = ledger or FakeLedger()
         self.reports = FakeReports()
         self.registry = CollectorRegistry()
         self.now_for_test: datetime | None = None
@@ -107,6 +115,7 @@ class Desk:
             in_flight=self.in_flight,
             backoff=Backoff(),
             now=lambda: self.now_for_test or datetime.now(UTC),
+            clock=clock,
         )
         self._offsets = itertools.count()
 

@@ -7,18 +7,19 @@ import pytest
 from pydantic import ValidationError
 
 from sluice_dispatcher.bootstrap import load_builder
-from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings, WorkflowSettings
+from sluice_dispatcher.settings import DispatcherSettings, WorkflowSettings
+from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.service import StartupError
 
 
 def test_the_defaults_fit_together() -> None:
-    assert DispatcherSettings().dispatch.ledger_freshness == timedelta(seconds=5)
+    assert DispatcherSettings().dedupe.ledger_freshness == timedelta(seconds=5)
 
 
 def test_a_ledger_slower_than_the_ttl_is_refused() -> None:
     with pytest.raises(ValidationError, match="at most half"):
         DispatcherSettings(
-            dispatch=DispatchSettings(ledger_freshness=timedelta(seconds=5)),
+            dedupe=DedupeSettings(ledger_freshness=timedelta(seconds=5)),
             workflows=WorkflowSettings(ttl=timedelta(seconds=9)),
         )
 

@@ -1,11 +1,13 @@
 """Argo's Workflows as the API server offers them, against a server on loopback."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
@@ -39,6 +41,46 @@ async def test_create(server: ApiServer, workflows: WorkflowsApi) -> None:
     assert await workflows.create({"kind": "Workflow"}) == {"metadata": {"uid": "u"}}
     (asked,) = server.asked
     assert (asked.method, asked.path, asked.body) == ("POST", PATH, {"kind": "Workflow"})
+
+
+async def test_a_create_tells_the_api_server_when_it_will_be_given_up(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    async with connected(server, tmp_path / "kubeconfig") as client:
+        workflows = WorkflowsApi(
+            client,
+            namespace="argo",
+            request_timeout=timedelta(seconds=30),
+            create_timeout=timedelta(seconds=2.5),
+        )
+        server.answers({})
+        await workflows.create({"kind": "Workflow"})
+        await workflows.get("run-x")
+    created, read = server.asked
+    assert created.query == {"timeout": "2500ms"}
+    assert read.query == {}
+
+
+async def test_a_create_is_given_up_by_its_own_timeout(server: ApiServer, tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def never(_: web.Request) -> web.StreamResponse:
+        await gate.wait()
+        return web.Response()
+
+    server.handler = never
+    async with connected(server, tmp_path / "kubeconfig") as client:
+        workflows = WorkflowsApi(
+            client,
+            namespace="argo",
+            request_timeout=timedelta(hours=1),
+            create_timeout=timedelta(milliseconds=50),
+        )
+        with pytest.raises(
+            ApiUnavailableError, match=r"create a Workflow: not done within 0\.05 s"
+        ):
+            await workflows.create({"kind": "Workflow"})
+    gate.set()
 
 
 async def test_the_name_is_taken(server: ApiServer, workflows: WorkflowsApi) -> None:

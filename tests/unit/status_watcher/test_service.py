@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from sluice_contracts import metadata
 from sluice_runtime.supervision import TaskEndedError
+from tests.support.margins import releasing_after
 from tests.unit.status_watcher.manifests import manifest, name_of, node, nodes
 from tests.unit.status_watcher.scenes import MARK, NAME, finish, marked, marks, released, submit
 from tests.unit.status_watcher.world import World, later, moments
@@ -34,7 +35,7 @@ async def test_a_run_is_told_from_its_beginning_to_its_end_and_then_released(loo
         assert marks(world) == (MARK, None, True)
         told_at = float(looptime)
         await released(world)
-        assert looptime == told_at + 10
+        assert looptime == told_at + world.release_after
         assert marks(world) == (MARK, None, False)
         assert world.results() == ["1/Succeeded"]
     assert [e.sequence for e in world.kafka.events_for_test()] == [101, 102, 103, 104]
@@ -98,7 +99,8 @@ async def test_readiness_says_what_is_waited_for() -> None:
 
 
 async def test_released_at_once_if_so_wished() -> None:
-    world = World(release_after=timedelta(0))
+    world = World()
+    world.settings = releasing_after(world.settings, timedelta(0))
     async with world.watching():
         await submit(world)
         await world.told("1/Submitted")

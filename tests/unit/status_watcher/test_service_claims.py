@@ -69,7 +69,7 @@ async def test_three_that_watch_tell_each_outcome_once() -> None:
         for run in runs:
             await finish(world, name=name_of(run))
             await moments(3)
-        await later(60)
+        await later(world.release_after + 50)
         for run in runs:
             meta = world.workflows.object_for_test(name_of(run))["metadata"]
             assert metadata.FINALIZER not in meta["finalizers"]

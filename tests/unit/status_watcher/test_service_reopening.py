@@ -133,7 +133,7 @@ async def test_a_retry_before_the_release_keeps_the_finalizer(looptime: Any) -> 
         await marked(world, f"2/Succeeded@{FINISHED_AGAIN}")
         ended = float(looptime)
         await released(world)
-        assert looptime == ended + 10
+        assert looptime == ended + world.release_after
     assert world.results() == ["1/Failed", "2/Succeeded"]
 
 

@@ -114,7 +114,7 @@ async def test_a_release_that_was_due_is_made_up_for_after_a_restart(looptime: A
     async with world.watching():
         started = float(looptime)
         await released(world)
-        assert looptime == started + 10
+        assert looptime == started + world.release_after
     assert world.kafka.scans == []
     assert world.results() == ["1/Succeeded"]
 
@@ -134,7 +134,7 @@ async def test_an_outcome_told_before_waits_in_full_whatever_the_clocks_say(loop
     async with world.watching():
         started = float(looptime)
         await released(world)
-        assert looptime == started + 10
+        assert looptime == started + world.release_after
     assert world.results() == ["1/Succeeded"]
 
 

@@ -11,10 +11,10 @@ from sluice_status_watcher.settings import Settings
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLUICE_RELEASE_AFTER", "3s")
+    monkeypatch.setenv("SLUICE_DEDUPE__RELEASE_AFTER", "3m")
     monkeypatch.setenv("SLUICE_WATCH__SILENCE", "90s")
     settings = load_settings(Settings)
-    assert settings.release_after == timedelta(seconds=3)
+    assert settings.dedupe.release_after == timedelta(minutes=3)
     assert settings.watch.silence == timedelta(seconds=90)
 
 
@@ -32,5 +32,5 @@ def test_help_lists_every_setting(
         runpy.run_module("sluice_status_watcher", run_name="__main__")
     assert left.value.code == 0
     shown = capsys.readouterr().out
-    assert "SLUICE_RELEASE_AFTER" in shown
+    assert "SLUICE_DEDUPE__RELEASE_AFTER" in shown
     assert "SLUICE_WATCH__RELIST_EVERY" in shown

@@ -161,10 +161,15 @@ class World:
     def __init__(self, **settings: Any) -> None:
         self.workflows = FakeWorkflows()
         self.kafka = FakeKafka()
-        self.settings = Settings(**({"release_after": timedelta(seconds=10)} | settings))
+        self.settings = Settings(**settings)
         self.registry = CollectorRegistry()
         self.watcher: StatusWatcher | None = None
         self._numbers = itertools.count(1)
+
+    @property
+    def release_after(self) -> float:
+        """Seconds for which a finished Workflow is held after its outcome is acknowledged."""
+        return self.settings.dedupe.release_after.total_seconds()
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator["World"]:

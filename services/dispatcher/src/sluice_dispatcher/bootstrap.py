@@ -23,6 +23,7 @@ from sluice_dispatcher.services.retrying import Retrying
 from sluice_dispatcher.services.turning_away import TurningAway
 from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
 from sluice_runtime.backoff import Backoff
+from sluice_runtime.clocks import boot_time
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.folding import TopicFold
 from sluice_runtime.kafka.producing import RecordProducer
@@ -82,6 +83,7 @@ def compose(
     in_flight: InFlight,
     backoff: Backoff,
     now: Callable[[], datetime],
+    clock: Callable[[], float] = boot_time,
 ) -> RecordHandler:
     """Join the services to whatever fills their ports."""
     concurrency = settings.dispatch.concurrency
@@ -95,6 +97,8 @@ def compose(
             turning_away=turning_away,
             retrying=retrying,
             now=now,
+            freshness=settings.dedupe.ledger_freshness,
+            clock=clock,
         ),
         commanding=Commanding(
             workflows=workflows,
@@ -152,8 +156,9 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             topics=[kafka.topics.results],
             store=store,
             make_consumer=lambda: make_consumer(kafka, client_id=f"{_NAME}-ledger"),
+            clock=boot_time,
         )
-        ledger = SqliteLedger(store, fold, freshness=dispatch.ledger_freshness)
+        ledger = SqliteLedger(store, fold, freshness=settings.dedupe.ledger_freshness)
         in_flight = new_in_flight(dispatch)
         handler = compose(
             settings,
@@ -162,6 +167,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                 cluster,
                 namespace=settings.kubernetes.namespace,
                 request_timeout=settings.kubernetes.request_timeout,
+                create_timeout=settings.dedupe.create_timeout,
             ),
             ledger=ledger,
             reports=KafkaReports(producer, topics=kafka.topics, timeout=kafka.request_timeout),

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kubernetes.settings import KubernetesSettings
@@ -59,14 +60,6 @@ class DispatchSettings(BaseModel):
     commit_interval: Annotated[
         Duration, Field(description="Between commits; after a crash so much is looked at again.")
     ] = timedelta(seconds=1)
-    ledger_freshness: Annotated[
-        Duration,
-        Field(
-            ge=timedelta(seconds=2),
-            description="How far the ledger may be behind, before requests wait for it. At most "
-            "half of the status-watcher's release_after and of the Workflows' TTL.",
-        ),
-    ] = timedelta(seconds=5)
 
 
 class WorkflowSettings(BaseModel):
@@ -96,11 +89,12 @@ class DispatcherSettings(ServiceSettings):
     kafka: KafkaSettings = KafkaSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     dispatch: DispatchSettings = DispatchSettings()
+    dedupe: DedupeSettings = DedupeSettings()
     workflows: WorkflowSettings = WorkflowSettings()
 
     @model_validator(mode="after")
     def _ledger_before_ttl(self) -> Self:
-        # Else a Workflow could be gone before its outcome is known here, and be started again.
-        if self.dispatch.ledger_freshness * 2 > self.workflows.ttl:
-            raise ValueError("dispatch.ledger_freshness must be at most half of workflows.ttl.")
+        # The finalizer alone is enough; this is what the dedupe window promises besides.
+        if self.dedupe.ledger_freshness * 2 > self.workflows.ttl:
+            raise ValueError("dedupe.ledger_freshness must be at most half of workflows.ttl.")
         return self

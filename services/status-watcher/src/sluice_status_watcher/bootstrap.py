@@ -83,7 +83,7 @@ class StatusWatcher:
             # To tell its own claims from others'; whoever starts anew is another.
             name=uuid.uuid4().hex,
             metrics=metrics,
-            release_after=settings.release_after,
+            release_after=settings.dedupe.release_after,
             wake=lambda uid: self._workers.put_now(uid, Due()),
         )
         self._workers: Workers[str, News] = Workers(

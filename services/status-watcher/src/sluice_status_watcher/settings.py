@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kubernetes.settings import KubernetesSettings
@@ -106,13 +107,7 @@ class Settings(ServiceSettings):
     kubernetes: KubernetesSettings = KubernetesSettings()
     watch: WatchSettings = WatchSettings()
     lease: LeaseSettings = LeaseSettings()
-    release_after: Annotated[
-        Duration,
-        Field(
-            description="How long a finished Workflow is kept after its outcome is acknowledged, "
-            "so that whoever asks the ledger of outcomes next finds it there."
-        ),
-    ] = timedelta(seconds=10)
+    dedupe: DedupeSettings = DedupeSettings()
     send_timeout: Annotated[
         Duration, Field(description="For one event to be acknowledged before it is sent again.")
     ] = timedelta(seconds=10)

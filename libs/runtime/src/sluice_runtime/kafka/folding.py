@@ -53,14 +53,18 @@ class FoldStore(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Ends:
-    """Where partitions ended, no earlier than when (on the loop's clock) that was asked."""
+    """Where partitions ended, no earlier than when (on the fold's clock) that was asked."""
 
     asked: float
     offsets: Mapping[TopicPartition, int]
 
 
 class TopicFold:
-    """Keeps a store up with its topics, and knows how far behind it is."""
+    """Keeps a store up with its topics, and knows how far behind it is.
+
+    Args:
+        clock: gives seconds, to tell how old an answer is; None: the event loop's clock.
+    """
 
     def __init__(
         self,
@@ -70,12 +74,14 @@ class TopicFold:
         store: FoldStore,
         make_consumer: Callable[[], AIOKafkaConsumer],
         backoff: Backoff | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._name = name
         self._topics = tuple(topics)
         self._store = store
         self._make_consumer = make_consumer
         self._backoff = backoff or Backoff()
+        self._clock = clock or _loop_time
         self._complete_as_of: float | None = None
         self._wanted = 0.0
         self._changed = asyncio.Condition()
@@ -97,7 +103,7 @@ class TopicFold:
         """
         if self._complete_as_of is None:
             return None
-        return asyncio.get_running_loop().time() - self._complete_as_of
+        return self._clock() - self._complete_as_of
 
     async def fresh(self, *, within: float) -> None:
         """Wait until the store holds all that the topics held at most `within` seconds ago."""
@@ -105,7 +111,7 @@ class TopicFold:
             await self._changed.wait_for(lambda: self._is_fresh(within))
 
     async def complete(self, *, as_of: float) -> None:
-        """Wait until the store holds all that the topics held then, on the loop's clock."""
+        """Wait until the store holds all that the topics held then, on the fold's clock."""
 
         def is_complete() -> bool:
             # A question of the very same moment may have come before a record did.
@@ -139,10 +145,9 @@ class TopicFold:
 
     async def _fold(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
         """Read on from where the store stands, a batch at a time, until the partitions change."""
-        loop = asyncio.get_running_loop()
         partitions = await self._partitions(consumer)
         ends = await self._begin(consumer, partitions)
-        next_check = loop.time() + _PARTITION_CHECK_S
+        next_check = self._clock() + _PARTITION_CHECK_S
         ends = await self._note_progress(consumer, ends)
         while True:
             batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=500)
@@ -151,8 +156,8 @@ class TopicFold:
                 await self._store.apply(portion)
             ends = await self._note_progress(consumer, ends)
             yield
-            if loop.time() >= next_check:
-                next_check = loop.time() + _PARTITION_CHECK_S
+            if self._clock() >= next_check:
+                next_check = self._clock() + _PARTITION_CHECK_S
                 if await self._partitions(consumer) != partitions:
                     _log.info("partitions added", fold=self._name)
                     return
@@ -188,7 +193,7 @@ class TopicFold:
         """
         if not await self._note_if_reached(consumer, ends):
             return ends
-        due = asyncio.get_running_loop().time() >= ends.asked + _ASK_EVERY_S
+        due = self._clock() >= ends.asked + _ASK_EVERY_S
         if not due and self._wanted < ends.asked:
             return ends
         ends = await self._ends(consumer, ends.offsets)
@@ -207,7 +212,7 @@ class TopicFold:
     async def _ends(
         self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
     ) -> _Ends:
-        asked = asyncio.get_running_loop().time()
+        asked = self._clock()
         return _Ends(asked=asked, offsets=await consumer.end_offsets(list(partitions)))
 
 
@@ -222,3 +227,7 @@ def _portions(records: Sequence[IncomingRecord]) -> Iterator[Sequence[IncomingRe
             portion, size = [], 0
     if portion:
         yield portion
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

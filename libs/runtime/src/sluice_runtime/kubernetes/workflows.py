@@ -28,14 +28,23 @@ class WorkflowsApi:
     """Create, get, patch, list and watch Sluice's Workflows; each request has its own timeout."""
 
     def __init__(
-        self, client: KubernetesClient, *, namespace: str, request_timeout: timedelta
+        self,
+        client: KubernetesClient,
+        *,
+        namespace: str,
+        request_timeout: timedelta,
+        create_timeout: timedelta | None = None,
     ) -> None:
         self._client = client
         self._path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
         self._timeout = request_timeout
+        self._create_timeout = create_timeout or request_timeout
 
     async def create(self, manifest: Json) -> Json:
-        """Create a Workflow.
+        """Create a Workflow, within the create timeout here and at the API server.
+
+        The API server counts `timeout` from when it received the request, and goes on for no
+        longer with what was given up here (request_deadline.go in k8s.io/apiserver).
 
         Raises:
             AlreadyExistsError: the name is taken.
@@ -43,7 +52,11 @@ class WorkflowsApi:
             ApiUnavailableError: it may have been created or not.
         """
         return await self._client.call(
-            "POST", self._path, body=manifest, deadline=self._deadline("create a Workflow")
+            "POST",
+            self._path,
+            query={"timeout": f"{self._create_timeout // timedelta(milliseconds=1)}ms"},
+            body=manifest,
+            deadline=Deadline("create a Workflow", self._create_timeout),
         )
 
     async def get(self, name: str) -> Json:

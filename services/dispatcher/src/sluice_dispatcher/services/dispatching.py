@@ -1,7 +1,7 @@
 """One request, exactly one Workflow or one outcome, however often the request is delivered."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -41,6 +41,8 @@ class Dispatching:
         turning_away: TurningAway,
         retrying: Retrying,
         now: Callable[[], datetime],
+        freshness: timedelta,
+        clock: Callable[[], float],
     ) -> None:
         self._builder = builder
         self._workflows = workflows
@@ -48,6 +50,8 @@ class Dispatching:
         self._turning_away = turning_away
         self._retrying = retrying
         self._now = now
+        self._freshness = freshness.total_seconds()
+        self._clock = clock
 
     async def run(self, record: IncomingRecord, received: ReceivedRun) -> Verdict:
         """Start the run that a valid request asks for, unless its id was used before."""
@@ -94,8 +98,12 @@ class Dispatching:
         return Verdict.REJECTED
 
     async def _create(self, received: ReceivedRun, manifest: Manifest) -> Verdict | RefusedError:
-        """Try once to create by name; gives what it has come to, whoever created it."""
-        spent = await self._ledger.find(received.key)
+        """Try once to create by name; gives what it has come to, whoever created it.
+
+        Nothing may be waited for between the ledger's answer and the create: the status-watcher
+        holds a Workflow only so long for creates that were decided without knowing its outcome.
+        """
+        spent = await self._look(received.key)
         if spent is not None:
             return _judge_spent(spent, received)
         expires_at = received.request.expires_at
@@ -121,6 +129,14 @@ class Dispatching:
             # No such namespace, a quota in motion: somebody's to mend, not the request's fault.
             raise ApiUnavailableError(str(e)) from e
         return Verdict.CREATED
+
+    async def _look(self, key: RunKey) -> Outcome | None:
+        """Ask the ledger, once more if a process that was stopped has read its answer too late."""
+        while True:
+            asked = self._clock()
+            spent = await self._ledger.find(key)
+            if spent is not None or self._clock() - asked <= self._freshness:
+                return spent
 
     async def _judge_existing(self, received: ReceivedRun) -> Verdict | None:
         """Judge by what is there under the run's name; None if nothing is, nor ever was."""

@@ -1,0 +1,50 @@
+"""The margin between an outcome and the end of its Workflow, as both services are told it."""
+
+from datetime import timedelta
+
+import pytest
+
+from sluice_dispatcher.settings import DispatcherSettings
+from sluice_runtime.dedupe import APPLY_SLACK, DedupeSettings
+from sluice_runtime.settings import ServiceSettings, SettingsError, load_settings
+from sluice_status_watcher.settings import Settings as WatcherSettings
+
+SERVICES = pytest.mark.parametrize("service", [DispatcherSettings, WatcherSettings])
+
+
+def test_a_workflow_outlives_every_create_that_may_not_know_of_its_outcome() -> None:
+    settings = DedupeSettings()
+    behind, given_up = settings.ledger_freshness, settings.create_timeout
+    # Received when the client gives up, at the latest; from then on the API server counts.
+    received = behind + given_up
+    assert received + given_up + APPLY_SLACK == settings.least_release_after
+    assert settings.release_after >= settings.least_release_after
+
+
+@pytest.mark.parametrize("short_of_it", [timedelta(milliseconds=1), timedelta(seconds=44)])
+def test_a_shorter_release_is_refused(short_of_it: timedelta) -> None:
+    least = DedupeSettings().least_release_after
+    assert DedupeSettings(release_after=least).release_after == least
+    with pytest.raises(ValueError, match=r"SLUICE_DEDUPE__RELEASE_AFTER.* to at least 45s"):
+        DedupeSettings(release_after=least - short_of_it)
+
+
+@SERVICES
+@pytest.mark.parametrize(
+    ("name", "value", "least"),
+    [
+        ("RELEASE_AFTER", "10s", "45s"),
+        ("CREATE_TIMEOUT", "1m", "135s"),
+        ("LEDGER_FRESHNESS", "30s", "70s"),
+    ],
+)
+def test_either_service_refuses_it_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+    service: type[ServiceSettings],
+    name: str,
+    value: str,
+    least: str,
+) -> None:
+    monkeypatch.setenv(f"SLUICE_DEDUPE__{name}", value)
+    with pytest.raises(SettingsError, match=f"for both services, to at least {least}"):
+        load_settings(service)

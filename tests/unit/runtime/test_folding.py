@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,12 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
         yield store
 
 
-def make_fold(cluster: FakeCluster, store: SqliteStore, *topics: str) -> TopicFold:
+def make_fold(
+    cluster: FakeCluster,
+    store: SqliteStore,
+    *topics: str,
+    clock: Callable[[], float] | None = None,
+) -> TopicFold:
     make: Any = cluster.make_consumer
     return TopicFold(
         name="view",
@@ -45,6 +50,7 @@ def make_fold(cluster: FakeCluster, store: SqliteStore, *topics: str) -> TopicFo
         store=store,
         make_consumer=make,
         backoff=Backoff(uniform=lambda _, high: high),
+        clock=clock,
     )
 
 
@@ -250,8 +256,34 @@ async def test_an_answer_from_before_a_freeze_is_as_old_as_its_question(
         cluster.silent = True
         await pause(100)
         cluster.write_for_test("t", b"ended meanwhile")
+        # The answer of then is read now; what was written since does not come yet.
+        cluster.withholding = True
         cluster.silent = False
-        await fold.fresh(within=50)
+        waiter = asyncio.create_task(fold.fresh(within=50))
+        await pause(10)
+        assert (fold.staleness() or 0) >= 109
+        assert not waiter.done()
+        cluster.withholding = False
+        await waiter
+        assert "ended meanwhile" in await words(store)
+
+
+async def test_a_suspended_machine_makes_the_fold_as_old_as_it_was_away(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    """While it sleeps the loop's clock stands still; the fold goes by the one that it is given."""
+    suspended = 0.0
+    fold = make_fold(cluster, store, clock=lambda: now() + suspended)
+    async with running(fold):
+        await fold.fresh(within=1)
+        cluster.write_for_test("t", b"ended meanwhile")
+        cluster.withholding = True
+        suspended = 100.0
+        waiter = asyncio.create_task(fold.fresh(within=50))
+        await pause(10)
+        assert not waiter.done()
+        cluster.withholding = False
+        await waiter
         assert "ended meanwhile" in await words(store)
 
 

@@ -1,0 +1,98 @@
+"""The ledger is asked wherever a Workflow's name may be free because its run is over."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.requests import RunRequest
+from sluice_contracts.status import Phase
+from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
+from sluice_dispatcher.services.ports import Outcome
+from sluice_dispatcher.services.verdicts import Verdict
+from sluice_runtime.kubernetes.errors import ApiUnavailableError
+from tests.support.dispatcher import Desk, FakeLedger, hello
+
+pytestmark = pytest.mark.looptime
+
+KEY = RunKey("default", "order-1")
+NAME = workflow_name(KEY)
+FINGERPRINT = RunRequest(id="order-1", workflow="hello", parameters={"name": "Ada"}).fingerprint
+OUTCOME = Outcome(fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="e")
+
+
+class Ledger(FakeLedger):
+    """Learns of the outcome after so many questions."""
+
+    def __init__(self, *, after: int) -> None:
+        super().__init__()
+        self.asked = 0
+        self._after = after
+
+    async def find(self, key: RunKey) -> Outcome | None:
+        found = await super().find(key)
+        self.asked += 1
+        if self.asked == self._after:
+            self.outcomes_for_test[key] = OUTCOME
+        return found
+
+
+async def test_it_is_asked_again_right_before_the_first_create() -> None:
+    """Between a record's first look and its create there may be a long wait for a slot."""
+    desk = Desk(ledger=Ledger(after=1))
+    assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REPLAYED
+    assert desk.workflows.calls_for_test("create") == 0
+
+
+async def test_it_is_asked_again_before_each_repeated_create() -> None:
+    """The first look, that before the create, and that after the 404: none knew."""
+    desk = Desk(ledger=Ledger(after=3))
+    desk.workflows.fail_for_test("create", ApiUnavailableError("no answer"))
+    assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REPLAYED
+    assert desk.workflows.calls_for_test("create") == 1
+
+
+async def test_it_is_asked_after_a_create_without_an_answer_left_nothing() -> None:
+    """The create was carried out, and its run came and went before anybody looked."""
+    desk = Desk(ledger=Ledger(after=2))
+    desk.workflows.fail_for_test("create", ApiUnavailableError("no answer"))
+    assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REPLAYED
+    # Not tried again before that: it was asked at once.
+    retries = desk.registry.get_sample_value("sluice_dispatcher_retries_total", {"step": "create"})
+    assert not retries
+
+
+async def test_a_run_that_is_over_does_not_expire_when_its_request_comes_late() -> None:
+    """It was there at the last look, and ends before its Workflow is read."""
+    desk = Desk(ledger=Ledger(after=2))
+    late = desk.record(hello("order-1", expires_at="2020-01-01T00:00:00Z"))
+    assert await desk.handler.handle(late) is Verdict.REPLAYED
+    assert desk.reports.log_for_test == []
+
+
+class Fold:
+    """Stands for a `TopicFold` that is behind until the gate is open."""
+
+    def __init__(self) -> None:
+        self.within: list[float] = []
+        self.gate = asyncio.Event()
+
+    async def fresh(self, *, within: float) -> None:
+        self.within.append(within)
+        await self.gate.wait()
+
+
+async def test_it_answers_only_while_it_is_fresh(tmp_path: Path) -> None:
+    fold: Any = Fold()
+    async with open_ledger_store(tmp_path / "ledger.sqlite") as store:
+        ledger = SqliteLedger(store, fold, freshness=timedelta(seconds=5))
+        asking = asyncio.create_task(ledger.find(KEY))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert fold.within == [5.0]
+        assert not asking.done()
+        fold.gate.set()
+        assert await asking is None

@@ -31,8 +31,8 @@ _SLUICE = {
     "parameters: [{name: d, type: date}]}]}}": (
         "at '/workflows/catalogue/entries/0/parameters/0/type'"
     ),
-    "dedupe: {releaseAfterSeconds: 44}": "dedupe.releaseAfterSeconds: at least",
-    "dedupe: {createTimeoutSeconds: 23}": "+ 10, which is 61",
+    "dedupe: {releaseAfterSeconds: 49}": "dedupe.releaseAfterSeconds: at least",
+    "dedupe: {createTimeoutSeconds: 21}": "+ 10, which is 62",
     "dedupe: {releaseAfterSeconds: 60s}": "at '/dedupe/releaseAfterSeconds': got string",
     "defaults: {replicas: 2}": "at '/defaults/replicas': false schema",
     "defaults: {resources: {requests: {cpu: null}}}": (

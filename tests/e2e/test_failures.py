@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 MARGIN = {
     "SLUICE_DEDUPE__LEDGER_FRESHNESS": "2s",
     "SLUICE_DEDUPE__CREATE_TIMEOUT": "2s",
-    "SLUICE_DEDUPE__RELEASE_AFTER": "16s",
+    "SLUICE_DEDUPE__RELEASE_AFTER": "18s",
 }
 EARLY_RELEASE = {"dispatcher": MARGIN, "status-watcher": MARGIN}
 SHORT_LIVED = {

@@ -19,8 +19,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """Seconds that a create takes: until the API server has it, in admission, and in etcd."""
+    """Seconds that a create takes: until the API server has it, in admission, and in etcd.
 
+    `stopped` is how long its sender stands still before, as a stopped process does.
+    """
+
+    stopped: float = 0.0
     travel: float = 0.0
     admission: float = 0.0
     apply: float = 0.0
@@ -45,6 +49,8 @@ class SlowWorkflows(FakeWorkflows):
     async def create(self, manifest: Json) -> Json:
         """See `WorkflowsApi.create`; whoever is cancelled meanwhile calls nothing back."""
         way = self._ways.popleft() if self._ways else Way()
+        if way.stopped:
+            await _pass(way.stopped)
         landing = asyncio.create_task(self._land(manifest, way))
         self._landings.add(landing)
         try:

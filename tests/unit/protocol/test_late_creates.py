@@ -113,7 +113,8 @@ async def test_a_create_that_lands_late_starts_no_second_workflow(way: Way) -> N
 
 async def test_the_latest_create_of_the_latest_decision_finds_the_workflow_still_there() -> None:
     scene = await Scene().ended()
-    scene.workflows.slow_for_test(WAYS["all that is allowed"])
+    stopped = Way(stopped=4.9, travel=14.9, admission=14.9, apply=9.9)
+    scene.workflows.slow_for_test(stopped)
     async with scene.world.starting():
         await scene.world.told("1/Succeeded")
         await later(4.9)

@@ -47,7 +47,7 @@ class DedupeSettings(BaseModel):
         Duration,
         Field(
             description="How long the status-watcher holds a finished Workflow after its outcome "
-            "is acknowledged. At least ledger_freshness + 2 * create_timeout + 10s.",
+            "is acknowledged. At least 2 * (ledger_freshness + create_timeout) + 10s.",
         ),
     ] = timedelta(seconds=60)
 
@@ -55,20 +55,21 @@ class DedupeSettings(BaseModel):
     def least_release_after(self) -> timedelta:
         """Give the longest time from an outcome's publication to a create that ignores it.
 
-        The ledger may not know it for `ledger_freshness`; the API server may receive the create
-        up to `create_timeout` after it was decided, counts its own `create_timeout` from there,
-        and etcd needs the rest.
+        The ledger may not know it for `ledger_freshness`, and a process may be stopped for as long
+        before it sends and not notice. The API server may receive the create up to
+        `create_timeout` after that, counts its own `create_timeout` from there, and etcd needs the
+        rest.
         """
-        return self.ledger_freshness + 2 * self.create_timeout + APPLY_SLACK
+        return 2 * (self.ledger_freshness + self.create_timeout) + APPLY_SLACK
 
     @model_validator(mode="after")
     def _outlives_late_creates(self) -> Self:
         if self.release_after < self.least_release_after:
             raise ValueError(
                 f"release_after is {_text(self.release_after)}, but a create that was decided "
-                "before an outcome was known may land up to ledger_freshness + 2 * create_timeout "
-                f"+ {_text(APPLY_SLACK)} later, and would start the run twice. Raise "
-                "SLUICE_DEDUPE__RELEASE_AFTER, for both services, to at least "
+                "before an outcome was known may land up to 2 * (ledger_freshness + "
+                f"create_timeout) + {_text(APPLY_SLACK)} later, and would start the run twice. "
+                "Raise SLUICE_DEDUPE__RELEASE_AFTER, for both services, to at least "
                 f"{_text(self.least_release_after)}."
             )
         return self

@@ -2,21 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from sluice_contracts.records import IncomingRecord
-from sluice_dispatcher.adapters.assignment import Assignment, Limits
+from sluice_dispatcher.adapters.assignment import Assignment
 from sluice_dispatcher.adapters.pump import Pump
+from sluice_dispatcher.services.in_flight import InFlight, Limit
 from sluice_runtime.kafka.reading import incoming
 from tests.unit.dispatcher.fake_group import FakeGroupConsumer, Fetched
 
 pytestmark = pytest.mark.looptime
 
-LIMITS = Limits(records=10, size=1000, span=10)
+ROOM = Limit(records=10, size=1000)
 GRACE = 20.0
 
 
@@ -43,18 +44,8 @@ class Work:
 async def pumping(work: Work) -> AsyncIterator[FakeGroupConsumer]:
     """Run a pump that commits by itself only after an hour."""
     consumer = FakeGroupConsumer()
-
-    def make() -> Any:
-        return consumer
-
-    pump = Pump(
-        topic="requests",
-        make_consumer=make,
-        handle=work.handle,
-        limits=LIMITS,
-        commit_interval=timedelta(hours=1),
-        drain_grace=timedelta(seconds=GRACE),
-    )
+    in_flight = InFlight(working=ROOM, waiting=ROOM)
+    pump = pump_of(consumer, work.handle, in_flight=in_flight)
     running = asyncio.create_task(pump.run())
     try:
         yield consumer
@@ -63,6 +54,26 @@ async def pumping(work: Work) -> AsyncIterator[FakeGroupConsumer]:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
+
+
+def pump_of(
+    consumer: FakeGroupConsumer,
+    handle: Callable[[IncomingRecord], Awaitable[None]],
+    *,
+    in_flight: InFlight,
+) -> Pump:
+    def make() -> Any:
+        return consumer
+
+    return Pump(
+        topic="requests",
+        make_consumer=make,
+        handle=handle,
+        in_flight=in_flight,
+        most_uncommitted=5,
+        commit_interval=timedelta(hours=1),
+        drain_grace=timedelta(seconds=GRACE),
+    )
 
 
 async def moments() -> None:
@@ -135,7 +146,9 @@ async def test_stopping_commits_what_is_finished() -> None:
 
 async def test_a_closed_assignment_begins_nothing() -> None:
     work = Work()
-    assignment = Assignment(work.handle, limits=LIMITS)
+    assignment = Assignment(
+        work.handle, in_flight=InFlight(working=ROOM, waiting=ROOM), most_uncommitted=10
+    )
     assignment.take(incoming(Fetched(7)))
     await work.until_begun(7)
     work.gate.set()
@@ -143,4 +156,4 @@ async def test_a_closed_assignment_begins_nothing() -> None:
     assignment.take(incoming(Fetched(8)))
     await moments()
     assert work.begun == [7]
-    assert assignment.in_hand == 0
+    assert assignment.in_flight == 0

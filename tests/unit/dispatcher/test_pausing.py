@@ -1,0 +1,115 @@
+"""Reading stops when there is no room, and `/readyz` says what has taken it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sluice_contracts.records import IncomingRecord
+from sluice_dispatcher.adapters.pump import Pump
+from sluice_dispatcher.services.in_flight import InFlight, Limit, Reason
+from tests.unit.dispatcher.fake_group import PARTITION, FakeGroupConsumer
+from tests.unit.dispatcher.test_rebalancing import pump_of
+
+pytestmark = pytest.mark.looptime
+
+
+class Desk:
+    """Records that are worked on until a test says that they wait, or are finished."""
+
+    def __init__(self, *, working: int, waiting: int) -> None:
+        self.in_flight = InFlight(
+            working=Limit(records=working, size=1000), waiting=Limit(records=waiting, size=1000)
+        )
+        self.consumer = FakeGroupConsumer()
+        self.pump: Pump = pump_of(self.consumer, self._handle, in_flight=self.in_flight)
+        self._orders: dict[int, asyncio.Queue[str]] = {}
+
+    async def _handle(self, record: IncomingRecord) -> None:
+        orders = self._orders[record.position.offset] = asyncio.Queue()
+        while (order := await orders.get()) != "finish":
+            if order == "fail":
+                raise ZeroDivisionError
+            self.in_flight.wait_for(Reason.FORBIDDEN)
+
+    async def tell(self, order: str, *offsets: int) -> None:
+        for offset in offsets:
+            self._orders[offset].put_nowait(order)
+        await self.until(lambda: all(self._orders[offset].empty() for offset in offsets))
+
+    async def until(self, condition: object) -> None:
+        """Let virtual time pass until it holds."""
+        assert callable(condition)
+        async with asyncio.timeout(60):
+            while not condition():
+                passed = asyncio.Event()
+                asyncio.get_running_loop().call_later(0.1, passed.set)
+                await passed.wait()
+
+    async def until_paused(self, *, paused: bool) -> None:
+        await self.until(lambda: (PARTITION in self.consumer.paused()) is paused)
+
+
+@contextlib.asynccontextmanager
+async def pumping(desk: Desk) -> AsyncIterator[asyncio.Task[None]]:
+    running = asyncio.create_task(desk.pump.run())
+    try:
+        yield running
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError, ZeroDivisionError):
+            await running
+
+
+async def test_what_is_worked_on_stops_reading_and_leaves_the_pump_ready() -> None:
+    desk = Desk(working=2, waiting=9)
+    async with pumping(desk):
+        desk.consumer.fetch_for_test(0, 1)
+        await desk.until_paused(paused=True)
+        assert desk.pump.waiting_for() is None
+        await desk.tell("finish", 0)
+        await desk.until_paused(paused=False)
+
+
+async def test_what_waits_makes_room_and_says_why_once_it_has_none() -> None:
+    desk = Desk(working=2, waiting=2)
+    async with pumping(desk):
+        desk.consumer.fetch_for_test(0, 1)
+        await desk.until_paused(paused=True)
+        await desk.tell("wait", 0)
+        await desk.until_paused(paused=False)
+        assert desk.pump.waiting_for() is None
+        await desk.tell("wait", 1)
+        await desk.until_paused(paused=True)
+        assert desk.pump.waiting_for() == "2 records wait and no more are read (forbidden: 2)"
+        await desk.tell("finish", 0)
+        await desk.until_paused(paused=False)
+        assert desk.pump.waiting_for() is None
+
+
+async def test_a_partition_behind_a_stuck_record_is_not_read_on_and_says_so() -> None:
+    desk = Desk(working=9, waiting=9)
+    async with pumping(desk):
+        desk.consumer.fetch_for_test(*range(5))
+        await desk.until(lambda: desk.in_flight.working == 5)
+        await desk.tell("wait", 0)
+        await desk.tell("finish", 1, 2, 3, 4)
+        await desk.until_paused(paused=True)
+        assert desk.pump.waiting_for() == (
+            "partition 0 is not read on: 5 records behind offset 0, which is not finished, "
+            "cannot be committed"
+        )
+        await desk.tell("finish", 0)
+        await desk.until_paused(paused=False)
+        assert desk.pump.waiting_for() is None
+
+
+async def test_a_failure_of_a_records_task_ends_the_pump() -> None:
+    desk = Desk(working=9, waiting=9)
+    async with pumping(desk) as running:
+        desk.consumer.fetch_for_test(0)
+        await desk.until(lambda: desk.in_flight.working == 1)
+        await desk.tell("fail", 0)
+        with pytest.raises(ZeroDivisionError):
+            await running

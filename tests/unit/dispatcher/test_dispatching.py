@@ -21,6 +21,7 @@ from sluice_runtime.kubernetes.errors import (
     ConflictError,
     NotFoundError,
     RefusedError,
+    error_for,
 )
 from tests.support.dispatcher import Desk, hello, in_an_hour
 
@@ -343,3 +344,23 @@ async def test_the_cluster_s_own_words_are_not_repeated() -> None:
     assert secret not in published.event.model_dump_json()
     assert secret not in repr(logs)
     assert published.event.message == "The cluster refused the Workflow: 422 Invalid."
+
+
+async def test_what_the_cluster_says_of_a_value_while_it_is_retried_is_not_logged() -> None:
+    desk = Desk()
+    for code, message in [
+        (400, 'admission webhook "w.example" denied the request: not "correct-horse"'),
+        (500, 'failed calling webhook "w.example": "correct-horse" is no number'),
+        (403, "correct-horse"),
+    ]:
+        answer = {"kind": "Status", "reason": "correct-horse", "message": message}
+        error = error_for(code, json.dumps(answer).encode(), what="POST /workflows")
+        desk.workflows.fail_for_test("create", error)
+    with structlog.testing.capture_logs() as logs:
+        assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.CREATED
+    assert [log["error"] for log in logs if log["event"] == "trying again"] == [
+        "POST /workflows: 400 Unknown by webhook w.example",
+        "POST /workflows: 500 Unknown by webhook w.example",
+        "POST /workflows: 403 Unknown",
+    ]
+    assert "correct-horse" not in repr(logs)

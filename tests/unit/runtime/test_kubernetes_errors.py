@@ -17,6 +17,11 @@ from sluice_runtime.kubernetes.errors import (
     error_for,
 )
 
+# As Kubernetes writes them.
+DENIED = 'admission webhook "w.example.com" denied the request'
+FAILED = 'failed calling webhook "w.example.com"'
+FORBIDDEN = 'workflows.argoproj.io "sluice-1" is forbidden'
+
 
 def status(code: int, reason: str | None, message: str | None = "no") -> bytes:
     return json.dumps(
@@ -47,7 +52,7 @@ def status(code: int, reason: str | None, message: str | None = "no") -> bytes:
 def test_what_each_status_means(code: int, reason: str, kind: type[Exception]) -> None:
     error = error_for(code, status(code, reason), what="GET /x")
     assert type(error) is kind
-    assert str(error) == f"GET /x: {code} {reason}: no"
+    assert str(error) == f"GET /x: {code} {reason}"
     if isinstance(error, ApiError):
         assert (error.status, error.reason) == (code, reason)
 
@@ -74,11 +79,61 @@ def test_etcd_does_not_change_its_mind() -> None:
 
 
 def test_a_status_without_reason_or_message() -> None:
-    assert str(error_for(404, status(404, None, None), what="GET /x")) == "GET /x: 404 Unknown: "
+    assert str(error_for(404, status(404, None, None), what="GET /x")) == "GET /x: 404 Unknown"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "message"),
+    [
+        (400, "BadRequest", 'admission webhook "w.example" denied the request: got "hunter2"'),
+        (403, "hunter2", 'admission webhook "w.example" denied the request'),
+        (422, "Invalid", 'Workflow "x" is invalid: spec.arguments: Invalid value: "hunter2"'),
+        (500, "InternalError", 'failed calling webhook "w.example": hunter2 is no number'),
+    ],
+)
+def test_the_server_s_message_is_kept_out_of_the_error_s_text(
+    code: int, reason: str, message: str
+) -> None:
+    """It can quote a parameter's value, and the text of an error reaches logs and probes."""
+    error = error_for(code, status(code, reason, message), what="POST /x")
+    assert "hunter2" not in str(error) + repr(error)
+    assert error.server_message == message
+
+
+@pytest.mark.parametrize(
+    ("message", "by"),
+    [
+        (f"{DENIED}: hunter2", "webhook w.example.com"),
+        (DENIED, "webhook w.example.com"),
+        (f"{FAILED}: hunter2", "webhook w.example.com"),
+        (f"Internal error occurred: {FAILED}: EOF", "webhook w.example.com"),
+        (f"{FORBIDDEN}: exceeded quota: few, requested: pods=1, used: 5", "quota few"),
+        (f"{FORBIDDEN}: ValidatingAdmissionPolicy 'mine' denied request: hunter2", "policy mine"),
+    ],
+)
+def test_who_denied_it_is_named(message: str, by: str) -> None:
+    error = error_for(403, status(403, "Forbidden", message), what="POST /x")
+    assert str(error) == f"POST /x: 403 Forbidden by {by}"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'got "x" is forbidden: exceeded quota: hunter2',
+        'admission webhook "hunter2 is a value" denied the request',
+        'spec: Invalid value: "admission webhook \\"hunter2\\" denied"',
+        'workflows.argoproj.io "x" is forbidden: User "hunter2" cannot create resource',
+        "",
+    ],
+)
+def test_what_only_looks_like_a_name_is_not_repeated(message: str) -> None:
+    error = error_for(403, status(403, "Forbidden", message), what="POST /x")
+    assert str(error) == "POST /x: 403 Forbidden"
 
 
 def test_long_messages_are_cut() -> None:
-    assert len(str(error_for(404, status(404, "NotFound", "m" * 9999), what="GET /x"))) < 600
+    error = error_for(404, status(404, "NotFound", "m" * 9999), what="GET /x")
+    assert len(error.server_message) == 512
 
 
 @pytest.mark.parametrize(

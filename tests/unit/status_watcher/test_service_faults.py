@@ -1,11 +1,14 @@
 """Silence, history lost, Kafka away, two watchers (faults F15 to F17 and F19)."""
 
+import json
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from sluice_runtime.kubernetes.errors import ConflictError, error_for
+from tests.support.fake_workflows import Operation
 from tests.unit.status_watcher.manifests import FINISHED_AGAIN, name_of
 from tests.unit.status_watcher.scenes import NAME, finish, marks, released, reopen, submit
 from tests.unit.status_watcher.world import World, later, moments
@@ -105,3 +108,26 @@ async def test_two_watchers_do_no_harm() -> None:
     phases = [f"{event.attempt}/{event.phase}" for event in events]
     assert phases == sorted(phases, key=lambda phase: phase[0])
     assert marks(world)[::2] == (f"2/Succeeded@{FINISHED_AGAIN}", False)
+
+
+@pytest.mark.parametrize("operation", ["list_page", "watch", "get", "patch"])
+@pytest.mark.parametrize(("code", "reason"), [(500, "InternalError"), (400, "BadRequest")])
+async def test_what_the_cluster_says_of_a_value_is_not_logged(
+    operation: Operation, code: int, reason: str
+) -> None:
+    world = World()
+    await submit(world)
+    message = 'failed calling webhook "w.example": "correct-horse" is no number'
+    answer = json.dumps({"kind": "Status", "reason": reason, "message": message}).encode()
+    world.workflows.fail_for_test(operation, error_for(code, answer, what="IT /workflows"))
+    if operation == "get":
+        # It is read when a patch comes too late.
+        world.workflows.fail_for_test("patch", ConflictError("", status=409, reason="Conflict"))
+    with capture_logs() as logs:
+        async with world.watching():
+            await world.told("1/Submitted")
+            await finish(world)
+            await released(world)
+    said = f"IT /workflows: {code} {reason} by webhook w.example"
+    assert said in [log.get("error") for log in logs]
+    assert "correct-horse" not in repr(logs)

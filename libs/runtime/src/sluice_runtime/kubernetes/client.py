@@ -83,7 +83,7 @@ class KubernetesClient:
             ):
                 answer = await _read(response, what=what)
         except (aiohttp.ClientError, OSError) as e:
-            raise ApiUnavailableError(f"{what}: {type(e).__name__}: {e}") from e
+            raise _interrupted(what, e) from None
         _refuse_failure(response, answer, what=what)
         try:
             document: object = json.loads(answer)
@@ -122,7 +122,7 @@ class KubernetesClient:
                     if not _is_success(response):
                         _refuse_failure(response, await _read(response, what=what), what=what)
             except (aiohttp.ClientError, OSError) as e:
-                raise ApiUnavailableError(f"{what}: {type(e).__name__}: {e}") from e
+                raise _interrupted(what, e) from None
             yield _chunks(response, what)
 
     async def _headers(self) -> dict[str, str]:
@@ -170,7 +170,17 @@ async def _chunks(response: aiohttp.ClientResponse, what: str) -> AsyncIterator[
         async for chunk in response.content.iter_any():
             yield chunk
     except (aiohttp.ClientError, OSError) as e:
-        raise ApiUnavailableError(f"{what}: {type(e).__name__}: {e}") from e
+        raise _interrupted(what, e) from None
+
+
+def _interrupted(what: str, error: Exception) -> ApiUnavailableError:
+    """Say what broke the exchange.
+
+    In words where the operating system has them. aiohttp's own words quote the bytes that it could
+    not read, and those can be a Workflow's. Raise it `from None`: a traceback would show them, too.
+    """
+    words = f": {error}" if isinstance(error, OSError) else ""
+    return ApiUnavailableError(f"{what}: {type(error).__name__}{words}")
 
 
 async def _api_client(settings: KubernetesSettings) -> Any:  # noqa: ANN401

@@ -1,6 +1,11 @@
-"""What the API server answers when it does not do as asked."""
+"""What the API server answers when it does not do as asked.
+
+The text of these errors reaches logs, probes and tracebacks. The server's message can quote the
+object that was sent, and with it a parameter's value: it is an attribute, and no part of the text.
+"""
 
 import json
+import re
 from typing import Any
 
 __all__ = [
@@ -18,24 +23,35 @@ __all__ = [
 class ApiUnavailableError(Exception):
     """No clear answer: the request may have been carried out or not. Trying again may help.
 
-    `status` is that of the answer, None if there was none.
+    `status` is that of the answer, None if there was none; `server_message` is the server's own
+    message, if it sent one: never log it.
     """
 
     def __init__(
-        self, message: str, *, retry_after: float = 0.0, status: int | None = None
+        self,
+        text: str,
+        *,
+        retry_after: float = 0.0,
+        status: int | None = None,
+        server_message: str = "",
     ) -> None:
-        super().__init__(message)
+        super().__init__(text)
         self.retry_after = retry_after
         self.status = status
+        self.server_message = server_message
 
 
 class ApiError(Exception):
-    """The API server's clear no; `reason` is Kubernetes' word for it."""
+    """The API server's clear no; `reason` is Kubernetes' word for it.
 
-    def __init__(self, message: str, *, status: int, reason: str) -> None:
-        super().__init__(message)
+    `server_message` is the server's own message: never log it.
+    """
+
+    def __init__(self, text: str, *, status: int, reason: str, server_message: str = "") -> None:
+        super().__init__(text)
         self.status = status
         self.reason = reason
+        self.server_message = server_message
 
 
 class NotFoundError(ApiError):
@@ -70,6 +86,40 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     422: RefusedError,
 }
 
+# metav1.StatusReason. A webhook may set any text as its reason.
+_REASONS = frozenset(
+    {
+        "AlreadyExists",
+        "BadRequest",
+        "Conflict",
+        "Expired",
+        "Forbidden",
+        "Gone",
+        "InternalError",
+        "Invalid",
+        "MethodNotAllowed",
+        "NotAcceptable",
+        "NotFound",
+        "RequestEntityTooLarge",
+        "ServerTimeout",
+        "ServiceUnavailable",
+        "StoreReadError",
+        "Timeout",
+        "TooManyRequests",
+        "Unauthorized",
+        "UnsupportedMediaType",
+    }
+)
+
+# How a message begins that names who denied the request. Names of the cluster's own objects, at the
+# beginning of the text: nothing that the request held.
+_DENIED_BY = re.compile(
+    r'(?:Internal error occurred: )?(?:failed calling|admission) webhook "(?P<webhook>[a-z0-9.-]+)"'
+    r'|[a-z0-9.]+ "[a-z0-9.-]+" is forbidden: (?:'
+    r"exceeded quota: (?P<quota>[a-z0-9.-]+),"
+    r"|ValidatingAdmissionPolicy '(?P<policy>[a-z0-9.-]+)')"
+)
+
 
 def error_for(
     status: int, body: bytes, *, what: str, retry_after: str | None = None
@@ -85,16 +135,30 @@ def error_for(
         text = f"{what}: {status}, not answered by Kubernetes itself"
         return ApiUnavailableError(text, retry_after=_seconds(retry_after), status=status)
     reason, message = status_document
-    text = f"{what}: {status} {reason}: {message}"
+    text = f"{what}: {status} {reason}{_denied_by(message)}"
     if status == 409 and reason == "AlreadyExists":  # noqa: PLR2004
-        return AlreadyExistsError(text, status=status, reason=reason)
-    if "request is too large" in message:
+        kind: type[ApiError] | None = AlreadyExistsError
+    elif "request is too large" in message:
         # etcd's limit comes through as a 500, though it will never change its mind.
-        return RefusedError(text, status=status, reason=reason)
-    kind = _BY_STATUS.get(status)
-    if kind is None or message.startswith("admission webhook"):
-        return ApiUnavailableError(text, retry_after=_seconds(retry_after), status=status)
-    return kind(text, status=status, reason=reason)
+        kind = RefusedError
+    elif message.startswith("admission webhook"):
+        kind = None
+    else:
+        kind = _BY_STATUS.get(status)
+    if kind is None:
+        return ApiUnavailableError(
+            text, retry_after=_seconds(retry_after), status=status, server_message=message
+        )
+    return kind(text, status=status, reason=reason, server_message=message)
+
+
+def _denied_by(message: str) -> str:
+    """Give ` by webhook NAME` (or quota, or policy) as far as the message says so, or nothing."""
+    found = _DENIED_BY.match(message)
+    if found is None:
+        return ""
+    [(kind, name)] = [(kind, name) for kind, name in found.groupdict().items() if name]
+    return f" by {kind} {name}"
 
 
 def _seconds(retry_after: str | None) -> float:
@@ -112,4 +176,6 @@ def _status_of(body: bytes) -> tuple[str, str] | None:
         return None
     if not isinstance(document, dict) or document.get("kind") != "Status":
         return None
-    return str(document.get("reason") or "Unknown"), str(document.get("message") or "")[:512]
+    reason = document.get("reason")
+    known = reason if isinstance(reason, str) and reason in _REASONS else "Unknown"
+    return known, str(document.get("message") or "")[:512]

@@ -20,7 +20,7 @@ MODULES = sorted(
     module for package in [*PACKAGES, TESTBED / "testbed"] for module in package.rglob("*.py")
 )
 TESTS = sorted(test for test in ROOT.glob("tests/**/*.py") if TESTBED not in test.parents)
-LOCKS = sorted(ROOT.glob("requirements/*.txt"))
+LOCKS = sorted(lock.with_suffix(".txt") for lock in ROOT.glob("requirements/*.in"))
 
 LONGEST_MODULE = 300
 
@@ -174,9 +174,7 @@ def test_every_setting_is_described() -> None:
             assert group or field.description, f"{model.__module__}.{model.__name__}.{name}"
 
 
-@pytest.mark.parametrize(
-    "lock", [lock for lock in LOCKS if lock.name != "overrides.txt"], ids=_shown
-)
+@pytest.mark.parametrize("lock", LOCKS, ids=_shown)
 def test_every_requirement_is_pinned_and_hashed(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
@@ -184,6 +182,26 @@ def test_every_requirement_is_pinned_and_hashed(lock: Path) -> None:
     for line in lines:
         assert re.match(r"[a-z0-9._-]+(\[[a-z0-9,-]+\])?==[^ ]+ ", line), line
         assert "--hash=sha256:" in line, line
+
+
+def test_the_dispatcher_has_no_client_that_couler_would_submit_with() -> None:
+    lock = (ROOT / "requirements/dispatcher.txt").read_text(encoding="utf-8")
+    locked = set(re.findall(r"^([a-z0-9._-]+)==", lock, flags=re.MULTILINE))
+    assert {"couler-scanflow", "kubernetes-asyncio"} <= locked
+    clients = {
+        "aiohttp-retry",
+        "charset-normalizer",
+        "deprecated",
+        "docker",
+        "durationpy",
+        "kubernetes",
+        "oauthlib",
+        "requests",
+        "requests-oauthlib",
+        "websocket-client",
+        "wrapt",
+    }
+    assert locked & clients == set()
 
 
 def _contracts() -> configparser.ConfigParser:

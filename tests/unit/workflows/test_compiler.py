@@ -125,6 +125,46 @@ print([name for name in ("couler", "kubernetes", "pyaml") if name in sys.modules
     )
 
 
+def test_every_entry_compiles_without_what_couler_needs_to_submit() -> None:
+    """The dispatcher's image has none of these; see requirements/unused.txt."""
+    assert (
+        python(
+            """
+import sys
+
+class Absent:
+    names = {
+        "aiohttp_retry", "charset_normalizer", "deprecated", "docker", "durationpy", "kubernetes",
+        "oauthlib", "requests", "requests_oauthlib", "websocket", "wrapt",
+    }
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] in cls.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent)
+from sluice_workflows.builtin import BUILT_IN
+from sluice_workflows.compiler import compile_entry
+from sluice_workflows.settings import CompileSettings
+print([compile_entry(entry, settings=CompileSettings()).workflow for entry in BUILT_IN])
+print(Absent.names & set(sys.modules))
+"""
+        )
+        == f"{[entry.name for entry in BUILT_IN]}\nset()\n"
+    )
+
+
+def test_a_builder_cannot_submit() -> None:
+    def submit(couler: Couler, settings: CompileSettings) -> Iterable[Extension]:
+        one_step(couler, settings)
+        couler.run(submitter=couler.ArgoSubmitter)
+        return []
+
+    with pytest.raises(CompileError, match="a builder describes a workflow and submits none"):
+        compile_entry(entry_of(submit), settings=SETTINGS)
+
+
 def test_settings_apply_to_whatever_is_built() -> None:
     settings = CompileSettings(
         python_image="registry/python:3", service_account="robot", ttl_seconds=5, run_as_user=7

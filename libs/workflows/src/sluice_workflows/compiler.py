@@ -7,11 +7,13 @@ changes PyYAML for everybody. Here it runs under a lock, from a fresh state to a
 import atexit
 import json
 import os
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from types import ModuleType
+from typing import Any, Final, NoReturn
 
 import yaml
 
@@ -103,10 +105,37 @@ def _fresh_couler() -> Iterator[Couler]:
             _reset(couler)
 
 
+class _NoClient(ModuleType):
+    """Takes the place of the Kubernetes client: only Couler's submitter would use it."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        # Import machinery asks for names like `__path__`, and has to hear that there is none.
+        raise AttributeError(f"a builder describes a workflow and submits none ({name})")
+
+
+@contextmanager
+def _without_kubernetes() -> Iterator[None]:
+    """Let Couler import `client` and `config` from an empty package, and put things back."""
+    package = ModuleType("kubernetes")
+    package.__dict__.update(client=_NoClient("client"), config=_NoClient("config"))
+    real = sys.modules.get(package.__name__)
+    sys.modules[package.__name__] = package
+    try:
+        yield
+    finally:
+        del sys.modules[package.__name__]
+        if real is not None:
+            sys.modules[package.__name__] = real
+
+
 def _import_couler() -> Couler:
-    """Import Couler without what it does to its host: an exit hook and another YAML style."""
+    """Import Couler without its Kubernetes client, exit hook and YAML style.
+
+    The client is 75 MB on disk, and is not in the dispatcher's image: requirements/unused.txt.
+    """
     represent_text = yaml.SafeDumper.yaml_representers[str]
-    import couler.argo as couler  # noqa: PLC0415 costs 28 MB, so only who compiles pays
+    with _without_kubernetes():
+        import couler.argo as couler  # noqa: PLC0415 only who compiles needs it
 
     yaml.SafeDumper.add_representer(str, represent_text)
     atexit.unregister(couler._dump_yaml)  # noqa: SLF001

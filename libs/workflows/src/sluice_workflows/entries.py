@@ -24,7 +24,7 @@ from sluice_workflows.settings import CompileSettings
 __all__ = ["Builder", "Couler", "Entry", "TemplateRef"]
 
 # Couler has no types. A builder is handed the module, so that only the compiler imports it: who
-# merely reads the catalogue does not pay for Couler's Kubernetes client (28 MB).
+# merely reads the catalogue, as the gateway does, needs no Couler.
 Couler: TypeAlias = Any
 
 Builder: TypeAlias = Callable[[Couler, CompileSettings], Iterable[Extension]]

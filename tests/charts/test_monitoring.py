@@ -20,6 +20,8 @@ from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.world import FakeKafka
 
 ENDINGS = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], "gauge": [""]}
+# What every service has besides its own.
+COMMON = {f"sluice_event_loop_delay_seconds{ending}": set[str]() for ending in ENDINGS["histogram"]}
 # Prometheus adds these: where a sample comes from, and a histogram's bounds.
 ADDED = {"namespace", "pod", "le"}
 
@@ -41,7 +43,7 @@ def metrics() -> dict[str, set[str]]:
     )
     # Whether they have counted anything yet or not, which no public part of the client tells.
     collectors: list[Any] = list(registry._collector_to_names)
-    return {
+    return COMMON | {
         collector._name + ending: set(collector._labelnames)
         for collector in collectors
         for ending in ENDINGS[collector._type]

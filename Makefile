@@ -137,6 +137,7 @@ lock: $(SETUP) ## Lock the dependencies anew (ARGS=--upgrade, ARGS="--upgrade-pa
 		requirements/local.in -o requirements/local.txt
 	$(COMPILE) --override requirements/overrides.txt -c requirements/local.txt \
 		requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) requirements/audit.in -o requirements/audit.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) requirements/pulumi.in -o requirements/pulumi.txt
 	for image in gateway dispatcher status-watcher engine; do \

@@ -17,11 +17,24 @@ from testbed.versions import load_versions
 from tests.support.engines import skip
 
 WORKFLOWS = sorted(Path(".github/workflows").glob("*.yaml"))
+AUDIT = Path(".github/workflows/audit.yaml")
+RELEASING = [file for file in WORKFLOWS if file != AUDIT]
 PAGES = [Path("docs/release.md"), Path("docs/deploy.md")]
 CALL = re.compile(r"scripts/release [^\n`#)|;]+")
 
 
-def steps(workflow: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def load(file: Path) -> dict[Any, Any]:
+    found: dict[Any, Any] = yaml.safe_load(file.read_text("utf-8"))
+    return found
+
+
+def used(file: Path) -> Iterator[str]:
+    for step in steps(load(file)):
+        if "uses" in step:
+            yield step["uses"]
+
+
+def steps(workflow: dict[Any, Any]) -> Iterator[dict[str, Any]]:
     for job in workflow["jobs"].values():
         yield from job["steps"]
 
@@ -34,10 +47,10 @@ def test_actionlint_has_nothing_to_say() -> None:
         skip("actionlint is not built; `make test-charts` builds it")
     done = subprocess.run([program, *WORKFLOWS], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert len(WORKFLOWS) == 2
+    assert len(WORKFLOWS) == 3
 
 
-@pytest.mark.parametrize("file", [*WORKFLOWS, *PAGES], ids=str)
+@pytest.mark.parametrize("file", [*RELEASING, *PAGES], ids=str)
 def test_the_script_is_asked_for_what_it_knows(file: Path) -> None:
     calls = CALL.findall(file.read_text("utf-8"))
     assert calls
@@ -49,20 +62,68 @@ def test_the_script_is_asked_for_what_it_knows(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=str)
-def test_no_step_has_more_rights_than_its_job_asks_for(file: Path) -> None:
-    workflow = yaml.safe_load(file.read_text("utf-8"))
-    assert "permissions" in workflow
-    for step in steps(workflow):
-        if "uses" in step:
-            assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"])
-        # What people type gets into a shell by its environment alone.
+def test_what_people_type_gets_into_a_shell_by_its_environment_alone(file: Path) -> None:
+    for step in steps(load(file)):
         assert "${{" not in step.get("run", "")
 
 
-def test_a_promotion_starts_no_build() -> None:
-    workflow = yaml.safe_load(Path(".github/workflows/ci.yaml").read_text("utf-8"))
+@pytest.mark.parametrize("file", WORKFLOWS, ids=str)
+def test_actions_are_pinned_by_commit_and_say_which_version_that_is(file: Path) -> None:
+    """A tag can be moved, and whoever moves it has the rights of the job."""
+    text = file.read_text("utf-8")
+    uses = re.findall(r"uses: *(.*)", text)
+    assert uses
+    for action in uses:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+    # One action, one commit.
+    pinned = {tuple(action.split("@")) for each in WORKFLOWS for action in used(each)}
+    assert len(pinned) == len({name for name, _ in pinned})
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=str)
+def test_a_workflow_reads_and_jobs_ask_for_more(file: Path) -> None:
+    workflow = load(file)
+    assert workflow["permissions"] in ({}, {"contents": "read"})
+    for name, job in workflow["jobs"].items():
+        pushes = "scripts/release promote" in str(job) or "scripts/release rollback" in str(job)
+        rights = job.get("permissions", workflow["permissions"])
+        assert (rights.get("contents") == "write") == pushes, name
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=str)
+def test_a_checkout_keeps_the_token_only_where_it_is_pushed_with(file: Path) -> None:
+    """What is kept in .git/config can be read by all later steps, and by what they run."""
+    workflow = load(file)
+    for name, job in workflow["jobs"].items():
+        checkouts = [step for step in job["steps"] if "actions/checkout" in step.get("uses", "")]
+        assert len(checkouts) == 1, name
+        pushes = job.get("permissions", {}).get("contents") == "write"
+        assert checkouts[0].get("with", {}).get("persist-credentials") is pushes, name
+
+
+def test_the_audit_is_weekly_and_looks_at_every_lock(tmp_path: Path) -> None:
     # YAML 1.1 takes `on` for a yes.
-    ignored = workflow[True]["push"]["paths-ignore"]
+    when = load(AUDIT)[True]
+    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", when["schedule"][0]["cron"])
+    assert "requirements/*.txt" in when["pull_request"]["paths"]
+    assert any("scripts/audit" in step.get("run", "") for step in steps(load(AUDIT)))
+
+    noted, program = tmp_path / "noted", tmp_path / "pip-audit"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{noted}\ncase "$*" in *gateway*) exit 1; esac\n')
+    program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["scripts/audit"], env=environment, check=False)
+    assert done.returncode != 0, "one lock had something"
+    asked = noted.read_text("utf-8").splitlines()
+    assert {line.split()[-1] for line in asked} == {
+        str(lock.with_suffix(".txt")) for lock in Path("requirements").glob("*.in")
+    }
+    assert all({"--strict", "--require-hashes"} <= set(line.split()) for line in asked)
+
+
+def test_a_promotion_starts_no_build() -> None:
+    # YAML 1.1 takes `on` for a yes.
+    ignored = load(Path(".github/workflows/ci.yaml"))[True]["push"]["paths-ignore"]
     changed = "argocd/environments/dev/sluice.yaml"
     assert Path(changed).is_file()
     assert [changed.replace("/dev/", "/*/")] == ignored

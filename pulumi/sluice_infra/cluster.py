@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from ipaddress import IPv4Network
 
 import pulumi
 from pulumi_aws import cloudwatch, eks, kms
@@ -12,6 +13,9 @@ from sluice_infra.network import Network
 from sluice_infra.roles import Roles
 from sluice_infra.settings import ClusterSettings
 
+SERVICES = IPv4Network("172.20.0.0/16")
+API_SERVER_SERVICE = SERVICES[1]
+"""Kubernetes gives the first address to its own Service."""
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _ACCESS = "arn:aws:eks::aws:cluster-access-policy"
 
@@ -83,7 +87,7 @@ class Cluster(pulumi.ComponentResource):
                 )
                 if auto
                 else None,
-                service_ipv4_cidr="172.20.0.0/16",
+                service_ipv4_cidr=str(SERVICES),
             ),
             storage_config=eks.ClusterStorageConfigArgs(
                 block_storage=eks.ClusterStorageConfigBlockStorageArgs(enabled=True)

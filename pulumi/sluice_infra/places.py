@@ -69,6 +69,8 @@ class Annotations:
     REGISTRY: Final = "sluice.dev/registry"
     KAFKA_MODE: Final = "sluice.dev/kafka-mode"
     KAFKA_BOOTSTRAP: Final = "sluice.dev/kafka-bootstrap"
+    KAFKA_CIDRS: Final = "sluice.dev/kafka-cidrs"
+    API_SERVER_CIDRS: Final = "sluice.dev/api-server-cidrs"
     DOMAIN: Final = "sluice.dev/domain"
     CERTIFICATE_ARN: Final = "sluice.dev/certificate-arn"
 

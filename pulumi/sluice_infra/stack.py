@@ -8,7 +8,7 @@ from pulumi_aws.get_caller_identity import get_caller_identity_output
 from sluice_infra import addons
 from sluice_infra.addons import AddOns
 from sluice_infra.argocd import ArgoCd
-from sluice_infra.cluster import Cluster, kubeconfig_of
+from sluice_infra.cluster import API_SERVER_SERVICE, Cluster, kubeconfig_of
 from sluice_infra.dns import Dns
 from sluice_infra.identity import Identity
 from sluice_infra.kafka import ManagedKafka
@@ -106,6 +106,9 @@ def build(
         Annotations.REGISTRY: place.registry,
         Annotations.KAFKA_MODE: settings.kafka.mode,
         Annotations.KAFKA_BOOTSTRAP: kafka.bootstrap if kafka else "",
+        # Brokers and control plane have their addresses in the VPC's private subnets.
+        Annotations.KAFKA_CIDRS: str(settings.network.cidr) if kafka else "",
+        Annotations.API_SERVER_CIDRS: f"{settings.network.cidr},{API_SERVER_SERVICE}/32",
         Annotations.DOMAIN: settings.dns.domain if settings.dns else "",
         Annotations.CERTIFICATE_ARN: dns.certificate_arn if dns else "",
     }

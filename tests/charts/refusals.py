@@ -65,6 +65,19 @@ _SLUICE = {
     "smokeTest: {timeoutSeconds: 5m}": "at '/smokeTest/timeoutSeconds': got string, want integer",
     "extraObjects: [{kind: ConfigMap}]": "at '/extraObjects/0': missing properties",
     # No schema can compare two values.
+    "admissionPolicy: {enabled: false}": (
+        "workflows.releaseEverywhere: the right to patch Workflows in all namespaces is safe only "
+        "while admissionPolicy.enabled holds the status-watcher to its own marks. Turn that on, or "
+        "workflows.releaseEverywhere off"
+    ),
+    "networkPolicy: {apiServerPorts: [443, 80]}": (
+        "networkPolicy.apiServerPorts: port 80 of any address would reach the cloud's metadata "
+        "service; say in apiServerTo where the API server is"
+    ),
+    "kafka: {bootstrapServers: 'kafka:80'}": (
+        "networkPolicy.kafkaPorts: port 80 of any address would reach the cloud's metadata "
+        "service; say in kafkaTo where Kafka is"
+    ),
     "dispatcher: {keda: {enabled: true, maxReplicaCount: 7}}": "more than kafka.partitions",
     "kafka: {securityProtocol: SASL_SSL, sasl: {mechanism: OAUTHBEARER}}": (
         "kafka.sasl: OAUTHBEARER needs token.audience, for a ServiceAccount's token, or awsRegion"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.charts.rendering import CI_FILES, COMPONENT, SERVICES, Helm, Json, Rendered
+from tests.charts.rendering import CI_FILES, COMPONENT, NAMESPACE, SERVICES, Helm, Json, Rendered
 
 pytestmark = pytest.mark.charts
 
@@ -114,6 +114,60 @@ def test_kafka_is_reached_on_the_ports_of_its_brokers(helm: Helm, tmp_path: Path
     policy = helm.rendered(values).one("NetworkPolicy", "sluice-kafka")
     [rule] = policy["spec"]["egress"]
     assert [port["port"] for port in rule["ports"]] == [9092, 9093]
+
+
+STRIMZI = {"strimzi.io/kind": "Kafka"}
+
+
+@pytest.mark.parametrize(
+    ("servers", "brokers"),
+    [
+        ("sluice-kafka-bootstrap:9092", [(NAMESPACE, "sluice")]),
+        ("other-kafka-bootstrap.kafka:9093", [("kafka", "other")]),
+        ("other-kafka-bootstrap.kafka.svc:9093", [("kafka", "other")]),
+        (
+            "a-kafka-bootstrap:9093,b-kafka-bootstrap.kafka.svc.cluster.local:9094",
+            [(NAMESPACE, "a"), ("kafka", "b")],
+        ),
+        # Not by Strimzi's names, or not all, or not in this cluster: anywhere.
+        ("kafka:9092", None),
+        ("10.0.0.9:9092", None),
+        ("sluice-kafka-bootstrap:9092,kafka:9092", None),
+        ("sluice-kafka-bootstrap.example.com:9092", None),
+        ("sluice-kafka-external-bootstrap:9094", None),
+    ],
+)
+def test_a_kafka_of_strimzi_s_is_reached_by_its_pods(
+    helm: Helm, tmp_path: Path, servers: str, brokers: list[tuple[str, str]] | None
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(f"kafka: {{bootstrapServers: '{servers}'}}")
+    policy = helm.rendered(values).one("NetworkPolicy", "sluice-kafka")
+    [rule] = policy["spec"]["egress"]
+    expected = brokers and [
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "podSelector": {"matchLabels": {"strimzi.io/cluster": cluster} | STRIMZI},
+        }
+        for namespace, cluster in brokers
+    ]
+    assert rule.get("to") == expected
+
+
+def test_who_says_where_kafka_is_is_believed(helm: Helm, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("networkPolicy: {kafkaTo: [{ipBlock: {cidr: 10.0.0.0/16}}]}")
+    policy = helm.rendered(values).one("NetworkPolicy", "sluice-kafka")
+    [rule] = policy["spec"]["egress"]
+    assert rule["to"] == [{"ipBlock": {"cidr": "10.0.0.0/16"}}]
+
+
+def test_no_policy_lets_pods_reach_the_metadata_service(rendered: Rendered) -> None:
+    """It answers on port 80, which no rule has but that for the agent of EKS Pod Identity."""
+    for policy in rendered.of("NetworkPolicy"):
+        for rule in policy["spec"].get("egress", []):
+            if 80 in [port["port"] for port in rule["ports"]]:
+                assert rule["to"] == [{"ipBlock": {"cidr": "169.254.170.23/32"}}]
 
 
 def opened(pod: Json) -> list[Json]:

@@ -42,6 +42,8 @@ EVERYTHING = Cluster(
         "sluice.dev/artifact-bucket": "sluice-dev-artifacts",
         "sluice.dev/registry": "111122223333.dkr.ecr.eu-central-1.amazonaws.com",
         "sluice.dev/kafka-bootstrap": "",
+        "sluice.dev/kafka-cidrs": "",
+        "sluice.dev/api-server-cidrs": "10.0.0.0/16,172.20.0.1/32",
         "sluice.dev/domain": "sluice.example.com",
         "sluice.dev/certificate-arn": "arn:aws:acm:eu-central-1:111122223333:certificate/1",
         "sluice.dev/kafka-mode": "strimzi",

@@ -13,6 +13,7 @@ from tests.gitops.rendering import (
     EVERYTHING,
     LITTLE,
     Delivery,
+    Json,
     annotation,
 )
 
@@ -32,6 +33,7 @@ def test_each_chart_is_an_application_and_kafka_only_if_strimzi_runs_it(
             **EVERYTHING.annotations,
             "sluice.dev/kafka-mode": "msk",
             "sluice.dev/kafka-bootstrap": "b-1.msk:9098,b-2.msk:9098",
+            "sluice.dev/kafka-cidrs": "10.0.0.0/16",
         },
     )
     delivery = delivered("dev", managed)
@@ -42,6 +44,34 @@ def test_each_chart_is_an_application_and_kafka_only_if_strimzi_runs_it(
         "securityProtocol": "SASL_SSL",
         "sasl": {"mechanism": "OAUTHBEARER", "awsRegion": "eu-central-1"},
     }
+    assert egress(delivery, "kafka") == [{"ipBlock": {"cidr": "10.0.0.0/16"}}]
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_services_reach_the_api_server_and_kafka_and_no_other_address(
+    delivered: Deliver, environment: str
+) -> None:
+    delivery = delivered(environment, EVERYTHING)
+    assert egress(delivery, "api-server") == [
+        {"ipBlock": {"cidr": "10.0.0.0/16"}},
+        {"ipBlock": {"cidr": "172.20.0.1/32"}},
+    ]
+    [brokers] = egress(delivery, "kafka")
+    assert brokers["podSelector"]["matchLabels"]["strimzi.io/cluster"] == "sluice"
+
+
+def egress(delivery: Delivery, policy: str) -> list[Json]:
+    """Give where a policy of Sluice's lets its pods connect to."""
+    things = delivery.rendered(delivery.ours()["sluice"])
+    [found] = [
+        each
+        for each in things
+        if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == f"sluice-{policy}"
+    ]
+    [rule] = found["spec"]["egress"]
+    peers: list[Json] = rule["to"]
+    return peers
 
 
 @pytest.mark.charts
@@ -92,6 +122,7 @@ def test_what_it_does_not_say_is_left_to_the_files_of_values(bare: Delivery) -> 
         "workflows": {"namespace": "workflows", "executor": {"create": False}},
         "smokeTest": {"argocd": True},
         "drain": {"enabled": False},
+        "networkPolicy": {},
         "kafka": {"bootstrapServers": LITTLE.annotations["sluice.dev/kafka-bootstrap"]},
         "gateway": {"ingress": {}},
     }
@@ -121,7 +152,7 @@ def test_no_other_annotations_are_used_than_pulumi_writes() -> None:
     labels = {"sluice.dev/environment", "sluice.dev/chart"}
     of_nodes = {"sluice.dev/workflows", "sluice.dev/pool"}
     assert used - labels - of_nodes <= EVERYTHING.annotations.keys()
-    assert len(EVERYTHING.annotations) == 10
+    assert len(EVERYTHING.annotations) == 12
 
 
 @pytest.mark.charts

@@ -53,7 +53,7 @@ def test_every_fact_is_told_in_every_stack(declare: Declare, stack: str) -> None
     """ApplicationSets fail on annotations that are not there (`missingkey=error`)."""
     names = {name for key, name in vars(Annotations).items() if key.isupper()}
     assert set(_facts(declare(stack))) == names
-    assert len(names) == 10
+    assert len(names) == 12
 
 
 def test_facts_are_those_of_the_stack(declare: Declare) -> None:
@@ -66,6 +66,8 @@ def test_facts_are_those_of_the_stack(declare: Declare) -> None:
         "sluice.dev/registry": "111122223333.dkr.ecr.eu-central-1.amazonaws.com",
         "sluice.dev/kafka-mode": "msk",
         "sluice.dev/kafka-bootstrap": "b-1.kafka.amazonaws.com:9098",
+        "sluice.dev/kafka-cidrs": "10.2.0.0/16",
+        "sluice.dev/api-server-cidrs": "10.2.0.0/16,172.20.0.1/32",
         "sluice.dev/domain": "sluice.example.com",
         "sluice.dev/certificate-arn": "arn:aws:acm:::sluice-prod-certificate",
     }
@@ -76,6 +78,7 @@ def test_what_a_stack_has_not_is_empty(declare: Declare) -> None:
     assert facts["sluice.dev/kafka-mode"] == "strimzi"
     assert {name for name, fact in facts.items() if not fact} == {
         "sluice.dev/kafka-bootstrap",
+        "sluice.dev/kafka-cidrs",
         "sluice.dev/domain",
         "sluice.dev/certificate-arn",
     }

@@ -12,6 +12,31 @@ password
 {{- end -}}
 {{- end -}}
 
+{{- /*
+Where a policy lets services find Kafka, as a list of peers: what was named; else the brokers' pods, if every bootstrap
+server is a Service as Strimzi calls them, NAME-kafka-bootstrap[.NAMESPACE[.svc…]]; else [], which is anywhere.
+*/ -}}
+{{- define "sluice.kafkaPeers" -}}
+{{- $peers := .Values.networkPolicy.kafkaTo -}}
+{{- if not $peers -}}
+{{- $known := true -}}
+{{- range splitList "," .Values.kafka.bootstrapServers -}}
+{{- $host := splitList ":" . | first | splitList "." -}}
+{{- $ofCluster := or (le (len $host) 2) (eq (index $host 2) "svc") -}}
+{{- if and $ofCluster (first $host | hasSuffix "-kafka-bootstrap") -}}
+{{- $peers = append $peers (dict
+  "namespaceSelector" (dict "matchLabels" (dict "kubernetes.io/metadata.name" (index (append $host $.Release.Namespace) 1)))
+  "podSelector" (dict "matchLabels" (dict
+    "strimzi.io/cluster" (first $host | trimSuffix "-kafka-bootstrap") "strimzi.io/kind" "Kafka"))) | uniq -}}
+{{- else -}}
+{{- $known = false -}}
+{{- end -}}
+{{- end -}}
+{{- $peers = ternary $peers list $known -}}
+{{- end -}}
+{{- toYaml $peers -}}
+{{- end -}}
+
 {{- define "sluice.kafkaTls" -}}
 {{- ternary "yes" "" (has .Values.kafka.securityProtocol (list "SSL" "SASL_SSL")) -}}
 {{- end -}}

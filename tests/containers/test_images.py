@@ -170,6 +170,17 @@ def test_the_dispatcher_compiles_the_catalogue(docker: Daemon) -> None:
     assert set(found.split()) == {"hello", "artifact-passing", "map-reduce", "diamond", "approval"}
 
 
+def test_the_dispatcher_has_nothing_that_couler_would_submit_with(docker: Daemon) -> None:
+    found = python(
+        docker,
+        "dispatcher",
+        "import importlib.util\n"
+        "names = ['kubernetes', 'docker', 'requests', 'oauthlib', 'websocket']\n"
+        "print(*filter(importlib.util.find_spec, names))",
+    )
+    assert found.split() == []
+
+
 @pytest.mark.parametrize("service", ["dispatcher", "status-watcher"])
 def test_the_kubernetes_client_is_whole_enough(docker: Daemon, service: str) -> None:
     found = python(

@@ -6,6 +6,7 @@ from sluice_contracts.topics import (
     MAX_DEAD_LETTER_BYTES,
     MAX_REQUEST_BYTES,
     MAX_STATUS_BYTES,
+    Mismatch,
     TopicNames,
     mismatches,
     topic_table,
@@ -27,7 +28,7 @@ def cluster(**changes: dict[str, str]) -> dict[str, dict[str, str]]:
 
 
 def wrong(actual: dict[str, dict[str, str]]) -> list[str]:
-    return mismatches(TABLE, actual, in_sync_replicas=2)
+    return [str(each) for each in mismatches(TABLE, actual, in_sync_replicas=2)]
 
 
 def test_the_design_s_topics() -> None:
@@ -136,14 +137,35 @@ def test_one_broker_must_not_be_enough_to_lose_a_record() -> None:
     assert mismatches(TABLE, lone_broker, in_sync_replicas=1) == []
 
 
-def test_nobody_else_dates_requests_or_inflates_them() -> None:
-    (dated,) = wrong(cluster(requests={"message_timestamp_type": "CreateTime"}))
+@pytest.mark.parametrize("part", ["requests", "status", "results", "dlq"])
+def test_brokers_date_all_records(part: str) -> None:
+    (dated,) = wrong(cluster(**{part: {"message_timestamp_type": "CreateTime"}}))
     assert dated == (
-        "sluice.requests: message.timestamp.type is 'CreateTime', must be 'LogAppendTime': "
-        "a request that its client dates in the past would be deleted unread."
+        f"{getattr(TABLE, part).name}: message.timestamp.type is 'CreateTime', must be "
+        "'LogAppendTime': a record whose writer's clock is behind would be deleted before its time."
     )
+
+
+@pytest.mark.parametrize("part", ["requests", "status", "results", "dlq"])
+def test_no_replica_that_lacks_records_becomes_the_leader(part: str) -> None:
+    (unclean,) = wrong(cluster(**{part: {"unclean_leader_election_enable": "true"}}))
+    assert unclean == (
+        f"{getattr(TABLE, part).name}: unclean.leader.election.enable is 'true', must be 'false': "
+        "a replica that lacks acknowledged records could become the leader, and they would be lost."
+    )
+
+
+def test_nobody_inflates_requests() -> None:
     (inflated,) = wrong(cluster(requests={"compression_type": "producer"}))
     assert inflated.startswith("sluice.requests: compression.type is 'producer', must be 'unc")
+
+
+def test_a_mismatch_says_whose_it_is() -> None:
+    actual = cluster(results={"cleanup_policy": "delete"})
+    (found,) = mismatches(TABLE, actual, in_sync_replicas=2)
+    assert found == Mismatch(
+        topic="sluice.results", detail="cleanup.policy is 'delete', must be 'compact,delete'."
+    )
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:

@@ -10,6 +10,7 @@ __all__ = [
     "MAX_DEAD_LETTER_BYTES",
     "MAX_REQUEST_BYTES",
     "MAX_STATUS_BYTES",
+    "Mismatch",
     "TopicNames",
     "TopicSpec",
     "mismatches",
@@ -29,6 +30,7 @@ MAX_STATUS_BYTES = 1_600_000
 # 2 MiB, so that a record too large for Sluice still arrives and is answered.
 _REQUESTS_TOPIC_BYTES = 2 * 1024 * 1024
 _ROOM_FOR_HEADERS = 64 * 1024
+_DATED_BY_BROKERS = "LogAppendTime"
 
 MAX_DEAD_LETTER_BYTES = _REQUESTS_TOPIC_BYTES + _ROOM_FOR_HEADERS - 1024
 """A dead letter is the record as received and the headers that say why; 1 KiB frames the batch."""
@@ -59,23 +61,20 @@ class TopicSpec:
     foreign: bool = False
     """Anybody may write to it."""
 
-    @property
-    def timestamps(self) -> Literal["CreateTime", "LogAppendTime"]:
-        """Say who dates its records.
-
-        A client may date its request in the past, and retention would delete it unread, or in the
-        future, and it could be replayed after its outcome is forgotten. What we write, we date.
-        """
-        return "LogAppendTime" if self.foreign else "CreateTime"
-
     def config(self) -> dict[str, str]:
-        """Give the topic-level settings, by Kafka's names."""
+        """Give the topic-level settings, by Kafka's names.
+
+        Brokers date all records. A writer whose clock is behind, be it a client or one of our own
+        hosts, would have retention delete its record unread; one whose clock is ahead would keep a
+        request for longer than its outcome.
+        """
         return {
             "cleanup.policy": self.cleanup_policy,
             "retention.ms": str(self.retention_ms),
             "retention.bytes": "-1",
             "max.message.bytes": str(self.max_message_bytes),
-            "message.timestamp.type": self.timestamps,
+            "message.timestamp.type": _DATED_BY_BROKERS,
+            "unclean.leader.election.enable": "false",
             **({"compression.type": "uncompressed"} if self.foreign else {}),
         }
 
@@ -125,10 +124,22 @@ def topic_table(names: TopicNames) -> TopicTable:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mismatch:
+    """A setting of a topic that breaks a promise; `detail` says which, and what it must be."""
+
+    topic: str
+    detail: str
+
+    def __str__(self) -> str:
+        """Give the sentence for people."""
+        return f"{self.topic}: {self.detail}"
+
+
 def mismatches(
     table: TopicTable, actual: Mapping[str, Mapping[str, str]], *, in_sync_replicas: int
-) -> list[str]:
-    """Say, a sentence each, where the cluster's topics break what Sluice promises.
+) -> list[Mismatch]:
+    """Say where the cluster's topics break what Sluice promises.
 
     `actual` holds, per topic, its settings by Kafka's names. Retention may be chosen freely as
     long as outcomes are kept longer than requests: the dedupe window must outlast every replay.
@@ -137,58 +148,68 @@ def mismatches(
     """
     found = []
     for spec in table:
-        config = actual[spec.name]
-        policy = _policies(config["cleanup.policy"])
-        if policy != _policies(spec.cleanup_policy):
-            found.append(
-                f"{spec.name}: cleanup.policy is {config['cleanup.policy']!r}, "
-                f"must be {spec.cleanup_policy!r}."
+        details = _of_any_topic(spec, actual[spec.name], in_sync_replicas=in_sync_replicas)
+        found += [Mismatch(topic=spec.name, detail=detail) for detail in details]
+    requests, results = table.requests.name, table.results.name
+    compression = actual[requests]["compression.type"]
+    if compression != "uncompressed":
+        found.append(
+            Mismatch(
+                topic=requests,
+                detail=f"compression.type is {compression!r}, must be 'uncompressed': "
+                "max.message.bytes would not bound what a request takes up in memory.",
             )
-        size = int(config["max.message.bytes"])
-        if size < spec.max_message_bytes:
-            found.append(
-                f"{spec.name}: max.message.bytes is {size}, "
-                f"must be at least {spec.max_message_bytes}."
-            )
-        in_sync = int(config["min.insync.replicas"])
-        if in_sync < in_sync_replicas:
-            found.append(
-                f"{spec.name}: min.insync.replicas is {in_sync}, must be at least "
-                f"{in_sync_replicas}: an acknowledged record could be lost with one broker."
-            )
-    found += _foreign_mismatches(table.requests, actual[table.requests.name])
-    for spec in (table.requests, table.results):
-        kept_bytes = int(actual[spec.name]["retention.bytes"])
+        )
+    for topic in (requests, results):
+        kept_bytes = int(actual[topic]["retention.bytes"])
         if kept_bytes >= 0:
             found.append(
-                f"{spec.name}: retention.bytes is {kept_bytes}, must be -1: records would be "
-                "deleted before retention.ms has passed."
+                Mismatch(
+                    topic=topic,
+                    detail=f"retention.bytes is {kept_bytes}, must be -1: records would be "
+                    "deleted before retention.ms has passed.",
+                )
             )
-    window = _retention_ms(actual[table.results.name])
-    replay = _retention_ms(actual[table.requests.name])
+    window = _retention_ms(actual[results])
+    replay = _retention_ms(actual[requests])
     if window <= replay and window != float("inf"):
         found.append(
-            f"{table.results.name}: retention.ms is {_shown(window)}, must be longer than that of "
-            f"{table.requests.name} ({_shown(replay)}): a request could be replayed after its "
-            "outcome is forgotten, and would start a second run."
+            Mismatch(
+                topic=results,
+                detail=f"retention.ms is {_shown(window)}, must be longer than that of {requests} "
+                f"({_shown(replay)}): a request could be replayed after its outcome is forgotten, "
+                "and would start a second run.",
+            )
         )
     return found
 
 
-def _foreign_mismatches(spec: TopicSpec, config: Mapping[str, str]) -> list[str]:
-    found = []
-    if config["message.timestamp.type"] != spec.timestamps:
-        found.append(
-            f"{spec.name}: message.timestamp.type is {config['message.timestamp.type']!r}, must be "
-            f"{spec.timestamps!r}: a request that its client dates in the past would be deleted "
-            "unread."
+def _of_any_topic(
+    spec: TopicSpec, config: Mapping[str, str], *, in_sync_replicas: int
+) -> Iterator[str]:
+    policy = config["cleanup.policy"]
+    if _policies(policy) != _policies(spec.cleanup_policy):
+        yield f"cleanup.policy is {policy!r}, must be {spec.cleanup_policy!r}."
+    size = int(config["max.message.bytes"])
+    if size < spec.max_message_bytes:
+        yield f"max.message.bytes is {size}, must be at least {spec.max_message_bytes}."
+    in_sync = int(config["min.insync.replicas"])
+    if in_sync < in_sync_replicas:
+        yield (
+            f"min.insync.replicas is {in_sync}, must be at least {in_sync_replicas}: an "
+            "acknowledged record could be lost with one broker."
         )
-    if config["compression.type"] != "uncompressed":
-        found.append(
-            f"{spec.name}: compression.type is {config['compression.type']!r}, must be "
-            "'uncompressed': max.message.bytes would not bound what a request takes up in memory."
+    if config["unclean.leader.election.enable"] != "false":
+        yield (
+            "unclean.leader.election.enable is 'true', must be 'false': a replica that lacks "
+            "acknowledged records could become the leader, and they would be lost."
         )
-    return found
+    dated = config["message.timestamp.type"]
+    if dated != _DATED_BY_BROKERS:
+        yield (
+            f"message.timestamp.type is {dated!r}, must be {_DATED_BY_BROKERS!r}: a record whose "
+            "writer's clock is behind would be deleted before its time."
+        )
 
 
 def _policies(text: str) -> frozenset[str]:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemType, problem
@@ -20,6 +22,7 @@ from sluice_dispatcher.adapters.reports import KafkaReports
 from sluice_dispatcher.services.in_flight import InFlight, Limit
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.backoff import Backoff
+from sluice_runtime.kafka import folding
 from sluice_runtime.kafka.folding import TopicFold
 from sluice_runtime.kafka.producing import RecordProducer
 from sluice_runtime.kafka.reading import make_consumer
@@ -255,13 +258,13 @@ async def ledger_of(
             store=store,
             make_consumer=lambda: make_consumer(settings(kafka), client_id="test"),
         )
-        folding = asyncio.create_task(fold.run())
+        task = asyncio.create_task(fold.run())
         try:
             yield SqliteLedger(store, fold, freshness=timedelta(seconds=5)), fold
         finally:
-            folding.cancel()
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await folding
+                await task
 
 
 async def test_the_ledger_knows_outcomes_also_after_its_file_is_lost(
@@ -303,20 +306,40 @@ async def test_the_first_content_keeps_the_id_and_the_last_phase_is_told(
         assert (found.fingerprint, found.phase) == ("first", Phase.SUCCEEDED)
 
 
-async def test_the_ledger_forgets_what_is_older_than_the_window(
-    kafka: EmbeddedKafka, tmp_path: Path
+async def test_the_ledger_forgets_what_the_topic_has_dropped_and_nothing_else(
+    kafka: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(folding, "_TOPIC_CHECK_S", 0.1)
     topics = topic_names("ledger")
-    await create_topic(kafka, topics.results)
+    for topic in (topics.status, topics.results):
+        await create_topic(kafka, topic)
+    producer = RecordProducer(settings(kafka), client_id="test")
+    reports = KafkaReports(producer, topics=topics, timeout=timedelta(seconds=10))
+    for run_id in ("order-0", "order-1", "order-2"):
+        await reports.outcome(published(run_id))
     async with ledger_of(kafka, topics, tmp_path / "ledger.sqlite") as (ledger, _):
-        await ledger.note(published("order-1"))
-        for window, remembered in ((None, True), (timedelta(days=7), True), (-SOON, False)):
-            forgetting = asyncio.create_task(ledger.forget_old(window=window))
-            # One read after the other goes through the same thread: the deletion came first.
-            await asyncio.sleep(0)
-            found = await ledger.find(RunKey("default", "order-1"))
-            assert (found is not None) is remembered
-            forgetting.cancel()
+
+        async def known(run_id: str) -> bool:
+            return await ledger.find(RunKey("default", run_id)) is not None
+
+        assert await known("order-0")
+        await ledger.note(published("noted"))
+        await delete_records(kafka, topics.results, before=2)
+        async with asyncio.timeout(30):
+            while await known("order-0"):
+                pass
+        found = [await known(run_id) for run_id in ("order-1", "order-2", "noted")]
+        assert found == [False, True, True]
+    await producer.close()
+
+
+async def delete_records(kafka: EmbeddedKafka, topic: str, *, before: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before)})
+    finally:
+        await admin.close()
 
 
 async def test_reports_stand_on_their_topics(kafka: EmbeddedKafka) -> None:

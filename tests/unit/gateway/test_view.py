@@ -1,20 +1,28 @@
 """The view's file."""
 
 import asyncio
-from datetime import timedelta
+import contextlib
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
 from sluice_gateway.adapters.view import SqliteRunView
-from sluice_gateway.adapters.view_store import AnnouncingStore, open_view, prune_view
+from sluice_gateway.adapters.view_store import AnnouncingStore, open_view
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.news import RunNews
 from sluice_gateway.services.runs import AcceptedRun
-from tests.unit.gateway.harness import NOW, TOPICS, caught_up, published, status_record
+from sluice_runtime.kafka.folding import TopicFold
+from sluice_runtime.kafka.sqlite_store import SqliteStore
+from tests.unit.gateway.harness import NOW, TOPICS, caught_up, published, status_record, step
+from tests.unit.runtime.clock import pause
+from tests.unit.runtime.fake_kafka import FakeCluster
 
 KEY = RunKey("default", "order-1")
 ACCEPTED = AcceptedRun(
@@ -50,14 +58,89 @@ async def test_a_run_that_cannot_be_noted_is_accepted_all_the_same(tmp_path: Pat
         assert [log["event"] for log in logs] == ["run not noted at once"]
 
 
-async def test_what_the_topic_has_forgotten_is_forgotten_a_day_later(tmp_path: Path) -> None:
-    async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
-        view = SqliteRunView(sqlite, news=RunNews(), catch_up=caught_up)
-        await view.accept(ACCEPTED)
-        for retention, left in ((None, 1), (timedelta(days=36500), 1), (timedelta(0), 0)):
-            pruning = asyncio.create_task(prune_view(sqlite, retention=retention))
-            await asyncio.sleep(0)
-            # Queued behind the pruning, on the connection's one thread.
-            assert len(await sqlite.read("SELECT 1 FROM runs")) == left
-            pruning.cancel()
-            await asyncio.wait({pruning})
+def accepted(run_id: str, *, partition: int = 0, offset: int) -> AcceptedRun:
+    return AcceptedRun(
+        key=RunKey("default", run_id),
+        workflow="greet",
+        fingerprint="f",
+        partition=partition,
+        offset=offset,
+        accepted_at=NOW,
+    )
+
+
+class TestForgetting:
+    """Requests stand on partition 0 of their topic, events on partition 1 of theirs."""
+
+    @pytest.fixture
+    async def store(self, tmp_path: Path) -> AsyncIterator[SqliteStore]:
+        async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as store:
+            view = SqliteRunView(store, news=RunNews(), catch_up=caught_up)
+            for offset, run_id in enumerate(("only-accepted", "running", "over")):
+                await view.accept(accepted(run_id, offset=offset))
+            events = [
+                published(3, run_id="running", steps=(step("a"),)),
+                published(3, run_id="over", steps=(step("a"),)),
+                published(4, Phase.FAILED, run_id="over"),
+                published(5, Phase.SUCCEEDED, run_id="nobody-asked", steps=(step("a"),)),
+            ]
+            await store.apply(
+                [status_record(event, offset=offset) for offset, event in enumerate(events)]
+            )
+            yield store
+
+    async def kept(self, store: SqliteStore, *, table: str = "runs") -> set[str]:
+        found = await store.read(f"SELECT DISTINCT run_id FROM {table}")  # noqa: S608
+        return {run_id for (run_id,) in found}
+
+    async def test_a_run_goes_with_its_last_record(self, store: SqliteStore) -> None:
+        for requests, status, kept in (
+            (0, 0, {"only-accepted", "running", "over", "nobody-asked"}),
+            (1, 0, {"running", "over", "nobody-asked"}),
+            (3, 2, {"running", "over", "nobody-asked"}),
+            (3, 3, {"running", "nobody-asked"}),
+            # One that goes on is kept, however long ago it was heard of.
+            (3, 4, {"running"}),
+        ):
+            await store.expire({(TOPICS.requests, 0): requests, (TOPICS.status, 1): status})
+            assert await self.kept(store) == kept
+        for table in ("events", "steps"):
+            assert await self.kept(store, table=table) == {"running"}
+
+    async def test_a_request_that_stands_longer_than_the_outcome_keeps_the_run(
+        self, store: SqliteStore
+    ) -> None:
+        await store.expire({(TOPICS.requests, 0): 2, (TOPICS.status, 1): 4})
+        assert await self.kept(store) == {"running", "over"}
+
+    async def test_each_partition_of_each_topic_has_a_start_of_its_own(
+        self, store: SqliteStore
+    ) -> None:
+        await store.expire({(TOPICS.requests, 1): 9, (TOPICS.status, 0): 9})
+        assert len(await self.kept(store)) == 4
+
+    @pytest.mark.looptime
+    @pytest.mark.parametrize("days", [8, -8])
+    async def test_a_clock_that_jumps_forgets_nothing(
+        self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, days: int
+    ) -> None:
+        right = time.time
+        cluster = FakeCluster()
+        cluster.create_for_test(TOPICS.requests)
+        cluster.create_for_test(TOPICS.status, partitions=2)
+        for _ in range(4):
+            for topic, partition in ((TOPICS.requests, 0), (TOPICS.status, 1)):
+                cluster.write_for_test(topic, b"read before", partition=partition)
+        await store.write([("UPDATE folded_offsets SET next_offset = 4", ())])
+        make: Any = cluster.make_consumer
+        fold = TopicFold(
+            name="view", topics=(TOPICS.requests, TOPICS.status), store=store, make_consumer=make
+        )
+        folding = asyncio.create_task(fold.run())
+        monkeypatch.setattr(time, "time", lambda: right() + days * 86400)
+        await pause(200)
+        assert not folding.done()
+        folding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await folding
+        assert len(await self.kept(store)) == 4

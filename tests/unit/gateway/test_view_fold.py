@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, Step
 from sluice_contracts.status_codec import PublishedEvent, decode_status, encode_refusal
-from sluice_gateway.adapters.view_fold import accept_run, forget_runs, view_fold
+from sluice_gateway.adapters.view_fold import accept_run, view_fold
 from sluice_gateway.adapters.view_tables import TABLES
 from sluice_gateway.services.runs import AcceptedRun
 from tests.unit.gateway.harness import (
@@ -292,28 +292,3 @@ def test_text_comes_through_exactly() -> None:
     assert "\r" not in row[-1]
     [row] = view.rows("steps")
     assert Step.model_validate_json(row[-1]) == event.event.steps[0]
-
-
-class TestForgetting:
-    def test_what_is_over_is_forgotten_and_what_lives_is_kept(self) -> None:
-        view = View().fold(
-            [
-                request_record(0, run_id="only-accepted"),
-                request_record(1, run_id="running"),
-                request_record(2, run_id="over"),
-                status_record(published(3, run_id="running", steps=(step("a"),)), offset=0),
-                status_record(
-                    published(3, Phase.FAILED, run_id="over", steps=(step("a"),)), offset=1
-                ),
-            ]
-        )
-        now_ms = int(NOW.timestamp() * 1000)
-        view.run(forget_runs(before_ms=now_ms))
-        assert len(view.rows("runs")) == 3
-
-        view.run(forget_runs(before_ms=now_ms + int(timedelta(days=1).total_seconds() * 1000)))
-        assert {table: [row[1] for row in rows] for table, rows in view.contents().items()} == {
-            "runs": ["running"],
-            "events": ["running"],
-            "steps": ["running"],
-        }

@@ -71,10 +71,10 @@ class FakeCluster:
                 self.logs[tp] = Log()
         self.wake_for_test()
 
-    def expire_for_test(self, topic: str, *, before: int) -> None:
-        """Delete what retention deletes."""
+    def expire_for_test(self, topic: str, *, before: int, partition: int | None = None) -> None:
+        """Delete what retention deletes; of all partitions if none is named."""
         for tp, log in self.logs.items():
-            if tp.topic == topic:
+            if tp.topic == topic and partition in (None, tp.partition):
                 log.first = max(log.first, min(before, log.end))
                 log.records = [each for each in log.records if each.offset >= log.first]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from sluice_contracts.records import IncomingRecord
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka import folding
-from sluice_runtime.kafka.folding import TopicFold
+from sluice_runtime.kafka.folding import FoldStore, TopicFold
 from sluice_runtime.kafka.sqlite_store import SqliteStore
 
 from .clock import now, pause, until
@@ -39,7 +39,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 def make_fold(
     cluster: FakeCluster,
-    store: SqliteStore,
+    store: FoldStore,
     *topics: str,
     clock: Callable[[], float] | None = None,
 ) -> TopicFold:
@@ -180,6 +180,37 @@ async def test_what_retention_deleted_in_between_is_skipped(
     async with running(make_fold(cluster, store)) as fold:
         await fold.fresh(within=10)
         assert await words(store) == {"d": 1}
+
+
+class Starts:
+    """A store that notes what it is told to drop."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.offsets, self.apply, self.forget = store.offsets, store.apply, store.forget
+        self.told: list[dict[int, int]] = []
+
+    async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
+        self.told.append({partition: first for (_, partition), first in starts.items()})
+
+
+async def test_the_store_hears_what_the_topics_have_dropped_at_the_start_and_when_it_changes(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    for word in "abcd":
+        cluster.write_for_test("t", word.encode())
+    cluster.expire_for_test("t", before=1)
+    starts = Starts(store)
+    async with running(make_fold(cluster, starts)) as fold:
+        await fold.fresh(within=10)
+        assert starts.told == [{0: 1, 1: 0}]
+        await pause(600)
+        assert len(starts.told) == 1
+        cluster.expire_for_test("t", before=3)
+        await pause(61)
+        assert starts.told == [{0: 1, 1: 0}, {0: 3, 1: 0}]
+    async with running(make_fold(cluster, starts)) as fold:
+        await fold.fresh(within=10)
+        assert starts.told[2:] == [{0: 3, 1: 0}]
 
 
 async def test_offsets_without_records_do_not_hold_it_up(

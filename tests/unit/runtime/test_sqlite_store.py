@@ -75,6 +75,33 @@ async def test_records_and_offsets_are_there_after_a_restart(path: Path) -> None
         assert await store.offsets() == {("t", 0): 4, ("t", 1): 8}
 
 
+async def test_what_the_topics_have_dropped_is_deleted_by_the_statements_of_the_tables(
+    path: Path,
+) -> None:
+    tables = "CREATE TABLE IF NOT EXISTS seen (partition INTEGER, offset INTEGER)"
+    expiry = """
+        DELETE FROM seen WHERE EXISTS (
+            SELECT 1 FROM log_starts WHERE topic = ?
+            AND log_starts.partition = seen.partition AND seen.offset < first_offset)
+    """
+
+    def note(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+        yield "INSERT INTO seen VALUES (?, ?)", (record.position.partition, record.position.offset)
+
+    async with SqliteStore.open(
+        path, tables=tables, version=1, fold=note, expiry=[(expiry, ("t",))]
+    ) as store:
+        await store.apply([record("a", offset, partition=n) for offset in range(3) for n in (0, 1)])
+        for start, left in ((1, [1, 2]), (3, [])):
+            await store.expire({("t", 0): start, ("t", 1): 0, ("other", 1): 9})
+            assert await store.read("SELECT offset FROM seen WHERE partition = 0") == [
+                (offset,) for offset in left
+            ]
+        assert await store.read("SELECT COUNT(*) FROM seen") == [(3,)]
+        await store.forget()
+        assert await store.read("SELECT * FROM log_starts") == []
+
+
 async def test_offsets_may_have_gaps(path: Path) -> None:
     async with open_store(path) as store:
         await store.apply([record("a", 3), record("b", 17)])

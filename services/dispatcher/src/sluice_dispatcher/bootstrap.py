@@ -204,7 +204,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         )
         _log.info("dispatcher started", health_port=port)
         try:
-            retention = await until_kafka_answers(
+            await until_kafka_answers(
                 lambda: ensure_topics(
                     kafka,
                     client_id=_NAME,
@@ -221,7 +221,6 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                 "loop delay": measure_loop_delay(registry),
                 "ledger": fold.run(),
                 "ledger file": store.watch_for_damage(),
-                "forgetting": ledger.forget_old(window=retention[kafka.topics.results]),
             },
             stop=stop,
             grace=settings.shutdown_grace,

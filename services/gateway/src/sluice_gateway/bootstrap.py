@@ -15,7 +15,7 @@ from sluice_gateway.adapters.catching_up import CatchingUp
 from sluice_gateway.adapters.http_server import serve_http
 from sluice_gateway.adapters.request_log import KafkaRequestLog
 from sluice_gateway.adapters.view import SqliteRunView
-from sluice_gateway.adapters.view_store import AnnouncingStore, open_view, prune_view
+from sluice_gateway.adapters.view_store import AnnouncingStore, open_view
 from sluice_gateway.app import create_app
 from sluice_gateway.handlers.keys import Limits
 from sluice_gateway.metrics import Metrics
@@ -106,7 +106,7 @@ async def serve(
                     settings.health, readiness=_readiness(waiting, stop), registry=registry
                 )
             )
-        retention = await _verified_topics(kafka, stop=stop)
+        await _verified_topics(kafka, stop=stop)
         waiting.topics = None
 
         producer = RecordProducer(kafka, client_id=_NAME)
@@ -162,7 +162,6 @@ async def serve(
             {
                 "view": fold.run(),
                 "view file": store.watch_for_damage(),
-                "pruning": prune_view(store, retention=retention[topics.status]),
                 "reconnecting": request_log.reconnect(),
                 "loop delay": measure_loop_delay(registry),
                 "farewell": _say_farewell(stop, gone, after=seconds(settings.http.farewell)),

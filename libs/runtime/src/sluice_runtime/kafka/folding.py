@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 # How long somebody may wait who asks when everything is read.
 _POLL_MS = 250
-_PARTITION_CHECK_S = 60.0
+_TOPIC_CHECK_S = 60.0
 _ASK_EVERY_S = 1.0
 # Of records, per transaction: folded, they take up several times as much memory.
 _PORTION_BYTES = 4 * 1024 * 1024
@@ -47,8 +47,17 @@ class FoldStore(Protocol):
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
         """Fold the records and store the offsets behind them, in one transaction."""
 
+    async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
+        """Drop what came from records that the topics have dropped.
+
+        `starts` is the offset of the oldest record that each topic and partition can still give.
+        """
+
     async def forget(self) -> None:
         """Start anew: the topics are not those that this was folded from."""
+
+
+_Starts = Mapping[TopicPartition, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +155,8 @@ class TopicFold:
     async def _fold(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
         """Read on from where the store stands, a batch at a time, until the partitions change."""
         partitions = await self._partitions(consumer)
-        ends = await self._begin(consumer, partitions)
-        next_check = self._clock() + _PARTITION_CHECK_S
+        ends, starts = await self._begin(consumer, partitions)
+        next_check = self._clock() + _TOPIC_CHECK_S
         ends = await self._note_progress(consumer, ends)
         while True:
             batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=500)
@@ -157,10 +166,11 @@ class TopicFold:
             ends = await self._note_progress(consumer, ends)
             yield
             if self._clock() >= next_check:
-                next_check = self._clock() + _PARTITION_CHECK_S
+                next_check = self._clock() + _TOPIC_CHECK_S
                 if await self._partitions(consumer) != partitions:
                     _log.info("partitions added", fold=self._name)
                     return
+                starts = await self._expire(consumer, partitions, known=starts)
 
     async def _partitions(self, consumer: AIOKafkaConsumer) -> set[TopicPartition]:
         found: set[TopicPartition] = set()
@@ -169,7 +179,9 @@ class TopicFold:
             found |= {TopicPartition(topic, number) for number in numbers}
         return found
 
-    async def _begin(self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]) -> _Ends:
+    async def _begin(
+        self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]
+    ) -> tuple[_Ends, _Starts]:
         consumer.assign(list(partitions))
         stored = await self._store.offsets()
         ends = await self._ends(consumer, partitions)
@@ -179,11 +191,23 @@ class TopicFold:
             self._complete_as_of = None
             await self._store.forget()
             stored = {}
-        firsts = await consumer.beginning_offsets(list(partitions))
+        starts = await self._expire(consumer, partitions, known={})
         for tp in partitions:
             # Records between may have been deleted by retention since.
-            consumer.seek(tp, max(stored.get((tp.topic, tp.partition), 0), firsts[tp]))
-        return ends
+            consumer.seek(tp, max(stored.get((tp.topic, tp.partition), 0), starts[tp]))
+        return ends, starts
+
+    async def _expire(
+        self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition], *, known: _Starts
+    ) -> _Starts:
+        """Have the store drop what the topics have dropped, and nothing else.
+
+        No clock of ours is asked: one that is wrong for a moment would empty the store for good.
+        """
+        starts: _Starts = await consumer.beginning_offsets(list(partitions))
+        if starts != known:
+            await self._store.expire({(tp.topic, tp.partition): at for tp, at in starts.items()})
+        return starts
 
     async def _note_progress(self, consumer: AIOKafkaConsumer, ends: _Ends) -> _Ends:
         """Note since when nothing that the topics hold is missing here; gives the ends to reach.

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import structlog
 
 from sluice_contracts.records import IncomingRecord
 
-__all__ = ["Fold", "SqliteStore", "StoreDamagedError", "StoreUnusableError"]
+__all__ = ["Fold", "SqliteStore", "Statement", "StoreDamagedError", "StoreUnusableError"]
 
 _log = structlog.get_logger(__name__)
 
@@ -22,10 +22,19 @@ CREATE TABLE IF NOT EXISTS folded_offsets (
     partition INTEGER NOT NULL,
     next_offset INTEGER NOT NULL,
     PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS log_starts (
+    topic TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    first_offset INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition)
 ) WITHOUT ROWID
 """
 
-Fold = Callable[[IncomingRecord], Iterable[tuple[str, Sequence[Any]]]]
+Statement = tuple[str, Sequence[Any]]
+"""SQL and its arguments."""
+
+Fold = Callable[[IncomingRecord], Iterable[Statement]]
 """Turns one record into the SQL statements, with their arguments, that fold it in."""
 
 _PAUSE_AFTER_BYTES = 64 * 1024
@@ -43,20 +52,36 @@ class StoreDamagedError(Exception):
 class SqliteStore:
     """Folds records into tables of one file, offsets in the same transaction (WAL mode)."""
 
-    def __init__(self, connection: aiosqlite.Connection, *, tables: str, fold: Fold) -> None:
+    def __init__(
+        self,
+        connection: aiosqlite.Connection,
+        *,
+        tables: str,
+        fold: Fold,
+        expiry: Sequence[Statement],
+    ) -> None:
         self._connection = connection
         self._schema = f"{_OFFSETS};\n{tables}"
         self._fold = fold
+        self._expiry = expiry
         self._damage = asyncio.Event()
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, path: Path, *, tables: str, version: int, fold: Fold
+        cls,
+        path: Path,
+        *,
+        tables: str,
+        version: int,
+        fold: Fold,
+        expiry: Sequence[Statement] = (),
     ) -> "AsyncIterator[SqliteStore]":
         """Open the file, made anew if it is missing, damaged or of another version.
 
-        `tables` is the SQL that makes the tables, each with IF NOT EXISTS. A file whose damage
+        `tables` is the SQL that makes the tables, each with IF NOT EXISTS. `expiry` deletes the
+        rows whose records the topics have dropped: those below `first_offset` of their partition,
+        which the table `log_starts (topic, partition, first_offset)` holds. A file whose damage
         shows only in use is removed on leaving, so that the next start makes it anew.
 
         Raises:
@@ -64,7 +89,7 @@ class SqliteStore:
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = await _connect(path, version=version)
-        store = cls(connection, tables=tables, fold=fold)
+        store = cls(connection, tables=tables, fold=fold, expiry=expiry)
         try:
             await store._run(sqlite3.Connection.executescript, store._schema)
             yield store
@@ -113,7 +138,15 @@ class SqliteStore:
         ]
         await self.write(statements)
 
-    async def write(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
+    async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
+        """See `FoldStore.expire`."""
+        known: list[Statement] = [
+            ("INSERT OR REPLACE INTO log_starts VALUES (?, ?, ?)", (*place, first))
+            for place, first in starts.items()
+        ]
+        await self.write([*known, *self._expiry])
+
+    async def write(self, statements: Iterable[Statement]) -> None:
         """Run the statements as one transaction."""
         await self._run(_transaction, list(statements))
 
@@ -136,9 +169,7 @@ def _all_rows(connection: sqlite3.Connection, sql: str, arguments: Sequence[Any]
     return connection.execute(sql, arguments).fetchall()
 
 
-def _transaction(
-    connection: sqlite3.Connection, statements: list[tuple[str, Sequence[Any]]]
-) -> None:
+def _transaction(connection: sqlite3.Connection, statements: list[Statement]) -> None:
     with connection:
         connection.execute("BEGIN")
         for sql, arguments in statements:
@@ -147,7 +178,7 @@ def _transaction(
 
 def _make_anew(connection: sqlite3.Connection, schema: str) -> None:
     names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    drops: list[tuple[str, Sequence[Any]]] = [
+    drops: list[Statement] = [
         (f'DROP TABLE "{name}"', ()) for (name,) in _all_rows(connection, names, ())
     ]
     _transaction(connection, drops)

@@ -1,47 +1,56 @@
 """The ledger of outcomes: the results topic, folded into SQLite."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import structlog
 
 from sluice_contracts.ids import RunKey
-from sluice_contracts.records import IncomingRecord
+from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.status import Phase, RefusalNotice
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
 from sluice_dispatcher.services.ports import Outcome
 from sluice_runtime.kafka.folding import TopicFold
-from sluice_runtime.kafka.sqlite_store import SqliteStore
+from sluice_runtime.kafka.sqlite_store import SqliteStore, Statement
 
 __all__ = ["SqliteLedger", "open_ledger_store"]
 
 _log = structlog.get_logger(__name__)
 
-_HOUR = 3600
-_VERSION = 1
-_TABLES = """
+_VERSION: Final = 2
+_TABLES: Final = """
 CREATE TABLE IF NOT EXISTS outcomes (
     tenant TEXT NOT NULL,
     run_id TEXT NOT NULL,
     fingerprint TEXT,
     phase TEXT NOT NULL,
     event_id TEXT NOT NULL,
-    recorded_ms INTEGER NOT NULL,
+    -- Of the record that said so last; NULL until the first one has been folded.
+    partition INTEGER,
+    offset INTEGER,
     PRIMARY KEY (tenant, run_id)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS outcomes_by_age ON outcomes (recorded_ms);
+CREATE INDEX IF NOT EXISTS outcomes_by_record ON outcomes (partition, offset);
+"""
+
+# What has no record yet is nowhere below the start of the log.
+_EXPIRY: Final = """
+DELETE FROM outcomes WHERE (tenant, run_id) IN (
+    SELECT tenant, run_id FROM log_starts JOIN outcomes USING (partition)
+    WHERE outcomes.offset < log_starts.first_offset
+)
 """
 
 
 @asynccontextmanager
 async def open_ledger_store(path: Path) -> AsyncIterator[SqliteStore]:
     """Open the ledger's file."""
-    async with SqliteStore.open(path, tables=_TABLES, version=_VERSION, fold=_fold) as store:
+    async with SqliteStore.open(
+        path, tables=_TABLES, version=_VERSION, fold=_fold, expiry=[(_EXPIRY, ())]
+    ) as store:
         yield store
 
 
@@ -66,8 +75,7 @@ class SqliteLedger:
 
     async def note(self, published: PublishedEvent) -> None:
         """See `Ledger.note`."""
-        recorded_ms = int(published.event.observed_at.timestamp() * 1000)
-        await self._store.write([_upsert(published, recorded_ms=recorded_ms)])
+        await self._store.write([_upsert(published, record=None)])
 
     def waiting_for(self) -> str | None:
         """Say what a probe should: None while answers come at once."""
@@ -76,16 +84,8 @@ class SqliteLedger:
             return f"the ledger is {staleness:.0f} s behind"
         return self._topic_fold.waiting_for()
 
-    async def forget_old(self, *, window: timedelta | None) -> None:
-        """Drop, for ever, what the topic has dropped: outcomes older than the dedupe window."""
-        while window is not None:
-            oldest_ms = int((time.time() - window.total_seconds()) * 1000)
-            await self._store.write([("DELETE FROM outcomes WHERE recorded_ms < ?", (oldest_ms,))])
-            await asyncio.sleep(_HOUR)
-        await asyncio.Event().wait()
 
-
-def _fold(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+def _fold(record: IncomingRecord) -> Iterable[Statement]:
     if record.value is None:
         return
     try:
@@ -95,18 +95,24 @@ def _fold(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
         return
     if isinstance(published, RefusalNotice) or not published.event.terminal:
         return
-    yield _upsert(published, recorded_ms=record.timestamp_ms)
+    yield _upsert(published, record=record.position)
 
 
-def _upsert(published: PublishedEvent, *, recorded_ms: int) -> tuple[str, Sequence[Any]]:
-    """The first outcome spends the id; a later attempt of the same run changes only the phase."""
+def _upsert(published: PublishedEvent, *, record: Position | None) -> Statement:
+    """The first outcome spends the id; a later attempt of the same run changes only the phase.
+
+    `record` is None for what was written a moment ago and is still to be folded. The record may
+    also have been folded already: its position stays.
+    """
     event = published.event
     return (
         """
-        INSERT INTO outcomes (tenant, run_id, fingerprint, phase, event_id, recorded_ms)
-        VALUES (?, ?, ?, ?, ?, ?)
+        INSERT INTO outcomes (tenant, run_id, fingerprint, phase, event_id, partition, offset)
+        VALUES (?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (tenant, run_id) DO UPDATE SET
-            phase = excluded.phase, event_id = excluded.event_id, recorded_ms = excluded.recorded_ms
+            phase = excluded.phase, event_id = excluded.event_id,
+            partition = COALESCE(excluded.partition, partition),
+            offset = COALESCE(excluded.offset, offset)
         """,
         (
             event.tenant,
@@ -114,6 +120,7 @@ def _upsert(published: PublishedEvent, *, recorded_ms: int) -> tuple[str, Sequen
             published.fingerprint,
             event.phase,
             event.event_id,
-            recorded_ms,
+            record.partition if record else None,
+            record.offset if record else None,
         ),
     )

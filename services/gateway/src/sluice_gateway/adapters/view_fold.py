@@ -4,8 +4,8 @@ The request part of a run belongs to the request record that stands first, the s
 event with the highest sequence; neither ever touches the other.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from pydantic import TypeAdapter
 
@@ -21,11 +21,9 @@ from sluice_contracts.status_codec import (
 )
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.services.runs import AcceptedRun
-from sluice_runtime.kafka.sqlite_store import Fold
+from sluice_runtime.kafka.sqlite_store import Fold, Statement
 
-__all__ = ["Statement", "accept_run", "forget_runs", "view_fold"]
-
-Statement = tuple[str, Sequence[Any]]
+__all__ = ["accept_run", "expiry", "view_fold"]
 
 _STEPS: Final = TypeAdapter(tuple[Step, ...])
 
@@ -73,8 +71,8 @@ ON CONFLICT (tenant, run_id, step_id) DO UPDATE SET step = excluded.step
 
 _KEEP_STATUS: Final = """
 INSERT INTO runs (tenant, run_id, sequence, attempt, phase, terminal, status_workflow,
-                  status_fingerprint, status_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                  status_fingerprint, status_ms, status_partition, status_offset)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (tenant, run_id) DO UPDATE SET
     sequence = excluded.sequence,
     attempt = excluded.attempt,
@@ -82,13 +80,20 @@ ON CONFLICT (tenant, run_id) DO UPDATE SET
     terminal = excluded.terminal,
     status_workflow = excluded.status_workflow,
     status_fingerprint = COALESCE(excluded.status_fingerprint, status_fingerprint),
-    status_ms = excluded.status_ms
+    status_ms = excluded.status_ms,
+    status_partition = excluded.status_partition,
+    status_offset = excluded.status_offset
 WHERE excluded.sequence > runs.sequence
 """
 
+# Bound to the names of the request and the status topic.
 _OVER: Final = """
 (SELECT tenant, run_id FROM runs
- WHERE (terminal OR sequence < 0) AND MAX(COALESCE(accepted_ms, 0), COALESCE(status_ms, 0)) < ?)
+ LEFT JOIN log_starts AS asked ON asked.topic = ?1 AND asked.partition = request_partition
+ LEFT JOIN log_starts AS told ON told.topic = ?2 AND told.partition = status_partition
+ WHERE (terminal OR sequence < 0)
+    AND (request_offset IS NULL OR request_offset < asked.first_offset)
+    AND (status_offset IS NULL OR status_offset < told.first_offset))
 """
 
 
@@ -115,10 +120,10 @@ def accept_run(run: AcceptedRun) -> Statement:
     )
 
 
-def forget_runs(*, before_ms: int) -> list[Statement]:
-    """Drop what is over, or never got anywhere, and was last heard of before that time."""
+def expiry(topics: TopicNames) -> list[Statement]:
+    """Drop the runs of which the topics hold nothing any more; one that goes on is kept."""
     return [
-        (f"DELETE FROM {table} WHERE (tenant, run_id) IN {_OVER}", (before_ms,))  # noqa: S608
+        (f"DELETE FROM {table} WHERE (tenant, run_id) IN {_OVER}", (topics.requests, topics.status))  # noqa: S608
         for table in ("events", "steps", "runs")
     ]
 
@@ -192,5 +197,7 @@ def _fold_status(record: IncomingRecord) -> Iterator[Statement]:
             event.workflow,
             published.fingerprint,
             record.timestamp_ms,
+            position.partition,
+            position.offset,
         ),
     )

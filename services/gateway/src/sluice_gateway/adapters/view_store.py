@@ -1,29 +1,25 @@
-"""Keeps the view: fills it, tells who waits for it, forgets what is long over."""
+"""Keeps the view: fills it, tells who waits for it, forgets what the topics have forgotten."""
 
-import asyncio
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
 from pathlib import Path
 
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.topics import TopicNames
-from sluice_gateway.adapters.view_fold import forget_runs, view_fold
+from sluice_gateway.adapters.view_fold import expiry, view_fold
 from sluice_gateway.adapters.view_tables import TABLES, VERSION
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.news import RunNews
 from sluice_runtime.kafka.sqlite_store import SqliteStore
 
-__all__ = ["AnnouncingStore", "open_view", "prune_view"]
-
-_PRUNE_EVERY_S = 3600.0
-_MARGIN = timedelta(days=1)
+__all__ = ["AnnouncingStore", "open_view"]
 
 
 def open_view(path: Path, *, topics: TopicNames) -> AbstractAsyncContextManager[SqliteStore]:
     """Open the view's file, or make it."""
-    return SqliteStore.open(path, tables=TABLES, version=VERSION, fold=view_fold(topics))
+    return SqliteStore.open(
+        path, tables=TABLES, version=VERSION, fold=view_fold(topics), expiry=expiry(topics)
+    )
 
 
 class AnnouncingStore:
@@ -48,18 +44,10 @@ class AnnouncingStore:
         self._metrics.events_folded.inc(len(keys))
         self._news.publish({key.decode(errors="replace") for key in keys if key})
 
+    async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
+        """See `FoldStore.expire`."""
+        await self._store.expire(starts)
+
     async def forget(self) -> None:
         """See `FoldStore.forget`."""
         await self._store.forget()
-
-
-async def prune_view(store: SqliteStore, *, retention: timedelta | None) -> None:
-    """Forget runs that are over once the status topic has forgotten them, again and again.
-
-    `retention` is that of the topic, None for ever.
-    """
-    while True:
-        if retention is not None:
-            oldest = time.time() - (retention + _MARGIN).total_seconds()
-            await store.write(forget_runs(before_ms=int(oldest * 1000)))
-        await asyncio.sleep(_PRUNE_EVERY_S)

@@ -4,7 +4,7 @@ from typing import Final
 
 __all__ = ["TABLES", "VERSION"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raise it with every change of the tables or of what is folded into them: the file is remade."""
 
 TABLES: Final = """
@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS runs (
     status_workflow TEXT,
     status_fingerprint TEXT,
     status_ms INTEGER,
+    status_partition INTEGER,
+    status_offset INTEGER,
 
     PRIMARY KEY (tenant, run_id)
 );

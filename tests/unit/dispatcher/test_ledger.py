@@ -1,0 +1,208 @@
+"""The ledger forgets what the results topic has dropped, and nothing else."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.status import Phase, StatusEvent
+from sluice_contracts.status_codec import PublishedEvent, encode_status
+from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
+from sluice_runtime.kafka.folding import TopicFold
+from sluice_runtime.kafka.sqlite_store import SqliteStore
+from tests.unit.runtime.clock import pause, until
+from tests.unit.runtime.fake_kafka import FakeCluster
+
+pytestmark = pytest.mark.looptime
+
+RESULTS = "sluice.results"
+# In which whatever a service does from time to time has been done.
+A_WHILE = 200.0
+
+
+@pytest.fixture
+async def cluster() -> FakeCluster:
+    cluster = FakeCluster()
+    cluster.create_for_test(RESULTS, partitions=2)
+    return cluster
+
+
+def published(run_id: str, *, phase: Phase = Phase.SUCCEEDED, attempt: int = 1) -> PublishedEvent:
+    key = RunKey("default", run_id)
+    return PublishedEvent(
+        event=StatusEvent(
+            event_id=f"{attempt} of {run_id}",
+            run_id=run_id,
+            tenant="default",
+            workflow="hello",
+            workflow_name=workflow_name(key),
+            attempt=attempt,
+            phase=phase,
+            terminal=True,
+            observed_at=datetime(2026, 9, 1, tzinfo=UTC),
+            sequence=attempt,
+        ),
+        fingerprint="f",
+        traceparent=None,
+    )
+
+
+def write(cluster: FakeCluster, outcome: PublishedEvent, *, partition: int = 0) -> None:
+    record = encode_status(outcome, source="/test")
+    cluster.write_for_test(
+        RESULTS, record.value, key=record.key, headers=record.headers, partition=partition
+    )
+
+
+class Ledger:
+    """A ledger that keeps up with the cluster."""
+
+    def __init__(self, store: SqliteStore, fold: TopicFold) -> None:
+        self.real = SqliteLedger(store, fold, freshness=timedelta(seconds=5))
+        self._store = store
+
+    async def known(self) -> set[str]:
+        rows = await self._store.read("SELECT run_id FROM outcomes")
+        return {run_id for (run_id,) in rows}
+
+    async def until_known(self, *run_ids: str) -> None:
+        async def holds() -> bool:
+            return await self.known() == set(run_ids)
+
+        await until(holds)
+
+
+@asynccontextmanager
+async def ledger_of(cluster: FakeCluster, file: Path) -> AsyncIterator[Ledger]:
+    make: Any = cluster.make_consumer
+    async with open_ledger_store(file) as store:
+        fold = TopicFold(name="ledger", topics=[RESULTS], store=store, make_consumer=make)
+        folding = asyncio.create_task(fold.run())
+        try:
+            await fold.fresh(within=5)
+            yield Ledger(store, fold)
+            assert not folding.done()
+        finally:
+            folding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await folding
+
+
+@pytest.mark.parametrize("days", [8, -8])
+async def test_a_clock_that_jumps_forgets_nothing(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    right = time.time
+    write(cluster, published("folded"))
+    async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
+        await ledger.real.note(published("noted", phase=Phase.REJECTED))
+        with monkeypatch.context() as jumped:
+            jumped.setattr(time, "time", lambda: right() + days * 86400)
+            await pause(A_WHILE)
+        assert await ledger.known() == {"folded", "noted"}
+    with monkeypatch.context() as jumped:
+        jumped.setattr(time, "time", lambda: right() + days * 86400)
+        async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
+            await pause(A_WHILE)
+    async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
+        for run_id in ("folded", "noted"):
+            assert await ledger.real.find(RunKey("default", run_id)) is not None
+
+
+async def test_it_forgets_what_the_topic_has_dropped_and_keeps_the_rest(
+    cluster: FakeCluster, tmp_path: Path
+) -> None:
+    for run_id in ("a0", "a1", "a2"):
+        write(cluster, published(run_id))
+    for run_id in ("b0", "b1"):
+        write(cluster, published(run_id), partition=1)
+    async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
+        await ledger.until_known("a0", "a1", "a2", "b0", "b1")
+        cluster.expire_for_test(RESULTS, before=2, partition=0)
+        await ledger.until_known("a2", "b0", "b1")
+        cluster.expire_for_test(RESULTS, before=1, partition=1)
+        await ledger.until_known("a2", "b1")
+    # That is what the topic would give.
+    async with ledger_of(cluster, tmp_path / "another.sqlite") as ledger:
+        assert await ledger.known() == {"a2", "b1"}
+
+
+async def test_it_forgets_what_was_dropped_while_it_was_away(
+    cluster: FakeCluster, tmp_path: Path
+) -> None:
+    write(cluster, published("early"))
+    write(cluster, published("late"))
+    async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
+        await ledger.until_known("early", "late")
+    cluster.expire_for_test(RESULTS, before=1)
+    async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
+        assert await ledger.known() == {"late"}
+
+
+async def test_the_last_record_of_a_run_decides(cluster: FakeCluster, tmp_path: Path) -> None:
+    write(cluster, published("again", phase=Phase.FAILED))
+    write(cluster, published("once"))
+    write(cluster, published("again", attempt=2))
+    async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
+        await ledger.until_known("again", "once")
+        cluster.expire_for_test(RESULTS, before=2)
+        await ledger.until_known("again")
+        cluster.expire_for_test(RESULTS, before=3)
+        await ledger.until_known()
+
+
+async def test_what_was_noted_stays_until_its_record_has_come_and_gone(
+    cluster: FakeCluster, tmp_path: Path
+) -> None:
+    for number in range(3):
+        write(cluster, published(f"other-{number}"))
+    noted = published("noted", phase=Phase.REJECTED)
+    async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
+        cluster.withholding = True
+        write(cluster, noted)
+        await ledger.real.note(noted)
+        cluster.expire_for_test(RESULTS, before=3)
+        await ledger.until_known("noted")
+        cluster.withholding = False
+        await pause(A_WHILE)
+        assert await ledger.known() == {"noted"}
+        cluster.expire_for_test(RESULTS, before=4)
+        await ledger.until_known()
+
+
+async def test_what_was_folded_before_it_is_noted_goes_with_its_record(
+    cluster: FakeCluster, tmp_path: Path
+) -> None:
+    noted = published("noted", phase=Phase.REJECTED)
+    write(cluster, noted)
+    async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
+        await ledger.until_known("noted")
+        await ledger.real.note(noted)
+        cluster.expire_for_test(RESULTS, before=1)
+        await ledger.until_known()
+
+
+async def test_a_file_of_an_earlier_version_is_made_again_from_the_topic(
+    cluster: FakeCluster, tmp_path: Path
+) -> None:
+    write(cluster, published("order-1"))
+    file = tmp_path / "ledger.sqlite"
+    with contextlib.closing(sqlite3.connect(file)) as earlier:
+        earlier.executescript(
+            """
+            CREATE TABLE outcomes (tenant TEXT, run_id TEXT, recorded_ms INTEGER);
+            CREATE TABLE folded_offsets (topic TEXT, partition INTEGER, next_offset INTEGER);
+            INSERT INTO folded_offsets VALUES ('sluice.results', 0, 1);
+            PRAGMA user_version = 1;
+            """
+        )
+    async with ledger_of(cluster, file) as ledger:
+        assert await ledger.known() == {"order-1"}

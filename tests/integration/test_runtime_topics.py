@@ -6,14 +6,15 @@ from datetime import timedelta
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from prometheus_client import CollectorRegistry
 
 from sluice_contracts.topics import TopicNames, topic_table
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.settings import KafkaSettings
-from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
-from tests.support.kafka import create_topic, produce, read_all, topic_names
+from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
+from tests.support.kafka import alter_topic, create_topic, produce, read_all, topic_names
 
 pytestmark = pytest.mark.integration
 
@@ -40,13 +41,7 @@ def within(seconds: float = 30) -> Deadline:
 async def test_missing_topics_are_created_as_the_table_says(
     kafka: EmbeddedKafka, names: TopicNames, settings: KafkaSettings
 ) -> None:
-    retention = await ensure_topics(settings, client_id="test", deadline=within())
-    assert retention == {
-        names.requests: timedelta(days=1),
-        names.status: timedelta(days=7),
-        names.results: timedelta(days=7),
-        names.dlq: timedelta(days=30),
-    }
+    await ensure_topics(settings, client_id="test", deadline=within())
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
     try:
@@ -77,10 +72,9 @@ async def test_topics_that_are_there_are_verified_and_left_alone(
 
 @pytest.mark.parametrize("_", range(3))
 async def test_all_services_may_be_the_one_to_create_them(_: int, settings: KafkaSettings) -> None:
-    done = await asyncio.gather(
+    await asyncio.gather(
         *(ensure_topics(settings, client_id=f"test-{n}", deadline=within()) for n in range(3))
     )
-    assert done[0] == done[1] == done[2]
 
 
 async def test_a_promise_that_a_topic_breaks_is_named(
@@ -109,9 +103,31 @@ async def test_for_ever_may_be_written_as_the_longest_time_that_kafka_knows(
     await create_topic(kafka, names.results, config=config)
     config = topic_table(names).dlq.config() | {"retention.ms": "-1"}
     await create_topic(kafka, names.dlq, config=config)
-    retention = await ensure_topics(settings, client_id="test", deadline=within())
-    assert retention[names.results] is None
-    assert retention[names.dlq] is None
+    await ensure_topics(settings, client_id="test", deadline=within())
+
+
+async def test_topics_are_looked_at_again(
+    kafka: EmbeddedKafka, names: TopicNames, settings: KafkaSettings
+) -> None:
+    await ensure_topics(settings, client_id="test", deadline=within())
+    registry = CollectorRegistry()
+    watch = TopicWatch(
+        settings, client_id="test", registry=registry, every=timedelta(milliseconds=50)
+    )
+    watching = asyncio.create_task(watch.run())
+    try:
+        config = topic_table(names).requests.config()
+        for unclean, found in (("true", 1), ("false", 0)):
+            changed = config | {"unclean.leader.election.enable": unclean}
+            await alter_topic(kafka, names.requests, changed)
+            async with asyncio.timeout(30):
+                while registry.get_sample_value("sluice_topic_mismatches") != found:
+                    # As long as it takes Kafka to answer anything.
+                    await read_all(kafka, names.requests)
+            assert (watch.broken(names.requests) is not None) is bool(found)
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
 
 
 async def test_more_replicas_than_brokers_is_a_matter_of_settings(

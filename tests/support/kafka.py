@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from sluice_contracts.topics import TopicNames
 from sluice_local.kafka import EmbeddedKafka
@@ -123,6 +124,20 @@ async def create_topic(
     finally:
         await admin.close()
     for name, code, message in response.topic_errors:
+        assert code == 0, f"{name}: {message}"
+
+
+async def alter_topic(kafka: KafkaServer, topic: str, config: dict[str, str]) -> None:
+    """Set topic-level settings. Those that are not named go back to the broker's defaults."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        [response] = await admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, topic, configs=config)]
+        )
+    finally:
+        await admin.close()
+    for code, message, _, name in response.resources:
         assert code == 0, f"{name}: {message}"
 
 

@@ -77,6 +77,8 @@ class Gateway:
     """The reason why the view is behind, if it is."""
     coming: list[IncomingRecord] = field(default_factory=list)
     """Records that the topics hold and the view does not, until it catches up."""
+    unsafe: list[str] = field(default_factory=list)
+    """Why the request topic cannot be trusted with a request, if it cannot."""
     _offset: int = 0
 
     async def post(self, document: object, **headers: str) -> ClientResponse:
@@ -120,6 +122,7 @@ async def running_gateway(
     admission = admission or Admission(max_requests=100, max_bytes=10_000_000)
     behind: list[str] = []
     coming: list[IncomingRecord] = []
+    unsafe: list[str] = []
     async with open_view(folder / "view.sqlite", topics=TOPICS) as sqlite:
         store = AnnouncingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
 
@@ -133,7 +136,10 @@ async def running_gateway(
         app = create_app(
             catalogue=CATALOGUE,
             request_log=KafkaRequestLog(
-                producer, topic=TOPICS.requests, timeout=timedelta(seconds=10)
+                producer,
+                topic=TOPICS.requests,
+                timeout=timedelta(seconds=10),
+                unsafe=lambda: " ".join(unsafe) or None,
             ),
             view=view,
             news=news,
@@ -153,6 +159,7 @@ async def running_gateway(
                 admission=admission,
                 behind=behind,
                 coming=coming,
+                unsafe=unsafe,
             )
 
 

@@ -562,3 +562,19 @@ def _body(*, size: int) -> bytes:
 async def _chunks(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), 65536):
         yield body[start : start + 65536]
+
+
+async def test_while_an_acknowledgement_promises_nothing_none_is_given(gateway: Gateway) -> None:
+    assert (await gateway.post({"id": "before", **GREET})).status == 202
+    gateway.unsafe.append("sluice.requests: min.insync.replicas is 1, must be at least 2.")
+
+    refused = await gateway.post({"id": "order-1", **GREET})
+    document = await problem_of(refused, status=503, kind="unavailable")
+    assert "nothing was written" in document["detail"]
+    assert refused.headers["Retry-After"] == "60"
+    # What was accepted before stays accepted.
+    assert (await gateway.post({"id": "before", **GREET})).status == 200
+    assert [each.key.run_id for each in gateway.requests()] == ["before"]
+
+    gateway.unsafe.clear()
+    assert (await gateway.post({"id": "order-1", **GREET})).status == 202

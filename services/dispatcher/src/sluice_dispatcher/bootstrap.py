@@ -29,7 +29,7 @@ from sluice_runtime.kafka.folding import TopicFold
 from sluice_runtime.kafka.producing import RecordProducer
 from sluice_runtime.kafka.reading import make_consumer
 from sluice_runtime.kafka.sqlite_store import StoreUnusableError
-from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
+from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from sluice_runtime.loop_delay import measure_loop_delay
@@ -191,6 +191,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             lag=lambda: pump.lag,
             staleness=fold.staleness,
         )
+        topics = TopicWatch(kafka, client_id=_NAME, registry=registry)
         # Before Kafka is there: who waits for it is alive, and says what it waits for.
         port = await stack.enter_async_context(
             serve_probes(
@@ -198,6 +199,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                 readiness={
                     "ledger": ledger.waiting_for,
                     "requests": pump.waiting_for,
+                    "topics": topics.broken,
                 },
                 registry=registry,
             )
@@ -221,6 +223,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                 "loop delay": measure_loop_delay(registry),
                 "ledger": fold.run(),
                 "ledger file": store.watch_for_damage(),
+                "topics": topics.run(),
             },
             stop=stop,
             grace=settings.shutdown_grace,

@@ -1,7 +1,7 @@
 """The gateway, put together: the one place that knows every part, and how they stop."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -30,7 +30,7 @@ from sluice_runtime.kafka.producing import RecordProducer
 from sluice_runtime.kafka.reading import make_consumer
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.sqlite_store import StoreUnusableError
-from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
+from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.loop_delay import measure_loop_delay
 from sluice_runtime.probes import Readiness, serve_probes
 from sluice_runtime.service import StartupError, until_kafka_answers
@@ -106,13 +106,17 @@ async def serve(
                     settings.health, readiness=_readiness(waiting, stop), registry=registry
                 )
             )
-        await _verified_topics(kafka, stop=stop)
+        await _verify_topics(kafka, stop=stop)
         waiting.topics = None
 
+        watch = TopicWatch(kafka, client_id=_NAME, registry=registry)
         producer = RecordProducer(kafka, client_id=_NAME)
         stack.push_async_callback(producer.close)
         request_log = KafkaRequestLog(
-            producer, topic=topics.requests, timeout=settings.send_timeout
+            producer,
+            topic=topics.requests,
+            timeout=settings.send_timeout,
+            unsafe=lambda: watch.broken(topics.requests),
         )
         waiting.kafka = request_log.unavailable
         try:
@@ -162,6 +166,7 @@ async def serve(
             {
                 "view": fold.run(),
                 "view file": store.watch_for_damage(),
+                "topics": watch.run(),
                 "reconnecting": request_log.reconnect(),
                 "loop delay": measure_loop_delay(registry),
                 "farewell": _say_farewell(stop, gone, after=seconds(settings.http.farewell)),
@@ -195,11 +200,9 @@ def _startup_errors(setting: str) -> Iterator[None]:
         raise StartupError(f"{setting}: {e.strerror or e}") from e
 
 
-async def _verified_topics(
-    kafka: KafkaSettings, *, stop: asyncio.Event
-) -> Mapping[str, timedelta | None]:
+async def _verify_topics(kafka: KafkaSettings, *, stop: asyncio.Event) -> None:
     try:
-        return await until_kafka_answers(
+        await until_kafka_answers(
             lambda: ensure_topics(
                 kafka, client_id=_NAME, deadline=Deadline("verify topics", kafka.request_timeout)
             ),

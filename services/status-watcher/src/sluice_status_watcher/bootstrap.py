@@ -14,7 +14,7 @@ from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.producing import Producer, RecordProducer
 from sluice_runtime.kafka.reading import make_consumer
-from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
+from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.leases import LeaseApi
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
@@ -192,9 +192,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             registry=registry,
             turn=turn,
         )
+        topics = TopicWatch(kafka, client_id=_NAME, registry=registry)
         # Before Kafka is there: who waits for it is alive, and says what it waits for.
         port = await stack.enter_async_context(
-            serve_probes(settings.health, readiness=watcher.readiness(), registry=registry)
+            serve_probes(
+                settings.health,
+                readiness={**watcher.readiness(), "topics": topics.broken},
+                registry=registry,
+            )
         )
         _log.info("status-watcher started", health_port=port)
         try:
@@ -204,7 +209,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         except TopicMismatchError as e:
             raise StartupError(str(e)) from e
         await run_eternally(
-            {**watcher.tasks(), "loop delay": measure_loop_delay(registry)},
+            {
+                "topics": topics.run(),
+                "loop delay": measure_loop_delay(registry),
+                **watcher.tasks(),
+            },
             stop=stop,
             grace=settings.shutdown_grace,
         )

@@ -1,7 +1,8 @@
-"""Creates the topics that are missing, and refuses to start on topics that break a promise."""
+"""Creates the topics that are missing, and verifies them: at the start, and again and again."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import structlog
@@ -13,13 +14,14 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
     for_code,
 )
+from prometheus_client import CollectorRegistry, Gauge
 
-from sluice_contracts.topics import TopicTable, mismatches, topic_table
+from sluice_contracts.topics import Mismatch, TopicTable, mismatches, topic_table
 from sluice_runtime.deadlines import Deadline
-from sluice_runtime.kafka.producing import KafkaUnavailableError
+from sluice_runtime.kafka.errors import CredentialsError, KafkaUnavailableError
 from sluice_runtime.kafka.settings import KafkaSettings, connection
 
-__all__ = ["TopicMismatchError", "ensure_topics"]
+__all__ = ["TopicMismatchError", "TopicWatch", "ensure_topics"]
 
 _KNOWN_EVERYWHERE_PAUSE_S = 0.1
 
@@ -30,12 +32,8 @@ class TopicMismatchError(Exception):
     """The cluster's topics are not what Sluice's promises rest on."""
 
 
-async def ensure_topics(
-    settings: KafkaSettings, *, client_id: str, deadline: Deadline
-) -> Mapping[str, timedelta | None]:
+async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: Deadline) -> None:
     """Create the topics that are missing and verify all of them against the topic table.
-
-    Gives each topic's retention; None stands for ever.
 
     Raises:
         TopicMismatchError: naming each topic and setting that is wrong, or why a topic cannot be
@@ -44,6 +42,82 @@ async def ensure_topics(
         CredentialsError: a file that is to secure or authenticate the connection cannot be used.
     """
     table = topic_table(settings.topics)
+    async with _admin(settings, client_id=client_id, deadline=deadline) as admin:
+        await _create_missing(admin, table, settings)
+        found = await _mismatches(admin, table, settings)
+    if found:
+        raise TopicMismatchError(
+            "\n".join(
+                [
+                    "These topics are not set up as Sluice needs them:",
+                    *(f"  {mismatch}" for mismatch in found),
+                    "Change them with kafka-configs.sh --alter, or name others in kafka.topics.",
+                ]
+            )
+        )
+
+
+class TopicWatch:
+    """Verifies the topics again and again, for they can be changed while a service runs."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        *,
+        client_id: str,
+        registry: CollectorRegistry,
+        every: timedelta = timedelta(minutes=2),
+    ) -> None:
+        self._settings = settings
+        self._client_id = client_id
+        self._every = every.total_seconds()
+        self._found: Sequence[Mismatch] = ()
+        Gauge(
+            "sluice_topic_mismatches",
+            "Settings of topics that break a promise; the log names them.",
+            registry=registry,
+        ).set_function(lambda: len(self._found))
+
+    def broken(self, topic: str | None = None) -> str | None:
+        """Name the settings, of one topic or of all, that break a promise; None if none does.
+
+        As of the last time that Kafka could be asked.
+        """
+        found = [str(each) for each in self._found if topic in (None, each.topic)]
+        return " ".join(found) or None
+
+    async def run(self) -> None:
+        """Verify for ever; while Kafka cannot be asked, what was found last stands."""
+        while True:
+            await asyncio.sleep(self._every)
+            try:
+                self._note(await self._verify())
+            except (KafkaUnavailableError, CredentialsError) as e:
+                _log.warning("topics could not be verified again", error=str(e))
+
+    async def _verify(self) -> Sequence[Mismatch]:
+        settings = self._settings
+        deadline = Deadline("verify topics", settings.request_timeout)
+        async with _admin(settings, client_id=self._client_id, deadline=deadline) as admin:
+            return await _mismatches(admin, topic_table(settings.topics), settings)
+
+    def _note(self, found: Sequence[Mismatch]) -> None:
+        for mismatch in found:
+            if mismatch not in self._found:
+                _log.error(
+                    "a topic was changed and breaks a promise; change it back with "
+                    "kafka-configs.sh --alter",
+                    mismatch=str(mismatch),
+                )
+        if self._found and not found:
+            _log.info("the topics are again as they must be")
+        self._found = found
+
+
+@asynccontextmanager
+async def _admin(
+    settings: KafkaSettings, *, client_id: str, deadline: Deadline
+) -> AsyncIterator[AIOKafkaAdminClient]:
     # Not tried again, as what goes wrong below is.
     arguments = connection(settings, client_id=client_id)
     try:
@@ -51,31 +125,18 @@ async def ensure_topics(
             admin = AIOKafkaAdminClient(**arguments)
             try:
                 await admin.start()
-                await _create_missing(admin, table, settings)
-                actual = await _actual(admin, table)
+                yield admin
             finally:
                 await admin.close()
     except (KafkaError, OSError) as e:
         raise KafkaUnavailableError(f"Topics could not be verified: {type(e).__name__}.") from e
-    found = mismatches(table, actual, in_sync_replicas=settings.in_sync_replicas)
-    if found:
-        raise TopicMismatchError(
-            "\n".join(
-                [
-                    "These topics are not set up as Sluice needs them:",
-                    *(f"  {sentence}" for sentence in found),
-                    "Change them with kafka-configs.sh --alter, or name others in kafka.topics.",
-                ]
-            )
-        )
-    return {topic: _retention(config) for topic, config in actual.items()}
 
 
-def _retention(config: Mapping[str, str]) -> timedelta | None:
-    milliseconds = int(config["retention.ms"])
-    # Kafka takes up to 2^63 - 1, which people write for "for ever" too.
-    for_ever = milliseconds < 0 or milliseconds > timedelta.max / timedelta(milliseconds=1)
-    return None if for_ever else timedelta(milliseconds=milliseconds)
+async def _mismatches(
+    admin: AIOKafkaAdminClient, table: TopicTable, settings: KafkaSettings
+) -> Sequence[Mismatch]:
+    actual = await _actual(admin, table)
+    return mismatches(table, actual, in_sync_replicas=settings.in_sync_replicas)
 
 
 async def _create_missing(

@@ -1,6 +1,7 @@
 """The request topic."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -13,7 +14,11 @@ from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.strict_json import MAX_VALUES
 from sluice_contracts.topics import MAX_REQUEST_BYTES
-from sluice_gateway.services.ports import RecordTooLargeError, RequestLogUnavailableError
+from sluice_gateway.services.ports import (
+    RecordTooLargeError,
+    RequestLogUnavailableError,
+    RequestLogUnsafeError,
+)
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
@@ -38,7 +43,10 @@ class StartableProducer(Producer, Protocol):
 
 
 class KafkaRequestLog:
-    """Writes requests as CloudEvents, each within `timeout`."""
+    """Writes requests as CloudEvents, each within `timeout`.
+
+    `unsafe` says why the topic cannot be trusted with a request; None if it can.
+    """
 
     def __init__(
         self,
@@ -46,11 +54,13 @@ class KafkaRequestLog:
         *,
         topic: str,
         timeout: timedelta,
+        unsafe: Callable[[], str | None] = lambda: None,
         backoff: Backoff | None = None,
     ) -> None:
         self._producer = producer
         self._topic = topic
         self._timeout = timeout
+        self._unsafe = unsafe
         self._backoff = backoff or Backoff()
         # Not connected until the first success, be it of a record or of `reconnect`.
         self._disconnected = asyncio.Event()
@@ -64,6 +74,8 @@ class KafkaRequestLog:
             request, key=key, source=_SOURCE, event_id=str(key), time=time, traceparent=traceparent
         )
         _check_size(record.value or b"")
+        if (why := self._unsafe()) is not None:
+            raise RequestLogUnsafeError(why)
         deadline = Deadline("writing the request", self._timeout)
         try:
             position = await self._producer.send(self._topic, record, deadline=deadline)

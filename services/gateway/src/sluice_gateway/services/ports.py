@@ -19,12 +19,17 @@ __all__ = [
     "RecordTooLargeError",
     "RequestLog",
     "RequestLogUnavailableError",
+    "RequestLogUnsafeError",
     "RunView",
 ]
 
 
 class RequestLogUnavailableError(Exception):
     """Nobody acknowledged the record; it may have been written all the same."""
+
+
+class RequestLogUnsafeError(Exception):
+    """An acknowledgement would not mean that the record is kept; nothing was written."""
 
 
 class RecordTooLargeError(Exception):
@@ -41,6 +46,7 @@ class RequestLog(Protocol):
 
         Raises:
             RequestLogUnavailableError: not acknowledged in time.
+            RequestLogUnsafeError: the topic is not set up to keep what it acknowledges.
             RecordTooLargeError: it can never be written.
         """
 

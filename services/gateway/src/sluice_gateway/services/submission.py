@@ -17,6 +17,7 @@ from sluice_gateway.services.ports import (
     RecordTooLargeError,
     RequestLog,
     RequestLogUnavailableError,
+    RequestLogUnsafeError,
     RunView,
 )
 from sluice_gateway.services.runs import AcceptedRun, RunState
@@ -27,6 +28,8 @@ __all__ = ["Asked", "Replayed", "Started", "Submission"]
 _log = structlog.get_logger(__name__)
 
 _RETRY_AFTER_S = 2
+# Somebody has to change the topic, and the next look at it is minutes away.
+_RETRY_UNSAFE_AFTER_S = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +133,14 @@ class Submission:
                 f"Kafka did not acknowledge run {key.run_id!r} in time; it may have been written "
                 "all the same. Ask again with this id: it will never become a second run.",
                 retry_after=_RETRY_AFTER_S,
+            ) from e
+        except RequestLogUnsafeError as e:
+            _log.warning("run not accepted", reason=str(e))
+            raise ProblemError.of(
+                ProblemType.UNAVAILABLE,
+                "Kafka is not set up to keep what would be accepted, so nothing was written; ask "
+                "again once its operators have changed that.",
+                retry_after=_RETRY_UNSAFE_AFTER_S,
             ) from e
         except RecordTooLargeError as e:
             raise ProblemError.of(ProblemType.TOO_LARGE, str(e)) from e

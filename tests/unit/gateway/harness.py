@@ -25,6 +25,7 @@ from sluice_gateway.handlers.keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
 from sluice_gateway.services.news import RunNews
+from sluice_gateway.services.peers import Peers
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
 from sluice_workflows.parameters import Parameters, Text
@@ -55,6 +56,22 @@ CATALOGUE = Catalogue(
         )
     ]
 )
+
+
+def admission_of(
+    *,
+    max_requests: int = 100,
+    max_bytes: int = 10_000_000,
+    max_bodies: int = 100,
+    peer_share: float = 1.0,
+) -> Admission:
+    """Give an admission that lets one peer take everything, unless told otherwise."""
+    return Admission(
+        max_requests=max_requests,
+        max_bytes=max_bytes,
+        max_bodies=max_bodies,
+        peer_share=peer_share,
+    )
 
 
 async def caught_up() -> str | None:
@@ -112,14 +129,18 @@ class Gateway:
 
 @asynccontextmanager
 async def running_gateway(
-    folder: Path, *, limits: Limits | None = None, admission: Admission | None = None
+    folder: Path,
+    *,
+    limits: Limits | None = None,
+    admission: Admission | None = None,
+    peers: Peers | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port."""
     producer = FakeProducer()
     news = RunNews()
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    admission = admission or Admission(max_requests=100, max_bytes=10_000_000)
+    admission = admission or admission_of()
     behind: list[str] = []
     coming: list[IncomingRecord] = []
     unsafe: list[str] = []
@@ -145,6 +166,7 @@ async def running_gateway(
             news=news,
             metrics=metrics,
             admission=admission,
+            peers=peers or Peers(trusted=()),
             limits=limits or Limits(),
             greeting=GREETING,
         )

@@ -1,6 +1,7 @@
 """HTTP on the wire: what slow, silent, many and malformed clients get."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -38,9 +39,9 @@ def serve(
 
 @asynccontextmanager
 async def connected(
-    address: tuple[str, int],
+    address: tuple[str, int], *, of: str = "127.0.0.1"
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection(*address)
+    reader, writer = await asyncio.open_connection(*address, local_addr=(of, 0))
     try:
         yield reader, writer
     finally:
@@ -102,7 +103,9 @@ async def test_only_the_first_request_has_to_come_in_time(in_time: bool) -> None
         return web.Response()
 
     loop = asyncio.get_running_loop()
-    connection = Connection(web.Server(answer), loop=loop, settings=HttpSettings())
+    connection = Connection(
+        web.Server(answer), loop=loop, settings=HttpSettings(), on_lost=lambda: None
+    )
     transport = ImaginaryTransport()
     connection.connection_made(transport)
     later = asyncio.Event()
@@ -172,6 +175,49 @@ async def test_a_connection_too_many_is_told_so() -> None:
         async with connected(address) as (refused, _):
             status, document = await problem_on(refused)
             assert (status, document["status"]) == (b"HTTP/1.1 503 Service Unavailable", 503)
+
+
+async def test_one_peer_cannot_take_all_connections() -> None:
+    async with serving(max_connections=4) as address, contextlib.AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(served(address, of="127.0.0.2"))
+        async with connected(address, of="127.0.0.2") as (reader, _):
+            status, document = await problem_on(reader)
+            assert b" 503 " in status
+            assert "from your address" in document["detail"]
+        async with served(address):
+            await stack.aclose()
+            # Once the server has seen that they are closed, there is room again.
+            while not await is_served(address, of="127.0.0.2"):
+                pass
+
+
+async def test_a_trusted_proxy_may_take_all_connections() -> None:
+    proxies = ("127.0.0.2/32",)
+    async with (
+        serving(max_connections=2, trusted_proxies=proxies) as address,
+        served(address, of="127.0.0.2"),
+        served(address, of="127.0.0.2"),
+        connected(address) as (reader, _),
+    ):
+        status, _ = await problem_on(reader)
+        assert b" 503 " in status
+
+
+@asynccontextmanager
+async def served(address: tuple[str, int], *, of: str = "127.0.0.1") -> AsyncIterator[None]:
+    """Hold a connection of a peer on which a request has been answered."""
+    async with connected(address, of=of) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readuntil(b"hello")
+        yield
+
+
+async def is_served(address: tuple[str, int], *, of: str) -> bool:
+    """Tell whether the peer's next connection is served."""
+    async with connected(address, of=of) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        return (await reader.read()).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_what_is_no_http_gets_a_problem_that_repeats_nothing() -> None:

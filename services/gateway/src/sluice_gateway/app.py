@@ -12,6 +12,7 @@ from sluice_gateway.handlers.keys import (
     GREETING,
     LIMITS,
     METRICS,
+    PEERS,
     READER,
     SUBMISSION,
     VIEW,
@@ -22,6 +23,7 @@ from sluice_gateway.handlers.problems import problems
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
 from sluice_gateway.services.news import RunNews
+from sluice_gateway.services.peers import Peers
 from sluice_gateway.services.ports import Catalogue, RequestLog, RunView
 from sluice_gateway.services.reading import RunReader
 from sluice_gateway.services.submission import Submission
@@ -37,6 +39,7 @@ def create_app(
     news: RunNews,
     metrics: Metrics,
     admission: Admission,
+    peers: Peers,
     limits: Limits,
     greeting: str,
 ) -> web.Application:
@@ -56,6 +59,7 @@ def create_app(
     app[GREETING] = greeting
     app[LIMITS] = limits
     app[METRICS] = metrics
+    app[PEERS] = peers
     app[READER] = RunReader(view=view)
     app[SUBMISSION] = submission
     app[VIEW] = view

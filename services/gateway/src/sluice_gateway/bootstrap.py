@@ -21,6 +21,7 @@ from sluice_gateway.handlers.keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
 from sluice_gateway.services.news import RunNews
+from sluice_gateway.services.peers import Peers
 from sluice_gateway.settings import GatewaySettings, WorkflowSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
@@ -146,9 +147,15 @@ async def serve(
             admission=Admission(
                 max_requests=settings.admission.max_requests,
                 max_bytes=settings.admission.max_bytes,
+                # One connection brings one body at a time. This bounds those behind a proxy.
+                max_bodies=settings.http.max_connections,
+                peer_share=settings.http.peer_share,
             ),
+            peers=Peers(trusted=settings.http.trusted_proxies),
             limits=Limits(
                 body_timeout=seconds(settings.http.body_timeout),
+                body_rate=settings.http.body_rate,
+                body_grace=seconds(settings.http.body_grace),
                 write_timeout=seconds(settings.http.write_timeout),
                 keepalive=seconds(settings.http.keepalive),
             ),

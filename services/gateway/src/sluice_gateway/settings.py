@@ -1,11 +1,14 @@
 """What the gateway can be told."""
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_settings import NoDecode
 
+from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.settings import ServiceSettings
@@ -17,6 +20,23 @@ __all__ = [
     "ViewSettings",
     "WorkflowSettings",
 ]
+
+
+def _separated(value: object) -> object:
+    """Read `a, b` as a variable says it; a file may have a list."""
+    if not isinstance(value, str):
+        return value
+    return tuple(each.strip() for each in value.split(",") if each.strip())
+
+
+def _networks(value: object) -> object:
+    parts = _separated(value)
+    if not isinstance(parts, list | tuple):
+        return parts
+    try:
+        return tuple(ip_network(str(each)) for each in parts)
+    except ValueError as e:
+        raise ValueError("Must be networks, as in 10.0.0.0/16,fd00::/8.") from e
 
 
 class _Group(BaseModel):
@@ -40,6 +60,13 @@ class HttpSettings(_Group):
     body_timeout: Annotated[
         Duration, Field(description="For a request's body to come in, once its head is there.")
     ] = timedelta(seconds=15)
+    body_rate: Annotated[
+        int,
+        Field(ge=1, description="Bytes a second at which a body has to come, within body_timeout."),
+    ] = 16 * 1024
+    body_grace: Annotated[
+        Duration, Field(description="How long a body may pause, at its begin and later.")
+    ] = timedelta(seconds=5)
     idle_timeout: Annotated[
         Duration,
         Field(description="For the next request on an open connection; above a proxy's (60 s)."),
@@ -61,18 +88,38 @@ class HttpSettings(_Group):
     max_connections: Annotated[
         int, Field(ge=1, description="Open connections; one more is answered with 503 and closed.")
     ] = 4096
+    peer_share: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="How much one client address may hold of what the others leave: of "
+            "connections, and of all that admission bounds. 1: everything.",
+        ),
+    ] = 0.5
+    trusted_proxies: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        NoDecode,
+        BeforeValidator(_networks),
+        Field(
+            description="Proxies whose X-Forwarded-For says who the client is, as in "
+            "`10.0.0.0/16,fd00::/8`. Without, all clients behind a proxy share its part."
+        ),
+    ] = ()
 
 
 class AdmissionSettings(_Group):
     """How many requests for runs are taken on at a time; one more is answered with 429."""
 
-    max_requests: Annotated[int, Field(ge=1, description="Requests in hand.")] = 512
+    max_requests: Annotated[
+        int, Field(ge=1, description="Requests in hand: their bodies have come.")
+    ] = 512
     max_bytes: Annotated[
         int,
         Field(
             ge=2_000_000,
-            description="Bytes of their bodies. Decoded and encoded again, one takes up some "
-            "four times its size.",
+            description="Bytes that have come of bodies, complete or not. Decoded and encoded "
+            "again, a body takes up some four times its size.",
         ),
     ] = 16 * 1024 * 1024
 
@@ -112,6 +159,15 @@ class GatewaySettings(ServiceSettings):
             "outcome is unknown."
         ),
     ] = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _one_peer_can_send_the_largest_body(self) -> Self:
+        if self.admission.max_bytes * self.http.peer_share < MAX_REQUEST_BYTES:
+            raise ValueError(
+                "http.peer_share of admission.max_bytes must have room for one body of "
+                f"{MAX_REQUEST_BYTES} bytes: raise one of them."
+            )
+        return self
 
     @model_validator(mode="after")
     def _farewell_within_grace(self) -> Self:

@@ -5,7 +5,7 @@ closed here. What is left to a proxy, docs/api.md says.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
@@ -15,6 +15,8 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from sluice_gateway.problem_documents import MEDIA_TYPE, plain_problem
+from sluice_gateway.services.peers import Peers
+from sluice_gateway.services.shares import Shares
 from sluice_gateway.settings import HttpSettings
 from sluice_runtime.durations import seconds
 
@@ -22,7 +24,9 @@ __all__ = ["Connection", "serve_http"]
 
 _log = structlog.get_logger(__name__)
 
-_FULL_BODY: Final = plain_problem(503, detail="The gateway has too many connections.")
+_FULL_BODY: Final = plain_problem(
+    503, detail="The gateway has too many connections, in all or from your address."
+)
 _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
     b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
@@ -33,10 +37,15 @@ _FULL: Final = (
 class Connection(web.RequestHandler):
     """A connection whose first request has to come in time, and whose errors are problems."""
 
-    __slots__ = ("_header_timeout", "_header_timer")
+    __slots__ = ("_header_timeout", "_header_timer", "_on_lost")
 
     def __init__(
-        self, server: web.Server, *, loop: asyncio.AbstractEventLoop, settings: HttpSettings
+        self,
+        server: web.Server,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        settings: HttpSettings,
+        on_lost: Callable[[], None],
     ) -> None:
         super().__init__(
             server,
@@ -48,6 +57,7 @@ class Connection(web.RequestHandler):
         )
         self._header_timeout = seconds(settings.header_timeout)
         self._header_timer: asyncio.TimerHandle | None = None
+        self._on_lost = on_lost
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Expect the first request from now on."""
@@ -58,6 +68,7 @@ class Connection(web.RequestHandler):
         """Expect nothing any more."""
         if self._header_timer is not None:
             self._header_timer.cancel()
+        self._on_lost()
         super().connection_lost(exc)
 
     def _expect_request(self) -> None:
@@ -96,6 +107,36 @@ class _Full(asyncio.Protocol):
         transport.close()
 
 
+class _Door(asyncio.Protocol):
+    """A new connection, which is served or refused once it is known whose it is."""
+
+    def __init__(
+        self,
+        *,
+        peers: Peers,
+        connections: Shares,
+        served: Callable[[Callable[[], None]], Connection],
+    ) -> None:
+        self._peers = peers
+        self._connections = connections
+        self._served = served
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = self._peer(transport)
+        protocol: asyncio.Protocol = _Full()
+        if self._connections.take(peer, 1):
+            protocol = self._served(lambda: self._connections.give_back(peer, 1))
+        if isinstance(transport, asyncio.Transport):
+            transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+    def _peer(self, transport: asyncio.BaseTransport) -> str | None:
+        """Name whose connection it is; None if a trusted proxy uses it for many."""
+        name = transport.get_extra_info("peername")
+        address = str(name[0]) if isinstance(name, tuple) else None
+        return None if self._peers.is_proxy(address) else self._peers.of(address)
+
+
 @asynccontextmanager
 async def serve_http(
     app: web.Application, settings: HttpSettings, *, leaving: asyncio.Event, grace: float
@@ -121,13 +162,17 @@ async def serve_http(
     if server is None:
         raise AssertionError("setup() makes the server")
 
-    def connection() -> asyncio.Protocol:
-        if len(server.connections) >= settings.max_connections:
-            return _Full()
-        return Connection(server, loop=loop, settings=settings)
+    def served(on_lost: Callable[[], None]) -> Connection:
+        return Connection(server, loop=loop, settings=settings, on_lost=on_lost)
+
+    peers = Peers(trusted=settings.trusted_proxies)
+    connections = Shares(budget=settings.max_connections, share=settings.peer_share)
+
+    def door() -> asyncio.Protocol:
+        return _Door(peers=peers, connections=connections, served=served)
 
     try:
-        listener = await loop.create_server(connection, settings.host, settings.port, backlog=1024)
+        listener = await loop.create_server(door, settings.host, settings.port, backlog=1024)
         try:
             yield listener.sockets[0].getsockname()[:2]
         finally:

@@ -12,7 +12,10 @@ from sluice_contracts import strict_json
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.handlers.keys import ADMISSION, LIMITS
+from sluice_gateway.handlers.peers import peer_of
+from sluice_gateway.services.admission import Admitted
 from sluice_gateway.services.errors import ProblemError
+from sluice_gateway.services.pace import Pace
 
 __all__ = ["admitted_document", "expect_document"]
 
@@ -21,18 +24,18 @@ _JSON: Final = "application/json"
 
 @asynccontextmanager
 async def admitted_document(request: web.Request) -> AsyncIterator[JsonValue]:
-    """Give the document; until the body is left, it counts as in hand.
+    """Give the document once all of it has come; until it is left, it counts as in hand.
 
     Raises:
         ProblemError: UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, OVERLOADED or MALFORMED_JSON.
+        HTTPException: the body came too slowly (408), or not as HTTP asks for (400).
     """
     _check_media_type(request)
-    length = request.content_length
-    if length is not None and length > MAX_REQUEST_BYTES:
+    if (request.content_length or 0) > MAX_REQUEST_BYTES:
         raise _too_large()
-    # A body of unknown length may turn out to be as long as any.
-    with request.app[ADMISSION].admitted(MAX_REQUEST_BYTES if length is None else length):
-        body = await _body(request)
+    with request.app[ADMISSION].admitted(peer_of(request)) as admitted:
+        body = await _body(request, admitted)
+        admitted.begin()
         try:
             document = strict_json.parse(body)
         except strict_json.MalformedJsonError as e:
@@ -64,17 +67,31 @@ def _check_media_type(request: web.Request) -> None:
         )
 
 
-async def _body(request: web.Request) -> bytes:
+async def _body(request: web.Request, admitted: Admitted) -> bytes:
+    loop, limits = asyncio.get_running_loop(), request.app[LIMITS]
+    pace = Pace(
+        begin=loop.time(),
+        rate=limits.body_rate,
+        grace=limits.body_grace,
+        longest=limits.body_timeout,
+    )
+    body = bytearray()
     try:
-        async with asyncio.timeout(request.app[LIMITS].body_timeout):
-            return await request.read()
+        while True:
+            async with asyncio.timeout_at(pace.deadline):
+                chunk = await request.content.readany()
+            if not chunk:
+                return bytes(body)
+            if len(body) + len(chunk) > MAX_REQUEST_BYTES:
+                raise _too_large()
+            admitted.add(len(chunk))
+            body += chunk
+            pace.advance(len(chunk), now=loop.time())
     except TimeoutError as e:
         raise web.HTTPRequestTimeout(
-            text="The body did not come in time. Nothing was started.",
+            text="The body came too slowly, or not at all. Nothing was started.",
             headers={"Connection": "close"},
         ) from e
-    except web.HTTPRequestEntityTooLarge as e:
-        raise _too_large() from e
     except web.RequestPayloadError as e:
         raise web.HTTPBadRequest(
             text="The body is not transferred as HTTP asks for.", headers={"Connection": "close"}

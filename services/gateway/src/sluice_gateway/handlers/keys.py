@@ -7,6 +7,7 @@ from aiohttp import web
 
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.peers import Peers
 from sluice_gateway.services.ports import Catalogue, RunView
 from sluice_gateway.services.reading import RunReader
 from sluice_gateway.services.submission import Submission
@@ -17,6 +18,7 @@ __all__ = [
     "GREETING",
     "LIMITS",
     "METRICS",
+    "PEERS",
     "READER",
     "SUBMISSION",
     "TRACEPARENT",
@@ -27,9 +29,14 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Times in seconds: for a body to come, for a stream's reader to read, between comments."""
+    """Times in seconds: for a body to come, for a stream's reader to read, between comments.
+
+    A body also has to come at `body_rate` bytes a second, but for pauses of `body_grace` seconds.
+    """
 
     body_timeout: float = 15.0
+    body_rate: float = 16_384.0
+    body_grace: float = 5.0
     write_timeout: float = 30.0
     keepalive: float = 15.0
 
@@ -39,6 +46,7 @@ CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 GREETING: Final = web.AppKey("greeting", str)
 LIMITS: Final = web.AppKey("limits", Limits)
 METRICS: Final = web.AppKey("metrics", Metrics)
+PEERS: Final = web.AppKey("peers", Peers)
 READER: Final = web.AppKey("reader", RunReader)
 SUBMISSION: Final = web.AppKey("submission", Submission)
 VIEW: Final = web.AppKey("view", RunView)

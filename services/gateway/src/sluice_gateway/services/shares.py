@@ -1,0 +1,50 @@
+"""Divides a budget among peers, so that no peer can take all of it."""
+
+from collections import Counter
+from math import ceil
+
+__all__ = ["Shares"]
+
+
+class Shares:
+    """Counts what each peer holds of a budget.
+
+    A peer may hold at most `share` of what the other peers leave. With a share of one half, one
+    peer gets half of the budget, two get a third each, and a third is left. This is the dynamic
+    threshold of shared-memory switches (Choudhury and Hahne, 1998): a fixed quota would either
+    waste the budget on one peer or let two peers take all of it.
+    """
+
+    def __init__(self, *, budget: int, share: float) -> None:
+        self._budget = budget
+        self._share = share
+        self._held = 0
+        self._by_peer: Counter[str | None] = Counter()
+
+    @property
+    def held(self) -> int:
+        """Give what all peers hold together."""
+        return self._held
+
+    def take(self, peer: str | None, amount: int) -> bool:
+        """Take `amount` for a peer; False, and nothing is taken, if that is too much.
+
+        None stands for peers that only the budget bounds.
+        """
+        own = self._by_peer[peer]
+        left = self._budget - (self._held - own)
+        # Rounded up, so that a peer that holds nothing can take 1 of whatever is left.
+        most = left if peer is None else ceil(self._share * left)
+        if own + amount > most:
+            return False
+        self._by_peer[peer] += amount
+        self._held += amount
+        return True
+
+    def give_back(self, peer: str | None, amount: int) -> None:
+        """Return what the peer took."""
+        self._by_peer[peer] -= amount
+        self._held -= amount
+        if not self._by_peer[peer]:
+            # Else every address ever seen would be remembered.
+            del self._by_peer[peer]

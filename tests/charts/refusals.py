@@ -34,6 +34,7 @@ _SLUICE = {
     "dedupe: {releaseAfterSeconds: 49}": "dedupe.releaseAfterSeconds: at least",
     "dedupe: {createTimeoutSeconds: 21}": "+ 10, which is 62",
     "dedupe: {releaseAfterSeconds: 60s}": "at '/dedupe/releaseAfterSeconds': got string",
+    "gateway: {allowedHosts: ['runs.example.com:443']}": "at '/gateway/allowedHosts/0'",
     "defaults: {replicas: 2}": "at '/defaults/replicas': false schema",
     "defaults: {resources: {requests: {cpu: null}}}": (
         "at '/defaults/resources/requests': missing property 'cpu'"

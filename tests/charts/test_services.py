@@ -6,6 +6,7 @@ from datetime import timedelta
 from importlib.metadata import EntryPoints
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -138,6 +139,45 @@ def test_the_ports_are_those_of_the_image(rendered: Rendered, service: str) -> N
     assert env.get("SLUICE_HTTP__PORT") == (str(ports["http"]) if "http" in ports else None)
     for probe, path in (("startup", "/livez"), ("liveness", "/livez"), ("readiness", "/readyz")):
         assert container[f"{probe}Probe"]["httpGet"] == {"path": path, "port": "health"}
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "others"),
+    [
+        ("default", "sluice-gateway", set()),
+        (
+            "everything",
+            "runs-gateway",
+            {
+                "runs.example.com",
+                "runs.example.org",
+                "gateway.example.internal",
+                "*.runs.example.net",
+            },
+        ),
+        ("gateway-api", "sluice-gateway", {"runs.example.com"}),
+        ("ingress", "sluice-gateway", {"*"}),
+    ],
+)
+def test_the_gateway_knows_by_what_names_it_is_reached(
+    helm: Helm,
+    values: str,
+    name: str,
+    others: set[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = settings_of(named(helm, values), "gateway", tmp_path, monkeypatch)
+    by_service = {name + end for end in ("", ".sluice", ".sluice.svc", ".sluice.svc.cluster.local")}
+    assert set(settings.http.allowed_hosts) == by_service | others
+
+
+def test_the_smoke_test_asks_by_a_name_that_the_gateway_knows(rendered: Rendered) -> None:
+    [smoke] = [pod for name, pod in rendered.pods() if name.endswith("-smoke-test")] or [None]
+    if smoke is not None:
+        url = smoke["spec"]["containers"][0]["args"][0]
+        known = told(rendered, "gateway")["SLUICE_HTTP__ALLOWED_HOSTS"].split(",")
+        assert urlsplit(url).hostname in known
 
 
 def test_only_what_keeps_its_name_says_it_to_kafka(rendered: Rendered) -> None:

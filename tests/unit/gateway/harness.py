@@ -24,6 +24,7 @@ from sluice_gateway.app import create_app
 from sluice_gateway.handlers.keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.hosts import HostNames
 from sluice_gateway.services.news import RunNews
 from sluice_gateway.services.peers import Peers
 from sluice_workflows.catalogue import Catalogue
@@ -134,6 +135,7 @@ async def running_gateway(
     limits: Limits | None = None,
     admission: Admission | None = None,
     peers: Peers | None = None,
+    host_names: HostNames | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port."""
     producer = FakeProducer()
@@ -167,6 +169,7 @@ async def running_gateway(
             metrics=metrics,
             admission=admission,
             peers=peers or Peers(trusted=()),
+            host_names=host_names or HostNames(("a",)),
             limits=limits or Limits(),
             greeting=GREETING,
         )

@@ -6,10 +6,12 @@ from aiohttp import web
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.handlers import events, front, runs, workflows
+from sluice_gateway.handlers.hosts import only_ours
 from sluice_gateway.handlers.keys import (
     ADMISSION,
     CATALOGUE,
     GREETING,
+    HOST_NAMES,
     LIMITS,
     METRICS,
     PEERS,
@@ -22,6 +24,7 @@ from sluice_gateway.handlers.observing import counted, sign, traced
 from sluice_gateway.handlers.problems import problems
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.hosts import HostNames
 from sluice_gateway.services.news import RunNews
 from sluice_gateway.services.peers import Peers
 from sluice_gateway.services.ports import Catalogue, RequestLog, RunView
@@ -40,6 +43,7 @@ def create_app(
     metrics: Metrics,
     admission: Admission,
     peers: Peers,
+    host_names: HostNames,
     limits: Limits,
     greeting: str,
 ) -> web.Application:
@@ -52,11 +56,12 @@ def create_app(
 
     # The order is outside in: every answer is traced and counted, problems included.
     app = web.Application(
-        middlewares=[traced, counted, problems], client_max_size=MAX_REQUEST_BYTES
+        middlewares=[traced, counted, problems, only_ours], client_max_size=MAX_REQUEST_BYTES
     )
     app[ADMISSION] = admission
     app[CATALOGUE] = catalogue
     app[GREETING] = greeting
+    app[HOST_NAMES] = host_names
     app[LIMITS] = limits
     app[METRICS] = metrics
     app[PEERS] = peers

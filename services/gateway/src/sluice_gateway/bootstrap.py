@@ -20,6 +20,7 @@ from sluice_gateway.app import create_app
 from sluice_gateway.handlers.keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.hosts import HostNames
 from sluice_gateway.services.news import RunNews
 from sluice_gateway.services.peers import Peers
 from sluice_gateway.settings import GatewaySettings, WorkflowSettings
@@ -152,6 +153,7 @@ async def serve(
                 peer_share=settings.http.peer_share,
             ),
             peers=Peers(trusted=settings.http.trusted_proxies),
+            host_names=HostNames((*settings.http.allowed_hosts, settings.http.host)),
             limits=Limits(
                 body_timeout=seconds(settings.http.body_timeout),
                 body_rate=settings.http.body_rate,

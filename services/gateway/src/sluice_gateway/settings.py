@@ -1,11 +1,12 @@
 """What the gateway can be told."""
 
+import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import NoDecode
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
@@ -20,6 +21,9 @@ __all__ = [
     "ViewSettings",
     "WorkflowSettings",
 ]
+
+
+_HOST_NAMES = re.compile(r"\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 def _separated(value: object) -> object:
@@ -37,6 +41,12 @@ def _networks(value: object) -> object:
         return tuple(ip_network(str(each)) for each in parts)
     except ValueError as e:
         raise ValueError("Must be networks, as in 10.0.0.0/16,fd00::/8.") from e
+
+
+def _host_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(_HOST_NAMES.fullmatch(each) for each in value):
+        raise ValueError("Must be names without ports, as in runs.example.com,*.internal; or *.")
+    return value
 
 
 class _Group(BaseModel):
@@ -104,6 +114,17 @@ class HttpSettings(_Group):
         Field(
             description="Proxies whose X-Forwarded-For says who the client is, as in "
             "`10.0.0.0/16,fd00::/8`. Without, all clients behind a proxy share its part."
+        ),
+    ] = ()
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(_separated),
+        AfterValidator(_host_names),
+        Field(
+            description="Host names by which clients reach the gateway, as in "
+            "`runs.example.com,*.internal`; `*`: any. Addresses and localhost always do; another "
+            "name is answered with 421, against DNS rebinding."
         ),
     ] = ()
 

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.hosts import HostNames
 from sluice_gateway.services.peers import Peers
 from sluice_gateway.services.ports import Catalogue, RunView
 from sluice_gateway.services.reading import RunReader
@@ -16,6 +17,7 @@ __all__ = [
     "ADMISSION",
     "CATALOGUE",
     "GREETING",
+    "HOST_NAMES",
     "LIMITS",
     "METRICS",
     "PEERS",
@@ -44,6 +46,7 @@ class Limits:
 ADMISSION: Final = web.AppKey("admission", Admission)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 GREETING: Final = web.AppKey("greeting", str)
+HOST_NAMES: Final = web.AppKey("host_names", HostNames)
 LIMITS: Final = web.AppKey("limits", Limits)
 METRICS: Final = web.AppKey("metrics", Metrics)
 PEERS: Final = web.AppKey("peers", Peers)

@@ -1,0 +1,53 @@
+"""Which hosts' names are ours: a browser that was sent here under another is misled.
+
+DNS rebinding lets a page of `evil.example` talk to a gateway on loopback or behind a firewall: its
+name comes to resolve to our address, and the browser takes us for the page's own origin. The Host
+header still says `evil.example`.
+"""
+
+import re
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Final
+
+__all__ = ["HostNames"]
+
+_ANY: Final = "*"
+# RFC 3986 section 3.2.2, without user information, which has no place in a Host header.
+_HOST_AND_PORT: Final = re.compile(
+    r"(?:\[(?P<ip6>[^\[\]@/\s]+)\]|(?P<name>[^\[\]:@/\s]+))(?::\d*)?"
+)
+
+
+class HostNames:
+    """The names that requests may be sent to, each exact, `*.suffix`, or `*` for all.
+
+    An IP address is always allowed: a page can have it as its origin only if it came from there.
+    So is `localhost`, which browsers and resolvers keep to loopback (RFC 6761 section 6.3).
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        names = {"localhost", *(each.lower() for each in patterns)}
+        self._all = _ANY in names
+        self._suffixes = tuple(each[1:] for each in names if each.startswith("*."))
+        self._names = names
+
+    def allow(self, host: str) -> bool:
+        """Tell whether a Host header's value, with or without a port, is one of ours."""
+        if self._all or _is_address(host):
+            return True
+        parts = _HOST_AND_PORT.fullmatch(host)
+        if parts is None:
+            return False
+        if parts["ip6"]:
+            return _is_address(parts["ip6"])
+        name = parts["name"].lower().removesuffix(".")
+        return name in self._names or name.endswith(self._suffixes) or _is_address(name)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

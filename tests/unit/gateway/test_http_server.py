@@ -79,12 +79,22 @@ async def test_a_head_that_does_not_end_is_not_waited_for() -> None:
 
 
 class ImaginaryTransport(asyncio.Transport):
-    """Remembers what was written, and whether it was closed."""
+    """Remembers what was written, and whether it was closed or told to read no more."""
+
+    max_size = 256 * 1024
+    """What asyncio reads at once, by default."""
 
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
         self.closed = False
+        self.paused = False
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
@@ -103,11 +113,7 @@ async def test_only_the_first_request_has_to_come_in_time(in_time: bool) -> None
         return web.Response()
 
     loop = asyncio.get_running_loop()
-    connection = Connection(
-        web.Server(answer), loop=loop, settings=HttpSettings(), on_lost=lambda: None
-    )
-    transport = ImaginaryTransport()
-    connection.connection_made(transport)
+    connection, transport = imaginary(web.Server(answer))
     later = asyncio.Event()
     loop.call_later(9.9 if in_time else 10.1, later.set)
     await later.wait()
@@ -120,6 +126,30 @@ async def test_only_the_first_request_has_to_come_in_time(in_time: bool) -> None
         assert transport.written.startswith(b"HTTP/1.1 200")
         assert not transport.closed
     connection.connection_lost(None)
+
+
+async def test_little_is_read_of_a_body_that_nobody_reads() -> None:
+    async def never(_: web.BaseRequest) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    connection, transport = imaginary(web.Server(never))
+    connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+    read = 0
+    while not transport.paused:
+        connection.data_received(b" " * transport.max_size)
+        read += transport.max_size
+    assert read <= 64 * 1024
+    connection.connection_lost(None)
+
+
+def imaginary(server: web.Server) -> tuple[Connection, ImaginaryTransport]:
+    """Make a connection that is no real one."""
+    loop = asyncio.get_running_loop()
+    connection = Connection(server, loop=loop, settings=HttpSettings(), on_lost=lambda: None)
+    transport = ImaginaryTransport()
+    connection.connection_made(transport)
+    return connection, transport
 
 
 async def test_a_failure_that_no_middleware_saw_is_a_problem_too() -> None:

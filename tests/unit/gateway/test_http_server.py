@@ -88,13 +88,14 @@ class ImaginaryTransport(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.closed = False
-        self.paused = False
+        self.flowing = asyncio.Event()
+        self.flowing.set()
 
     def pause_reading(self) -> None:
-        self.paused = True
+        self.flowing.clear()
 
     def resume_reading(self) -> None:
-        self.paused = False
+        self.flowing.set()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
@@ -129,18 +130,71 @@ async def test_only_the_first_request_has_to_come_in_time(in_time: bool) -> None
 
 
 async def test_little_is_read_of_a_body_that_nobody_reads() -> None:
-    async def never(_: web.BaseRequest) -> web.Response:
-        await asyncio.Event().wait()
-        raise AssertionError("nobody sets it")
-
-    connection, transport = imaginary(web.Server(never))
+    connection, transport = imaginary(web.Server(_never))
     connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
     read = 0
-    while not transport.paused:
+    while transport.flowing.is_set():
         connection.data_received(b" " * transport.max_size)
         read += transport.max_size
     assert read <= 64 * 1024
     connection.connection_lost(None)
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+async def test_a_head_too_large_in_all_is_not_collected(pipelined: bool) -> None:
+    connection, transport = imaginary(web.Server(_never))
+    if pipelined:
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    read = 0
+    connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n")
+    while not transport.closed and read < 500_000:
+        line = b"X-%d: %b\r\n" % (read, b"a" * 4000)
+        connection.data_received(line)
+        read += len(line)
+    assert read <= 48 * 1024
+    assert transport.written.startswith(b"" if pipelined else b"HTTP/1.1 431 ")
+    connection.connection_lost(None)
+
+
+async def test_large_bodies_are_no_heads() -> None:
+    """However a body and the next head fall into what is read at once."""
+
+    sizes: list[int] = []
+    all_read = asyncio.Event()
+
+    async def read(request: web.BaseRequest) -> web.Response:
+        sizes.append(len(await request.read()))
+        if len(sizes) == 10:
+            all_read.set()
+        return web.Response()
+
+    connection, transport = imaginary(web.Server(read))
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nX: %b\r\n" % (b"a" * 8000)
+    whole = head + b"Content-Length: 100000\r\n\r\n" + b" " * 100_000
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n186a0\r\n" + b" " * 100_000
+    sent = (whole + chunked + b"\r\n0\r\n\r\n") * 5
+    for start in range(0, len(sent), transport.max_size):
+        await transport.flowing.wait()
+        connection.data_received(sent[start : start + transport.max_size])
+    await all_read.wait()
+    assert sizes == [100_000] * 10
+    connection.connection_lost(None)
+
+
+async def test_few_requests_are_read_ahead() -> None:
+    connection, transport = imaginary(web.Server(_never))
+    read = 0
+    while transport.flowing.is_set():
+        head = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: %b\r\n" % (b"a" * 8000) * 2 + b"\r\n"
+        connection.data_received(head)
+        read += len(head)
+    assert read <= 64 * 1024
+    connection.connection_lost(None)
+
+
+async def _never(_: web.BaseRequest) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
 
 
 def imaginary(server: web.Server) -> tuple[Connection, ImaginaryTransport]:

@@ -11,7 +11,8 @@ from http import HTTPStatus
 from typing import Final
 
 import structlog
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_request import BaseRequest
 
 from sluice_gateway.problem_documents import MEDIA_TYPE, plain_problem
@@ -24,9 +25,21 @@ __all__ = ["Connection", "serve_http"]
 
 _log = structlog.get_logger(__name__)
 
-# A body that no handler reads (yet) is held by each connection up to two or three times this much.
-# By default it would be 768 KiB, which 4,096 connections make 3 GiB that nobody has admitted.
+# What one connection may hold that nobody has admitted, 4,096 of them hold, too. By aiohttp's
+# defaults that would be 1 MiB of an incomplete head, 768 KiB of a body that no handler reads (three
+# times what is read at once), and 32 requests behind the one in hand.
 _READ_BYTES: Final = 16 * 1024
+_HEAD_BYTES: Final = 32 * 1024
+_READ_AHEAD: Final = 2
+
+_HEAD_TOO_LARGE_BODY: Final = plain_problem(
+    431, detail=f"The request's head is too large; {_HEAD_BYTES} bytes are allowed."
+)
+_HEAD_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n"
+    b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
+    % (MEDIA_TYPE.encode(), len(_HEAD_TOO_LARGE_BODY), _HEAD_TOO_LARGE_BODY)
+)
 
 _FULL_BODY: Final = plain_problem(
     503, detail="The gateway has too many connections, in all or from your address."
@@ -41,7 +54,14 @@ _FULL: Final = (
 class Connection(web.RequestHandler):
     """A connection whose first request has to come in time, and whose errors are problems."""
 
-    __slots__ = ("_header_timeout", "_header_timer", "_on_lost")
+    __slots__ = (
+        "_head_bytes",
+        "_header_timeout",
+        "_header_timer",
+        "_heads",
+        "_newest_body",
+        "_on_lost",
+    )
 
     def __init__(
         self,
@@ -63,6 +83,11 @@ class Connection(web.RequestHandler):
         self._header_timeout = seconds(settings.header_timeout)
         self._header_timer: asyncio.TimerHandle | None = None
         self._on_lost = on_lost
+        self._max_msg_queue_size = _READ_AHEAD
+        self._msg_queue_resume_size = _READ_AHEAD - 1
+        self._heads = 0
+        self._head_bytes = 0
+        self._newest_body: StreamReader = EMPTY_PAYLOAD
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Expect the first request from now on."""
@@ -70,6 +95,25 @@ class Connection(web.RequestHandler):
         transport.max_size = _READ_BYTES  # type: ignore[attr-defined]
         super().connection_made(transport)
         self._header_timer = self._loop.call_later(self._header_timeout, self._expect_request)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come, unless it belongs to a head that grows too large."""
+        super().data_received(data)
+        if self._request_count > self._heads:
+            self._heads = self._request_count
+            self._head_bytes = 0
+            self._newest_body = self._messages[-1][1] if self._messages else EMPTY_PAYLOAD
+        elif self._newest_body.is_eof():
+            # With the end of a body that came along, which is no more than is read at once.
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_BYTES:
+                self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        in_hand = self._current_request is not None or self._messages
+        if self.transport is not None and not in_hand:
+            self.transport.write(_HEAD_TOO_LARGE)
+        self.force_close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Expect nothing any more."""

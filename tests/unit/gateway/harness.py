@@ -1,5 +1,6 @@
 """The gateway over HTTP, with a Kafka in memory and its real view."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
@@ -21,11 +23,14 @@ from sluice_gateway.adapters.request_log import KafkaRequestLog
 from sluice_gateway.adapters.view import SqliteRunView
 from sluice_gateway.adapters.view_store import AnnouncingStore, open_view
 from sluice_gateway.app import create_app
-from sluice_gateway.handlers.keys import Limits
+from sluice_gateway.handlers.keys import Limits, Peer
+from sluice_gateway.handlers.sending import remote_address
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.frames import EventFrames
 from sluice_gateway.services.hosts import HostNames
 from sluice_gateway.services.news import RunNews
+from sluice_gateway.services.outgoing import Outgoing, OutgoingLimits
 from sluice_gateway.services.peers import Peers
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
@@ -91,6 +96,7 @@ class Gateway:
     news: RunNews
     registry: CollectorRegistry
     admission: Admission
+    outgoing: Outgoing
     behind: list[str] = field(default_factory=list)
     """The reason why the view is behind, if it is."""
     coming: list[IncomingRecord] = field(default_factory=list)
@@ -136,6 +142,8 @@ async def running_gateway(
     admission: Admission | None = None,
     peers: Peers | None = None,
     host_names: HostNames | None = None,
+    outgoing: OutgoingLimits | None = None,
+    peer: Peer = remote_address,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port."""
     producer = FakeProducer()
@@ -172,6 +180,9 @@ async def running_gateway(
             host_names=host_names or HostNames(("a",)),
             limits=limits or Limits(),
             greeting=GREETING,
+            outgoing=(held := Outgoing(outgoing or OutgoingLimits())),
+            frames=EventFrames(view=view, max_bytes=4_000_000),
+            peer=peer,
         )
         async with TestClient(TestServer(app)) as client:
             yield Gateway(
@@ -182,6 +193,7 @@ async def running_gateway(
                 news=news,
                 registry=registry,
                 admission=admission,
+                outgoing=held,
                 behind=behind,
                 coming=coming,
                 unsafe=unsafe,
@@ -216,6 +228,19 @@ def published(
         **changes,
     )
     return PublishedEvent(event=event, fingerprint=fingerprint, traceparent=None)
+
+
+def set_on(message: str, event: asyncio.Event) -> structlog.typing.Processor:
+    """Set the event once something is logged that begins so."""
+
+    def processor(
+        _: object, __: str, entry: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        if entry["event"].startswith(message):
+            event.set()
+        return entry
+
+    return processor
 
 
 def step(name: str, phase: str = "Running") -> Step:

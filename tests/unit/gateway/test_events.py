@@ -18,6 +18,7 @@ from tests.unit.gateway.harness import (
     Gateway,
     published,
     running_gateway,
+    set_on,
     status_record,
     step,
 )
@@ -188,7 +189,7 @@ async def test_long_histories_come_in_pages(gateway: Gateway) -> None:
     assert [json.loads(each.data)["sequence"] for each in told] == [*range(1, 35), 40]
 
 
-@pytest.mark.parametrize("count", [9, 10, 11])
+@pytest.mark.parametrize("count", [9, 10, 11, 31, 32, 33])
 async def test_a_history_ends_with_a_page_or_behind_it(gateway: Gateway, count: int) -> None:
     events = [published(sequence) for sequence in range(1, count)]
     await gateway.publish(*events, published(count, Phase.SUCCEEDED))
@@ -313,7 +314,7 @@ class TestEnds:
         async with running_gateway(tmp_path, limits=Limits(write_timeout=0.05)) as gateway:
             await gateway.publish(*events)
             cut = asyncio.Event()
-            with structlog.testing.capture_logs(processors=[_set_on("stream cut", cut)]):
+            with structlog.testing.capture_logs(processors=[set_on("stream cut", cut)]):
                 # Waits for the end of a line that has none within the limit, so stops reading.
                 reader, writer = await asyncio.open_connection(
                     gateway.client.host, gateway.client.port, limit=1000
@@ -339,14 +340,3 @@ class TestEnds:
 
 async def _broken(*_: object, **__: object) -> None:
     raise RuntimeError("broken")
-
-
-def _set_on(message: str, event: asyncio.Event) -> structlog.typing.Processor:
-    def processor(
-        _: object, __: str, entry: structlog.typing.EventDict
-    ) -> structlog.typing.EventDict:
-        if entry["event"].startswith(message):
-            event.set()
-        return entry
-
-    return processor

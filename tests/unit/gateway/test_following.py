@@ -21,6 +21,7 @@ from sluice_gateway.services.following import follow
 from sluice_gateway.services.news import RunNews, Subscription
 from sluice_gateway.services.runs import (
     AcceptedRun,
+    EventHead,
     EventPage,
     EventPlace,
     RunEvent,
@@ -65,6 +66,9 @@ class ImaginaryView:
         left = [event for event in self.told if event.sequence > beyond]
         return EventPage(events=tuple(left[:limit]), ended=self.over and len(left) <= limit)
 
+    async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
+        raise NotImplementedError
+
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
         return self.news.subscribe(str(key))
 
@@ -76,7 +80,7 @@ class ImaginaryView:
         self.news.publish([str(KEY)])
 
 
-Pages = AsyncGenerator[tuple[RunEvent, ...]]
+Pages = AsyncGenerator[tuple[EventHead, ...]]
 
 
 def following(view: ImaginaryView) -> Pages:
@@ -214,5 +218,5 @@ async def test_a_stream_resumed_anywhere_tells_exactly_the_rest(
         assert reading.result() == whole[len(whole) // 2 + 1 :]
 
 
-async def read(pages: AsyncIterator[tuple[RunEvent, ...]]) -> list[RunEvent]:
+async def read(pages: AsyncIterator[tuple[EventHead, ...]]) -> list[EventHead]:
     return [event async for page in pages for event in page]

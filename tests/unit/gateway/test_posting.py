@@ -22,7 +22,7 @@ from sluice_gateway.adapters.view import SqliteRunView
 from sluice_gateway.adapters.view_store import open_view
 from sluice_gateway.handlers.keys import Limits
 from sluice_gateway.services.news import RunNews, Subscription
-from sluice_gateway.services.runs import AcceptedRun, EventPage, RunState
+from sluice_gateway.services.runs import AcceptedRun, EventPage, RunEvent, RunState
 from sluice_gateway.services.submission import Asked, Started, Submission
 from tests.support.fake_producer import FakeProducer
 from tests.support.goldens import Golden
@@ -333,6 +333,9 @@ class NoView:
         pass
 
     async def events(self, key: RunKey, **_: object) -> EventPage | None:
+        raise NotImplementedError
+
+    async def contents(self, key: RunKey, sequence: int, **_: object) -> tuple[RunEvent, ...]:
         raise NotImplementedError
 
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:

@@ -10,22 +10,29 @@ from sluice_gateway.handlers.hosts import only_ours
 from sluice_gateway.handlers.keys import (
     ADMISSION,
     CATALOGUE,
+    FRAMES,
     GREETING,
     HOST_NAMES,
     LIMITS,
     METRICS,
+    OUTGOING,
+    PEER,
     PEERS,
     READER,
     SUBMISSION,
     VIEW,
     Limits,
+    Peer,
 )
 from sluice_gateway.handlers.observing import counted, sign, traced
 from sluice_gateway.handlers.problems import problems
+from sluice_gateway.handlers.sending import remote_address
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.frames import EventFrames
 from sluice_gateway.services.hosts import HostNames
 from sluice_gateway.services.news import RunNews
+from sluice_gateway.services.outgoing import Outgoing
 from sluice_gateway.services.peers import Peers
 from sluice_gateway.services.ports import Catalogue, RequestLog, RunView
 from sluice_gateway.services.reading import RunReader
@@ -46,6 +53,9 @@ def create_app(
     host_names: HostNames,
     limits: Limits,
     greeting: str,
+    outgoing: Outgoing,
+    frames: EventFrames,
+    peer: Peer = remote_address,
 ) -> web.Application:
     """Make the application; whoever makes what is passed in also closes it, afterwards.
 
@@ -53,6 +63,7 @@ def create_app(
     """
     submission = Submission(catalogue=catalogue, log=request_log, view=view)
     metrics.watch_in_flight(lambda: admission.in_flight)
+    metrics.watch_outgoing(lambda: outgoing.held + frames.held)
 
     # The order is outside in: every answer is traced and counted, problems included.
     app = web.Application(
@@ -60,11 +71,14 @@ def create_app(
     )
     app[ADMISSION] = admission
     app[CATALOGUE] = catalogue
+    app[FRAMES] = frames
     app[GREETING] = greeting
     app[HOST_NAMES] = host_names
     app[LIMITS] = limits
     app[METRICS] = metrics
     app[PEERS] = peers
+    app[OUTGOING] = outgoing
+    app[PEER] = peer
     app[READER] = RunReader(view=view)
     app[SUBMISSION] = submission
     app[VIEW] = view

@@ -20,8 +20,10 @@ from sluice_gateway.app import create_app
 from sluice_gateway.handlers.keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.frames import EventFrames
 from sluice_gateway.services.hosts import HostNames
 from sluice_gateway.services.news import RunNews
+from sluice_gateway.services.outgoing import Outgoing, OutgoingLimits
 from sluice_gateway.services.peers import Peers
 from sluice_gateway.settings import GatewaySettings, WorkflowSettings
 from sluice_runtime.backoff import Backoff
@@ -139,10 +141,11 @@ async def serve(
         metrics.watch_view_lag(fold.staleness)
 
         catching_up = CatchingUp(fold, patience=settings.view.patience, most=_MOST_WAITING)
+        view = SqliteRunView(store, news=news, catch_up=catching_up.catch_up)
         app = create_app(
             catalogue=catalogue,
             request_log=request_log,
-            view=SqliteRunView(store, news=news, catch_up=catching_up.catch_up),
+            view=view,
             news=news,
             metrics=metrics,
             admission=Admission(
@@ -162,6 +165,15 @@ async def serve(
                 keepalive=seconds(settings.http.keepalive),
             ),
             greeting=settings.http.greeting,
+            outgoing=Outgoing(
+                OutgoingLimits(
+                    max_bytes=settings.outgoing.max_bytes,
+                    max_bytes_per_peer=settings.outgoing.max_bytes_per_peer,
+                    max_streams=settings.outgoing.max_streams,
+                    max_streams_per_peer=settings.outgoing.max_streams_per_peer,
+                )
+            ),
+            frames=EventFrames(view=view, max_bytes=settings.outgoing.shared_bytes),
         )
         gone, grace = asyncio.Event(), settings.shutdown_grace - settings.http.farewell
         # Left last, so stopped first: half of the grace is for requests in hand.

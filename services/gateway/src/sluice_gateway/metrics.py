@@ -35,6 +35,11 @@ class Metrics:
         self._in_flight = Gauge(
             "sluice_gateway_in_flight_requests", "Requests for runs in hand.", registry=registry
         )
+        self._outgoing = Gauge(
+            "sluice_gateway_outgoing_bytes",
+            "Held for the readers of event streams and of large states.",
+            registry=registry,
+        )
         self._view_lag = Gauge(
             "sluice_gateway_view_lag_seconds",
             "Since the view was known to hold all that the topics held; NaN before that.",
@@ -44,6 +49,10 @@ class Metrics:
     def watch_in_flight(self, in_flight: Callable[[], int]) -> None:
         """Read the requests in hand from here."""
         self._in_flight.set_function(in_flight)
+
+    def watch_outgoing(self, held: Callable[[], int]) -> None:
+        """Read the bytes held for readers from here."""
+        self._outgoing.set_function(held)
 
     def watch_view_lag(self, staleness: Callable[[], float | None]) -> None:
         """Read the view's lag from here."""

@@ -18,6 +18,7 @@ __all__ = [
     "AdmissionSettings",
     "GatewaySettings",
     "HttpSettings",
+    "OutgoingSettings",
     "ViewSettings",
     "WorkflowSettings",
 ]
@@ -145,6 +146,29 @@ class AdmissionSettings(_Group):
     ] = 16 * 1024 * 1024
 
 
+class OutgoingSettings(_Group):
+    """What is held for readers who may be slow, of event streams and of large states.
+
+    One more gets 429. A peer is whoever sends from one address; a proxy is one for all behind it.
+    """
+
+    max_bytes: Annotated[
+        int,
+        Field(ge=4_000_000, description="Bytes held: 64 KiB for each stream, and whole states."),
+    ] = 96 * 1024 * 1024
+    max_bytes_per_peer: Annotated[
+        int, Field(ge=4_000_000, description="Bytes of them for one peer.")
+    ] = 32 * 1024 * 1024
+    max_streams: Annotated[int, Field(ge=1, description="Event streams in all.")] = 1000
+    max_streams_per_peer: Annotated[int, Field(ge=1, description="Event streams of one peer.")] = (
+        250
+    )
+    shared_bytes: Annotated[
+        int,
+        Field(ge=4_000_000, description="Bytes of events that all streams share, besides."),
+    ] = 32 * 1024 * 1024
+
+
 class ViewSettings(_Group):
     """The view of runs, `view.sqlite` in `data_dir`."""
 
@@ -171,6 +195,7 @@ class GatewaySettings(ServiceSettings):
     http: HttpSettings = HttpSettings()
     kafka: KafkaSettings = KafkaSettings()
     admission: AdmissionSettings = AdmissionSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
     view: ViewSettings = ViewSettings()
     workflows: WorkflowSettings = WorkflowSettings()
     send_timeout: Annotated[

@@ -112,6 +112,13 @@ class SqliteStore:
         rows: list[Any] = await self._run(_all_rows, sql, arguments)
         return rows
 
+    async def read_some(
+        self, sql: str, arguments: Sequence[Any], *, most: int, size: Callable[[Any], int]
+    ) -> list[Any]:
+        """Give the rows of a query up to the one with which their sizes come to `most`."""
+        rows: list[Any] = await self._run(_some_rows, sql, arguments, most, size)
+        return rows
+
     async def offsets(self) -> dict[tuple[str, int], int]:
         """See `FoldStore.offsets`."""
         rows = await self.read("SELECT topic, partition, next_offset FROM folded_offsets")
@@ -167,6 +174,23 @@ class SqliteStore:
 
 def _all_rows(connection: sqlite3.Connection, sql: str, arguments: Sequence[Any]) -> list[Any]:
     return connection.execute(sql, arguments).fetchall()
+
+
+def _some_rows(
+    connection: sqlite3.Connection,
+    sql: str,
+    arguments: Sequence[Any],
+    most: int,
+    size: Callable[[Any], int],
+) -> list[Any]:
+    rows = []
+    with contextlib.closing(connection.execute(sql, arguments)) as cursor:
+        for row in cursor:
+            rows.append(row)
+            most -= size(row)
+            if most <= 0:
+                break
+    return rows
 
 
 def _transaction(connection: sqlite3.Connection, statements: list[Statement]) -> None:

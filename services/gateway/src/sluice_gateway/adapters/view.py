@@ -1,5 +1,6 @@
 """Reads the view of runs, a SQLite file folded from the request and the status topic."""
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
@@ -13,7 +14,14 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
 from sluice_gateway.adapters.view_fold import accept_run
 from sluice_gateway.services.news import RunNews, Subscription
-from sluice_gateway.services.runs import AcceptedRun, EventPage, EventPlace, RunEvent, RunState
+from sluice_gateway.services.runs import (
+    AcceptedRun,
+    EventHead,
+    EventPage,
+    EventPlace,
+    RunEvent,
+    RunState,
+)
 from sluice_runtime.kafka.sqlite_store import SqliteStore
 
 __all__ = ["SqliteRunView"]
@@ -32,8 +40,7 @@ WHERE tenant = ?1 AND run_id = ?2
 
 # One row without an event says that the run is known and nothing has come.
 _EVENTS: Final = """
-SELECT runs.terminal, runs.sequence,
-       events.sequence, events.partition, events.offset, events.type, events.event
+SELECT runs.terminal, runs.sequence, events.sequence, events.partition, events.offset
 FROM runs LEFT JOIN events
     ON events.tenant = runs.tenant AND events.run_id = runs.run_id AND events.sequence > ?3
     AND NOT (events.partition IS ?4 AND events.offset <= ?5)
@@ -41,10 +48,18 @@ WHERE runs.tenant = ?1 AND runs.run_id = ?2
 ORDER BY events.sequence LIMIT ?6
 """
 
+_CONTENTS: Final = """
+SELECT sequence, partition, offset, type, event FROM events
+WHERE tenant = ? AND run_id = ? AND sequence >= ? ORDER BY sequence
+"""
+
 _SEQUENCE_AT: Final = """
 SELECT MAX(sequence) FROM events
 WHERE tenant = ? AND run_id = ? AND partition = ? AND offset <= ?
 """
+
+
+_FOUND_AT_A_TIME: Final = 2
 
 
 class SqliteRunView:
@@ -60,11 +75,14 @@ class SqliteRunView:
         self._store = store
         self._news = news
         self.catch_up = catch_up
+        self._finding = asyncio.Semaphore(_FOUND_AT_A_TIME)
 
     async def find(self, key: RunKey) -> RunState | None:
         """See `RunView.find`."""
-        rows = await self._store.read(_FIND, key)
-        return _state(key, rows[0]) if rows else None
+        # States may be large, and the store reads faster than they are decoded and sent.
+        async with self._finding:
+            rows = await self._store.read(_FIND, key)
+            return _state(key, rows[0]) if rows else None
 
     async def accept(self, run: AcceptedRun) -> None:
         """See `RunView.accept`."""
@@ -85,9 +103,17 @@ class SqliteRunView:
         if not rows:
             return None
         terminal, latest = rows[0][:2]
-        events = tuple(_event(row[2:]) for row in rows if row[2] is not None)
+        events = tuple(_head(row[2:]) for row in rows if row[2] is not None)
         complete = len(events) < limit or events[-1].sequence == latest
         return EventPage(events=events, ended=bool(terminal) and complete)
+
+    async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
+        """See `RunView.contents`."""
+        # Characters are as good as bytes here: this bounds what is read, and counts nothing.
+        rows = await self._store.read_some(
+            _CONTENTS, (*key, sequence), most=max_bytes, size=lambda row: len(row[-1])
+        )
+        return tuple(_event(row) for row in rows)
 
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
         """See `RunView.subscribe`."""
@@ -112,6 +138,11 @@ def _state(key: RunKey, row: Any) -> RunState:  # noqa: ANN401 - sqlite3's rows 
             "-" if part is None else str(part) for part in (partition, offset, accepted_ms)
         ),
     )
+
+
+def _head(row: Any) -> EventHead:  # noqa: ANN401
+    sequence, partition, offset = row
+    return EventHead(place=EventPlace(partition, offset), sequence=sequence)
 
 
 def _event(row: Any) -> RunEvent:  # noqa: ANN401

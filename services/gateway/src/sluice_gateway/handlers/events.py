@@ -3,20 +3,22 @@
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
 import structlog
 from aiohttp import web
 
+from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
-from sluice_gateway.handlers.keys import LIMITS, METRICS, VIEW
+from sluice_gateway.handlers.keys import FRAMES, LIMITS, METRICS, OUTGOING, PEER, VIEW
 from sluice_gateway.handlers.parameters import last_event, run_key
+from sluice_gateway.handlers.sending import abort, begin, write
 from sluice_gateway.services.errors import ProblemError
 from sluice_gateway.services.following import follow
-from sluice_gateway.services.runs import RunEvent
+from sluice_gateway.services.frames import EventGoneError
+from sluice_gateway.services.runs import EventHead
 
 __all__ = ["ROUTES"]
 
@@ -36,16 +38,20 @@ async def get_events(request: web.Request) -> web.StreamResponse:
             ProblemType.NOT_ACCEPTABLE, f"Events are given as {_EVENT_STREAM} only."
         )
     limits = request.app[LIMITS]
-    pages = follow(request.app[VIEW], key, after=after, heartbeat=limits.keepalive)
-    async with aclosing(pages):
-        first = await anext(pages, None)
-        if first is None:
-            return web.Response(status=204)
-        return await _stream(request, first, pages)
+    with request.app[OUTGOING].stream(request.app[PEER](request)):
+        pages = follow(request.app[VIEW], key, after=after, heartbeat=limits.keepalive)
+        async with aclosing(pages):
+            first = await anext(pages, None)
+            if first is None:
+                return web.Response(status=204)
+            return await _stream(request, key, first, pages)
 
 
 async def _stream(
-    request: web.Request, first: tuple[RunEvent, ...], pages: AsyncGenerator[tuple[RunEvent, ...]]
+    request: web.Request,
+    key: RunKey,
+    first: tuple[EventHead, ...],
+    pages: AsyncGenerator[tuple[EventHead, ...]],
 ) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={
@@ -57,39 +63,42 @@ async def _stream(
     streams = request.app[METRICS].streams
     streams.inc()
     try:
-        await response.prepare(request)
-        await _write(request, response, _RETRY + _frames(first))
+        await begin(request, response)
+        await write(request, response, _RETRY)
+        await _send(request, response, key, first)
         async for page in pages:
-            await _write(request, response, _frames(page) if page else _KEEPALIVE)
+            if page:
+                await _send(request, response, key, page)
+            else:
+                await write(request, response, _KEEPALIVE)
         await response.write_eof()
     except TimeoutError:
         _log.info("stream cut, its reader does not read", path=request.path)
-        _abort(request)
+        abort(request)
+    except EventGoneError:
+        _log.info("stream cut, the view has dropped what it was sending", path=request.path)
+        abort(request)
     except ConnectionError:
         _log.debug("stream left by its reader", path=request.path)
     except Exception:  # noqa: BLE001 - logged, and the reader comes back
         # Too late for a problem document: a cut stream is asked for again from where it ended.
         _log.exception("stream failed", path=request.path)
-        _abort(request)
+        abort(request)
     finally:
         streams.dec()
     return response
 
 
-async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
-    async with asyncio.timeout(request.app[LIMITS].write_timeout):
-        await response.write(data)
-
-
-def _frames(events: Iterable[RunEvent]) -> bytes:
-    return "".join(
-        f"id: {event.place}\nevent: {event.type}\ndata: {event.data}\n\n" for event in events
-    ).encode()
-
-
-def _abort(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()
+async def _send(
+    request: web.Request,
+    response: web.StreamResponse,
+    key: RunKey,
+    events: tuple[EventHead, ...],
+) -> None:
+    for event in events:
+        async with aclosing(request.app[FRAMES].pieces(key, event)) as pieces:
+            async for piece in pieces:
+                await write(request, response, piece)
 
 
 def _accepts_stream(request: web.Request) -> bool:

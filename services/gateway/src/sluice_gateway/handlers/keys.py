@@ -1,5 +1,6 @@
 """What handlers find in the application, by typed keys."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,7 +8,9 @@ from aiohttp import web
 
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
+from sluice_gateway.services.frames import EventFrames
 from sluice_gateway.services.hosts import HostNames
+from sluice_gateway.services.outgoing import Outgoing
 from sluice_gateway.services.peers import Peers
 from sluice_gateway.services.ports import Catalogue, RunView
 from sluice_gateway.services.reading import RunReader
@@ -16,16 +19,20 @@ from sluice_gateway.services.submission import Submission
 __all__ = [
     "ADMISSION",
     "CATALOGUE",
+    "FRAMES",
     "GREETING",
     "HOST_NAMES",
     "LIMITS",
     "METRICS",
+    "OUTGOING",
+    "PEER",
     "PEERS",
     "READER",
     "SUBMISSION",
     "TRACEPARENT",
     "VIEW",
     "Limits",
+    "Peer",
 ]
 
 
@@ -43,13 +50,19 @@ class Limits:
     keepalive: float = 15.0
 
 
+Peer = Callable[[web.Request], str]
+"""Says whose share a request comes out of."""
+
 ADMISSION: Final = web.AppKey("admission", Admission)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
+FRAMES: Final = web.AppKey("frames", EventFrames)
 GREETING: Final = web.AppKey("greeting", str)
 HOST_NAMES: Final = web.AppKey("host_names", HostNames)
 LIMITS: Final = web.AppKey("limits", Limits)
 METRICS: Final = web.AppKey("metrics", Metrics)
 PEERS: Final = web.AppKey("peers", Peers)
+OUTGOING: Final = web.AppKey("outgoing", Outgoing)
+PEER: Final[web.AppKey[Peer]] = web.AppKey("peer")
 READER: Final = web.AppKey("reader", RunReader)
 SUBMISSION: Final = web.AppKey("submission", Submission)
 VIEW: Final = web.AppKey("view", RunView)

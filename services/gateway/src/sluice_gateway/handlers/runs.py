@@ -18,6 +18,7 @@ from sluice_gateway.handlers.documents import admitted_document, expect_document
 from sluice_gateway.handlers.keys import METRICS, READER, SUBMISSION, TRACEPARENT
 from sluice_gateway.handlers.parameters import check_query, idempotency_key, run_key
 from sluice_gateway.handlers.representations import accepted_document, run_path, state_document
+from sluice_gateway.handlers.sending import send_body
 from sluice_gateway.services.errors import ProblemError
 from sluice_gateway.services.runs import RunState
 from sluice_gateway.services.submission import Asked, Replayed
@@ -27,7 +28,7 @@ __all__ = ["ROUTES"]
 _POLL_AGAIN_S: Final = "1"
 
 
-async def post_run(request: web.Request) -> web.Response:
+async def post_run(request: web.Request) -> web.StreamResponse:
     """Start a run: 202 once its request is acknowledged, 200 if it was there already."""
     check_query(request)
     key = idempotency_key(request)
@@ -38,23 +39,24 @@ async def post_run(request: web.Request) -> web.Response:
         )
         answer = await request.app[SUBMISSION].submit(asked)
     if isinstance(answer, Replayed):
-        response = _state_response(answer.state)
-        response.headers["Idempotency-Replayed"] = "true"
-        response.headers["Location"] = run_path(answer.state.key)
-        return response
+        return await _send_state(
+            request,
+            answer.state,
+            **{"Idempotency-Replayed": "true", "Location": run_path(answer.state.key)},
+        )
     request.app[METRICS].accept_seconds.observe(time.perf_counter() - began)
     return web.json_response(
         accepted_document(answer), status=202, headers={"Location": run_path(answer.key)}
     )
 
 
-async def get_run(request: web.Request) -> web.Response:
+async def get_run(request: web.Request) -> web.StreamResponse:
     """Give the run's latest state, or 304 if the client has it."""
     state = await request.app[READER].state(run_key(request))
     known = request.if_none_match or ()
     if any(etag.value in (state.version, "*") for etag in known):
         return web.Response(status=304, headers=_state_headers(state))
-    return _state_response(state)
+    return await _send_state(request, state)
 
 
 def _run_request(document: JsonValue) -> RunRequest:
@@ -73,12 +75,12 @@ def _run_request(document: JsonValue) -> RunRequest:
     return asked
 
 
-def _state_response(state: RunState) -> web.Response:
-    return web.Response(
-        body=json.dumps(state_document(state), ensure_ascii=False).encode(),
-        content_type="application/json",
-        headers=_state_headers(state),
-    )
+async def _send_state(
+    request: web.Request, state: RunState, **more_headers: str
+) -> web.StreamResponse:
+    body = json.dumps(state_document(state), ensure_ascii=False).encode()
+    headers = {"Content-Type": "application/json", **_state_headers(state), **more_headers}
+    return await send_body(request, body, headers=headers)
 
 
 def _state_headers(state: RunState) -> dict[str, str]:

@@ -6,17 +6,17 @@ from functools import partial
 from sluice_contracts.ids import RunKey
 from sluice_gateway.services.ports import RunView
 from sluice_gateway.services.reading import sought
-from sluice_gateway.services.runs import EventPlace, RunEvent
+from sluice_gateway.services.runs import EventHead, EventPlace
 
 __all__ = ["follow"]
 
-# A reader that is slow holds one page in memory, and an event may have 1.6 MB.
-_PAGE = 10
+# A reader that is slow holds one page in memory: some kilobytes, for it has no contents.
+_PAGE = 32
 
 
 async def follow(
     view: RunView, key: RunKey, *, after: EventPlace | None, heartbeat: float
-) -> AsyncGenerator[tuple[RunEvent, ...]]:
+) -> AsyncGenerator[tuple[EventHead, ...]]:
     """Give the run's events behind `after` in pages, until the run is over.
 
     A page without events says that nothing has happened: the first one, if there is nothing yet,

@@ -11,7 +11,13 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import Position
 from sluice_contracts.requests import RunRequest
 from sluice_gateway.services.news import Subscription
-from sluice_gateway.services.runs import AcceptedRun, EventPage, EventPlace, RunState
+from sluice_gateway.services.runs import (
+    AcceptedRun,
+    EventPage,
+    EventPlace,
+    RunEvent,
+    RunState,
+)
 
 __all__ = [
     "Catalogue",
@@ -70,6 +76,9 @@ class RunView(Protocol):
 
         None if nothing is known of the run.
         """
+
+    async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
+        """Give the run's events from `sequence` on, up to the one that makes it `max_bytes`."""
 
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
         """Be told when there is more to read about the run."""

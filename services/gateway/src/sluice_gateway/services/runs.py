@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
 
-__all__ = ["AcceptedRun", "EventPage", "EventPlace", "RunEvent", "RunState"]
+__all__ = ["AcceptedRun", "EventHead", "EventPage", "EventPlace", "RunEvent", "RunState"]
 
 
 class EventPlace(NamedTuple):
@@ -56,11 +56,17 @@ class RunState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunEvent:
-    """One status event of a run; `data` is its JSON on one line, `type` its `ce_type`."""
+class EventHead:
+    """What there is to know of an event without reading it."""
 
     place: EventPlace
     sequence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEvent(EventHead):
+    """One status event of a run; `data` is its JSON on one line, `type` its `ce_type`."""
+
     type: str
     data: str
 
@@ -69,5 +75,5 @@ class RunEvent:
 class EventPage:
     """Events in order; `ended` says that the run is over and no event is left behind them."""
 
-    events: tuple[RunEvent, ...]
+    events: tuple[EventHead, ...]
     ended: bool

@@ -23,8 +23,7 @@ from sluice_gateway.adapters.request_log import KafkaRequestLog
 from sluice_gateway.adapters.view import SqliteRunView
 from sluice_gateway.adapters.view_store import AnnouncingStore, open_view
 from sluice_gateway.app import create_app
-from sluice_gateway.handlers.keys import Limits, Peer
-from sluice_gateway.handlers.sending import remote_address
+from sluice_gateway.handlers.keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
 from sluice_gateway.services.frames import EventFrames
@@ -143,7 +142,6 @@ async def running_gateway(
     peers: Peers | None = None,
     host_names: HostNames | None = None,
     outgoing: OutgoingLimits | None = None,
-    peer: Peer = remote_address,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port."""
     producer = FakeProducer()
@@ -182,7 +180,6 @@ async def running_gateway(
             greeting=GREETING,
             outgoing=(held := Outgoing(outgoing or OutgoingLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
-            peer=peer,
         )
         async with TestClient(TestServer(app)) as client:
             yield Gateway(

@@ -7,12 +7,12 @@ import socket
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
-from aiohttp import web
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
@@ -20,6 +20,7 @@ from sluice_gateway.handlers.keys import Limits
 from sluice_gateway.services.errors import ProblemError
 from sluice_gateway.services.frames import EventFrames, EventGoneError
 from sluice_gateway.services.outgoing import PIECE, Outgoing, OutgoingLimits
+from sluice_gateway.services.peers import Peers
 from tests.unit.gateway.harness import GREET, Gateway, published, running_gateway, set_on, step
 
 EVENTS = "/v1/runs/order-1/events"
@@ -116,12 +117,19 @@ async def test_a_large_state_comes_whole(gateway: Gateway, method: str) -> None:
 class TestShares:
     async def test_one_address_follows_as_many_runs_as_one_may(self, tmp_path: Path) -> None:
         limits = OutgoingLimits(max_streams=3, max_streams_per_peer=2)
-        async with running_gateway(tmp_path, outgoing=limits, peer=_peer) as gateway:
+        peers = Peers(trusted=(ip_network("127.0.0.0/8"),))
+        async with running_gateway(tmp_path, outgoing=limits, peers=peers) as gateway:
             await gateway.publish(published(1))
             async with AsyncExitStack() as stack:
-                for peer, status in (("a", 200), ("a", 200), ("a", 429), ("b", 200), ("c", 429)):
+                for peer, status in (
+                    ("10.0.0.1", 200),
+                    ("10.0.0.1", 200),
+                    ("10.0.0.1", 429),
+                    ("10.0.0.2", 200),
+                    ("10.0.0.3", 429),
+                ):
                     response = await stack.enter_async_context(
-                        gateway.client.get(EVENTS, headers={"X-Peer": peer})
+                        gateway.client.get(EVENTS, headers={"X-Forwarded-For": peer})
                     )
                     assert (peer, response.status) == (peer, status)
                 assert response.content_type == "application/problem+json"
@@ -215,7 +223,3 @@ class TestSharing:
         with pytest.raises(EventGoneError):
             await anext(pieces)
         assert [piece async for piece in frames.pieces(key, page.events[1])] == []
-
-
-def _peer(request: web.Request) -> str:
-    return request.headers["X-Peer"]

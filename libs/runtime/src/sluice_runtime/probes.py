@@ -34,19 +34,28 @@ class HealthSettings(BaseModel):
 
 @asynccontextmanager
 async def serve_probes(
-    settings: HealthSettings, *, readiness: Readiness, registry: CollectorRegistry
+    settings: HealthSettings,
+    *,
+    readiness: Readiness,
+    registry: CollectorRegistry,
+    degraded: Readiness | None = None,
 ) -> AsyncIterator[int]:
-    """Serve /livez, /readyz and /metrics while the body runs; gives the port."""
+    """Serve /livez, /readyz and /metrics while the body runs; gives the port.
+
+    What `degraded` names is told by /readyz, but the service is ready without it.
+    """
     app = web.Application()
 
     async def livez(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
     async def readyz(_: web.Request) -> web.Response:
-        waiting = {name: why for name, check in readiness.items() if (why := check()) is not None}
-        if waiting:
-            return web.json_response({"status": "not ready", "waiting_for": waiting}, status=503)
-        return web.json_response({"status": "ready"})
+        lacking = _reasons(degraded or {})
+        more = {"degraded": lacking} if lacking else {}
+        if waiting := _reasons(readiness):
+            answer = {"status": "not ready", "waiting_for": waiting, **more}
+            return web.json_response(answer, status=503)
+        return web.json_response({"status": "ready", **more})
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(
@@ -68,3 +77,7 @@ async def serve_probes(
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+def _reasons(checks: Readiness) -> dict[str, str]:
+    return {name: why for name, check in checks.items() if (why := check()) is not None}

@@ -16,17 +16,14 @@ from sluice_gateway.handlers.keys import (
     LIMITS,
     METRICS,
     OUTGOING,
-    PEER,
     PEERS,
     READER,
     SUBMISSION,
     VIEW,
     Limits,
-    Peer,
 )
 from sluice_gateway.handlers.observing import counted, sign, traced
 from sluice_gateway.handlers.problems import problems
-from sluice_gateway.handlers.sending import remote_address
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
 from sluice_gateway.services.frames import EventFrames
@@ -55,7 +52,6 @@ def create_app(
     greeting: str,
     outgoing: Outgoing,
     frames: EventFrames,
-    peer: Peer = remote_address,
 ) -> web.Application:
     """Make the application; whoever makes what is passed in also closes it, afterwards.
 
@@ -78,7 +74,6 @@ def create_app(
     app[METRICS] = metrics
     app[PEERS] = peers
     app[OUTGOING] = outgoing
-    app[PEER] = peer
     app[READER] = RunReader(view=view)
     app[SUBMISSION] = submission
     app[VIEW] = view

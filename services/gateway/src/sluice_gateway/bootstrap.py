@@ -1,20 +1,23 @@
 """The gateway, put together: the one place that knows every part, and how they stop."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import entry_points
 from ipaddress import ip_address
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from sluice_gateway.adapters.catching_up import CatchingUp
 from sluice_gateway.adapters.http_server import serve_http
+from sluice_gateway.adapters.reopening_view import OpenView, ReopeningView
 from sluice_gateway.adapters.request_log import KafkaRequestLog
 from sluice_gateway.adapters.view import SqliteRunView
+from sluice_gateway.adapters.view_bounds import BoundedStore, ViewBounds
 from sluice_gateway.adapters.view_store import AnnouncingStore, open_view
 from sluice_gateway.app import create_app
 from sluice_gateway.handlers.keys import Limits
@@ -33,7 +36,6 @@ from sluice_runtime.kafka.folding import TopicFold
 from sluice_runtime.kafka.producing import RecordProducer
 from sluice_runtime.kafka.reading import make_consumer
 from sluice_runtime.kafka.settings import KafkaSettings
-from sluice_runtime.kafka.sqlite_store import StoreUnusableError
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.loop_delay import measure_loop_delay
 from sluice_runtime.probes import Readiness, serve_probes
@@ -69,6 +71,7 @@ class _Waiting:
     topics: str | None = "the topics are not verified yet"
     view: Callable[[], str | None] = field(default=lambda: "the view is not open yet")
     kafka: Callable[[], str | None] = field(default=lambda: None)
+    degraded: Callable[[], str | None] = field(default=lambda: None)
 
 
 def load_workflows(settings: WorkflowSettings) -> Catalogue:
@@ -107,9 +110,16 @@ async def serve(
         with _startup_errors("SLUICE_HEALTH__PORT"):
             health_port = await stack.enter_async_context(
                 serve_probes(
-                    settings.health, readiness=_readiness(waiting, stop), registry=registry
+                    settings.health,
+                    readiness=_readiness(waiting, stop),
+                    degraded={"view": lambda: waiting.degraded()},  # noqa: PLW0108 - replaced, too
+                    registry=registry,
                 )
             )
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise StartupError(f"SLUICE_DATA_DIR: {e}") from e
         await _verify_topics(kafka, stop=stop)
         waiting.topics = None
 
@@ -123,25 +133,17 @@ async def serve(
             unsafe=lambda: watch.broken(topics.requests),
         )
         waiting.kafka = request_log.unavailable
-        try:
-            store = await stack.enter_async_context(
-                open_view(settings.data_dir / "view.sqlite", topics=topics)
-            )
-        except (StoreUnusableError, OSError) as e:
-            raise StartupError(f"SLUICE_DATA_DIR: {e}") from e
-        fold = TopicFold(
-            name="view",
-            topics=(topics.requests, topics.status),
-            store=AnnouncingStore(store, status_topic=topics.status, news=news, metrics=metrics),
-            make_consumer=lambda: make_consumer(
-                kafka, client_id=f"{_NAME}-view", fetch_max_wait=_FETCH_MAX_WAIT
-            ),
+        view = ReopeningView(
+            lambda: _opened_view(settings, news=news, metrics=metrics),
+            news=news,
+            start_patience=settings.view.start_patience,
+            failed=metrics.view_failures.inc,
         )
-        waiting.view = fold.waiting_for
-        metrics.watch_view_lag(fold.staleness)
+        waiting.view, waiting.degraded = view.waiting_for, view.degraded
+        metrics.watch_view_lag(view.staleness)
+        # Left after the server, whose requests in hand still read.
+        viewing = await stack.enter_async_context(_running(view.run(), name="view"))
 
-        catching_up = CatchingUp(fold, patience=settings.view.patience, most=_MOST_WAITING)
-        view = SqliteRunView(store, news=news, catch_up=catching_up.catch_up)
         app = create_app(
             catalogue=catalogue,
             request_log=request_log,
@@ -185,8 +187,7 @@ async def serve(
         listening(Listening(host=host, port=port, health_port=health_port))
         await run_eternally(
             {
-                "view": fold.run(),
-                "view file": store.watch_for_damage(),
+                "view": _end_of(viewing),
                 "topics": watch.run(),
                 "reconnecting": request_log.reconnect(),
                 "loop delay": measure_loop_delay(registry),
@@ -195,6 +196,50 @@ async def serve(
             stop=gone,
             grace=grace / 4,
         )
+
+
+@asynccontextmanager
+async def _opened_view(
+    settings: GatewaySettings, *, news: RunNews, metrics: Metrics
+) -> AsyncIterator[OpenView]:
+    """Open the view's file, with all that works on it."""
+    kafka, topics = settings.kafka, settings.kafka.topics
+    path = settings.data_dir / "view.sqlite"
+    async with open_view(path, topics=topics) as store:
+        bounds = ViewBounds(store, path, max_bytes=settings.view.max_bytes, metrics=metrics)
+        announcing = AnnouncingStore(store, status_topic=topics.status, news=news, metrics=metrics)
+        fold = TopicFold(
+            name="view",
+            topics=(topics.requests, topics.status),
+            store=BoundedStore(announcing, bounds=bounds),
+            make_consumer=lambda: make_consumer(
+                kafka, client_id=f"{_NAME}-view", fetch_max_wait=_FETCH_MAX_WAIT
+            ),
+        )
+        catching_up = CatchingUp(fold, patience=settings.view.patience, most=_MOST_WAITING)
+        yield OpenView(
+            view=SqliteRunView(store, news=news, catch_up=catching_up.catch_up),
+            fold=fold,
+            tasks=(fold.run, store.watch_for_damage),
+        )
+
+
+@asynccontextmanager
+async def _running(
+    work: Coroutine[Any, Any, None], *, name: str
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Run the work beside the body, and end it afterwards."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def _end_of(task: asyncio.Task[None]) -> None:
+    """Wait for the task to end; whoever stops waiting does not stop it."""
+    await asyncio.shield(task)
 
 
 async def _say_farewell(stop: asyncio.Event, gone: asyncio.Event, *, after: float) -> None:

@@ -35,6 +35,31 @@ class Metrics:
         self._in_flight = Gauge(
             "sluice_gateway_in_flight_requests", "Requests for runs in hand.", registry=registry
         )
+        self.view_bytes = Gauge(
+            "sluice_gateway_view_bytes",
+            "Size of the view's file: pages in use, and its write-ahead log.",
+            registry=registry,
+        )
+        self.view_limit_bytes = Gauge(
+            "sluice_gateway_view_limit_bytes",
+            "What the view's file may have; beyond it the oldest finished runs go.",
+            registry=registry,
+        )
+        self.view_trimmed_runs = Counter(
+            "sluice_gateway_view_trimmed_runs",
+            "Finished runs whose events but the last were dropped to save room.",
+            registry=registry,
+        )
+        self.view_dropped_runs = Counter(
+            "sluice_gateway_view_dropped_runs",
+            "Finished runs that were dropped to save room.",
+            registry=registry,
+        )
+        self.view_failures = Counter(
+            "sluice_gateway_view_failures",
+            "Times that the view's file could not be used; it is opened again.",
+            registry=registry,
+        )
         self._outgoing = Gauge(
             "sluice_gateway_outgoing_bytes",
             "Held for the readers of event streams and of large states.",

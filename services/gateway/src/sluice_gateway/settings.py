@@ -6,7 +6,15 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
@@ -179,6 +187,21 @@ class ViewSettings(_Group):
             "the topics hold is read; then it is told 503, not 404."
         ),
     ] = timedelta(seconds=3)
+    start_patience: Annotated[
+        Duration,
+        Field(
+            description="How long a start waits, not ready, until the topics are read. Then it is "
+            "ready all the same: requests are taken without the view."
+        ),
+    ] = timedelta(minutes=2)
+    max_bytes: Annotated[
+        ByteSize,
+        Field(
+            ge=16 * 1024 * 1024,
+            description="Size of the file, as in 3GiB; beyond it the oldest finished runs go, "
+            "their events first. Leave a quarter of the volume free.",
+        ),
+    ] = ByteSize(3 * 1024**3)
 
 
 class WorkflowSettings(_Group):

@@ -40,7 +40,8 @@ WHERE tenant = ?1 AND run_id = ?2
 
 # One row without an event says that the run is known and nothing has come.
 _EVENTS: Final = """
-SELECT runs.terminal, runs.sequence, events.sequence, events.partition, events.offset
+SELECT runs.terminal, runs.sequence, runs.dropped_sequence,
+       events.sequence, events.partition, events.offset
 FROM runs LEFT JOIN events
     ON events.tenant = runs.tenant AND events.run_id = runs.run_id AND events.sequence > ?3
     AND NOT (events.partition IS ?4 AND events.offset <= ?5)
@@ -102,8 +103,13 @@ class SqliteRunView:
         rows = await self._store.read(_EVENTS, (*key, beyond, *(after or (None, None)), limit))
         if not rows:
             return None
-        terminal, latest = rows[0][:2]
-        events = tuple(_head(row[2:]) for row in rows if row[2] is not None)
+        terminal, latest, dropped = rows[0][:3]
+        events = tuple(
+            # What was dropped stood before all that is left.
+            _head(row[3:], after_gap=number == 0 and beyond < dropped)
+            for number, row in enumerate(rows)
+            if row[3] is not None
+        )
         complete = len(events) < limit or events[-1].sequence == latest
         return EventPage(events=events, ended=bool(terminal) and complete)
 
@@ -140,9 +146,10 @@ def _state(key: RunKey, row: Any) -> RunState:  # noqa: ANN401 - sqlite3's rows 
     )
 
 
-def _head(row: Any) -> EventHead:  # noqa: ANN401
+def _head(row: Any, *, after_gap: bool) -> EventHead:  # noqa: ANN401
     sequence, partition, offset = row
-    return EventHead(place=EventPlace(partition, offset), sequence=sequence)
+    place = EventPlace(partition, offset)
+    return EventHead(place=place, sequence=sequence, after_gap=after_gap)
 
 
 def _event(row: Any) -> RunEvent:  # noqa: ANN401

@@ -29,10 +29,17 @@ CREATE TABLE IF NOT EXISTS runs (
     status_partition INTEGER,
     status_offset INTEGER,
 
+    -- Whether events before the last one were dropped to save room, and the latest that was.
+    trimmed INTEGER NOT NULL DEFAULT 0,
+    dropped_sequence INTEGER NOT NULL DEFAULT -1,
+
     PRIMARY KEY (tenant, run_id)
 );
 CREATE INDEX IF NOT EXISTS runs_newest_first
     ON runs (tenant, COALESCE(accepted_ms, status_ms) DESC, run_id);
+
+CREATE INDEX IF NOT EXISTS runs_oldest_whole ON runs (status_ms) WHERE terminal AND NOT trimmed;
+CREATE INDEX IF NOT EXISTS runs_oldest_trimmed ON runs (status_ms) WHERE terminal AND trimmed;
 
 -- The status events that said something new, word for word.
 CREATE TABLE IF NOT EXISTS events (

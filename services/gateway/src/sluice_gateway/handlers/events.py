@@ -12,12 +12,14 @@ from aiohttp import web
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
-from sluice_gateway.handlers.keys import FRAMES, LIMITS, METRICS, OUTGOING, PEER, VIEW
+from sluice_gateway.handlers.keys import FRAMES, LIMITS, METRICS, OUTGOING, VIEW
 from sluice_gateway.handlers.parameters import last_event, run_key
+from sluice_gateway.handlers.peers import peer_of
 from sluice_gateway.handlers.sending import abort, begin, write
 from sluice_gateway.services.errors import ProblemError
 from sluice_gateway.services.following import follow
 from sluice_gateway.services.frames import EventGoneError
+from sluice_gateway.services.ports import ViewUnavailableError
 from sluice_gateway.services.runs import EventHead
 
 __all__ = ["ROUTES"]
@@ -27,6 +29,7 @@ _log = structlog.get_logger(__name__)
 _EVENT_STREAM: Final = "text/event-stream"
 _RETRY: Final = b"retry: 2000\n\n"
 _KEEPALIVE: Final = b": keepalive\n\n"
+_GAP: Final = b": earlier events are no longer kept\n\n"
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
@@ -38,7 +41,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
             ProblemType.NOT_ACCEPTABLE, f"Events are given as {_EVENT_STREAM} only."
         )
     limits = request.app[LIMITS]
-    with request.app[OUTGOING].stream(request.app[PEER](request)):
+    with request.app[OUTGOING].stream(peer_of(request)):
         pages = follow(request.app[VIEW], key, after=after, heartbeat=limits.keepalive)
         async with aclosing(pages):
             first = await anext(pages, None)
@@ -78,6 +81,9 @@ async def _stream(
     except EventGoneError:
         _log.info("stream cut, the view has dropped what it was sending", path=request.path)
         abort(request)
+    except ViewUnavailableError as e:
+        _log.warning("stream cut, there is no view", path=request.path, reason=str(e))
+        abort(request)
     except ConnectionError:
         _log.debug("stream left by its reader", path=request.path)
     except Exception:  # noqa: BLE001 - logged, and the reader comes back
@@ -96,6 +102,8 @@ async def _send(
     events: tuple[EventHead, ...],
 ) -> None:
     for event in events:
+        if event.after_gap:
+            await write(request, response, _GAP)
         async with aclosing(request.app[FRAMES].pieces(key, event)) as pieces:
             async for piece in pieces:
                 await write(request, response, piece)

@@ -1,6 +1,5 @@
 """What handlers find in the application, by typed keys."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,14 +24,12 @@ __all__ = [
     "LIMITS",
     "METRICS",
     "OUTGOING",
-    "PEER",
     "PEERS",
     "READER",
     "SUBMISSION",
     "TRACEPARENT",
     "VIEW",
     "Limits",
-    "Peer",
 ]
 
 
@@ -50,9 +47,6 @@ class Limits:
     keepalive: float = 15.0
 
 
-Peer = Callable[[web.Request], str]
-"""Says whose share a request comes out of."""
-
 ADMISSION: Final = web.AppKey("admission", Admission)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 FRAMES: Final = web.AppKey("frames", EventFrames)
@@ -62,7 +56,6 @@ LIMITS: Final = web.AppKey("limits", Limits)
 METRICS: Final = web.AppKey("metrics", Metrics)
 PEERS: Final = web.AppKey("peers", Peers)
 OUTGOING: Final = web.AppKey("outgoing", Outgoing)
-PEER: Final[web.AppKey[Peer]] = web.AppKey("peer")
 READER: Final = web.AppKey("reader", RunReader)
 SUBMISSION: Final = web.AppKey("submission", Submission)
 VIEW: Final = web.AppKey("view", RunView)

@@ -7,20 +7,16 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from sluice_gateway.handlers.keys import LIMITS, OUTGOING, PEER
+from sluice_gateway.handlers.keys import LIMITS, OUTGOING
+from sluice_gateway.handlers.peers import peer_of
 from sluice_gateway.services.outgoing import PIECE
 
-__all__ = ["abort", "begin", "remote_address", "send_body", "write"]
+__all__ = ["abort", "begin", "send_body", "write"]
 
 _log = structlog.get_logger(__name__)
 
 # The kernel's buffer counts as the process's memory, too; unset, it grows to some megabytes.
 _KERNEL_BUFFER: Final = PIECE
-
-
-def remote_address(request: web.Request) -> str:
-    """Say whose share a request comes out of: that of the address at the connection's end."""
-    return request.remote or ""
 
 
 async def begin(request: web.Request, response: web.StreamResponse) -> None:
@@ -55,7 +51,7 @@ async def send_body(
     """
     if request.method == "HEAD" or len(body) <= PIECE:
         return web.Response(body=body, headers=headers)
-    with request.app[OUTGOING].answer(request.app[PEER](request), len(body)):
+    with request.app[OUTGOING].answer(peer_of(request), len(body)):
         response = web.StreamResponse(headers=headers)
         response.content_length = len(body)
         try:

@@ -27,6 +27,7 @@ __all__ = [
     "RequestLogUnavailableError",
     "RequestLogUnsafeError",
     "RunView",
+    "ViewUnavailableError",
 ]
 
 
@@ -40,6 +41,10 @@ class RequestLogUnsafeError(Exception):
 
 class RecordTooLargeError(Exception):
     """The request makes a larger record than the dispatcher takes."""
+
+
+class ViewUnavailableError(Exception):
+    """The view cannot be used now; the message says why."""
 
 
 class RequestLog(Protocol):
@@ -58,7 +63,10 @@ class RequestLog(Protocol):
 
 
 class RunView(Protocol):
-    """What is known of runs: every request and status record, folded."""
+    """What is known of runs: every request and status record, folded.
+
+    Whatever reads raises ViewUnavailableError while there is no view.
+    """
 
     async def catch_up(self) -> str | None:
         """Wait until all is here that the topics hold; say why, if that took too long."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.services.errors import ProblemError
-from sluice_gateway.services.ports import RunView
+from sluice_gateway.services.ports import RunView, ViewUnavailableError
 from sluice_gateway.services.runs import RunState
 
 __all__ = ["RunReader", "sought"]
@@ -41,11 +41,18 @@ async def sought(look: Callable[[], Awaitable[T | None]], *, view: RunView) -> T
     Raises:
         ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that cannot be told.
     """
-    found = await look()
-    if found is not None:
-        return found
-    missing = await view.catch_up()
-    found = await look()
+    try:
+        found = await look()
+        if found is not None:
+            return found
+        missing = await view.catch_up()
+        found = await look()
+    except ViewUnavailableError as e:
+        raise ProblemError.of(
+            ProblemType.UNAVAILABLE,
+            f"Runs cannot be read here now: {e}. They go on all the same, and can be started.",
+            retry_after=_RETRY_AFTER_S,
+        ) from e
     if found is None:
         raise _unknown_run(missing)
     return found

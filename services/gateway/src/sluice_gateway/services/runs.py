@@ -57,10 +57,14 @@ class RunState:
 
 @dataclass(frozen=True, kw_only=True)
 class EventHead:
-    """What there is to know of an event without reading it."""
+    """What there is to know of an event without reading it.
+
+    `after_gap` says that events before it, which the reader does not have, are no longer kept.
+    """
 
     place: EventPlace
     sequence: int
+    after_gap: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

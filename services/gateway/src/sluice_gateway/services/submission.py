@@ -19,6 +19,7 @@ from sluice_gateway.services.ports import (
     RequestLogUnavailableError,
     RequestLogUnsafeError,
     RunView,
+    ViewUnavailableError,
 )
 from sluice_gateway.services.runs import AcceptedRun, RunState
 from sluice_gateway.services.validation import validate
@@ -92,7 +93,7 @@ class Submission:
         key = RunKey(asked.request.tenant, stated or _new_run_id(self._now()))
         structlog.contextvars.bind_contextvars(run_id=key.run_id)
         # Before validation: what was accepted once stays accepted, whatever has changed since.
-        if stated is not None and (state := await self._view.find(key)) is not None:
+        if stated is not None and (state := await self._known(key)) is not None:
             if state.fingerprint != fingerprint:
                 raise _conflict(asked)
             return Replayed(state=state)
@@ -103,6 +104,14 @@ class Submission:
         """Wait for the records that are on their way."""
         while self._flights:
             await asyncio.wait({flight.landed for flight in self._flights.values()})
+
+    async def _known(self, key: RunKey) -> RunState | None:
+        """Look the run up; without a view, the dispatcher's ledger alone knows repetitions."""
+        try:
+            return await self._view.find(key)
+        except ViewUnavailableError as e:
+            _log.warning("run not looked up", reason=str(e))
+            return None
 
     def _flight(self, asked: Asked, key: RunKey, fingerprint: str) -> _Flight:
         """Join the flight of the same request, or start one."""

@@ -1,0 +1,162 @@
+"""Keeps the view's file below a size: what is over and oldest goes first.
+
+The older half of the finished runs keeps its last states only; beyond that, the oldest of them are
+dropped. Runs that are not over are never touched. What is dropped depends on the file alone, and
+the offsets are in the same file, so nothing comes back after a restart.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from sluice_contracts.records import IncomingRecord
+from sluice_gateway.metrics import Metrics
+from sluice_runtime.kafka.folding import FoldStore
+from sluice_runtime.kafka.sqlite_store import SqliteStore, Statement
+
+__all__ = ["BoundedStore", "ViewBounds"]
+
+_log = structlog.get_logger(__name__)
+
+# Runs per transaction at most, so that readers come in between.
+_BATCH: Final = 500
+
+# Free pages are used again before the file grows.
+_PAGES_IN_USE: Final = """
+SELECT (page_count - freelist_count) * page_size
+FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()
+"""
+
+_FINISHED: Final = """
+SELECT (SELECT COUNT(*) FROM runs WHERE terminal AND NOT trimmed),
+       (SELECT COUNT(*) FROM runs WHERE terminal AND trimmed)
+"""
+
+_OLDEST_WHOLE: Final = """
+(SELECT tenant, run_id FROM runs WHERE terminal AND NOT trimmed ORDER BY status_ms LIMIT ?1)
+"""
+
+_OLDEST_TRIMMED: Final = """
+(SELECT tenant, run_id FROM runs WHERE terminal AND trimmed ORDER BY status_ms LIMIT ?1)
+"""
+
+_EARLIER_EVENTS: Final = """
+events.tenant = runs.tenant AND events.run_id = runs.run_id AND events.sequence < runs.sequence
+"""
+
+# What is left is written again, close together: a page with one small event on it frees nothing.
+_TRIM: Final = (
+    f"""
+UPDATE runs SET dropped_sequence = COALESCE(
+    (SELECT MAX(events.sequence) FROM events WHERE {_EARLIER_EVENTS}), dropped_sequence)
+WHERE (tenant, run_id) IN {_OLDEST_WHOLE}
+""",  # noqa: S608
+    f"""
+DELETE FROM events WHERE (tenant, run_id) IN {_OLDEST_WHOLE}
+AND EXISTS (SELECT 1 FROM runs WHERE {_EARLIER_EVENTS})
+""",  # noqa: S608
+    f"""
+INSERT OR REPLACE INTO events SELECT * FROM events WHERE (tenant, run_id) IN {_OLDEST_WHOLE}
+""",  # noqa: S608
+    f"UPDATE runs SET trimmed = 1 WHERE (tenant, run_id) IN {_OLDEST_WHOLE}",  # noqa: S608
+)
+
+# The runs last, for the others ask them which are the oldest.
+_DROP: Final = tuple(
+    f"DELETE FROM {table} WHERE (tenant, run_id) IN {_OLDEST_TRIMMED}"  # noqa: S608
+    for table in ("events", "steps", "runs")
+)
+
+
+class ViewBounds:
+    """Bounds the file at `path` to `max_bytes`: pages in use and write-ahead log."""
+
+    def __init__(self, store: SqliteStore, path: Path, *, max_bytes: int, metrics: Metrics) -> None:
+        self._store = store
+        self._wal = path.with_name(f"{path.name}-wal")
+        self._max_bytes = max_bytes
+        # Some room at once, so that not every record has to drop one.
+        self._enough = max_bytes - max_bytes // 20
+        self._metrics = metrics
+        self._exceeded = False
+        metrics.view_limit_bytes.set(max_bytes)
+
+    async def keep(self) -> None:
+        """Drop what is oldest, if the file has passed its limit; to be called after every write.
+
+        What is left may still be more, if it is all of runs that are not over.
+        """
+        size = await self._size()
+        if size > self._max_bytes:
+            size = await self._shrink()
+        self._metrics.view_bytes.set(size)
+        exceeded = size > self._max_bytes
+        if exceeded and not self._exceeded:
+            _log.warning(
+                "the view is larger than view.max_bytes, and holds no finished runs to drop",
+                bytes=size,
+                max_bytes=self._max_bytes,
+            )
+        self._exceeded = exceeded
+
+    async def _shrink(self) -> int:
+        await self._empty_wal()
+        size = await self._size()
+        [(whole, trimmed)] = await self._store.read(_FINISHED)
+        while size > self._enough and whole + trimmed:
+            # No more than the difference makes, where runs are few and large.
+            batch = min(_BATCH, 1 + (whole + trimmed) // 20)
+            if whole > trimmed:
+                runs = min(batch, (whole - trimmed + 1) // 2)
+                await self._store.write(_of_oldest(_TRIM, runs))
+                whole, trimmed = whole - runs, trimmed + runs
+                self._metrics.view_trimmed_runs.inc(runs)
+            else:
+                runs = min(batch, trimmed)
+                await self._store.write(_of_oldest(_DROP, runs))
+                trimmed -= runs
+                self._metrics.view_dropped_runs.inc(runs)
+            await self._empty_wal()
+            size = await self._size()
+        return size
+
+    async def _size(self) -> int:
+        [(pages,)] = await self._store.read(_PAGES_IN_USE)
+        wal = self._wal.stat().st_size if self._wal.exists() else 0
+        return int(pages) + wal
+
+    async def _empty_wal(self) -> None:
+        await self._store.read("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+class BoundedStore:
+    """A `FoldStore` that keeps its bounds after every write, however far behind the fold is."""
+
+    def __init__(self, store: FoldStore, *, bounds: ViewBounds) -> None:
+        self._store = store
+        self._bounds = bounds
+
+    async def offsets(self) -> dict[tuple[str, int], int]:
+        """See `FoldStore.offsets`."""
+        # The limit may be lower than it was when the file was written.
+        await self._bounds.keep()
+        return await self._store.offsets()
+
+    async def apply(self, records: Sequence[IncomingRecord]) -> None:
+        """See `FoldStore.apply`."""
+        await self._store.apply(records)
+        await self._bounds.keep()
+
+    async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
+        """See `FoldStore.expire`."""
+        await self._store.expire(starts)
+
+    async def forget(self) -> None:
+        """See `FoldStore.forget`."""
+        await self._store.forget()
+
+
+def _of_oldest(statements: tuple[str, ...], runs: int) -> list[Statement]:
+    return [(sql, (runs,)) for sql in statements]

@@ -105,6 +105,36 @@ def test_by_default_the_chart_says_what_the_service_would(
     different = {"bootstrap_servers", "instance_id"}
     kafka = settings.kafka.model_dump(exclude=different)
     assert kafka == own["kafka"].model_dump(exclude=different)
+    if service == "gateway":
+        assert settings.view == own["view"]
+
+
+@pytest.mark.parametrize(
+    ("size", "settings_of_view", "most"),
+    [
+        ("4Gi", "", 3 * 1024**3),
+        ("1.5Gi", "", 1152 * 1024**2),
+        ("500M", "", 375_000_000),
+        ("100000000", "", 75_000_000),
+        ("4Gi", ", settings: {view: {max_bytes: 1GiB}}", 1024**3),
+    ],
+)
+def test_the_view_leaves_room_on_its_volume(
+    helm: Helm,
+    size: str,
+    settings_of_view: str,
+    most: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        f"kafka: {{bootstrapServers: kafka:9092}}\n"
+        f'gateway: {{persistence: {{size: "{size}"}}{settings_of_view}}}\n',
+        encoding="utf-8",
+    )
+    settings = settings_of(helm.rendered(values), "gateway", tmp_path, monkeypatch)
+    assert settings.view.max_bytes == most
 
 
 def test_settings_reach_their_services(

@@ -9,7 +9,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
 
 from sluice_gateway.handlers.documents import admitted_document
-from sluice_gateway.handlers.keys import ADMISSION, LIMITS, PEERS, Limits
+from sluice_gateway.handlers.keys import ADMISSION, LIMITS, PARSING, PEERS, Limits
 from sluice_gateway.services.peers import Peers
 from tests.unit.gateway.harness import admission_of
 
@@ -18,6 +18,7 @@ async def test_a_body_transferred_wrongly_is_a_bad_request() -> None:
     app = web.Application()
     app[ADMISSION] = admission_of()
     app[LIMITS] = Limits()
+    app[PARSING] = asyncio.Lock()
     app[PEERS] = Peers(trusted=())
     loop = asyncio.get_running_loop()
     payload = StreamReader(Mock(spec=BaseProtocol), limit=1024, loop=loop)

@@ -15,7 +15,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.handlers.documents import admitted_document
-from sluice_gateway.handlers.keys import ADMISSION, LIMITS, PEERS, Limits
+from sluice_gateway.handlers.keys import ADMISSION, LIMITS, PARSING, PEERS, Limits
 from sluice_gateway.services.peers import Peers
 from tests.unit.gateway.harness import GREET, Gateway, admission_of, running_gateway
 
@@ -272,6 +272,7 @@ def coming(*, second_by_second: int) -> web.Request:
     app = web.Application()
     app[ADMISSION] = admission_of()
     app[LIMITS] = Limits()
+    app[PARSING] = asyncio.Lock()
     app[PEERS] = Peers(trusted=())
     loop = asyncio.get_running_loop()
     payload = StreamReader(Mock(spec=BaseProtocol), limit=1024, loop=loop)

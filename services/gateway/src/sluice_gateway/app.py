@@ -1,5 +1,6 @@
 """Puts the gateway together: ports in, an application out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from sluice_gateway.handlers.keys import (
     LIMITS,
     METRICS,
     OUTGOING,
+    PARSING,
     PEERS,
     READER,
     SUBMISSION,
@@ -74,6 +76,7 @@ def create_app(
     app[METRICS] = metrics
     app[PEERS] = peers
     app[OUTGOING] = outgoing
+    app[PARSING] = asyncio.Lock()
     app[READER] = RunReader(view=view)
     app[SUBMISSION] = submission
     app[VIEW] = view

@@ -1,5 +1,6 @@
 """What handlers find in the application, by typed keys."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,7 @@ __all__ = [
     "LIMITS",
     "METRICS",
     "OUTGOING",
+    "PARSING",
     "PEERS",
     "READER",
     "SUBMISSION",
@@ -56,6 +58,7 @@ LIMITS: Final = web.AppKey("limits", Limits)
 METRICS: Final = web.AppKey("metrics", Metrics)
 PEERS: Final = web.AppKey("peers", Peers)
 OUTGOING: Final = web.AppKey("outgoing", Outgoing)
+PARSING: Final = web.AppKey("parsing", asyncio.Lock)
 READER: Final = web.AppKey("reader", RunReader)
 SUBMISSION: Final = web.AppKey("submission", Submission)
 VIEW: Final = web.AppKey("view", RunView)

@@ -11,6 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from sluice_dispatcher.metrics import Metrics as DispatcherMetrics
 from sluice_gateway.metrics import Metrics as GatewayMetrics
+from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.kafka.topics import TopicWatch
+from sluice_runtime.loop_delay import LoopDelay
 from sluice_status_watcher.bootstrap import StatusWatcher
 from sluice_status_watcher.leading import Alone
 from sluice_status_watcher.settings import Settings
@@ -20,8 +23,6 @@ from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.world import FakeKafka
 
 ENDINGS = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], "gauge": [""]}
-# What every service has besides its own.
-COMMON = {f"sluice_event_loop_delay_seconds{ending}": set[str]() for ending in ENDINGS["histogram"]}
 # Prometheus adds these: where a sample comes from, and a histogram's bounds.
 ADDED = {"namespace", "pod", "le"}
 
@@ -31,6 +32,8 @@ def metrics() -> dict[str, set[str]]:
     """The labels of all metrics, by the names that Prometheus knows them by."""
     registry = CollectorRegistry()
     GatewayMetrics(registry)
+    LoopDelay(registry)
+    TopicWatch(KafkaSettings(), client_id="test", registry=registry)
     DispatcherMetrics(registry)
     kafka = FakeKafka()
     StatusWatcher(
@@ -43,7 +46,7 @@ def metrics() -> dict[str, set[str]]:
     )
     # Whether they have counted anything yet or not, which no public part of the client tells.
     collectors: list[Any] = list(registry._collector_to_names)
-    return COMMON | {
+    return {
         collector._name + ending: set(collector._labelnames)
         for collector in collectors
         for ending in ENDINGS[collector._type]

@@ -96,6 +96,41 @@ def test_any_bytes_are_nodes_or_unreadable(data: bytes) -> None:
         read_nodes({"compressedNodes": base64.b64encode(data or b"x").decode()})
 
 
+MAPS = st.dictionaries(
+    st.text(max_size=5),
+    st.dictionaries(
+        st.text(max_size=5),
+        st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=5),
+        max_size=3,
+    ),
+    max_size=4,
+)
+
+
+@given(MAPS, st.sampled_from([None, 1]), st.booleans(), st.data())
+def test_a_member_at_a_time_reads_what_the_parser_reads(
+    nodes: Nodes, indent: int | None, ascii_only: bool, data: st.DataObject
+) -> None:
+    """Whole texts, and texts that something was cut out of."""
+    text = json.dumps(nodes, indent=indent, ensure_ascii=ascii_only)
+    start = data.draw(st.integers(0, len(text)))
+    cut = text[:start] + text[start + data.draw(st.integers(0, 2)) :]
+    for each in (text, f" \n{text}\t", cut, f"{text}{{}}"):
+        try:
+            expected = json.loads(each)
+            json.dumps(expected, ensure_ascii=False).encode()
+        except ValueError:
+            expected = None
+        whole = isinstance(expected, dict) and all(
+            isinstance(node, dict) for node in expected.values()
+        )
+        if whole:
+            assert read_nodes({"compressedNodes": packed(each.encode())}) == expected
+        else:
+            with pytest.raises(UnreadableNodesError):
+                read_nodes({"compressedNodes": packed(each.encode())})
+
+
 @pytest.mark.parametrize("status", [{"nodes": {}}, {"compressedNodes": compressed({})}, {}])
 def test_nodes_are_written_as_they_were_read(status: dict[str, object]) -> None:
     written = write_nodes(status | {"phase": "Running"}, NODES)

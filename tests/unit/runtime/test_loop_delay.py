@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sluice_runtime.loop_delay import measure_loop_delay
+from sluice_runtime.loop_delay import LoopDelay
 
 
 class Clock:
@@ -24,7 +24,7 @@ async def test_what_blocks_the_loop_is_noted(monkeypatch: pytest.MonkeyPatch) ->
     loop, registry = asyncio.get_running_loop(), CollectorRegistry()
     clock = Clock(loop)
     monkeypatch.setattr(loop, "time", clock)
-    measuring = asyncio.create_task(measure_loop_delay(registry))
+    measuring = asyncio.create_task(LoopDelay(registry).run())
 
     def observed(**bucket: str) -> float | None:
         name = "sluice_event_loop_delay_seconds_" + ("bucket" if bucket else "count")

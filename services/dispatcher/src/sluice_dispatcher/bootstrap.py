@@ -32,7 +32,7 @@ from sluice_runtime.kafka.sqlite_store import StoreUnusableError
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
-from sluice_runtime.loop_delay import measure_loop_delay
+from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import serve_probes
 from sluice_runtime.service import StartupError, until_kafka_answers
 from sluice_runtime.supervision import run_eternally
@@ -220,7 +220,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         await run_eternally(
             {
                 "pump": pump.run(),
-                "loop delay": measure_loop_delay(registry),
+                "loop delay": LoopDelay(registry).run(),
                 "ledger": fold.run(),
                 "ledger file": store.watch_for_damage(),
                 "topics": topics.run(),

@@ -37,7 +37,7 @@ from sluice_runtime.kafka.producing import RecordProducer
 from sluice_runtime.kafka.reading import make_consumer
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
-from sluice_runtime.loop_delay import measure_loop_delay
+from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import Readiness, serve_probes
 from sluice_runtime.service import StartupError, until_kafka_answers
 from sluice_runtime.supervision import run_eternally
@@ -190,7 +190,7 @@ async def serve(
                 "view": _end_of(viewing),
                 "topics": watch.run(),
                 "reconnecting": request_log.reconnect(),
-                "loop delay": measure_loop_delay(registry),
+                "loop delay": LoopDelay(registry).run(),
                 "farewell": _say_farewell(stop, gone, after=seconds(settings.http.farewell)),
             },
             stop=gone,

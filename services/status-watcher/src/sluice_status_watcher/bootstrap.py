@@ -18,7 +18,7 @@ from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_t
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.leases import LeaseApi
 from sluice_runtime.kubernetes.workflows import WorkflowsApi
-from sluice_runtime.loop_delay import measure_loop_delay
+from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import Readiness, serve_probes
 from sluice_runtime.service import StartupError, until_kafka_answers
 from sluice_runtime.supervision import run_eternally
@@ -211,7 +211,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await run_eternally(
             {
                 "topics": topics.run(),
-                "loop delay": measure_loop_delay(registry),
+                "loop delay": LoopDelay(registry).run(),
                 **watcher.tasks(),
             },
             stop=stop,

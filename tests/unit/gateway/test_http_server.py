@@ -5,14 +5,19 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import structlog
+import uvloop
 from aiohttp import ClientSession, web
 
+from sluice_gateway.adapters.http_door import Door
 from sluice_gateway.adapters.http_server import Connection, serve_http
+from sluice_gateway.services.peers import Peers
+from sluice_gateway.services.shares import Shares
 from sluice_gateway.settings import HttpSettings
 
 
@@ -61,6 +66,21 @@ async def test_requests_are_served() -> None:
         assert (await client.get(f"http://{host}:{port}/")).status == 200
 
 
+def test_they_are_served_on_the_event_loop_of_the_services() -> None:
+    async def large_and_many() -> None:
+        async with (
+            serving(max_connections=1) as (host, port),
+            ClientSession() as client,
+            client.post(f"http://{host}:{port}/", data=b"a" * 1_000_000) as response,
+            connected((host, port)) as (reader, _),
+        ):
+            assert len(await response.read()) == 1_000_000
+            status, _ = await problem_on(reader)
+            assert b" 503 " in status
+
+    uvloop.run(large_and_many())
+
+
 async def test_a_connection_without_a_request_is_closed() -> None:
     async with (
         serving(header_timeout=timedelta(milliseconds=1)) as address,
@@ -80,9 +100,6 @@ async def test_a_head_that_does_not_end_is_not_waited_for() -> None:
 
 class ImaginaryTransport(asyncio.Transport):
     """Remembers what was written, and whether it was closed or told to read no more."""
-
-    max_size = 256 * 1024
-    """What asyncio reads at once, by default."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,46 +131,44 @@ async def test_only_the_first_request_has_to_come_in_time(in_time: bool) -> None
         return web.Response()
 
     loop = asyncio.get_running_loop()
-    connection, transport = imaginary(web.Server(answer))
+    connection = imaginary(web.Server(answer))
     later = asyncio.Event()
     loop.call_later(9.9 if in_time else 10.1, later.set)
     await later.wait()
-    assert transport.closed is not in_time
+    assert connection.transport.closed is not in_time
     if in_time:
-        connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        connection.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         later.clear()
         loop.call_later(60, later.set)
         await later.wait()
-        assert transport.written.startswith(b"HTTP/1.1 200")
-        assert not transport.closed
-    connection.connection_lost(None)
+        assert connection.transport.written.startswith(b"HTTP/1.1 200")
+        assert not connection.transport.closed
+    connection.close()
 
 
 async def test_little_is_read_of_a_body_that_nobody_reads() -> None:
-    connection, transport = imaginary(web.Server(_never))
-    connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+    connection = imaginary(web.Server(_never))
+    connection.receive(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
     read = 0
-    while transport.flowing.is_set():
-        connection.data_received(b" " * transport.max_size)
-        read += transport.max_size
+    while connection.transport.flowing.is_set():
+        read += connection.receive(b" " * 1_000_000)
     assert read <= 64 * 1024
-    connection.connection_lost(None)
+    connection.close()
 
 
 @pytest.mark.parametrize("pipelined", [False, True])
 async def test_a_head_too_large_in_all_is_not_collected(pipelined: bool) -> None:
-    connection, transport = imaginary(web.Server(_never))
+    connection = imaginary(web.Server(_never))
     if pipelined:
-        connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        connection.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     read = 0
-    connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n")
-    while not transport.closed and read < 500_000:
+    connection.receive(b"GET / HTTP/1.1\r\nHost: a\r\n")
+    while not connection.transport.closed and read < 500_000:
         line = b"X-%d: %b\r\n" % (read, b"a" * 4000)
-        connection.data_received(line)
-        read += len(line)
+        read += connection.receive(line)
     assert read <= 48 * 1024
-    assert transport.written.startswith(b"" if pipelined else b"HTTP/1.1 431 ")
-    connection.connection_lost(None)
+    assert connection.transport.written.startswith(b"" if pipelined else b"HTTP/1.1 431 ")
+    connection.close()
 
 
 async def test_large_bodies_are_no_heads() -> None:
@@ -168,28 +183,27 @@ async def test_large_bodies_are_no_heads() -> None:
             all_read.set()
         return web.Response()
 
-    connection, transport = imaginary(web.Server(read))
+    connection = imaginary(web.Server(read))
     head = b"POST / HTTP/1.1\r\nHost: a\r\nX: %b\r\n" % (b"a" * 8000)
     whole = head + b"Content-Length: 100000\r\n\r\n" + b" " * 100_000
     chunked = head + b"Transfer-Encoding: chunked\r\n\r\n186a0\r\n" + b" " * 100_000
     sent = (whole + chunked + b"\r\n0\r\n\r\n") * 5
-    for start in range(0, len(sent), transport.max_size):
-        await transport.flowing.wait()
-        connection.data_received(sent[start : start + transport.max_size])
+    while sent:
+        await connection.transport.flowing.wait()
+        sent = sent[connection.receive(sent) :]
     await all_read.wait()
     assert sizes == [100_000] * 10
-    connection.connection_lost(None)
+    connection.close()
 
 
 async def test_few_requests_are_read_ahead() -> None:
-    connection, transport = imaginary(web.Server(_never))
+    connection = imaginary(web.Server(_never))
     read = 0
-    while transport.flowing.is_set():
+    while connection.transport.flowing.is_set():
         head = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: %b\r\n" % (b"a" * 8000) * 2 + b"\r\n"
-        connection.data_received(head)
-        read += len(head)
+        read += connection.receive(head)
     assert read <= 64 * 1024
-    connection.connection_lost(None)
+    connection.close()
 
 
 async def _never(_: web.BaseRequest) -> web.Response:
@@ -197,13 +211,35 @@ async def _never(_: web.BaseRequest) -> web.Response:
     raise AssertionError("nobody sets it")
 
 
-def imaginary(server: web.Server) -> tuple[Connection, ImaginaryTransport]:
-    """Make a connection that is no real one."""
+@dataclass(frozen=True)
+class ImaginaryConnection:
+    """A connection that is no real one, as the event loop would serve it."""
+
+    door: Door
+    transport: ImaginaryTransport
+
+    def receive(self, data: bytes) -> int:
+        """Let some of it come, as much as is read at once; gives how much."""
+        buffer = self.door.get_buffer(-1)
+        size = min(len(data), len(buffer))
+        buffer[:size] = data[:size]
+        self.door.buffer_updated(size)
+        return size
+
+    def close(self) -> None:
+        self.door.connection_lost(None)
+
+
+def imaginary(server: web.Server) -> ImaginaryConnection:
     loop = asyncio.get_running_loop()
-    connection = Connection(server, loop=loop, settings=HttpSettings(), on_lost=lambda: None)
+    door = Door(
+        peers=Peers(trusted=()),
+        connections=Shares(budget=1, share=1.0),
+        serve=lambda: Connection(server, loop=loop, settings=HttpSettings()),
+    )
     transport = ImaginaryTransport()
-    connection.connection_made(transport)
-    return connection, transport
+    door.connection_made(transport)
+    return ImaginaryConnection(door, transport)
 
 
 async def test_a_failure_that_no_middleware_saw_is_a_problem_too() -> None:

@@ -5,7 +5,7 @@ closed here. What is left to a proxy, docs/api.md says.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
@@ -15,6 +15,7 @@ from aiohttp import StreamReader, web
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_request import BaseRequest
 
+from sluice_gateway.adapters.http_door import READ_BYTES, Door
 from sluice_gateway.problem_documents import MEDIA_TYPE, plain_problem
 from sluice_gateway.services.peers import Peers
 from sluice_gateway.services.shares import Shares
@@ -28,7 +29,6 @@ _log = structlog.get_logger(__name__)
 # What one connection may hold that nobody has admitted, 4,096 of them hold, too. By aiohttp's
 # defaults that would be 1 MiB of an incomplete head, 768 KiB of a body that no handler reads (three
 # times what is read at once), and 32 requests behind the one in hand.
-_READ_BYTES: Final = 16 * 1024
 _HEAD_BYTES: Final = 32 * 1024
 _READ_AHEAD: Final = 2
 
@@ -41,15 +41,6 @@ _HEAD_TOO_LARGE: Final = (
     % (MEDIA_TYPE.encode(), len(_HEAD_TOO_LARGE_BODY), _HEAD_TOO_LARGE_BODY)
 )
 
-_FULL_BODY: Final = plain_problem(
-    503, detail="The gateway has too many connections, in all or from your address."
-)
-_FULL: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
-    b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
-    % (MEDIA_TYPE.encode(), len(_FULL_BODY), _FULL_BODY)
-)
-
 
 class Connection(web.RequestHandler):
     """A connection whose first request has to come in time, and whose errors are problems."""
@@ -60,16 +51,10 @@ class Connection(web.RequestHandler):
         "_header_timer",
         "_heads",
         "_newest_body",
-        "_on_lost",
     )
 
     def __init__(
-        self,
-        server: web.Server,
-        *,
-        loop: asyncio.AbstractEventLoop,
-        settings: HttpSettings,
-        on_lost: Callable[[], None],
+        self, server: web.Server, *, loop: asyncio.AbstractEventLoop, settings: HttpSettings
     ) -> None:
         super().__init__(
             server,
@@ -78,11 +63,10 @@ class Connection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type] # aiohttp's own way to have none
             # Encoded bodies are refused, so a bomb of them is never inflated.
             auto_decompress=False,
-            read_bufsize=_READ_BYTES,
+            read_bufsize=READ_BYTES,
         )
         self._header_timeout = seconds(settings.header_timeout)
         self._header_timer: asyncio.TimerHandle | None = None
-        self._on_lost = on_lost
         self._max_msg_queue_size = _READ_AHEAD
         self._msg_queue_resume_size = _READ_AHEAD - 1
         self._heads = 0
@@ -91,8 +75,6 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Expect the first request from now on."""
-        # What asyncio reads at once, whether or not there is room for it.
-        transport.max_size = _READ_BYTES  # type: ignore[attr-defined]
         super().connection_made(transport)
         self._header_timer = self._loop.call_later(self._header_timeout, self._expect_request)
 
@@ -119,7 +101,6 @@ class Connection(web.RequestHandler):
         """Expect nothing any more."""
         if self._header_timer is not None:
             self._header_timer.cancel()
-        self._on_lost()
         super().connection_lost(exc)
 
     def _expect_request(self) -> None:
@@ -149,45 +130,6 @@ class Connection(web.RequestHandler):
         return response
 
 
-class _Full(asyncio.Protocol):
-    """A connection too many: told so, and closed."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            transport.write(_FULL)
-        transport.close()
-
-
-class _Door(asyncio.Protocol):
-    """A new connection, which is served or refused once it is known whose it is."""
-
-    def __init__(
-        self,
-        *,
-        peers: Peers,
-        connections: Shares,
-        served: Callable[[Callable[[], None]], Connection],
-    ) -> None:
-        self._peers = peers
-        self._connections = connections
-        self._served = served
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        peer = self._peer(transport)
-        protocol: asyncio.Protocol = _Full()
-        if self._connections.take(peer, 1):
-            protocol = self._served(lambda: self._connections.give_back(peer, 1))
-        if isinstance(transport, asyncio.Transport):
-            transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-
-    def _peer(self, transport: asyncio.BaseTransport) -> str | None:
-        """Name whose connection it is; None if a trusted proxy uses it for many."""
-        name = transport.get_extra_info("peername")
-        address = str(name[0]) if isinstance(name, tuple) else None
-        return None if self._peers.is_proxy(address) else self._peers.of(address)
-
-
 @asynccontextmanager
 async def serve_http(
     app: web.Application, settings: HttpSettings, *, leaving: asyncio.Event, grace: float
@@ -213,14 +155,14 @@ async def serve_http(
     if server is None:
         raise AssertionError("setup() makes the server")
 
-    def served(on_lost: Callable[[], None]) -> Connection:
-        return Connection(server, loop=loop, settings=settings, on_lost=on_lost)
-
     peers = Peers(trusted=settings.trusted_proxies)
     connections = Shares(budget=settings.max_connections, share=settings.peer_share)
 
-    def door() -> asyncio.Protocol:
-        return _Door(peers=peers, connections=connections, served=served)
+    def connection() -> Connection:
+        return Connection(server, loop=loop, settings=settings)
+
+    def door() -> Door:
+        return Door(peers=peers, connections=connections, serve=connection)
 
     try:
         listener = await loop.create_server(door, settings.host, settings.port, backlog=1024)

@@ -69,14 +69,23 @@ async def test_requests_are_served() -> None:
 def test_they_are_served_on_the_event_loop_of_the_services() -> None:
     async def large_and_many() -> None:
         async with (
-            serving(max_connections=1) as (host, port),
+            serving(max_connections=4, peer_share=1.0) as (host, port),
             ClientSession() as client,
-            client.post(f"http://{host}:{port}/", data=b"a" * 1_000_000) as response,
-            connected((host, port)) as (reader, _),
         ):
-            assert len(await response.read()) == 1_000_000
-            status, _ = await problem_on(reader)
-            assert b" 503 " in status
+
+            async def echoed(letter: bytes) -> bytes:
+                data = letter * 1_000_000
+                async with client.post(f"http://{host}:{port}/", data=data) as response:
+                    return await response.read()
+
+            bodies = await asyncio.gather(*(echoed(letter) for letter in (b"a", b"b", b"c", b"d")))
+            assert [(len(body), *set(body)) for body in bodies] == [
+                (1_000_000, letter) for letter in b"abcd"
+            ]
+            # Their connections are still open.
+            async with connected((host, port)) as (reader, _):
+                status, _ = await problem_on(reader)
+                assert b" 503 " in status
 
     uvloop.run(large_and_many())
 
@@ -236,6 +245,7 @@ def imaginary(server: web.Server) -> ImaginaryConnection:
         peers=Peers(trusted=()),
         connections=Shares(budget=1, share=1.0),
         serve=lambda: Connection(server, loop=loop, settings=HttpSettings()),
+        buffer=bytearray(16 * 1024),
     )
     transport = ImaginaryTransport()
     door.connection_made(transport)

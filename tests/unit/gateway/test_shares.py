@@ -46,6 +46,7 @@ def test_all_that_is_given_back_can_be_taken_again(
     for peer, amount in after(shares, steps, budget=budget).items():
         shares.give_back(peer, amount)
     assert shares.held == 0
+    assert not shares._by_peer, "it remembers who has been there"
     assert shares.take(None, budget)
 
 

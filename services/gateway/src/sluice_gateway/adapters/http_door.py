@@ -8,10 +8,7 @@ from sluice_gateway.problem_documents import MEDIA_TYPE, plain_problem
 from sluice_gateway.services.peers import Peers
 from sluice_gateway.services.shares import Shares
 
-__all__ = ["READ_BYTES", "Door"]
-
-READ_BYTES: Final = 16 * 1024
-"""What is read of a connection at once; by themselves, event loops read 256 KiB."""
+__all__ = ["Door"]
 
 _FULL_BODY: Final = plain_problem(
     503, detail="The gateway has too many connections, in all or from your address."
@@ -27,17 +24,24 @@ class Door(asyncio.BufferedProtocol):
     """One connection: what comes is passed on to `serve`'s protocol, if the peer has a share left.
 
     The protocol is made once it is known whose connection it is, which its factory cannot know.
+    `buffer` is as large as what is read at once; all connections share it, for what is read of one
+    is passed on before another is read.
     """
 
     def __init__(
-        self, *, peers: Peers, connections: Shares, serve: Callable[[], asyncio.Protocol]
+        self,
+        *,
+        peers: Peers,
+        connections: Shares,
+        serve: Callable[[], asyncio.Protocol],
+        buffer: bytearray,
     ) -> None:
         self._peers = peers
         self._connections = connections
         self._serve = serve
         self._peer: str | None = None
         self._protocol: asyncio.Protocol | None = None
-        self._buffer = bytearray(READ_BYTES)
+        self._buffer = buffer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Serve the connection, or say that it is one too many."""

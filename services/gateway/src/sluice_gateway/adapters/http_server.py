@@ -15,7 +15,7 @@ from aiohttp import StreamReader, web
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_request import BaseRequest
 
-from sluice_gateway.adapters.http_door import READ_BYTES, Door
+from sluice_gateway.adapters.http_door import Door
 from sluice_gateway.problem_documents import MEDIA_TYPE, plain_problem
 from sluice_gateway.services.peers import Peers
 from sluice_gateway.services.shares import Shares
@@ -29,6 +29,7 @@ _log = structlog.get_logger(__name__)
 # What one connection may hold that nobody has admitted, 4,096 of them hold, too. By aiohttp's
 # defaults that would be 1 MiB of an incomplete head, 768 KiB of a body that no handler reads (three
 # times what is read at once), and 32 requests behind the one in hand.
+_READ_BYTES: Final = 16 * 1024
 _HEAD_BYTES: Final = 32 * 1024
 _READ_AHEAD: Final = 2
 
@@ -63,7 +64,7 @@ class Connection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type] # aiohttp's own way to have none
             # Encoded bodies are refused, so a bomb of them is never inflated.
             auto_decompress=False,
-            read_bufsize=READ_BYTES,
+            read_bufsize=_READ_BYTES,
         )
         self._header_timeout = seconds(settings.header_timeout)
         self._header_timer: asyncio.TimerHandle | None = None
@@ -157,12 +158,13 @@ async def serve_http(
 
     peers = Peers(trusted=settings.trusted_proxies)
     connections = Shares(budget=settings.max_connections, share=settings.peer_share)
+    buffer = bytearray(_READ_BYTES)
 
     def connection() -> Connection:
         return Connection(server, loop=loop, settings=settings)
 
     def door() -> Door:
-        return Door(peers=peers, connections=connections, serve=connection)
+        return Door(peers=peers, connections=connections, serve=connection, buffer=buffer)
 
     try:
         listener = await loop.create_server(door, settings.host, settings.port, backlog=1024)

@@ -55,23 +55,23 @@ def traced_memory() -> Iterator[None]:
         tracemalloc.stop()
 
 
-async def publish_large_run(gateway: Gateway) -> None:
-    for sequence in range(1, 10):
-        await gateway.publish(published(sequence, message=LARGE))
-    await gateway.publish(published(10, Phase.SUCCEEDED, message=LARGE))
+async def publish_large_run(gateway: Gateway, *, message: str = LARGE, events: int = 10) -> None:
+    for sequence in range(1, events):
+        await gateway.publish(published(sequence, message=message))
+    await gateway.publish(published(events, Phase.SUCCEEDED, message=message))
 
 
 async def test_followers_who_do_not_read_hold_little_and_others_are_served(tmp_path: Path) -> None:
     async with running_gateway(tmp_path) as gateway:
-        await publish_large_run(gateway)
+        await publish_large_run(gateway, message=LARGE * 4, events=4)
         with traced_memory():
-            async with asking(gateway, EVENTS, clients=60) as answers:
+            async with asking(gateway, EVENTS, clients=40) as answers:
                 assert set(answers) == {b"HTTP/1.1 200"}
                 async with gateway.client.get(EVENTS) as honest:
                     body = await honest.read()
-                assert body.count(b"\nid: 1:") == 10
-                assert gateway.metric("sluice_gateway_streams") == 60
-            # The run has 3 MB; each follower may hold 64 KiB, and the honest one's client the run.
+                assert body.count(b"\nid: 1:") == 4
+                assert gateway.metric("sluice_gateway_streams") == 40
+            # The run has 4.8 MB; each follower may hold 64 KiB, and the honest one's client the run.
             assert tracemalloc.get_traced_memory()[1] < 32 * MIB
 
 

@@ -202,6 +202,14 @@ async def started(gateway: Gateway) -> None:
     assert (gateway.view.waiting_for(), gateway.view.degraded()) == (None, None)
 
 
+async def failure(gateway: Gateway) -> None:
+    """Wait until the view has failed, which ends nothing."""
+    failed = asyncio.create_task(gateway.failed.wait())
+    await asyncio.wait({failed, gateway.viewing}, return_when=asyncio.FIRST_COMPLETED)
+    failed.cancel()
+    assert not gateway.viewing.done()
+
+
 async def assert_only_posts_are_served(gateway: Gateway, *, why: str) -> None:
     assert await gateway.post() == 202
     for path in (STATE, f"{STATE}/events"):
@@ -219,14 +227,14 @@ async def test_a_file_that_is_full_stops_no_request(gateway: Gateway) -> None:
     await gateway.files.store.read(f"PRAGMA max_page_count = {pages}")
     large = published(2, Phase.SUCCEEDED, message="x" * 100_000)
     gateway.files.topic.append_for_test(status_record(large, offset=1))
-    await gateway.failed.wait()
+    await failure(gateway)
     await assert_only_posts_are_served(gateway, why="database or disk is full")
 
     # Still full when it is opened again: no more than before is lost, and nothing ends.
     gateway.failed.clear()
     gateway.files.pages = pages
     gateway.files.may_open.set()
-    await gateway.failed.wait()
+    await failure(gateway)
     await assert_only_posts_are_served(gateway, why="database or disk is full")
     assert gateway.registry.get_sample_value("sluice_gateway_view_failures_total") == 2
 
@@ -249,7 +257,7 @@ async def test_a_damaged_file_is_made_anew_without_an_end_of_the_process(gateway
         file.write(b"\xa5" * (size - 4096))
     await gateway.files.store.read("PRAGMA shrink_memory")
     gateway.files.topic.append_for_test(status_record(published(2), offset=1))
-    await gateway.failed.wait()
+    await failure(gateway)
     await assert_only_posts_are_served(gateway, why="malformed")
 
     gateway.files.may_open.set()
@@ -260,12 +268,22 @@ async def test_a_damaged_file_is_made_anew_without_an_end_of_the_process(gateway
 async def test_a_file_that_cannot_be_opened_stops_no_request(gateway: Gateway) -> None:
     gateway.files.unusable = True
     gateway.files.may_open.set()
-    await gateway.failed.wait()
+    await failure(gateway)
     await assert_only_posts_are_served(gateway, why="unable to open database file")
     gateway.files.unusable = False
     gateway.files.may_open.set()
     await gateway.files.topic.read.wait()
     assert (await gateway.get())[0] == 404
+
+
+async def test_what_cannot_be_read_is_unavailable_and_nothing_worse(gateway: Gateway) -> None:
+    await started(gateway)
+    assert gateway.files.store is not None
+    await gateway.files.store.write([("ALTER TABLE runs RENAME TO others", ())])
+    assert await gateway.post() == 202
+    for path in (STATE, f"{STATE}/events"):
+        status, detail = await gateway.get(path)
+        assert (status, "no such table" in detail) == (503, True), detail
 
 
 async def test_a_stream_is_cut_for_its_reader_to_come_back(gateway: Gateway) -> None:
@@ -278,7 +296,7 @@ async def test_a_stream_is_cut_for_its_reader_to_come_back(gateway: Gateway) -> 
         await gateway.files.store.read(f"PRAGMA max_page_count = {pages}")
         large = published(2, Phase.SUCCEEDED, message="x" * 100_000)
         gateway.files.topic.append_for_test(status_record(large, offset=1))
-        await gateway.failed.wait()
+        await failure(gateway)
         gateway.files.news.publish(["default/order-1"])
         with pytest.raises(Exception, match="payload"):
             await response.read()

@@ -61,6 +61,24 @@ async def publish_large_run(gateway: Gateway, *, message: str = LARGE, events: i
     await gateway.publish(published(events, Phase.SUCCEEDED, message=message))
 
 
+def assert_little_waits(gateway: Gateway, *, connections: int) -> None:
+    """See that no connection has more than a piece in its transport, nor much in the kernel."""
+    runner = gateway.client.server.runner
+    assert runner is not None
+    assert isinstance(runner.server, web.Server)
+    server = runner.server
+    transports = [each.transport for each in server.connections if each.transport is not None]
+    waiting = [each.get_write_buffer_size() for each in transports]
+    assert len(waiting) >= connections
+    assert any(waiting)
+    # With the chunk's own head and end.
+    assert max(waiting) <= PIECE + 16
+    for each in transports:
+        # The kernel doubles what it is told, for its own bookkeeping.
+        sent = each.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        assert sent <= 2 * PIECE
+
+
 async def test_followers_who_do_not_read_hold_little_and_others_are_served(tmp_path: Path) -> None:
     async with running_gateway(tmp_path) as gateway:
         await publish_large_run(gateway, message=LARGE * 4, events=4)
@@ -71,7 +89,8 @@ async def test_followers_who_do_not_read_hold_little_and_others_are_served(tmp_p
                     body = await honest.read()
                 assert body.count(b"\nid: 1:") == 4
                 assert gateway.metric("sluice_gateway_streams") == 40
-            # The run has 4.8 MB; each follower may hold 64 KiB, and the honest one's client the run.
+                assert_little_waits(gateway, connections=40)
+            # The run has 4.8 MB; a follower may hold 64 KiB, and the honest one's client the run.
             assert tracemalloc.get_traced_memory()[1] < 32 * MIB
 
 

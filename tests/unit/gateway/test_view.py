@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,26 @@ async def test_a_run_that_cannot_be_noted_is_accepted_all_the_same(tmp_path: Pat
         with structlog.testing.capture_logs() as logs:
             await view.accept(ACCEPTED)
         assert [log["event"] for log in logs] == ["run not noted at once"]
+
+
+async def test_few_states_are_in_memory_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
+        view = SqliteRunView(sqlite, news=RunNews(), catch_up=caught_up)
+        reading, most, read = 0, 0, sqlite.read
+
+        async def counted(sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
+            nonlocal reading, most
+            reading += 1
+            most = max(most, reading)
+            rows = await read(sql, arguments)
+            reading -= 1
+            return rows
+
+        monkeypatch.setattr(sqlite, "read", counted)
+        await asyncio.gather(*(view.find(KEY) for _ in range(20)))
+        assert most == 2
 
 
 def accepted(run_id: str, *, partition: int = 0, offset: int) -> AcceptedRun:

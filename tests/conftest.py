@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.support.event_loops",
     "tests.support.goldens",
     "tests.support.kafka",
+    "tests.support.kafka_cluster",
     "tests.support.matrix",
     "tests.support.scheduling",
 ]

@@ -24,7 +24,14 @@ from sluice_runtime.kafka.reading import incoming
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.probes import HealthSettings
 from sluice_runtime.service import StartupError
-from tests.support.kafka import WAIT_SECONDS, create_topic, produce, read_all, topic_names
+from tests.support.kafka import (
+    WAIT_SECONDS,
+    KafkaServer,
+    create_topic,
+    produce,
+    read_all,
+    topic_names,
+)
 from tests.unit.gateway.harness import published, step
 
 pytestmark = pytest.mark.integration
@@ -61,11 +68,12 @@ class Running:
 
 @asynccontextmanager
 async def gateway(
-    kafka: EmbeddedKafka,
+    kafka: KafkaServer,
     topics: TopicNames,
     data_dir: Path,
     *,
     farewell: timedelta = timedelta(0),
+    replicas: int = 1,
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """Run a gateway while the body does."""
@@ -77,7 +85,7 @@ async def gateway(
             bootstrap_servers=kafka.bootstrap_servers,
             topics=topics,
             partitions=3,
-            replication_factor=1,
+            replication_factor=replicas,
         ),
         **settings,
     )
@@ -120,7 +128,7 @@ async def until(
     return answer[1]
 
 
-async def requests_on(kafka: EmbeddedKafka, topics: TopicNames) -> list[ReceivedRun]:
+async def requests_on(kafka: KafkaServer, topics: TopicNames) -> list[ReceivedRun]:
     received = [decode_request(incoming(r)) for r in await read_all(kafka, topics.requests)]
     return [each for each in received if isinstance(each, ReceivedRun)]
 

@@ -1,0 +1,334 @@
+"""What Sluice promises of Kafka, on a Kafka of three nodes that go and come."""
+
+import asyncio
+import collections
+import contextlib
+import functools
+import gc
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
+from sluice_contracts.topics import TopicNames, topic_table
+from sluice_dispatcher.adapters.assignment import Limits
+from sluice_dispatcher.adapters.pump import Pump
+from sluice_gateway import bootstrap
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.kafka.folding import TopicFold
+from sluice_runtime.kafka.producing import RecordProducer
+from sluice_runtime.kafka.reading import make_consumer
+from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.kafka.sqlite_store import SqliteStore
+from sluice_runtime.kafka.topics import TopicWatch, ensure_topics
+from tests.integration.test_gateway_kafka import HELLO, gateway, requests_on, until
+from tests.support.kafka import alter_topic, committed, produce, read_all, topic_names
+from tests.support.kafka_cluster import WAIT_SECONDS, KafkaCluster
+
+pytestmark = [
+    pytest.mark.integration,
+    # A module of another worker may have the computer's one cluster for that long.
+    pytest.mark.timeout(300),
+    # aiokafka forgets a connection that is being made when its client is stopped.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+SOON = timedelta(milliseconds=50)
+
+
+@pytest.fixture
+async def cluster(kafka_cluster: KafkaCluster) -> AsyncIterator[KafkaCluster]:
+    await kafka_cluster.heal()
+    yield kafka_cluster
+    # Here, where the warning is ignored, not in whichever test comes next.
+    gc.collect()
+
+
+@pytest.fixture
+def names() -> TopicNames:
+    return topic_names("several")
+
+
+def settings(cluster: KafkaCluster, names: TopicNames) -> KafkaSettings:
+    return KafkaSettings(
+        bootstrap_servers=cluster.bootstrap_servers,
+        topics=names,
+        partitions=3,
+        replication_factor=3,
+        request_timeout=timedelta(seconds=3),
+        session_timeout=timedelta(seconds=6),
+    )
+
+
+@pytest.fixture
+async def kafka(cluster: KafkaCluster, names: TopicNames) -> KafkaSettings:
+    """The cluster with Sluice's topics, three replicas each."""
+    made = settings(cluster, names)
+    deadline = Deadline("make topics", timedelta(seconds=WAIT_SECONDS))
+    await ensure_topics(made, client_id="test", deadline=deadline)
+    return made
+
+
+class Counter:
+    """Counts, and lets others wait for a count."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = asyncio.Condition()
+
+    async def add(self) -> None:
+        async with self._changed:
+            self._count += 1
+            self._changed.notify_all()
+
+    async def more(self, count: int) -> None:
+        """Wait until so many more have been counted."""
+        async with self._changed, asyncio.timeout(WAIT_SECONDS):
+            enough = self._count + count
+            await self._changed.wait_for(lambda: self._count >= enough)
+
+
+@contextlib.asynccontextmanager
+async def running(body: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(body)
+    try:
+        yield
+        assert not task.done(), task.exception()
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+class Load:
+    """Clients that write as fast as they are acknowledged; each value is sent once."""
+
+    def __init__(self, kafka: KafkaSettings, topic: str, *, clients: int) -> None:
+        self._producer = RecordProducer(kafka, client_id="test")
+        self._topic = topic
+        self._clients = clients
+        self.acknowledged: dict[Position, bytes] = {}
+        self.count = Counter()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._producer.close)
+            for client in range(self._clients):
+                await stack.enter_async_context(running(self._write(client)))
+            yield
+
+    async def _write(self, client: int) -> None:
+        sent = 0
+        while True:
+            sent += 1
+            value = f"{client}-{sent}".encode()
+            record = OutgoingRecord(key=value, value=value)
+            deadline = Deadline("send", timedelta(seconds=5))
+            with contextlib.suppress(KafkaUnavailableError):
+                position = await self._producer.send(self._topic, record, deadline=deadline)
+                self.acknowledged[position] = value
+                await self.count.add()
+
+
+async def test_what_was_acknowledged_survives_its_leader(
+    cluster: KafkaCluster, kafka: KafkaSettings, names: TopicNames
+) -> None:
+    load = Load(kafka, names.requests, clients=10)
+    async with load.running():
+        await load.count.more(100)
+        leader = await cluster.leader(names.requests)
+        await asyncio.to_thread(cluster.kill, leader)
+        await cluster.until_led_by_another(names.requests, than=leader)
+        await load.count.more(100)
+        await cluster.start(leader)
+        await cluster.heal()
+        await load.count.more(100)
+    written = await read_all(cluster, names.requests)
+    stands = {Position(each.topic, each.partition, each.offset): each.value for each in written}
+    assert load.acknowledged.items() <= stands.items()
+    times = collections.Counter(each.value for each in written)
+    assert {times[value] for value in load.acknowledged.values()} == {1}
+
+
+async def test_one_replica_of_three_is_not_enough_for_a_202(
+    cluster: KafkaCluster, names: TopicNames, tmp_path: Path
+) -> None:
+    short = timedelta(seconds=2)
+    async with gateway(cluster, names, tmp_path, replicas=3, send_timeout=short) as running:
+        assert (await running.post({"id": "before", **HELLO}))[0] == 202
+        leader = await cluster.leader(names.requests)
+        followers = [node for node in cluster.answering if node != leader]
+        for node in followers:
+            await asyncio.to_thread(cluster.kill, node)
+        status, problem = await running.post({"id": "order-1", **HELLO})
+        assert (status, problem["type"]) == (503, "urn:sluice:problem:outcome-unknown")
+
+        await cluster.start(*followers)
+        await until(lambda: running.post({"id": "order-1", **HELLO}), accepted)
+        await until(running.ready, lambda answer: answer[0] == 200)
+        found = {each.key.run_id for each in await requests_on(cluster, names)}
+        assert found == {"before", "order-1"}
+
+
+def accepted(answer: tuple[int, dict[str, Any]]) -> bool:
+    return answer[0] in (200, 202)
+
+
+async def test_a_topic_that_is_changed_later_stops_the_door_until_it_is_put_back(
+    cluster: KafkaCluster,
+    names: TopicNames,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bootstrap, "TopicWatch", functools.partial(TopicWatch, every=SOON))
+    config = topic_table(names).requests.config()
+    numbers = iter(range(10_000))
+    async with gateway(cluster, names, tmp_path, replicas=3) as running:
+
+        async def post() -> tuple[int, dict[str, Any]]:
+            return await running.post({"id": f"order-{next(numbers)}", **HELLO})
+
+        # As they were made: two of three, and no unclean leader.
+        assert (await post())[0] == 202
+        for harm in ({"min.insync.replicas": "1"}, {"unclean.leader.election.enable": "true"}):
+            await alter_topic(cluster, names.requests, {"min.insync.replicas": "2"} | config | harm)
+            problem = await until(post, lambda answer: answer[0] != 202)
+            assert problem["type"] == "urn:sluice:problem:unavailable"
+            assert "sluice_topic_mismatches 1.0" in await running.metrics()
+            await alter_topic(cluster, names.requests, {"min.insync.replicas": "2"} | config)
+            await until(post, accepted)
+
+
+class Worker:
+    """Finishes records at once, but for those of one value, which wait."""
+
+    def __init__(self) -> None:
+        self.finished: list[Position] = []
+        self.go = asyncio.Event()
+        self.changed = asyncio.Condition()
+
+    async def handle(self, record: IncomingRecord) -> None:
+        if record.value == b"held":
+            await self.go.wait()
+        async with self.changed:
+            self.finished.append(record.position)
+            self.changed.notify_all()
+
+    async def until(self, holds: Callable[[set[Position]], bool]) -> None:
+        async with self.changed, asyncio.timeout(WAIT_SECONDS):
+            await self.changed.wait_for(lambda: holds(set(self.finished)))
+
+
+async def test_the_pump_goes_on_without_the_coordinator_of_its_group(
+    cluster: KafkaCluster, kafka: KafkaSettings, names: TopicNames
+) -> None:
+    worker, group, topic = Worker(), f"{names.requests}-group", names.requests
+    pump = Pump(
+        topic=topic,
+        make_consumer=lambda: make_consumer(kafka, client_id="test", group=group),
+        handle=worker.handle,
+        limits=Limits(records=100, size=10_000_000, span=100),
+        commit_interval=SOON,
+        drain_grace=SOON,
+        backoff=Backoff(first=SOON, longest=SOON),
+    )
+
+    async def until_committed(*offsets: int) -> None:
+        async def holds() -> bool:
+            found = await committed(cluster, group=group, topic=topic)
+            # Whenever one looks, the record that is not finished is not committed.
+            assert worker.go.is_set() or found.get(0, 0) <= 3
+            return found == dict(enumerate(offsets))
+
+        await cluster.until(holds)
+
+    async def more(*, first: Sequence[bytes]) -> None:
+        for partition, values in enumerate((first, [b"x"] * 10, [b"x"] * 10)):
+            await produce(cluster, topic, *values, partition=partition)
+
+    await more(first=[b"x"] * 3 + [b"held"] + [b"x"] * 6)
+    async with running(pump.run()):
+        await until_committed(3, 10, 10)
+        coordinator = await cluster.coordinator(group)
+        await asyncio.to_thread(cluster.kill, coordinator)
+        await more(first=[b"x"] * 10)
+        await worker.until(lambda finished: len(finished) == 59)
+        await until_committed(3, 20, 20)
+        worker.go.set()
+        await until_committed(20, 20, 20)
+        await cluster.start(coordinator)
+    everything = {Position(topic, partition, n) for partition in range(3) for n in range(20)}
+    assert set(worker.finished) == everything
+    # What was committed did not come again.
+    before = [Position(topic, partition, n) for partition in (1, 2) for n in range(10)]
+    assert all(worker.finished.count(each) == 1 for each in before)
+
+
+TABLES = "CREATE TABLE IF NOT EXISTS seen (place TEXT PRIMARY KEY, value BLOB)"
+
+
+def fold_one(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+    # A plain INSERT: a record folded twice breaks the key.
+    yield "INSERT INTO seen VALUES (?, ?)", (str(record.position), record.value)
+
+
+async def test_a_fold_misses_nothing_while_leaders_change_and_never_claims_more_than_it_has(
+    cluster: KafkaCluster, kafka: KafkaSettings, names: TopicNames, tmp_path: Path
+) -> None:
+    topic, loop = names.results, asyncio.get_running_loop()
+    load = Load(kafka, topic, clients=2)
+    acknowledged_at: dict[bytes, float] = {}
+    checked = Counter()
+
+    async with SqliteStore.open(
+        tmp_path / "fold", tables=TABLES, version=1, fold=fold_one
+    ) as store:
+        fold = TopicFold(
+            name="test",
+            topics=[topic],
+            store=store,
+            make_consumer=lambda: make_consumer(kafka, client_id="test"),
+            backoff=Backoff(first=SOON, longest=SOON),
+        )
+
+        async def folded() -> set[bytes]:
+            return {value for (value,) in await store.read("SELECT value FROM seen")}
+
+        async def check() -> None:
+            while True:
+                for value in load.acknowledged.values():
+                    acknowledged_at.setdefault(value, loop.time())
+                staleness = fold.staleness()
+                held = float("-inf") if staleness is None else loop.time() - staleness
+                missing = {value for value, at in acknowledged_at.items() if at < held}
+                missing -= await folded()
+                assert not missing
+                await checked.add()
+
+        async with running(fold.run()), running(check()):
+            async with load.running():
+                await load.count.more(20)
+                await fold.complete(as_of=loop.time())
+                leader = await cluster.leader(topic)
+                cluster.freeze(leader)
+                frozen_at = loop.time()
+                await cluster.until_led_by_another(topic, than=leader)
+                await load.count.more(20)
+                await fold.complete(as_of=frozen_at + 1)
+                await checked.more(1)
+                cluster.thaw(leader)
+                await cluster.heal()
+                leader = await cluster.leader(topic)
+                await asyncio.to_thread(cluster.kill, leader)
+                await load.count.more(20)
+                await cluster.start(leader)
+                await load.count.more(20)
+            await fold.complete(as_of=loop.time())
+            await checked.more(1)
+        assert set(load.acknowledged.values()) <= await folded()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import structlog
+from aiohttp import web
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase

@@ -24,6 +24,11 @@ def turn_of(holder: str, lease: FakeLease) -> LeasedTurn:
     return LeasedTurn(lease, SETTINGS, holder=holder, uniform=lambda _, most: most)
 
 
+def in_between(holder: str, lease: FakeLease) -> LeasedTurn:
+    """Give one that looks when no other does: of two that write at once, one is refused."""
+    return LeasedTurn(lease, SETTINGS, holder=holder, uniform=lambda least, _: least)
+
+
 def because_of(trouble: list[str]) -> Unfit:
     """Be unfit for as long as the list holds something."""
     return lambda: trouble[0] if trouble else None
@@ -53,7 +58,7 @@ async def test_the_first_begins_at_once(looptime: Any) -> None:
 
 async def test_the_second_waits_for_as_long_as_the_first_renews() -> None:
     lease = FakeLease()
-    ada, bob = turn_of("ada", lease), turn_of("bob", lease)
+    ada, bob = turn_of("ada", lease), in_between("bob", lease)
     async with waiting(ada), waiting(bob):
         await later(3600)
         assert (ada.begun, bob.begun) == (True, False)
@@ -193,7 +198,7 @@ async def test_an_answer_that_was_lost_is_found_at_the_next_look(looptime: Any) 
 
 async def test_the_clocks_of_others_do_not_matter() -> None:
     lease = FakeLease()
-    ada, bob = turn_of("ada", lease), turn_of("bob", lease)
+    ada, bob = turn_of("ada", lease), in_between("bob", lease)
     async with waiting(ada), waiting(bob):
         for year in ("1970", "2999"):
             lease.write_for_test(renewTime=f"{year}-01-01T00:00:00.000000Z")

@@ -1,0 +1,80 @@
+"""A record on its way belongs to all who asked for it, and to none of them alone."""
+
+import asyncio
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+import pytest
+
+from sluice_contracts.ids import RunKey
+from sluice_contracts.problems import ProblemType
+from sluice_contracts.requests import RunRequest
+from sluice_gateway.adapters.request_log import KafkaRequestLog
+from sluice_gateway.services.errors import ProblemError
+from sluice_gateway.services.news import Subscription
+from sluice_gateway.services.runs import AcceptedRun, EventPage, RunState
+from sluice_gateway.services.submission import Asked, Started, Submission
+from tests.support.fake_producer import FakeProducer
+from tests.unit.gateway.harness import CATALOGUE, GREET, NOW, TRACEPARENT
+
+pytestmark = pytest.mark.looptime
+
+
+class EmptyView:
+    """A view that knows nothing and notes nothing."""
+
+    async def catch_up(self) -> str | None:
+        return None
+
+    async def find(self, key: RunKey) -> RunState | None:
+        return None
+
+    async def accept(self, run: AcceptedRun) -> None:
+        """Forget it at once."""
+
+    async def events(self, key: RunKey, **_: object) -> EventPage | None:
+        raise NotImplementedError
+
+    def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
+        raise NotImplementedError
+
+
+def submission_to(producer: FakeProducer) -> Submission:
+    log = KafkaRequestLog(producer, topic="requests", timeout=timedelta(hours=1))
+    return Submission(catalogue=CATALOGUE, log=log, view=EmptyView(), now=lambda: NOW)
+
+
+def asked(name: str = "Ada") -> Asked:
+    document = GREET | {"parameters": {"name": name}}
+    return Asked(
+        request=RunRequest.model_validate(document),
+        idempotency_key="order-1",
+        traceparent=TRACEPARENT,
+    )
+
+
+async def test_one_that_leaves_does_not_stop_the_record_of_the_others() -> None:
+    producer = FakeProducer()
+    submission = submission_to(producer)
+    async with producer.hold_for_test():
+        first = asyncio.create_task(submission.submit(asked()))
+        await producer.waiting_for_test(1)
+        second = asyncio.create_task(submission.submit(asked()))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait({first})
+    assert isinstance(await second, Started)
+    assert len(producer.records_for_test("requests")) == 1
+
+
+async def test_other_content_does_not_join() -> None:
+    producer = FakeProducer()
+    submission = submission_to(producer)
+    async with producer.hold_for_test():
+        first = asyncio.create_task(submission.submit(asked()))
+        await producer.waiting_for_test(1)
+        with pytest.raises(ProblemError) as caught:
+            async with asyncio.timeout(60):
+                await submission.submit(asked("Bob"))
+    assert caught.value.problem.type == ProblemType.IDEMPOTENCY_KEY_REUSED
+    assert isinstance(await first, Started)

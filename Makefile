@@ -70,6 +70,10 @@ test: $(SETUP_DEV) ## Run the tests on the local engine, with coverage (ARGS="-k
 test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor an engine
 	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed and not charts" $(ARGS)
 
+.PHONY: mutants
+mutants: $(SETUP_DEV) ## See that tests notice faults put into the code (ARGS=--help)
+	@$(PY) -m tests.mutants $(ARGS)
+
 ARGO ?= 4.0 3.7
 .PHONY: test-cluster
 test-cluster: $(ARGO:%=test-cluster-%) ## Run the tests on real Kubernetes and Argo (needs root, Go; ARGO=3.7)

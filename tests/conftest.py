@@ -10,6 +10,8 @@ pytest_plugins = [
     "tests.support.kafka_cluster",
     "tests.support.matrix",
     "tests.support.scheduling",
+    # Imports some of the above, which have to be known as plugins by then.
+    "tests.support.limits",
 ]
 
 # A busy machine is no defect, so examples have no deadline.

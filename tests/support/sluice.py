@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -40,7 +40,11 @@ _SERVICES = {service.name: service for service in SERVICES}
 
 
 class Sluice:
-    """One Sluice on loopback; `told` is what some services are told besides, by their names."""
+    """One Sluice on loopback.
+
+    By the names of services, `told` is what some are told besides, and `launchers` are what some
+    are started by: words before their commands, of a program that becomes the service.
+    """
 
     def __init__(
         self,
@@ -49,8 +53,10 @@ class Sluice:
         *,
         engine: Engine,
         told: Mapping[str, Mapping[str, str]] | None = None,
+        launchers: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._told = told or {}
+        self._launchers = launchers or {}
         self.engine = engine
         self._home = home = engine.home()
         self.kafka = kafka
@@ -98,7 +104,7 @@ class Sluice:
             )
             child = ChildProcess(
                 name,
-                part.command,
+                [*self._launchers.get(name, ()), *part.command],
                 log_path=self.endpoints.logs_dir / f"{name}.log",
                 environment={
                     **os.environ,
@@ -124,6 +130,10 @@ class Sluice:
     def kill(self, name: str) -> None:
         """SIGKILL a part."""
         self._children.pop(name).kill()
+
+    def child(self, name: str) -> ChildProcess:
+        """Give the process of a part that was started."""
+        return self._children[name]
 
     def log(self, name: str) -> str:
         """Give all that a part has logged."""

@@ -1,0 +1,1 @@
+"""What every service withstands in the memory that its chart gives it."""

@@ -1,0 +1,169 @@
+"""Watches services under the memory limits of their chart while something is done to them."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.honest import LIVEZ_SECONDS, Honest, Probe
+from tests.support.limits import FIGURES, MEBIBYTE, MemoryLimit, chart_limits, peak_bytes
+from tests.support.sluice import Sluice
+
+ATTACK_SECONDS = 75.0
+"""How long an attack may last, until what it has left behind is gone."""
+
+
+DRAIN_SECONDS = 45.0
+"""How long what an attack has left behind may take to be gone."""
+
+
+Launchers = Mapping[str, Sequence[str]]
+"""Words to put before the commands of services, by their names."""
+
+
+class NotDrainedError(Exception):
+    """What should come true after an attack did not, in time."""
+
+
+class Guard:
+    """The parts of a Sluice that are attacked, and what was seen of them."""
+
+    def __init__(self, sluice: Sluice, limits: Mapping[str, MemoryLimit]) -> None:
+        self.sluice = sluice
+        self.honest = Honest(sluice.url)
+        self._limits = limits
+        self._peaks = dict.fromkeys(limits, 0)
+        self._probes = {
+            name: Probe(sluice.endpoints.health_url(name), each=self._measured(name))
+            for name in limits
+        }
+        self._missing: list[str] = []
+
+    async def during(self, attack: Coroutine[Any, Any, None]) -> None:
+        """Let an attack go on until it is over, or a part has ended, or its time is up."""
+        ends: list[asyncio.Future[Any]] = [
+            asyncio.wrap_future(self.sluice.child(name).exited) for name in self._limits
+        ]
+        attacking: asyncio.Future[Any] = asyncio.create_task(attack)
+        try:
+            await asyncio.wait(
+                [attacking, *ends], timeout=ATTACK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            if any(end.done() for end in ends):
+                return
+            if attacking.done():
+                await attacking
+            else:
+                self._missing.append(f"not over after {ATTACK_SECONDS:.0f} s")
+        except NotDrainedError as e:
+            self._missing.append(str(e))
+        finally:
+            # Not the ends: they are the processes' own.
+            attacking.cancel()
+            await asyncio.gather(attacking, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Probe and measure all parts while the body runs."""
+        probes = [asyncio.create_task(probe.run()) for probe in self._probes.values()]
+        try:
+            yield
+        finally:
+            for probe in self._probes.values():
+                probe.end()
+            await asyncio.gather(*probes)
+
+    async def metric(self, service: str, name: str) -> float:
+        """Give the sum of a metric of a service, over all its labels."""
+        url = f"{self.sluice.endpoints.health_url(service)}/metrics"
+        async with aiohttp.ClientSession() as http, http.get(url) as response:
+            families = text_string_to_metric_families(await response.text())
+        return sum(s.value for family in families for s in family.samples if s.name == name)
+
+    def assert_bounded(self) -> None:
+        """Fail if a bound was broken, and say which."""
+        assert not (found := self._breaches()), "\n".join(found)
+
+    def _breaches(self) -> list[str]:
+        found = list(self._missing)
+        for name, limit in self._limits.items():
+            if (breach := limit.breach(peak=self._peaks[name])) is not None:
+                found.append(f"{name} {breach}")
+            if (child := self.sluice.child(name)).exited.done():
+                found.append(f"{name} ended with {child.exited.result()}")
+            probe = self._probes[name]
+            if probe.misses:
+                found.append(
+                    f"{name}: {probe.misses.total()} of {probe.asked} probes of /livez were not "
+                    f"answered within {LIVEZ_SECONDS:g} s: {dict(probe.misses)}"
+                )
+        if failures := self.honest.failures:
+            found.append(
+                f"{failures.total()} of {self.honest.asked} questions of an honest client failed: "
+                f"{dict(failures)}"
+            )
+        return found
+
+    def figures(self) -> Iterator[str]:
+        """Give what was measured, a line for each part."""
+        for name, limit in self._limits.items():
+            probe = self._probes[name]
+            yield (
+                f"{name}: {limit.taken(self._peaks[name]) // MEBIBYTE} of "
+                f"{limit.most // MEBIBYTE} MiB ({limit.how}), longest of {probe.asked} /livez "
+                f"{probe.longest * 1000:.0f} ms, {self.honest.asked} honest questions"
+            )
+
+    def _measured(self, name: str) -> Callable[[], None]:
+        def measure() -> None:
+            pid = self.sluice.child(name).pid
+            self._peaks[name] = max(self._peaks[name], peak_bytes(pid))
+
+        return measure
+
+
+@contextlib.asynccontextmanager
+async def guarded(
+    make: Callable[[Launchers], Sluice],
+    *names: str,
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[Guard]:
+    """Start some parts under their chart's limits, and watch them.
+
+    ``make`` makes the Sluice, given its launchers.
+    """
+    config = request.config
+    with chart_limits(names, config=config) as limits:
+        sluice = make({name: limit.launcher() for name, limit in limits.items()})
+        guard = Guard(sluice, limits)
+        try:
+            if "dispatcher" in names:
+                sluice.start("engine")
+            sluice.start(*names)
+            async with guard.honest, guard.watching():
+                yield guard
+        finally:
+            figures = config.stash.setdefault(FIGURES, [])
+            figures += [f"{request.node.name}: {figure}" for figure in guard.figures()]
+            sluice.stop()
+
+
+async def eventually(check: Callable[[], Coroutine[Any, Any, bool]], *, what: str) -> None:
+    """Wait until something holds.
+
+    Raises:
+        NotDrainedError: it did not within ``DRAIN_SECONDS``.
+    """
+    never = asyncio.Event()
+    until = time.monotonic() + DRAIN_SECONDS
+    while not await check():
+        if time.monotonic() > until:
+            raise NotDrainedError(f"{what}: not within {DRAIN_SECONDS:.0f} s")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await never.wait()

@@ -1,0 +1,126 @@
+"""An honest client, who asks for one run at a time and reads it, and the kubelet's probe.
+
+What they see while others attack is what the bounds are about.
+"""
+
+import asyncio
+import collections
+import contextlib
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Self
+
+import aiohttp
+
+PATIENCE_SECONDS = 10.0
+"""How long an honest client waits for an answer."""
+
+LIVEZ_SECONDS = 1.0
+"""How long an answer of /livez may take: part of the contract, so no margin is added."""
+
+_BETWEEN_PROBES = 0.1
+_DOCUMENT = {"workflow": "hello", "parameters": {"name": "Ada"}}
+
+
+class Honest:
+    """A client of a gateway; ``url`` is where it answers."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._http: aiohttp.ClientSession | None = None
+        self.failures: collections.Counter[str] = collections.Counter()
+        """What came instead of a success: ``POST: 429``."""
+        self.seconds: dict[str, list[float]] = {"POST": [], "GET": []}
+        """How long each answer took."""
+        self.run_ids: list[str] = []
+        """The runs that were accepted."""
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
+        self._http = aiohttp.ClientSession(self._url, timeout=timeout)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._http is not None
+        await self._http.close()
+
+    @property
+    def asked(self) -> int:
+        """Count the questions that were answered or given up."""
+        return sum(map(len, self.seconds.values()))
+
+    async def ask(self, *, times: int) -> None:
+        """Ask for so many runs, one after the other, and read each once it is accepted."""
+        for _ in range(times):
+            await self._ask()
+
+    async def ask_during(self, attack: asyncio.Future[Any]) -> None:
+        """Ask for runs until the attack is over."""
+        while not attack.done():
+            await self._ask()
+
+    async def _ask(self) -> None:
+        run_id = await self._answer("POST", "/v1/runs", HTTPStatus.ACCEPTED, json=_DOCUMENT)
+        if run_id is not None:
+            self.run_ids.append(run_id)
+            await self._answer("GET", f"/v1/runs/{run_id}", HTTPStatus.OK)
+
+    async def _answer(
+        self, method: str, path: str, expected: HTTPStatus, *, json: object = None
+    ) -> str | None:
+        """Ask once; gives the run's id, or None after noting the failure."""
+        assert self._http is not None
+        began = time.perf_counter()
+        run_id: str | None = None
+        try:
+            async with self._http.request(method, path, json=json) as response:
+                if response.status == expected:
+                    run_id = (await response.json())["id" if method == "POST" else "run_id"]
+                else:
+                    self.failures[f"{method}: {response.status}"] += 1
+        except (aiohttp.ClientError, TimeoutError) as e:
+            self.failures[f"{method}: {type(e).__name__}"] += 1
+        self.seconds[method].append(time.perf_counter() - began)
+        return run_id
+
+
+class Probe:
+    """Asks a service's /livez again and again, on new connections, and notes what is missed."""
+
+    def __init__(self, health_url: str, *, each: Callable[[], None]) -> None:
+        self._url = f"{health_url}/livez"
+        self._each = each
+        self._ended = asyncio.Event()
+        self.asked = 0
+        self.longest = 0.0
+        """Seconds; of one that was missed: when it was given up."""
+        self.misses: collections.Counter[str] = collections.Counter()
+
+    async def run(self) -> None:
+        """Probe until told to end; calls ``each`` after each time."""
+        timeout = aiohttp.ClientTimeout(total=LIVEZ_SECONDS)
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:
+            while not self._ended.is_set():
+                await self._ask(http)
+                self._each()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_BETWEEN_PROBES):
+                        await self._ended.wait()
+
+    def end(self) -> None:
+        """Ask no more."""
+        self._ended.set()
+
+    async def _ask(self, http: aiohttp.ClientSession) -> None:
+        began = time.perf_counter()
+        self.asked += 1
+        try:
+            async with http.get(self._url) as response:
+                await response.read()
+                if response.status != HTTPStatus.OK:
+                    self.misses[str(response.status)] += 1
+        except (aiohttp.ClientError, TimeoutError) as e:
+            self.misses[type(e).__name__] += 1
+        self.longest = max(self.longest, time.perf_counter() - began)

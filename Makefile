@@ -63,12 +63,16 @@ $(SETUP_PULUMI): $(SETUP) requirements/pulumi.txt
 
 .PHONY: test
 test: $(SETUP_DEV) ## Run the tests on the local engine, with coverage (ARGS="-k name")
-	$(PY) -m pytest -m "not cluster and not docker and not testbed and not charts" -n 3 --dist worksteal \
+	$(PY) -m pytest -m "not cluster and not docker and not testbed and not charts and not bounds" -n 3 --dist worksteal \
 		--cov --cov-report=term-missing:skip-covered $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor an engine
-	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed and not charts" $(ARGS)
+	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed and not charts and not bounds" $(ARGS)
+
+.PHONY: test-bounds
+test-bounds: $(SETUP_DEV) ## Attack each service in its chart's memory (needs root, or ARGS=--memory-limit=peak)
+	$(PY) -m pytest tests/bounds -m bounds $(ARGS)
 
 .PHONY: mutants
 mutants: $(SETUP_DEV) ## See that tests notice faults put into the code (ARGS=--help)

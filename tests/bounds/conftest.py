@@ -1,9 +1,9 @@
 """Parts of a Sluice under their chart's limits, each time new."""
 
-import functools
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -13,14 +13,29 @@ from tests.support.kafka import KafkaServer
 from tests.support.matrix import LOCAL
 from tests.support.sluice import Sluice
 
-Guarded = Callable[..., AbstractAsyncContextManager[Guard]]
+
+class Guarded(Protocol):
+    """Starts the named parts under their limits, while the body runs; see `Sluice` for `told`."""
+
+    def __call__(
+        self,
+        *names: str,
+        kafka: KafkaServer,
+        told: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> AbstractAsyncContextManager[Guard]: ...
 
 
 @pytest.fixture
-def guard_of(kafka: KafkaServer, tmp_path: Path, request: pytest.FixtureRequest) -> Guarded:
-    """Start the named parts under their limits, while the body runs."""
+def guard_of(tmp_path: Path, request: pytest.FixtureRequest) -> Guarded:
+    """Start parts under their limits, on some Kafka."""
 
-    def make(launchers: Launchers) -> Sluice:
-        return Sluice(kafka, tmp_path, engine=running_engine(LOCAL), launchers=launchers)
+    def start(
+        *names: str, kafka: KafkaServer, told: Mapping[str, Mapping[str, str]] | None = None
+    ) -> AbstractAsyncContextManager[Guard]:
+        def make(launchers: Launchers) -> Sluice:
+            engine = running_engine(LOCAL)
+            return Sluice(kafka, tmp_path, engine=engine, told=told, launchers=launchers)
 
-    return functools.partial(guarded, make, request=request)
+        return guarded(make, *names, request=request)
+
+    return start

@@ -17,7 +17,7 @@ from tests.support.hostile import (
     write_events,
 )
 from tests.support.hostile_documents import KINDS
-from tests.support.kafka import unique_name
+from tests.support.kafka import KafkaServer, unique_name
 
 pytestmark = [pytest.mark.bounds, pytest.mark.timeout(180)]
 
@@ -48,9 +48,9 @@ async def nothing_in_hand(guard: Guard) -> None:
     ],
 )
 async def test_bodies_that_do_not_come(
-    guard_of: Guarded, declared: list[int], addresses: int
+    guard_of: Guarded, kafka: KafkaServer, declared: list[int], addresses: int
 ) -> None:
-    async with guard_of("gateway") as guard:
+    async with guard_of("gateway", kafka=kafka) as guard:
 
         async def attack() -> None:
             async with idle_bodies(guard.sluice.url, declared, peers=[*peers(addresses)]):
@@ -61,8 +61,8 @@ async def test_bodies_that_do_not_come(
         guard.assert_bounded()
 
 
-async def test_bodies_that_come_slowly(guard_of: Guarded) -> None:
-    async with guard_of("gateway") as guard:
+async def test_bodies_that_come_slowly(guard_of: Guarded, kafka: KafkaServer) -> None:
+    async with guard_of("gateway", kafka=kafka) as guard:
 
         async def attack() -> None:
             async with slow_bodies(guard.sluice.url, ELEVEN_LARGE, peers=["127.0.1.1"]):
@@ -74,9 +74,9 @@ async def test_bodies_that_come_slowly(guard_of: Guarded) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_the_largest_bodies_at_once(guard_of: Guarded, kind: str) -> None:
+async def test_the_largest_bodies_at_once(guard_of: Guarded, kafka: KafkaServer, kind: str) -> None:
     bodies = [KINDS[kind](unique_name("body")) for _ in range(16)]
-    async with guard_of("gateway") as guard:
+    async with guard_of("gateway", kafka=kafka) as guard:
 
         async def attack() -> None:
             large = large_bodies(guard.sluice.url, bodies, rounds=4, peers=["127.0.1.1"])
@@ -89,9 +89,9 @@ async def test_the_largest_bodies_at_once(guard_of: Guarded, kind: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/runs/{}/events", "/v1/runs/{}"])
-async def test_answers_that_nobody_reads(guard_of: Guarded, path: str) -> None:
+async def test_answers_that_nobody_reads(guard_of: Guarded, kafka: KafkaServer, path: str) -> None:
     runs = [unique_name("large") for _ in range(LARGE_RUNS)]
-    async with guard_of("gateway") as guard:
+    async with guard_of("gateway", kafka=kafka) as guard:
 
         async def all_known() -> bool:
             folded = await guard.metric("gateway", "sluice_gateway_events_folded_total")
@@ -100,7 +100,7 @@ async def test_answers_that_nobody_reads(guard_of: Guarded, path: str) -> None:
         async def attack() -> None:
             for run in runs:
                 status = guard.sluice.topics.status
-                await write_events(guard.sluice.kafka, status, run, events=EVENTS)
+                await write_events(kafka, status, run, events=EVENTS)
             await eventually(all_known, what="all events folded")
             paths = [path.format(run) for run in itertools.islice(itertools.cycle(runs), FOLLOWERS)]
             async with unread(guard.sluice.url, paths, peers=[*peers(FOLLOWERS)]) as answers:

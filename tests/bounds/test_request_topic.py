@@ -6,7 +6,7 @@ from tests.bounds.conftest import Guarded
 from tests.support.guarding import eventually
 from tests.support.hostile import write_records
 from tests.support.hostile_documents import KINDS
-from tests.support.kafka import read_all, unique_name
+from tests.support.kafka import KafkaServer, read_all, unique_name
 
 pytestmark = [pytest.mark.bounds, pytest.mark.timeout(180)]
 
@@ -17,10 +17,12 @@ COSTLY = [kind for kind in KINDS if kind != "text"]
 
 
 @pytest.mark.parametrize("kind", COSTLY)
-async def test_records_that_are_dear_to_read(guard_of: Guarded, kind: str) -> None:
+async def test_records_that_are_dear_to_read(
+    guard_of: Guarded, kafka: KafkaServer, kind: str
+) -> None:
     values = [KINDS[kind](unique_name("record")) for _ in range(RECORDS)]
-    async with guard_of(*SERVICES) as guard:
-        kafka, topics = guard.sluice.kafka, guard.sluice.topics
+    async with guard_of(*SERVICES, kafka=kafka) as guard:
+        topics = guard.sluice.topics
 
         async def all_refused() -> bool:
             return len(await read_all(kafka, topics.dlq)) == RECORDS

@@ -17,13 +17,14 @@ from tests.support.sluice import Sluice
 ATTACK_SECONDS = 75.0
 """How long an attack may last, until what it has left behind is gone."""
 
-
 DRAIN_SECONDS = 45.0
 """How long what an attack has left behind may take to be gone."""
 
-
 Launchers = Mapping[str, Sequence[str]]
 """Words to put before the commands of services, by their names."""
+
+_BETWEEN_LOOKS = 0.1
+_END_SECONDS = 5.0
 
 
 class NotDrainedError(Exception):
@@ -44,7 +45,9 @@ class Guard:
         }
         self._missing: list[str] = []
 
-    async def during(self, attack: Coroutine[Any, Any, None]) -> None:
+    async def during(
+        self, attack: Coroutine[Any, Any, None], *, seconds: float = ATTACK_SECONDS
+    ) -> None:
         """Let an attack go on until it is over, or a part has ended, or its time is up."""
         ends: list[asyncio.Future[Any]] = [
             asyncio.wrap_future(self.sluice.child(name).exited) for name in self._limits
@@ -52,20 +55,28 @@ class Guard:
         attacking: asyncio.Future[Any] = asyncio.create_task(attack)
         try:
             await asyncio.wait(
-                [attacking, *ends], timeout=ATTACK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                [attacking, *ends], timeout=seconds, return_when=asyncio.FIRST_COMPLETED
             )
-            if any(end.done() for end in ends):
-                return
-            if attacking.done():
-                await attacking
-            else:
-                self._missing.append(f"not over after {ATTACK_SECONDS:.0f} s")
+            if not any(end.done() for end in ends) and not attacking.done():
+                self._missing.append(f"not over after {seconds:.0f} s")
+            elif attacking.done():
+                await self._ended(attacking, ends)
         except NotDrainedError as e:
             self._missing.append(str(e))
         finally:
             # Not the ends: they are the processes' own.
             attacking.cancel()
             await asyncio.gather(attacking, return_exceptions=True)
+
+    @staticmethod
+    async def _ended(attack: asyncio.Future[Any], ends: Sequence[asyncio.Future[Any]]) -> None:
+        try:
+            await attack
+        except aiohttp.ClientError:
+            # Nobody answers: it may be that its end was not seen yet.
+            await asyncio.wait(ends, timeout=_END_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not any(end.done() for end in ends):
+                raise
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -143,27 +154,52 @@ async def guarded(
         guard = Guard(sluice, limits)
         try:
             if "dispatcher" in names:
-                sluice.start("engine")
-            sluice.start(*names)
+                await asyncio.to_thread(sluice.start, "engine")
+            # A part may need what the loop of the test serves. Linux ties a child to the thread
+            # that started it; those of the executor last as long as the loop.
+            await asyncio.to_thread(sluice.start, *names)
             async with guard.honest, guard.watching():
                 yield guard
         finally:
             figures = config.stash.setdefault(FIGURES, [])
             figures += [f"{request.node.name}: {figure}" for figure in guard.figures()]
-            sluice.stop()
+            await asyncio.to_thread(sluice.stop)
 
 
-async def eventually(check: Callable[[], Coroutine[Any, Any, bool]], *, what: str) -> None:
+async def eventually(
+    check: Callable[[], Coroutine[Any, Any, bool]], *, what: str, seconds: float = DRAIN_SECONDS
+) -> None:
     """Wait until something holds.
 
     Raises:
-        NotDrainedError: it did not within ``DRAIN_SECONDS``.
+        NotDrainedError: it did not in time.
     """
     never = asyncio.Event()
-    until = time.monotonic() + DRAIN_SECONDS
+    until = time.monotonic() + seconds
     while not await check():
         if time.monotonic() > until:
-            raise NotDrainedError(f"{what}: not within {DRAIN_SECONDS:.0f} s")
+            raise NotDrainedError(f"{what}: not within {seconds:.0f} s")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.1):
+            async with asyncio.timeout(_BETWEEN_LOOKS):
                 await never.wait()
+
+
+async def standing_still(
+    look: Callable[[], Coroutine[Any, Any, object]], *, looks: int, what: str
+) -> None:
+    """Wait until so many looks in a row have seen the same.
+
+    Raises:
+        NotDrainedError: they did not in time.
+    """
+    last: object = None
+    same = 0
+
+    async def still() -> bool:
+        nonlocal last, same
+        seen = await look()
+        same = same + 1 if seen == last else 0
+        last = seen
+        return same >= looks
+
+    await eventually(still, what=what)

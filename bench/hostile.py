@@ -1,0 +1,209 @@
+"""What attackers cost an honest client: `python -m bench.hostile`.
+
+Starts a Kafka and a gateway of its own. For each attack, phases without and with it alternate, and
+an honest client asks for one run at a time and reads it. Prints the median and the 99th percentile
+of its answers in both, how often it failed under attack, and the ratio of the 99th percentiles,
+which should stay below 2. One attack with the defaults takes about 15 s, all of them about 2 min.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import math
+import statistics
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sluice_contracts.topics import MAX_REQUEST_BYTES
+from sluice_local.kafka import EmbeddedKafka
+from tests.support import hostile
+from tests.support.engines import running_engine
+from tests.support.honest import Honest
+from tests.support.hostile_documents import KINDS
+from tests.support.kafka import running_broker
+from tests.support.matrix import LOCAL
+from tests.support.sluice import Sluice
+
+ONE_PEER = ["127.0.1.1"]
+LARGE_RUNS, EVENTS, FOLLOWERS = 4, 5, 500
+
+
+@contextlib.asynccontextmanager
+async def idle_bodies(sluice: Sluice) -> AsyncIterator[None]:
+    async with hostile.idle_bodies(sluice.url, [MAX_REQUEST_BYTES] * 11, peers=ONE_PEER):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def slow_bodies(sluice: Sluice) -> AsyncIterator[None]:
+    async with hostile.slow_bodies(sluice.url, [MAX_REQUEST_BYTES] * 11, peers=ONE_PEER):
+        yield
+
+
+def large_bodies(kind: str) -> Callable[[Sluice], AbstractAsyncContextManager[None]]:
+    @contextlib.asynccontextmanager
+    async def attack(sluice: Sluice) -> AsyncIterator[None]:
+        bodies = [KINDS[kind](f"bench-{number}") for number in range(8)]
+        async with endless(
+            lambda: hostile.large_bodies(sluice.url, bodies, rounds=1, peers=ONE_PEER)
+        ):
+            yield
+
+    return attack
+
+
+@contextlib.asynccontextmanager
+async def nested_records(sluice: Sluice) -> AsyncIterator[None]:
+    values = [KINDS["nested"](f"bench-{number}") for number in range(4)]
+    async with endless(
+        lambda: hostile.write_records(sluice.kafka, sluice.topics.requests, values), every=1.0
+    ):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def unread_followers(sluice: Sluice) -> AsyncIterator[None]:
+    runs = itertools.cycle(f"large-{number}" for number in range(LARGE_RUNS))
+    paths = [f"/v1/runs/{run}/events" for run in itertools.islice(runs, FOLLOWERS)]
+    async with hostile.unread(sluice.url, paths, peers=[*hostile.peers(FOLLOWERS)]):
+        yield
+
+
+ATTACKS: dict[str, Callable[[Sluice], AbstractAsyncContextManager[None]]] = {
+    "idle-bodies": idle_bodies,
+    "slow-bodies": slow_bodies,
+    **{f"{kind}-bodies": large_bodies(kind) for kind in KINDS},
+    "nested-records": nested_records,
+    "unread-followers": unread_followers,
+}
+
+
+@dataclass
+class Seen:
+    """What the honest client saw in the phases of one kind."""
+
+    seconds: dict[str, list[float]]
+    failures: int = 0
+
+    def add(self, honest: Honest) -> None:
+        for method, seconds in honest.seconds.items():
+            self.seconds[method] += seconds
+        self.failures += honest.failures.total()
+
+    def percentile(self, method: str, share: float) -> float:
+        """Give a percentile in milliseconds; not a number if nothing was asked."""
+        ordered = sorted(self.seconds[method])
+        if not ordered:
+            return math.nan
+        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
+
+
+@contextlib.asynccontextmanager
+async def endless(once: Callable[[], Any], *, every: float = 0.0) -> AsyncIterator[None]:
+    """Do something again and again while the body runs, with a pause of some seconds."""
+
+    async def again() -> None:
+        while True:
+            await once()
+            await asyncio.sleep(every)
+
+    task = asyncio.create_task(again())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def phase(sluice: Sluice, seen: Seen, *, seconds: float) -> None:
+    async with Honest(sluice.url) as honest:
+        await honest.ask_during(asyncio.ensure_future(asyncio.sleep(seconds)))
+        seen.add(honest)
+
+
+async def compare(sluice: Sluice, name: str, *, rounds: int, seconds: float) -> dict[str, Any]:
+    """Alternate phases without and with an attack; gives the figures of both."""
+    without, under = (Seen({"POST": [], "GET": []}) for _ in range(2))
+    for _ in range(rounds):
+        await phase(sluice, without, seconds=seconds)
+        async with ATTACKS[name](sluice):
+            await phase(sluice, under, seconds=seconds)
+    figures: dict[str, Any] = {"attack": name, "failures": under.failures}
+    figures["failures_without"] = without.failures
+    for method in ("POST", "GET"):
+        p99 = [seen.percentile(method, 0.99) for seen in (without, under)]
+        p50 = [
+            statistics.median(seen.seconds[method] or [math.nan]) * 1000
+            for seen in (without, under)
+        ]
+        figures[method] = {
+            "answers": [len(seen.seconds[method]) for seen in (without, under)],
+            "p50_ms": p50,
+            "p99_ms": p99,
+            "ratio_p99": p99[1] / p99[0],
+        }
+    return figures
+
+
+async def measure(sluice: Sluice, options: argparse.Namespace) -> list[dict[str, Any]]:
+    if "unread-followers" in options.attack:
+        for number in range(LARGE_RUNS):
+            status = sluice.topics.status
+            await hostile.write_events(sluice.kafka, status, f"large-{number}", events=EVENTS)
+    found = []
+    heads = ("p50 ms", "attacked", "p99 ms", "attacked", "ratio", "failed")
+    print(f"{'attack':18}{'':6}" + "".join(f"{head:>10}" for head in heads))
+    for name in options.attack:
+        figures = await compare(sluice, name, rounds=options.rounds, seconds=options.seconds)
+        found.append(figures)
+        for method in ("POST", "GET"):
+            of = figures[method]
+            p50, p99 = of["p50_ms"], of["p99_ms"]
+            failed = figures["failures"] if method == "POST" else ""
+            cells = (p50[0], p50[1], p99[0], p99[1], of["ratio_p99"])
+            label = name if method == "POST" else ""
+            print(
+                f"{label:18}{method:6}" + "".join(f"{cell:>10.1f}" for cell in cells),
+                f"{failed:>9}",
+                flush=True,
+            )
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.hostile",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "attack", nargs="*", metavar="ATTACK", help=f"which: {', '.join(ATTACKS)} (all of them)"
+    )
+    parser.add_argument("--rounds", type=int, default=2, help="phases of each kind (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=3, help="of a phase (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    options = parser.parse_args()
+    options.attack = options.attack or list(ATTACKS)
+    if unknown := set(options.attack) - set(ATTACKS):
+        parser.error(f"no such attack: {', '.join(unknown)}; there are {', '.join(ATTACKS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        with running_broker(EmbeddedKafka(data_dir=home / "kafka")) as kafka:
+            sluice = Sluice(kafka, home / "sluice", engine=running_engine(LOCAL))
+            try:
+                sluice.start("gateway")
+                figures = asyncio.run(measure(sluice, options))
+            finally:
+                sluice.stop()
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,8 +14,8 @@ import pytest
 
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.topics import TopicNames, topic_table
-from sluice_dispatcher.adapters.assignment import Limits
 from sluice_dispatcher.adapters.pump import Pump
+from sluice_dispatcher.services.in_flight import InFlight, Limit
 from sluice_gateway import bootstrap
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
@@ -39,6 +39,7 @@ pytestmark = [
 ]
 
 SOON = timedelta(milliseconds=50)
+ROOM = Limit(records=100, size=10_000_000)
 
 
 @pytest.fixture
@@ -233,7 +234,8 @@ async def test_the_pump_goes_on_without_the_coordinator_of_its_group(
         topic=topic,
         make_consumer=lambda: make_consumer(kafka, client_id="test", group=group),
         handle=worker.handle,
-        limits=Limits(records=100, size=10_000_000, span=100),
+        in_flight=InFlight(working=ROOM, waiting=ROOM),
+        most_uncommitted=100,
         commit_interval=SOON,
         drain_grace=SOON,
         backoff=Backoff(first=SOON, longest=SOON),

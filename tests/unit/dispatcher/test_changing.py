@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from sluice_contracts import metadata
-from sluice_contracts.records import Position
+from sluice_contracts.records import IncomingRecord, Position
 from sluice_dispatcher.services.changing import NotYetToldError, change
 
 ENDED = "2026-01-01T00:00:00Z"
 LATER = datetime(2026, 1, 1, 1, tzinfo=UTC)
-POSITION = Position("requests", 0, 7)
+RECORD = IncomingRecord(position=Position("requests", 0, 7), timestamp_ms=0, key=None, value=None)
 
 
 def failed(*, mark: str | None) -> dict[str, Any]:
@@ -26,11 +26,11 @@ def failed(*, mark: str | None) -> dict[str, Any]:
 @pytest.mark.parametrize("mark", [None, f"telling 1/Failed@{ENDED} as 7 by ada"])
 def test_an_end_without_its_mark_is_waited_for(mark: str | None) -> None:
     with pytest.raises(NotYetToldError, match="not published"):
-        change(failed(mark=mark), "retry", position=POSITION, now=LATER)
+        change(failed(mark=mark), "retry", record=RECORD, now=LATER)
 
 
 def test_an_end_with_its_mark_is_reopened() -> None:
-    patch = change(failed(mark=f"1/Failed@{ENDED}"), "retry", position=POSITION, now=LATER)
+    patch = change(failed(mark=f"1/Failed@{ENDED}"), "retry", record=RECORD, now=LATER)
     changed = {operation["path"]: operation.get("value") for operation in patch}
     assert changed["/status/phase"] == "Running"
     assert changed["/metadata/finalizers"] == [metadata.FINALIZER]

@@ -12,7 +12,7 @@ from sluice_contracts.requests import RunRequest
 from sluice_gateway.adapters.request_log import KafkaRequestLog
 from sluice_gateway.services.errors import ProblemError
 from sluice_gateway.services.news import Subscription
-from sluice_gateway.services.runs import AcceptedRun, EventPage, RunState
+from sluice_gateway.services.runs import AcceptedRun, EventPage, RunEvent, RunState
 from sluice_gateway.services.submission import Asked, Started, Submission
 from tests.support.fake_producer import FakeProducer
 from tests.unit.gateway.harness import CATALOGUE, GREET, NOW, TRACEPARENT
@@ -33,6 +33,9 @@ class EmptyView:
         """Forget it at once."""
 
     async def events(self, key: RunKey, **_: object) -> EventPage | None:
+        raise NotImplementedError
+
+    async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
         raise NotImplementedError
 
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:

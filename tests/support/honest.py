@@ -5,7 +5,7 @@ What they see while others attack is what the bounds are about.
 
 import asyncio
 import collections
-import contextlib
+import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -91,27 +91,20 @@ class Probe:
     def __init__(self, health_url: str, *, each: Callable[[], None]) -> None:
         self._url = f"{health_url}/livez"
         self._each = each
-        self._ended = asyncio.Event()
         self.asked = 0
         self.longest = 0.0
         """Seconds; of one that was missed: when it was given up."""
         self.misses: collections.Counter[str] = collections.Counter()
 
-    async def run(self) -> None:
-        """Probe until told to end; calls ``each`` after each time."""
+    async def run(self, ended: threading.Event) -> None:
+        """Probe until the end; calls ``each`` after each time."""
         timeout = aiohttp.ClientTimeout(total=LIVEZ_SECONDS)
         connector = aiohttp.TCPConnector(force_close=True)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:
-            while not self._ended.is_set():
+            while not ended.is_set():
                 await self._ask(http)
                 self._each()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_BETWEEN_PROBES):
-                        await self._ended.wait()
-
-    def end(self) -> None:
-        """Ask no more."""
-        self._ended.set()
+                await asyncio.to_thread(ended.wait, _BETWEEN_PROBES)
 
     async def _ask(self, http: aiohttp.ClientSession) -> None:
         began = time.perf_counter()

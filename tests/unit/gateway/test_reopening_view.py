@@ -303,6 +303,13 @@ async def test_a_stream_is_cut_for_its_reader_to_come_back(gateway: Gateway) -> 
     assert gateway.registry.get_sample_value("sluice_gateway_streams") == 0
 
 
+async def after(seconds: float) -> None:
+    """Let the virtual clock go on."""
+    come = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, come.set)
+    await come.wait()
+
+
 @pytest.mark.looptime
 async def test_a_start_waits_for_the_view_but_not_for_ever(tmp_path: Path) -> None:
     files = Files(
@@ -311,9 +318,9 @@ async def test_a_start_waits_for_the_view_but_not_for_ever(tmp_path: Path) -> No
     view = _reopening(files, failed=lambda: None)
     assert view.waiting_for() == "the view is not open yet"
     viewing = asyncio.create_task(view.run())
-    await asyncio.sleep(119)
+    await after(119)
     assert view.waiting_for() == "the view is not open yet"
-    await asyncio.sleep(1)
+    await after(1)
     assert view.waiting_for() is None
     assert view.degraded() == "the view is not open yet"
     assert view.staleness() is None

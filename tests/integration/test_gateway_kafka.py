@@ -74,13 +74,14 @@ async def gateway(
     *,
     farewell: timedelta = timedelta(0),
     replicas: int = 1,
+    allowed_hosts: tuple[str, ...] = (),
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """Run a gateway while the body does."""
     told = GatewaySettings(
         data_dir=data_dir,
         health=HealthSettings(port=0),
-        http=HttpSettings(port=0, farewell=farewell),
+        http=HttpSettings(port=0, farewell=farewell, allowed_hosts=allowed_hosts),
         kafka=KafkaSettings(
             bootstrap_servers=kafka.bootstrap_servers,
             topics=topics,
@@ -295,6 +296,15 @@ async def test_told_to_stop_it_goes_on_for_a_while_and_says_so(
         await until(lambda: running.get("/v1/runs/late"), lambda answer: answer[0] == 200)
         running.ended.cancel()
     assert [each.request.id for each in await requests_on(kafka, topics)] == ["late"]
+
+
+async def test_it_serves_its_own_hosts_only(kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    topics = topic_names("gateway")
+    async with gateway(kafka, topics, tmp_path, allowed_hosts=("runs.example.com",)) as running:
+        answers = {"runs.example.com": 200, "localhost": 200, "evil.example": 421}
+        for host, status in answers.items():
+            async with running.session.get(f"{running.url}/", headers={"Host": host}) as response:
+                assert response.status == status
 
 
 async def _event(response: aiohttp.ClientResponse) -> dict[str, str]:

@@ -18,6 +18,7 @@ from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.topics import TopicMismatchError
 from sluice_runtime.probes import HealthSettings
 from sluice_runtime.service import StartupError, StoppedError
+from sluice_runtime.settings import SettingsError, load_settings
 
 
 def settings(folder: Path) -> GatewaySettings:
@@ -91,6 +92,43 @@ def test_it_listens_on_loopback_unless_told_otherwise(monkeypatch: pytest.Monkey
     monkeypatch.setenv("SLUICE_HTTP__BODY_TIMEOUT", "3s")
     http = GatewaySettings().http
     assert (http.host, http.port, http.body_timeout) == ("0.0.0.0", 80, timedelta(seconds=3))
+
+
+def test_lists_are_written_with_commas_or_as_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text("http: {allowed_hosts: [a.example], trusted_proxies: [10.0.0.0/8]}")
+    monkeypatch.setenv("SLUICE_CONFIG", str(file))
+    http = load_settings(GatewaySettings).http
+    assert http.allowed_hosts == ("a.example",)
+    assert [str(network) for network in http.trusted_proxies] == ["10.0.0.0/8"]
+    monkeypatch.setenv("SLUICE_HTTP__ALLOWED_HOSTS", "b.example, *.c.example,*,")
+    monkeypatch.setenv("SLUICE_HTTP__TRUSTED_PROXIES", "192.0.2.1, fd00::/8")
+    http = load_settings(GatewaySettings).http
+    assert http.allowed_hosts == ("b.example", "*.c.example", "*")
+    assert [str(network) for network in http.trusted_proxies] == ["192.0.2.1/32", "fd00::/8"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("HTTP__ALLOWED_HOSTS", "runs.example.com:443", "names without ports"),
+        ("HTTP__ALLOWED_HOSTS", "https://runs.example.com", "names without ports"),
+        ("HTTP__ALLOWED_HOSTS", "*.*", "names without ports"),
+        ("HTTP__TRUSTED_PROXIES", "10.0.0.1/8", "as in 10.0.0.0/16"),
+        ("HTTP__TRUSTED_PROXIES", "proxy.example.com", "as in 10.0.0.0/16"),
+        ("HTTP__PEER_SHARE", "0", "greater than 0"),
+        ("HTTP__PEER_SHARE", "0.05", "room for one body of 1600000 bytes"),
+        ("ADMISSION__MAX_BYTES", "3000000", "room for one body of 1600000 bytes"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"SLUICE_{name}", value)
+    with pytest.raises(SettingsError, match=said):
+        load_settings(GatewaySettings)
 
 
 async def test_a_data_folder_that_cannot_be_used_is_a_clear_refusal(

@@ -6,7 +6,7 @@ from typing import Any
 from sluice_contracts import metadata
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_status_watcher.outcomes import Claim, parse_claim
-from tests.unit.status_watcher.manifests import FINISHED, manifest, name_of
+from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of
 from tests.unit.status_watcher.world import World
 
 NAME = name_of("order-1")
@@ -21,6 +21,16 @@ async def finish(
     world: World, phase: str = "Succeeded", *, at: str = FINISHED, name: str = NAME, **more: Any
 ) -> None:
     await world.workflows.set_status_for_test(name, phase=phase, finishedAt=at, **more)
+
+
+async def touch(world: World) -> None:
+    """Change what is nobody's business."""
+
+    def change(obj: Json) -> None:
+        labels = obj["metadata"]["labels"]
+        labels["touched"] = str(int(labels.get("touched", "0")) + 1)
+
+    await world.workflows.change_for_test(NAME, change)
 
 
 async def reopen(world: World) -> None:

@@ -1,5 +1,6 @@
 """Three Workflows, everything that can happen to them, and what must hold in the end."""
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
@@ -16,7 +17,9 @@ from sluice_runtime.kubernetes.errors import (
 )
 from tests.support.fake_workflows import Operation
 from tests.unit.status_watcher.manifests import Json, manifest, name_of
-from tests.unit.status_watcher.world import TOPICS, World, later
+from tests.unit.status_watcher.world import TOPICS, Connection, World, later
+
+TWO = 2
 
 RUNS = ("a", "b", "c")
 ENDS = ("Succeeded", "Failed", "Error")
@@ -31,11 +34,10 @@ class Simulation:
         self.watchers = watchers
         self._clock = 0
         self._running: list[AsyncExitStack] = []
-        kafka, api = self.world.kafka, self.world.workflows
+        self.connections = [self.world.connection() for _ in range(max(1, watchers))]
+        self._joined = itertools.count()
+        api = self.world.workflows
         self.faults: dict[str, Callable[[], object]] = {
-            "kafka away": kafka.go_away_for_test,
-            "kafka back": kafka.come_back_for_test,
-            "kafka error": lambda: kafka.fail_for_test(KafkaUnavailableError("no leader")),
             "drop": api.drop_streams_for_test,
             "close": api.close_streams_for_test,
             "silence": api.go_silent_for_test,
@@ -55,6 +57,9 @@ class Simulation:
             ),
             "garbage": lambda: api.send_raw_for_test(b'{"type": "MODIFIED", "obj\n'),
         }
+        for number, connection in enumerate(self.connections):
+            faults = _faults_of(connection, alone=watchers < TWO)
+            self.faults |= {f"{name} {number}": fault for name, fault in faults.items()}
         self.lives: dict[str, Callable[[str, Json], Awaitable[None]]] = {
             "pend": self._pend,
             "run": self._run,
@@ -80,8 +85,11 @@ class Simulation:
     async def join(self) -> None:
         """Start one more."""
         if len(self._running) <= self.watchers:
+            connection = self.connections[next(self._joined) % len(self.connections)]
             self._running.append(AsyncExitStack())
-            await self._running[-1].enter_async_context(self.world.starting())
+            await self._running[-1].enter_async_context(
+                self.world.starting(workflows=connection.api, kafka=connection.kafka)
+            )
 
     async def leave(self) -> None:
         """Kill the one that has been there for longest."""
@@ -100,11 +108,19 @@ class Simulation:
             await self.lives[what](name, self.world.workflows.object_for_test(name))
 
     async def heal(self) -> None:
-        """Let everything work again with all watchers, and then nothing happen for an hour."""
+        """Let everything work again with all watchers, and then nothing happen for hours.
+
+        But for one thing: what the brokers have not appended yet, they append when all is done.
+        """
         while len(self._running) < self.watchers:
             await self.join()
-        self.world.kafka.heal_for_test()
+        for connection in self.connections:
+            connection.kafka.heal_for_test()
+            connection.api.cut = False
         self.world.workflows.heal_for_test()
+        await later(3600)
+        for connection in self.connections:
+            await connection.kafka.land_for_test(all_of_them=True)
         await later(3600)
 
     def _api_error(self) -> None:
@@ -150,6 +166,27 @@ class Simulation:
         return self._clock
 
 
+def _faults_of(connection: Connection, *, alone: bool) -> dict[str, Callable[[], object]]:
+    kafka, api = connection.kafka, connection.api
+    faults: dict[str, Callable[[], object]] = {
+        "kafka away": kafka.go_away_for_test,
+        "kafka back": kafka.come_back_for_test,
+        "kafka error": lambda: kafka.fail_for_test(KafkaUnavailableError("no leader")),
+    }
+    if alone:
+        # Of one watcher the rule is stricter: nothing that could repeat an outcome happens.
+        return faults
+    return faults | {
+        "kafka stuck": kafka.get_stuck_for_test,
+        "kafka healed": kafka.heal_for_test,
+        "kafka lands": kafka.land_for_test,
+        "kafka lands all": lambda: kafka.land_for_test(all_of_them=True),
+        "lost ack": lambda: kafka.lose_acknowledgements_for_test(times=1),
+        "api cut": lambda: setattr(api, "cut", True),
+        "api joined": lambda: setattr(api, "cut", False),
+    }
+
+
 def ended(obj: Json) -> bool:
     """Tell whether Argo is done with a Workflow."""
     return obj.get("status", {}).get("phase") in ENDS
@@ -168,6 +205,10 @@ def check(simulation: Simulation) -> None:
         else:
             # The object has gone, and the world knows how it ended.
             assert last.terminal
+    # Compaction keeps the last record of each key: that of the last attempt.
+    kept = {event.run_id: event.attempt for event in kafka.events_for_test(TOPICS.results)}
+    for event in kafka.events_for_test(TOPICS.results):
+        assert kept[event.run_id] >= event.attempt, simulation.world.results(run_id=event.run_id)
     # Each attempt has one outcome: however often it is told, it is the same event.
     outcomes = Counter(_of_attempts(kafka.events_for_test(TOPICS.results)))
     assert set(outcomes) == set(_of_attempts(e for e in kafka.events_for_test() if e.terminal))

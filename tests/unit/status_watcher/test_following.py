@@ -85,7 +85,7 @@ async def test_a_state_older_than_what_is_known_is_not_acted_on() -> None:
         name="ada",
         metrics=Metrics(CollectorRegistry()),
         release_after=timedelta(seconds=10),
-        wake=lambda _: None,
+        requeue=lambda _uid, _news: None,
     )
 
     async def handle(document: Json) -> None:

@@ -1,6 +1,5 @@
 """The door to the topics: it comes back when the world has acknowledged."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ from sluice_status_watcher.observing import Identity, observe
 from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.transitions import Told, transition
 from tests.unit.status_watcher.manifests import FINISHED, node, nodes, stored
-from tests.unit.status_watcher.world import TOPICS, FakeKafka, moments
+from tests.unit.status_watcher.world import TOPICS, FakeKafka
 
 pytestmark = pytest.mark.looptime
 
@@ -63,20 +62,30 @@ async def test_an_outcome_goes_to_the_results_topic_first() -> None:
 async def test_what_is_not_acknowledged_is_sent_again_for_ever(looptime: Any) -> None:
     kafka = FakeKafka()
     kafka.fail_for_test(*[KafkaUnavailableError("no broker") for _ in range(200)])
+    await publisher(kafka).publish(*event("Running"))
+    assert [topic for topic, _, _ in kafka.records] == [TOPICS.status]
+    assert looptime > 190 * 30
+
+
+async def test_the_status_of_an_outcome_is_sent_again_for_ever(looptime: Any) -> None:
+    kafka = FakeKafka()
+    failures = [KafkaUnavailableError("no broker") for _ in range(200)]
+    kafka.fail_for_test(*failures, topic=TOPICS.status)
     await publisher(kafka).publish(*event())
     assert [topic for topic, _, _ in kafka.records] == [TOPICS.results, TOPICS.status]
     assert looptime > 190 * 30
 
 
-async def test_the_status_waits_until_the_results_are_acknowledged() -> None:
+async def test_an_outcome_is_given_up_after_five_seconds(looptime: Any) -> None:
     kafka = FakeKafka()
-    kafka.go_away_for_test()
-    publishing = asyncio.create_task(publisher(kafka).publish(*event()))
-    await moments()
+    kafka.get_stuck_for_test()
+    with pytest.raises(KafkaUnavailableError, match="not acknowledged in time"):
+        await publisher(kafka).publish(*event())
+    assert looptime == 5
     assert kafka.records == []
-    kafka.come_back_for_test()
-    await publishing
-    assert len(kafka.records) == 2
+    await kafka.land_for_test(all_of_them=True)
+    # It was sent once, and the status never before it.
+    assert [topic for topic, _, _ in kafka.records] == [TOPICS.results]
 
 
 async def test_a_lost_acknowledgement_gives_the_same_event_twice() -> None:
@@ -104,9 +113,12 @@ async def test_an_outcome_that_is_refused_goes_without_its_details() -> None:
     assert (bare.event_id, bare.phase) == (told.event_id, told.phase)
 
 
-async def test_an_outcome_that_is_refused_whatever_it_holds_is_insisted_on() -> None:
+async def test_an_outcome_that_is_refused_whatever_it_holds_is_for_another_time() -> None:
     kafka = FakeKafka()
-    kafka.fail_for_test(*[RecordRefusedError("too large") for _ in range(5)], topic=TOPICS.results)
+    kafka.fail_for_test(*[RecordRefusedError("too large") for _ in range(3)], topic=TOPICS.results)
+    with pytest.raises(KafkaUnavailableError, match="too large"):
+        await publisher(kafka).publish(*event())
+    assert kafka.records == []
     await publisher(kafka).publish(*event())
     (bare,) = kafka.events_for_test(TOPICS.results)
     assert bare.truncated

@@ -30,6 +30,7 @@ from tests.unit.status_watcher.scenes import (
     released,
     reopen,
     submit,
+    touch,
 )
 from tests.unit.status_watcher.world import TOPICS, FakeKafka, World, later, moments
 
@@ -47,16 +48,6 @@ async def claimed_elsewhere(world: World) -> Claim:
     mark = {metadata.PUBLISHED: claim_text(made)}
     await world.workflows.change_for_test(NAME, lambda o: o["metadata"]["annotations"].update(mark))
     return made
-
-
-async def touch(world: World) -> None:
-    """Change what is nobody's business."""
-
-    def change(obj: Json) -> None:
-        labels = obj["metadata"]["labels"]
-        labels["touched"] = str(int(labels.get("touched", "0")) + 1)
-
-    await world.workflows.change_for_test(NAME, change)
 
 
 async def test_three_that_watch_tell_each_outcome_once() -> None:
@@ -137,26 +128,6 @@ async def test_whether_a_claim_was_kept_is_asked_until_kafka_answers() -> None:
         world.kafka.fail_scans_for_test(times=3)
         await released(world)
     assert world.results() == ["1/Succeeded"]
-
-
-async def test_all_that_tell_an_outcome_tell_the_same_event() -> None:
-    """One is cut off from Kafka with its claim; another one takes over; in the end both tell."""
-    world, cut_off = World(), FakeKafka()
-    async with world.starting(kafka=cut_off):
-        await submit(world)
-        await cut_off.wait_for_test(lambda: cut_off.phases_for_test() == ["1/Submitted"])
-        cut_off.go_away_for_test()
-        await finish(world)
-        await world.until(lambda: claim(world) is not None)
-        await touch(world)
-        async with world.watching():
-            await released(world)
-            cut_off.come_back_for_test()
-            await cut_off.wait_for_test(
-                lambda: cut_off.phases_for_test() == ["1/Submitted", "1/Succeeded"]
-            )
-    [one], [other] = (kafka.events_for_test(TOPICS.results) for kafka in (world.kafka, cut_off))
-    assert (one.event_id, one.sequence) == (other.event_id, other.sequence)
 
 
 async def test_a_claim_is_kept_though_the_workflow_was_retried_meanwhile() -> None:

@@ -1,5 +1,7 @@
 """Any history of Workflows, faults and kills: the promises hold once the world is healthy again."""
 
+import inspect
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,19 +15,47 @@ from tests.unit.status_watcher.world import later, moments
 
 pytestmark = pytest.mark.looptime
 
-_NAMES = Simulation(watchers=0)
+_HISTORIES = int(os.environ.get("SLUICE_HISTORIES", "30"))
+"""With two watchers; each takes some 0.1 s."""
 
 
-def histories(*kills: str) -> st.SearchStrategy[list[tuple[str, Any]]]:
+_PARTITIONS = (
+    "kafka away",
+    "kafka stuck",
+    "kafka stuck",
+    "kafka healed",
+    "kafka lands",
+    "kafka lands all",
+    "api cut",
+    "api joined",
+)
+
+
+def histories(*kills: str, watchers: int) -> st.SearchStrategy[list[tuple[str, Any]]]:
+    names = Simulation(watchers=watchers)
     return st.lists(
         st.one_of(
-            st.tuples(st.sampled_from([*_NAMES.lives, "finish", "retry"]), st.sampled_from(RUNS)),
+            st.tuples(st.sampled_from([*names.lives, "finish", "retry"]), st.sampled_from(RUNS)),
             # Killed after any number of steps of the loop, that is at any await.
             st.tuples(st.just("moments"), st.integers(1, 30)),
             st.tuples(st.just("later"), st.sampled_from([0.1, 3, 11, 100, 1000])),
-            st.tuples(st.sampled_from([*_NAMES.faults, *kills]), st.none()),
+            st.tuples(st.sampled_from([*names.faults, *kills]), st.none()),
         ),
         min_size=5,
+        max_size=60,
+    )
+
+
+def partitions() -> st.SearchStrategy[list[tuple[str, Any]]]:
+    """Give histories of one run that ends and is retried, while connections come and go."""
+    faults = [f"{fault} {number}" for fault in _PARTITIONS for number in (0, 1)]
+    return st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from(["finish", "retry", "touch"]), st.just(RUNS[0])),
+            st.tuples(st.just("later"), st.sampled_from([0.1, 1, 3, 6, 11, 40])),
+            st.tuples(st.sampled_from([*faults, "kill", "join", "leave"]), st.none()),
+        ),
+        min_size=10,
         max_size=60,
     )
 
@@ -39,14 +69,22 @@ def quiet() -> Iterator[None]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(histories("kill", "kill"))
+@given(histories("kill", "kill", watchers=1))
 async def test_the_promises_hold_after_any_history(history: list[tuple[str, Any]]) -> None:
     await simulate(history, watchers=1)
 
 
-@settings(max_examples=30, deadline=None)
-@given(histories("kill", "join", "join", "leave", "leave"))
+@settings(max_examples=_HISTORIES, deadline=None)
+@given(histories("kill", "join", "join", "leave", "leave", watchers=2))
 async def test_the_promises_hold_with_two_watchers(history: list[tuple[str, Any]]) -> None:
+    await simulate(history, watchers=2)
+
+
+@settings(max_examples=_HISTORIES, deadline=None)
+@given(partitions())
+async def test_each_run_s_last_result_is_of_its_last_attempt(
+    history: list[tuple[str, Any]],
+) -> None:
     await simulate(history, watchers=2)
 
 
@@ -75,6 +113,8 @@ async def step(simulation: Simulation, what: str, argument: Any) -> None:
         case "leave":
             await simulation.leave()
         case _ if what in simulation.faults:
-            simulation.faults[what]()
+            done = simulation.faults[what]()
+            if inspect.isawaitable(done):
+                await done
         case _:
             await simulation.live(what, argument)

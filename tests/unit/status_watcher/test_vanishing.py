@@ -14,11 +14,11 @@ from sluice_status_watcher.observing import Observed, observe
 from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.transitions import Told, transition
-from sluice_status_watcher.vanishing import Vanishing
+from sluice_status_watcher.vanishing import Missing, Vanishing
 from tests.support.fake_workflows import FakeWorkflows
-from tests.unit.status_watcher.manifests import FINISHED, Json, manifest
-from tests.unit.status_watcher.scenes import NAME
-from tests.unit.status_watcher.world import TOPICS, FakeKafka
+from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of
+from tests.unit.status_watcher.scenes import NAME, finish, submit
+from tests.unit.status_watcher.world import TOPICS, FakeKafka, World, later
 
 pytestmark = pytest.mark.looptime
 
@@ -47,8 +47,10 @@ class Scene:
         self, last: Observed, *, outcome: Outcome | None = None
     ) -> Observed | None:
         doubts = Doubts(self.kafka, self.publisher)
-        vanishing = Vanishing(self.workflows, doubts, backoff=Backoff())
-        return await vanishing.last_state(last, outcome, sequence=500)
+        vanishing = Vanishing(
+            self.workflows, doubts, answer=lambda _uid, _state: None, backoff=Backoff()
+        )
+        return await vanishing.last_state(Missing(last=last, outcome=outcome, sequence=500))
 
 
 def read(document: Json) -> Observed:
@@ -138,3 +140,47 @@ async def test_without_leave_to_look_nothing_is_made_up() -> None:
     scene.workflows.fail_for_test("get", forbidden)
     assert await scene.last_state(last) is None
     assert scene.kafka.scans == []
+
+
+async def test_a_thousand_that_vanish_at_once_are_asked_about_by_two_readings() -> None:
+    world, count = World(), 1000
+    async with world.watching():
+        for number in range(count):
+            await submit(world, f"order-{number}")
+        await world.kafka.wait_for_test(lambda: len(world.kafka.records) == count)
+        scans = len(world.kafka.scans)
+        world.kafka.slow_scans_for_test(10)
+        world.workflows.go_silent_for_test()
+        for number in range(count):
+            await world.workflows.remove_for_test(name_of(f"order-{number}"))
+        world.workflows.expire_history_for_test()
+        world.workflows.drop_streams_for_test()
+        world.workflows.speak_again_for_test()
+        await world.kafka.wait_for_test(lambda: len(world.kafka.records) == 3 * count)
+        await later(60)
+        assert len(world.kafka.scans) - scans <= 2
+        assert world.metric("known_workflows") == 0
+    deleted = [event for event in world.kafka.events_for_test() if event.terminal]
+    assert {event.phase for event in deleted} == {Phase.DELETED}
+    assert len({event.run_id for event in deleted}) == len(deleted) == count
+
+
+async def test_others_are_told_of_while_it_is_asked_about_the_vanished() -> None:
+    """More have vanished than there are workers, and Kafka's answer takes its time."""
+    world = World(concurrency=2)
+    async with world.watching():
+        for number in range(5):
+            await submit(world, f"order-{number}")
+        await world.kafka.wait_for_test(lambda: len(world.kafka.records) == 5)
+        world.kafka.fail_scans_for_test(times=1000)
+        world.workflows.go_silent_for_test()
+        for number in range(4):
+            await world.workflows.remove_for_test(name_of(f"order-{number}"))
+        world.workflows.expire_history_for_test()
+        world.workflows.drop_streams_for_test()
+        world.workflows.speak_again_for_test()
+        await later(60)
+        await finish(world, name=name_of("order-4"))
+        await world.told("1/Submitted", "1/Succeeded", run_id="order-4")
+        world.kafka.fail_scans_for_test(times=0)
+        await world.told("1/Submitted", "1/Deleted", run_id="order-0")

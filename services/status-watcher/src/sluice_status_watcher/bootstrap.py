@@ -29,10 +29,11 @@ from sluice_status_watcher.metrics import Metrics
 from sluice_status_watcher.ports import PublishedOutcomes, Workflows
 from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.queueing import Workers
-from sluice_status_watcher.reconciling import Due, News, Reconciler
+from sluice_status_watcher.reconciling import News, Reconciler
 from sluice_status_watcher.recovery import recover
 from sluice_status_watcher.rehearsing import rehearse
 from sluice_status_watcher.settings import Settings
+from sluice_status_watcher.superseded import SupersededOutcomes
 from sluice_status_watcher.watching import WatchHealth, Watching
 
 __all__ = ["StatusProducer", "StatusWatcher", "serve"]
@@ -84,8 +85,9 @@ class StatusWatcher:
             name=uuid.uuid4().hex,
             metrics=metrics,
             release_after=settings.dedupe.release_after,
-            wake=lambda uid: self._workers.put_now(uid, Due()),
+            requeue=self._requeue,
         )
+        self._superseded = SupersededOutcomes(published, self._publisher, metrics=metrics)
         self._workers: Workers[str, News] = Workers(
             self._reconciler.handle,
             stage=stage_of,
@@ -109,7 +111,9 @@ class StatusWatcher:
         """Give what is to run for ever, by name."""
         return {
             "workers": self._workers.run(),
+            "vanishing": self._reconciler.vanishing.run(),
             "watcher": self._watch(),
+            "superseded": self._restore(),
             # Last: it is our turn until the work has stopped.
             "lease": self._turn.keep(unfit=self._unfit),
         }
@@ -142,6 +146,13 @@ class StatusWatcher:
         self._recovered = True
         async with aclosing(self._watching.forever()) as changes:
             await follow(changes, self._workers, recalled=recovered.outcomes)
+
+    def _requeue(self, uid: str, news: News) -> None:
+        self._workers.put_now(uid, news)
+
+    async def _restore(self) -> None:
+        await self._turn.wait()
+        await self._superseded.run()
 
     def _unfit(self) -> str | None:
         return self._producer.unavailable() or self._health.trouble

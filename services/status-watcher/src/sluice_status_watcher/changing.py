@@ -82,10 +82,12 @@ class Changer:
         run.stale = False
         return self._observed(document)
 
-    def later(self, uid: str, run: Run, *, at_least: float = 0.0) -> None:
-        """Look again after a pause, the longer the more has failed."""
+    def later(self, uid: str, run: Run, *, at_least: float = 0.0) -> float:
+        """Look again after a pause, the longer the more has failed; gives the time of that."""
         pause = self._backoff.delay(run.failures, at_least=at_least)
-        self.look_again(uid, run, at=asyncio.get_running_loop().time() + pause)
+        at = asyncio.get_running_loop().time() + pause
+        self.look_again(uid, run, at=at)
+        return at
 
     def look_again(self, uid: str, run: Run, *, at: float) -> None:
         """Read the object anew at this time of the loop's clock."""

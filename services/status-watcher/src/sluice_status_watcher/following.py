@@ -7,7 +7,7 @@ import structlog
 
 from sluice_status_watcher.observing import ForeignWorkflowError, Observed, observe
 from sluice_status_watcher.queueing import Workers
-from sluice_status_watcher.reconciling import Due, News, Vanished
+from sluice_status_watcher.reconciling import Due, Forgotten, News, Vanished
 from sluice_status_watcher.watching import Change, Listed
 
 __all__ = ["follow", "stage_of"]
@@ -60,5 +60,5 @@ def stage_of(news: News) -> object:
             return standing.phase, standing.finished_at if standing.phase.terminal else None
         case Due():
             return Due
-        case Vanished():
-            return Vanished
+        case Vanished() | Forgotten():
+            return type(news)

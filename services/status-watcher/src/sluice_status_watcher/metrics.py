@@ -59,6 +59,11 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self.restored = Counter(
+            f"{_PREFIX}_outcomes_restored",
+            "Outcomes written again, because one of an earlier attempt was appended behind them.",
+            registry=registry,
+        )
         self.recovered = Counter(
             f"{_PREFIX}_outcomes_recovered",
             "Outcomes that the results topic held already when the process started.",

@@ -11,6 +11,7 @@ from sluice_contracts.records import OutgoingRecord
 from sluice_contracts.status import TERMINAL_PHASES, Phase
 
 __all__ = [
+    "Appended",
     "Claim",
     "Outcome",
     "Published",
@@ -63,6 +64,17 @@ class Published:
 
     outcome: Outcome
     record: OutgoingRecord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Appended:
+    """That the results topic has an outcome, without what it says."""
+
+    uid: str
+    record_key: bytes
+    attempt: int
+    appended_at: datetime
+    """By the record's own timestamp."""
 
 
 def later(one: Outcome | None, other: Outcome | None) -> Outcome | None:

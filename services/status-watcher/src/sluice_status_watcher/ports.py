@@ -1,12 +1,12 @@
 """What the status-watcher needs of the world; fakes and adapters both look like this."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
 from sluice_runtime.kubernetes.workflows import WorkflowPage
-from sluice_status_watcher.outcomes import Published
+from sluice_status_watcher.outcomes import Appended, Published
 
 __all__ = ["PublishedOutcomes", "Workflows"]
 
@@ -41,4 +41,13 @@ class PublishedOutcomes(Protocol):
 
         Raises:
             KafkaUnavailableError: the topic could not be read to its end.
+        """
+
+    def follow(self, *, since: datetime) -> AsyncGenerator[Appended | None, None]:
+        """Give the outcomes from then on, as they are appended; those of a key in their order.
+
+        None whenever all was read that there is. May end: then it is to be asked for again.
+
+        Raises:
+            KafkaUnavailableError: the topic could not be read.
         """

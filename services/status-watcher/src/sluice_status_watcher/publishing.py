@@ -15,12 +15,15 @@ from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedErro
 from sluice_runtime.kafka.producing import Producer
 from sluice_status_watcher.observing import Identity
 
-__all__ = ["SOURCE", "StatusPublisher", "UnwritableEventError", "bare"]
+__all__ = ["OUTCOME_PATIENCE", "SOURCE", "StatusPublisher", "UnwritableEventError", "bare"]
 
 _log = structlog.get_logger(__name__)
 
 SOURCE = "/sluice/status-watcher"
 """What the events' `ce_source` says."""
+
+OUTCOME_PATIENCE = timedelta(seconds=5)
+"""For an outcome to be acknowledged before its Workflow is looked at again."""
 
 _KEPT_MESSAGE = 1024
 
@@ -30,7 +33,14 @@ class UnwritableEventError(ValueError):
 
 
 class StatusPublisher:
-    """Tells the world, and comes back only when the world has acknowledged it."""
+    """Tells the world, and comes back only when the world has acknowledged it.
+
+    Args:
+        producer: writes the records.
+        topics: the names of the topics.
+        send_timeout: for one attempt to write a record.
+        backoff: pauses between attempts.
+    """
 
     def __init__(
         self,
@@ -48,34 +58,63 @@ class StatusPublisher:
     async def publish(self, event: StatusEvent, identity: Identity) -> None:
         """Write the event to the status topic, and to the results topic if it is an outcome.
 
-        Tried for ever: nothing that could be done instead would keep the promise. An outcome goes
-        to the results topic first, where it can be found: who finds it there after a crash, and no
-        mark on the object, tells it `again`. The other way round it might be on the status topic
-        alone, and nobody would know it if somebody retried the Workflow meanwhile.
+        An outcome goes to the results topic first, where it can be found: who finds it there after
+        a crash, and no mark on the object, tells it `again`. The other way round it might be on the
+        status topic alone, and nobody would know it if somebody retried the Workflow meanwhile.
+
+        The results topic is compacted and its readers see no `sequence`, so an outcome is written
+        there within a bounded time or not at all: the caller then reads the object again, which
+        may have been retried. The status topic's readers ignore what is late, and there the write
+        is repeated until it is acknowledged.
 
         Raises:
+            KafkaUnavailableError: an outcome was not acknowledged in time; it may be all the same.
             UnwritableEventError: nothing was sent, and nothing of this event ever can be.
         """
         record = _encoded(event, identity)
         if event.terminal:
-            await self._publish(self._topics.results, record, event, identity)
-        await self._publish(self._topics.status, record, event, identity)
+            await self._publish_outcome(record, event, identity)
+        await self._publish_state(record, event, identity)
 
     async def again(self, record: OutgoingRecord) -> None:
         """Write a record of the results topic to the status topic, which may lack it."""
-        await self._send(self._topics.status, record, insist=True)
+        await self._insist(self._topics.status, record)
 
-    async def _publish(
-        self, topic: str, record: OutgoingRecord, event: StatusEvent, identity: Identity
+    async def restore(self, record: OutgoingRecord) -> None:
+        """Write a record of the results topic there again, as the last one of its key.
+
+        Raises:
+            KafkaUnavailableError: it was not acknowledged in time.
+        """
+        try:
+            await self._send_outcome(record)
+        except RecordRefusedError as e:
+            raise KafkaUnavailableError(str(e)) from e
+
+    async def _publish_outcome(
+        self, record: OutgoingRecord, event: StatusEvent, identity: Identity
     ) -> None:
         try:
-            await self._send(topic, record)
+            await self._send_outcome(record)
         except RecordRefusedError as e:
-            # Should the topic take less than it was verified to take, the outcome still counts.
-            _log.error("event refused, sent without its details", run=str(event.key), error=str(e))
-            await self._send(topic, _encoded(bare(event), identity), insist=True)
+            _note_refusal(event, e)
+            await self.restore(_encoded(bare(event), identity))
 
-    async def _send(self, topic: str, record: OutgoingRecord, *, insist: bool = False) -> None:
+    async def _publish_state(
+        self, record: OutgoingRecord, event: StatusEvent, identity: Identity
+    ) -> None:
+        try:
+            await self._insist(self._topics.status, record, refusable=True)
+        except RecordRefusedError as e:
+            _note_refusal(event, e)
+            await self._insist(self._topics.status, _encoded(bare(event), identity))
+
+    async def _send_outcome(self, record: OutgoingRecord) -> None:
+        topic = self._topics.results
+        deadline = Deadline(f"write to {topic}", min(self._send_timeout, OUTCOME_PATIENCE))
+        await self._producer.send(topic, record, deadline=deadline)
+
+    async def _insist(self, topic: str, record: OutgoingRecord, *, refusable: bool = False) -> None:
         failures = 0
         while True:
             try:
@@ -84,7 +123,7 @@ class StatusPublisher:
             except KafkaUnavailableError as e:
                 why: Exception = e
             except RecordRefusedError as e:
-                if not insist:
+                if refusable:
                     raise
                 why = e
             else:
@@ -93,6 +132,11 @@ class StatusPublisher:
             pause = self._backoff.delay(failures)
             _log.warning("event not acknowledged", topic=topic, error=str(why), retry_in=pause)
             await asyncio.sleep(pause)
+
+
+def _note_refusal(event: StatusEvent, error: RecordRefusedError) -> None:
+    # Should the topic take less than it was verified to take, the outcome still counts.
+    _log.error("event refused, sent without its details", run=str(event.key), error=str(error))
 
 
 def _encoded(event: StatusEvent, identity: Identity) -> OutgoingRecord:

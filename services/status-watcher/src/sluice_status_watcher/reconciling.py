@@ -34,9 +34,9 @@ from sluice_status_watcher.transitions import (
     known_outcome,
     open_claim,
 )
-from sluice_status_watcher.vanishing import Vanishing
+from sluice_status_watcher.vanishing import Missing, Vanishing
 
-__all__ = ["Due", "News", "Reconciler", "Vanished"]
+__all__ = ["Due", "Forgotten", "News", "Reconciler", "Vanished"]
 
 _log = structlog.get_logger(__name__)
 
@@ -61,11 +61,19 @@ class Vanished:
     sequence: int
 
 
-News = Observed | Due | Vanished
+@dataclass(frozen=True)
+class Forgotten:
+    """The Workflow that had vanished needs nothing more."""
+
+
+News = Observed | Due | Vanished | Forgotten
 
 
 class Reconciler:
-    """Works on the news of one Workflow at a time; the caller keeps them in order."""
+    """Works on the news of one Workflow at a time; the caller keeps them in order.
+
+    `requeue` brings news that it has for itself back to `handle`, in that order.
+    """
 
     def __init__(
         self,
@@ -76,7 +84,7 @@ class Reconciler:
         name: str,
         metrics: Metrics,
         release_after: timedelta,
-        wake: Callable[[str], None],
+        requeue: Callable[[str, News], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         backoff: Backoff | None = None,
     ) -> None:
@@ -86,8 +94,13 @@ class Reconciler:
         self._release_after = release_after.total_seconds()
         self._teller = Teller(publisher, metrics=metrics, now=now)
         self._doubts = Doubts(published, publisher)
-        self._vanishing = Vanishing(workflows, self._doubts, backoff=backoff)
-        self._alarms = Alarms(wake)
+        self.vanishing = Vanishing(
+            workflows,
+            self._doubts,
+            answer=lambda uid, state: requeue(uid, state or Forgotten()),
+            backoff=backoff,
+        )
+        self._alarms: Alarms[str] = Alarms(lambda uid: requeue(uid, Due()))
         self._changer = Changer(workflows, self._alarms, metrics=metrics, backoff=backoff, now=now)
         self._runs: dict[str, Run] = {}
 
@@ -105,7 +118,9 @@ class Reconciler:
             case Observed():
                 await self._reconcile(uid, news)
             case Vanished():
-                await self._vanished(uid, sequence=news.sequence)
+                self._vanished(uid, sequence=news.sequence)
+            case Forgotten():
+                self._forget(uid)
             case Due() if (run := self._runs.get(uid)) is not None:
                 await self._look_again(uid, run)
 
@@ -131,11 +146,8 @@ class Reconciler:
                     return
                 observed = newer
         except KafkaUnavailableError as e:
-            _log.warning("cannot tell yet what others have told", uid=uid, error=str(e))
-            if (claim := observed.standing.claim) is not None:
-                run.awaited = Awaited(claim, until=_clock() + _PATIENCE_S)
-            run.failures += 1
-            self._changer.later(uid, run, at_least=_PATIENCE_S)
+            _log.warning("Kafka gave no answer in time", uid=uid, error=str(e))
+            self._wait_for_kafka(uid, run, observed)
         else:
             # Patches are answered with success and change nothing: somebody undoes them.
             _log.warning("patches do not hold", run=str(observed.identity.key), uid=uid)
@@ -143,13 +155,22 @@ class Reconciler:
             run.held_until = _clock() + self._backoff.delay(run.undone)
             self._changer.look_again(uid, run, at=run.held_until)
 
+    def _wait_for_kafka(self, uid: str, run: Run, observed: Observed) -> None:
+        run.failures += 1
+        at = self._changer.later(uid, run, at_least=_PATIENCE_S)
+        claim = observed.standing.claim
+        if claim is not None and not observed.standing.gone:
+            # Whatever the watch brings until then: the object is read before the next attempt.
+            run.awaited = Awaited(claim, until=at)
+
     async def _advance(self, uid: str, run: Run, observed: Observed) -> Observed | None:
         """Take the next step; gives the state that it leads to.
 
         None if there is none to take, or none now: an alarm is set for when there may be.
 
         Raises:
-            KafkaUnavailableError: it depends on the results topic, which cannot be read.
+            KafkaUnavailableError: the results topic cannot be read, or has not acknowledged an
+                outcome in time.
         """
         run.last = in_brief(observed)
         standing = observed.standing
@@ -213,9 +234,13 @@ class Reconciler:
         return run.unclaimed_since is not None and _clock() - run.unclaimed_since >= _UNCLAIMED_S
 
     async def _look_again(self, uid: str, run: Run) -> None:
-        observed = (
-            await self._changer.read(uid, run) if run.stale else await self._patched(uid, run)
-        )
+        if run.last is not None and run.last.standing.gone:
+            # There is nothing left to read.
+            observed: Observed | None = run.last
+        elif run.stale:
+            observed = await self._changer.read(uid, run)
+        else:
+            observed = await self._patched(uid, run)
         if observed is not None:
             await self._reconcile(uid, observed)
 
@@ -261,15 +286,21 @@ class Reconciler:
         else:
             run.rest()
 
-    async def _vanished(self, uid: str, *, sequence: int) -> None:
+    def _vanished(self, uid: str, *, sequence: int) -> None:
         run = self._runs.get(uid)
-        if run is not None and run.last is not None:
-            later = max(sequence, run.told.sequence + 1)
-            state = await self._vanishing.last_state(run.last, run.told.outcome, sequence=later)
-            if state is not None:
-                claim = open_claim(state.standing, run.told.outcome)
-                await self._teller.tell(state, run.told, claim=claim)
-        self._forget(uid)
+        if run is None or run.last is None or is_settled(run.last.standing, run.told.outcome):
+            self._forget(uid)
+            return
+        if run.last.standing.gone:
+            return
+        self._alarms.cancel(uid)
+        self.vanishing.ask(
+            Missing(
+                last=run.last,
+                outcome=run.told.outcome,
+                sequence=max(sequence, run.told.sequence + 1),
+            )
+        )
 
     def _forget(self, uid: str) -> None:
         self._alarms.cancel(uid)

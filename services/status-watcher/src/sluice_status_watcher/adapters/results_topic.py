@@ -1,8 +1,8 @@
 """Reads the results topic once, from a moment on to where it ends now."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,9 +13,9 @@ from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, de
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.reading import incoming, stop_consumer
-from sluice_status_watcher.outcomes import Outcome, Published
+from sluice_status_watcher.outcomes import Appended, Outcome, Published
 
-__all__ = ["ResultsTopic", "outcome_of"]
+__all__ = ["ResultsTopic", "appended", "outcome_of"]
 
 _POLL_MS = 1000
 
@@ -52,6 +52,26 @@ class ResultsTopic:
             ) from e
         return found
 
+    async def follow(self, *, since: datetime) -> AsyncGenerator[Appended | None, None]:
+        """See `PublishedOutcomes.follow`; ends when the topic has more partitions than before."""
+        try:
+            async with self._consumer() as consumer:
+                async with Deadline("find the place to read from", self._patience).enforce():
+                    await self._assign(consumer, since=since)
+                partitions = consumer.assignment()
+                while len(consumer.partitions_for_topic(self._topic) or ()) <= len(partitions):
+                    batches = await consumer.getmany(timeout_ms=_POLL_MS)
+                    for records in batches.values():
+                        for record in map(incoming, records):
+                            if (told := outcome_of(record)) is not None:
+                                yield appended(record, *told)
+                    if await _is_at_the_end(consumer):
+                        yield None
+        except (KafkaError, OSError) as e:
+            raise KafkaUnavailableError(
+                f"{self._topic} could not be read on: {type(e).__name__}."
+            ) from e
+
     @contextlib.asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
         consumer = self._make_consumer()
@@ -67,6 +87,7 @@ class ResultsTopic:
     ) -> AsyncIterator[IncomingRecord]:
         async with Deadline("find the place to read from", self._patience).enforce():
             ends = await self._assign(consumer, since=since)
+        consumer.pause(*(tp for tp in consumer.assignment() if tp not in ends))
         while ends:
             # Progress is asked for, not speed: the topic may be long.
             async with Deadline("read on", self._patience).enforce():
@@ -83,18 +104,37 @@ class ResultsTopic:
     async def _assign(
         self, consumer: AIOKafkaConsumer, *, since: datetime
     ) -> dict[TopicPartition, int]:
-        """Go to the first record since then; gives the end of each partition that has one."""
+        """Go to the first record since then, or to the end.
+
+        Gives the end of each partition that has one.
+        """
         numbers = await consumer._client._wait_on_metadata(self._topic)  # noqa: SLF001 - the public call answers from an empty cache before the first assignment
         partitions = [TopicPartition(self._topic, number) for number in numbers]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         since_ms = int(since.timestamp() * 1000)
         starts = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
-        consumer.pause(*(tp for tp in partitions if starts[tp] is None))
         for tp, start in starts.items():
-            if start is not None:
-                consumer.seek(tp, start.offset)
+            consumer.seek(tp, ends[tp] if start is None else start.offset)
         return {tp: end for tp, end in ends.items() if starts[tp] is not None}
+
+
+async def _is_at_the_end(consumer: AIOKafkaConsumer) -> bool:
+    for tp in consumer.assignment():
+        end = consumer.highwater(tp)
+        if end is None or await consumer.position(tp) < end:
+            return False
+    return True
+
+
+def appended(record: IncomingRecord, uid: str, published: Published) -> Appended:
+    """Give the gist of a record of the results topic, and of what `outcome_of` read in it."""
+    return Appended(
+        uid=uid,
+        record_key=record.key or b"",
+        attempt=published.outcome.attempt,
+        appended_at=datetime.fromtimestamp(record.timestamp_ms / 1000, UTC),
+    )
 
 
 async def _drop_finished(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:

@@ -1,0 +1,106 @@
+"""Watchers whose connections to Kafka fail each by itself, and what they send while they do."""
+
+import pytest
+
+from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN
+from tests.unit.status_watcher.scenes import (
+    claim,
+    finish,
+    marked,
+    marks,
+    released,
+    reopen,
+    submit,
+    touch,
+)
+from tests.unit.status_watcher.world import TOPICS, FakeKafka, World, later
+
+pytestmark = pytest.mark.looptime
+
+
+async def cut_off_with_its_claim(world: World, cut_off: FakeKafka) -> None:
+    """Let a watcher claim an end that it cannot tell of."""
+    await submit(world)
+    await world.told("1/Submitted")
+    cut_off.go_away_for_test()
+    await finish(world, "Failed")
+    await world.until(lambda: claim(world) is not None)
+    await touch(world)
+
+
+async def test_who_is_cut_off_with_its_claim_tells_nothing_that_another_has_told() -> None:
+    world = World()
+    cut_off = FakeKafka(same_as=world.kafka)
+    async with world.starting(kafka=cut_off):
+        await cut_off_with_its_claim(world, cut_off)
+        async with world.watching():
+            await released(world)
+            cut_off.come_back_for_test()
+            await later(600)
+    assert world.results() == ["1/Failed"]
+    assert world.kafka.phases_for_test() == ["1/Submitted", "1/Failed"]
+
+
+async def test_who_is_cut_off_with_its_claim_tells_nothing_of_an_attempt_that_is_over() -> None:
+    world = World()
+    cut_off = FakeKafka(same_as=world.kafka)
+    async with world.starting(kafka=cut_off):
+        await cut_off_with_its_claim(world, cut_off)
+        async with world.watching():
+            await marked(world, f"1/Failed@{FINISHED}")
+            await reopen(world)
+            await world.until(lambda: marks(world)[1] == "2")
+            await finish(world, at=FINISHED_AGAIN)
+            await released(world)
+            cut_off.come_back_for_test()
+            await later(600)
+    assert world.results() == ["1/Failed", "2/Succeeded"]
+
+
+async def test_an_outcome_that_is_appended_late_does_not_stay_the_last_one() -> None:
+    """Given up by its sender, who dies, it comes out of a broker's buffer after the next end."""
+    world = World()
+    stuck = FakeKafka(same_as=world.kafka)
+    async with world.starting(kafka=stuck):
+        await submit(world)
+        await world.told("1/Submitted")
+        stuck.get_stuck_for_test()
+        await finish(world, "Failed")
+        await later(4)
+    async with world.watching():
+        await marked(world, f"1/Failed@{FINISHED}")
+        await reopen(world)
+        await world.until(lambda: marks(world)[1] == "2")
+        await finish(world, at=FINISHED_AGAIN)
+        await released(world)
+        assert world.results() == ["1/Failed", "2/Succeeded"]
+        await stuck.land_for_test(all_of_them=True)
+        await later(10)
+        assert world.metric("outcomes_restored_total") == 1
+    assert world.results() == ["1/Failed", "2/Succeeded", "1/Failed", "2/Succeeded"]
+    *_, first, _, again = world.kafka.events_for_test(TOPICS.results)
+    assert first == again
+
+
+async def test_what_is_appended_late_while_nobody_watches_is_found_by_the_next_one() -> None:
+    world = World()
+    stuck = FakeKafka(same_as=world.kafka)
+    async with world.starting(kafka=stuck):
+        await submit(world)
+        await world.told("1/Submitted")
+        stuck.get_stuck_for_test()
+        await finish(world, "Failed")
+        await later(4)
+    async with world.watching():
+        await marked(world, f"1/Failed@{FINISHED}")
+        await reopen(world)
+        await world.until(lambda: marks(world)[1] == "2")
+        await finish(world, at=FINISHED_AGAIN)
+        await released(world)
+    await stuck.land_for_test(all_of_them=True)
+    assert world.results() == ["1/Failed", "2/Succeeded", "1/Failed"]
+    for _ in range(2):
+        async with world.watching():
+            await later(10)
+        # The second one finds it put right.
+        assert world.results() == ["1/Failed", "2/Succeeded", "1/Failed", "2/Succeeded"]

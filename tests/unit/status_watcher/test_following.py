@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sluice_status_watcher.following import follow, stage_of
+from sluice_status_watcher.following import follow
 from sluice_status_watcher.metrics import Metrics
+from sluice_status_watcher.news import Due, News, Vanished, needs_of, size_of, stage_of
 from sluice_status_watcher.observing import Observed, observe
 from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.queueing import Workers
-from sluice_status_watcher.reconciling import Due, News, Reconciler, Vanished
+from sluice_status_watcher.reconciling import Reconciler
 from sluice_status_watcher.watching import Change, Listed
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of, stored
@@ -34,7 +35,15 @@ async def followed(*changes: Change | Listed, recalled: tuple[str, ...] = ()) ->
             yield change
             await moments(5)
 
-    workers: Workers[str, News] = Workers(handle, stage=stage_of, concurrency=4, max_pending=100)
+    workers: Workers[str, News] = Workers(
+        handle,
+        stage=stage_of,
+        size=size_of,
+        needs=needs_of,
+        concurrency=4,
+        max_pending=100,
+        max_bytes=1000,
+    )
     running = asyncio.create_task(workers.run())
     await follow(come(), workers, recalled=recalled)
     running.cancel()

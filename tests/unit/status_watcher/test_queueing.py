@@ -27,13 +27,21 @@ async def running(workers: Workers[str, Item]) -> AsyncIterator[None]:
 
 
 def make(
-    handle: Callable[[str, Item], Awaitable[None]], *, concurrency: int = 4, max_pending: int = 100
+    handle: Callable[[str, Item], Awaitable[None]],
+    *,
+    concurrency: int = 4,
+    max_pending: int = 100,
+    size: Callable[[Item], int] = lambda _: 1,
+    max_bytes: int = 1000,
 ) -> Workers[str, Item]:
     return Workers(
         handle,
         stage=lambda item: item[0] if item[0] != "keep" else None,
+        size=size,
+        needs=size,
         concurrency=concurrency,
         max_pending=max_pending,
+        max_bytes=max_bytes,
     )
 
 
@@ -113,6 +121,50 @@ async def test_whoever_brings_too_much_waits_and_what_cannot_wait_does_not() -> 
         await blocked
         await moments()
         assert sorted(key for key, _ in gate.begun) == list("abcde")
+
+
+async def test_whoever_brings_too_many_bytes_waits_and_one_alone_never_does() -> None:
+    gate = Gate()
+    workers = make(gate.handle, concurrency=1, size=lambda item: item[1], max_bytes=100)
+    async with running(workers):
+        await workers.put("a", ("keep", 500))
+        await moments()
+        await workers.put("b", ("keep", 500))
+        blocked = asyncio.create_task(workers.put("c", ("keep", 1)))
+        await moments()
+        assert not blocked.done()
+        assert workers.held_bytes() == 1000
+        gate.open.set()
+        await blocked
+        await moments()
+        assert [key for key, _ in gate.begun] == list("abc")
+        assert workers.held_bytes() == 0
+
+
+async def test_a_newer_item_gives_back_the_bytes_of_the_one_it_replaces() -> None:
+    gate = Gate()
+    workers = make(gate.handle, concurrency=1, size=lambda item: item[1], max_bytes=100)
+    async with running(workers):
+        await workers.put("a", ("keep", 0))
+        await moments()
+        await workers.put("b", ("run", 90))
+        await workers.put("b", ("run", 10))
+        await workers.put("c", ("run", 80))
+        assert (workers.held_bytes(), workers.pending()) == (90, 2)
+
+
+async def test_only_so_many_bytes_are_worked_on_at_once() -> None:
+    gate = Gate()
+    workers = make(gate.handle, size=lambda item: item[1], max_bytes=100)
+    async with running(workers):
+        for key, size in [("a", 60), ("b", 40), ("c", 1), ("d", 500), ("e", 1)]:
+            workers.put_now(key, ("keep", size))
+        await moments()
+        # No small one overtakes for ever one that waits for much.
+        assert [key for key, _ in gate.begun] == ["a", "b"]
+        gate.open.set()
+        await moments()
+        assert [key for key, _ in gate.begun] == list("abcde")
 
 
 async def test_a_failing_worker_fails_all() -> None:

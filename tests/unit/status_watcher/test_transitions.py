@@ -391,3 +391,14 @@ def test_attempts_are_counted_from_what_is_known() -> None:
     assert attempt_of(standing, None) == 1
     assert attempt_of(standing, outcome) == 5
     assert known_outcome(standing, outcome) is outcome
+
+
+def test_of_a_step_that_was_told_eight_bytes_are_kept() -> None:
+    steps = nodes(*(node(str(n), phase="Succeeded", message="m" * 1000) for n in range(100)))
+    events, told = tell(state(1, "Running", nodes=steps))
+    assert len(events[0].steps) == 100
+    assert len(told.steps) == 8 * 100
+    steps |= nodes(node("7", phase="Failed"), node("new", phase="Running"))
+    (event,), told = tell(state(2, "Running", nodes=steps), told=told)
+    assert {step.id for step in event.steps} == {"7", "new"}
+    assert len(told.steps) == 8 * 101

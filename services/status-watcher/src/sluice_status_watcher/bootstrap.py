@@ -23,13 +23,14 @@ from sluice_runtime.probes import Readiness, serve_probes
 from sluice_runtime.service import StartupError, until_kafka_answers
 from sluice_runtime.supervision import run_eternally
 from sluice_status_watcher.adapters.results_topic import ResultsTopic
-from sluice_status_watcher.following import follow, stage_of
+from sluice_status_watcher.following import follow
 from sluice_status_watcher.leading import Alone, LeasedTurn, Turn
 from sluice_status_watcher.metrics import Metrics
+from sluice_status_watcher.news import News, needs_of, size_of, stage_of
 from sluice_status_watcher.ports import PublishedOutcomes, Workflows
 from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.queueing import Workers
-from sluice_status_watcher.reconciling import News, Reconciler
+from sluice_status_watcher.reconciling import Reconciler
 from sluice_status_watcher.recovery import recover
 from sluice_status_watcher.rehearsing import rehearse
 from sluice_status_watcher.settings import Settings
@@ -91,8 +92,11 @@ class StatusWatcher:
         self._workers: Workers[str, News] = Workers(
             self._reconciler.handle,
             stage=stage_of,
+            size=size_of,
+            needs=needs_of,
             concurrency=settings.concurrency,
             max_pending=settings.max_pending,
+            max_bytes=settings.max_bytes,
         )
         self._health = WatchHealth(clock=lambda: asyncio.get_running_loop().time())
         self._watching = Watching(
@@ -104,6 +108,7 @@ class StatusWatcher:
         metrics.watch("leading", "1 if it is this one's turn to watch.", lambda: turn.begun)
         metrics.watch("last_byte_age_seconds", "Since the API was heard.", self._health.age)
         metrics.watch("pending_states", "States that wait to be told.", self._workers.pending)
+        metrics.watch("held_bytes", "Of states in memory.", self._workers.held_bytes)
         metrics.watch("active_workers", "Workflows being worked on.", self._workers.active)
         metrics.watch("known_workflows", "Workflows kept in memory.", self._reconciler.known)
 

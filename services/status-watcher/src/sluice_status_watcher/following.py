@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import structlog
 
-from sluice_status_watcher.observing import ForeignWorkflowError, Observed, observe
+from sluice_status_watcher.news import News, Vanished
+from sluice_status_watcher.observing import ForeignWorkflowError, observe
 from sluice_status_watcher.queueing import Workers
-from sluice_status_watcher.reconciling import Due, Forgotten, News, Vanished
 from sluice_status_watcher.watching import Change, Listed
 
-__all__ = ["follow", "stage_of"]
+__all__ = ["follow"]
 
 _log = structlog.get_logger(__name__)
 
@@ -46,19 +46,3 @@ async def follow(
                 )
             continue
         await workers.put(uid, observed)
-
-
-def stage_of(news: News) -> object:
-    """Tell which waiting news a newer one makes superfluous; see `Workers`.
-
-    Of several states in the same phase only the last one is told; an end is never dropped in
-    favour of another end.
-    """
-    match news:
-        case Observed():
-            standing = news.standing
-            return standing.phase, standing.finished_at if standing.phase.terminal else None
-        case Due():
-            return Due
-        case Vanished() | Forgotten():
-            return type(news)

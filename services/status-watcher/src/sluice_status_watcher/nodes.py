@@ -9,12 +9,14 @@ from sluice_contracts.status import Step
 from sluice_status_watcher.leniency import as_map, as_text, as_value
 from sluice_status_watcher.outcomes import parse_time
 
-__all__ = ["Node", "is_waiting", "output_parameters", "read_steps", "step_of"]
+__all__ = ["Node", "is_waiting", "output_parameters", "read_steps", "size_of", "step_of"]
 
 # A node of these types only holds others; whether something runs is told by those.
 _PARENTS: Final = frozenset({"Steps", "StepGroup", "DAG", "TaskGroup", "Retry"})
 # Nobody wrote these into a template: the fan-out of `withItems`, and one line of `steps`.
 _BOOKKEEPING: Final = frozenset({"StepGroup", "TaskGroup"})
+# The tuple, its nine short texts, and what an allocator adds.
+_NODE_BYTES: Final = 1024
 _UNDER_WAY: Final = frozenset({"Pending", "Running"})
 
 
@@ -46,6 +48,12 @@ def read_steps(nodes: Mapping[str, Any], *, root: str) -> tuple[Node, ...]:
         and not (node_id == root and as_text(node.get("type")) in _PARENTS)
     ]
     return tuple(sorted(steps, key=lambda step: (step.started_at or "~", step.name, step.id)))
+
+
+def size_of(node: Node) -> int:
+    """Give about how many bytes of memory a step takes."""
+    values = sum(len(value if isinstance(value, str) else repr(value)) for _, value in node.outputs)
+    return _NODE_BYTES + len(node.message or "") + values
 
 
 def is_waiting(nodes: Mapping[str, Any]) -> bool:

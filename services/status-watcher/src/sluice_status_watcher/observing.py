@@ -12,10 +12,18 @@ from sluice_contracts.ids import RunKey, is_run_id, is_tenant, workflow_name
 from sluice_contracts.status import Phase
 from sluice_runtime.kubernetes.nodes import UnreadableNodesError, read_nodes
 from sluice_status_watcher.leniency import as_map, as_text
-from sluice_status_watcher.nodes import Node, is_waiting, output_parameters, read_steps
+from sluice_status_watcher.nodes import Node, is_waiting, output_parameters, read_steps, size_of
 from sluice_status_watcher.outcomes import Claim, Outcome, parse_claim, parse_mark, parse_time
 
-__all__ = ["ForeignWorkflowError", "Identity", "Observed", "Standing", "in_brief", "observe"]
+__all__ = [
+    "MAX_NODES",
+    "ForeignWorkflowError",
+    "Identity",
+    "Observed",
+    "Standing",
+    "in_brief",
+    "observe",
+]
 
 Json = dict[str, Any]
 
@@ -23,6 +31,9 @@ _ARGO_PHASES = {
     phase.value: phase
     for phase in (Phase.PENDING, Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED, Phase.ERROR)
 }
+
+MAX_NODES = 10_000
+"""Of a Workflow with more than that no steps are told: no record could hold them all."""
 
 _ATTEMPT = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -85,6 +96,8 @@ class Observed:
     message: str | None = None
     outputs: dict[str, JsonValue] = field(default_factory=dict)
     steps: tuple[Node, ...] = ()
+    size: int = 0
+    """Bytes of memory that the details take, by estimate."""
     defect: str | None = None
     """The kind of error that kept something of the above from being read, if one did."""
 
@@ -111,7 +124,9 @@ def observe(document: Json, *, observed_at: datetime, gone: bool = False) -> Obs
 
 def in_brief(observed: Observed, *, defect: str = "left out") -> Observed:
     """Give which run it is and how it stands, without the details; `defect` says why."""
-    return replace(observed, progress=None, message=None, outputs={}, steps=(), defect=defect)
+    return replace(
+        observed, progress=None, message=None, outputs={}, steps=(), size=0, defect=defect
+    )
 
 
 def _in_full(document: Json, identity: Identity, *, observed_at: datetime, gone: bool) -> Observed:
@@ -122,6 +137,12 @@ def _in_full(document: Json, identity: Identity, *, observed_at: datetime, gone:
         # The outcome does not depend on them, and somebody waits for it.
         nodes, defect = {}, type(e).__name__
     standing = _standing(document, nodes, gone=gone)
+    if len(nodes) > MAX_NODES:
+        defect = f"more than {MAX_NODES} nodes"
+    steps = () if defect else read_steps(nodes, root=standing.name)
+    outputs = output_parameters(status.get("outputs")) or output_parameters(
+        nodes.get(standing.name, {}).get("outputs")
+    )
     return Observed(
         identity=identity,
         standing=standing,
@@ -131,9 +152,9 @@ def _in_full(document: Json, identity: Identity, *, observed_at: datetime, gone:
         started_at=parse_time(status.get("startedAt")),
         progress=as_text(status.get("progress")),
         message=as_text(status.get("message")),
-        outputs=output_parameters(status.get("outputs"))
-        or output_parameters(nodes.get(standing.name, {}).get("outputs")),
-        steps=read_steps(nodes, root=standing.name),
+        outputs=outputs,
+        steps=steps,
+        size=sum(map(size_of, steps)) + len(repr(outputs)),
         defect=defect,
     )
 

@@ -8,7 +8,7 @@ another status-watcher that takes them at the same time.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -19,6 +19,7 @@ from sluice_status_watcher.alarms import Alarms
 from sluice_status_watcher.changing import Changer
 from sluice_status_watcher.doubting import Doubts
 from sluice_status_watcher.metrics import Metrics
+from sluice_status_watcher.news import Due, Forgotten, News, Vanished
 from sluice_status_watcher.observing import Observed, Standing, in_brief
 from sluice_status_watcher.outcomes import Claim, Outcome
 from sluice_status_watcher.patches import claiming, next_patch
@@ -36,7 +37,7 @@ from sluice_status_watcher.transitions import (
 )
 from sluice_status_watcher.vanishing import Missing, Vanishing
 
-__all__ = ["Due", "Forgotten", "News", "Reconciler", "Vanished"]
+__all__ = ["Reconciler"]
 
 _log = structlog.get_logger(__name__)
 
@@ -47,26 +48,6 @@ _RESOLUTION_S = 0.001
 _PATIENCE_S = 5.0
 # What cannot be changed shall not keep its outcome to itself.
 _UNCLAIMED_S = 30.0
-
-
-@dataclass(frozen=True)
-class Due:
-    """The time has come to look at a Workflow again, though nothing new is known of it."""
-
-
-@dataclass(frozen=True)
-class Vanished:
-    """A list did not hold the Workflow any more; `sequence` is the list's resourceVersion."""
-
-    sequence: int
-
-
-@dataclass(frozen=True)
-class Forgotten:
-    """The Workflow that had vanished needs nothing more."""
-
-
-News = Observed | Due | Vanished | Forgotten
 
 
 class Reconciler:
@@ -100,7 +81,7 @@ class Reconciler:
             answer=lambda uid, state: requeue(uid, state or Forgotten()),
             backoff=backoff,
         )
-        self._alarms: Alarms[str] = Alarms(lambda uid: requeue(uid, Due()))
+        self._alarms: Alarms[str] = Alarms(lambda uid: requeue(uid, self._due(uid)))
         self._changer = Changer(workflows, self._alarms, metrics=metrics, backoff=backoff, now=now)
         self._runs: dict[str, Run] = {}
 
@@ -123,6 +104,10 @@ class Reconciler:
                 self._forget(uid)
             case Due() if (run := self._runs.get(uid)) is not None:
                 await self._look_again(uid, run)
+
+    def _due(self, uid: str) -> Due:
+        run = self._runs.get(uid)
+        return Due(size=run.size if run else 0)
 
     async def _reconcile(self, uid: str, observed: Observed) -> None:
         run = self._runs.setdefault(uid, Run(Told()))
@@ -172,7 +157,7 @@ class Reconciler:
             KafkaUnavailableError: the results topic cannot be read, or has not acknowledged an
                 outcome in time.
         """
-        run.last = in_brief(observed)
+        run.last, run.size = in_brief(observed), observed.size
         standing = observed.standing
         outcome = known_outcome(standing, run.told.outcome)
         claim = open_claim(standing, outcome)

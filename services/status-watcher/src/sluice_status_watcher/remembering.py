@@ -26,6 +26,8 @@ class Run:
     """When the finalizer may go; None before the outcome is told."""
     last: Observed | None = None
     """As last seen, in brief; None where nothing is left to do to the object."""
+    size: int = 0
+    """Bytes of memory that it took when last seen."""
     stale: bool = False
     """The object has changed, or may have: read it before the next patch."""
     failures: int = 0
@@ -48,4 +50,4 @@ class Run:
     def rest(self) -> None:
         """Keep no more than what was told: of finished Workflows there can be very many."""
         self.last = self.awaited = None
-        self.doubtful = False
+        self.doubtful, self.size = False, 0

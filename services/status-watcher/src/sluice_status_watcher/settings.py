@@ -24,10 +24,10 @@ class WatchSettings(BaseModel):
         Field(
             ge=1,
             le=1000,
-            description="Workflows per page of a list; one may have more than 1 MB, and a page "
-            "must stay under 64 MiB.",
+            description="Workflows per page of a list; one may have 1.5 MB, which take several "
+            "times that in memory, and a page must stay under 64 MiB.",
         ),
-    ] = 25
+    ] = 10
     timeout_least: Annotated[
         Duration, Field(description="A watch request ends after a random time, at least this.")
     ] = timedelta(seconds=240)
@@ -122,3 +122,11 @@ class Settings(ServiceSettings):
             "was missed is listed anew. Bounds the memory.",
         ),
     ] = 1000
+    max_bytes: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Bytes of memory, by estimate, of the states that wait, before reading "
+            "stops, and as many again of those worked on. One that is larger has it alone.",
+        ),
+    ] = 32 * 1024 * 1024

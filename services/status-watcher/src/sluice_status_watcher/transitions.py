@@ -5,6 +5,7 @@ told of it, never from the kind of change that brought the state here. Repeats, 
 therefore make no difference.
 """
 
+from array import array
 from dataclasses import dataclass, replace
 
 from sluice_contracts.status import Phase, StatusEvent, event_id
@@ -31,7 +32,8 @@ class Told:
 
     sequence: int = -1
     visible: int | None = None
-    steps: frozenset[tuple[str, int]] = frozenset()
+    steps: bytes = b""
+    """Eight for each step that was told: thousands of Workflows with thousands of steps may run."""
     outcome: Outcome | None = None
 
 
@@ -46,16 +48,15 @@ def transition(observed: Observed, told: Told) -> tuple[StatusEvent | None, Told
     if observed.sequence < told.sequence or is_settled(standing, outcome):
         return None, replace(told, sequence=max(observed.sequence, told.sequence))
     attempt = attempt_of(standing, outcome)
-    digests = [(node.id, hash(_hashable(node))) for node in observed.steps]
-    steps = frozenset(digests)
+    digests = [hash(_hashable(node)) for node in observed.steps]
+    steps = array("q", sorted(digests)).tobytes()
     visible = _visible(observed, attempt=attempt, steps=steps)
     if visible == told.visible:
         return None, replace(told, sequence=observed.sequence)
     terminal = standing.phase.terminal
+    known = set() if terminal else set(array("q", told.steps))
     shown = tuple(
-        node
-        for node, digest in zip(observed.steps, digests, strict=True)
-        if terminal or digest not in told.steps
+        node for node, digest in zip(observed.steps, digests, strict=True) if digest not in known
     )
     event = _event(observed, attempt=attempt, shown=shown)
     if not terminal:
@@ -164,7 +165,7 @@ def _event(observed: Observed, *, attempt: int, shown: tuple[Node, ...]) -> Stat
     )
 
 
-def _visible(observed: Observed, *, attempt: int, steps: frozenset[tuple[str, int]]) -> int:
+def _visible(observed: Observed, *, attempt: int, steps: bytes) -> int:
     """Hash all that a reader of events could tell apart."""
     return hash(
         (

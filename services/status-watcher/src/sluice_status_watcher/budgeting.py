@@ -1,0 +1,37 @@
+"""Bounds what work that goes on side by side holds in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+__all__ = ["ByteBudget"]
+
+
+class ByteBudget:
+    """Bytes that many share; who needs more than there are in all has them alone."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+        self._freed = asyncio.Event()
+        # First come, first served, or who needs much would never have its turn.
+        self._entrance = asyncio.Lock()
+
+    @property
+    def held(self) -> int:
+        """The bytes held now."""
+        return self._held
+
+    @asynccontextmanager
+    async def hold(self, size: int) -> AsyncIterator[None]:
+        """Hold so many bytes in the body, as soon as they are free."""
+        async with self._entrance:
+            while self._held and self._held + size > self._limit:
+                self._freed.clear()
+                await self._freed.wait()
+            self._held += size
+        try:
+            yield
+        finally:
+            self._held -= size
+            self._freed.set()

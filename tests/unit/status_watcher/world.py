@@ -48,6 +48,7 @@ class World:
     def release_after(self) -> float:
         """Seconds for which a finished Workflow is held after its outcome is acknowledged."""
         return self.settings.dedupe.release_after.total_seconds()
+
     def connection(self) -> Connection:
         """Give a connection with faults of its own."""
         return Connection(kafka=FakeKafka(same_as=self.kafka), api=ApiConnection(self.workflows))

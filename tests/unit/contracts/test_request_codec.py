@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from sluice_contracts.cloudevents import STRUCTURED
 from sluice_contracts.ids import RunKey, derive_run_id, is_run_id
 from sluice_contracts.problems import ProblemType
-from sluice_contracts.records import Headers, IncomingRecord, Position
+from sluice_contracts.records import MAX_HEADERS, Headers, IncomingRecord, Position
 from sluice_contracts.request_codec import (
     InvalidRecordError,
     ReceivedCommand,
@@ -289,6 +289,15 @@ def test_a_record_of_too_many_values_is_not_parsed_and_names_no_run() -> None:
     )
     assert error.problem.type is ProblemType.TOO_LARGE
     assert "more than 20000 values and names" in error.problem.detail
+    assert error.key is None
+
+
+def test_a_record_of_too_many_headers_is_refused() -> None:
+    most = tuple(("a", b"") for _ in range(MAX_HEADERS))
+    assert run_of(record(HELLO, headers=most)).request.workflow == "hello"
+    error = refused(record(HELLO, headers=(*most, ("a", b""))))
+    assert error.problem.type is ProblemType.TOO_LARGE
+    assert error.problem.detail == "The record has more than 1000 headers."
     assert error.key is None
 
 

@@ -56,8 +56,9 @@ class FakeGroupConsumer:
                 await self._arrived.wait()
         except TimeoutError:
             return {}
-        self._arrived.clear()
         batch, self._fetched = self._fetched[:max_records], self._fetched[max_records:]
+        if not self._fetched:
+            self._arrived.clear()
         return {PARTITION: batch}
 
     def assignment(self) -> set[TopicPartition]:
@@ -67,6 +68,8 @@ class FakeGroupConsumer:
         return set(self._paused)
 
     def pause(self, *partitions: TopicPartition) -> None:
+        if partitions:
+            self.log.append("paused")
         self._paused |= set(partitions)
 
     def resume(self, *partitions: TopicPartition) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import json
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,8 @@ from sluice_contracts import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.status import Phase
+from sluice_dispatcher.services import commanding
+from sluice_dispatcher.services.changing import change
 from sluice_dispatcher.services.ports import Outcome
 from sluice_dispatcher.services.verdicts import Verdict
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, RefusedError
@@ -364,3 +367,23 @@ async def test_commands_that_wait_keep_no_request_from_its_run() -> None:
     assert await desk.handler.handle(desk.record(hello("innocent"))) is Verdict.CREATED
     for task in waiting:
         task.cancel()
+
+
+@pytest.mark.parametrize(("nodes", "in_a_thread"), [(20_000, True), (10, False)])
+async def test_large_workflows_are_changed_in_a_thread(
+    monkeypatch: pytest.MonkeyPatch, nodes: int, in_a_thread: bool
+) -> None:
+    """The event loop would stand still for a second."""
+    threads = []
+
+    def noting(*arguments: Any, **more: Any) -> Any:
+        threads.append(threading.current_thread())
+        return change(*arguments, **more)
+
+    monkeypatch.setattr(commanding, "change", noting)
+    desk = Desk()
+    found = {f"n{number}": node(f"n{number}", "Pod", "Succeeded") for number in range(nodes)}
+    text = base64.b64encode(gzip.compress(json.dumps(found).encode(), 1)).decode()
+    await running(desk, compressedNodes=text)
+    assert await order(desk, "resume") is Verdict.APPLIED
+    assert [thread is threading.main_thread() for thread in threads] == [not in_a_thread]

@@ -123,6 +123,25 @@ async def test_a_clock_that_jumps_forgets_nothing(
             assert await ledger.real.find(RunKey("default", run_id)) is not None
 
 
+@pytest.mark.parametrize(("older", "newer"), [(0, 1), (1, 0)])
+async def test_an_outcome_is_known_as_long_as_one_of_its_records_is_there(
+    cluster: FakeCluster, tmp_path: Path, older: int, newer: int
+) -> None:
+    """A topic that was given partitions has a run's outcomes on two; they are read in any order."""
+    write(cluster, published("a", attempt=1), partition=older)
+    write(cluster, published("a", attempt=2, phase=Phase.FAILED), partition=newer)
+    write(cluster, published("other"), partition=older)
+    async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
+        await ledger.until_known("a", "other")
+        cluster.expire_for_test(RESULTS, before=1, partition=older)
+        await ledger.a_while()
+        found = await ledger.real.find(RunKey("default", "a"))
+        assert found is not None
+        assert found.phase is Phase.FAILED
+        cluster.expire_for_test(RESULTS, before=1, partition=newer)
+        await ledger.until_known("other")
+
+
 async def test_it_forgets_what_the_topic_has_dropped_and_keeps_the_rest(
     cluster: FakeCluster, tmp_path: Path
 ) -> None:

@@ -153,6 +153,19 @@ async def test_a_topic_that_takes_smaller_records_than_before_keeps_one_record_w
     assert len(desk.reports.dead_letters_for_test) == 1
 
 
+async def test_keys_and_headers_count_among_the_bytes() -> None:
+    desk = Desk()
+    assignment = assignment_of(desk)
+    room = desk.settings.dispatch.max_bytes_in_hand
+    headers = tuple(("", b"") for _ in range(1000))
+    for taken in range(1000):
+        if desk.in_flight.full:
+            break
+        assignment.take(desk.record(hello(f"order-{taken}"), key=b"k" * 1_000_000, headers=headers))
+    assert taken == room // (1_000_000 + 150_000) + 1
+    await assignment.close(grace=60)
+
+
 def nested(size: int) -> bytes:
     lists = b"[" + b",".join([b"[" * 20 + b"]" * 20] * (size // 41)) + b"]"
     return b'{"workflow":"hello","parameters":{"name":' + lists + b"}}"

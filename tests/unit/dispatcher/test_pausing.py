@@ -41,7 +41,7 @@ class Desk:
     async def until(self, condition: object) -> None:
         """Let virtual time pass until it holds."""
         assert callable(condition)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not condition():
                 passed = asyncio.Event()
                 asyncio.get_running_loop().call_later(0.1, passed.set)
@@ -60,6 +60,19 @@ async def pumping(desk: Desk) -> AsyncIterator[asyncio.Task[None]]:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError, ZeroDivisionError):
             await running
+
+
+async def test_a_short_lack_of_room_pauses_nothing() -> None:
+    """aiokafka would throw away what it has fetched, and fetch it again."""
+    desk = Desk(working=2, waiting=9)
+    async with pumping(desk):
+        desk.consumer.fetch_for_test(0, 1, 2)
+        await desk.until(lambda: desk.in_flight.full)
+        await desk.tell("finish", 0)
+        await desk.until(lambda: desk.in_flight.full)
+        await desk.tell("finish", 1, 2)
+        await desk.until(lambda: not desk.in_flight.full)
+    assert "paused" not in desk.consumer.log
 
 
 async def test_what_is_worked_on_stops_reading_and_leaves_the_pump_ready() -> None:

@@ -60,6 +60,7 @@ class FakeCluster:
         self._changed = asyncio.Event()
         self._arrivals: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
         self.in_flight = 0
+        self._appended = 0
 
     def create_for_test(self, topic: str, *, partitions: int = 1) -> None:
         for number in range(partitions):
@@ -88,7 +89,8 @@ class FakeCluster:
         headers: Headers = (),
     ) -> Written:
         log = self.logs[TopicPartition(topic, partition)]
-        record = Written(topic, partition, log.end, 0, key, value, headers)
+        self._appended += 1
+        record = Written(topic, partition, log.end, self._appended, key, value, headers)
         log.records.append(record)
         log.end += 1
         self.wake_for_test()

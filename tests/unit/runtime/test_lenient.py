@@ -1,11 +1,14 @@
 """Header names that are not UTF-8 stop nobody; all else is read as aiokafka reads it."""
 
-from typing import Any
+import tracemalloc
+from typing import Any, NamedTuple
 
 import pytest
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
+from sluice_contracts.records import MAX_HEADERS
 from sluice_runtime.kafka.lenient import LenientRecords
+from sluice_runtime.kafka.reading import incoming
 
 
 class RawName(str):
@@ -78,3 +81,38 @@ def test_an_incomplete_batch_at_the_end_is_not_read() -> None:
     cut_off = LenientRecords(whole[:20])
     assert not cut_off.has_next()
     assert cut_off.size_in_bytes() == 20
+
+
+@pytest.mark.parametrize("name", ["a", RawName("x")])
+def test_records_are_read_when_they_are_asked_for(name: str) -> None:
+    """A batch of 2 MB may hold 200,000 records; reading them all at once blocks the event loop."""
+    data = batch(*[[(name, None)]] * 5000)
+    tracemalloc.start()
+    try:
+        records = iter(LenientRecords(data).next_batch())
+        first = next(records)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert first.offset == 0
+    assert sum(1 for _ in records) == 4999
+    # All of them take up some 2 MB.
+    assert peak < 3 * len(data) + 50_000
+
+
+def test_more_headers_than_are_allowed_show_as_one_more() -> None:
+    [[one]] = [list(LenientRecords(batch([("", None)] * 5000)).next_batch())]
+    read = AioKafkaRecord("t", 0, one.offset, one.timestamp, one.key, one.value, one.headers)
+    assert len(incoming(read).headers) == MAX_HEADERS + 1
+
+
+class AioKafkaRecord(NamedTuple):
+    """A record by aiokafka's names."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Any

@@ -2,9 +2,15 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Headers", "IncomingRecord", "OutgoingRecord", "Position", "header"]
+__all__ = ["MAX_HEADERS", "Headers", "IncomingRecord", "OutgoingRecord", "Position", "header"]
 
 Headers = tuple[tuple[str, bytes], ...]
+
+MAX_HEADERS = 1_000
+"""Headers that a record may have: a million of them fit into 2 MiB."""
+
+# What a tuple, a text and bytes take up besides their characters.
+_BYTES_PER_HEADER = 150
 
 
 @dataclass(frozen=True, order=True)
@@ -29,6 +35,12 @@ class IncomingRecord:
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that it takes up, about."""
+        headers = sum(len(name) + len(value) + _BYTES_PER_HEADER for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from sluice_contracts.fingerprints import fingerprint
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, derive_run_id, is_run_id, is_tenant
 from sluice_contracts.json_bounds import measure
 from sluice_contracts.problems import Problem, ProblemType, problem
-from sluice_contracts.records import IncomingRecord, OutgoingRecord, header
+from sluice_contracts.records import MAX_HEADERS, IncomingRecord, OutgoingRecord, header
 from sluice_contracts.requests import (
     Command,
     InvalidRequestError,
@@ -123,14 +123,8 @@ def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
             problem(ProblemType.EMPTY_RECORD, "The record has no value (a tombstone)."),
             traceparent=traceparent,
         )
-    if len(record.value) > MAX_REQUEST_BYTES:
-        raise InvalidRecordError(
-            problem(
-                ProblemType.TOO_LARGE,
-                f"The record has {len(record.value)} bytes; {MAX_REQUEST_BYTES} are allowed.",
-            ),
-            traceparent=traceparent,
-        )
+    if (why := _too_large(record)) is not None:
+        raise InvalidRecordError(problem(ProblemType.TOO_LARGE, why), traceparent=traceparent)
     try:
         document, envelope = cloudevents.unwrap(record.value, record.headers)
     except strict_json.AmbiguousJsonError as e:
@@ -173,6 +167,15 @@ def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
     return ReceivedRun(
         key=RunKey(request.tenant, run_id), request=request.named(run_id), traceparent=traceparent
     )
+
+
+def _too_large(record: IncomingRecord) -> str | None:
+    size = len(record.value or b"")
+    if size > MAX_REQUEST_BYTES:
+        return f"The record has {size} bytes; {MAX_REQUEST_BYTES} are allowed."
+    if len(record.headers) > MAX_HEADERS:
+        return f"The record has more than {MAX_HEADERS} headers."
+    return None
 
 
 def _run_id(

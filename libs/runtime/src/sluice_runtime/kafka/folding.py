@@ -245,7 +245,7 @@ def _portions(records: Sequence[IncomingRecord]) -> Iterator[Sequence[IncomingRe
     size = 0
     for record in records:
         portion.append(record)
-        size += len(record.value or b"")
+        size += record.memory
         if size >= _PORTION_BYTES:
             yield portion
             portion, size = [], 0

@@ -4,6 +4,7 @@ aiokafka gives up on such a record, and on its partition for ever: each fetch co
 and fails before anything behind it. Whoever may write could stop every consumer with one record.
 """
 
+import itertools
 import struct
 from collections.abc import Iterator
 from typing import Any, SupportsIndex, overload
@@ -54,13 +55,20 @@ class _LenientBatch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
+        """Give the records, each read when it is asked for: a batch may hold 200,000 of them."""
+        given = 0
         try:
-            return iter(list(self._batch))
+            for record in self._batch:
+                yield record
+                given += 1
         except UnicodeDecodeError:
-            batch: Any = _DefaultRecordBatchPy(self._raw)
-            batch._maybe_uncompress()  # noqa: SLF001
-            batch._buffer = _Buffer(batch._buffer)  # noqa: SLF001
-            return iter(list(batch))
+            yield from itertools.islice(self._patiently(), given, None)
+
+    def _patiently(self) -> Iterator[Any]:
+        batch: Any = _DefaultRecordBatchPy(self._raw)
+        batch._maybe_uncompress()  # noqa: SLF001
+        batch._buffer = _Buffer(batch._buffer)  # noqa: SLF001
+        return iter(batch)
 
 
 class _Buffer(bytearray):

@@ -130,7 +130,7 @@ class SqliteStore:
         since_pause = 0
         for record in records:
             statements += self._fold(record)
-            since_pause += len(record.value or b"")
+            since_pause += record.memory
             if since_pause >= _PAUSE_AFTER_BYTES:
                 # Hundreds of large records in one go would block the event loop for seconds.
                 since_pause = 0

@@ -62,7 +62,7 @@ class Assignment:
         task = asyncio.create_task(self._work(record, tracker), name=f"record {record.position}")
         self._tasks.add(task)
         task.add_done_callback(self._done)
-        self._in_flight.begin(task, size=len(record.value or b""))
+        self._in_flight.begin(task, size=record.memory)
 
     def check(self) -> None:
         """Raise what a record's task failed with: its offset would stay uncommitted, unseen."""

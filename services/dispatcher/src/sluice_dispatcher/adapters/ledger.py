@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from sluice_contracts.ids import RunKey
-from sluice_contracts.records import IncomingRecord, Position
+from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase, RefusalNotice
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
 from sluice_dispatcher.services.ports import Outcome
@@ -28,9 +28,10 @@ CREATE TABLE IF NOT EXISTS outcomes (
     fingerprint TEXT,
     phase TEXT NOT NULL,
     event_id TEXT NOT NULL,
-    -- Of the record that said so last; NULL until the first one has been folded.
+    -- Of the newest record that said so; NULL until the first one has been folded.
     partition INTEGER,
     offset INTEGER,
+    appended_ms INTEGER,
     PRIMARY KEY (tenant, run_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS outcomes_by_record ON outcomes (partition, offset);
@@ -95,24 +96,29 @@ def _fold(record: IncomingRecord) -> Iterable[Statement]:
         return
     if isinstance(published, RefusalNotice) or not published.event.terminal:
         return
-    yield _upsert(published, record=record.position)
+    yield _upsert(published, record=record)
 
 
-def _upsert(published: PublishedEvent, *, record: Position | None) -> Statement:
+def _upsert(published: PublishedEvent, *, record: IncomingRecord | None) -> Statement:
     """The first outcome spends the id; a later attempt of the same run changes only the phase.
 
     `record` is None for what was written a moment ago and is still to be folded. The record may
-    also have been folded already: its position stays.
+    also have been folded already: its position stays. A topic that was given more partitions may
+    hold outcomes of one run on two of them, read in any order: the newest one counts, by Kafka's
+    date, for it is there the longest.
     """
     event = published.event
     return (
         """
-        INSERT INTO outcomes (tenant, run_id, fingerprint, phase, event_id, partition, offset)
-        VALUES (?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO outcomes
+            (tenant, run_id, fingerprint, phase, event_id, partition, offset, appended_ms)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (tenant, run_id) DO UPDATE SET
             phase = excluded.phase, event_id = excluded.event_id,
             partition = COALESCE(excluded.partition, partition),
-            offset = COALESCE(excluded.offset, offset)
+            offset = COALESCE(excluded.offset, offset),
+            appended_ms = COALESCE(excluded.appended_ms, appended_ms)
+        WHERE COALESCE(excluded.appended_ms >= appended_ms, TRUE)
         """,
         (
             event.tenant,
@@ -120,7 +126,8 @@ def _upsert(published: PublishedEvent, *, record: Position | None) -> Statement:
             published.fingerprint,
             event.phase,
             event.event_id,
-            record.partition if record else None,
-            record.offset if record else None,
+            record.position.partition if record else None,
+            record.position.offset if record else None,
+            record.timestamp_ms if record else None,
         ),
     )

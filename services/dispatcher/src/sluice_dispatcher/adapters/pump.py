@@ -1,7 +1,6 @@
 """The one task that always polls: it reads, hands out, and commits what is finished."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -25,6 +24,8 @@ _log = structlog.get_logger(__name__)
 _IDLE_POLL_MS = 1000
 # While paused there is nothing to read, but the sooner there is room the better.
 _PAUSED_POLL_MS = 100
+# Far less than max_poll_interval_ms.
+_WITHOUT_POLL_S = 30.0
 # So many records are held at once, before their bytes are looked at.
 _MAX_BATCH = 64
 
@@ -32,8 +33,9 @@ _MAX_BATCH = 64
 class Pump:
     """Reads the request topic in the group of dispatchers.
 
-    It polls even when it is full (with all partitions paused) or has no partition at all: a member
-    that does not poll loses its place in the group and may never get it back (aiokafka #1187).
+    It polls even when it is full for long (with all partitions paused) or has no partition at all:
+    a member that does not poll loses its place in the group and may never get it back (aiokafka
+    #1187).
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Pump:
         self._drain_grace = drain_grace.total_seconds()
         self._backoff = backoff or Backoff()
         self._assignment = self._new_assignment()
+        self._full_since: float | None = None
         self._lag: int | None = None
         self._connected = False
 
@@ -109,23 +112,45 @@ class Pump:
             await stop_consumer(consumer)
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
-        next_commit = time.monotonic() + self._commit_interval
+        loop = asyncio.get_running_loop()
+        next_commit = loop.time() + self._commit_interval
         while True:
-            paused = self._adjust_pace(consumer)
-            batches = await consumer.getmany(
-                timeout_ms=_PAUSED_POLL_MS if paused else _IDLE_POLL_MS,
-                max_records=min(_MAX_BATCH, self._in_flight.room),
-            )
-            self._connected = True
-            for batch in batches.values():
-                for record in batch:
-                    self._assignment.take(incoming(record))
+            if await self._may_poll():
+                await self._read(consumer)
             self._assignment.check()
-            if time.monotonic() >= next_commit:
+            if loop.time() >= next_commit:
                 await self._commit(consumer)
                 self._note_lag(consumer)
-                next_commit = time.monotonic() + self._commit_interval
+                next_commit = loop.time() + self._commit_interval
             yield
+
+    async def _may_poll(self) -> bool:
+        """Wait for room, but not for long: commits are due, and a member has to poll.
+
+        Whoever polls while there is no room has to pause, and aiokafka throws away what it has
+        fetched of a partition that is paused: a short lack of room is better waited out.
+        """
+        now = asyncio.get_running_loop().time()
+        if not self._in_flight.full:
+            self._full_since = None
+            return True
+        if self._full_since is None:
+            self._full_since = now
+        if now - self._full_since >= _WITHOUT_POLL_S:
+            return True
+        await self._in_flight.until_room(within=min(self._commit_interval, _WITHOUT_POLL_S))
+        return not self._in_flight.full
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        paused = self._adjust_pace(consumer)
+        batches = await consumer.getmany(
+            timeout_ms=_PAUSED_POLL_MS if paused else _IDLE_POLL_MS,
+            max_records=min(_MAX_BATCH, self._in_flight.room),
+        )
+        self._connected = True
+        for batch in batches.values():
+            for record in batch:
+                self._assignment.take(incoming(record))
 
     def _adjust_pace(self, consumer: AIOKafkaConsumer) -> bool:
         """Pause what must not be read on, resume what may; tell whether all of it is paused."""

@@ -1,7 +1,9 @@
 """Carrying out commands on runs that exist."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from sluice_contracts.ids import workflow_name
 from sluice_contracts.problems import Problem, ProblemType, problem
@@ -15,7 +17,7 @@ from sluice_dispatcher.services.changing import (
 )
 from sluice_dispatcher.services.identity import belongs_to
 from sluice_dispatcher.services.in_flight import Reason
-from sluice_dispatcher.services.ports import Ledger, Workflows
+from sluice_dispatcher.services.ports import Ledger, Manifest, Workflows
 from sluice_dispatcher.services.retrying import NotYetError, Retrying
 from sluice_dispatcher.services.turning_away import TurningAway
 from sluice_dispatcher.services.verdicts import Verdict
@@ -26,6 +28,7 @@ from sluice_runtime.kubernetes.errors import (
     NotFoundError,
     RefusedError,
 )
+from sluice_runtime.kubernetes.nodes import has_many_nodes
 
 __all__ = ["Commanding"]
 
@@ -70,7 +73,7 @@ class Commanding:
                 return _unknown(received)
             if was_applied(workflow, record):
                 return None
-            operations = change(workflow, received.command.type, record=record, now=self._now())
+            operations = await self._change(workflow, record, received)
             await self._workflows.patch(name, operations)
         except NotFoundError:
             return await self._absent(received)
@@ -86,6 +89,13 @@ class Commanding:
         except ApiError as e:
             raise ApiUnavailableError(str(e)) from e
         return None
+
+    async def _change(
+        self, workflow: Manifest, record: IncomingRecord, received: ReceivedCommand
+    ) -> list[Manifest]:
+        """Compute the change; of many nodes in a thread, for it takes up to some seconds."""
+        compute = partial(change, workflow, received.command.type, record=record, now=self._now())
+        return await asyncio.to_thread(compute) if has_many_nodes(workflow) else compute()
 
     async def _absent(self, received: ReceivedCommand) -> Problem:
         outcome = await self._ledger.find(received.key)

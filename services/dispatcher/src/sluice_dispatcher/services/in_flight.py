@@ -5,8 +5,9 @@ its place to the next one, until the room for waiting is full, too.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,7 +26,9 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden"
     """A Role, a quota or a policy of the cluster does not let it; somebody has to change that."""
     KUBERNETES = "kubernetes"
-    """The API server gives no clear answer."""
+    """The API server gives no clear answer, or none for a while."""
+    TURN = "turn"
+    """As many calls as may be are under way, and each takes long."""
     KAFKA = "kafka"
     """Kafka does not acknowledge what is to be published."""
     TOPIC = "topic"
@@ -108,6 +111,14 @@ class InFlight:
         """How many more records may be worked on; at least 1."""
         return max(1, self._limit.records - self._working.records)
 
+    async def until_room(self, *, within: float) -> None:
+        """Wait until more records may be read, for so many seconds at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self.full:
+                    self._room.clear()
+                    await self._room.wait()
+
     def blocked_by(self) -> str | None:
         """Say why nothing is read because of what waits; None if that has room."""
         if not self._waiting.full:
@@ -131,17 +142,16 @@ class InFlight:
     async def decode(self, size: int) -> None:
         """Wait until a record that takes up to `size` bytes once decoded has room; count it.
 
-        One that is larger than all the room has it for itself.
+        One that is larger than all the room has it for itself. Decoded again, it counts once.
         """
         held = self._current()
         if held is None:
             return
+        self._count_decoded(held, 0)
         while self._working.decoded and self._working.decoded + size > self._limit.size:
             self._room.clear()
             await self._room.wait()
-        self._leave(held)
-        held.decoded = size
-        self._enter(held)
+        self._count_decoded(held, size)
 
     def wait_for(self, reason: Reason) -> None:
         """Count this task's record among those that wait; may be called again."""
@@ -149,11 +159,26 @@ class InFlight:
         if held is not None:
             self._move(held, reason)
 
+    def waiter(self, reason: Reason) -> Callable[[], None]:
+        """Give what counts this task's record among those that wait, whoever calls it."""
+        held = self._current()
+
+        def wait() -> None:
+            if held is not None:
+                self._move(held, reason)
+
+        return wait
+
     def go_on(self) -> None:
         """Count this task's record among those that are worked on."""
         held = self._current()
         if held is not None:
             self._move(held, None)
+
+    def _count_decoded(self, held: _Held, size: int) -> None:
+        self._leave(held)
+        held.decoded = size
+        self._enter(held)
 
     def _move(self, held: _Held, reason: Reason | None) -> None:
         self._leave(held)

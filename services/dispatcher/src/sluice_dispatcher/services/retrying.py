@@ -1,7 +1,9 @@
 """Trying again in place: infrastructure heals, and until then nothing is lost by waiting."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 import structlog
@@ -17,8 +19,10 @@ _log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# What has failed so often, over some seconds, waits for somebody else; it makes room for others.
+# What has failed so often, or for so long, waits for somebody else; it makes room for others.
 _TRIES_IN_PLACE = 4
+_SECONDS_IN_PLACE = 5.0
+_SLOW_S = 1.0
 
 
 class NotYetError(Exception):
@@ -32,10 +36,11 @@ class NotYetError(Exception):
 class Retrying:
     """Repeats a step until there is a clear answer.
 
-    `width` steps are taken at a time, and besides them a quarter as many of those that have failed
-    several times: what is stuck must not keep others from working. Steps therefore never contain
-    one another. With `queued`, a record that has to wait for its step to begin counts as waiting
-    for that.
+    `width` steps are taken at a time. What has failed several times, or for some seconds, is stuck,
+    and must not keep others from working: a quarter as many stuck steps are taken besides, and as
+    many again of those whose calls take long. Steps therefore never contain one another. A record
+    that has to wait for its step to begin counts as waiting for `queued` at once, or, without that,
+    for its turn after some seconds.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Retrying:
         self._backoff = backoff
         self._slots = asyncio.Semaphore(width)
         self._slots_of_stuck = asyncio.Semaphore(max(1, width // 4))
+        self._slots_of_slow = asyncio.Semaphore(max(1, width // 4))
         self._in_flight = in_flight
         self._on_retry = on_retry
         self._queued = queued
@@ -59,33 +65,51 @@ class Retrying:
 
         A step is therefore one whose repetition does no harm. Its other errors pass through.
         """
-        failures = 0
+        failures, taken = 0, 0.0
+        loop = asyncio.get_running_loop()
+        slot: AbstractAsyncContextManager[None] = self._slot()
         try:
             while True:
-                try:
-                    if failures < _TRIES_IN_PLACE:
-                        return await self._take(step)
-                    async with self._slots_of_stuck:
+                async with slot:
+                    began = loop.time()
+                    try:
                         return await step()
-                except (KafkaUnavailableError, ApiUnavailableError, NotYetError) as e:
-                    failures += 1
-                    await self._pause(e, failures, what=what)
+                    except (KafkaUnavailableError, ApiUnavailableError, NotYetError) as e:
+                        error = e
+                failures += 1
+                took = loop.time() - began
+                taken += took
+                if failures >= _TRIES_IN_PLACE or taken >= _SECONDS_IN_PLACE:
+                    self._in_flight.wait_for(_reason(error))
+                    slot = self._slots_of_slow if took >= _SLOW_S else self._slots_of_stuck
+                else:
+                    slot = self._slot()
+                await self._pause(error, failures, what=what)
         finally:
             self._in_flight.go_on()
 
-    async def _take(self, step: Callable[[], Awaitable[T]]) -> T:
+    @contextlib.asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Hold a place among the calls; whoever waits long for one makes room for others."""
         if self._queued is not None and self._slots.locked():
             self._in_flight.wait_for(self._queued)
-        async with self._slots:
+        waiting = asyncio.get_running_loop().call_later(
+            _SECONDS_IN_PLACE, self._in_flight.waiter(self._queued or Reason.TURN)
+        )
+        try:
+            await self._slots.acquire()
+        finally:
+            waiting.cancel()
+        try:
             self._in_flight.go_on()
-            return await step()
+            yield
+        finally:
+            self._slots.release()
 
     async def _pause(self, error: Exception, failures: int, *, what: str) -> None:
         retry_after = error.retry_after if isinstance(error, ApiUnavailableError) else 0.0
         pause = self._backoff.delay(failures, at_least=retry_after)
         reason = _reason(error)
-        if failures >= _TRIES_IN_PLACE:
-            self._in_flight.wait_for(reason)
         self._on_retry(what)
         _log.warning(
             "trying again",

@@ -1,0 +1,89 @@
+"""An API server that answers some calls late, or not at all, holds up those alone."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from sluice_dispatcher.services.in_flight import InFlight, Limit, Reason
+from sluice_runtime.kubernetes.errors import ApiUnavailableError
+from tests.support.dispatcher import Desk, hello
+from tests.unit.dispatcher.test_overload import assignment_of, command, until, workflow_of
+
+pytestmark = pytest.mark.looptime
+
+
+async def passing(seconds: float) -> None:
+    """Let virtual time pass."""
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, passed.set)
+    await passed.wait()
+
+
+async def test_creates_that_hang_let_other_records_in_within_seconds() -> None:
+    """As behind an admission webhook that hangs: creates time out, all else is answered at once."""
+    desk = Desk()
+    await desk.handler.handle(desk.record(hello("running")))
+
+    async def hanging(_manifest: dict[str, Any]) -> dict[str, Any]:
+        await passing(desk.settings.dedupe.create_timeout.total_seconds())
+        raise ApiUnavailableError("create a Workflow: not done within 15 s")
+
+    desk.workflows.create = hanging  # type: ignore[method-assign, assignment]
+    assignment = assignment_of(desk)
+    for number in range(desk.settings.dispatch.max_in_hand):
+        assignment.take(desk.record(hello(f"order-{number}")))
+    began = asyncio.get_running_loop().time()
+    await until(lambda: not desk.in_flight.full)
+    assert asyncio.get_running_loop().time() - began < 10
+    assert desk.in_flight.waiting[Reason.TURN] > 0
+
+    assignment.take(command(desk, "stop", "running"))
+    stopped = workflow_of("running")
+    await until(lambda: "shutdown" in desk.workflows.object_for_test(stopped)["spec"])
+    assert asyncio.get_running_loop().time() - began < 20
+    await assignment.close(grace=0)
+
+
+async def test_records_that_hang_do_not_hold_up_one_that_could_go_on() -> None:
+    """200 that hang for 15 s each do not take turns with one that was refused at once."""
+    desk = Desk()
+    create, outage = desk.workflows.create, True
+    stuck = {workflow_of(f"hanging-{number}") for number in range(200)}
+
+    async def creating(manifest: dict[str, Any]) -> dict[str, Any]:
+        if manifest["metadata"]["name"] in stuck:
+            await passing(15)
+            raise ApiUnavailableError("create a Workflow: not done within 15 s")
+        if outage:
+            raise ApiUnavailableError("503")
+        return await create(manifest)
+
+    desk.workflows.create = creating  # type: ignore[method-assign]
+    assignment = assignment_of(desk)
+    assignment.take(desk.record(hello("order-1")))
+    await passing(10)
+    for number in range(200):
+        assignment.take(desk.record(hello(f"hanging-{number}")))
+    await passing(1200)
+    outage, healed = False, asyncio.get_running_loop().time()
+    await until(lambda: workflow_of("order-1") in desk.workflows.names_for_test())
+    # Its pauses are of 30 s at most.
+    assert asyncio.get_running_loop().time() - healed < 60
+    await assignment.close(grace=0)
+
+
+async def test_a_record_that_is_decoded_again_does_not_wait_for_its_own_room() -> None:
+    """After a bug in decoding."""
+    in_flight = InFlight(working=Limit(records=10, size=100), waiting=Limit(records=10, size=1000))
+    decoded: list[int] = []
+
+    async def decode_twice() -> None:
+        for _ in range(2):
+            await in_flight.decode(60)
+            decoded.append(60)
+
+    task: asyncio.Task[object] = asyncio.create_task(decode_twice())
+    in_flight.begin(task, size=1)
+    await until(task.done)
+    assert decoded == [60, 60]

@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from prometheus_client import CollectorRegistry
 
 from sluice_contracts import metadata
 from sluice_contracts.ids import RunKey, workflow_name
@@ -33,8 +35,11 @@ from sluice_runtime.probes import HealthSettings
 from sluice_runtime.service import StartupError, StoppedError
 from sluice_status_watcher.adapters.results_topic import ResultsTopic
 from sluice_status_watcher.bootstrap import serve
-from sluice_status_watcher.outcomes import Outcome
+from sluice_status_watcher.metrics import Metrics
+from sluice_status_watcher.outcomes import Appended, Outcome
+from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.settings import LeaseSettings, Settings
+from sluice_status_watcher.superseded import SupersededOutcomes
 from tests.support.kafka import WAIT_SECONDS, create_topic, read_all, read_until, topic_names
 from tests.support.margins import releasing_after
 
@@ -152,6 +157,56 @@ async def test_a_topic_that_cannot_be_read_says_so() -> None:
         nobody = KafkaSettings(bootstrap_servers=f"127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(KafkaUnavailableError, match="could not be read to its end"):
             await results_topic(nobody).find({"uid-1": b"k"}, since=LONG_AGO)
+
+
+async def test_outcomes_are_followed_from_a_moment_on(settings: KafkaSettings) -> None:
+    await write(settings, *(outcome(f"order-{n}", uid=f"uid-{n}") for n in range(50)))
+    async with aclosing(results_topic(settings).follow(since=LONG_AGO)) as outcomes:
+        before = [told.uid async for told in until_the_end(outcomes)]
+        assert sorted(before) == sorted(f"uid-{n}" for n in range(50))
+        await write(settings, outcome("order-7", uid="uid-7", attempt=2))
+        told = await anext(told async for told in outcomes if told is not None)
+        assert (told.uid, told.record_key, told.attempt) == ("uid-7", b"default/order-7", 2)
+        assert abs(told.appended_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+async def test_what_was_appended_before_the_moment_is_not_given(settings: KafkaSettings) -> None:
+    await write(settings, outcome("order-1", uid="uid-1"))
+    later = datetime.now(UTC) + timedelta(hours=1)
+    async with aclosing(results_topic(settings).follow(since=later)) as outcomes:
+        assert [told async for told in until_the_end(outcomes)] == []
+        await write(settings, outcome("order-2", uid="uid-2"))
+        told = await anext(told async for told in outcomes if told is not None)
+        assert told.uid == "uid-2"
+
+
+async def test_an_earlier_attempt_that_comes_late_does_not_stay_the_last(
+    settings: KafkaSettings, kafka: EmbeddedKafka
+) -> None:
+    attempts = [outcome("order-1", uid="uid-1", attempt=number) for number in (1, 2, 1)]
+    await write(settings, *attempts)
+    producer = RecordProducer(settings, client_id="test")
+    superseded = SupersededOutcomes(
+        results_topic(settings),
+        StatusPublisher(producer, settings.topics, send_timeout=timedelta(seconds=WAIT_SECONDS)),
+        metrics=Metrics(CollectorRegistry()),
+    )
+    running = asyncio.create_task(superseded.run())
+    try:
+        records = await read_until(kafka, settings.topics.results, lambda held: len(held) >= 4)
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        await producer.close()
+    assert records[3].value == records[1].value
+
+
+async def until_the_end(
+    outcomes: AsyncGenerator[Appended | None, None],
+) -> AsyncIterator[Appended]:
+    """Give what there is now."""
+    while (told := await anext(outcomes)) is not None:
+        yield told
 
 
 # The whole service.

@@ -4,8 +4,10 @@ import pytest
 
 from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN
 from tests.unit.status_watcher.scenes import (
+    NAME,
     claim,
     finish,
+    gone,
     marked,
     marks,
     released,
@@ -104,3 +106,26 @@ async def test_what_is_appended_late_while_nobody_watches_is_found_by_the_next_o
             await later(10)
         # The second one finds it put right.
         assert world.results() == ["1/Failed", "2/Succeeded", "1/Failed", "2/Succeeded"]
+
+
+async def test_the_outcome_of_what_has_gone_waits_for_kafka() -> None:
+    """There is no object left to read: what the deletion event said is kept, in brief."""
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        world.kafka.go_away_for_test()
+        await finish(world, "Failed", message="why")
+        await world.until(lambda: claim(world) is not None)
+        await world.workflows.delete_for_test(NAME)
+        await world.workflows.change_for_test(NAME, lambda o: o["metadata"]["finalizers"].clear())
+        await gone(world)
+        await later(600)
+        assert world.results() == []
+        world.kafka.come_back_for_test()
+        await world.told("1/Submitted", "1/Failed")
+        await later(60)
+        assert world.metric("known_workflows") == 0
+    (result,) = world.kafka.events_for_test(TOPICS.results)
+    assert result.message is None
+    assert result.truncated

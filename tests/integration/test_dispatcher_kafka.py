@@ -81,13 +81,19 @@ def make_pump(
     grace: timedelta = SOON,
     instance: str | None = None,
 ) -> Pump:
+    room = in_flight or InFlight(working=ROOM, waiting=ROOM)
+
+    async def begin(record: IncomingRecord) -> None:
+        room.go_on()
+        await handle(record)
+
     return Pump(
         topic=topic,
         make_consumer=lambda: make_consumer(
             settings(kafka, instance=instance), client_id="test", group=f"{topic}-group"
         ),
-        handle=handle,
-        in_flight=in_flight or InFlight(working=ROOM, waiting=ROOM),
+        handle=begin,
+        in_flight=room,
         most_uncommitted=most_uncommitted,
         commit_interval=SOON,
         drain_grace=grace,

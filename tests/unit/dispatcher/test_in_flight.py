@@ -86,8 +86,8 @@ async def test_what_waits_makes_room_until_that_is_full_too() -> None:
     )
     await held[2].do("go on")
     assert in_flight.blocked_by() is None
-    assert in_flight.is_waiting(held[0].task)
-    assert not in_flight.is_waiting(held[2].task)
+    assert not in_flight.is_under_way(held[0].task)
+    assert in_flight.is_under_way(held[2].task)
     await end(*held)
 
 

@@ -232,7 +232,7 @@ async def test_the_event_loop_goes_round_between_two_records(
     assignment = assignment_of(desk)
     for _ in range(20):
         assignment.take(desk.record(nested(1_590_000)))
-    await assignment.close(grace=60)
+    await asyncio.wait({each for each in asyncio.all_tasks() if "record" in each.get_name()})
     counting.cancel()
     assert len(seen) == len(set(seen)) == 20
 
@@ -249,6 +249,20 @@ async def test_a_failure_of_a_records_task_is_not_silent() -> None:
     with pytest.raises(ZeroDivisionError):
         assignment.check()
     assert assignment.committable() == {}
+
+
+async def test_a_task_that_is_cancelled_from_within_is_not_silent() -> None:
+    """By a library's future, say: its offset would stay uncommitted for good, unseen."""
+    desk = Desk()
+
+    async def cancelled(_: IncomingRecord) -> None:
+        raise asyncio.CancelledError
+
+    assignment = Assignment(cancelled, in_flight=desk.in_flight, most_uncommitted=5000)
+    assignment.take(desk.record(hello("order-1")))
+    await until(lambda: assignment.in_flight == 0)
+    with pytest.raises(RuntimeError, match="cancelled from within"):
+        assignment.check()
 
 
 async def test_a_bug_in_decoding_keeps_its_record_and_lets_others_pass(

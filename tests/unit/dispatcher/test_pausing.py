@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,13 @@ pytestmark = pytest.mark.looptime
 class Desk:
     """Records that are worked on until a test says that they wait, or are finished."""
 
-    def __init__(self, *, working: int, waiting: int) -> None:
+    def __init__(
+        self, *, working: int, waiting: int, consumer: FakeGroupConsumer | None = None
+    ) -> None:
         self.in_flight = InFlight(
             working=Limit(records=working, size=1000), waiting=Limit(records=waiting, size=1000)
         )
-        self.consumer = FakeGroupConsumer()
+        self.consumer = consumer or FakeGroupConsumer()
         self.pump: Pump = pump_of(self.consumer, self._handle, in_flight=self.in_flight)
         self._orders: dict[int, asyncio.Queue[str]] = {}
 
@@ -116,6 +119,26 @@ async def test_a_partition_behind_a_stuck_record_is_not_read_on_and_says_so() ->
         await desk.tell("finish", 0)
         await desk.until_paused(paused=False)
         assert desk.pump.waiting_for() is None
+
+
+class Rebalancing(FakeGroupConsumer):
+    """Reads once; then its group has no coordinator, and a poll does not come back."""
+
+    async def getmany(self, **polled: Any) -> Any:
+        if "polled" in self.log:
+            await asyncio.Event().wait()
+        self.log.append("polled")
+        return await super().getmany(**polled)
+
+
+async def test_a_rebalance_that_does_not_end_shows_in_readiness() -> None:
+    desk = Desk(working=9, waiting=9, consumer=Rebalancing())
+    async with pumping(desk):
+        desk.consumer.fetch_for_test(0)
+        await desk.until(lambda: desk.in_flight.working == 1)
+        assert desk.pump.waiting_for() is None
+        await desk.until(lambda: desk.pump.waiting_for() is not None)
+        assert "has not been polled for 9" in str(desk.pump.waiting_for())
 
 
 async def test_a_failure_of_a_records_task_ends_the_pump() -> None:

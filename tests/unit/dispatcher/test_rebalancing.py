@@ -65,10 +65,14 @@ def pump_of(
     def make() -> Any:
         return consumer
 
+    async def begin(record: IncomingRecord) -> None:
+        in_flight.go_on()
+        await handle(record)
+
     return Pump(
         topic="requests",
         make_consumer=make,
-        handle=handle,
+        handle=begin,
         in_flight=in_flight,
         most_uncommitted=5,
         commit_interval=timedelta(hours=1),

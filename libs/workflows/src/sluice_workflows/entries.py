@@ -85,7 +85,8 @@ class Entry:
             checked = self.parameters.model_validate(dict(parameters))
         except ValidationError as e:
             errors = e.errors(include_url=False, include_input=False, include_context=False)
-            raise self._invalid([self._field_error(error) for error in errors]) from None
+            named = [self._field_error(error) for error in errors[:MAX_FIELD_ERRORS]]
+            raise self._invalid(named, more=len(errors) - len(named)) from None
         values = checked.model_dump(by_alias=True)
         arguments: dict[str, str] = {}
         errors_found: list[FieldError] = []
@@ -95,7 +96,8 @@ class Entry:
             except ValueError as e:
                 errors_found.append(FieldError(pointer=_pointer((name,)), detail=str(e)))
         if errors_found:
-            raise self._invalid(errors_found)
+            named = errors_found[:MAX_FIELD_ERRORS]
+            raise self._invalid(named, more=len(errors_found) - len(named))
         return arguments
 
     def parameter_schema(self) -> dict[str, JsonValue]:
@@ -153,10 +155,9 @@ class Entry:
                 detail = error["msg"].removeprefix("Value error, ")
         return FieldError(pointer=_pointer(error["loc"]), detail=detail)
 
-    def _invalid(self, errors: list[FieldError]) -> InvalidParametersError:
-        named = errors[:MAX_FIELD_ERRORS]
-        if len(errors) > len(named):
-            rest = f"{len(errors) - len(named)} more places are wrong"
+    def _invalid(self, named: list[FieldError], *, more: int) -> InvalidParametersError:
+        if more:
+            rest = f"{more} more places are wrong"
             named = [*named, FieldError(pointer=_pointer(()), detail=rest)]
         return InvalidParametersError(self.name, errors=tuple(named))
 

@@ -98,6 +98,7 @@ def compose(
             retrying=retrying,
             now=now,
             freshness=settings.dedupe.ledger_freshness,
+            longest_create=settings.dedupe.least_release_after,
             clock=clock,
         ),
         commanding=Commanding(

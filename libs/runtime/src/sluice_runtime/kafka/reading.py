@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
 
-from sluice_contracts.records import MAX_HEADERS, IncomingRecord, Position
+from sluice_contracts.records import IncomingRecord, Position
 from sluice_runtime.kafka.lenient import LenientRecords
 from sluice_runtime.kafka.settings import KafkaSettings, connection
 
@@ -68,16 +68,11 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
 
 
 def incoming(record: Any) -> IncomingRecord:  # noqa: ANN401 - aiokafka is untyped
-    """Give aiokafka's record as a plain value.
-
-    Of more than MAX_HEADERS headers one more than that is left, so that it shows.
-    """
+    """Give aiokafka's record as a plain value."""
     return IncomingRecord(
         position=Position(record.topic, record.partition, record.offset),
         timestamp_ms=record.timestamp,
         key=record.key,
         value=record.value,
-        headers=tuple(
-            (name, bytes(value or b"")) for name, value in record.headers[: MAX_HEADERS + 1]
-        ),
+        headers=tuple((name, bytes(value or b"")) for name, value in record.headers),
     )

@@ -83,16 +83,17 @@ class Assignment:
         self._committed |= offsets
 
     async def close(self, *, grace: float) -> None:
-        """Take no more, finish what is being worked on, and give up after `grace` seconds.
+        """Take no more, finish what is under way, and give up after `grace` seconds.
 
-        What waits for something is given up at once. What is given up was not committed, and is
-        delivered again to whoever comes next.
+        All else is given up at once, and together: a record must not overtake an earlier one of its
+        run that is given up. What is given up was not committed, and is delivered again to whoever
+        comes next.
         """
         self._closed = True
         if not self._tasks:
             return
         for task in self._tasks:
-            if self._in_flight.is_waiting(task):
+            if not self._in_flight.is_under_way(task):
                 task.cancel()
         _, unfinished = await asyncio.wait(self._tasks, timeout=grace)
         for task in unfinished:
@@ -107,8 +108,10 @@ class Assignment:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._failure = self._failure or error
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() and not self._closed:
+            error = RuntimeError(f"{task.get_name()} was cancelled from within")
+        self._failure = self._failure or error
 
 
 def _partition(record: IncomingRecord) -> TopicPartition:

@@ -26,6 +26,8 @@ _IDLE_POLL_MS = 1000
 _PAUSED_POLL_MS = 100
 # Far less than max_poll_interval_ms.
 _WITHOUT_POLL_S = 30.0
+# aiokafka's polls wait for the end of a rebalance, however long that takes.
+_SILENT_S = 90.0
 # So many records are held at once, before their bytes are looked at.
 _MAX_BATCH = 64
 
@@ -60,6 +62,7 @@ class Pump:
         self._backoff = backoff or Backoff()
         self._assignment = self._new_assignment()
         self._full_since: float | None = None
+        self._polled_at = 0.0
         self._lag: int | None = None
         self._connected = False
 
@@ -67,6 +70,9 @@ class Pump:
         """Say what a probe should: None while new records are read and worked on."""
         if not self._connected:
             return "the request topic cannot be read"
+        silent = asyncio.get_running_loop().time() - self._polled_at
+        if silent > _SILENT_S:
+            return f"the request topic has not been polled for {silent:.0f} s (a rebalance?)"
         if (blocked := self._in_flight.blocked_by()) is not None:
             return blocked
         for partition, offset in self._assignment.stuck.items():
@@ -148,6 +154,7 @@ class Pump:
             max_records=min(_MAX_BATCH, self._in_flight.room),
         )
         self._connected = True
+        self._polled_at = asyncio.get_running_loop().time()
         for batch in batches.values():
             for record in batch:
                 self._assignment.take(incoming(record))

@@ -12,8 +12,9 @@ from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
 from sluice_contracts.status import Phase
 from sluice_dispatcher.services.building import WorkflowBuilder
 from sluice_dispatcher.services.identity import is_run
+from sluice_dispatcher.services.in_flight import Reason
 from sluice_dispatcher.services.ports import Ledger, Manifest, Outcome, Workflows
-from sluice_dispatcher.services.retrying import Retrying
+from sluice_dispatcher.services.retrying import NotYetError, Retrying
 from sluice_dispatcher.services.turning_away import TurningAway
 from sluice_dispatcher.services.verdicts import Verdict
 from sluice_runtime.kubernetes.errors import (
@@ -42,6 +43,7 @@ class Dispatching:
         retrying: Retrying,
         now: Callable[[], datetime],
         freshness: timedelta,
+        longest_create: timedelta,
         clock: Callable[[], float],
     ) -> None:
         self._builder = builder
@@ -51,6 +53,7 @@ class Dispatching:
         self._retrying = retrying
         self._now = now
         self._freshness = freshness.total_seconds()
+        self._longest_create = longest_create
         self._clock = clock
 
     async def run(self, record: IncomingRecord, received: ReceivedRun) -> Verdict:
@@ -107,9 +110,8 @@ class Dispatching:
         if spent is not None:
             return _judge_spent(spent, received)
         expires_at = received.request.expires_at
-        if expires_at is not None and expires_at <= self._now():
-            # Started in time by another delivery, or by an earlier try, it has not expired.
-            return await self._judge_existing(received) or Verdict.EXPIRED
+        if expires_at is not None and expires_at <= (now := self._now()):
+            return await self._expire(received, late=now - expires_at)
         try:
             await self._workflows.create(manifest)
         except AlreadyExistsError:
@@ -129,6 +131,20 @@ class Dispatching:
             # No such namespace, a quota in motion: somebody's to mend, not the request's fault.
             raise ApiUnavailableError(str(e)) from e
         return Verdict.CREATED
+
+    async def _expire(self, received: ReceivedRun, *, late: timedelta) -> Verdict:
+        """Judge a request whose time has passed.
+
+        Started in time by another delivery, or by an earlier try, it has not expired; and a create
+        that was sent in time may still be under way, whoever sent it.
+        """
+        found = await self._judge_existing(received)
+        if found is None and late < self._longest_create:
+            raise NotYetError(
+                "A create that was sent before expires_at may still be carried out.",
+                reason=Reason.LATE_CREATE,
+            )
+        return found or Verdict.EXPIRED
 
     async def _look(self, key: RunKey) -> Outcome | None:
         """Ask the ledger, once more if a process that was stopped has read its answer too late."""

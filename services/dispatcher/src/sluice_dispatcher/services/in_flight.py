@@ -29,6 +29,8 @@ class Reason(StrEnum):
     """The API server gives no clear answer, or none for a while."""
     TURN = "turn"
     """As many calls as may be are under way, and each takes long."""
+    LATE_CREATE = "late create"
+    """Its time has passed, and a create that was sent before may still be carried out."""
     KAFKA = "kafka"
     """Kafka does not acknowledge what is to be published."""
     TOPIC = "topic"
@@ -50,6 +52,7 @@ class _Held:
     received: int
     decoded: int = 0
     reason: Reason | None = None
+    begun: bool = False
 
 
 class _Total:
@@ -128,10 +131,13 @@ class InFlight:
         )
         return f"{self._waiting.records} records wait and no more are read ({reasons})"
 
-    def is_waiting(self, task: asyncio.Task[object]) -> bool:
-        """Tell whether the record of a task waits."""
+    def is_under_way(self, task: asyncio.Task[object]) -> bool:
+        """Tell whether something is being done for the record of a task just now.
+
+        Nothing is for one that waits, nor before it has gone on for the first time.
+        """
         held = self._held.get(task)
-        return held is not None and held.reason is not None
+        return held is not None and held.begun and held.reason is None
 
     def begin(self, task: asyncio.Task[object], *, size: int) -> None:
         """Hold a record of `size` bytes until `task` is done."""
@@ -173,6 +179,7 @@ class InFlight:
         """Count this task's record among those that are worked on."""
         held = self._current()
         if held is not None:
+            held.begun = True
             self._move(held, None)
 
     def _count_decoded(self, held: _Held, size: int) -> None:

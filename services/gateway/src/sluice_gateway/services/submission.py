@@ -29,6 +29,8 @@ __all__ = ["Asked", "Replayed", "Started", "Submission"]
 _log = structlog.get_logger(__name__)
 
 _RETRY_AFTER_S = 2
+# Runs are started without a view as well.
+_VIEW_PATIENCE_S = 2.0
 # Somebody has to change the topic, and the next look at it is minutes away.
 _RETRY_UNSAFE_AFTER_S = 60
 
@@ -108,10 +110,13 @@ class Submission:
     async def _known(self, key: RunKey) -> RunState | None:
         """Look the run up; without a view, the dispatcher's ledger alone knows repetitions."""
         try:
-            return await self._view.find(key)
+            async with asyncio.timeout(_VIEW_PATIENCE_S):
+                return await self._view.find(key)
         except ViewUnavailableError as e:
             _log.warning("run not looked up", reason=str(e))
-            return None
+        except TimeoutError:
+            _log.warning("run not looked up", reason="the view's volume does not answer")
+        return None
 
     def _flight(self, asked: Asked, key: RunKey, fingerprint: str) -> _Flight:
         """Join the flight of the same request, or start one."""
@@ -154,16 +159,20 @@ class Submission:
         except RecordTooLargeError as e:
             raise ProblemError.of(ProblemType.TOO_LARGE, str(e)) from e
         _log.info("run accepted", workflow=request.workflow, position=str(position))
-        await self._view.accept(
-            AcceptedRun(
-                key=key,
-                workflow=request.workflow,
-                fingerprint=fingerprint,
-                partition=position.partition,
-                offset=position.offset,
-                accepted_at=now,
-            )
+        accepted = AcceptedRun(
+            key=key,
+            workflow=request.workflow,
+            fingerprint=fingerprint,
+            partition=position.partition,
+            offset=position.offset,
+            accepted_at=now,
         )
+        try:
+            async with asyncio.timeout(_VIEW_PATIENCE_S):
+                await self._view.accept(accepted)
+        except TimeoutError:
+            # The run is accepted all the same, and the fold comes by its record.
+            _log.warning("run not noted at once", error="the view's volume does not answer")
         return Started(key=key, workflow=request.workflow)
 
 

@@ -1,0 +1,68 @@
+"""When partitions go, no record overtakes an earlier one of its run that is given up."""
+
+from typing import Any
+
+import pytest
+
+from sluice_contracts import metadata
+from sluice_dispatcher.services.in_flight import Reason
+from sluice_runtime.kubernetes.errors import ApiUnavailableError
+from tests.support.dispatcher import Desk, hello
+from tests.unit.dispatcher.test_overload import assignment_of, command, until, workflow_of
+
+pytestmark = pytest.mark.looptime
+
+
+class Scene:
+    """A quota forbids a Workflow until it is lifted; its record waits."""
+
+    def __init__(self) -> None:
+        self.desk, self.forbidden = Desk(), True
+        create = self.desk.workflows.create
+
+        async def refusing(manifest: dict[str, Any]) -> dict[str, Any]:
+            if self.forbidden:
+                raise ApiUnavailableError("CREATE: 403 Forbidden: exceeded quota", status=403)
+            return await create(manifest)
+
+        self.desk.workflows.create = refusing  # type: ignore[method-assign]
+
+
+async def test_a_command_is_not_refused_because_its_run_waits_for_the_next_owner() -> None:
+    scene = Scene()
+    desk = scene.desk
+    start, stop = desk.record(hello("order-1")), command(desk, "stop", "order-1")
+    first = assignment_of(desk)
+    first.take(start)
+    await until(lambda: desk.in_flight.waiting[Reason.FORBIDDEN] == 1)
+    # Read just before the partition goes, and not even decoded.
+    first.take(stop)
+    await first.close(grace=10)
+    scene.forbidden = False
+    second = assignment_of(desk)
+    second.take(start)
+    second.take(stop)
+    await until(lambda: second.in_flight == 0)
+    assert desk.workflows.object_for_test(workflow_of("order-1"))["spec"]["shutdown"] == "Stop"
+    assert desk.reports.log_for_test == []
+
+
+@pytest.mark.parametrize("decoded", [True, False])
+async def test_the_first_of_two_contents_keeps_the_id(decoded: bool) -> None:
+    scene = Scene()
+    desk = scene.desk
+    ada, bob = desk.record(hello("order-1", name="Ada")), desk.record(hello("order-1", name="Bob"))
+    first = assignment_of(desk)
+    first.take(ada)
+    await until(lambda: desk.in_flight.waiting[Reason.FORBIDDEN] == 1)
+    scene.forbidden = False
+    first.take(bob)
+    if decoded:
+        await until(lambda: desk.in_flight.waiting[Reason.SAME_RUN] == 1)
+    await first.close(grace=10)
+    second = assignment_of(desk)
+    second.take(ada)
+    second.take(bob)
+    await until(lambda: second.in_flight == 0)
+    made = desk.workflows.object_for_test(workflow_of("order-1"))["metadata"]["annotations"]
+    assert made[metadata.REQUEST] == str(ada.position)

@@ -62,7 +62,7 @@ class FakeKafka:
 
     async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Published]:
         """See `PublishedOutcomes.find`."""
-        await asyncio.sleep(self._scan_takes)
+        await _pass(self._scan_takes)
         self.scans.append(since)
         if self._scan_failures or self._away:
             self._scan_failures = max(0, self._scan_failures - 1)
@@ -204,6 +204,13 @@ async def _until(deadline: Deadline, event: asyncio.Event) -> None:
             await event.wait()
     except DeadlineExceededError as e:
         raise KafkaUnavailableError("not acknowledged in time") from e
+
+
+async def _pass(seconds: float) -> None:
+    """Let virtual time pass."""
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, passed.set)
+    await passed.wait()
 
 
 def _ms(moment: datetime) -> int:

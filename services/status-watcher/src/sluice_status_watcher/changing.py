@@ -16,7 +16,8 @@ from sluice_runtime.kubernetes.errors import (
 )
 from sluice_status_watcher.alarms import Alarms
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.observing import ForeignWorkflowError, Observed, observe
+from sluice_status_watcher.observing import ForeignWorkflowError, Observed
+from sluice_status_watcher.observing_aside import observe_aside
 from sluice_status_watcher.ports import Workflows
 from sluice_status_watcher.remembering import Run
 
@@ -66,7 +67,7 @@ class Changer:
             self._failed(uid, run, e, doing="patch")
             return None
         run.failures = 0
-        return self._observed(document)
+        return await self._observed(document)
 
     async def read(self, uid: str, run: Run) -> Observed | None:
         """Read the object anew."""
@@ -80,7 +81,7 @@ class Changer:
         if document["metadata"]["uid"] != uid:
             return None
         run.stale = False
-        return self._observed(document)
+        return await self._observed(document)
 
     def later(self, uid: str, run: Run, *, at_least: float = 0.0) -> float:
         """Look again after a pause, the longer the more has failed; gives the time of that."""
@@ -94,9 +95,9 @@ class Changer:
         run.stale = True
         self._alarms.set(uid, at=at)
 
-    def _observed(self, document: Json) -> Observed | None:
+    async def _observed(self, document: Json) -> Observed | None:
         try:
-            return observe(document, observed_at=self._now())
+            return await observe_aside(document, observed_at=self._now())
         except ForeignWorkflowError:
             # Somebody has taken its marks away meanwhile.
             return None

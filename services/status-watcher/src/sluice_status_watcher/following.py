@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import structlog
 
 from sluice_status_watcher.news import News, Vanished
-from sluice_status_watcher.observing import ForeignWorkflowError, observe
+from sluice_status_watcher.observing import ForeignWorkflowError
+from sluice_status_watcher.observing_aside import observe_aside
 from sluice_status_watcher.queueing import Workers
 from sluice_status_watcher.watching import Change, Listed
 
@@ -37,7 +38,7 @@ async def follow(
         uid = change.workflow["metadata"]["uid"]
         (known.discard if change.gone else known.add)(uid)
         try:
-            observed = observe(change.workflow, observed_at=now(), gone=change.gone)
+            observed = await observe_aside(change.workflow, observed_at=now(), gone=change.gone)
         except ForeignWorkflowError as e:
             if uid not in foreign:
                 foreign.add(uid)

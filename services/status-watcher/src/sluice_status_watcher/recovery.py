@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from sluice_contracts.records import OutgoingRecord
-from sluice_status_watcher.observing import ForeignWorkflowError, Observed, observe
+from sluice_status_watcher.observing import ForeignWorkflowError, Observed
+from sluice_status_watcher.observing_aside import observe_aside
 from sluice_status_watcher.outcomes import Outcome, Published
 from sluice_status_watcher.ports import PublishedOutcomes, Workflows
 from sluice_status_watcher.transitions import is_settled
@@ -101,7 +102,7 @@ async def _questions(
         if not isinstance(item, Change):
             continue
         try:
-            question = question_of(observe(item.workflow, observed_at=now()))
+            question = question_of(await observe_aside(item.workflow, observed_at=now()))
         except ForeignWorkflowError:
             continue
         if question is not None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import gc
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,17 @@ SOON = timedelta(milliseconds=50)
 ROOM = Limit(records=100, size=10_000_000)
 
 
-@pytest.fixture
-async def cluster(kafka_cluster: KafkaCluster) -> AsyncIterator[KafkaCluster]:
-    await kafka_cluster.heal()
-    yield kafka_cluster
-    # Here, where the warning is ignored, not in whichever test comes next.
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Collect what is forgotten here, where its warnings are ignored, once the loop is closed."""
+    yield
     gc.collect()
+
+
+@pytest.fixture
+async def cluster(kafka_cluster: KafkaCluster) -> KafkaCluster:
+    await kafka_cluster.heal()
+    return kafka_cluster
 
 
 @pytest.fixture

@@ -137,6 +137,16 @@ class FakeCluster:
         return consumer
 
 
+class FakeClient:
+    """The connections of a producer."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
 class FakeProducer:
     """aiokafka's idempotent producer: batches wait for ever, and fatal errors stay."""
 
@@ -146,6 +156,7 @@ class FakeProducer:
         self.state = "new"
         self.stops_only_when: asyncio.Event | None = None
         self.stop_fails_with: Exception | None = None
+        self.client = FakeClient()
         self._waiting: list[asyncio.Future[None]] = []
         self._message_accumulator = self
         self._batches: dict[TopicPartition, list[Any]] = {}
@@ -166,6 +177,7 @@ class FakeProducer:
         self.state = "stopped"
         if self.stop_fails_with:
             raise self.stop_fails_with
+        await self.client.close()
 
     def fail_all(self, error: Exception) -> None:
         self._broken = error

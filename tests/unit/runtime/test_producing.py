@@ -299,11 +299,13 @@ async def test_closed_while_it_connects_no_connection_is_left(
     assert [each.state for each in cluster.producers] == ["stopped"]
 
 
-async def test_a_producer_that_does_not_stop_cleanly_is_told_of(
-    cluster: FakeCluster, producer: RecordProducer
+@pytest.mark.parametrize("error", [KafkaConnectionError(), KeyError("a batch")])
+async def test_a_producer_that_does_not_stop_cleanly_is_told_of_and_keeps_no_connection(
+    cluster: FakeCluster, producer: RecordProducer, error: Exception
 ) -> None:
     await producer.start(deadline=within())
-    cluster.producers[0].stop_fails_with = KafkaConnectionError()
+    cluster.producers[0].stop_fails_with = error
     with captured(producing) as logged:
         await producer.close()
     assert [each["event"] for each in logged] == ["producer did not stop cleanly"]
+    assert cluster.producers[0].client.closed

@@ -165,5 +165,8 @@ class RecordProducer:
 async def _stop_quietly(producer: AIOKafkaProducer) -> None:
     try:
         await producer.stop()
-    except (KafkaError, OSError) as e:
+    except (KafkaError, OSError, KeyError) as e:
+        # KeyError: aiokafka wants to send a batch again that failed when its producer was retired.
         _log.warning("producer did not stop cleanly", error=type(e).__name__)
+        # It has not come to its connections, and will not stop a second time.
+        await producer.client.close()

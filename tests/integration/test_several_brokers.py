@@ -171,7 +171,6 @@ async def test_what_was_acknowledged_survives_its_leader(
         await cluster.until_led_by_another(names.requests, than=leader)
         await load.count.more(100)
         await cluster.start(leader)
-        await cluster.heal()
         await load.count.more(100)
     written = await read_all(cluster, names.requests)
     stands: dict[bytes, list[Position]] = {}

@@ -9,15 +9,9 @@ from sluice_dispatcher.services.in_flight import InFlight, Limit, Reason
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from tests.support.dispatcher import Desk, hello
 from tests.unit.dispatcher.test_overload import assignment_of, command, until, workflow_of
+from tests.unit.runtime.clock import pause
 
 pytestmark = pytest.mark.looptime
-
-
-async def passing(seconds: float) -> None:
-    """Let virtual time pass."""
-    passed = asyncio.Event()
-    asyncio.get_running_loop().call_later(seconds, passed.set)
-    await passed.wait()
 
 
 async def test_creates_that_hang_let_other_records_in_within_seconds() -> None:
@@ -26,7 +20,7 @@ async def test_creates_that_hang_let_other_records_in_within_seconds() -> None:
     await desk.handler.handle(desk.record(hello("running")))
 
     async def hanging(_manifest: dict[str, Any]) -> dict[str, Any]:
-        await passing(desk.settings.dedupe.create_timeout.total_seconds())
+        await pause(desk.settings.dedupe.create_timeout.total_seconds())
         raise ApiUnavailableError("create a Workflow: not done within 15 s")
 
     desk.workflows.create = hanging  # type: ignore[method-assign, assignment]
@@ -53,7 +47,7 @@ async def test_a_record_that_hangs_takes_its_place_among_the_calls_once() -> Non
 
     async def creating(manifest: dict[str, Any]) -> dict[str, Any]:
         if manifest["metadata"]["name"] in stuck:
-            await passing(15)
+            await pause(15)
             raise ApiUnavailableError("create a Workflow: not done within 15 s")
         return await create(manifest)
 
@@ -61,9 +55,9 @@ async def test_a_record_that_hangs_takes_its_place_among_the_calls_once() -> Non
     assignment = assignment_of(desk)
     for number in range(64):
         assignment.take(desk.record(hello(f"hanging-{number}")))
-    await passing(70)
+    await pause(70)
     assignment.take(desk.record(hello("new")))
-    await passing(1)
+    await pause(1)
     assert workflow_of("new") in desk.workflows.names_for_test()
     await assignment.close(grace=0)
 
@@ -76,7 +70,7 @@ async def test_records_that_hang_do_not_hold_up_those_that_could_go_on() -> None
 
     async def creating(manifest: dict[str, Any]) -> dict[str, Any]:
         if manifest["metadata"]["name"] in stuck:
-            await passing(15)
+            await pause(15)
             raise ApiUnavailableError("create a Workflow: not done within 15 s")
         if outage:
             raise ApiUnavailableError("503")
@@ -87,10 +81,10 @@ async def test_records_that_hang_do_not_hold_up_those_that_could_go_on() -> None
     quick = {workflow_of(f"order-{number}") for number in range(10)}
     for number in range(10):
         assignment.take(desk.record(hello(f"order-{number}")))
-    await passing(10)
+    await pause(10)
     for number in range(200):
         assignment.take(desk.record(hello(f"hanging-{number}")))
-    await passing(1200)
+    await pause(1200)
     outage, healed = False, asyncio.get_running_loop().time()
     await until(lambda: quick <= desk.workflows.names_for_test())
     # Their pauses are of 30 s at most.

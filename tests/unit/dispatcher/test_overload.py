@@ -19,6 +19,7 @@ from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from tests.support.dispatcher import Desk, hello
+from tests.unit.runtime.clock import pause
 
 pytestmark = pytest.mark.looptime
 
@@ -38,9 +39,7 @@ async def until(condition: Any) -> None:
     """Let virtual time pass until it holds."""
     async with asyncio.timeout(600):
         while not condition():
-            passed = asyncio.Event()
-            asyncio.get_running_loop().call_later(0.1, passed.set)
-            await passed.wait()
+            await pause(0.1)
 
 
 async def failed_and_not_published(desk: Desk, run_id: str) -> None:

@@ -12,6 +12,7 @@ from sluice_dispatcher.adapters.pump import Pump
 from sluice_dispatcher.services.in_flight import InFlight, Limit, Reason
 from tests.unit.dispatcher.fake_group import PARTITION, FakeGroupConsumer
 from tests.unit.dispatcher.test_rebalancing import pump_of
+from tests.unit.runtime.clock import pause
 
 pytestmark = pytest.mark.looptime
 
@@ -46,9 +47,7 @@ class Desk:
         assert callable(condition)
         async with asyncio.timeout(120):
             while not condition():
-                passed = asyncio.Event()
-                asyncio.get_running_loop().call_later(0.1, passed.set)
-                await passed.wait()
+                await pause(0.1)
 
     async def until_paused(self, *, paused: bool) -> None:
         await self.until(lambda: (PARTITION in self.consumer.paused()) is paused)

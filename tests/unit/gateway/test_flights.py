@@ -20,38 +20,6 @@ from tests.unit.gateway.harness import CATALOGUE, GREET, NOW, TRACEPARENT
 pytestmark = pytest.mark.looptime
 
 
-class HungView:
-    """A view on a volume that does not answer, and gives no error either."""
-
-    async def catch_up(self) -> str | None:
-        return None
-
-    async def find(self, key: RunKey) -> RunState | None:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def accept(self, run: AcceptedRun) -> None:
-        await asyncio.Event().wait()
-
-    async def events(self, key: RunKey, **_: object) -> EventPage | None:
-        raise NotImplementedError
-
-    async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
-        raise NotImplementedError
-
-    def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
-        raise NotImplementedError
-
-
-async def test_a_volume_that_hangs_keeps_nobody_from_starting_runs() -> None:
-    producer = FakeProducer()
-    log = KafkaRequestLog(producer, topic="requests", timeout=timedelta(hours=1))
-    submission = Submission(catalogue=CATALOGUE, log=log, view=HungView(), now=lambda: NOW)
-    async with asyncio.timeout(60):
-        await submission.submit(asked())
-    assert len(producer.records_for_test("requests")) == 1
-
-
 class EmptyView:
     """A view that knows nothing and notes nothing."""
 
@@ -74,6 +42,17 @@ class EmptyView:
         raise NotImplementedError
 
 
+class HungView(EmptyView):
+    """A view on a volume that does not answer, and gives no error either."""
+
+    async def find(self, key: RunKey) -> RunState | None:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def accept(self, run: AcceptedRun) -> None:
+        await asyncio.Event().wait()
+
+
 def submission_to(producer: FakeProducer) -> Submission:
     log = KafkaRequestLog(producer, topic="requests", timeout=timedelta(hours=1))
     return Submission(catalogue=CATALOGUE, log=log, view=EmptyView(), now=lambda: NOW)
@@ -86,6 +65,15 @@ def asked(name: str = "Ada") -> Asked:
         idempotency_key="order-1",
         traceparent=TRACEPARENT,
     )
+
+
+async def test_a_volume_that_hangs_keeps_nobody_from_starting_runs() -> None:
+    producer = FakeProducer()
+    log = KafkaRequestLog(producer, topic="requests", timeout=timedelta(hours=1))
+    submission = Submission(catalogue=CATALOGUE, log=log, view=HungView(), now=lambda: NOW)
+    async with asyncio.timeout(60):
+        await submission.submit(asked())
+    assert len(producer.records_for_test("requests")) == 1
 
 
 async def test_one_that_leaves_does_not_stop_the_record_of_the_others() -> None:

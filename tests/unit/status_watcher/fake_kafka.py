@@ -13,6 +13,7 @@ from sluice_runtime.deadlines import Deadline, DeadlineExceededError
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_status_watcher.adapters.results_topic import appended, outcome_of
 from sluice_status_watcher.outcomes import Appended, Published
+from tests.unit.runtime.clock import pause
 
 TOPICS = TopicNames()
 
@@ -62,7 +63,7 @@ class FakeKafka:
 
     async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Published]:
         """See `PublishedOutcomes.find`."""
-        await _pass(self._scan_takes)
+        await pause(self._scan_takes)
         self.scans.append(since)
         if self._scan_failures or self._away:
             self._scan_failures = max(0, self._scan_failures - 1)
@@ -204,13 +205,6 @@ async def _until(deadline: Deadline, event: asyncio.Event) -> None:
             await event.wait()
     except DeadlineExceededError as e:
         raise KafkaUnavailableError("not acknowledged in time") from e
-
-
-async def _pass(seconds: float) -> None:
-    """Let virtual time pass."""
-    passed = asyncio.Event()
-    asyncio.get_running_loop().call_later(seconds, passed.set)
-    await passed.wait()
 
 
 def _ms(moment: datetime) -> int:

@@ -161,9 +161,7 @@ class InFlight:
 
     def wait_for(self, reason: Reason) -> None:
         """Count this task's record among those that wait; may be called again."""
-        held = self._current()
-        if held is not None:
-            self._move(held, reason)
+        self.waiter(reason)()
 
     def waiter(self, reason: Reason) -> Callable[[], None]:
         """Give what counts this task's record among those that wait, whoever calls it."""

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from sluice_contracts.metadata import FINALIZER, MANAGED_BY, MANAGED_BY_VALUE
+from sluice_argo.metadata import FINALIZER, MANAGED_BY, MANAGED_BY_VALUE
+from sluice_argo.workflows_api import WorkflowsApi
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
     ConflictError,
     NotFoundError,
 )
-from sluice_runtime.kubernetes.workflows import WorkflowsApi
 
 Json = dict[str, Any]
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
+from sluice_argo.status_nodes import MAX_NODES_BYTES
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_local.kafka import EmbeddedKafka
-from sluice_runtime.kubernetes.nodes import MAX_NODES_BYTES
 from tests.bounds.conftest import Guarded
 from tests.support.fake_workflows import FakeWorkflows
 from tests.support.guarding import Guard, eventually, standing_still

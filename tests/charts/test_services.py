@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.settings import DispatcherSettings

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from sluice_argo.workflows_api import WorkflowsApi
 from sluice_runtime.kubernetes.client import KubernetesClient as Client
 from sluice_runtime.kubernetes.leases import LeaseApi
 from sluice_runtime.kubernetes.settings import KubernetesSettings
-from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from testbed.errors import TestbedError
 from testbed.testbed import Testbed
 from testbed.waiting import wait_until

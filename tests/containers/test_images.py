@@ -186,8 +186,8 @@ def test_the_kubernetes_client_is_whole_enough(docker: Daemon, service: str) -> 
     found = python(
         docker,
         service,
-        "from sluice_runtime.kubernetes.slim import load_slim\n"
-        "found = load_slim()\n"
+        "from sluice_runtime.kubernetes.kubernetes_asyncio_loader import import_without_models\n"
+        "found = import_without_models()\n"
         "print(found.config.load_incluster_config.__name__, found.api_client.__name__)",
     )
     assert found.split() == ["load_incluster_config", "ApiClient"]
@@ -201,8 +201,8 @@ def test_botocore_is_whole_enough(docker: Daemon, service: str) -> None:
         service,
         "import asyncio, os\n"
         "os.environ |= {'AWS_ACCESS_KEY_ID': 'a', 'AWS_SECRET_ACCESS_KEY': 'b'}\n"
-        "from sluice_runtime.kafka.msk import MskTokens\n"
-        "tokens = MskTokens('eu-central-1')\n"
+        "from sluice_runtime.kafka.auth.msk_iam import MskIamTokens\n"
+        "tokens = MskIamTokens('eu-central-1')\n"
         "print(len(asyncio.run(tokens.token())) > 300)\n"
         "print(tokens._session.create_client('sts', 'eu-central-1').meta.endpoint_url)",
     )

@@ -22,11 +22,11 @@ from sluice_dispatcher.adapters.reports import KafkaReports
 from sluice_dispatcher.services.in_flight import InFlight, Limit
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.backoff import Backoff
-from sluice_runtime.kafka import folding
-from sluice_runtime.kafka.folding import TopicFold
-from sluice_runtime.kafka.producing import RecordProducer
-from sluice_runtime.kafka.reading import make_consumer
+from sluice_runtime.kafka.consumer import make_consumer
+from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.projection import projector as projector_module
+from sluice_runtime.projection.projector import Projector
 from tests.support.kafka import (
     committed,
     create_topic,
@@ -256,17 +256,17 @@ def published(run_id: str, *, phase: Phase = Phase.REJECTED, content: str = "f")
 @contextlib.asynccontextmanager
 async def ledger_of(
     kafka: EmbeddedKafka, topics: TopicNames, file: Path
-) -> AsyncIterator[tuple[SqliteLedger, TopicFold]]:
+) -> AsyncIterator[tuple[SqliteLedger, Projector]]:
     async with open_ledger_store(file) as store:
-        fold = TopicFold(
+        projector = Projector(
             name="ledger",
             topics=[topics.results],
             store=store,
             make_consumer=lambda: make_consumer(settings(kafka), client_id="test"),
         )
-        task = asyncio.create_task(fold.run())
+        task = asyncio.create_task(projector.run())
         try:
-            yield SqliteLedger(store, fold, freshness=timedelta(seconds=5)), fold
+            yield SqliteLedger(store, projector, freshness=timedelta(seconds=5)), projector
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -315,7 +315,7 @@ async def test_the_first_content_keeps_the_id_and_the_last_phase_is_told(
 async def test_the_ledger_forgets_what_the_topic_has_dropped_and_nothing_else(
     kafka: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folding, "_TOPIC_CHECK_S", 0.1)
+    monkeypatch.setattr(projector_module, "_TOPIC_CHECK_S", 0.1)
     topics = topic_names("ledger")
     for topic in (topics.status, topics.results):
         await create_topic(kafka, topic)

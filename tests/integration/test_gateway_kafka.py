@@ -20,7 +20,7 @@ from sluice_contracts.topics import TopicNames
 from sluice_gateway.bootstrap import Listening, serve
 from sluice_gateway.settings import GatewaySettings, HttpSettings
 from sluice_local.kafka import EmbeddedKafka
-from sluice_runtime.kafka.reading import incoming
+from sluice_runtime.kafka.consumer import incoming
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.probes import HealthSettings
 from sluice_runtime.service import StartupError

@@ -12,11 +12,11 @@ import structlog.testing
 
 from sluice_contracts.records import OutgoingRecord
 from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.auth.token_file import TokenFile
+from sluice_runtime.kafka.consumer import make_consumer, stop_consumer
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_runtime.kafka.producing import RecordProducer
-from sluice_runtime.kafka.reading import make_consumer, stop_consumer
+from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
-from sluice_runtime.kafka.tokens import TokenFile
 from sluice_runtime.kafka.topics import ensure_topics
 from tests.support.kafka import (
     WAIT_SECONDS,

@@ -18,13 +18,13 @@ from sluice_dispatcher.services.in_flight import InFlight, Limit
 from sluice_gateway import bootstrap
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.consumer import make_consumer
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_runtime.kafka.folding import TopicFold
-from sluice_runtime.kafka.producing import RecordProducer
-from sluice_runtime.kafka.reading import make_consumer
+from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
-from sluice_runtime.kafka.sqlite_store import SqliteStore
 from sluice_runtime.kafka.topics import TopicWatch, ensure_topics
+from sluice_runtime.projection.projector import Projector
+from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.integration.test_gateway_kafka import HELLO, gateway, requests_on, until
 from tests.support.kafka import alter_topic, committed, produce, read_all, topic_names
 from tests.support.kafka_cluster import WAIT_SECONDS, KafkaCluster
@@ -301,8 +301,8 @@ async def test_the_pump_goes_on_without_the_coordinator_of_its_group(
 TABLES = "CREATE TABLE IF NOT EXISTS seen (place TEXT PRIMARY KEY, value BLOB)"
 
 
-def fold_one(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
-    # A plain INSERT: a record folded twice breaks the key.
+def project_one(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+    # A plain INSERT: a record projected twice breaks the key.
     yield "INSERT INTO seen VALUES (?, ?)", (str(record.position), record.value)
 
 
@@ -311,13 +311,13 @@ async def test_a_fold_misses_nothing_while_leaders_change_and_never_claims_more_
 ) -> None:
     topic, loop = names.results, asyncio.get_running_loop()
     load = Load(kafka, topic, clients=2)
-    folded: set[bytes] = set()
+    projected: set[bytes] = set()
     checked = Counter()
 
     async with SqliteStore.open(
-        tmp_path / "fold", tables=TABLES, version=1, fold=fold_one
+        tmp_path / "projection", tables=TABLES, version=1, project=project_one
     ) as store:
-        fold = TopicFold(
+        projector = Projector(
             name="test",
             topics=[topic],
             store=store,
@@ -326,8 +326,8 @@ async def test_a_fold_misses_nothing_while_leaders_change_and_never_claims_more_
         )
 
         async def look() -> None:
-            rows = await store.read("SELECT value FROM seen WHERE rowid > ?", (len(folded),))
-            folded.update(value for (value,) in rows)
+            rows = await store.read("SELECT value FROM seen WHERE rowid > ?", (len(projected),))
+            projected.update(value for (value,) in rows)
 
         async def check() -> None:
             pending: dict[bytes, float] = {}
@@ -336,23 +336,23 @@ async def test_a_fold_misses_nothing_while_leaders_change_and_never_claims_more_
                 for value in list(load.acknowledged)[known:]:
                     pending[value] = loop.time()
                     known += 1
-                staleness = fold.staleness()
+                staleness = projector.staleness()
                 held = float("-inf") if staleness is None else loop.time() - staleness
                 await look()
-                pending = {value: at for value, at in pending.items() if value not in folded}
+                pending = {value: at for value, at in pending.items() if value not in projected}
                 assert not [value for value, at in pending.items() if at < held]
                 await checked.add()
 
-        async with running(fold.run()), running(check()):
+        async with running(projector.run()), running(check()):
             async with load.running():
                 await load.count.more(20)
-                await fold.complete(as_of=loop.time())
+                await projector.wait_caught_up(as_of=loop.time())
                 leader = await cluster.leader(topic)
                 cluster.freeze(leader)
                 frozen_at = loop.time()
                 await cluster.until_led_by_another(topic, than=leader)
                 await load.count.more(20)
-                await fold.complete(as_of=frozen_at + 1)
+                await projector.wait_caught_up(as_of=frozen_at + 1)
                 await checked.more(1)
                 cluster.thaw(leader)
                 await cluster.heal()
@@ -361,7 +361,7 @@ async def test_a_fold_misses_nothing_while_leaders_change_and_never_claims_more_
                 await load.count.more(20)
                 await cluster.start(leader)
                 await load.count.more(20)
-            await fold.complete(as_of=loop.time())
+            await projector.wait_caught_up(as_of=loop.time())
             await checked.more(1)
         await look()
-        assert set(load.acknowledged) <= folded
+        assert set(load.acknowledged) <= projected

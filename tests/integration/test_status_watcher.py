@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
+from sluice_argo.workflows_api import WorkflowsApi
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent, decode_status, encode_status
@@ -22,15 +23,14 @@ from sluice_local.engine.settings import EngineSettings
 from sluice_local.kafka import EmbeddedKafka
 from sluice_local.ports import free_ports
 from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.consumer import incoming, make_consumer
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_runtime.kafka.producing import RecordProducer
-from sluice_runtime.kafka.reading import incoming, make_consumer
+from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import ensure_topics
 from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.errors import NotFoundError
 from sluice_runtime.kubernetes.settings import KubernetesSettings
-from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from sluice_runtime.probes import HealthSettings
 from sluice_runtime.service import StartupError, StoppedError
 from sluice_status_watcher.adapters.results_topic import ResultsTopic

@@ -7,11 +7,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from sluice_argo.workflows_api import WorkflowsApi
 from sluice_local.engine.engine import Engine
 from sluice_local.engine.settings import EngineSettings
 from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.settings import KubernetesSettings
-from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from tests.behaviour.workflows_port import WorkflowsPortSuite
 
 pytestmark = pytest.mark.integration

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sluice_contracts.metadata import WORKFLOW
+from sluice_argo.metadata import WORKFLOW
 
 Json = dict[str, Any]
 

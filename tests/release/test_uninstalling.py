@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice_contracts.metadata import FINALIZER
+from sluice_argo.metadata import FINALIZER
 from testbed.building.commands import run
 from tests.release.delivery import APPLICATION, NAMESPACE, RUNS, Delivery
 from tests.release.repository import ENVIRONMENT

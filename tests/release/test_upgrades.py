@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sluice_contracts.metadata import RUN_ID
+from sluice_argo.metadata import RUN_ID
 from testbed.testbed import Testbed
 from testbed.waiting import wait_until
 from tests.release.load import under_load

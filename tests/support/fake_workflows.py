@@ -13,7 +13,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sluice_contracts.metadata import MANAGED_BY, MANAGED_BY_VALUE
+from sluice_argo.metadata import MANAGED_BY, MANAGED_BY_VALUE
+from sluice_argo.workflows_api import WorkflowPage
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
     ApiUnavailableError,
@@ -21,7 +22,6 @@ from sluice_runtime.kubernetes.errors import (
     GoneError,
     NotFoundError,
 )
-from sluice_runtime.kubernetes.workflows import WorkflowPage
 from tests.support.json_patch import PatchFailedError, apply_json_patch
 
 Json = dict[str, Any]

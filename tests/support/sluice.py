@@ -18,6 +18,7 @@ import aiohttp
 import yaml
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from sluice_argo.workflows_api import WorkflowsApi
 from sluice_contracts.topics import TopicNames
 from sluice_local.ports import free_ports
 from sluice_local.processes import ChildProcess
@@ -25,7 +26,6 @@ from sluice_local.runner.plan import NAMESPACE, SERVICES, Endpoints, engine_part
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.settings import KubernetesSettings
-from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from tests.support.client import OUTCOME_SECONDS, Client
 from tests.support.engines import Engine
 from tests.support.kafka import KafkaServer, topic_names

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Collection
 from typing import Any
 
-from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from sluice_argo.workflows_api import WorkflowsApi
 
 Json = dict[str, Any]
 

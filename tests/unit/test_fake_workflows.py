@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from sluice_runtime.kubernetes.workflows import WorkflowsApi
+from sluice_argo.workflows_api import WorkflowsApi
 from tests.behaviour.workflows_port import WorkflowsPortSuite
 from tests.support.fake_workflows import FakeWorkflows
 

@@ -67,6 +67,7 @@ def _tracked_texts() -> Iterator[tuple[str, str]]:
 
 def test_there_is_something_to_look_at() -> None:
     assert {path.name for path in PACKAGES} == {
+        "sluice_argo",
         "sluice_contracts",
         "sluice_runtime",
         "sluice_workflows",
@@ -257,6 +258,7 @@ def test_services_do_not_know_each_other() -> None:
     assert [sorted(line.split(" | ")) for line in layers["layers"].split("\n") if line] == [
         ["sluice_local"],
         ["sluice_dispatcher", "sluice_gateway", "sluice_status_watcher"],
+        ["sluice_argo"],
         ["sluice_runtime", "sluice_workflows"],
         ["sluice_contracts"],
     ]

@@ -73,26 +73,26 @@ async def test_a_run_that_is_over_does_not_expire_when_its_request_comes_late() 
     assert desk.reports.log_for_test == []
 
 
-class Fold:
-    """Stands for a `TopicFold` that is behind until the gate is open."""
+class ImaginaryProjector:
+    """Stands for a `Projector` that is behind until the gate is open."""
 
     def __init__(self) -> None:
         self.within: list[float] = []
         self.gate = asyncio.Event()
 
-    async def fresh(self, *, within: float) -> None:
+    async def wait_fresh(self, *, within: float) -> None:
         self.within.append(within)
         await self.gate.wait()
 
 
 async def test_it_answers_only_while_it_is_fresh(tmp_path: Path) -> None:
-    fold: Any = Fold()
+    projector: Any = ImaginaryProjector()
     async with open_ledger_store(tmp_path / "ledger.sqlite") as store:
-        ledger = SqliteLedger(store, fold, freshness=timedelta(seconds=5))
+        ledger = SqliteLedger(store, projector, freshness=timedelta(seconds=5))
         asking = asyncio.create_task(ledger.find(KEY))
         for _ in range(20):
             await asyncio.sleep(0)
-        assert fold.within == [5.0]
+        assert projector.within == [5.0]
         assert not asking.done()
-        fold.gate.set()
+        projector.gate.set()
         assert await asking is None

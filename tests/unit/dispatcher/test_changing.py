@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_dispatcher.services.changing import NotYetToldError, change
 

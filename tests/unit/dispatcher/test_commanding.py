@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.status import Phase

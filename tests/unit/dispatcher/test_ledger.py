@@ -16,10 +16,10 @@ from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent, encode_status
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
-from sluice_runtime.kafka.folding import TopicFold
-from sluice_runtime.kafka.sqlite_store import SqliteStore
+from sluice_runtime.projection.projector import Projector
+from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.unit.runtime.clock import now, pause, until
-from tests.unit.runtime.fake_kafka import FakeCluster
+from tests.unit.runtime.kafka.fake_kafka import FakeCluster
 
 pytestmark = pytest.mark.looptime
 
@@ -63,17 +63,17 @@ def write(cluster: FakeCluster, outcome: PublishedEvent, *, partition: int = 0) 
 class Ledger:
     """A ledger that keeps up with the cluster."""
 
-    def __init__(self, store: SqliteStore, fold: TopicFold) -> None:
-        self.real = SqliteLedger(store, fold, freshness=timedelta(seconds=5))
+    def __init__(self, store: SqliteStore, projector: Projector) -> None:
+        self.real = SqliteLedger(store, projector, freshness=timedelta(seconds=5))
         self._store = store
-        self._fold = fold
+        self._projector = projector
 
     async def a_while(self) -> None:
-        """Let minutes pass in which the fold does all that it does from time to time."""
+        """Let minutes pass in which the projection does all that it does from time to time."""
         for _ in range(130):
             await pause(1)
             # Work in threads keeps no virtual time, so each second is waited for.
-            await self._fold.complete(as_of=now())
+            await self._projector.wait_caught_up(as_of=now())
 
     async def known(self) -> set[str]:
         rows = await self._store.read("SELECT run_id FROM outcomes")
@@ -90,16 +90,16 @@ class Ledger:
 async def ledger_of(cluster: FakeCluster, file: Path) -> AsyncIterator[Ledger]:
     make: Any = cluster.make_consumer
     async with open_ledger_store(file) as store:
-        fold = TopicFold(name="ledger", topics=[RESULTS], store=store, make_consumer=make)
-        folding = asyncio.create_task(fold.run())
+        projector = Projector(name="ledger", topics=[RESULTS], store=store, make_consumer=make)
+        projecting = asyncio.create_task(projector.run())
         try:
-            await fold.fresh(within=5)
-            yield Ledger(store, fold)
-            assert not folding.done()
+            await projector.wait_fresh(within=5)
+            yield Ledger(store, projector)
+            assert not projecting.done()
         finally:
-            folding.cancel()
+            projecting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await folding
+                await projecting
 
 
 @pytest.mark.parametrize("days", [8, -8])
@@ -107,19 +107,19 @@ async def test_a_clock_that_jumps_forgets_nothing(
     cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
 ) -> None:
     right = time.time
-    write(cluster, published("folded"))
+    write(cluster, published("projected"))
     async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
         await ledger.real.note(published("noted", phase=Phase.REJECTED))
         with monkeypatch.context() as jumped:
             jumped.setattr(time, "time", lambda: right() + days * 86400)
             await ledger.a_while()
-        assert await ledger.known() == {"folded", "noted"}
+        assert await ledger.known() == {"projected", "noted"}
     with monkeypatch.context() as jumped:
         jumped.setattr(time, "time", lambda: right() + days * 86400)
         async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
             await ledger.a_while()
     async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
-        for run_id in ("folded", "noted"):
+        for run_id in ("projected", "noted"):
             assert await ledger.real.find(RunKey("default", run_id)) is not None
 
 
@@ -224,8 +224,8 @@ async def test_a_file_of_an_earlier_version_is_made_again_from_the_topic(
         earlier.executescript(
             """
             CREATE TABLE outcomes (tenant TEXT, run_id TEXT, recorded_ms INTEGER);
-            CREATE TABLE folded_offsets (topic TEXT, partition INTEGER, next_offset INTEGER);
-            INSERT INTO folded_offsets VALUES ('sluice.results', 0, 1);
+            CREATE TABLE projected_offsets (topic TEXT, partition INTEGER, next_offset INTEGER);
+            INSERT INTO projected_offsets VALUES ('sluice.results', 0, 1);
             PRAGMA user_version = 1;
             """
         )

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from sluice_contracts import metadata, request_codec
+from sluice_argo import metadata
+from sluice_contracts import request_codec
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.requests import CommandType

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_dispatcher.services.in_flight import Reason
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from tests.support.dispatcher import Desk, hello

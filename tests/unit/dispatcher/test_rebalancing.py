@@ -12,7 +12,7 @@ from sluice_contracts.records import IncomingRecord
 from sluice_dispatcher.adapters.assignment import Assignment
 from sluice_dispatcher.adapters.pump import Pump
 from sluice_dispatcher.services.in_flight import InFlight, Limit
-from sluice_runtime.kafka.reading import incoming
+from sluice_runtime.kafka.consumer import incoming
 from tests.unit.dispatcher.fake_group import FakeGroupConsumer, Fetched
 
 pytestmark = pytest.mark.looptime

@@ -19,7 +19,7 @@ class ImaginaryFold:
     complete_at: float | None
     reading: str | None = None
 
-    async def complete(self, *, as_of: float) -> None:
+    async def wait_caught_up(self, *, as_of: float) -> None:
         assert as_of == asyncio.get_running_loop().time()
         complete = asyncio.Event()
         if self.complete_at is not None:

@@ -28,7 +28,7 @@ from sluice_gateway.services.news import RunNews
 from sluice_gateway.services.outgoing import Outgoing, OutgoingLimits
 from sluice_gateway.services.peers import Peers
 from sluice_runtime.backoff import Backoff
-from sluice_runtime.kafka.sqlite_store import SqliteStore, StoreUnusableError
+from sluice_runtime.projection.sqlite_store import SqliteStore, StoreUnusableError
 from tests.support.fake_producer import FakeProducer
 from tests.unit.gateway.harness import (
     CATALOGUE,
@@ -60,7 +60,7 @@ class ImaginaryTopic:
 
 @dataclass
 class ImaginaryFold:
-    """A `TopicFold` of an imaginary topic."""
+    """A `Projector` of an imaginary topic."""
 
     topic: ImaginaryTopic
     store: AnnouncingStore

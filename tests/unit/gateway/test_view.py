@@ -18,11 +18,11 @@ from sluice_gateway.adapters.view_store import AnnouncingStore, open_view
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.news import RunNews
 from sluice_gateway.services.runs import AcceptedRun
-from sluice_runtime.kafka.folding import TopicFold
-from sluice_runtime.kafka.sqlite_store import SqliteStore
+from sluice_runtime.projection.projector import Projector
+from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.unit.gateway.harness import NOW, TOPICS, caught_up, published, status_record, step
 from tests.unit.runtime.clock import now, pause
-from tests.unit.runtime.fake_kafka import FakeCluster
+from tests.unit.runtime.kafka.fake_kafka import FakeCluster
 
 KEY = RunKey("default", "order-1")
 ACCEPTED = AcceptedRun(
@@ -151,9 +151,9 @@ class TestForgetting:
         for _ in range(4):
             for topic, partition in ((TOPICS.requests, 0), (TOPICS.status, 1)):
                 cluster.write_for_test(topic, b"read before", partition=partition)
-        await store.write([("UPDATE folded_offsets SET next_offset = 4", ())])
+        await store.write([("UPDATE projected_offsets SET next_offset = 4", ())])
         make: Any = cluster.make_consumer
-        fold = TopicFold(
+        fold = Projector(
             name="view", topics=(TOPICS.requests, TOPICS.status), store=store, make_consumer=make
         )
         folding = asyncio.create_task(fold.run())
@@ -161,7 +161,7 @@ class TestForgetting:
         for _ in range(130):
             await pause(1)
             # Work in threads keeps no virtual time, so each second is waited for.
-            await fold.complete(as_of=now())
+            await fold.wait_caught_up(as_of=now())
         assert not folding.done()
         folding.cancel()
         with contextlib.suppress(asyncio.CancelledError):

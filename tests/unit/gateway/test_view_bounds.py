@@ -19,7 +19,7 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.following import follow
 from sluice_gateway.services.news import RunNews
 from sluice_gateway.services.runs import EventHead, EventPlace
-from sluice_runtime.kafka.sqlite_store import SqliteStore
+from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.unit.gateway.harness import TOPICS, caught_up, published, status_record, step
 
 KIB = 1024
@@ -99,7 +99,7 @@ def end_of(number: int) -> IncomingRecord:
 
 
 async def fold(view: Bounded, records: list[IncomingRecord], *, at_a_time: int = 200) -> int:
-    """Fold the records in batches; give the most bytes that the file had in between."""
+    """ProjectRecord the records in batches; give the most bytes that the file had in between."""
     most = 0
     for first in range(0, len(records), at_a_time):
         await view.store.apply(records[first : first + at_a_time])

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from sluice_runtime.deadlines import Deadline, DeadlineExceededError
-
-from .clock import now, pause
+from tests.unit.runtime.clock import now, pause
 
 pytestmark = pytest.mark.looptime
 

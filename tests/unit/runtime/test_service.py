@@ -17,11 +17,10 @@ from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import ensure_topics
-from sluice_runtime.service import StartupError, StoppedError, run_service, until_kafka_answers
+from sluice_runtime.service import StartupError, StoppedError, run_service, wait_for_kafka
 from sluice_runtime.settings import ServiceSettings
-from sluice_runtime.supervision import TaskEndedError, run_eternally
-
-from .clock import now
+from sluice_runtime.supervision import TaskEndedError, run_tasks
+from tests.unit.runtime.clock import now
 
 Serve = Callable[["Settings", asyncio.Event], Awaitable[None]]
 
@@ -64,7 +63,7 @@ async def _serve_eternally(settings: Settings, stop: asyncio.Event) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.Event().wait()
 
-    await run_eternally({"eternal": eternal()}, stop=stop, grace=settings.shutdown_grace)
+    await run_tasks({"eternal": eternal()}, stop=stop, grace=settings.shutdown_grace)
 
 
 def test_told_to_stop_it_ends_well() -> None:
@@ -108,7 +107,7 @@ def test_files_that_cannot_secure_the_connection_are_told(
 
     async def serve(settings: Settings, stop: asyncio.Event) -> None:
         deadline = Deadline("verify topics", timedelta(seconds=10))
-        await until_kafka_answers(
+        await wait_for_kafka(
             lambda: ensure_topics(settings.kafka, client_id="test", deadline=deadline),
             backoff=Backoff(),
             stop=stop,
@@ -125,7 +124,7 @@ def test_a_task_that_ends_by_itself_ends_the_process_with_1() -> None:
         async def fails() -> None:
             raise ValueError("broken")
 
-        await run_eternally({"pump": fails()}, stop=stop, grace=settings.shutdown_grace)
+        await run_tasks({"pump": fails()}, stop=stop, grace=settings.shutdown_grace)
 
     assert code_of(serve) == 1
 
@@ -185,7 +184,7 @@ async def test_the_start_waits_for_kafka() -> None:
         return "there"
 
     backoff = Backoff(first=timedelta(seconds=1), uniform=lambda _, high: high)
-    assert await until_kafka_answers(step, backoff=backoff, stop=asyncio.Event()) == "there"
+    assert await wait_for_kafka(step, backoff=backoff, stop=asyncio.Event()) == "there"
     assert tries == [0, 1, 3, 7]
 
 
@@ -194,7 +193,7 @@ async def test_other_errors_of_the_start_are_no_matter_of_patience() -> None:
         raise StartupError("wrong")
 
     with pytest.raises(StartupError):
-        await until_kafka_answers(step, backoff=Backoff(), stop=asyncio.Event())
+        await wait_for_kafka(step, backoff=Backoff(), stop=asyncio.Event())
 
 
 @pytest.mark.looptime
@@ -206,5 +205,5 @@ async def test_who_is_told_to_stop_while_waiting_for_kafka_stops_at_once() -> No
         raise KafkaUnavailableError("not yet")
 
     with pytest.raises(StoppedError):
-        await until_kafka_answers(step, backoff=Backoff(first=timedelta(hours=1)), stop=stop)
+        await wait_for_kafka(step, backoff=Backoff(first=timedelta(hours=1)), stop=stop)
     assert now() == 0

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from sluice_runtime import supervision
-from sluice_runtime.supervision import TaskEndedError, run_eternally, stop_on_signals
-
-from .clock import now, pause
-from .log_capture import captured
+from sluice_runtime.supervision import TaskEndedError, run_tasks, stop_on_signals
+from tests.unit.runtime.clock import now, pause
+from tests.unit.runtime.log_capture import captured
 
 pytestmark = pytest.mark.looptime
 
@@ -52,7 +51,7 @@ async def _fails_after(seconds: float) -> None:
 async def test_it_runs_until_told_to_stop() -> None:
     one, two, stop = Eternal(), Eternal(cleanup_takes=3), asyncio.Event()
     supervised = asyncio.create_task(
-        run_eternally({"one": one.run(), "two": two.run()}, stop=stop, grace=GRACE)
+        run_tasks({"one": one.run(), "two": two.run()}, stop=stop, grace=GRACE)
     )
     await one.started.wait()
     await two.started.wait()
@@ -65,7 +64,7 @@ async def test_the_first_to_fail_ends_all_and_is_the_cause() -> None:
     other = Eternal()
     tasks = {"pump": _fails_after(5), "other": other.run()}
     with pytest.raises(TaskEndedError, match="pump ended by itself") as caught:
-        await run_eternally(tasks, stop=asyncio.Event(), grace=GRACE)
+        await run_tasks(tasks, stop=asyncio.Event(), grace=GRACE)
     assert isinstance(caught.value.__cause__, BoomError)
     assert (other.cleaned_up, now()) == (True, 5)
 
@@ -74,7 +73,7 @@ async def test_a_task_that_just_returns_ends_all_too() -> None:
     other = Eternal()
     tasks = {"pump": _ends_after(5), "other": other.run()}
     with pytest.raises(TaskEndedError, match="pump ended by itself") as caught:
-        await run_eternally(tasks, stop=asyncio.Event(), grace=GRACE)
+        await run_tasks(tasks, stop=asyncio.Event(), grace=GRACE)
     assert caught.value.__cause__ is None
     assert other.cleaned_up
 
@@ -88,7 +87,7 @@ async def test_a_task_cancelled_from_within_does_not_end_unnoticed() -> None:
         await future
 
     with pytest.raises(TaskEndedError, match="pump ended by itself"):
-        await run_eternally(
+        await run_tasks(
             {"pump": waits_for_what_is_cancelled(), "other": Eternal().run()},
             stop=asyncio.Event(),
             grace=GRACE,
@@ -101,9 +100,7 @@ async def test_a_task_that_ends_because_of_stop_is_no_error() -> None:
     async def ends_on_stop() -> None:
         await stop.wait()
 
-    supervised = asyncio.create_task(
-        run_eternally({"polite": ends_on_stop()}, stop=stop, grace=GRACE)
-    )
+    supervised = asyncio.create_task(run_tasks({"polite": ends_on_stop()}, stop=stop, grace=GRACE))
     await pause(1)
     stop.set()
     await supervised
@@ -112,7 +109,7 @@ async def test_a_task_that_ends_because_of_stop_is_no_error() -> None:
 async def test_stop_set_before_the_start() -> None:
     stop, task = asyncio.Event(), Eternal()
     stop.set()
-    await run_eternally({"task": task.run()}, stop=stop, grace=GRACE)
+    await run_tasks({"task": task.run()}, stop=stop, grace=GRACE)
     assert task.cleaned_up is task.started.is_set()
 
 
@@ -128,7 +125,7 @@ async def test_a_task_that_does_not_stop_is_called_by_its_name() -> None:
 
     before = asyncio.all_tasks()
     with captured(supervision) as logged, pytest.raises(TaskEndedError, match="pump"):
-        await run_eternally(
+        await run_tasks(
             {"pump": _fails_after(1), "stubborn": stubborn()}, stop=asyncio.Event(), grace=GRACE
         )
     assert now() == 21
@@ -147,9 +144,7 @@ async def test_a_task_that_fails_while_stopping_is_told() -> None:
             raise BoomError
 
     stop = asyncio.Event()
-    supervised = asyncio.create_task(
-        run_eternally({"bad": fails_to_stop()}, stop=stop, grace=GRACE)
-    )
+    supervised = asyncio.create_task(run_tasks({"bad": fails_to_stop()}, stop=stop, grace=GRACE))
     await pause(1)
     with captured(supervision) as logged:
         stop.set()
@@ -161,14 +156,14 @@ async def test_a_task_that_fails_while_stopping_is_told() -> None:
 
 async def test_one_failure_is_told_once() -> None:
     with captured(supervision) as logged, pytest.raises(TaskEndedError):
-        await run_eternally({"pump": _fails_after(1)}, stop=asyncio.Event(), grace=GRACE)
+        await run_tasks({"pump": _fails_after(1)}, stop=asyncio.Event(), grace=GRACE)
     assert [event["event"] for event in logged] == ["task ended by itself"]
 
 
 async def test_cancelled_from_outside_it_cleans_up() -> None:
     task = Eternal(cleanup_takes=2)
     supervised = asyncio.create_task(
-        run_eternally({"task": task.run()}, stop=asyncio.Event(), grace=GRACE)
+        run_tasks({"task": task.run()}, stop=asyncio.Event(), grace=GRACE)
     )
     await task.started.wait()
     supervised.cancel()
@@ -180,7 +175,7 @@ async def test_cancelled_from_outside_it_cleans_up() -> None:
 async def test_nothing_to_run_waits_for_stop() -> None:
     stop = asyncio.Event()
     stop.set()
-    await run_eternally({}, stop=stop, grace=GRACE)
+    await run_tasks({}, stop=stop, grace=GRACE)
 
 
 @pytest.mark.looptime(False)  # noqa: FBT003 - the plugin's own form; signals come in real time
@@ -217,5 +212,5 @@ async def test_who_works_ends_before_what_it_works_with() -> None:
             log.append("ledger")
 
     tasks = {"pump": pump(), "ledger": ledger()}
-    await run_eternally(tasks, stop=stop, grace=timedelta(seconds=5))
+    await run_tasks(tasks, stop=stop, grace=timedelta(seconds=5))
     assert log == ["pump", "ledger"]

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from sluice_argo.workflows_api import WorkflowPage
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
-from sluice_runtime.kubernetes.workflows import WorkflowPage
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import Json
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 
 Json = dict[str, Any]

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_status_watcher.outcomes import Claim, parse_claim
 from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kubernetes.errors import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tests.unit.runtime.api_server import ApiServer, api_server, kubeconfig
+from tests.unit.runtime.kubernetes.api_server import ApiServer, api_server, kubeconfig
 
 
 async def drain(server: ApiServer, folder: Path) -> asyncio.subprocess.Process:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sluice_contracts.metadata import FINALIZER
+from sluice_argo.metadata import FINALIZER
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, ConflictError, RefusedError
 from sluice_status_watcher.draining import drain

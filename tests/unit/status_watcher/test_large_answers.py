@@ -9,7 +9,7 @@ from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kubernetes import client as client_module
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from sluice_status_watcher.settings import WatchSettings
-from tests.unit.runtime.api_server import api_server, connected
+from tests.unit.runtime.kubernetes.api_server import api_server, connected
 
 LIMIT = 256 * 1024
 ETCD_LIMIT = 1536 * 1024

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
 from sluice_status_watcher import observing

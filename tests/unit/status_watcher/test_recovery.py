@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.status import Phase, RefusalNotice

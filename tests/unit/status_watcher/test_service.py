@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_runtime.supervision import TaskEndedError
 from tests.support.margins import releasing_after
 from tests.unit.status_watcher.manifests import manifest, name_of, node, nodes

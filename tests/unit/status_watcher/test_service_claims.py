@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_contracts.status import Phase
 from sluice_runtime.kubernetes.errors import (
     ApiUnavailableError,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_runtime.kubernetes.errors import RefusedError
 from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, manifest
 from tests.unit.status_watcher.scenes import (

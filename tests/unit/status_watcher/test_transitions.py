@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_status_watcher.observing import Observed, observe
 from sluice_status_watcher.outcomes import Claim, Outcome, claim_text, mark_text

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_contracts.status import Phase
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sluice_contracts.metadata import RUN_ID
+from sluice_argo.metadata import RUN_ID
+from sluice_argo.workflows_api import WorkflowPage
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, GoneError, RefusedError
-from sluice_runtime.kubernetes.workflows import WorkflowPage
 from sluice_status_watcher.settings import WatchSettings
 from sluice_status_watcher.watching import Change, Listed, WatchHealth, Watching
 from tests.support.fake_workflows import FakeWorkflows

@@ -10,7 +10,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from sluice_runtime.supervision import run_eternally
+from sluice_runtime.supervision import run_tasks
 from sluice_status_watcher.bootstrap import StatusWatcher
 from sluice_status_watcher.leading import Alone, Turn
 from sluice_status_watcher.ports import Workflows
@@ -86,7 +86,7 @@ class World:
         stop = asyncio.Event()
         name = f"watcher {next(self._numbers)}"
         running = asyncio.create_task(
-            run_eternally(watcher.tasks(), stop=stop, grace=timedelta(seconds=1)), name=name
+            run_tasks(watcher.tasks(), stop=stop, grace=timedelta(seconds=1)), name=name
         )
         try:
             yield self

@@ -18,7 +18,7 @@ from sluice_runtime.logs import configure_logs
 from sluice_runtime.settings import ServiceSettings, SettingsError, load_settings
 from sluice_runtime.supervision import TaskEndedError, stop_on_signals
 
-__all__ = ["StartupError", "StoppedError", "run_service", "until_kafka_answers"]
+__all__ = ["StartupError", "StoppedError", "run_service", "wait_for_kafka"]
 
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class StoppedError(Exception):
     """Told to stop while still starting; there is nothing to finish."""
 
 
-async def until_kafka_answers(
+async def wait_for_kafka(
     step: Callable[[], Coroutine[Any, Any, T]], *, backoff: Backoff, stop: asyncio.Event
 ) -> T:
     """Run a step of the start-up until Kafka is there.

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-__all__ = ["TaskEndedError", "run_eternally", "stop_on_signals"]
+__all__ = ["TaskEndedError", "run_tasks", "stop_on_signals"]
 
 _log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ class TaskEndedError(RuntimeError):
     """A task that was to run for ever came to an end by itself."""
 
 
-async def run_eternally(
+async def run_tasks(
     tasks: Mapping[str, Coroutine[Any, Any, None]],
     *,
     stop: asyncio.Event,

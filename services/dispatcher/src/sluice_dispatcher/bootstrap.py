@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 import structlog
 from prometheus_client import CollectorRegistry
 
+from sluice_argo.workflows_api import WorkflowsApi
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
 from sluice_dispatcher.adapters.pump import Pump
 from sluice_dispatcher.adapters.reports import KafkaReports
@@ -25,17 +26,16 @@ from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time
 from sluice_runtime.deadlines import Deadline
-from sluice_runtime.kafka.folding import TopicFold
-from sluice_runtime.kafka.producing import RecordProducer
-from sluice_runtime.kafka.reading import make_consumer
-from sluice_runtime.kafka.sqlite_store import StoreUnusableError
+from sluice_runtime.kafka.consumer import make_consumer
+from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
-from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import serve_probes
-from sluice_runtime.service import StartupError, until_kafka_answers
-from sluice_runtime.supervision import run_eternally
+from sluice_runtime.projection.projector import Projector
+from sluice_runtime.projection.sqlite_store import StoreUnusableError
+from sluice_runtime.service import StartupError, wait_for_kafka
+from sluice_runtime.supervision import run_tasks
 from sluice_workflows.catalogue import ENTRY_POINT_GROUP, load_catalogue
 from sluice_workflows.compiler import compile_entry
 from sluice_workflows.errors import WorkflowsError
@@ -152,14 +152,14 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             raise StartupError(f"SLUICE_DATA_DIR: {e}") from e
         producer = RecordProducer(kafka, client_id=_NAME)
         stack.push_async_callback(producer.close)
-        fold = TopicFold(
+        projector = Projector(
             name="ledger",
             topics=[kafka.topics.results],
             store=store,
             make_consumer=lambda: make_consumer(kafka, client_id=f"{_NAME}-ledger"),
             clock=boot_time,
         )
-        ledger = SqliteLedger(store, fold, freshness=settings.dedupe.ledger_freshness)
+        ledger = SqliteLedger(store, projector, freshness=settings.dedupe.ledger_freshness)
         in_flight = new_in_flight(dispatch)
         handler = compose(
             settings,
@@ -190,7 +190,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             in_flight=lambda: pump.in_flight,
             waiting=lambda reason: in_flight.waiting[reason],
             lag=lambda: pump.lag,
-            staleness=fold.staleness,
+            staleness=projector.staleness,
         )
         topics = TopicWatch(kafka, client_id=_NAME, registry=registry)
         # Before Kafka is there: who waits for it is alive, and says what it waits for.
@@ -207,7 +207,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         )
         _log.info("dispatcher started", health_port=port)
         try:
-            await until_kafka_answers(
+            await wait_for_kafka(
                 lambda: ensure_topics(
                     kafka,
                     client_id=_NAME,
@@ -218,11 +218,11 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             )
         except TopicMismatchError as e:
             raise StartupError(str(e)) from e
-        await run_eternally(
+        await run_tasks(
             {
                 "pump": pump.run(),
                 "loop delay": LoopDelay(registry).run(),
-                "ledger": fold.run(),
+                "ledger": projector.run(),
                 "ledger file": store.watch_for_damage(),
                 "topics": topics.run(),
             },

@@ -32,15 +32,15 @@ from sluice_gateway.settings import GatewaySettings, WorkflowSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.durations import seconds
-from sluice_runtime.kafka.folding import TopicFold
-from sluice_runtime.kafka.producing import RecordProducer
-from sluice_runtime.kafka.reading import make_consumer
+from sluice_runtime.kafka.consumer import make_consumer
+from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import Readiness, serve_probes
-from sluice_runtime.service import StartupError, until_kafka_answers
-from sluice_runtime.supervision import run_eternally
+from sluice_runtime.projection.projector import Projector
+from sluice_runtime.service import StartupError, wait_for_kafka
+from sluice_runtime.supervision import run_tasks
 from sluice_workflows.catalogue import ENTRY_POINT_GROUP, Catalogue, load_catalogue
 from sluice_workflows.errors import WorkflowsError
 
@@ -185,7 +185,7 @@ async def serve(
             )
         _say_where(host, port)
         listening(Listening(host=host, port=port, health_port=health_port))
-        await run_eternally(
+        await run_tasks(
             {
                 "view": _end_of(viewing),
                 "topics": watch.run(),
@@ -208,7 +208,7 @@ async def _opened_view(
     async with open_view(path, topics=topics) as store:
         bounds = ViewBounds(store, path, max_bytes=settings.view.max_bytes, metrics=metrics)
         announcing = AnnouncingStore(store, status_topic=topics.status, news=news, metrics=metrics)
-        fold = TopicFold(
+        fold = Projector(
             name="view",
             topics=(topics.requests, topics.status),
             store=BoundedStore(announcing, bounds=bounds),
@@ -268,7 +268,7 @@ def _startup_errors(setting: str) -> Iterator[None]:
 
 async def _verify_topics(kafka: KafkaSettings, *, stop: asyncio.Event) -> None:
     try:
-        await until_kafka_answers(
+        await wait_for_kafka(
             lambda: ensure_topics(
                 kafka, client_id=_NAME, deadline=Deadline("verify topics", kafka.request_timeout)
             ),

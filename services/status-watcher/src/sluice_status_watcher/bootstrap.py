@@ -10,18 +10,18 @@ from typing import Any, Protocol
 import structlog
 from prometheus_client import CollectorRegistry
 
+from sluice_argo.workflows_api import WorkflowsApi
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
-from sluice_runtime.kafka.producing import Producer, RecordProducer
-from sluice_runtime.kafka.reading import make_consumer
+from sluice_runtime.kafka.consumer import make_consumer
+from sluice_runtime.kafka.producer import Producer, RecordProducer
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.leases import LeaseApi
-from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import Readiness, serve_probes
-from sluice_runtime.service import StartupError, until_kafka_answers
-from sluice_runtime.supervision import run_eternally
+from sluice_runtime.service import StartupError, wait_for_kafka
+from sluice_runtime.supervision import run_tasks
 from sluice_status_watcher.adapters.results_topic import ResultsTopic
 from sluice_status_watcher.following import follow
 from sluice_status_watcher.leading import Alone, LeasedTurn, Turn
@@ -219,12 +219,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         )
         _log.info("status-watcher started", health_port=port)
         try:
-            await until_kafka_answers(
+            await wait_for_kafka(
                 lambda: _reach_kafka(settings, producer), backoff=Backoff(), stop=stop
             )
         except TopicMismatchError as e:
             raise StartupError(str(e)) from e
-        await run_eternally(
+        await run_tasks(
             {
                 "topics": topics.run(),
                 "loop delay": LoopDelay(registry).run(),

@@ -4,10 +4,10 @@ import asyncio
 
 import structlog
 
+from sluice_argo.workflows_api import WorkflowsApi
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.errors import ApiError
-from sluice_runtime.kubernetes.workflows import WorkflowsApi
 from sluice_runtime.service import StartupError, run_service
 from sluice_status_watcher.draining import drain
 from sluice_status_watcher.settings import Settings

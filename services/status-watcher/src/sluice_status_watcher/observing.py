@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from sluice_contracts import metadata as marks
+from sluice_argo import metadata as marks
+from sluice_argo.status_nodes import UnreadableNodesError, read_nodes
 from sluice_contracts.ids import RunKey, is_run_id, is_tenant, workflow_name
 from sluice_contracts.status import Phase
-from sluice_runtime.kubernetes.nodes import UnreadableNodesError, read_nodes
 from sluice_status_watcher.leniency import as_map, as_text
 from sluice_status_watcher.nodes import Node, is_waiting, output_parameters, read_steps, size_of
 from sluice_status_watcher.outcomes import Claim, Outcome, parse_claim, parse_mark, parse_time

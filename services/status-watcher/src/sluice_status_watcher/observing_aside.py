@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sluice_runtime.kubernetes.nodes import has_many_nodes
+from sluice_argo.status_nodes import has_many_nodes
 from sluice_status_watcher.observing import Observed, observe
 
 __all__ = ["observe_aside"]

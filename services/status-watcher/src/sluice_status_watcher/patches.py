@@ -8,7 +8,7 @@ annotations of others alone.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sluice_contracts.metadata import ATTEMPT, FINALIZER, PUBLISHED
+from sluice_argo.metadata import ATTEMPT, FINALIZER, PUBLISHED
 from sluice_status_watcher.observing import Standing
 from sluice_status_watcher.outcomes import Claim, Outcome, claim_text, mark_text
 from sluice_status_watcher.transitions import attempt_of, is_reopened

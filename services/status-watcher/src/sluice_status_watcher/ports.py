@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
-from sluice_runtime.kubernetes.workflows import WorkflowPage
+from sluice_argo.workflows_api import WorkflowPage
 from sluice_status_watcher.outcomes import Appended, Published
 
 __all__ = ["PublishedOutcomes", "Workflows"]
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 class Workflows(Protocol):
-    """The API server's Workflows, as `sluice_runtime.kubernetes.workflows.WorkflowsApi`."""
+    """The API server's Workflows, as `sluice_argo.workflows_api.WorkflowsApi`."""
 
     async def get(self, name: str) -> Json:
         """Read one Workflow."""

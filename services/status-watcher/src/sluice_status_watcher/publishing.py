@@ -12,7 +12,7 @@ from sluice_contracts.topics import TopicNames
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
-from sluice_runtime.kafka.producing import Producer
+from sluice_runtime.kafka.producer import Producer
 from sluice_status_watcher.observing import Identity
 
 __all__ = ["OUTCOME_PATIENCE", "SOURCE", "StatusPublisher", "UnwritableEventError", "bare"]

@@ -1,1 +1,1 @@
-"""Kafka as Sluice needs it: durable sends, verified topics, topics folded into SQLite."""
+"""Kafka as Sluice needs it: durable sends, verified topics, topics projected into SQLite."""

@@ -8,10 +8,10 @@ from aiokafka.errors import KafkaError
 
 from sluice_runtime.backoff import Backoff
 
-__all__ = ["read_for_ever"]
+__all__ = ["run_sessions"]
 
 
-async def read_for_ever(
+async def run_sessions(
     session: Callable[[], AsyncGenerator[None]],
     *,
     backoff: Backoff,

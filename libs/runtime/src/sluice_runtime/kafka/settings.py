@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from sluice_contracts.topics import TopicNames
 from sluice_runtime.durations import Duration
-from sluice_runtime.kafka.msk import MskTokens
-from sluice_runtime.kafka.tls import RenewedContext
-from sluice_runtime.kafka.tokens import TokenFile, hear_refusals
+from sluice_runtime.kafka.auth.msk_iam import MskIamTokens
+from sluice_runtime.kafka.auth.tls import ReloadingSSLContext
+from sluice_runtime.kafka.auth.token_file import TokenFile, patch_oauth_error_handling
 
 __all__ = ["KafkaSettings", "connection"]
 
@@ -134,7 +134,7 @@ def connection(settings: KafkaSettings, *, client_id: str) -> dict[str, Any]:
         "security_protocol": settings.security_protocol,
     }
     if settings.uses_tls:
-        arguments["ssl_context"] = RenewedContext.of(
+        arguments["ssl_context"] = ReloadingSSLContext.of(
             ca_file=settings.ca_file,
             certificate_file=settings.certificate_file,
             key_file=settings.key_file,
@@ -147,7 +147,7 @@ def connection(settings: KafkaSettings, *, client_id: str) -> dict[str, Any]:
 
 def _credentials(settings: KafkaSettings) -> dict[str, Any]:
     if settings.sasl_mechanism == "OAUTHBEARER":
-        hear_refusals()
+        patch_oauth_error_handling()
         return {"sasl_oauth_token_provider": _tokens(settings)}
     return {
         "sasl_plain_username": settings.username,
@@ -157,7 +157,7 @@ def _credentials(settings: KafkaSettings) -> dict[str, Any]:
 
 def _tokens(settings: KafkaSettings) -> AbstractTokenProvider:
     if settings.aws_region:
-        return MskTokens(settings.aws_region)
+        return MskIamTokens(settings.aws_region)
     if settings.token_file is None:
         raise AssertionError("no settings without a source of tokens are valid")
     tokens = TokenFile(settings.token_file)

@@ -1,1 +1,1 @@
-"""Kubernetes as Sluice needs it: one light client, and Argo's Workflows over it."""
+"""A light Kubernetes client: requests, errors and Leases."""

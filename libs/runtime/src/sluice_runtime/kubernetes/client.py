@@ -10,8 +10,11 @@ import yaml
 
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, error_for
+from sluice_runtime.kubernetes.kubernetes_asyncio_loader import (
+    KubernetesAsyncio,
+    import_without_models,
+)
 from sluice_runtime.kubernetes.settings import KubernetesSettings
-from sluice_runtime.kubernetes.slim import Slim, load_slim
 
 __all__ = ["ClusterConfigurationError", "KubernetesClient"]
 
@@ -129,7 +132,7 @@ class KubernetesClient:
         headers = {"Accept": "application/json", "User-Agent": "sluice"}
         try:
             await self._api.update_params_for_auth(headers, [], ["BearerToken"])
-        except (load_slim().config.ConfigException, OSError) as e:
+        except (import_without_models().config.ConfigException, OSError) as e:
             raise ApiUnavailableError(f"No token to authenticate with: {e}") from e
         return headers
 
@@ -184,7 +187,7 @@ def _interrupted(what: str, error: Exception) -> ApiUnavailableError:
 
 
 async def _api_client(settings: KubernetesSettings) -> Any:  # noqa: ANN401
-    slim = load_slim()
+    slim = import_without_models()
     configuration = slim.configuration()
     # One connection for the watch, the rest for requests side by side.
     configuration.connection_pool_maxsize = 100
@@ -209,7 +212,11 @@ async def _api_client(settings: KubernetesSettings) -> Any:  # noqa: ANN401
         ) from e
 
 
-async def _configure(configuration: Any, slim: Slim, settings: KubernetesSettings) -> None:  # noqa: ANN401
+async def _configure(
+    configuration: Any,  # noqa: ANN401 - kubernetes-asyncio is untyped
+    slim: KubernetesAsyncio,
+    settings: KubernetesSettings,
+) -> None:
     if settings.kubeconfig is None:
         with contextlib.suppress(slim.config.ConfigException):
             slim.config.load_incluster_config(client_configuration=configuration)

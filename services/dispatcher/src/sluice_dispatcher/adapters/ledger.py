@@ -1,4 +1,4 @@
-"""The ledger of outcomes: the results topic, folded into SQLite."""
+"""The ledger of outcomes: the results topic, projected into SQLite."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -13,14 +13,14 @@ from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase, RefusalNotice
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
 from sluice_dispatcher.services.ports import Outcome
-from sluice_runtime.kafka.folding import TopicFold
-from sluice_runtime.kafka.sqlite_store import SqliteStore, Statement
+from sluice_runtime.projection.projector import Projector
+from sluice_runtime.projection.sqlite_store import SqliteStore, Statement
 
 __all__ = ["SqliteLedger", "open_ledger_store"]
 
 _log = structlog.get_logger(__name__)
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS outcomes (
     tenant TEXT NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
     fingerprint TEXT,
     phase TEXT NOT NULL,
     event_id TEXT NOT NULL,
-    -- Of the newest record that said so; NULL until the first one has been folded.
+    -- Of the newest record that said so; NULL until the first one has been projected.
     partition INTEGER,
     offset INTEGER,
     appended_ms INTEGER,
@@ -50,7 +50,7 @@ DELETE FROM outcomes WHERE (tenant, run_id) IN (
 async def open_ledger_store(path: Path) -> AsyncIterator[SqliteStore]:
     """Open the ledger's file."""
     async with SqliteStore.open(
-        path, tables=_TABLES, version=_VERSION, fold=_fold, expiry=[(_EXPIRY, ())]
+        path, tables=_TABLES, version=_VERSION, project=_project, expiry=[(_EXPIRY, ())]
     ) as store:
         yield store
 
@@ -58,14 +58,14 @@ async def open_ledger_store(path: Path) -> AsyncIterator[SqliteStore]:
 class SqliteLedger:
     """Answers from the file, once it is known to be fresh."""
 
-    def __init__(self, store: SqliteStore, fold: TopicFold, *, freshness: timedelta) -> None:
+    def __init__(self, store: SqliteStore, projector: Projector, *, freshness: timedelta) -> None:
         self._store = store
-        self._topic_fold = fold
+        self._projector = projector
         self._freshness = freshness.total_seconds()
 
     async def find(self, key: RunKey) -> Outcome | None:
         """See `Ledger.find`."""
-        await self._topic_fold.fresh(within=self._freshness)
+        await self._projector.wait_fresh(within=self._freshness)
         rows = await self._store.read(
             "SELECT fingerprint, phase, event_id FROM outcomes WHERE tenant = ? AND run_id = ?", key
         )
@@ -80,13 +80,13 @@ class SqliteLedger:
 
     def waiting_for(self) -> str | None:
         """Say what a probe should: None while answers come at once."""
-        staleness = self._topic_fold.staleness()
+        staleness = self._projector.staleness()
         if staleness is not None and staleness > self._freshness:
             return f"the ledger is {staleness:.0f} s behind"
-        return self._topic_fold.waiting_for()
+        return self._projector.waiting_for()
 
 
-def _fold(record: IncomingRecord) -> Iterable[Statement]:
+def _project(record: IncomingRecord) -> Iterable[Statement]:
     if record.value is None:
         return
     try:
@@ -102,8 +102,8 @@ def _fold(record: IncomingRecord) -> Iterable[Statement]:
 def _upsert(published: PublishedEvent, *, record: IncomingRecord | None) -> Statement:
     """The first outcome spends the id; a later attempt of the same run changes only the phase.
 
-    `record` is None for what was written a moment ago and is still to be folded. The record may
-    also have been folded already: its position stays. A topic that was given more partitions may
+    `record` is None for what was written a moment ago and is still to be projected. The record may
+    also have been projected already: its position stays. A topic that was given more partitions may
     hold outcomes of one run on two of them, read in any order: the newest one counts, by Kafka's
     date, for it is there the longest.
     """

@@ -14,8 +14,8 @@ from sluice_contracts.records import IncomingRecord
 from sluice_dispatcher.adapters.assignment import Assignment
 from sluice_dispatcher.services.in_flight import InFlight
 from sluice_runtime.backoff import Backoff
-from sluice_runtime.kafka.reading import incoming, stop_consumer
-from sluice_runtime.kafka.sessions import read_for_ever
+from sluice_runtime.kafka.consumer import incoming, stop_consumer
+from sluice_runtime.kafka.sessions import run_sessions
 
 __all__ = ["Pump"]
 
@@ -98,7 +98,7 @@ class Pump:
         def interrupted(error: Exception, pause: float) -> None:
             _log.warning("reading interrupted", error=type(error).__name__, retry_in=pause)
 
-        await read_for_ever(self._session, backoff=self._backoff, interrupted=interrupted)
+        await run_sessions(self._session, backoff=self._backoff, interrupted=interrupted)
 
     async def _session(self) -> AsyncGenerator[None]:
         async with self._consumer() as consumer:

@@ -10,7 +10,7 @@ from sluice_contracts.status import RefusalNotice
 from sluice_contracts.status_codec import PublishedEvent, encode_refusal, encode_status
 from sluice_contracts.topics import TopicNames
 from sluice_runtime.deadlines import Deadline
-from sluice_runtime.kafka.producing import Producer
+from sluice_runtime.kafka.producer import Producer
 
 __all__ = ["KafkaReports"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sluice_contracts import metadata
+from sluice_argo import metadata
 from sluice_contracts.ids import workflow_name
 from sluice_contracts.problems import FieldError, ProblemType, problem
 from sluice_contracts.records import Position

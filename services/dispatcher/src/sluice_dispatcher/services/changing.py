@@ -9,16 +9,16 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from sluice_contracts import metadata
-from sluice_contracts.records import IncomingRecord
-from sluice_contracts.requests import CommandType
-from sluice_dispatcher.services.ports import Manifest
-from sluice_runtime.kubernetes.nodes import (
+from sluice_argo import metadata
+from sluice_argo.status_nodes import (
     Nodes,
     UnreadableNodesError,
     read_nodes,
     write_nodes,
 )
+from sluice_contracts.records import IncomingRecord
+from sluice_contracts.requests import CommandType
+from sluice_dispatcher.services.ports import Manifest
 
 __all__ = ["NotApplicableError", "NotYetToldError", "change", "was_applied"]
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from sluice_argo.ownership import belongs_to
+from sluice_argo.status_nodes import has_many_nodes
 from sluice_contracts.ids import workflow_name
 from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.records import IncomingRecord
@@ -15,7 +17,6 @@ from sluice_dispatcher.services.changing import (
     change,
     was_applied,
 )
-from sluice_dispatcher.services.identity import belongs_to
 from sluice_dispatcher.services.in_flight import Reason
 from sluice_dispatcher.services.ports import Ledger, Manifest, Workflows
 from sluice_dispatcher.services.retrying import NotYetError, Retrying
@@ -28,7 +29,6 @@ from sluice_runtime.kubernetes.errors import (
     NotFoundError,
     RefusedError,
 )
-from sluice_runtime.kubernetes.nodes import has_many_nodes
 
 __all__ = ["Commanding"]
 

@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from sluice_argo.ownership import is_run
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
 from sluice_contracts.status import Phase
 from sluice_dispatcher.services.building import WorkflowBuilder
-from sluice_dispatcher.services.identity import is_run
 from sluice_dispatcher.services.in_flight import Reason
 from sluice_dispatcher.services.ports import Ledger, Manifest, Outcome, Workflows
 from sluice_dispatcher.services.retrying import NotYetError, Retrying

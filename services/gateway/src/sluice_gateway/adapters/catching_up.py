@@ -9,10 +9,10 @@ from sluice_runtime.durations import seconds
 __all__ = ["CatchingUp"]
 
 
-class Fold(Protocol):
-    """The fold of the view, as `sluice_runtime.kafka.folding.TopicFold`."""
+class ProjectRecord(Protocol):
+    """The fold of the view, as `sluice_runtime.projection.projector.Projector`."""
 
-    async def complete(self, *, as_of: float) -> None:
+    async def wait_caught_up(self, *, as_of: float) -> None:
         """Wait until the view holds all that the topics held then, on the loop's clock."""
 
     def waiting_for(self) -> str | None:
@@ -22,7 +22,7 @@ class Fold(Protocol):
 class CatchingUp:
     """Waits for `patience` at most, and lets no more than `most` requests wait at a time."""
 
-    def __init__(self, fold: Fold, *, patience: timedelta, most: int) -> None:
+    def __init__(self, fold: ProjectRecord, *, patience: timedelta, most: int) -> None:
         self._fold = fold
         self._patience = patience
         self._most = most
@@ -37,7 +37,7 @@ class CatchingUp:
         self._waiting += 1
         try:
             async with asyncio.timeout(seconds(self._patience)):
-                await self._fold.complete(as_of=asyncio.get_running_loop().time())
+                await self._fold.wait_caught_up(as_of=asyncio.get_running_loop().time())
         except TimeoutError:
             return "the topics could not be read to their end"
         finally:

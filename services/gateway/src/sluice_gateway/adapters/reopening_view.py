@@ -16,7 +16,7 @@ from sluice_gateway.services.ports import RunView, ViewUnavailableError
 from sluice_gateway.services.runs import AcceptedRun, EventPage, EventPlace, RunEvent, RunState
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.durations import seconds
-from sluice_runtime.kafka.sqlite_store import StoreDamagedError, StoreUnusableError
+from sluice_runtime.projection.sqlite_store import StoreDamagedError, StoreUnusableError
 
 __all__ = ["OpenView", "ReopeningView"]
 
@@ -27,8 +27,8 @@ _OF_THE_FILE: Final = (sqlite3.Error, StoreDamagedError, StoreUnusableError, OSE
 T = TypeVar("T")
 
 
-class Fold(Protocol):
-    """What there is to know of a fold, as `sluice_runtime.kafka.folding.TopicFold`."""
+class ProjectRecord(Protocol):
+    """What there is to know of a fold, as `sluice_runtime.projection.projector.Projector`."""
 
     def staleness(self) -> float | None:
         """Give the seconds since the view was known to hold all that the topics held."""
@@ -42,7 +42,7 @@ class OpenView:
     """A view while its file can be used, and what has to run for it, side by side."""
 
     view: RunView
-    fold: Fold
+    fold: ProjectRecord
     tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]]
 
 

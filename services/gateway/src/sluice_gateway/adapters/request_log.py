@@ -22,7 +22,7 @@ from sluice_gateway.services.ports import (
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
-from sluice_runtime.kafka.producing import Producer
+from sluice_runtime.kafka.producer import Producer
 
 __all__ = ["KafkaRequestLog", "StartableProducer"]
 

@@ -22,7 +22,7 @@ from sluice_gateway.services.runs import (
     RunEvent,
     RunState,
 )
-from sluice_runtime.kafka.sqlite_store import SqliteStore
+from sluice_runtime.projection.sqlite_store import SqliteStore
 
 __all__ = ["SqliteRunView"]
 

@@ -13,8 +13,8 @@ import structlog
 
 from sluice_contracts.records import IncomingRecord
 from sluice_gateway.metrics import Metrics
-from sluice_runtime.kafka.folding import FoldStore
-from sluice_runtime.kafka.sqlite_store import SqliteStore, Statement
+from sluice_runtime.projection.projector import ProjectionStore
+from sluice_runtime.projection.sqlite_store import SqliteStore, Statement
 
 __all__ = ["BoundedStore", "ViewBounds"]
 
@@ -132,29 +132,29 @@ class ViewBounds:
 
 
 class BoundedStore:
-    """A `FoldStore` that keeps its bounds after every write, however far behind the fold is."""
+    """A `ProjectionStore` that keeps its bounds after every write, however far behind it is."""
 
-    def __init__(self, store: FoldStore, *, bounds: ViewBounds) -> None:
+    def __init__(self, store: ProjectionStore, *, bounds: ViewBounds) -> None:
         self._store = store
         self._bounds = bounds
 
     async def offsets(self) -> dict[tuple[str, int], int]:
-        """See `FoldStore.offsets`."""
+        """See `ProjectionStore.offsets`."""
         # The limit may be lower than it was when the file was written.
         await self._bounds.keep()
         return await self._store.offsets()
 
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        """See `FoldStore.apply`."""
+        """See `ProjectionStore.apply`."""
         await self._store.apply(records)
         await self._bounds.keep()
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
-        """See `FoldStore.expire`."""
+        """See `ProjectionStore.expire`."""
         await self._store.expire(starts)
 
     async def forget(self) -> None:
-        """See `FoldStore.forget`."""
+        """See `ProjectionStore.forget`."""
         await self._store.forget()
 
 

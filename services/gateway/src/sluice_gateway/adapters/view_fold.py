@@ -21,7 +21,7 @@ from sluice_contracts.status_codec import (
 )
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.services.runs import AcceptedRun
-from sluice_runtime.kafka.sqlite_store import Fold, Statement
+from sluice_runtime.projection.sqlite_store import ProjectRecord, Statement
 
 __all__ = ["accept_run", "expiry", "view_fold"]
 
@@ -97,7 +97,7 @@ _OVER: Final = """
 """
 
 
-def view_fold(topics: TopicNames) -> Fold:
+def view_fold(topics: TopicNames) -> ProjectRecord:
     """Give the fold of the request and the status topic."""
 
     def fold(record: IncomingRecord) -> Iterable[Statement]:

@@ -10,7 +10,7 @@ from sluice_gateway.adapters.view_fold import expiry, view_fold
 from sluice_gateway.adapters.view_tables import TABLES, VERSION
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.news import RunNews
-from sluice_runtime.kafka.sqlite_store import SqliteStore
+from sluice_runtime.projection.sqlite_store import SqliteStore
 
 __all__ = ["AnnouncingStore", "open_view"]
 
@@ -18,12 +18,12 @@ __all__ = ["AnnouncingStore", "open_view"]
 def open_view(path: Path, *, topics: TopicNames) -> AbstractAsyncContextManager[SqliteStore]:
     """Open the view's file, or make it."""
     return SqliteStore.open(
-        path, tables=TABLES, version=VERSION, fold=view_fold(topics), expiry=expiry(topics)
+        path, tables=TABLES, version=VERSION, project=view_fold(topics), expiry=expiry(topics)
     )
 
 
 class AnnouncingStore:
-    """A `FoldStore` that wakes those who follow a run once its events are committed."""
+    """A `ProjectionStore` that wakes those who follow a run once its events are committed."""
 
     def __init__(
         self, store: SqliteStore, *, status_topic: str, news: RunNews, metrics: Metrics
@@ -34,20 +34,20 @@ class AnnouncingStore:
         self._metrics = metrics
 
     async def offsets(self) -> dict[tuple[str, int], int]:
-        """See `FoldStore.offsets`."""
+        """See `ProjectionStore.offsets`."""
         return await self._store.offsets()
 
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        """See `FoldStore.apply`."""
+        """See `ProjectionStore.apply`."""
         await self._store.apply(records)
         keys = [record.key for record in records if record.position.topic == self._status_topic]
         self._metrics.events_folded.inc(len(keys))
         self._news.publish({key.decode(errors="replace") for key in keys if key})
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
-        """See `FoldStore.expire`."""
+        """See `ProjectionStore.expire`."""
         await self._store.expire(starts)
 
     async def forget(self) -> None:
-        """See `FoldStore.forget`."""
+        """See `ProjectionStore.forget`."""
         await self._store.forget()

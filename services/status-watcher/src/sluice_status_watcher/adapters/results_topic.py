@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaError
 from sluice_contracts.records import IncomingRecord, OutgoingRecord
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
 from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.consumer import incoming, stop_consumer
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_runtime.kafka.reading import incoming, stop_consumer
 from sluice_status_watcher.outcomes import Appended, Outcome, Published
 
 __all__ = ["ResultsTopic", "appended", "outcome_of"]

@@ -1,0 +1,1 @@
+"""How a client proves to Kafka who it is."""

@@ -1,0 +1,1 @@
+"""Topics projected into a SQLite file."""

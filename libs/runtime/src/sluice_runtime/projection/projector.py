@@ -1,0 +1,262 @@
+"""Projects topics into SQLite, offsets in the same transaction.
+
+What the file says is therefore exact at every moment, a crash included, and can be thrown away: it
+is made again from the topics. The gateway's view and the dispatcher's ledger are both such files.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from sluice_contracts.records import IncomingRecord
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kafka.consumer import incoming, stop_consumer
+from sluice_runtime.kafka.sessions import run_sessions
+
+__all__ = ["ProjectionStore", "Projector"]
+
+_log = structlog.get_logger(__name__)
+
+# How long somebody may wait who asks when everything is read.
+_POLL_MS = 250
+_TOPIC_CHECK_S = 60.0
+_ASK_EVERY_S = 1.0
+# Of records, per transaction: projected, they take up several times as much memory.
+_PORTION_BYTES = 4 * 1024 * 1024
+
+
+class ProjectionStore(Protocol):
+    """Where records are projected to; what `apply` does is kept with the offsets or not at all."""
+
+    async def offsets(self) -> dict[tuple[str, int], int]:
+        """Give the next offset to project, per topic and partition."""
+
+    async def apply(self, records: Sequence[IncomingRecord]) -> None:
+        """ProjectRecord the records and store the offsets behind them, in one transaction."""
+
+    async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
+        """Drop what came from records that the topics have dropped.
+
+        `starts` is the offset of the oldest record that each topic and partition can still give.
+        """
+
+    async def forget(self) -> None:
+        """Start anew: the topics are not those that this was projected from."""
+
+
+_Starts = Mapping[TopicPartition, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ends:
+    """Where partitions ended, no earlier than when (on the projection's clock) that was asked."""
+
+    asked: float
+    offsets: Mapping[TopicPartition, int]
+
+
+class Projector:
+    """Keeps a store up with its topics, and knows how far behind it is.
+
+    Args:
+        clock: gives seconds, to tell how old an answer is; None: the event loop's clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        topics: Iterable[str],
+        store: ProjectionStore,
+        make_consumer: Callable[[], AIOKafkaConsumer],
+        backoff: Backoff | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._name = name
+        self._topics = tuple(topics)
+        self._store = store
+        self._make_consumer = make_consumer
+        self._backoff = backoff or Backoff()
+        self._clock = clock or _loop_time
+        self._complete_as_of: float | None = None
+        self._wanted = 0.0
+        self._changed = asyncio.Condition()
+
+    async def run(self) -> None:
+        """ProjectRecord for ever; what goes wrong with Kafka is tried again with growing pauses."""
+
+        def interrupted(error: Exception, pause: float) -> None:
+            _log.warning(
+                "projection interrupted",
+                projection=self._name,
+                error=type(error).__name__,
+                retry_in=pause,
+            )
+
+        await run_sessions(self._session, backoff=self._backoff, interrupted=interrupted)
+
+    def staleness(self) -> float | None:
+        """Give the seconds since this was known to hold all that the topics held.
+
+        None before it has caught up with what the topics held when it started.
+        """
+        if self._complete_as_of is None:
+            return None
+        return self._clock() - self._complete_as_of
+
+    async def wait_fresh(self, *, within: float) -> None:
+        """Wait until the store holds all that the topics held at most `within` seconds ago."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._is_fresh(within))
+
+    async def wait_caught_up(self, *, as_of: float) -> None:
+        """Wait until the store holds all that the topics held then, on the projection's clock."""
+
+        def is_complete() -> bool:
+            # A question of the very same moment may have come before a record did.
+            return self._complete_as_of is not None and self._complete_as_of > as_of
+
+        self._wanted = max(self._wanted, as_of)
+        async with self._changed:
+            await self._changed.wait_for(is_complete)
+
+    def waiting_for(self) -> str | None:
+        """Say what a probe should: None once the store has caught up."""
+        return "the topics are still being read" if self._complete_as_of is None else None
+
+    def _is_fresh(self, within: float) -> bool:
+        staleness = self.staleness()
+        return staleness is not None and staleness <= within
+
+    async def _session(self) -> AsyncGenerator[None]:
+        async with self._consumer() as consumer:
+            async for step in self._project(consumer):
+                yield step
+
+    @contextlib.asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = self._make_consumer()
+        try:
+            await consumer.start()
+            yield consumer
+        finally:
+            await stop_consumer(consumer)
+
+    async def _project(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
+        """Read on from where the store stands, a batch at a time, until the partitions change."""
+        partitions = await self._partitions(consumer)
+        ends, starts = await self._begin(consumer, partitions)
+        next_check = self._clock() + _TOPIC_CHECK_S
+        ends = await self._note_progress(consumer, ends)
+        while True:
+            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=500)
+            records = [incoming(record) for batch in batches.values() for record in batch]
+            for portion in _portions(records):
+                await self._store.apply(portion)
+            ends = await self._note_progress(consumer, ends)
+            yield
+            if self._clock() >= next_check:
+                next_check = self._clock() + _TOPIC_CHECK_S
+                if await self._partitions(consumer) != partitions:
+                    _log.info("partitions added", projection=self._name)
+                    return
+                starts = await self._expire(consumer, partitions, known=starts)
+
+    async def _partitions(self, consumer: AIOKafkaConsumer) -> set[TopicPartition]:
+        found: set[TopicPartition] = set()
+        for topic in self._topics:
+            numbers = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 - the public call answers from an empty cache before the first assignment
+            found |= {TopicPartition(topic, number) for number in numbers}
+        return found
+
+    async def _begin(
+        self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]
+    ) -> tuple[_Ends, _Starts]:
+        consumer.assign(list(partitions))
+        stored = await self._store.offsets()
+        ends = await self._ends(consumer, partitions)
+        if any(stored.get((tp.topic, tp.partition), 0) > end for tp, end in ends.offsets.items()):
+            # The topic was made anew: what was projected came from records that are no more.
+            _log.warning(
+                "topics are younger than the projection, starting again", projection=self._name
+            )
+            self._complete_as_of = None
+            await self._store.forget()
+            stored = {}
+        starts = await self._expire(consumer, partitions, known={})
+        for tp in partitions:
+            # Records between may have been deleted by retention since.
+            consumer.seek(tp, max(stored.get((tp.topic, tp.partition), 0), starts[tp]))
+        return ends, starts
+
+    async def _expire(
+        self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition], *, known: _Starts
+    ) -> _Starts:
+        """Have the store drop what the topics have dropped, and nothing else.
+
+        No clock of ours is asked: one that is wrong for a moment would empty the store for good.
+        """
+        starts: _Starts = await consumer.beginning_offsets(list(partitions))
+        if starts != known:
+            await self._store.expire({(tp.topic, tp.partition): at for tp, at in starts.items()})
+        return starts
+
+    async def _note_progress(self, consumer: AIOKafkaConsumer, ends: _Ends) -> _Ends:
+        """Note since when nothing that the topics hold is missing here; gives the ends to reach.
+
+        Only the moment of the question counts: an answer may have been read long after it was
+        given, by a process that was frozen meanwhile.
+        """
+        if not await self._note_if_reached(consumer, ends):
+            return ends
+        due = self._clock() >= ends.asked + _ASK_EVERY_S
+        if not due and self._wanted < ends.asked:
+            return ends
+        ends = await self._ends(consumer, ends.offsets)
+        await self._note_if_reached(consumer, ends)
+        return ends
+
+    async def _note_if_reached(self, consumer: AIOKafkaConsumer, ends: _Ends) -> bool:
+        for tp, end in ends.offsets.items():
+            if await consumer.position(tp) < end:
+                return False
+        async with self._changed:
+            self._complete_as_of = ends.asked
+            self._changed.notify_all()
+        return True
+
+    async def _ends(
+        self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
+    ) -> _Ends:
+        asked = self._clock()
+        return _Ends(asked=asked, offsets=await consumer.end_offsets(list(partitions)))
+
+
+def _portions(records: Sequence[IncomingRecord]) -> Iterator[Sequence[IncomingRecord]]:
+    portion: list[IncomingRecord] = []
+    size = 0
+    for record in records:
+        portion.append(record)
+        size += record.memory
+        if size >= _PORTION_BYTES:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

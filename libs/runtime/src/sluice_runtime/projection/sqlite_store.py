@@ -1,0 +1,264 @@
+"""A SQLite file that a topic is projected into."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import structlog
+
+from sluice_contracts.records import IncomingRecord
+
+__all__ = ["ProjectRecord", "SqliteStore", "Statement", "StoreDamagedError", "StoreUnusableError"]
+
+_log = structlog.get_logger(__name__)
+
+_OFFSETS = """
+CREATE TABLE IF NOT EXISTS projected_offsets (
+    topic TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    next_offset INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS log_starts (
+    topic TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    first_offset INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition)
+) WITHOUT ROWID
+"""
+
+Statement = tuple[str, Sequence[Any]]
+"""SQL and its arguments."""
+
+ProjectRecord = Callable[[IncomingRecord], Iterable[Statement]]
+"""Turns one record into the SQL statements, with their arguments, that project it."""
+
+_PAUSE_AFTER_BYTES = 64 * 1024
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class StoreUnusableError(Exception):
+    """The file cannot be opened, and not because it is damaged; the message says why."""
+
+
+class StoreDamagedError(Exception):
+    """The file's damage has shown in use; opened again, it is made anew."""
+
+
+class SqliteStore:
+    """Projects records into tables of one file, offsets in the same transaction (WAL mode)."""
+
+    def __init__(
+        self,
+        connection: aiosqlite.Connection,
+        *,
+        tables: str,
+        project: ProjectRecord,
+        expiry: Sequence[Statement],
+    ) -> None:
+        self._connection = connection
+        self._schema = f"{_OFFSETS};\n{tables}"
+        self._project = project
+        self._expiry = expiry
+        self._damage = asyncio.Event()
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls,
+        path: Path,
+        *,
+        tables: str,
+        version: int,
+        project: ProjectRecord,
+        expiry: Sequence[Statement] = (),
+    ) -> "AsyncIterator[SqliteStore]":
+        """Open the file, made anew if it is missing, damaged or of another version.
+
+        `tables` is the SQL that makes the tables, each with IF NOT EXISTS. `expiry` deletes the
+        rows whose records the topics have dropped: those below `first_offset` of their partition,
+        which the table `log_starts (topic, partition, first_offset)` holds. A file whose damage
+        shows only in use is removed on leaving, so that the next start makes it anew.
+
+        Raises:
+            StoreUnusableError: the file cannot be opened though nothing is wrong with it.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = await _connect(path, version=version)
+        store = cls(connection, tables=tables, project=project, expiry=expiry)
+        try:
+            await store._run(sqlite3.Connection.executescript, store._schema)
+            yield store
+        finally:
+            await connection.close()
+            if store._damage.is_set():
+                _remove(path)
+
+    async def watch_for_damage(self) -> None:
+        """Wait for damage to show: an eternal task, whose end is to end the process.
+
+        Raises:
+            StoreDamagedError: always.
+        """
+        await self._damage.wait()
+        raise StoreDamagedError("The file is damaged; the next start makes it anew.")
+
+    async def read(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
+        """Give all rows of a query."""
+        rows: list[Any] = await self._run(_all_rows, sql, arguments)
+        return rows
+
+    async def read_some(
+        self, sql: str, arguments: Sequence[Any], *, most: int, size: Callable[[Any], int]
+    ) -> list[Any]:
+        """Give the rows of a query up to the one with which their sizes come to `most`."""
+        rows: list[Any] = await self._run(_some_rows, sql, arguments, most, size)
+        return rows
+
+    async def offsets(self) -> dict[tuple[str, int], int]:
+        """See `ProjectionStore.offsets`."""
+        rows = await self.read("SELECT topic, partition, next_offset FROM projected_offsets")
+        return {(topic, partition): offset for topic, partition, offset in rows}
+
+    async def apply(self, records: Sequence[IncomingRecord]) -> None:
+        """See `ProjectionStore.apply`."""
+        statements: list[tuple[str, Sequence[Any]]] = []
+        since_pause = 0
+        for record in records:
+            statements += self._project(record)
+            since_pause += record.memory
+            if since_pause >= _PAUSE_AFTER_BYTES:
+                # Hundreds of large records in one go would block the event loop for seconds.
+                since_pause = 0
+                await asyncio.sleep(0)
+        ends: dict[tuple[str, int], int] = {}
+        for record in records:
+            position = record.position
+            ends[position.topic, position.partition] = position.offset + 1
+        statements += [
+            ("INSERT OR REPLACE INTO projected_offsets VALUES (?, ?, ?)", (*place, end))
+            for place, end in ends.items()
+        ]
+        await self.write(statements)
+
+    async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
+        """See `ProjectionStore.expire`."""
+        known: list[Statement] = [
+            ("INSERT OR REPLACE INTO log_starts VALUES (?, ?, ?)", (*place, first))
+            for place, first in starts.items()
+        ]
+        await self.write([*known, *self._expiry])
+
+    async def write(self, statements: Iterable[Statement]) -> None:
+        """Run the statements as one transaction."""
+        await self._run(_transaction, list(statements))
+
+    async def forget(self) -> None:
+        """See `ProjectionStore.forget`."""
+        await self._run(_make_anew, self._schema)
+
+    async def _run(self, work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - as aiosqlite
+        """Work on the connection in one hop to its thread: nothing comes between."""
+        run: Any = self._connection._execute  # noqa: SLF001
+        try:
+            return await run(work, self._connection._conn, *arguments)  # noqa: SLF001
+        except sqlite3.DatabaseError as e:
+            if _is_damage(e):
+                self._damage.set()
+            raise
+
+
+def _all_rows(connection: sqlite3.Connection, sql: str, arguments: Sequence[Any]) -> list[Any]:
+    return connection.execute(sql, arguments).fetchall()
+
+
+def _some_rows(
+    connection: sqlite3.Connection,
+    sql: str,
+    arguments: Sequence[Any],
+    most: int,
+    size: Callable[[Any], int],
+) -> list[Any]:
+    rows = []
+    with contextlib.closing(connection.execute(sql, arguments)) as cursor:
+        for row in cursor:
+            rows.append(row)
+            most -= size(row)
+            if most <= 0:
+                break
+    return rows
+
+
+def _transaction(connection: sqlite3.Connection, statements: list[Statement]) -> None:
+    with connection:
+        connection.execute("BEGIN")
+        for sql, arguments in statements:
+            connection.execute(sql, arguments)
+
+
+def _make_anew(connection: sqlite3.Connection, schema: str) -> None:
+    names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    drops: list[Statement] = [
+        (f'DROP TABLE "{name}"', ()) for (name,) in _all_rows(connection, names, ())
+    ]
+    _transaction(connection, drops)
+    connection.executescript(schema)
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    # The low byte is the kind, the rest its details (https://www.sqlite.org/rescode.html).
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
+async def _connect(path: Path, *, version: int) -> aiosqlite.Connection:
+    try:
+        connection = await _open(path)
+    except aiosqlite.DatabaseError as e:
+        if not _is_damage(e):
+            raise StoreUnusableError(
+                f"{path} cannot be opened: {e}. See that the folder can be written to and that no "
+                "other process uses the file."
+            ) from e
+        return await _anew(path, version=version, why=str(e))
+    found = await _user_version(connection)
+    if found not in (0, version):
+        await connection.close()
+        return await _anew(path, version=version, why=f"its version is {found}, not {version}")
+    await connection.execute(f"PRAGMA user_version = {version}")
+    return connection
+
+
+async def _anew(path: Path, *, version: int, why: str) -> aiosqlite.Connection:
+    """Nothing is lost with the file: the topics hold it all."""
+    _log.warning("file cannot be used, made anew from the topics", file=str(path), why=why)
+    _remove(path)
+    connection = await _open(path)
+    await connection.execute(f"PRAGMA user_version = {version}")
+    return connection
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+async def _open(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None)
+    try:
+        # NORMAL may lose the last transactions in a power cut, offsets with them: they are redone.
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 5000"):
+            await connection.execute(f"PRAGMA {pragma}")
+    except aiosqlite.DatabaseError:
+        await connection.close()
+        raise
+    return connection
+
+
+async def _user_version(connection: aiosqlite.Connection) -> int:
+    async with connection.execute("PRAGMA user_version") as cursor:
+        row = await cursor.fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,140 @@
+"""A Workflow's nodes, compressed or not."""
+
+import base64
+import gzip
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice_argo.status_nodes import (
+    MAX_NODES_BYTES,
+    Nodes,
+    UnreadableNodesError,
+    read_nodes,
+    write_nodes,
+)
+
+NODES: Nodes = {"a": {"phase": "Running", "name": "ü"}, "b": {}}
+
+
+def packed(text: bytes) -> str:
+    # Without the time, for texts are names of tests, which each worker finds alike.
+    return base64.b64encode(gzip.compress(text, mtime=0)).decode()
+
+
+def compressed(nodes: object) -> str:
+    return packed(json.dumps(nodes).encode())
+
+
+def test_nodes_as_they_are() -> None:
+    assert read_nodes({"nodes": NODES}) == NODES
+    for status in ({}, {"nodes": None}, {"compressedNodes": ""}):
+        assert read_nodes(status) == {}
+
+
+def test_compressed_nodes() -> None:
+    assert read_nodes({"compressedNodes": compressed(NODES), "nodes": None}) == NODES
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["%", "e30=", "é", packed(b"{"), compressed(NODES)[:40]],
+)
+def test_nodes_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(UnreadableNodesError):
+        read_nodes({"compressedNodes": text})
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        7,
+        ["a"],
+        {"a": 1},
+        packed(b"[" * 200_000),
+        packed(b"[]"),
+        packed(b'{"a": 1}'),
+        packed(b"\xff"),
+        packed(b'{"a": {"x": ' + b"9" * 5000 + b"}}"),
+        packed(b'{"a": {"message": "\\ud800"}}'),
+        packed(b'{"a": {"message": "\\uDFFF"}}'),
+    ],
+)
+def test_whatever_stands_in_compressed_nodes_is_at_worst_unreadable(odd: object) -> None:
+    with pytest.raises(UnreadableNodesError):
+        read_nodes({"compressedNodes": odd})
+
+
+@pytest.mark.parametrize("odd", [7, "text", [{}], {"a": None}, {"a": "text"}])
+def test_nodes_that_are_no_map_of_objects_are_unreadable(odd: object) -> None:
+    with pytest.raises(UnreadableNodesError):
+        read_nodes({"nodes": odd})
+
+
+def test_a_whole_character_in_two_halves_is_read() -> None:
+    status = {"compressedNodes": packed(b'{"a": {"message": "\\ud83d\\ude00"}}')}
+    assert read_nodes(status) == {"a": {"message": "\U0001f600"}}
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_little_that_unpacks_to_very_much_is_unreadable(beyond: int) -> None:
+    head, tail = b'{"a": {"x": "', b'"}}'
+    filling = MAX_NODES_BYTES - len(head) - len(tail) + beyond
+    status = {"compressedNodes": packed(head + b"x" * filling + tail)}
+    if beyond:
+        with pytest.raises(UnreadableNodesError):
+            read_nodes(status)
+    else:
+        assert len(read_nodes(status)["a"]["x"]) == filling
+
+
+@given(st.binary())
+def test_any_bytes_are_nodes_or_unreadable(data: bytes) -> None:
+    with pytest.raises(UnreadableNodesError):
+        read_nodes({"compressedNodes": base64.b64encode(data or b"x").decode()})
+
+
+MAPS = st.dictionaries(
+    st.text(max_size=5),
+    st.dictionaries(
+        st.text(max_size=5),
+        st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=5),
+        max_size=3,
+    ),
+    max_size=4,
+)
+
+
+@given(MAPS, st.sampled_from([None, 1]), st.booleans(), st.data())
+def test_a_member_at_a_time_reads_what_the_parser_reads(
+    nodes: Nodes, indent: int | None, ascii_only: bool, data: st.DataObject
+) -> None:
+    """Whole texts, and texts that something was cut out of."""
+    text = json.dumps(nodes, indent=indent, ensure_ascii=ascii_only)
+    start = data.draw(st.integers(0, len(text)))
+    cut = text[:start] + text[start + data.draw(st.integers(0, 2)) :]
+    for each in (text, f" \n{text}\t", cut, f"{text}{{}}"):
+        try:
+            expected = json.loads(each)
+            json.dumps(expected, ensure_ascii=False).encode()
+        except ValueError:
+            expected = None
+        whole = isinstance(expected, dict) and all(
+            isinstance(node, dict) for node in expected.values()
+        )
+        if whole:
+            assert read_nodes({"compressedNodes": packed(each.encode())}) == expected
+        else:
+            with pytest.raises(UnreadableNodesError):
+                read_nodes({"compressedNodes": packed(each.encode())})
+
+
+@pytest.mark.parametrize("status", [{"nodes": {}}, {"compressedNodes": compressed({})}, {}])
+def test_nodes_are_written_as_they_were_read(status: dict[str, object]) -> None:
+    written = write_nodes(status | {"phase": "Running"}, NODES)
+    assert read_nodes(written) == NODES
+    assert written["phase"] == "Running"
+    assert ("compressedNodes" in written) is ("compressedNodes" in status)
+    assert write_nodes(status, NODES) == write_nodes(status, NODES)

@@ -1,0 +1,1 @@
+"""Tests of how a client proves to Kafka who it is."""

@@ -1,0 +1,376 @@
+"""The file that topics are projected into: exact at every moment, and no obstacle to a start."""
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sluice_contracts.records import IncomingRecord, Position
+from sluice_runtime.projection import sqlite_store
+from sluice_runtime.projection.sqlite_store import (
+    SqliteStore,
+    StoreDamagedError,
+    StoreUnusableError,
+)
+from tests.unit.runtime.log_capture import captured
+from tests.unit.runtime.projection.word_table import TABLES, everything, open_store, project, words
+
+
+def record(
+    word: str, offset: int, *, partition: int = 0, key: bytes | None = None
+) -> IncomingRecord:
+    return IncomingRecord(
+        position=Position("t", partition, offset), timestamp_ms=0, key=key, value=word.encode()
+    )
+
+
+RECORDS = [record(word, offset, key=b"k") for offset, word in enumerate("abac")]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "view.sqlite"
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def _join_workers() -> None:
+    """Wait for the threads of connections that could not be opened, while there is a loop."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            thread.join()
+
+
+def _delete(path: Path) -> None:
+    path.unlink()
+
+
+def _journal(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+async def _filled(path: Path) -> None:
+    async with open_store(path) as store:
+        await store.apply(RECORDS)
+
+
+async def test_records_and_offsets_are_there_after_a_restart(path: Path) -> None:
+    async with open_store(path) as store:
+        assert await store.offsets() == {}
+        await store.apply([*RECORDS, record("z", 7, partition=1)])
+    async with open_store(path) as store:
+        assert await words(store) == {"a": 2, "b": 1, "c": 1, "z": 1}
+        assert await store.read("SELECT word FROM keys WHERE name = ?", (b"k",)) == [("c",)]
+        assert await store.offsets() == {("t", 0): 4, ("t", 1): 8}
+
+
+async def test_what_the_topics_have_dropped_is_deleted_by_the_statements_of_the_tables(
+    path: Path,
+) -> None:
+    tables = "CREATE TABLE IF NOT EXISTS seen (partition INTEGER, offset INTEGER)"
+    expiry = """
+        DELETE FROM seen WHERE EXISTS (
+            SELECT 1 FROM log_starts WHERE topic = ?
+            AND log_starts.partition = seen.partition AND seen.offset < first_offset)
+    """
+
+    def note(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+        yield "INSERT INTO seen VALUES (?, ?)", (record.position.partition, record.position.offset)
+
+    async with SqliteStore.open(
+        path, tables=tables, version=1, project=note, expiry=[(expiry, ("t",))]
+    ) as store:
+        await store.apply([record("a", offset, partition=n) for offset in range(3) for n in (0, 1)])
+        for start, left in ((1, [1, 2]), (3, [])):
+            await store.expire({("t", 0): start, ("t", 1): 0, ("other", 1): 9})
+            assert await store.read("SELECT offset FROM seen WHERE partition = 0") == [
+                (offset,) for offset in left
+            ]
+        assert await store.read("SELECT COUNT(*) FROM seen") == [(3,)]
+        await store.forget()
+        assert await store.read("SELECT * FROM log_starts") == []
+
+
+async def test_offsets_may_have_gaps(path: Path) -> None:
+    async with open_store(path) as store:
+        await store.apply([record("a", 3), record("b", 17)])
+        assert await store.offsets() == {("t", 0): 18}
+
+
+async def test_nothing_is_applied_for_nothing(path: Path) -> None:
+    async with open_store(path) as store:
+        await store.apply([])
+        assert await everything(store) == ([], [], {})
+
+
+async def test_the_event_loop_goes_round_between_large_records(path: Path) -> None:
+    rounds, seen = 0, []
+
+    def noting(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+        seen.append(rounds)
+        return project(record)
+
+    async def count() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    async with SqliteStore.open(path, tables=TABLES, version=1, project=noting) as store:
+        counting = asyncio.create_task(count())
+        await store.apply([record("a" * 100_000, offset) for offset in range(20)])
+        counting.cancel()
+    assert len(set(seen)) == 20
+
+
+class CrashError(Exception):
+    """Stands for the end of the process."""
+
+
+def _crashes_at(statement: int) -> Any:
+    """ProjectRecord as usual, but for one statement that SQLite cannot run."""
+    left = statement
+
+    def crashing(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+        nonlocal left
+        for each in project(record):
+            left -= 1
+            yield each if left else ("INSERT INTO no_such_table VALUES (1)", ())
+
+    return crashing
+
+
+_WORDS_AND_KEYS = st.tuples(st.sampled_from("abc"), st.sampled_from([None, b"j", b"k"]))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    log=st.lists(_WORDS_AND_KEYS, max_size=12),
+    batches=st.lists(st.integers(1, 5), min_size=1, max_size=12),
+    crashes=st.lists(st.integers(0, 8), max_size=5),
+)
+def test_any_batching_and_any_crash_give_the_same_table(
+    tmp_path_factory: pytest.TempPathFactory,
+    log: list[tuple[str, bytes | None]],
+    batches: list[int],
+    crashes: list[int],
+) -> None:
+    folder = tmp_path_factory.mktemp("projection")
+    records = [record(word, offset, key=key) for offset, (word, key) in enumerate(log)]
+
+    async def all_at_once() -> Any:
+        async with open_store(folder / "whole") as store:
+            if records:
+                await store.apply(records)
+            return await everything(store)
+
+    async def step_by_step() -> Any:
+        path, at, sizes = folder / "parts", 0, iter(batches)
+        for crash in (*crashes, 0):
+            chosen = _crashes_at(crash) if crash else project
+            async with SqliteStore.open(path, tables=TABLES, version=1, project=chosen) as store:
+                at = (await store.offsets()).get(("t", 0), 0)
+                with contextlib.suppress(sqlite3.OperationalError):
+                    while at < len(records):
+                        await store.apply(records[at : at + next(sizes, 1)])
+                        at = (await store.offsets())["t", 0]
+                table = await everything(store)
+        return table
+
+    assert asyncio.run(step_by_step()) == asyncio.run(all_at_once())
+
+
+async def test_a_batch_that_fails_leaves_nothing_behind(path: Path) -> None:
+    await _filled(path)
+    async with SqliteStore.open(path, tables=TABLES, version=1, project=_crashes_at(4)) as store:
+        before = await everything(store)
+        with pytest.raises(sqlite3.OperationalError, match="no_such_table"):
+            await store.apply([record(word, 4 + n, key=b"k") for n, word in enumerate("xyz")])
+        assert await everything(store) == before
+        await store.apply([record("x", 4)])
+        assert await store.offsets() == {("t", 0): 5}
+
+
+async def test_a_fold_that_fails_writes_nothing(path: Path) -> None:
+    def broken(_: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+        raise CrashError
+
+    async with SqliteStore.open(path, tables=TABLES, version=1, project=broken) as store:
+        with pytest.raises(CrashError):
+            await store.apply(RECORDS)
+        assert await everything(store) == ([], [], {})
+
+
+async def test_readers_see_whole_batches(path: Path) -> None:
+    """One batch writes 200 words: a reader sees all of them or none, however they interleave."""
+    async with open_store(path) as store:
+        batch = [record(f"w{n}", n) for n in range(200)]
+        applying = asyncio.create_task(store.apply(batch))
+        seen = [len(await words(store)) for _ in range(20)]
+        await applying
+        assert set(seen) <= {0, 200}
+        assert len(await words(store)) == 200
+
+
+async def test_a_cancelled_write_is_done_or_not(path: Path) -> None:
+    async with open_store(path) as store:
+        writing = asyncio.create_task(store.apply(RECORDS))
+        await asyncio.sleep(0)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        table = await words(store)
+        assert (table, await store.offsets()) in [
+            ({}, {}),
+            ({"a": 2, "b": 1, "c": 1}, {("t", 0): 4}),
+        ]
+
+
+async def test_statements_of_the_service_s_own(path: Path) -> None:
+    async with open_store(path) as store:
+        await store.write([("INSERT INTO words VALUES (?, ?)", ("a", 1))])
+        with pytest.raises(sqlite3.IntegrityError):
+            await store.write(
+                [
+                    ("INSERT INTO words VALUES (?, ?)", ("b", 1)),
+                    ("INSERT INTO words VALUES (?, ?)", ("a", 1)),
+                ]
+            )
+        assert await words(store) == {"a": 1}
+    async with open_store(path) as store:
+        assert await words(store) == {"a": 1}
+
+
+async def test_forgotten_is_all_gone_and_folding_begins_anew(path: Path) -> None:
+    await _filled(path)
+    async with open_store(path) as store:
+        await store.forget()
+        assert await everything(store) == ([], [], {})
+        await store.apply(RECORDS[:1])
+        assert await words(store) == {"a": 1}
+
+
+async def test_forgetting_does_not_mind_readers(path: Path) -> None:
+    await _filled(path)
+    async with open_store(path) as store:
+        before = [asyncio.create_task(words(store)) for _ in range(10)]
+        forgetting = asyncio.create_task(store.forget())
+        while not forgetting.done():
+            assert await words(store) in ({"a": 2, "b": 1, "c": 1}, {})
+        assert await asyncio.gather(*before) == [{"a": 2, "b": 1, "c": 1}] * 10
+        await forgetting
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"this is no database" * 100, b"SQLite format 3\0" + b"x" * 4096]
+)
+async def test_a_damaged_file_is_made_anew(path: Path, garbage: bytes) -> None:
+    _write(path, garbage)
+    _write(_journal(path), garbage)
+    with captured(sqlite_store) as logged:
+        async with open_store(path) as store:
+            await store.apply(RECORDS)
+    assert [each["event"] for each in logged] == ["file cannot be used, made anew from the topics"]
+    async with open_store(path) as store:
+        assert await store.offsets() == {("t", 0): 4}
+
+
+async def test_an_empty_or_cut_off_file(path: Path) -> None:
+    await _filled(path)
+    whole = _read(path)
+    for size in (0, 10, 100):
+        _write(path, whole[:size])
+        async with open_store(path) as store:
+            await store.apply(RECORDS)
+            assert await store.offsets() == {("t", 0): 4}
+
+
+async def test_damage_found_in_use_is_gone_after_the_next_start(path: Path) -> None:
+    """The header is sound, a page is not: only work on it shows that."""
+    await _filled(path)
+    async with open_store(path) as store:
+        (page_size,) = (await store.read("PRAGMA page_size"))[0]
+    data = bytearray(_read(path))
+    for page in range(1, len(data) // page_size):
+        data[page * page_size : (page + 1) * page_size] = b"\xa5" * page_size
+    _write(path, bytes(data))
+    async with open_store(path) as store:
+        watching = asyncio.create_task(store.watch_for_damage())
+        with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+            await everything(store)
+        with pytest.raises(StoreDamagedError):
+            await watching
+    async with open_store(path) as store:
+        assert await everything(store) == ([], [], {})
+        await store.apply(RECORDS)
+
+
+async def test_the_file_may_be_deleted_without_its_journal(path: Path) -> None:
+    """As somebody does who wants it rebuilt, after a crash that left the journal."""
+    async with open_store(path) as store:
+        await store.apply(RECORDS)
+        journal = _read(_journal(path))
+    _delete(path)
+    _write(_journal(path), journal)
+    async with open_store(path) as store:
+        assert await everything(store) == ([], [], {})
+
+
+async def test_a_crash_before_the_checkpoint_loses_nothing(path: Path, tmp_path: Path) -> None:
+    """What a killed process leaves: the file and its journal."""
+    left = tmp_path / "left"
+    left.mkdir()
+    async with open_store(path) as store:
+        await store.apply(RECORDS)
+        for file in path.parent.iterdir():
+            (left / file.name).write_bytes(file.read_bytes())
+    async with open_store(left / path.name) as store:
+        assert await store.offsets() == {("t", 0): 4}
+        assert await words(store) == {"a": 2, "b": 1, "c": 1}
+
+
+@pytest.mark.parametrize("version", [2, 99])
+async def test_another_version_is_made_anew(path: Path, version: int) -> None:
+    await _filled(path)
+    with captured(sqlite_store) as logged:
+        async with open_store(path, version=version) as store:
+            assert await everything(store) == ([], [], {})
+    assert logged[0]["why"] == f"its version is 1, not {version}"
+    async with open_store(path, version=1) as store:
+        assert await store.offsets() == {}
+
+
+async def test_a_file_that_cannot_be_opened_is_left_alone(path: Path) -> None:
+    _write(path / "precious", b"")
+    with pytest.raises(StoreUnusableError, match=f"{path} cannot be opened: unable to open"):
+        await open_store(path).__aenter__()
+    _join_workers()
+    assert _read(path / "precious") == b""
+
+
+async def test_a_file_that_another_process_writes_is_not_taken_for_damaged(path: Path) -> None:
+    path.parent.mkdir()
+    other = sqlite3.connect(path, isolation_level=None)
+    try:
+        other.execute("CREATE TABLE precious (x)")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnusableError, match="database is locked"):
+            await open_store(path).__aenter__()
+        other.execute("COMMIT")
+        assert other.execute("SELECT * FROM precious").fetchall() == []
+    finally:
+        other.close()

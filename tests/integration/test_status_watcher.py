@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sluice_argo import metadata
+from sluice_argo.outcomes import Outcome
 from sluice_argo.workflows_api import WorkflowsApi
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.status import Phase, StatusEvent
@@ -36,7 +37,7 @@ from sluice_runtime.service import StartupError, StoppedError
 from sluice_status_watcher.adapters.results_topic import ResultsTopic
 from sluice_status_watcher.bootstrap import serve
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.outcomes import Appended, Outcome
+from sluice_status_watcher.published_outcome import Appended
 from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.settings import LeaseSettings, Settings
 from sluice_status_watcher.superseded import SupersededOutcomes

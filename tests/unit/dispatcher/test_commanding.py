@@ -321,7 +321,7 @@ async def test_a_clock_far_behind_the_end_is_not_waited_for() -> None:
         "",
         "1/Failed@yesterday",
         "1/Failed@2025-01-01T00:00:00Z",
-        f"telling 1/Failed@{ENDED} as 7 by ada",
+        f"1/Running@{ENDED}",
     ],
 )
 async def test_what_is_no_mark_of_this_end_does_not_count(mark: str) -> None:

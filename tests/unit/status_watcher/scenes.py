@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from sluice_argo import metadata
+from sluice_argo.outcomes import Claim, decode_claim
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_status_watcher.outcomes import Claim, parse_claim
 from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of
 from tests.unit.status_watcher.world import World
 
@@ -43,14 +43,13 @@ def marks(world: World) -> tuple[str | None, str | None, bool]:
     meta = world.workflows.object_for_test(NAME)["metadata"]
     annotations = meta["annotations"]
     held = metadata.FINALIZER in meta["finalizers"]
-    mark = annotations.get(metadata.PUBLISHED)
-    return None if parse_claim(mark) else mark, annotations.get(metadata.ATTEMPT), held
+    return annotations.get(metadata.PUBLISHED), annotations.get(metadata.ATTEMPT), held
 
 
 def claim(world: World) -> Claim | None:
     """The claim on the object."""
     annotations = world.workflows.object_for_test(NAME)["metadata"]["annotations"]
-    return parse_claim(annotations.get(metadata.PUBLISHED))
+    return decode_claim(annotations.get(metadata.OUTCOME_CLAIM))
 
 
 async def marked(world: World, mark: str = MARK) -> None:

@@ -8,23 +8,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_argo import metadata
+from sluice_argo.outcomes import Claim, Outcome, encode_claim
 from sluice_contracts.status import Phase
 from sluice_status_watcher.observing import Standing, observe
-from sluice_status_watcher.outcomes import Claim, Outcome
 from sluice_status_watcher.patches import claiming, next_patch
 from tests.support.json_patch import PatchFailedError, apply_json_patch
 from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, Json, stored
 
 FAILED = Outcome(attempt=1, phase=Phase.FAILED, finished_at=datetime(2026, 1, 1, 0, 5, tzinfo=UTC))
 MARK = f"1/Failed@{FINISHED}"
-CLAIM = f"telling {MARK} as 7 by ada"
+CLAIM = encode_claim(Claim(outcome=FAILED, sequence=7, holder="ada"))
 
 
-def ended(*, mark: str | None = None, finalizers: Any = (metadata.FINALIZER,)) -> Json:
+def ended(
+    *,
+    mark: str | None = None,
+    claim: str | None = None,
+    finalizers: Any = (metadata.FINALIZER,),
+) -> Json:
     document = stored(status={"phase": "Failed", "finishedAt": FINISHED})
     document["metadata"]["finalizers"] = list(finalizers)
     if mark is not None:
         document["metadata"]["annotations"][metadata.PUBLISHED] = mark
+    if claim is not None:
+        document["metadata"]["annotations"][metadata.OUTCOME_CLAIM] = claim
     return document
 
 
@@ -50,7 +57,7 @@ def test_nothing_is_changed_before_an_outcome_was_told() -> None:
 
 
 def test_a_claim_is_made_on_the_very_state_that_it_speaks_of() -> None:
-    claim = Claim(outcome=FAILED, sequence=7, teller="ada")
+    claim = Claim(outcome=FAILED, sequence=7, holder="ada")
     operations = claiming(standing(ended()), claim)
     after = apply_json_patch(ended(), operations)
     assert standing(after).claim == claim
@@ -63,13 +70,14 @@ def test_a_claim_is_made_on_the_very_state_that_it_speaks_of() -> None:
 
 
 def test_the_mark_takes_the_place_of_the_claim() -> None:
-    after = patched(ended(mark=CLAIM), FAILED)
+    after = patched(ended(claim=CLAIM), FAILED)
     assert after["metadata"]["annotations"][metadata.PUBLISHED] == MARK
+    assert metadata.OUTCOME_CLAIM not in after["metadata"]["annotations"]
 
 
 def test_reopening_takes_a_claim_that_was_kept_away() -> None:
-    after = patched(running(**{metadata.PUBLISHED: CLAIM}), FAILED)["metadata"]
-    assert metadata.PUBLISHED not in after["annotations"]
+    after = patched(running(**{metadata.OUTCOME_CLAIM: CLAIM}), FAILED)["metadata"]
+    assert metadata.OUTCOME_CLAIM not in after["annotations"]
     assert after["annotations"][metadata.ATTEMPT] == "2"
 
 

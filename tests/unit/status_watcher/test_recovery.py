@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sluice_argo import metadata
+from sluice_argo.outcomes import Outcome
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.status import Phase, RefusalNotice
@@ -12,7 +13,6 @@ from sluice_contracts.status_codec import PublishedEvent, encode_refusal, encode
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, GoneError
 from sluice_status_watcher.adapters.results_topic import outcome_of
 from sluice_status_watcher.observing import observe
-from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.recovery import Recovered, question_of, recover
 from sluice_status_watcher.transitions import Told, transition

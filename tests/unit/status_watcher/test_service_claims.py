@@ -10,6 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from sluice_argo import metadata
+from sluice_argo.outcomes import Claim, Outcome, encode_claim
+from sluice_argo.timestamps import parse_timestamp
 from sluice_contracts.status import Phase
 from sluice_runtime.kubernetes.errors import (
     ApiUnavailableError,
@@ -17,7 +19,6 @@ from sluice_runtime.kubernetes.errors import (
     NotFoundError,
     RefusedError,
 )
-from sluice_status_watcher.outcomes import Claim, Outcome, claim_text, parse_time
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, Json, name_of
 from tests.unit.status_watcher.scenes import (
@@ -36,7 +37,7 @@ from tests.unit.status_watcher.world import TOPICS, FakeKafka, World, later, mom
 
 pytestmark = pytest.mark.looptime
 
-OUTCOME = Outcome(attempt=1, phase=Phase.SUCCEEDED, finished_at=parse_time(FINISHED))
+OUTCOME = Outcome(attempt=1, phase=Phase.SUCCEEDED, finished_at=parse_timestamp(FINISHED))
 
 
 async def claimed_elsewhere(world: World) -> Claim:
@@ -44,8 +45,8 @@ async def claimed_elsewhere(world: World) -> Claim:
     await submit(world)
     await finish(world, message="done")
     version = world.workflows.object_for_test(NAME)["metadata"]["resourceVersion"]
-    made = Claim(outcome=OUTCOME, sequence=int(version), teller="another")
-    mark = {metadata.PUBLISHED: claim_text(made)}
+    made = Claim(outcome=OUTCOME, sequence=int(version), holder="another")
+    mark = {metadata.OUTCOME_CLAIM: encode_claim(made)}
     await world.workflows.change_for_test(NAME, lambda o: o["metadata"]["annotations"].update(mark))
     return made
 
@@ -219,9 +220,9 @@ async def test_a_claim_that_was_kept_is_known_though_the_workflow_has_ended_agai
 @pytest.mark.parametrize(
     "text",
     [
-        f"telling 1/Succeeded@{FINISHED} as 999999 by kubectl",
-        f"telling 1/Succeeded@{FINISHED} as 9999999999999999999 by kubectl",
-        "telling 1/Rejected@ as 5 by kubectl",
+        f'{{"outcome": "1/Succeeded@{FINISHED}", "sequence": "999999", "holder": "kubectl"}}',
+        f'{{"outcome": "1/Succeeded@{FINISHED}", "sequence": "{10**19 - 1}", "holder": "kubectl"}}',
+        '{"outcome": "1/Rejected@", "sequence": "5", "holder": "kubectl"}',
     ],
 )
 async def test_what_nobody_can_have_claimed_is_no_claim(text: str) -> None:
@@ -229,7 +230,7 @@ async def test_what_nobody_can_have_claimed_is_no_claim(text: str) -> None:
     async with world.watching():
         await submit(world)
         await world.workflows.change_for_test(
-            NAME, lambda o: o["metadata"]["annotations"].update({metadata.PUBLISHED: text})
+            NAME, lambda o: o["metadata"]["annotations"].update({metadata.OUTCOME_CLAIM: text})
         )
         await later(60)
         await finish(world, "Failed")
@@ -273,7 +274,7 @@ async def test_a_claim_that_is_undone_is_told_all_the_same() -> None:
         async def patch(self, name: str, operations: Sequence[Json]) -> Json:
             await super().patch(name, operations)
             return await self.change_for_test(
-                name, lambda o: o["metadata"]["annotations"].pop(metadata.PUBLISHED, None)
+                name, lambda o: o["metadata"]["annotations"].pop(metadata.OUTCOME_CLAIM, None)
             )
 
     world = World()

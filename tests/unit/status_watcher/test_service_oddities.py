@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from sluice_argo.outcomes import Claim
 from sluice_contracts.status import StatusEvent
 from sluice_status_watcher import telling
 from sluice_status_watcher.observing import Observed
-from sluice_status_watcher.outcomes import Claim
 from sluice_status_watcher.transitions import Told, claimed_event
 from tests.unit.status_watcher.manifests import manifest, name_of, node, nodes
 from tests.unit.status_watcher.scenes import MARK, NAME, finish, marks, released, submit

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_argo import metadata
+from sluice_argo.outcomes import Claim, Outcome, encode_claim, encode_outcome
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_status_watcher.observing import Observed, observe
-from sluice_status_watcher.outcomes import Claim, Outcome, claim_text, mark_text
 from sluice_status_watcher.transitions import (
     Told,
     attempt_of,
@@ -282,7 +282,7 @@ def test_whoever_obeys_the_sequence_never_goes_back_from_an_end(seen: list[Json 
         if int(document["metadata"]["resourceVersion"]) < floor:
             continue
         if mark is not None:
-            document["metadata"]["annotations"][metadata.PUBLISHED] = mark_text(mark)
+            document["metadata"]["annotations"][metadata.PUBLISHED] = encode_outcome(mark)
         event, told = transition(observe(document, observed_at=NOW), told)
         mark = told.outcome
         events += [event] if event else []
@@ -326,31 +326,31 @@ def test_telling_again_what_was_told_last_tells_nothing(seen: list[Json | None])
 
 
 CLAIM = Claim(
-    outcome=Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED), sequence=4, teller="ada"
+    outcome=Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED), sequence=4, holder="ada"
 )
 
 
 def claimed(version: int, phase: str, *, claim: Claim = CLAIM, **more: Any) -> Observed:
-    annotations = {metadata.PUBLISHED: claim_text(claim)} | more.pop("annotations", {})
+    annotations = {metadata.OUTCOME_CLAIM: encode_claim(claim)} | more.pop("annotations", {})
     return state(version, phase, annotations=annotations, **more)
 
 
 def test_an_end_is_to_be_claimed_under_its_own_version() -> None:
     ended = state(4, "Failed", finishedAt=FINISHED).standing
-    assert claim_to_make(ended, None, teller="ada") == CLAIM
+    assert claim_to_make(ended, None, holder="ada") == CLAIM
 
 
 def test_nothing_is_claimed_but_an_end_that_was_not_told() -> None:
-    assert claim_to_make(state(4, "Running").standing, None, teller="ada") is None
+    assert claim_to_make(state(4, "Running").standing, None, holder="ada") is None
     told = state(4, "Failed", finishedAt=FINISHED).standing
-    assert claim_to_make(told, CLAIM.outcome, teller="ada") is None
+    assert claim_to_make(told, CLAIM.outcome, holder="ada") is None
     gone = state(4, "Failed", finishedAt=FINISHED, gone=True).standing
-    assert claim_to_make(gone, None, teller="ada") is None
+    assert claim_to_make(gone, None, holder="ada") is None
 
 
 def test_the_end_of_a_retry_is_claimed_for_the_next_attempt() -> None:
     ended = state(9, "Succeeded", finishedAt=FINISHED_AGAIN).standing
-    claim = claim_to_make(ended, CLAIM.outcome, teller="bob")
+    claim = claim_to_make(ended, CLAIM.outcome, holder="bob")
     assert claim is not None
     assert (claim.outcome.attempt, claim.sequence) == (2, 9)
 

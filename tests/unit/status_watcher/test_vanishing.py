@@ -6,12 +6,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from sluice_argo import metadata
+from sluice_argo.outcomes import Outcome
 from sluice_contracts.status import Phase
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError
 from sluice_status_watcher.doubting import Doubts
 from sluice_status_watcher.observing import Observed, observe
-from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.transitions import Told, transition
 from sluice_status_watcher.vanishing import Missing, Vanishing

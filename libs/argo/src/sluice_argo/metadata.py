@@ -1,4 +1,4 @@
-"""The marks that Sluice leaves on the Workflows it creates."""
+"""The labels, annotations and the finalizer of the Workflows that Sluice creates."""
 
 from typing import Final
 
@@ -9,6 +9,7 @@ __all__ = [
     "FINGERPRINT",
     "MANAGED_BY",
     "MANAGED_BY_VALUE",
+    "OUTCOME_CLAIM",
     "PUBLISHED",
     "REQUEST",
     "RUN_ID",
@@ -33,9 +34,12 @@ REQUEST: Final = "sluice.dev/request"
 TRACEPARENT: Final = "sluice.dev/traceparent"
 ATTEMPT: Final = "sluice.dev/attempt"
 """Set by the status-watcher when a finished Workflow was reopened; 1 if absent."""
+OUTCOME_CLAIM: Final = "sluice.dev/outcome-claim"
+"""Set by the status-watcher before it publishes a terminal event, removed with the mark: see
+`sluice_argo.outcomes.encode_claim`."""
 PUBLISHED: Final = "sluice.dev/published"
-"""Set by the status-watcher: `attempt/phase@finishedAt` once the terminal event is acknowledged,
-and before that the claim of who is about to tell it, `telling … as SEQUENCE by TELLER`."""
+"""The mark: set by the status-watcher once the terminal event is acknowledged, see
+`sluice_argo.outcomes.encode_outcome`."""
 APPLIED_COMMANDS: Final = "sluice.dev/applied-commands"
 """JSON object, `topic/partition` to the offset of the last command applied from there, and
 `topic/partition appended` to the time that Kafka gave it (epoch milliseconds)."""

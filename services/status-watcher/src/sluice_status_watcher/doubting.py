@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Mapping
 
+from sluice_argo.outcomes import Outcome
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_status_watcher.observing import Observed
-from sluice_status_watcher.outcomes import Outcome, Published
 from sluice_status_watcher.ports import PublishedOutcomes
+from sluice_status_watcher.published_outcome import Published
 from sluice_status_watcher.publishing import StatusPublisher
 from sluice_status_watcher.recovery import Question, answers_to, question_of
 

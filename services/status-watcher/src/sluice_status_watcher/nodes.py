@@ -5,9 +5,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import JsonValue
 
+from sluice_argo.timestamps import parse_timestamp
 from sluice_contracts.status import Step
 from sluice_status_watcher.leniency import as_map, as_text, as_value
-from sluice_status_watcher.outcomes import parse_time
 
 __all__ = ["Node", "is_waiting", "output_parameters", "read_steps", "size_of", "step_of"]
 
@@ -91,8 +91,8 @@ def step_of(node: Node) -> Step:
         type=node.type,
         phase=node.phase,
         message=node.message,
-        started_at=parse_time(node.started_at),
-        finished_at=parse_time(node.finished_at),
+        started_at=parse_timestamp(node.started_at),
+        finished_at=parse_timestamp(node.finished_at),
         outputs=dict(node.outputs),
     )
 

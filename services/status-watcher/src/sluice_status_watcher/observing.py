@@ -8,12 +8,13 @@ from typing import Any
 from pydantic import JsonValue
 
 from sluice_argo import metadata as marks
+from sluice_argo.outcomes import Claim, Outcome, decode_claim, decode_outcome
 from sluice_argo.status_nodes import UnreadableNodesError, read_nodes
+from sluice_argo.timestamps import parse_timestamp
 from sluice_contracts.ids import RunKey, is_run_id, is_tenant, workflow_name
 from sluice_contracts.status import Phase
 from sluice_status_watcher.leniency import as_map, as_text
 from sluice_status_watcher.nodes import Node, is_waiting, output_parameters, read_steps, size_of
-from sluice_status_watcher.outcomes import Claim, Outcome, parse_claim, parse_mark, parse_time
 
 __all__ = [
     "MAX_NODES",
@@ -67,9 +68,9 @@ class Standing:
     attempt: int
     """From the ATTEMPT annotation."""
     published: Outcome | None
-    """From the PUBLISHED annotation, if it is a mark."""
+    """From the PUBLISHED annotation."""
     claim: Claim | None
-    """From the same, if it is a claim."""
+    """From the OUTCOME_CLAIM annotation."""
     finalizers: tuple[str, ...]
     deleting: bool
     gone: bool
@@ -148,8 +149,8 @@ def _in_full(document: Json, identity: Identity, *, observed_at: datetime, gone:
         standing=standing,
         sequence=int(standing.resource_version),
         observed_at=observed_at,
-        created_at=parse_time(document["metadata"].get("creationTimestamp")),
-        started_at=parse_time(status.get("startedAt")),
+        created_at=parse_timestamp(document["metadata"].get("creationTimestamp")),
+        started_at=parse_timestamp(status.get("startedAt")),
         progress=as_text(status.get("progress")),
         message=as_text(status.get("message")),
         outputs=outputs,
@@ -198,10 +199,10 @@ def _standing(document: Json, nodes: Json, *, gone: bool) -> Standing:
         uid=meta["uid"],
         resource_version=meta["resourceVersion"],
         phase=phase,
-        finished_at=parse_time(end[1]) if end else None,
+        finished_at=parse_timestamp(end[1]) if end else None,
         attempt=int(attempt) if _ATTEMPT.fullmatch(attempt) else 1,
-        published=parse_mark(annotations.get(marks.PUBLISHED)),
-        claim=parse_claim(annotations.get(marks.PUBLISHED)),
+        published=decode_outcome(annotations.get(marks.PUBLISHED)),
+        claim=decode_claim(annotations.get(marks.OUTCOME_CLAIM)),
         finalizers=tuple(finalizers) if isinstance(finalizers, list) else (),
         deleting=deleting,
         gone=gone,

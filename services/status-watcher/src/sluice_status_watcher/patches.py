@@ -8,22 +8,21 @@ annotations of others alone.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sluice_argo.metadata import ATTEMPT, FINALIZER, PUBLISHED
+from sluice_argo.json_patch import Operation, add, annotation, remove, test
+from sluice_argo.metadata import ATTEMPT, FINALIZER, OUTCOME_CLAIM, PUBLISHED
+from sluice_argo.outcomes import Claim, Outcome, encode_claim, encode_outcome
 from sluice_status_watcher.observing import Standing
-from sluice_status_watcher.outcomes import Claim, Outcome, claim_text, mark_text
 from sluice_status_watcher.transitions import attempt_of, is_reopened
 
 __all__ = ["claiming", "let_go", "next_patch"]
 
-Json = dict[str, Any]
 
-
-def claiming(standing: Standing, claim: Claim) -> list[Json]:
+def claiming(standing: Standing, claim: Claim) -> list[Operation]:
     """Give the patch that makes a claim, on this state of the object and on no other."""
-    return [*_unchanged(standing), _set(PUBLISHED, claim_text(claim))]
+    return [*_unchanged(standing), add(annotation(OUTCOME_CLAIM), encode_claim(claim))]
 
 
-def next_patch(standing: Standing, outcome: Outcome | None, *, releasable: bool) -> list[Json]:
+def next_patch(standing: Standing, outcome: Outcome | None, *, releasable: bool) -> list[Operation]:
     """Give the patch that brings the object closer to what it should be; empty if it is there.
 
     A Workflow that has ended gets the mark of its outcome at once, and loses the finalizer once it
@@ -33,66 +32,61 @@ def next_patch(standing: Standing, outcome: Outcome | None, *, releasable: bool)
         return []
     if is_reopened(standing, outcome):
         return _reopen(standing, attempt=attempt_of(standing, outcome))
-    changes: list[Json] = []
+    changes: list[Operation] = []
     if standing.published != outcome:
-        changes.append(_set(PUBLISHED, mark_text(outcome)))
+        changes.append(add(annotation(PUBLISHED), encode_outcome(outcome)))
+        changes += _without_claim(standing)
     if releasable and standing.held:
         changes += _without_finalizer(standing.finalizers)
     return [*_same_end(standing), *changes] if changes else []
 
 
-def let_go(metadata: Mapping[str, Any]) -> list[Json]:
+def let_go(metadata: Mapping[str, Any]) -> list[Operation]:
     """Give the patch that takes the finalizer off, whatever the state; empty if it is off."""
     finalizers = metadata.get("finalizers") or []
     if FINALIZER not in finalizers:
         return []
     return [
-        {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+        test("/metadata/uid", metadata["uid"]),
         *_without_finalizer(finalizers),
     ]
 
 
-def _reopen(standing: Standing, *, attempt: int) -> list[Json]:
-    changes: list[Json] = []
+def _reopen(standing: Standing, *, attempt: int) -> list[Operation]:
+    changes: list[Operation] = []
     # No finalizer can be added to an object that is being deleted.
     if not standing.held and not standing.deleting:
         place = "/metadata/finalizers"
         changes.append(
-            {"op": "add", "path": f"{place}/-", "value": FINALIZER}
-            if standing.finalizers
-            else {"op": "add", "path": place, "value": [FINALIZER]}
+            add(f"{place}/-", FINALIZER) if standing.finalizers else add(place, [FINALIZER])
         )
     if standing.attempt != attempt:
-        changes.append(_set(ATTEMPT, str(attempt)))
-    if standing.published is not None or standing.claim is not None:
-        changes.append({"op": "remove", "path": _annotation(PUBLISHED)})
+        changes.append(add(annotation(ATTEMPT), str(attempt)))
+    if standing.published is not None:
+        changes.append(remove(annotation(PUBLISHED)))
+    changes += _without_claim(standing)
     return [*_unchanged(standing), *changes] if changes else []
 
 
-def _unchanged(standing: Standing) -> list[Json]:
+def _without_claim(standing: Standing) -> list[Operation]:
+    return [remove(annotation(OUTCOME_CLAIM))] if standing.claim is not None else []
+
+
+def _unchanged(standing: Standing) -> list[Operation]:
     return [
-        {"op": "test", "path": "/metadata/uid", "value": standing.uid},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": standing.resource_version},
+        test("/metadata/uid", standing.uid),
+        test("/metadata/resourceVersion", standing.resource_version),
     ]
 
 
-def _same_end(standing: Standing) -> list[Json]:
-    """Insist that this is the same object, and that it still stands at the end that was told."""
-    tests: list[Json] = [{"op": "test", "path": "/metadata/uid", "value": standing.uid}]
+def _same_end(standing: Standing) -> list[Operation]:
+    """Test that this is the same object, still at the end that was published."""
+    tests = [test("/metadata/uid", standing.uid)]
     if standing.end is not None:
-        path, value = standing.end
-        tests.append({"op": "test", "path": path, "value": value})
+        tests.append(test(*standing.end))
     return tests
 
 
-def _without_finalizer(finalizers: Sequence[str]) -> list[Json]:
+def _without_finalizer(finalizers: Sequence[str]) -> list[Operation]:
     path = f"/metadata/finalizers/{finalizers.index(FINALIZER)}"
-    return [{"op": "test", "path": path, "value": FINALIZER}, {"op": "remove", "path": path}]
-
-
-def _set(annotation: str, value: str) -> Json:
-    return {"op": "add", "path": _annotation(annotation), "value": value}
-
-
-def _annotation(name: str) -> str:
-    return "/metadata/annotations/" + name.replace("~", "~0").replace("/", "~1")
+    return [test(path, FINALIZER), remove(path)]

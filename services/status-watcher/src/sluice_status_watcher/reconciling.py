@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from sluice_argo.outcomes import Claim, Outcome
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_status_watcher.alarms import Alarms
@@ -21,7 +22,6 @@ from sluice_status_watcher.doubting import Doubts
 from sluice_status_watcher.metrics import Metrics
 from sluice_status_watcher.news import Due, Forgotten, News, Vanished
 from sluice_status_watcher.observing import Observed, Standing, in_brief
-from sluice_status_watcher.outcomes import Claim, Outcome
 from sluice_status_watcher.patches import claiming, next_patch
 from sluice_status_watcher.ports import PublishedOutcomes, Workflows
 from sluice_status_watcher.publishing import StatusPublisher
@@ -163,7 +163,7 @@ class Reconciler:
         claim = open_claim(standing, outcome)
         if claim is not None and not standing.gone and self._wait(uid, run, claim):
             return None
-        wanted = claim_to_make(standing, outcome, teller=self._name)
+        wanted = claim_to_make(standing, outcome, holder=self._name)
         if wanted is not None:
             # Whoever has claimed it may have told it by now.
             run.doubtful |= claim is not None
@@ -193,7 +193,7 @@ class Reconciler:
     def _wait(self, uid: str, run: Run, claim: Claim) -> bool:
         """Leave who has claimed an outcome the time to tell it; False if it has passed."""
         seen_first = run.awaited is None or run.awaited.claim != claim
-        if seen_first and claim.teller != self._name:
+        if seen_first and claim.holder != self._name:
             run.awaited = Awaited(claim, until=_clock() + _PATIENCE_S)
         if run.awaited is None or run.awaited.claim != claim:
             return False

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from sluice_argo.outcomes import Outcome
 from sluice_contracts.records import OutgoingRecord
 from sluice_status_watcher.observing import ForeignWorkflowError, Observed
 from sluice_status_watcher.observing_aside import observe_aside
-from sluice_status_watcher.outcomes import Outcome, Published
 from sluice_status_watcher.ports import PublishedOutcomes, Workflows
+from sluice_status_watcher.published_outcome import Published
 from sluice_status_watcher.transitions import is_settled
 from sluice_status_watcher.trying import until_it_works
 from sluice_status_watcher.watching import Change, WatchHealth, list_workflows

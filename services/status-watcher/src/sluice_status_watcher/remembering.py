@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from sluice_argo.outcomes import Claim
 from sluice_status_watcher.observing import Observed, Standing
-from sluice_status_watcher.outcomes import Claim
 from sluice_status_watcher.transitions import Told
 
 __all__ = ["Awaited", "Run"]

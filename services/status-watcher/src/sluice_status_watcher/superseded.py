@@ -19,8 +19,8 @@ import structlog
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.outcomes import Appended
 from sluice_status_watcher.ports import PublishedOutcomes
+from sluice_status_watcher.published_outcome import Appended
 from sluice_status_watcher.publishing import StatusPublisher
 
 __all__ = ["SupersededOutcomes"]

@@ -9,10 +9,10 @@ from datetime import datetime
 
 import structlog
 
+from sluice_argo.outcomes import Claim
 from sluice_contracts.status import StatusEvent
 from sluice_status_watcher.metrics import Metrics
 from sluice_status_watcher.observing import Identity, Observed, in_brief
-from sluice_status_watcher.outcomes import Claim
 from sluice_status_watcher.publishing import StatusPublisher, UnwritableEventError, bare
 from sluice_status_watcher.transitions import Told, claimed_event, transition
 

@@ -8,10 +8,10 @@ therefore make no difference.
 from array import array
 from dataclasses import dataclass, replace
 
+from sluice_argo.outcomes import Claim, Outcome, later_outcome
 from sluice_contracts.status import Phase, StatusEvent, event_id
 from sluice_status_watcher.nodes import Node, step_of
 from sluice_status_watcher.observing import Observed, Standing, in_brief
-from sluice_status_watcher.outcomes import Claim, Outcome, later
 
 __all__ = [
     "Told",
@@ -74,8 +74,8 @@ def open_claim(standing: Standing, outcome: Outcome | None) -> Claim | None:
     return claim if claim.outcome.attempt > known else None
 
 
-def claim_to_make(standing: Standing, outcome: Outcome | None, *, teller: str) -> Claim | None:
-    """Give the claim that `teller` has to make before an outcome is told.
+def claim_to_make(standing: Standing, outcome: Outcome | None, *, holder: str) -> Claim | None:
+    """Give the claim that `holder` has to make before an outcome is told.
 
     That of another, in its own name, or a new one. None if nothing is to be told, if the claim is
     its own, and of what is gone: that takes no claims.
@@ -84,11 +84,11 @@ def claim_to_make(standing: Standing, outcome: Outcome | None, *, teller: str) -
         return None
     claim = open_claim(standing, outcome)
     if claim is not None:
-        return replace(claim, teller=teller) if claim.teller != teller else None
+        return replace(claim, holder=holder) if claim.holder != holder else None
     if not standing.phase.terminal or is_settled(standing, outcome):
         return None
     ended = _end_of(standing, attempt=attempt_of(standing, outcome))
-    return Claim(outcome=ended, sequence=int(standing.resource_version), teller=teller)
+    return Claim(outcome=ended, sequence=int(standing.resource_version), holder=holder)
 
 
 def claimed_event(observed: Observed, claim: Claim) -> tuple[StatusEvent, Told]:
@@ -107,7 +107,7 @@ def claimed_event(observed: Observed, claim: Claim) -> tuple[StatusEvent, Told]:
 
 def known_outcome(standing: Standing, told: Outcome | None) -> Outcome | None:
     """Give the last outcome that was told, by the mark on the object or by our own memory."""
-    return later(standing.published, told)
+    return later_outcome(standing.published, told)
 
 
 def is_settled(standing: Standing, outcome: Outcome | None) -> bool:

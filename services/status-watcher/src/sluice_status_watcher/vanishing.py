@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from sluice_argo.outcomes import Outcome
 from sluice_contracts.status import Phase
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, NotFoundError
 from sluice_status_watcher.doubting import Doubts
 from sluice_status_watcher.observing import Observed
-from sluice_status_watcher.outcomes import Outcome
 from sluice_status_watcher.ports import Workflows
 from sluice_status_watcher.transitions import attempt_of, is_settled
 

@@ -10,12 +10,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sluice_argo import metadata
+from sluice_argo.json_patch import add, remove, test
+from sluice_argo.outcomes import decode_outcome
 from sluice_argo.status_nodes import (
     Nodes,
     UnreadableNodesError,
     read_nodes,
     write_nodes,
 )
+from sluice_argo.timestamps import format_timestamp, parse_timestamp
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.requests import CommandType
 from sluice_dispatcher.services.ports import Manifest
@@ -90,12 +93,8 @@ def change(
         case "retry":
             _reopen(changed, now=now)
     _note_applied(changed, record)
-    test = {
-        "op": "test",
-        "path": "/metadata/resourceVersion",
-        "value": workflow["metadata"]["resourceVersion"],
-    }
-    return [test, *_differences(workflow, changed)]
+    unchanged = test("/metadata/resourceVersion", workflow["metadata"]["resourceVersion"])
+    return [unchanged, *_differences(workflow, changed)]
 
 
 def _running(workflow: Manifest, command: CommandType) -> None:
@@ -115,7 +114,7 @@ def _resume(workflow: Manifest, *, now: datetime) -> None:
     ]
     for node in waiting:
         node["phase"] = "Succeeded"
-        node["finishedAt"] = _timestamp(now)
+        node["finishedAt"] = format_timestamp(now)
     if waiting:
         workflow["status"] = write_nodes(status, nodes)
 
@@ -139,7 +138,7 @@ def _reopen(workflow: Manifest, *, now: datetime) -> None:
         status.pop(gone, None)
     conditions = [c for c in status.get("conditions") or [] if c.get("type") != "Completed"]
     status["conditions"] = [*conditions, {"type": "Completed", "status": "False"}]
-    workflow["status"] = {**status, "phase": "Running", "startedAt": _timestamp(now)}
+    workflow["status"] = {**status, "phase": "Running", "startedAt": format_timestamp(now)}
     workflow["spec"].pop("shutdown", None)
     labels = workflow["metadata"].setdefault("labels", {})
     for label in _FINISHED_LABELS:
@@ -181,10 +180,13 @@ def _nodes(status: dict[str, Any]) -> Nodes:
 
 
 def _is_told(workflow: Manifest) -> bool:
-    """Tell whether the mark of the status-watcher, `attempt/phase@finishedAt`, is of this end."""
-    mark = (workflow["metadata"].get("annotations") or {}).get(metadata.PUBLISHED, "")
-    told = _moment(mark.partition("@")[2])
-    return told is not None and told == _moment(workflow["status"].get("finishedAt"))
+    """Return whether the mark of the status-watcher is of this end."""
+    annotations = workflow["metadata"].get("annotations") or {}
+    published = decode_outcome(annotations.get(metadata.PUBLISHED))
+    finished_at = parse_timestamp(workflow["status"].get("finishedAt"))
+    return (
+        finished_at is not None and published is not None and published.finished_at == finished_at
+    )
 
 
 def _has_just_ended(status: dict[str, Any], *, now: datetime) -> bool:
@@ -194,16 +196,9 @@ def _has_just_ended(status: dict[str, Any], *, now: datetime) -> bool:
     was reopened before would wait for ever, "postponed due to max parallelism limit"
     (v4.0 workflow/controller: persistUpdates, processNextItem).
     """
-    ended = _moment(status.get("finishedAt"))
+    ended = parse_timestamp(status.get("finishedAt"))
     # An end far in the future is that of a clock that is wrong; nobody should wait for it.
     return ended is not None and abs(now - ended) < _SETTLING
-
-
-def _moment(text: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
 
 
 def _applied(workflow: Manifest) -> dict[str, int]:
@@ -240,18 +235,12 @@ def _differences(before: Manifest, after: Manifest) -> list[Manifest]:
         new: dict[str, Any] = after.get(part) or {}
         if old is None:
             if new:
-                operations.append({"op": "add", "path": f"/{part}", "value": new})
+                operations.append(add(f"/{part}", new))
             continue
+        operations += [remove(f"/{part}/{name}") for name in old if name not in new]
         operations += [
-            {"op": "remove", "path": f"/{part}/{name}"} for name in old if name not in new
-        ]
-        operations += [
-            {"op": "add", "path": f"/{part}/{name}", "value": value}
+            add(f"/{part}/{name}", value)
             for name, value in new.items()
             if name not in old or old[name] != value
         ]
     return operations
-
-
-def _timestamp(now: datetime) -> str:
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

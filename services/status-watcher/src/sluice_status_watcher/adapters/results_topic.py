@@ -8,12 +8,13 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from sluice_argo.outcomes import Outcome
 from sluice_contracts.records import IncomingRecord, OutgoingRecord
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.consumer import incoming, stop_consumer
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_status_watcher.outcomes import Appended, Outcome, Published
+from sluice_status_watcher.published_outcome import Appended, Published
 
 __all__ = ["ResultsTopic", "appended", "outcome_of"]
 

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_contracts.status import TERMINAL_PHASES, Phase
-from sluice_status_watcher.outcomes import (
+from sluice_argo.outcomes import (
     Claim,
     Outcome,
-    claim_text,
-    later,
-    mark_text,
-    parse_claim,
-    parse_mark,
-    parse_time,
+    decode_claim,
+    decode_outcome,
+    encode_claim,
+    encode_outcome,
+    later_outcome,
 )
+from sluice_argo.timestamps import parse_timestamp
+from sluice_contracts.status import TERMINAL_PHASES, Phase
 
 MOMENT = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
 
@@ -33,20 +33,20 @@ outcomes = st.builds(
 
 @given(outcomes)
 def test_a_mark_says_the_same_when_it_is_read_again(outcome: Outcome) -> None:
-    assert parse_mark(mark_text(outcome)) == outcome
+    assert decode_outcome(encode_outcome(outcome)) == outcome
 
 
 @given(outcomes, st.integers(0, 2**63 - 1))
 def test_a_claim_says_the_same_when_it_is_read_again(outcome: Outcome, sequence: int) -> None:
-    claim = Claim(outcome=outcome, sequence=sequence, teller="3f9ac1")
-    assert parse_claim(claim_text(claim)) == claim
+    claim = Claim(outcome=outcome, sequence=sequence, holder="3f9ac1")
+    assert decode_claim(encode_claim(claim)) == claim
 
 
 @given(outcomes)
 def test_a_claim_is_no_mark_and_a_mark_no_claim(outcome: Outcome) -> None:
-    claim = Claim(outcome=outcome, sequence=7, teller="3f9ac1")
-    assert parse_mark(claim_text(claim)) is None
-    assert parse_claim(mark_text(outcome)) is None
+    claim = Claim(outcome=outcome, sequence=7, holder="3f9ac1")
+    assert decode_outcome(encode_claim(claim)) is None
+    assert decode_claim(encode_outcome(outcome)) is None
 
 
 @pytest.mark.parametrize(
@@ -54,26 +54,35 @@ def test_a_claim_is_no_mark_and_a_mark_no_claim(outcome: Outcome) -> None:
     [
         None,
         7,
-        "telling",
-        "telling 1/Failed@ as 7 by ",
-        "telling 1/Failed@ as -7 by ada",
-        "telling 1/Running@ as 7 by ada",
-        "telling 1/Failed@ as 7 by ada and bob",
+        "",
+        "{",
+        "[" * 100_000,
+        "[]",
+        "1/Failed@",
+        '{"outcome": "1/Failed@", "sequence": "7"}',
+        '{"outcome": "1/Failed@", "sequence": "7", "holder": ""}',
+        '{"outcome": "1/Failed@", "sequence": "7", "holder": 7}',
+        '{"outcome": "1/Failed@", "sequence": 7, "holder": "ada"}',
+        '{"outcome": "1/Failed@", "sequence": "-7", "holder": "ada"}',
+        '{"outcome": "1/Failed@", "sequence": "12345678901234567890", "holder": "ada"}',
+        '{"outcome": "1/Running@", "sequence": "7", "holder": "ada"}',
     ],
 )
 def test_what_is_no_claim_is_taken_for_none(text: object) -> None:
-    assert parse_claim(text) is None
+    assert decode_claim(text) is None
 
 
 def test_the_mark_reads_as_agreed() -> None:
     outcome = Outcome(attempt=2, phase=Phase.FAILED, finished_at=MOMENT)
-    assert mark_text(outcome) == "2/Failed@2026-01-01T00:05:00Z"
+    assert encode_outcome(outcome) == "2/Failed@2026-01-01T00:05:00Z"
 
 
 def test_the_claim_reads_as_agreed() -> None:
     outcome = Outcome(attempt=2, phase=Phase.FAILED, finished_at=MOMENT)
-    claim = Claim(outcome=outcome, sequence=4711, teller="3f9ac1")
-    assert claim_text(claim) == "telling 2/Failed@2026-01-01T00:05:00Z as 4711 by 3f9ac1"
+    claim = Claim(outcome=outcome, sequence=4711, holder="3f9ac1")
+    assert encode_claim(claim) == (
+        '{"outcome": "2/Failed@2026-01-01T00:05:00Z", "sequence": "4711", "holder": "3f9ac1"}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,25 +103,25 @@ def test_the_claim_reads_as_agreed() -> None:
     ],
 )
 def test_what_is_no_mark_is_taken_for_none(text: object) -> None:
-    assert parse_mark(text) is None
+    assert decode_outcome(text) is None
 
 
 def test_the_later_attempt_counts_and_the_object_is_believed_first() -> None:
     first = Outcome(attempt=1, phase=Phase.FAILED, finished_at=MOMENT)
     same = Outcome(attempt=1, phase=Phase.ERROR, finished_at=MOMENT)
     second = Outcome(attempt=2, phase=Phase.SUCCEEDED, finished_at=MOMENT)
-    assert later(None, None) is None
-    assert later(first, None) is first
-    assert later(None, first) is first
-    assert later(first, second) is second
-    assert later(second, first) is second
-    assert later(first, same) is first
+    assert later_outcome(None, None) is None
+    assert later_outcome(first, None) is first
+    assert later_outcome(None, first) is first
+    assert later_outcome(first, second) is second
+    assert later_outcome(second, first) is second
+    assert later_outcome(first, same) is first
 
 
 @pytest.mark.parametrize("text", [None, 5, "", "yesterday"])
 def test_what_is_no_time_is_taken_for_none(text: object) -> None:
-    assert parse_time(text) is None
+    assert parse_timestamp(text) is None
 
 
 def test_a_time_without_an_offset_is_in_utc() -> None:
-    assert parse_time("2026-01-01T00:05:00") == MOMENT
+    assert parse_timestamp("2026-01-01T00:05:00") == MOMENT

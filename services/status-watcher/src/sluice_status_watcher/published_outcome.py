@@ -1,0 +1,28 @@
+"""What the results topic says of an outcome."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sluice_argo.outcomes import Outcome
+from sluice_contracts.records import OutgoingRecord
+
+__all__ = ["Appended", "Published"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """An outcome that the results topic holds, and its record."""
+
+    outcome: Outcome
+    record: OutgoingRecord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Appended:
+    """That the results topic has an outcome of a Workflow, without its content."""
+
+    uid: str
+    record_key: bytes
+    attempt: int
+    appended_at: datetime
+    """The record's own timestamp."""

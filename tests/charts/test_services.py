@@ -397,7 +397,7 @@ def test_admission_knows_the_marks(rendered: Rendered) -> None:
             [name] = re.findall(r"matches\('+(\^[^']+)'+\)", text)
             assert re.fullmatch(name, workflow_name(RunKey(tenant="default", run_id="order-4711")))
         else:
-            assert marks == {metadata.PUBLISHED, metadata.ATTEMPT}
+            assert marks == {metadata.ATTEMPT, metadata.OUTCOME_CLAIM, metadata.PUBLISHED}
         # What is forbidden is tried again; what is invalid would end a run.
         assert {rule["reason"] for rule in policy["spec"]["validations"]} == {"Forbidden"}
         [condition] = policy["spec"]["matchConditions"]

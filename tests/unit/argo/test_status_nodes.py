@@ -3,7 +3,9 @@
 import base64
 import gzip
 import json
+from typing import Any
 
+import cramjam
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +38,30 @@ def test_nodes_as_they_are() -> None:
 
 def test_compressed_nodes() -> None:
     assert read_nodes({"compressedNodes": compressed(NODES), "nodes": None}) == NODES
+
+
+@pytest.mark.parametrize("codec", [cramjam.zstd, cramjam.brotli])
+def test_nodes_in_the_formats_of_argo_4_1(codec: Any) -> None:
+    packed = bytes(codec.compress(json.dumps(NODES).encode()))
+    status = {"compressedNodes": base64.b64encode(packed).decode()}
+    assert read_nodes(status) == NODES
+    assert read_nodes(write_nodes(status, {"b": {}})) == {"b": {}}
+
+
+@pytest.mark.parametrize("codec", [cramjam.zstd, cramjam.brotli])
+def test_a_bomb_in_the_formats_of_argo_4_1_is_unreadable(codec: Any) -> None:
+    text = b'{"a": {"message": "' + b"x" * MAX_NODES_BYTES + b'"}}'
+    packed = base64.b64encode(bytes(codec.compress(text))).decode()
+    assert len(packed) < 100_000
+    with pytest.raises(UnreadableNodesError):
+        read_nodes({"compressedNodes": packed})
+
+
+@pytest.mark.parametrize("codec", [cramjam.zstd, cramjam.brotli])
+def test_nodes_that_are_cut_short_are_unreadable(codec: Any) -> None:
+    packed = bytes(codec.compress(json.dumps(NODES).encode()))[:-3]
+    with pytest.raises(UnreadableNodesError):
+        read_nodes({"compressedNodes": base64.b64encode(packed).decode()})
 
 
 @pytest.mark.parametrize(

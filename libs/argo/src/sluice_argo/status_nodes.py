@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Final
 
+import cramjam
+
 __all__ = [
     "MAX_NODES_BYTES",
     "Nodes",
@@ -30,12 +32,23 @@ MAX_NODES_BYTES: Final = 32 * 1024 * 1024
 _FEW = 500
 _FEW_BYTES = 16 * 1024
 _COMPRESSED = "compressedNodes"
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+# JSON that is nested too deeply; or what is not base64, compressed data, UTF-8 or JSON.
+_UNREADABLE = (
+    RecursionError,
+    ValueError,
+    TypeError,
+    OSError,
+    EOFError,
+    zlib.error,
+    cramjam.DecompressionError,
+)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class UnreadableNodesError(ValueError):
-    """The nodes are not a map of objects, or compressedNodes is not base64 of gzip of that."""
+    """The nodes are not a map of objects, or compressedNodes is not base64 of that, compressed."""
 
 
 def read_nodes(status: dict[str, Any]) -> Nodes:
@@ -50,8 +63,7 @@ def read_nodes(status: dict[str, Any]) -> Nodes:
     compressed = status.get(_COMPRESSED)
     try:
         nodes = _decompressed(compressed) if compressed else status.get("nodes") or {}
-    # RecursionError: JSON nested too deeply. The rest: no base64, gzip, UTF-8 or JSON.
-    except (ValueError, TypeError, OSError, EOFError, zlib.error, RecursionError) as e:
+    except _UNREADABLE as e:
         raise UnreadableNodesError(f"{_COMPRESSED} cannot be read") from e
     if not (isinstance(nodes, dict) and all(isinstance(node, dict) for node in nodes.values())):
         raise UnreadableNodesError("the nodes are no map of objects")
@@ -70,7 +82,10 @@ def has_many_nodes(workflow: dict[str, Any]) -> bool:
 
 
 def write_nodes(status: dict[str, Any], nodes: Nodes) -> dict[str, Any]:
-    """Give the status with these nodes instead, compressed if they were so before."""
+    """Return the status with these nodes instead, in gzip if they were compressed before.
+
+    Every Argo reads gzip, whatever it writes.
+    """
     if status.get(_COMPRESSED):
         text = _written(nodes).encode()
         return {**status, _COMPRESSED: base64.b64encode(gzip.compress(text, mtime=0)).decode()}
@@ -85,10 +100,7 @@ def _written(nodes: Nodes) -> str:
 
 
 def _decompressed(compressed: str) -> object:
-    packed = base64.b64decode(compressed, validate=True)
-    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
-        # A few kilobytes can hold gigabytes: never more is unpacked than may be there.
-        text = stream.read(MAX_NODES_BYTES + 1)
+    text = _unpacked(base64.b64decode(compressed, validate=True))
     if len(text) > MAX_NODES_BYTES:
         raise ValueError(f"more than {MAX_NODES_BYTES} bytes")
     may_be_half = _SURROGATE.search(text) is not None
@@ -99,6 +111,20 @@ def _decompressed(compressed: str) -> object:
             json.dumps([name, node], ensure_ascii=False).encode()
         nodes[name] = node
     return nodes
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Return at most MAX_NODES_BYTES + 1 bytes: a few kilobytes can hold gigabytes.
+
+    Argo tells the formats apart in the same way (v4.1 util/file/fileutil.go).
+    """
+    if packed.startswith(_GZIP):
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
+            return stream.read(MAX_NODES_BYTES + 1)
+    codec = cramjam.zstd if packed.startswith(_ZSTD) else cramjam.brotli
+    # The memory of this buffer is taken only as far as it is written to.
+    unpacked = bytearray(MAX_NODES_BYTES + 1)
+    return bytes(memoryview(unpacked)[: codec.decompress_into(packed, unpacked)])
 
 
 def _members(text: str) -> Iterator[tuple[str, Any]]:

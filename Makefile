@@ -79,12 +79,13 @@ mutants: $(SETUP_DEV) ## See that tests notice faults put into the code (ARGS=--
 	@$(PY) -m tests.mutants $(ARGS)
 
 ARGO ?= 4.0 3.7
+PARTS ?=
 .PHONY: test-cluster
-test-cluster: $(ARGO:%=test-cluster-%) ## Run the tests on real Kubernetes and Argo (needs root, Go; ARGO=3.7)
+test-cluster: $(ARGO:%=test-cluster-%) ## Run the tests on real Kubernetes and Argo (needs root, Go; ARGO=3.7, PARTS=suite)
 
 test-cluster-%: $(SETUP_DEV)
 	$(PY) -m testbed build
-	$(PY) -m testbed run --argo $* scripts/test-cluster --engine=argo-$* $(ARGS)
+	$(PY) -m testbed run --argo $* scripts/test-cluster $(PARTS) -- --engine=argo-$* $(ARGS)
 
 .PHONY: test-testbed
 test-testbed: $(SETUP_DEV) ## Test that the testbed leaves this computer as it was (needs root, Go)
@@ -107,6 +108,14 @@ test-pulumi: $(SETUP_DEV) $(SETUP_PULUMI) ## Test the infrastructure on Pulumi's
 	$(PY_PULUMI) -m pytest -c tests/pulumi/pytest.ini -n 2 --dist loadgroup \
 		--pulumi "$$($(PY) -m testbed program pulumi)" \
 		--helm "$$($(PY) -m testbed program helm)" tests/pulumi $(ARGS)
+
+.PHONY: ci-all
+ci-all: ## Run all that .ci/run ever runs, in one go (about an hour)
+	CI_SHARES='faults release lines' .ci/run
+
+.PHONY: ci-round
+ci-round: ## Raise .ci/round, which names the share of the next .ci/run: once per submission
+	@echo $$(( $$(cat .ci/round) + 1 )) >.ci/round && echo "Round $$(cat .ci/round). Commit .ci/round."
 
 .PHONY: testbed
 testbed: $(SETUP_DEV) ## Build and start a real Kubernetes with Argo Workflows (ARGS="--argo 3.7")

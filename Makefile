@@ -12,7 +12,7 @@ SETUP_DEV := .venv/.sluice-dev
 SETUP_PULUMI := pulumi/.venv/.sluice-pulumi
 PY_PULUMI := pulumi/.venv/bin/python
 MADE_FROM := scripts/bootstrap requirements/uv.txt $(wildcard libs/*/pyproject.toml \
-	services/*/pyproject.toml local/pyproject.toml tests/testbed/pyproject.toml)
+	services/*/pyproject.toml local/pyproject.toml testbed/pyproject.toml)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -90,7 +90,7 @@ test-cluster-%: $(SETUP_DEV)
 .PHONY: test-testbed
 test-testbed: $(SETUP_DEV) ## Test that the testbed leaves this computer as it was (needs root, Go)
 	$(PY) -m testbed build
-	$(PY) -m pytest tests/machine $(ARGS)
+	$(PY) -m pytest testbed/tests/machine $(ARGS)
 
 .PHONY: test-containers
 test-containers: $(SETUP_DEV) ## Build the images and run the tests of containers (needs root)

@@ -15,11 +15,11 @@ from pydantic import BaseModel
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("libs/*/src"), *ROOT.glob("services/*/src"), *ROOT.glob("local/src")])
 PACKAGES = sorted(package for source in SOURCES for package in source.glob("sluice_*"))
-TESTBED = ROOT / "tests/testbed/src"
+TESTBED = ROOT / "testbed/src"
 MODULES = sorted(
     module for package in [*PACKAGES, TESTBED / "testbed"] for module in package.rglob("*.py")
 )
-TESTS = sorted(test for test in ROOT.glob("tests/**/*.py") if TESTBED not in test.parents)
+TESTS = sorted([*ROOT.glob("tests/**/*.py"), *ROOT.glob("testbed/tests/**/*.py")])
 LOCKS = sorted(lock.with_suffix(".txt") for lock in ROOT.glob("requirements/*.in"))
 
 LONGEST_MODULE = 300

@@ -24,7 +24,12 @@ def history(docker: Daemon, image: str) -> list[Layer]:
 
 
 def on_top(docker: Daemon, image: str, *, base: str) -> list[Layer]:
-    """Return what an image adds to its base, the newest first."""
+    """Return what an image adds to its base, the newest first.
+
+    Raises:
+        ValueError: the image was not built from that base.
+    """
     whole, below = history(docker, image), history(docker, base)
-    assert whole[len(whole) - len(below) :] == below, f"{image} does not stand on {base}"
+    if whole[len(whole) - len(below) :] != below:
+        raise ValueError(f"The image {image} was not built from {base}.")
     return whole[: len(whole) - len(below)]

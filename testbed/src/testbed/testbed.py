@@ -122,12 +122,16 @@ class Testbed:
         Raises:
             TestbedError: the testbed is not up.
         """
+        machine = self._running_machine()
+        return Processes(machine, records=self.folders.state / "processes", logs=self.folders.logs)
+
+    def _running_machine(self) -> Machine:
         machine = self.machine()
         if machine is None or not machine.alive:
             raise TestbedError(
                 "The testbed is not up.", way_out="`python -m testbed up` starts it."
             )
-        return Processes(machine, records=self.folders.state / "processes", logs=self.folders.logs)
+        return machine
 
     def kubectl(self, user: str = ADMIN) -> Kubectl:
         """Return kubectl as one user."""
@@ -150,10 +154,8 @@ class Testbed:
         self._images("tag", "--force", image, tag)
 
     def _images(self, *words: str | Path) -> None:
-        machine = self.machine()
-        assert machine is not None
         socket = f"--address={node.CONTAINERD_SOCKET}"
-        machine.run(["ctr", socket, "--namespace=k8s.io", "images", *words])
+        self._running_machine().run(["ctr", socket, "--namespace=k8s.io", "images", *words])
 
     def start(self, program: Program) -> None:
         """Start a program inside."""

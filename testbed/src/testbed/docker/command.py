@@ -12,6 +12,8 @@ from testbed.folders import Folders
 from testbed.versions import Versions
 
 _MEGABYTE = 1_000_000
+_WIDEST = 50
+"""Characters of a layer's command that are shown."""
 
 
 def show_images(images: Images, *, say: Say) -> None:
@@ -41,4 +43,4 @@ def run_with_docker(
 
 def _short(made_by: str) -> str:
     words = " ".join(made_by.removeprefix("/bin/sh -c ").removeprefix("#(nop) ").split())
-    return words if len(words) <= 50 else f"{words[:47]}..."
+    return words if len(words) <= _WIDEST else f"{words[: _WIDEST - 3]}..."

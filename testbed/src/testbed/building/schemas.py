@@ -40,7 +40,7 @@ def crd_schemas(crd: Mapping[str, Any], openapi: Mapping[str, Any]) -> Iterator[
         yield file, _with_what_it_refers_to(schema, openapi["definitions"])
 
 
-def closed(schema: Any) -> Any:
+def closed(schema: Any) -> Any:  # noqa: ANN401 -- JSON
     """Give a schema whose objects take no property that it does not name."""
     if isinstance(schema, list):
         return [closed(each) for each in schema]
@@ -82,7 +82,7 @@ def _with_what_it_refers_to(schema: Schema, definitions: Mapping[str, Any]) -> S
     return {**schema, "definitions": found}
 
 
-def _references(schema: Any) -> Iterator[str]:
+def _references(schema: object) -> Iterator[str]:
     if isinstance(schema, dict):
         reference = schema.get("$ref")
         if isinstance(reference, str):

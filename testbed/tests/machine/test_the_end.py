@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from machine.computer import Computer, look
 from testbed.errors import TestbedError
 from testbed.folders import default_folders
 from testbed.requirements import missing
 from testbed.testbed import Testbed
 from testbed.versions import load_versions
 from testbed.waiting import wait_until
-from tests.machine.computer import Computer, look
 from tests.support.engines import RULES, skip
 
 pytestmark = [pytest.mark.testbed, pytest.mark.timeout(600)]

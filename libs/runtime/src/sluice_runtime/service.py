@@ -4,9 +4,9 @@ import argparse
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 import uvloop
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import CredentialsError, KafkaUnavailableError
 from sluice_runtime.logs import configure_logs
+from sluice_runtime.retry import retry_forever
 from sluice_runtime.settings import ServiceSettings, SettingsError, load_settings
 from sluice_runtime.supervision import TaskEndedError, stop_on_signals
 
@@ -66,14 +67,20 @@ class StoppedError(Exception):
 
 
 async def wait_for_kafka(
-    step: Callable[[], Coroutine[Any, Any, T]], *, backoff: Backoff, stop: asyncio.Event
+    step: Callable[[], Awaitable[T]], *, backoff: Backoff, stop: asyncio.Event
 ) -> T:
     """Run a step of the start-up until Kafka is there.
 
     Raises:
         StoppedError: `stop` was set before.
     """
-    trying = asyncio.create_task(_until_kafka_answers(step, backoff=backoff))
+
+    def log_retry(error: Exception, pause: float) -> None:
+        _log.warning("waiting for Kafka", error=str(error), retry_in=pause)
+
+    trying = asyncio.create_task(
+        retry_forever(step, on=KafkaUnavailableError, backoff=backoff, on_retry=log_retry)
+    )
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({trying, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -84,20 +91,6 @@ async def wait_for_kafka(
         trying.cancel()
         stopping.cancel()
         await asyncio.wait({trying, stopping})
-
-
-async def _until_kafka_answers(
-    step: Callable[[], Coroutine[Any, Any, T]], *, backoff: Backoff
-) -> T:
-    failures = 0
-    while True:
-        try:
-            return await step()
-        except KafkaUnavailableError as e:
-            failures += 1
-            pause = backoff.delay(failures)
-            _log.warning("waiting for Kafka", error=str(e), retry_in=pause)
-            await asyncio.sleep(pause)
 
 
 async def _until_signalled(

@@ -1,12 +1,11 @@
-"""Reading for ever: one session with Kafka after another."""
+"""Reading without end: one session with Kafka after another."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 
 from aiokafka.errors import KafkaError
 
 from sluice_runtime.backoff import Backoff
+from sluice_runtime.retry import retry_forever
 
 __all__ = ["run_sessions"]
 
@@ -15,21 +14,24 @@ async def run_sessions(
     session: Callable[[], AsyncGenerator[None]],
     *,
     backoff: Backoff,
-    interrupted: Callable[[Exception, float], None],
+    on_retry: Callable[[Exception, float], None],
 ) -> None:
-    """Run sessions until cancelled; each connects, and yields whenever it has got on.
+    """Run sessions until cancelled; each connects, and yields whenever it has made progress.
 
-    What goes wrong with Kafka, or on the way to it, is tried again with growing pauses;
-    `interrupted` hears of the error and of the seconds until then.
+    After an error of Kafka, or of the network, the next session begins after a pause. Pauses grow
+    until a session makes progress. `on_retry` is that of `retry_forever`.
     """
-    failures = 0
-    while True:
+    steps = session()
+
+    async def advance() -> None:
+        nonlocal steps
         try:
-            async with aclosing(session()) as steps:
-                async for _ in steps:
-                    failures = 0
-        except (KafkaError, OSError) as e:
-            failures += 1
-            pause = backoff.delay(failures)
-            interrupted(e, pause)
-            await asyncio.sleep(pause)
+            await anext(steps)
+        except StopAsyncIteration:
+            steps = session()
+        except (KafkaError, OSError):
+            steps = session()
+            raise
+
+    while True:
+        await retry_forever(advance, on=(KafkaError, OSError), backoff=backoff, on_retry=on_retry)

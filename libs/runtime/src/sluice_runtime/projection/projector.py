@@ -98,7 +98,7 @@ class Projector:
     async def run(self) -> None:
         """ProjectRecord for ever; what goes wrong with Kafka is tried again with growing pauses."""
 
-        def interrupted(error: Exception, pause: float) -> None:
+        def log_retry(error: Exception, pause: float) -> None:
             _log.warning(
                 "projection interrupted",
                 projection=self._name,
@@ -106,7 +106,7 @@ class Projector:
                 retry_in=pause,
             )
 
-        await run_sessions(self._session, backoff=self._backoff, interrupted=interrupted)
+        await run_sessions(self._session, backoff=self._backoff, on_retry=log_retry)
 
     def staleness(self) -> float | None:
         """Give the seconds since this was known to hold all that the topics held.

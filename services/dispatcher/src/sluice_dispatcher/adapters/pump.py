@@ -95,10 +95,10 @@ class Pump:
     async def run(self) -> None:
         """Read for ever; what goes wrong with Kafka is tried again with growing pauses."""
 
-        def interrupted(error: Exception, pause: float) -> None:
+        def log_retry(error: Exception, pause: float) -> None:
             _log.warning("reading interrupted", error=type(error).__name__, retry_in=pause)
 
-        await run_sessions(self._session, backoff=self._backoff, interrupted=interrupted)
+        await run_sessions(self._session, backoff=self._backoff, on_retry=log_retry)
 
     async def _session(self) -> AsyncGenerator[None]:
         async with self._consumer() as consumer:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
+from sluice_runtime.kafka.consumer import partitions_of
 from testbed.waiting import wait_until
 from tests.support.client import Client
 from tests.support.engines import Engine
@@ -120,8 +121,7 @@ async def rewind(sluice: Sluice) -> int:
     )
     await consumer.start()
     try:
-        known = await consumer._client._wait_on_metadata(sluice.topics.requests)
-        partitions = [TopicPartition(sluice.topics.requests, number) for number in known]
+        partitions = list(await partitions_of(consumer, [sluice.topics.requests]))
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         await consumer.commit(dict.fromkeys(partitions, 0))

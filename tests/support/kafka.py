@@ -18,6 +18,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from sluice_contracts.topics import TopicNames
 from sluice_local.kafka import EmbeddedKafka
+from sluice_runtime.kafka.consumer import partitions_of
 from tests.support.kafka_container import running_kafka_container
 from tests.support.leaving_out import leave_out
 
@@ -245,12 +246,11 @@ def _consumer(kafka: KafkaServer, *, group: str | None = None) -> AIOKafkaConsum
 
 
 async def _assign(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
-    partitions: list[TopicPartition] = []
-    for topic in topics:
-        # Not partitions_for_topic(): it knows only what the consumer already asked for. A broker
-        # may hear of a new topic after who made it has heard that it is there.
-        known = await consumer._client._wait_on_metadata(topic)
-        partitions.extend(TopicPartition(topic, partition) for partition in sorted(known))
+    partitions = [
+        partition
+        for topic in topics
+        for partition in sorted(await partitions_of(consumer, [topic]))
+    ]
     consumer.assign(partitions)
     await consumer.seek_to_beginning(*partitions)
     return partitions

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import aiohttp
 import yaml
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from sluice_argo.workflows_api import WorkflowsApi
 from sluice_contracts.topics import TopicNames
@@ -24,6 +24,7 @@ from sluice_local.ports import free_ports
 from sluice_local.processes import ChildProcess
 from sluice_local.runner.plan import NAMESPACE, SERVICES, Endpoints, engine_part, service_part
 from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.consumer import partitions_of
 from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from tests.support.client import OUTCOME_SECONDS, Client
@@ -201,8 +202,7 @@ class Topic:
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()
-        known = await self._consumer._client._wait_on_metadata(self._topic)
-        self._consumer.assign([TopicPartition(self._topic, partition) for partition in known])
+        self._consumer.assign(list(await partitions_of(self._consumer, [self._topic])))
         return self
 
     async def __aexit__(self, *_: object) -> None:

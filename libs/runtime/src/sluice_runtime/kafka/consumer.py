@@ -1,17 +1,20 @@
 """Consumers, and what they read, as plain values."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
 
 from sluice_contracts.records import IncomingRecord, Position
+from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.lenient_records import LenientRecords
 from sluice_runtime.kafka.settings import KafkaSettings, connection
 
-__all__ = ["incoming", "make_consumer", "stop_consumer"]
+__all__ = ["incoming", "make_consumer", "partitions_of", "started_consumer", "stop_consumer"]
 
 # Above every topic's max.message.bytes, so that no record is too large to be read.
 _MAX_PARTITION_FETCH_BYTES = 4 * 1024 * 1024
@@ -41,7 +44,7 @@ def make_consumer(
         isolation_level="read_committed",
         session_timeout_ms=session_ms,
         heartbeat_interval_ms=max(1000, session_ms // 10),
-        # The pump always polls, so that a long drain is the only thing that this has to outlast.
+        # The dispatcher polls all the time: only a long drain has to fit into this.
         rebalance_timeout_ms=max(60_000, session_ms),
         max_poll_interval_ms=300_000,
         max_partition_fetch_bytes=_MAX_PARTITION_FETCH_BYTES,
@@ -51,11 +54,51 @@ def make_consumer(
     )
 
 
+@asynccontextmanager
+async def started_consumer(
+    make: Callable[[], AIOKafkaConsumer], *, within: timedelta | None = None
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """Yield a new consumer that is connected, and stop it afterwards.
+
+    Args:
+        make: makes the consumer. It may subscribe it to topics, but does not start it.
+        within: how long connecting may take; None leaves that to aiokafka.
+
+    Raises:
+        KafkaError: no broker answered, or a topic of the subscription is missing.
+        DeadlineExceededError: connecting took longer than `within`.
+    """
+    consumer = make()
+    try:
+        if within is None:
+            await consumer.start()
+        else:
+            async with Deadline("connect to Kafka", within).enforce():
+                await consumer.start()
+        yield consumer
+    finally:
+        await stop_consumer(consumer)
+
+
+async def partitions_of(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> set[TopicPartition]:
+    """Return all partitions that these topics have now.
+
+    Raises:
+        KafkaError: a topic does not exist, or no broker answered.
+    """
+    found: set[TopicPartition] = set()
+    for topic in topics:
+        # The public partitions_for_topic() answers from a cache, empty before an assignment.
+        numbers = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001
+        found |= {TopicPartition(topic, number) for number in numbers}
+    return found
+
+
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """Stop a consumer, whatever it is in the middle of.
 
     While a broker is away, aiokafka waits for a task that it has cancelled, and gets that
-    cancellation itself: whoever stops the consumer would pass for cancelled.
+    cancellation itself: the task that stops the consumer would seem to be cancelled.
     """
     try:
         await consumer.stop()
@@ -68,7 +111,7 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
 
 
 def incoming(record: Any) -> IncomingRecord:  # noqa: ANN401 - aiokafka is untyped
-    """Give aiokafka's record as a plain value."""
+    """Return aiokafka's record as a plain value."""
     return IncomingRecord(
         position=Position(record.topic, record.partition, record.offset),
         timestamp_ms=record.timestamp,

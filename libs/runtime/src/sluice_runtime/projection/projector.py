@@ -5,7 +5,6 @@ is made again from the topics. The gateway's view and the dispatcher's ledger ar
 """
 
 import asyncio
-import contextlib
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -23,7 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sluice_contracts.records import IncomingRecord
 from sluice_runtime.backoff import Backoff
-from sluice_runtime.kafka.consumer import incoming, stop_consumer
+from sluice_runtime.kafka.consumer import incoming, partitions_of, started_consumer
 from sluice_runtime.kafka.sessions import run_sessions
 
 __all__ = ["ProjectionStore", "Projector"]
@@ -142,22 +141,13 @@ class Projector:
         return staleness is not None and staleness <= within
 
     async def _session(self) -> AsyncGenerator[None]:
-        async with self._consumer() as consumer:
+        async with started_consumer(self._make_consumer) as consumer:
             async for step in self._project(consumer):
                 yield step
 
-    @contextlib.asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = self._make_consumer()
-        try:
-            await consumer.start()
-            yield consumer
-        finally:
-            await stop_consumer(consumer)
-
     async def _project(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
         """Read on from where the store stands, a batch at a time, until the partitions change."""
-        partitions = await self._partitions(consumer)
+        partitions = await partitions_of(consumer, self._topics)
         ends, starts = await self._begin(consumer, partitions)
         next_check = self._clock() + _TOPIC_CHECK_S
         ends = await self._note_progress(consumer, ends)
@@ -170,17 +160,10 @@ class Projector:
             yield
             if self._clock() >= next_check:
                 next_check = self._clock() + _TOPIC_CHECK_S
-                if await self._partitions(consumer) != partitions:
+                if await partitions_of(consumer, self._topics) != partitions:
                     _log.info("partitions added", projection=self._name)
                     return
                 starts = await self._expire(consumer, partitions, known=starts)
-
-    async def _partitions(self, consumer: AIOKafkaConsumer) -> set[TopicPartition]:
-        found: set[TopicPartition] = set()
-        for topic in self._topics:
-            numbers = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 - the public call answers from an empty cache before the first assignment
-            found |= {TopicPartition(topic, number) for number in numbers}
-        return found
 
     async def _begin(
         self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ from sluice_contracts.records import IncomingRecord
 from sluice_dispatcher.adapters.assignment import Assignment
 from sluice_dispatcher.services.in_flight import InFlight
 from sluice_runtime.backoff import Backoff
-from sluice_runtime.kafka.consumer import incoming, stop_consumer
+from sluice_runtime.kafka.consumer import incoming, started_consumer
 from sluice_runtime.kafka.sessions import run_sessions
 
 __all__ = ["Pump"]
@@ -101,21 +100,18 @@ class Pump:
         await run_sessions(self._session, backoff=self._backoff, on_retry=log_retry)
 
     async def _session(self) -> AsyncGenerator[None]:
-        async with self._consumer() as consumer:
-            async for step in self._poll(consumer):
-                yield step
+        async with started_consumer(self._subscribed_consumer) as consumer:
+            try:
+                async for step in self._poll(consumer):
+                    yield step
+            finally:
+                self._connected = False
+                await self.drain(consumer)
 
-    @asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+    def _subscribed_consumer(self) -> AIOKafkaConsumer:
         consumer = self._make_consumer()
-        try:
-            consumer.subscribe([self._topic], listener=_Rebalance(self, consumer))
-            await consumer.start()
-            yield consumer
-        finally:
-            self._connected = False
-            await self.drain(consumer)
-            await stop_consumer(consumer)
+        consumer.subscribe([self._topic], listener=_Rebalance(self, consumer))
+        return consumer
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()

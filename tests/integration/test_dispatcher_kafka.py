@@ -17,9 +17,9 @@ from sluice_contracts.status import Phase, RefusalNotice, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
-from sluice_dispatcher.adapters.pump import Pump
-from sluice_dispatcher.adapters.reports import KafkaReports
-from sluice_dispatcher.services.in_flight import InFlight, Limit
+from sluice_dispatcher.adapters.outcome_publisher import KafkaReports
+from sluice_dispatcher.adapters.request_consumer import Pump
+from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.consumer import make_consumer

@@ -13,8 +13,8 @@ import pytest
 
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.topics import TopicNames, topic_table
-from sluice_dispatcher.adapters.pump import Pump
-from sluice_dispatcher.services.in_flight import InFlight, Limit
+from sluice_dispatcher.adapters.request_consumer import Pump
+from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
 from sluice_gateway import bootstrap
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline

@@ -17,10 +17,10 @@ from sluice_contracts.records import Headers, IncomingRecord, OutgoingRecord, Po
 from sluice_contracts.status import RefusalNotice
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.bootstrap import compose, load_builder, new_in_flight
+from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
-from sluice_dispatcher.services.building import WorkflowBuilder
-from sluice_dispatcher.services.ports import Outcome
+from sluice_dispatcher.ports import Outcome
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time

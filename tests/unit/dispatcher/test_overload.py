@@ -12,10 +12,10 @@ from sluice_contracts import request_codec
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.requests import CommandType
-from sluice_dispatcher.adapters.assignment import Assignment
+from sluice_dispatcher.adapters.in_flight_records import Assignment
 from sluice_dispatcher.handlers import records as record_handler
-from sluice_dispatcher.services.in_flight import Reason
-from sluice_dispatcher.services.retrying import Retrying
+from sluice_dispatcher.services.bounded_calls import Retrying
+from sluice_dispatcher.services.in_flight_budget import Reason
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_runtime.kubernetes.errors import ApiUnavailableError

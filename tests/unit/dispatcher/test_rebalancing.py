@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from sluice_contracts.records import IncomingRecord
-from sluice_dispatcher.adapters.assignment import Assignment
-from sluice_dispatcher.adapters.pump import Pump
-from sluice_dispatcher.services.in_flight import InFlight, Limit
+from sluice_dispatcher.adapters.in_flight_records import Assignment
+from sluice_dispatcher.adapters.request_consumer import Pump
+from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
 from sluice_runtime.kafka.consumer import incoming
-from tests.unit.dispatcher.fake_group import FakeGroupConsumer, Fetched
+from tests.unit.dispatcher.fake_group_consumer import FakeGroupConsumer, Fetched
 
 pytestmark = pytest.mark.looptime
 

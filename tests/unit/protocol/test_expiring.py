@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from sluice_dispatcher.services.in_flight import Reason
-from sluice_dispatcher.services.verdicts import Verdict
+from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.services.in_flight_budget import Reason
 from sluice_runtime.dedupe import DedupeSettings
 from tests.support.dispatcher import NOW, Desk, hello
 from tests.support.slow_creates import SlowWorkflows, Way

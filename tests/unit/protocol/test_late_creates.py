@@ -13,8 +13,8 @@ from sluice_contracts.records import OutgoingRecord, Position
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import PublishedEvent, decode_status
-from sluice_dispatcher.services.ports import Outcome
-from sluice_dispatcher.services.verdicts import Verdict
+from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.ports import Outcome
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.dedupe import DedupeSettings
 from tests.support.dispatcher import Desk, FakeLedger, hello

@@ -11,17 +11,17 @@ from prometheus_client import CollectorRegistry
 
 from sluice_argo.workflows_api import WorkflowsApi
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
-from sluice_dispatcher.adapters.pump import Pump
-from sluice_dispatcher.adapters.reports import KafkaReports
+from sluice_dispatcher.adapters.outcome_publisher import KafkaReports
+from sluice_dispatcher.adapters.request_consumer import Pump
+from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
-from sluice_dispatcher.services.building import WorkflowBuilder
-from sluice_dispatcher.services.commanding import Commanding
-from sluice_dispatcher.services.dispatching import Dispatching
-from sluice_dispatcher.services.in_flight import InFlight, Limit, Reason
-from sluice_dispatcher.services.ports import Ledger, Reports, Workflows
-from sluice_dispatcher.services.retrying import Retrying
-from sluice_dispatcher.services.turning_away import TurningAway
+from sluice_dispatcher.ports import Ledger, Reports, Workflows
+from sluice_dispatcher.services.bounded_calls import Retrying
+from sluice_dispatcher.services.commands import Commanding
+from sluice_dispatcher.services.in_flight_budget import InFlight, Limit, Reason
+from sluice_dispatcher.services.rejection import TurningAway
+from sluice_dispatcher.services.submission import Dispatching
 from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time

@@ -5,8 +5,8 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from sluice_dispatcher.services.in_flight import Reason
-from sluice_dispatcher.services.verdicts import Verdict
+from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.services.in_flight_budget import Reason
 
 __all__ = ["Metrics"]
 

@@ -12,7 +12,7 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase, RefusalNotice
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
-from sluice_dispatcher.services.ports import Outcome
+from sluice_dispatcher.ports import Outcome
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_store import SqliteStore, Statement
 

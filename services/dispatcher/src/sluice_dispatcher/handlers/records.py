@@ -15,11 +15,11 @@ from sluice_contracts.request_codec import (
     decoded_bytes,
 )
 from sluice_contracts.tracing import trace_id
-from sluice_dispatcher.handlers.lanes import Lanes
-from sluice_dispatcher.services.commanding import Commanding
-from sluice_dispatcher.services.dispatching import Dispatching
-from sluice_dispatcher.services.in_flight import InFlight, Reason
-from sluice_dispatcher.services.verdicts import Verdict
+from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.handlers.key_lock import Lanes
+from sluice_dispatcher.services.commands import Commanding
+from sluice_dispatcher.services.in_flight_budget import InFlight, Reason
+from sluice_dispatcher.services.submission import Dispatching
 from sluice_runtime.backoff import Backoff
 
 __all__ = ["RecordHandler"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sluice_dispatcher.services.in_flight import InFlight, Limit, Reason
+from sluice_dispatcher.services.in_flight_budget import InFlight, Limit, Reason
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from tests.support.dispatcher import Desk, hello
 from tests.unit.dispatcher.test_overload import assignment_of, command, until, workflow_of

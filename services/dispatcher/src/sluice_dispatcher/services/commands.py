@@ -11,17 +11,17 @@ from sluice_contracts.ids import workflow_name
 from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import ReceivedCommand
-from sluice_dispatcher.services.changing import (
+from sluice_dispatcher.domain.command_patch import (
     NotApplicableError,
     NotYetToldError,
     change,
     was_applied,
 )
-from sluice_dispatcher.services.in_flight import Reason
-from sluice_dispatcher.services.ports import Ledger, Manifest, Workflows
-from sluice_dispatcher.services.retrying import NotYetError, Retrying
-from sluice_dispatcher.services.turning_away import TurningAway
-from sluice_dispatcher.services.verdicts import Verdict
+from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.ports import Ledger, Manifest, Workflows
+from sluice_dispatcher.services.bounded_calls import NotYetError, Retrying
+from sluice_dispatcher.services.in_flight_budget import Reason
+from sluice_dispatcher.services.rejection import TurningAway
 from sluice_runtime.kubernetes.errors import (
     ApiError,
     ApiUnavailableError,

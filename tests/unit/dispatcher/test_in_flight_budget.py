@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_dispatcher.services.in_flight import InFlight, Limit, Reason
+from sluice_dispatcher.services.in_flight_budget import InFlight, Limit, Reason
 
 pytestmark = pytest.mark.looptime
 

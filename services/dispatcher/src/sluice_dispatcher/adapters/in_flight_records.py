@@ -7,8 +7,8 @@ import structlog
 from aiokafka import TopicPartition
 
 from sluice_contracts.records import IncomingRecord
-from sluice_dispatcher.services.in_flight import InFlight
-from sluice_dispatcher.services.offsets import OffsetTracker
+from sluice_dispatcher.domain.offset_tracker import OffsetTracker
+from sluice_dispatcher.services.in_flight_budget import InFlight
 
 __all__ = ["Assignment"]
 

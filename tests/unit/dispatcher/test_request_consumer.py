@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from sluice_dispatcher.adapters.pump import Pump
-from sluice_dispatcher.services.in_flight import InFlight, Limit
+from sluice_dispatcher.adapters.request_consumer import Pump
+from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
 
 
 class Unreachable:

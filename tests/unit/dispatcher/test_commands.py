@@ -14,10 +14,10 @@ from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.status import Phase
-from sluice_dispatcher.services import commanding
-from sluice_dispatcher.services.changing import change
-from sluice_dispatcher.services.ports import Outcome
-from sluice_dispatcher.services.verdicts import Verdict
+from sluice_dispatcher.domain.command_patch import change
+from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.ports import Outcome
+from sluice_dispatcher.services import commands
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, RefusedError
 from tests.support.dispatcher import Desk, hello
 
@@ -380,7 +380,7 @@ async def test_large_workflows_are_changed_in_a_thread(
         threads.append(threading.current_thread())
         return change(*arguments, **more)
 
-    monkeypatch.setattr(commanding, "change", noting)
+    monkeypatch.setattr(commands, "change", noting)
     desk = Desk()
     found = {f"n{number}": node(f"n{number}", "Pod", "Succeeded") for number in range(nodes)}
     text = base64.b64encode(gzip.compress(json.dumps(found).encode(), 1)).decode()

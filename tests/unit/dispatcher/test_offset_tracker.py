@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_dispatcher.services.offsets import OffsetTracker
+from sluice_dispatcher.domain.offset_tracker import OffsetTracker
 
 
 def test_nothing_is_committable_before_anything_is_finished() -> None:

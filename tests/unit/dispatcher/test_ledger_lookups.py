@@ -11,8 +11,8 @@ from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
-from sluice_dispatcher.services.ports import Outcome
-from sluice_dispatcher.services.verdicts import Verdict
+from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.ports import Outcome
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from tests.support.dispatcher import Desk, FakeLedger, hello
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import structlog
 
-from sluice_dispatcher.services.in_flight import InFlight, Reason
+from sluice_dispatcher.services.in_flight_budget import InFlight, Reason
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kubernetes.errors import ApiUnavailableError

@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from sluice_contracts.records import IncomingRecord
-from sluice_dispatcher.adapters.assignment import Assignment
-from sluice_dispatcher.services.in_flight import InFlight
+from sluice_dispatcher.adapters.in_flight_records import Assignment
+from sluice_dispatcher.services.in_flight_budget import InFlight
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.consumer import incoming, started_consumer
 from sluice_runtime.kafka.sessions import run_sessions

@@ -14,8 +14,8 @@ from sluice_contracts.problems import ProblemType
 from sluice_contracts.records import header
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
-from sluice_dispatcher.services.ports import Outcome
-from sluice_dispatcher.services.verdicts import Verdict
+from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.ports import Outcome
 from sluice_runtime.kubernetes.errors import (
     ApiUnavailableError,
     ConflictError,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sluice_contracts.ids import RunKey
-from sluice_dispatcher.services.in_flight import InFlight, Reason
+from sluice_dispatcher.services.in_flight_budget import InFlight, Reason
 
 __all__ = ["Lanes"]
 

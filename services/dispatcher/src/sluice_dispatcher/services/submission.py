@@ -11,12 +11,12 @@ from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
 from sluice_contracts.status import Phase
-from sluice_dispatcher.services.building import WorkflowBuilder
-from sluice_dispatcher.services.in_flight import Reason
-from sluice_dispatcher.services.ports import Ledger, Manifest, Outcome, Workflows
-from sluice_dispatcher.services.retrying import NotYetError, Retrying
-from sluice_dispatcher.services.turning_away import TurningAway
-from sluice_dispatcher.services.verdicts import Verdict
+from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
+from sluice_dispatcher.ports import Ledger, Manifest, Outcome, Workflows
+from sluice_dispatcher.services.bounded_calls import NotYetError, Retrying
+from sluice_dispatcher.services.in_flight_budget import Reason
+from sluice_dispatcher.services.rejection import TurningAway
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
     ApiError,

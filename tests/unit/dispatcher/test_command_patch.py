@@ -7,7 +7,7 @@ import pytest
 
 from sluice_argo import metadata
 from sluice_contracts.records import IncomingRecord, Position
-from sluice_dispatcher.services.changing import NotYetToldError, change
+from sluice_dispatcher.domain.command_patch import NotYetToldError, change
 
 ENDED = "2026-01-01T00:00:00Z"
 LATER = datetime(2026, 1, 1, 1, tzinfo=UTC)

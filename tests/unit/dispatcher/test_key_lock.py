@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from sluice_contracts.ids import RunKey
-from sluice_dispatcher.handlers.lanes import Lanes
-from sluice_dispatcher.services.in_flight import InFlight, Limit
+from sluice_dispatcher.handlers.key_lock import Lanes
+from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
 
 ADA = RunKey("default", "ada")
 BOB = RunKey("default", "bob")

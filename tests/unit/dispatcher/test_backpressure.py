@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from sluice_contracts.records import IncomingRecord
-from sluice_dispatcher.adapters.pump import Pump
-from sluice_dispatcher.services.in_flight import InFlight, Limit, Reason
-from tests.unit.dispatcher.fake_group import PARTITION, FakeGroupConsumer
+from sluice_dispatcher.adapters.request_consumer import Pump
+from sluice_dispatcher.services.in_flight_budget import InFlight, Limit, Reason
+from tests.unit.dispatcher.fake_group_consumer import PARTITION, FakeGroupConsumer
 from tests.unit.dispatcher.test_rebalancing import pump_of
 from tests.unit.runtime.clock import pause
 

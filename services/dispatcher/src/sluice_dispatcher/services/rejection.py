@@ -11,9 +11,9 @@ from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent
-from sluice_dispatcher.services.in_flight import Reason
-from sluice_dispatcher.services.ports import Ledger, Reports
-from sluice_dispatcher.services.retrying import NotYetError, Retrying
+from sluice_dispatcher.ports import Ledger, Reports
+from sluice_dispatcher.services.bounded_calls import NotYetError, Retrying
+from sluice_dispatcher.services.in_flight_budget import Reason
 from sluice_runtime.kafka.errors import RecordRefusedError
 
 __all__ = ["TurningAway"]

@@ -16,11 +16,12 @@ from sluice_contracts.problems import Problem
 from sluice_contracts.records import Headers, IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.status import RefusalNotice
 from sluice_contracts.status_codec import PublishedEvent
-from sluice_dispatcher.bootstrap import compose, load_builder, new_in_flight
+from sluice_dispatcher.app import compose, new_in_flight
+from sluice_dispatcher.bootstrap import load_builder
+from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
-from sluice_dispatcher.ports import Outcome
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time
@@ -34,15 +35,15 @@ class FakeLedger:
     """Outcomes in a dictionary."""
 
     def __init__(self) -> None:
-        self.outcomes_for_test: dict[RunKey, Outcome] = {}
+        self.outcomes_for_test: dict[RunKey, LedgerEntry] = {}
 
-    async def find(self, key: RunKey) -> Outcome | None:
+    async def find(self, key: RunKey) -> LedgerEntry | None:
         """See `Ledger.find`."""
         return self.outcomes_for_test.get(key)
 
     async def note(self, published: PublishedEvent) -> None:
         """See `Ledger.note`."""
-        self.outcomes_for_test[published.event.key] = Outcome(
+        self.outcomes_for_test[published.event.key] = LedgerEntry(
             fingerprint=published.fingerprint,
             phase=published.event.phase,
             event_id=published.event.event_id,

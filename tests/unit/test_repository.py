@@ -236,8 +236,7 @@ def test_import_rules_look_at_every_package() -> None:
         ("sluice_gateway.services", "sluice_gateway.adapters"),
         ("sluice_gateway.handlers", "aiokafka"),
         ("sluice_gateway.handlers", "sluice_gateway.adapters"),
-        ("sluice_dispatcher.services", "aiokafka"),
-        ("sluice_dispatcher.services", "sluice_dispatcher.adapters"),
+        ("sluice_dispatcher.services", "aiohttp"),
         ("sluice_status_watcher.transitions", "aiokafka"),
         ("sluice_status_watcher.transitions", "asyncio"),
     ],
@@ -252,13 +251,67 @@ def test_each_rule_of_the_layout_is_a_contract(source: str, forbidden: str) -> N
     )
 
 
+def _layers(contract: str) -> list[list[str]]:
+    section = _contracts()[f"importlinter:contract:{contract}"]
+    assert section["type"] == "layers"
+    return [sorted(line.split(" | ")) for line in section["layers"].split("\n") if line]
+
+
 def test_services_do_not_know_each_other() -> None:
-    layers = _contracts()["importlinter:contract:layers"]
-    assert layers["type"] == "layers"
-    assert [sorted(line.split(" | ")) for line in layers["layers"].split("\n") if line] == [
+    assert _layers("layers") == [
         ["sluice_local"],
         ["sluice_dispatcher", "sluice_gateway", "sluice_status_watcher"],
         ["sluice_argo"],
         ["sluice_runtime", "sluice_workflows"],
         ["sluice_contracts"],
     ]
+
+
+# Every service that has the one shape: its package is a container of the contract.
+SHAPED_SERVICES = ["sluice_dispatcher"]
+SERVICE_LAYERS = [
+    ["__main__"],
+    ["bootstrap"],
+    ["adapters", "app"],
+    ["handlers"],
+    ["services"],
+    ["metrics", "ports", "settings"],
+    ["domain"],
+]
+SERVICE_FOLDERS = {"adapters", "domain", "handlers", "services"}
+
+
+def test_the_layers_of_a_service_are_a_contract_that_covers_every_module() -> None:
+    assert _layers("service-shape") == SERVICE_LAYERS
+    shape = _contracts()["importlinter:contract:service-shape"]
+    assert shape["containers"].split() == SHAPED_SERVICES
+    assert shape["exhaustive"] == "True"
+
+
+@pytest.mark.parametrize("service", SHAPED_SERVICES)
+def test_every_module_of_a_service_lies_in_a_layer(service: str) -> None:
+    [package] = [each for each in PACKAGES if each.name == service]
+    names = {layer for layers in SERVICE_LAYERS for layer in layers}
+    files = {f"{name}.py" for name in names - SERVICE_FOLDERS} | {"__init__.py"}
+    places = {module.relative_to(package).parts[0] for module in package.rglob("*.py")}
+    assert places <= files | SERVICE_FOLDERS
+    assert places >= SERVICE_FOLDERS
+
+
+@pytest.mark.parametrize("service", SHAPED_SERVICES)
+def test_the_domain_of_a_service_is_pure_by_contract(service: str) -> None:
+    contract = _contracts()["importlinter:contract:service-domain"]
+    assert f"{service}.domain" in contract["source_modules"].split()
+    assert {"aiohttp", "aiokafka", "aiosqlite", "asyncio", "structlog"} <= set(
+        contract["forbidden_modules"].split()
+    )
+
+
+@pytest.mark.parametrize("service", SHAPED_SERVICES)
+def test_clients_stay_in_the_adapters_of_a_service_by_contract(service: str) -> None:
+    contract = _contracts()["importlinter:contract:service-clients"]
+    names = {layer for layers in SERVICE_LAYERS for layer in layers}
+    # The composition root makes the clients that the adapters use.
+    elsewhere = {f"{service}.{name}" for name in names - {"adapters", "bootstrap"}}
+    assert elsewhere <= set(contract["source_modules"].split())
+    assert {"aiokafka", "aiosqlite"} <= set(contract["forbidden_modules"].split())

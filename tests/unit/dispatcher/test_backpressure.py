@@ -9,7 +9,8 @@ import pytest
 
 from sluice_contracts.records import IncomingRecord
 from sluice_dispatcher.adapters.request_consumer import Pump
-from sluice_dispatcher.services.in_flight_budget import InFlight, Limit, Reason
+from sluice_dispatcher.domain.wait_reason import WaitReason
+from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
 from tests.unit.dispatcher.fake_group_consumer import PARTITION, FakeGroupConsumer
 from tests.unit.dispatcher.test_rebalancing import pump_of
 from tests.unit.runtime.clock import pause
@@ -35,7 +36,7 @@ class Desk:
         while (order := await orders.get()) != "finish":
             if order == "fail":
                 raise ZeroDivisionError
-            self.in_flight.wait_for(Reason.FORBIDDEN)
+            self.in_flight.wait_for(WaitReason.FORBIDDEN)
 
     async def tell(self, order: str, *offsets: int) -> None:
         for offset in offsets:

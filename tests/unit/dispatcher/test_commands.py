@@ -15,8 +15,8 @@ from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.status import Phase
 from sluice_dispatcher.domain.command_patch import change
+from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.domain.verdict import Verdict
-from sluice_dispatcher.ports import Outcome
 from sluice_dispatcher.services import commands
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, RefusedError
 from tests.support.dispatcher import Desk, hello
@@ -241,7 +241,7 @@ async def test_a_command_to_nobody_is_buried(foreign: bool) -> None:
 
 async def test_a_command_to_a_run_that_is_gone_is_told_how_it_ended() -> None:
     desk = Desk()
-    desk.ledger.outcomes_for_test[KEY] = Outcome(
+    desk.ledger.outcomes_for_test[KEY] = LedgerEntry(
         fingerprint="f", phase=Phase.SUCCEEDED, event_id="e"
     )
     assert await order(desk, "stop") is Verdict.REFUSED

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_dispatcher.services.in_flight_budget import InFlight, Limit, Reason
+from sluice_dispatcher.domain.wait_reason import WaitReason
+from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
 
 pytestmark = pytest.mark.looptime
 
@@ -34,7 +35,7 @@ class Held:
     async def _obey(self) -> None:
         while True:
             match await self._orders.get():
-                case "wait", Reason() as reason:
+                case "wait", WaitReason() as reason:
                     self._in_flight.wait_for(reason)
                 case "go on", _:
                     self._in_flight.go_on()
@@ -73,12 +74,12 @@ async def test_what_waits_makes_room_until_that_is_full_too() -> None:
     in_flight = new_in_flight()
     held = [Held(in_flight, size=1) for _ in range(3)]
     for one in held[:2]:
-        await one.do("wait", Reason.STATUS_WATCHER)
-    await held[2].do("wait", Reason.FORBIDDEN)
+        await one.do("wait", WaitReason.STATUS_WATCHER)
+    await held[2].do("wait", WaitReason.FORBIDDEN)
     assert in_flight.working == 0
     assert {k: v for k, v in in_flight.waiting.items() if v} == {
-        Reason.STATUS_WATCHER: 2,
-        Reason.FORBIDDEN: 1,
+        WaitReason.STATUS_WATCHER: 2,
+        WaitReason.FORBIDDEN: 1,
     }
     assert in_flight.full
     assert in_flight.blocked_by() == (
@@ -95,7 +96,7 @@ async def test_what_waits_is_bounded_by_bytes_as_well() -> None:
     in_flight = new_in_flight()
     held = Held(in_flight, size=60)
     await held.do("decode", 40)
-    await held.do("wait", Reason.KAFKA)
+    await held.do("wait", WaitReason.KAFKA)
     assert in_flight.blocked_by() == "1 records wait and no more are read (kafka: 1)"
     await end(held)
     assert not in_flight.full
@@ -108,10 +109,10 @@ async def test_a_record_is_decoded_once_there_is_room_for_it() -> None:
     await first.do("decode", 150)
     assert in_flight.full
     await second.do("decode", 10)
-    await second.do("wait", Reason.KUBERNETES)
-    assert in_flight.waiting[Reason.KUBERNETES] == 0, "decoded before there was room"
-    await first.do("wait", Reason.KUBERNETES)
-    assert in_flight.waiting[Reason.KUBERNETES] == 2
+    await second.do("wait", WaitReason.KUBERNETES)
+    assert in_flight.waiting[WaitReason.KUBERNETES] == 0, "decoded before there was room"
+    await first.do("wait", WaitReason.KUBERNETES)
+    assert in_flight.waiting[WaitReason.KUBERNETES] == 2
     await third.do("decode", 90)
     assert in_flight.working == 1
     await end(first, second, third)
@@ -123,14 +124,14 @@ async def test_a_record_is_decoded_once_there_is_room_for_it() -> None:
         st.tuples(
             st.integers(0, 3),
             st.sampled_from(["wait", "go on", "decode", "fail", "end", "cancel"]),
-            st.sampled_from(Reason),
+            st.sampled_from(WaitReason),
             st.integers(1, 20),
         ),
         max_size=40,
     )
 )
 async def test_in_the_end_nothing_is_held(
-    history: list[tuple[int, str, Reason, int]],
+    history: list[tuple[int, str, WaitReason, int]],
 ) -> None:
     in_flight = InFlight(working=Limit(records=9, size=1000), waiting=Limit(records=9, size=1000))
     held = [Held(in_flight, size=10) for _ in range(4)]

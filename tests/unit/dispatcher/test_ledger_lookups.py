@@ -11,8 +11,8 @@ from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
+from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.domain.verdict import Verdict
-from sluice_dispatcher.ports import Outcome
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from tests.support.dispatcher import Desk, FakeLedger, hello
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.looptime
 KEY = RunKey("default", "order-1")
 NAME = workflow_name(KEY)
 FINGERPRINT = RunRequest(id="order-1", workflow="hello", parameters={"name": "Ada"}).fingerprint
-OUTCOME = Outcome(fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="e")
+OUTCOME = LedgerEntry(fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="e")
 
 
 class Ledger(FakeLedger):
@@ -32,7 +32,7 @@ class Ledger(FakeLedger):
         self.asked = 0
         self._after = after
 
-    async def find(self, key: RunKey) -> Outcome | None:
+    async def find(self, key: RunKey) -> LedgerEntry | None:
         found = await super().find(key)
         self.asked += 1
         if self.asked == self._after:

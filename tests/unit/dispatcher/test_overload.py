@@ -13,9 +13,9 @@ from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.requests import CommandType
 from sluice_dispatcher.adapters.in_flight_records import Assignment
+from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.handlers import records as record_handler
 from sluice_dispatcher.services.bounded_calls import Retrying
-from sluice_dispatcher.services.in_flight_budget import Reason
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
@@ -74,7 +74,7 @@ async def test_retries_that_wait_for_the_status_watcher_do_not_stop_new_runs(
     await until(lambda: not desk.in_flight.full)
     assignment.take(desk.record(hello("new")))
     await until(lambda: workflow_of("new") in desk.workflows.names_for_test())
-    await until(lambda: desk.in_flight.waiting[Reason.STATUS_WATCHER] >= 1)
+    await until(lambda: desk.in_flight.waiting[WaitReason.STATUS_WATCHER] >= 1)
     assert desk.in_flight.blocked_by() is None
 
     for run_id in runs:
@@ -101,7 +101,7 @@ async def test_workflows_that_a_quota_forbids_do_not_stop_those_of_others() -> N
     await until(lambda: not desk.in_flight.full)
     assignment.take(desk.record(hello("new")))
     await until(lambda: workflow_of("new") in desk.workflows.names_for_test())
-    await until(lambda: desk.in_flight.waiting[Reason.FORBIDDEN] == 300)
+    await until(lambda: desk.in_flight.waiting[WaitReason.FORBIDDEN] == 300)
     assert desk.in_flight.working == 0
 
     forbidden.clear()
@@ -127,7 +127,7 @@ async def test_commands_have_calls_of_their_own() -> None:
         assignment.take(command(desk, "stop", f"order-{number}"))
     assignment.take(desk.record(hello("new")))
     await until(lambda: workflow_of("new") in desk.workflows.names_for_test())
-    assert desk.in_flight.waiting[Reason.COMMANDS] == 36
+    assert desk.in_flight.waiting[WaitReason.COMMANDS] == 36
     answers.set()
     await until(lambda: assignment.in_flight == 0)
 
@@ -146,7 +146,7 @@ async def test_a_topic_that_takes_smaller_records_than_before_keeps_one_record_w
     assignment = assignment_of(desk)
     assignment.take(desk.record(b"no JSON"))
     assignment.take(desk.record(hello("order-1")))
-    await until(lambda: desk.in_flight.waiting[Reason.TOPIC] == 1)
+    await until(lambda: desk.in_flight.waiting[WaitReason.TOPIC] == 1)
     assert workflow_of("order-1") in desk.workflows.names_for_test()
     refuses = False
     await until(lambda: assignment.in_flight == 0)
@@ -280,7 +280,7 @@ async def test_a_bug_in_decoding_keeps_its_record_and_lets_others_pass(
     assignment.take(desk.record(hello("order-1")))
     assignment.take(desk.record(hello("order-2")))
     await until(lambda: workflow_of("order-2") in desk.workflows.names_for_test())
-    await until(lambda: desk.in_flight.waiting[Reason.BUG] == 1)
+    await until(lambda: desk.in_flight.waiting[WaitReason.BUG] == 1)
     broken = False
     await until(lambda: assignment.in_flight == 0)
     assert workflow_of("order-1") in desk.workflows.names_for_test()
@@ -291,7 +291,7 @@ async def test_what_waits_is_given_up_at_once_when_its_partition_goes() -> None:
     await failed_and_not_published(desk, "order-1")
     assignment = assignment_of(desk)
     assignment.take(command(desk, "retry", "order-1"))
-    await until(lambda: desk.in_flight.waiting[Reason.STATUS_WATCHER] == 1)
+    await until(lambda: desk.in_flight.waiting[WaitReason.STATUS_WATCHER] == 1)
     began = asyncio.get_running_loop().time()
     await assignment.close(grace=30)
     assert asyncio.get_running_loop().time() == began
@@ -351,7 +351,7 @@ async def test_what_has_waited_counts_as_worked_on_once_it_goes_on() -> None:
     failures, waited, done = iter(range(6)), [], asyncio.Event()
 
     async def step() -> None:
-        waited.append(desk.in_flight.waiting[Reason.KAFKA])
+        waited.append(desk.in_flight.waiting[WaitReason.KAFKA])
         if next(failures, None) is not None:
             raise KafkaUnavailableError("no broker")
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sluice_argo import metadata
-from sluice_dispatcher.services.in_flight_budget import Reason
+from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from tests.support.dispatcher import Desk, hello
 from tests.unit.dispatcher.test_overload import assignment_of, command, until, workflow_of
@@ -34,7 +34,7 @@ async def test_a_command_is_not_refused_because_its_run_waits_for_the_next_owner
     start, stop = desk.record(hello("order-1")), command(desk, "stop", "order-1")
     first = assignment_of(desk)
     first.take(start)
-    await until(lambda: desk.in_flight.waiting[Reason.FORBIDDEN] == 1)
+    await until(lambda: desk.in_flight.waiting[WaitReason.FORBIDDEN] == 1)
     # Read just before the partition goes, and not even decoded.
     first.take(stop)
     await first.close(grace=10)
@@ -54,11 +54,11 @@ async def test_the_first_of_two_contents_keeps_the_id(decoded: bool) -> None:
     ada, bob = desk.record(hello("order-1", name="Ada")), desk.record(hello("order-1", name="Bob"))
     first = assignment_of(desk)
     first.take(ada)
-    await until(lambda: desk.in_flight.waiting[Reason.FORBIDDEN] == 1)
+    await until(lambda: desk.in_flight.waiting[WaitReason.FORBIDDEN] == 1)
     scene.forbidden = False
     first.take(bob)
     if decoded:
-        await until(lambda: desk.in_flight.waiting[Reason.SAME_RUN] == 1)
+        await until(lambda: desk.in_flight.waiting[WaitReason.SAME_RUN] == 1)
     await first.close(grace=10)
     second = assignment_of(desk)
     second.take(ada)

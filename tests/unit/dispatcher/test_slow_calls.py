@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from sluice_dispatcher.services.in_flight_budget import InFlight, Limit, Reason
+from sluice_dispatcher.domain.wait_reason import WaitReason
+from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from tests.support.dispatcher import Desk, hello
 from tests.unit.dispatcher.test_overload import assignment_of, command, until, workflow_of
@@ -30,7 +31,7 @@ async def test_creates_that_hang_let_other_records_in_within_seconds() -> None:
     began = asyncio.get_running_loop().time()
     await until(lambda: not desk.in_flight.full)
     assert asyncio.get_running_loop().time() - began < 10
-    assert desk.in_flight.waiting[Reason.TURN] > 0
+    assert desk.in_flight.waiting[WaitReason.SLOT] > 0
 
     assignment.take(command(desk, "stop", "running"))
     stopped = workflow_of("running")

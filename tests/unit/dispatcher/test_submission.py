@@ -14,8 +14,8 @@ from sluice_contracts.problems import ProblemType
 from sluice_contracts.records import header
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
+from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.domain.verdict import Verdict
-from sluice_dispatcher.ports import Outcome
 from sluice_runtime.kubernetes.errors import (
     ApiUnavailableError,
     ConflictError,
@@ -71,7 +71,7 @@ async def test_a_redelivery_is_the_same_run() -> None:
 
 async def test_a_replay_after_the_workflow_is_gone_starts_nothing() -> None:
     desk = Desk()
-    desk.ledger.outcomes_for_test[KEY] = Outcome(
+    desk.ledger.outcomes_for_test[KEY] = LedgerEntry(
         fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="e"
     )
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REPLAYED
@@ -88,7 +88,7 @@ async def test_the_same_id_with_other_content_is_refused_and_the_first_run_untou
     before = desk.workflows.object_for_test(NAME)
     if gone:
         await desk.workflows.remove_for_test(NAME)
-        desk.ledger.outcomes_for_test[KEY] = Outcome(
+        desk.ledger.outcomes_for_test[KEY] = LedgerEntry(
             fingerprint=FINGERPRINT, phase=Phase.FAILED, event_id="e"
         )
     other = desk.record(hello("order-1", name="Bob"))
@@ -156,7 +156,7 @@ async def test_a_workflow_that_ended_while_its_request_was_retried_is_not_starte
     held = desk.workflows.hold_for_test("get")
     handling = asyncio.create_task(desk.handler.handle(desk.record(hello("order-1"))))
     await desk.workflows.wait_for_test(lambda: desk.workflows.calls_for_test("get") == 1)
-    desk.ledger.outcomes_for_test[KEY] = Outcome(
+    desk.ledger.outcomes_for_test[KEY] = LedgerEntry(
         fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="e"
     )
     held.set()

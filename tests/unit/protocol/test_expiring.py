@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from sluice_dispatcher.domain.verdict import Verdict
-from sluice_dispatcher.services.in_flight_budget import Reason
+from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_runtime.dedupe import DedupeSettings
 from tests.support.dispatcher import NOW, Desk, hello
 from tests.support.slow_creates import SlowWorkflows, Way
@@ -77,4 +77,4 @@ async def test_a_run_expires_once_no_create_can_be_under_way_any_more() -> None:
     assert await scene.until_done(handling) is Verdict.EXPIRED
     waited = asyncio.get_running_loop().time() - began
     assert waited >= DedupeSettings().least_release_after.total_seconds() - 1
-    assert scene.desk.in_flight.waiting[Reason.LATE_CREATE] == 0
+    assert scene.desk.in_flight.waiting[WaitReason.LATE_CREATE] == 0

@@ -13,8 +13,8 @@ from sluice_contracts.records import OutgoingRecord, Position
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import PublishedEvent, decode_status
+from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.domain.verdict import Verdict
-from sluice_dispatcher.ports import Outcome
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.dedupe import DedupeSettings
 from tests.support.dispatcher import Desk, FakeLedger, hello
@@ -52,7 +52,7 @@ class LaggingLedger(FakeLedger):
         self._kafka = kafka
         self._behind = behind
 
-    async def find(self, key: RunKey) -> Outcome | None:
+    async def find(self, key: RunKey) -> LedgerEntry | None:
         for published_at, published in self._kafka.outcomes:
             if published_at <= now() - self._behind:
                 await self.note(published)
@@ -158,12 +158,12 @@ class Freezing(FakeLedger):
         self._frozen_for = frozen_for
         self._asked = 0
 
-    async def find(self, key: RunKey) -> Outcome | None:
+    async def find(self, key: RunKey) -> LedgerEntry | None:
         self._asked += 1
         found = await super().find(key)
         if self._asked == 2:
             self.clock += self._frozen_for
-            self.outcomes_for_test[key] = Outcome(
+            self.outcomes_for_test[key] = LedgerEntry(
                 fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="e"
             )
         return found

@@ -1,7 +1,6 @@
 """The dispatcher, put together: the one place that knows every part."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
@@ -13,16 +12,10 @@ from sluice_argo.workflows_api import WorkflowsApi
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
 from sluice_dispatcher.adapters.outcome_publisher import KafkaReports
 from sluice_dispatcher.adapters.request_consumer import Pump
+from sluice_dispatcher.app import compose, new_in_flight
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
-from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
-from sluice_dispatcher.ports import Ledger, Reports, Workflows
-from sluice_dispatcher.services.bounded_calls import Retrying
-from sluice_dispatcher.services.commands import Commanding
-from sluice_dispatcher.services.in_flight_budget import InFlight, Limit, Reason
-from sluice_dispatcher.services.rejection import TurningAway
-from sluice_dispatcher.services.submission import Dispatching
-from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
+from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time
 from sluice_runtime.deadlines import Deadline
@@ -41,7 +34,7 @@ from sluice_workflows.compiler import compile_entry
 from sluice_workflows.errors import WorkflowsError
 from sluice_workflows.settings import CompileSettings
 
-__all__ = ["compose", "load_builder", "new_in_flight", "serve"]
+__all__ = ["load_builder", "serve"]
 
 _log = structlog.get_logger(__name__)
 
@@ -70,63 +63,6 @@ def load_builder(settings: DispatcherSettings) -> WorkflowBuilder:
     except WorkflowsError as e:
         raise StartupError(f"The catalogue cannot be used: {e}") from e
     return WorkflowBuilder(catalogue, skeletons, namespace=settings.kubernetes.namespace)
-
-
-def compose(
-    settings: DispatcherSettings,
-    *,
-    builder: WorkflowBuilder,
-    workflows: Workflows,
-    ledger: Ledger,
-    reports: Reports,
-    metrics: Metrics,
-    in_flight: InFlight,
-    backoff: Backoff,
-    now: Callable[[], datetime],
-    clock: Callable[[], float] = boot_time,
-) -> RecordHandler:
-    """Join the services to whatever fills their ports."""
-    concurrency = settings.dispatch.concurrency
-    retrying = Retrying(backoff, width=concurrency, in_flight=in_flight, on_retry=metrics.retried)
-    turning_away = TurningAway(reports=reports, ledger=ledger, retrying=retrying, now=now)
-    return RecordHandler(
-        dispatching=Dispatching(
-            builder=builder,
-            workflows=workflows,
-            ledger=ledger,
-            turning_away=turning_away,
-            retrying=retrying,
-            now=now,
-            freshness=settings.dedupe.ledger_freshness,
-            longest_create=settings.dedupe.least_release_after,
-            clock=clock,
-        ),
-        commanding=Commanding(
-            workflows=workflows,
-            ledger=ledger,
-            turning_away=turning_away,
-            # Commands have calls of their own: however many there are, runs go on.
-            retrying=Retrying(
-                backoff,
-                width=max(1, concurrency // 4),
-                in_flight=in_flight,
-                on_retry=metrics.retried,
-                queued=Reason.COMMANDS,
-            ),
-            now=now,
-        ),
-        in_flight=in_flight,
-        backoff=backoff,
-        on_verdict=metrics.finished,
-    )
-
-
-def new_in_flight(dispatch: DispatchSettings) -> InFlight:
-    """Bound what is held as the settings say."""
-    return InFlight(
-        working=Limit(records=dispatch.max_in_hand, size=dispatch.max_bytes_in_hand),
-        waiting=Limit(records=dispatch.max_waiting, size=dispatch.max_bytes_waiting),
-    )
 
 
 async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:

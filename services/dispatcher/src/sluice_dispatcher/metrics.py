@@ -6,7 +6,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from sluice_dispatcher.domain.verdict import Verdict
-from sluice_dispatcher.services.in_flight_budget import Reason
+from sluice_dispatcher.domain.wait_reason import WaitReason
 
 __all__ = ["Metrics"]
 
@@ -63,13 +63,13 @@ class Metrics:
         self,
         *,
         in_flight: Callable[[], int],
-        waiting: Callable[[Reason], int],
+        waiting: Callable[[WaitReason], int],
         lag: Callable[[], int],
         staleness: Callable[[], float | None],
     ) -> None:
         """Read these whenever the metrics are."""
         self._in_hand.set_function(in_flight)
-        for reason in Reason:
+        for reason in WaitReason:
             self._waiting.labels(reason=reason).set_function(partial(waiting, reason))
         self._lag.set_function(lag)
 

@@ -1,33 +1,22 @@
 """What the services need of the world; adapters give it, and fakes in tests."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
-from sluice_contracts.status import Phase, RefusalNotice
+from sluice_contracts.status import RefusalNotice
 from sluice_contracts.status_codec import PublishedEvent
+from sluice_dispatcher.domain.models import LedgerEntry, Manifest
 
-__all__ = ["Ledger", "Manifest", "Outcome", "Reports", "Workflows"]
-
-Manifest = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a run ended: what its id was spent on."""
-
-    fingerprint: str | None
-    phase: Phase
-    event_id: str
+__all__ = ["Ledger", "Reports", "Workflows"]
 
 
 class Ledger(Protocol):
     """Every outcome within the dedupe window."""
 
-    async def find(self, key: RunKey) -> Outcome | None:
+    async def find(self, key: RunKey) -> LedgerEntry | None:
         """Give the run's outcome, None if there is none.
 
         Waits until the ledger knows every outcome that was published before the Workflow behind it

@@ -12,7 +12,7 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase, RefusalNotice
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
-from sluice_dispatcher.ports import Outcome
+from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_store import SqliteStore, Statement
 
@@ -63,7 +63,7 @@ class SqliteLedger:
         self._projector = projector
         self._freshness = freshness.total_seconds()
 
-    async def find(self, key: RunKey) -> Outcome | None:
+    async def find(self, key: RunKey) -> LedgerEntry | None:
         """See `Ledger.find`."""
         await self._projector.wait_fresh(within=self._freshness)
         rows = await self._store.read(
@@ -72,7 +72,7 @@ class SqliteLedger:
         if not rows:
             return None
         fingerprint, phase, event_id = rows[0]
-        return Outcome(fingerprint=fingerprint, phase=Phase(phase), event_id=event_id)
+        return LedgerEntry(fingerprint=fingerprint, phase=Phase(phase), event_id=event_id)
 
     async def note(self, published: PublishedEvent) -> None:
         """See `Ledger.note`."""

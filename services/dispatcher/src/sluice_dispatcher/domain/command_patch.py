@@ -21,7 +21,7 @@ from sluice_argo.status_nodes import (
 from sluice_argo.timestamps import format_timestamp, parse_timestamp
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.requests import CommandType
-from sluice_dispatcher.ports import Manifest
+from sluice_dispatcher.domain.models import Manifest
 
 __all__ = ["NotApplicableError", "NotYetToldError", "change", "was_applied"]
 

@@ -7,7 +7,7 @@ from sluice_contracts.ids import workflow_name
 from sluice_contracts.problems import FieldError, ProblemType, problem
 from sluice_contracts.records import Position
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
-from sluice_dispatcher.ports import Manifest
+from sluice_dispatcher.domain.models import Manifest
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.errors import InvalidParametersError, UnknownWorkflowError
 from sluice_workflows.skeletons import Skeleton, instantiate

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sluice_contracts.ids import RunKey
-from sluice_dispatcher.services.in_flight_budget import InFlight, Reason
+from sluice_dispatcher.domain.wait_reason import WaitReason
+from sluice_dispatcher.services.in_flight_budget import InFlight
 
 __all__ = ["Lanes"]
 
@@ -28,7 +29,7 @@ class Lanes:
         self._waiting[key] = self._waiting.get(key, 0) + 1
         try:
             if lock.locked():
-                self._in_flight.wait_for(Reason.SAME_RUN)
+                self._in_flight.wait_for(WaitReason.SAME_RUN)
             async with lock:
                 self._in_flight.go_on()
                 yield

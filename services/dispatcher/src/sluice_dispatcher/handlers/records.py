@@ -16,9 +16,10 @@ from sluice_contracts.request_codec import (
 )
 from sluice_contracts.tracing import trace_id
 from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.handlers.key_lock import Lanes
 from sluice_dispatcher.services.commands import Commanding
-from sluice_dispatcher.services.in_flight_budget import InFlight, Reason
+from sluice_dispatcher.services.in_flight_budget import InFlight
 from sluice_dispatcher.services.submission import Dispatching
 from sluice_runtime.backoff import Backoff
 
@@ -95,7 +96,7 @@ class RecordHandler:
                     error=type(e).__name__,
                     retry_in=pause,
                 )
-                self._in_flight.wait_for(Reason.BUG)
+                self._in_flight.wait_for(WaitReason.BUG)
                 await asyncio.sleep(pause)
                 self._in_flight.go_on()
 

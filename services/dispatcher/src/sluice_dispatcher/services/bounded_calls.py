@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import structlog
 
-from sluice_dispatcher.services.in_flight_budget import InFlight, Reason
+from sluice_dispatcher.domain.wait_reason import WaitReason
+from sluice_dispatcher.services.in_flight_budget import InFlight
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
@@ -28,7 +29,7 @@ _SLOW_S = 1.0
 class NotYetError(Exception):
     """A step that cannot be taken before something else has happened; `reason` says what."""
 
-    def __init__(self, message: str, *, reason: Reason) -> None:
+    def __init__(self, message: str, *, reason: WaitReason) -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -50,7 +51,7 @@ class Retrying:
         width: int,
         in_flight: InFlight,
         on_retry: Callable[[str], None],
-        queued: Reason | None = None,
+        queued: WaitReason | None = None,
     ) -> None:
         self._backoff = backoff
         self._slots = asyncio.Semaphore(width)
@@ -94,7 +95,7 @@ class Retrying:
         if self._queued is not None and self._slots.locked():
             self._in_flight.wait_for(self._queued)
         waiting = asyncio.get_running_loop().call_later(
-            _SECONDS_IN_PLACE, self._in_flight.waiter(self._queued or Reason.TURN)
+            _SECONDS_IN_PLACE, self._in_flight.waiter(self._queued or WaitReason.SLOT)
         )
         try:
             await self._slots.acquire()
@@ -122,12 +123,12 @@ class Retrying:
         await asyncio.sleep(pause)
 
 
-def _reason(error: Exception) -> Reason:
+def _reason(error: Exception) -> WaitReason:
     match error:
         case NotYetError(reason=reason):
             return reason
         case KafkaUnavailableError():
-            return Reason.KAFKA
+            return WaitReason.KAFKA
         case ApiUnavailableError(status=401 | 403):
-            return Reason.FORBIDDEN
-    return Reason.KUBERNETES
+            return WaitReason.FORBIDDEN
+    return WaitReason.KUBERNETES

@@ -17,10 +17,11 @@ from sluice_dispatcher.domain.command_patch import (
     change,
     was_applied,
 )
+from sluice_dispatcher.domain.models import Manifest
 from sluice_dispatcher.domain.verdict import Verdict
-from sluice_dispatcher.ports import Ledger, Manifest, Workflows
+from sluice_dispatcher.domain.wait_reason import WaitReason
+from sluice_dispatcher.ports import Ledger, Workflows
 from sluice_dispatcher.services.bounded_calls import NotYetError, Retrying
-from sluice_dispatcher.services.in_flight_budget import Reason
 from sluice_dispatcher.services.rejection import TurningAway
 from sluice_runtime.kubernetes.errors import (
     ApiError,
@@ -80,7 +81,7 @@ class Commanding:
         except NotApplicableError as e:
             return problem(ProblemType.NOT_APPLICABLE, str(e))
         except NotYetToldError as e:
-            raise NotYetError(str(e), reason=Reason.STATUS_WATCHER) from e
+            raise NotYetError(str(e), reason=WaitReason.STATUS_WATCHER) from e
         except ConflictError as e:
             raise ApiUnavailableError("The Workflow changed while it was being changed.") from e
         except RefusedError as e:

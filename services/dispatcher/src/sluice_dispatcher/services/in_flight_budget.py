@@ -9,34 +9,10 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
-__all__ = ["InFlight", "Limit", "Reason"]
+from sluice_dispatcher.domain.wait_reason import WaitReason
 
-
-class Reason(StrEnum):
-    """What a record waits for."""
-
-    SAME_RUN = "same run"
-    """An earlier record of its run is not finished."""
-    COMMANDS = "commands"
-    """It is a command, and other commands are being carried out."""
-    STATUS_WATCHER = "status-watcher"
-    """It is a retry, and the end of the run is not published yet."""
-    FORBIDDEN = "forbidden"
-    """A Role, a quota or a policy of the cluster does not let it; somebody has to change that."""
-    KUBERNETES = "kubernetes"
-    """The API server gives no clear answer, or none for a while."""
-    TURN = "turn"
-    """As many calls as may be are under way, and each takes long."""
-    LATE_CREATE = "late create"
-    """Its time has passed, and a create that was sent before may still be carried out."""
-    KAFKA = "kafka"
-    """Kafka does not acknowledge what is to be published."""
-    TOPIC = "topic"
-    """A topic takes smaller records than when the dispatcher started."""
-    BUG = "bug"
-    """The dispatcher failed on it; the log has the traceback."""
+__all__ = ["InFlight", "Limit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +27,7 @@ class Limit:
 class _Held:
     received: int
     decoded: int = 0
-    reason: Reason | None = None
+    reason: WaitReason | None = None
     begun: bool = False
 
 
@@ -91,7 +67,7 @@ class InFlight:
         self._working = _Total(working)
         self._waiting = _Total(waiting)
         self._held: dict[asyncio.Task[object], _Held] = {}
-        self._reasons: Counter[Reason] = Counter()
+        self._reasons: Counter[WaitReason] = Counter()
         self._room = asyncio.Event()
 
     @property
@@ -100,9 +76,9 @@ class InFlight:
         return self._working.records
 
     @property
-    def waiting(self) -> Mapping[Reason, int]:
+    def waiting(self) -> Mapping[WaitReason, int]:
         """Records that wait, by what they wait for."""
-        return {reason: self._reasons[reason] for reason in Reason}
+        return {reason: self._reasons[reason] for reason in WaitReason}
 
     @property
     def full(self) -> bool:
@@ -159,11 +135,11 @@ class InFlight:
             await self._room.wait()
         self._count_decoded(held, size)
 
-    def wait_for(self, reason: Reason) -> None:
+    def wait_for(self, reason: WaitReason) -> None:
         """Count this task's record among those that wait; may be called again."""
         self.waiter(reason)()
 
-    def waiter(self, reason: Reason) -> Callable[[], None]:
+    def waiter(self, reason: WaitReason) -> Callable[[], None]:
         """Give what counts this task's record among those that wait, whoever calls it."""
         held = self._current()
 
@@ -185,7 +161,7 @@ class InFlight:
         held.decoded = size
         self._enter(held)
 
-    def _move(self, held: _Held, reason: Reason | None) -> None:
+    def _move(self, held: _Held, reason: WaitReason | None) -> None:
         self._leave(held)
         held.reason = reason
         self._enter(held)

@@ -11,9 +11,9 @@ from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent
+from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.ports import Ledger, Reports
 from sluice_dispatcher.services.bounded_calls import NotYetError, Retrying
-from sluice_dispatcher.services.in_flight_budget import Reason
 from sluice_runtime.kafka.errors import RecordRefusedError
 
 __all__ = ["TurningAway"]
@@ -105,7 +105,7 @@ class TurningAway:
             except RecordRefusedError as e:
                 # Verified when the dispatcher started, and changed since: nothing is dropped.
                 raise NotYetError(
-                    f"The topic takes smaller records than it did: {e}", reason=Reason.TOPIC
+                    f"The topic takes smaller records than it did: {e}", reason=WaitReason.TOPIC
                 ) from e
 
         await self._retrying.until_clear(attempt, what=what)

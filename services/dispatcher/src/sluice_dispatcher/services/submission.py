@@ -11,11 +11,12 @@ from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
 from sluice_contracts.status import Phase
+from sluice_dispatcher.domain.models import LedgerEntry, Manifest
 from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
-from sluice_dispatcher.ports import Ledger, Manifest, Outcome, Workflows
+from sluice_dispatcher.ports import Ledger, Workflows
 from sluice_dispatcher.services.bounded_calls import NotYetError, Retrying
-from sluice_dispatcher.services.in_flight_budget import Reason
 from sluice_dispatcher.services.rejection import TurningAway
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
@@ -142,11 +143,11 @@ class Dispatching:
         if found is None and late < self._longest_create:
             raise NotYetError(
                 "A create that was sent before expires_at may still be carried out.",
-                reason=Reason.LATE_CREATE,
+                reason=WaitReason.LATE_CREATE,
             )
         return found or Verdict.EXPIRED
 
-    async def _look(self, key: RunKey) -> Outcome | None:
+    async def _look(self, key: RunKey) -> LedgerEntry | None:
         """Ask the ledger, once more if a process that was stopped has read its answer too late."""
         while True:
             asked = self._clock()
@@ -223,6 +224,6 @@ class Dispatching:
         return await self._retrying.until_clear(attempt, what="read")
 
 
-def _judge_spent(spent: Outcome, received: ReceivedRun) -> Verdict:
+def _judge_spent(spent: LedgerEntry, received: ReceivedRun) -> Verdict:
     same = spent.fingerprint == received.request.fingerprint
     return Verdict.REPLAYED if same else Verdict.REFUSED

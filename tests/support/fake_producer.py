@@ -45,6 +45,8 @@ class FakeProducer:
         await self._note(attempts=1, waiting=1)
         try:
             async with deadline.enforce():
+                # An acknowledgement takes at least one round of the event loop.
+                await asyncio.sleep(0)
                 await self._open.wait()
         except DeadlineExceededError as e:
             raise KafkaUnavailableError(f"{topic}: not acknowledged in time.") from e

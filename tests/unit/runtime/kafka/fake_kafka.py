@@ -55,8 +55,8 @@ class FakeCluster:
         self.fatal: KafkaError | None = None
         """What every producer made so far answers from now on."""
         self.max_message_bytes = 2**20
-        self.producers: list[FakeProducer] = []
-        self.consumers: list[FakeConsumer] = []
+        self.producers: list[FakeAIOKafkaProducer] = []
+        self.consumers: list[FakeAIOKafkaConsumer] = []
         self._changed = asyncio.Event()
         self._arrivals: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
         self.in_flight = 0
@@ -126,13 +126,13 @@ class FakeCluster:
             raise UnknownTopicOrPartitionError(topic)
         return found
 
-    def make_producer(self, **arguments: Any) -> "FakeProducer":
-        producer = FakeProducer(self, arguments)
+    def make_producer(self, **arguments: Any) -> "FakeAIOKafkaProducer":
+        producer = FakeAIOKafkaProducer(self, arguments)
         self.producers.append(producer)
         return producer
 
-    def make_consumer(self) -> "FakeConsumer":
-        consumer = FakeConsumer(self)
+    def make_consumer(self) -> "FakeAIOKafkaConsumer":
+        consumer = FakeAIOKafkaConsumer(self)
         self.consumers.append(consumer)
         return consumer
 
@@ -147,7 +147,7 @@ class FakeClient:
         self.closed = True
 
 
-class FakeProducer:
+class FakeAIOKafkaProducer:
     """aiokafka's idempotent producer: batches wait for ever, and fatal errors stay."""
 
     def __init__(self, cluster: FakeCluster, arguments: dict[str, Any]) -> None:
@@ -201,6 +201,8 @@ class FakeProducer:
             raise self._cluster.fatal
         if len(value or b"") > self._cluster.max_message_bytes:
             raise MessageSizeTooLargeError
+        # A broker's answer takes at least one round of the event loop.
+        await asyncio.sleep(0)
         if self._cluster.silent:
             answer = asyncio.get_running_loop().create_future()
             self._waiting.append(answer)
@@ -209,7 +211,7 @@ class FakeProducer:
         return self._cluster.write_for_test(topic, value, key=key, headers=tuple(headers or ()))
 
 
-class FakeConsumer:
+class FakeAIOKafkaConsumer:
     """aiokafka's consumer with partitions assigned by hand."""
 
     def __init__(self, cluster: FakeCluster) -> None:

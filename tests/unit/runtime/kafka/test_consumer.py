@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 
 from sluice_runtime.deadlines import DeadlineExceededError
 from sluice_runtime.kafka.consumer import partitions_of, started_consumer
-from tests.unit.runtime.kafka.fake_kafka import FakeCluster, FakeConsumer
+from tests.unit.runtime.kafka.fake_kafka import FakeAIOKafkaConsumer, FakeCluster
 
 
 @pytest.fixture
@@ -49,10 +49,10 @@ async def test_a_consumer_that_cannot_connect_is_stopped(cluster: FakeCluster) -
 async def test_connecting_takes_no_longer_than_the_caller_allows(
     cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def start(_: FakeConsumer) -> None:
+    async def start(_: FakeAIOKafkaConsumer) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(FakeConsumer, "start", start)
+    monkeypatch.setattr(FakeAIOKafkaConsumer, "start", start)
     make: Any = cluster.make_consumer
     with pytest.raises(DeadlineExceededError, match="connect to Kafka: not done within 30 s"):
         async with started_consumer(make, within=timedelta(seconds=30)):

@@ -12,7 +12,7 @@ SETUP_DEV := .venv/.sluice-dev
 SETUP_PULUMI := pulumi/.venv/.sluice-pulumi
 PY_PULUMI := pulumi/.venv/bin/python
 MADE_FROM := scripts/bootstrap requirements/uv.txt $(wildcard libs/*/pyproject.toml \
-	services/*/pyproject.toml local/pyproject.toml testbed/pyproject.toml)
+	services/*/pyproject.toml engine/pyproject.toml local/pyproject.toml testbed/pyproject.toml)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-MODULES = ("sluice_gateway", "sluice_dispatcher", "sluice_status_watcher", "sluice_local.engine")
+MODULES = ("sluice_gateway", "sluice_dispatcher", "sluice_status_watcher", "sluice_engine")
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sluice_local.engine.engine import Engine
-from sluice_local.engine.settings import EngineSettings
+from sluice_engine.engine import Engine
+from sluice_engine.settings import EngineSettings
 from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.leases import LeaseApi
 from sluice_runtime.kubernetes.settings import KubernetesSettings

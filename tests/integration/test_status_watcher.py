@@ -19,8 +19,8 @@ from sluice_argo.workflows_api import WorkflowsApi
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent, decode_status, encode_status
-from sluice_local.engine.engine import Engine
-from sluice_local.engine.settings import EngineSettings
+from sluice_engine.engine import Engine
+from sluice_engine.settings import EngineSettings
 from sluice_local.kafka import EmbeddedKafka
 from sluice_local.ports import free_ports
 from sluice_runtime.deadlines import Deadline

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from sluice_argo.workflows_api import WorkflowsApi
-from sluice_local.engine.engine import Engine
-from sluice_local.engine.settings import EngineSettings
+from sluice_engine.engine import Engine
+from sluice_engine.settings import EngineSettings
 from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from tests.behaviour.workflows_port import WorkflowsPortSuite

@@ -138,5 +138,5 @@ def _pytest(
 
 def _sources(tree: Path) -> Iterator[str]:
     """Give the packages of the copy, which have to come before those of the working tree."""
-    for pattern in ("libs/*/src", "services/*/src", "local/src", "testbed/src"):
+    for pattern in ("libs/*/src", "services/*/src", "engine/src", "local/src", "testbed/src"):
         yield from map(str, sorted(tree.glob(pattern)))

@@ -13,13 +13,19 @@ import pytest
 from pydantic import BaseModel
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("libs/*/src"), *ROOT.glob("services/*/src"), *ROOT.glob("local/src")])
+
+
+def _found(*patterns: str) -> list[Path]:
+    return sorted(path for pattern in patterns for path in ROOT.glob(pattern))
+
+
+SOURCES = _found("libs/*/src", "services/*/src", "engine/src", "local/src")
 PACKAGES = sorted(package for source in SOURCES for package in source.glob("sluice_*"))
 TESTBED = ROOT / "testbed/src"
 MODULES = sorted(
     module for package in [*PACKAGES, TESTBED / "testbed"] for module in package.rglob("*.py")
 )
-TESTS = sorted([*ROOT.glob("tests/**/*.py"), *ROOT.glob("testbed/tests/**/*.py")])
+TESTS = _found("tests/**/*.py", "engine/tests/**/*.py", "testbed/tests/**/*.py")
 LOCKS = sorted(lock.with_suffix(".txt") for lock in ROOT.glob("requirements/*.in"))
 
 LONGEST_MODULE = 300
@@ -74,6 +80,7 @@ def test_there_is_something_to_look_at() -> None:
         "sluice_gateway",
         "sluice_dispatcher",
         "sluice_status_watcher",
+        "sluice_engine",
         "sluice_local",
     }
     assert len(MODULES) > 50
@@ -222,6 +229,8 @@ def test_import_rules_look_at_every_package() -> None:
         ("sluice_contracts", "aiohttp"),
         ("sluice_contracts", "aiokafka"),
         ("sluice_contracts", "kubernetes_asyncio"),
+        ("sluice_engine", "sluice_argo"),
+        ("sluice_engine", "sluice_runtime"),
         ("sluice_workflows", "asyncio"),
         ("sluice_workflows", "aiokafka"),
         ("sluice_runtime", "couler"),
@@ -260,7 +269,7 @@ def _layers(contract: str) -> list[list[str]]:
 def test_services_do_not_know_each_other() -> None:
     assert _layers("layers") == [
         ["sluice_local"],
-        ["sluice_dispatcher", "sluice_gateway", "sluice_status_watcher"],
+        ["sluice_dispatcher", "sluice_engine", "sluice_gateway", "sluice_status_watcher"],
         ["sluice_argo"],
         ["sluice_runtime", "sluice_workflows"],
         ["sluice_contracts"],

@@ -1,1 +1,1 @@
-"""Sluice on one machine: Apache Kafka, the local engine, the runner and the demo."""
+"""Sluice on one machine: Apache Kafka, the runner and the demo."""

@@ -157,7 +157,7 @@ def engine_part(endpoints: Endpoints) -> Part:
     arguments = ["--data-dir", str(endpoints.engine_dir), "--port", str(endpoints.engine_port)]
     return Part(
         name="engine",
-        command=[sys.executable, "-m", "sluice_local.engine", *arguments],
+        command=[sys.executable, "-m", "sluice_engine", *arguments],
         environment={},
         ready_url=f"{endpoints.engine_url}/readyz",
     )

@@ -16,7 +16,7 @@ DOCKERFILES: Mapping[str, Path] = {
     "gateway": Path("services/gateway/Dockerfile"),
     "dispatcher": Path("services/dispatcher/Dockerfile"),
     "status-watcher": Path("services/status-watcher/Dockerfile"),
-    "engine": Path("local/Dockerfile"),
+    "engine": Path("engine/Dockerfile"),
 }
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _LAYERS = "layers.json"

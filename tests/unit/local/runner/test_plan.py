@@ -100,7 +100,7 @@ def test_processes_run_on_this_python() -> None:
     assert service.command == [sys.executable, "-m", "sluice_status_watcher"]
     assert service.ready_url == "http://127.0.0.1:8092/readyz"
     assert engine.command[1:] == [
-        *("-m", "sluice_local.engine"),
+        *("-m", "sluice_engine"),
         *("--data-dir", "/data/engine", "--port", "8093"),
     ]
     assert engine.ready_url == "http://127.0.0.1:8093/readyz"

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.tests.workflows import nodes
 from sluice_engine.controller.nodes import fulfilled
-from sluice_engine.controller.operation import Outcome, operate
+from sluice_engine.controller.operator import Outcome, operate
 from sluice_engine.steps.orders import StepOrder, StepResult
 
 Json = Any

@@ -18,7 +18,7 @@ from engine.tests.workflows import (
     python,
     workflow,
 )
-from sluice_engine.controller.operation import operate
+from sluice_engine.controller.operator import operate
 from sluice_engine.engine import Engine
 from sluice_engine.settings import EngineSettings
 from sluice_engine.steps.orders import StepOrder, StepResult

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sluice_engine.controller.depends import Dag
 from sluice_engine.controller.durations import parse_duration
 from sluice_engine.controller.errors import TemplateError
+from sluice_engine.controller.expand import expand
 from sluice_engine.controller.expressions import evaluate_depends, evaluate_when
-from sluice_engine.controller.fanout import expand
 from sluice_engine.controller.names import display_name, node_id, pod_name, task_name
-from sluice_engine.controller.packing import pack, unpack
+from sluice_engine.controller.packer import pack, unpack
 from sluice_engine.controller.substitution import has_expression, substitute
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

@@ -15,7 +15,7 @@ from engine.tests.workflows import (
     python,
     workflow,
 )
-from sluice_engine.controller.packing import unpack
+from sluice_engine.controller.packer import unpack
 from sluice_engine.settings import EngineSettings
 
 

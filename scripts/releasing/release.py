@@ -21,7 +21,7 @@ _IMAGES = {
 }
 """As helm/sluice has them in `image.repository`, and what makes them."""
 
-CONTEXT = ("LICENSE", "requirements", "libs", "local", "services")
+CONTEXT = ("LICENSE", "requirements", "libs", "engine", "services")
 """What docker is given of the folder, as .dockerignore says."""
 
 _CREDENTIALS = re.compile(r"^(https?://)[^/@]*@")

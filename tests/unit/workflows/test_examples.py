@@ -11,7 +11,7 @@ import yaml
 
 from sluice_contracts.requests import RunRequest, read_request
 from sluice_engine.controller.supported import check_supported
-from sluice_engine.controller.validation import validate
+from sluice_engine.controller.validate import validate
 from sluice_workflows.catalogue import load_catalogue
 from sluice_workflows.catalogue_file import read_catalogue_file
 from sluice_workflows.checks import check

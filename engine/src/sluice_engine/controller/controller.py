@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 
 from sluice_engine.controller.nodes import fulfilled
-from sluice_engine.controller.operation import Outcome, fail, is_completed, operate
-from sluice_engine.controller.packing import pack, unpack
+from sluice_engine.controller.operator import Outcome, fail, is_completed, operate
+from sluice_engine.controller.packer import pack, unpack
 from sluice_engine.controller.timers import Timers
 from sluice_engine.controller.ttl import expiry
 from sluice_engine.documents import Object, decode

@@ -5,10 +5,10 @@ from datetime import timedelta
 from sluice_engine.controller.inputs import Inputs
 from sluice_engine.controller.names import task_name
 from sluice_engine.controller.nodes import fulfilled
-from sluice_engine.controller.pod_orders import pod_order
 from sluice_engine.controller.scope import text
 from sluice_engine.controller.substitution import substitute
 from sluice_engine.controller.walk import Call, Walk
+from sluice_engine.controller.workflow_pod import pod_order
 from sluice_engine.documents import Object, encode
 
 __all__ = ["run_pod", "run_suspend"]

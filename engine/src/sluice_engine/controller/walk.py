@@ -9,7 +9,7 @@ from sluice_engine.controller.inputs import Arguments
 from sluice_engine.controller.nodes import NodeTree
 from sluice_engine.controller.scope import text
 from sluice_engine.controller.substitution import Scope
-from sluice_engine.controller.templates import TemplateContext
+from sluice_engine.controller.template_resolution import TemplateContext
 from sluice_engine.documents import Object
 from sluice_engine.steps.orders import StepOrder
 

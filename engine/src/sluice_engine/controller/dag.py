@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from sluice_engine.controller.depends import RESULTS, Dag
 from sluice_engine.controller.errors import TemplateError, WaitingError
+from sluice_engine.controller.expand import NO_ITEMS, expand, expand_unwanted, is_fan
 from sluice_engine.controller.expressions import evaluate_depends, evaluate_when
-from sluice_engine.controller.fanout import NO_ITEMS, expand, expand_unwanted, is_fan
 from sluice_engine.controller.inputs import Inputs, outputs_from, resolve_arguments
 from sluice_engine.controller.nodes import completed, fulfilled, unsuccessful
 from sluice_engine.controller.scope import LocalScope
-from sluice_engine.controller.step_groups import add_defaults, continues_on
+from sluice_engine.controller.steps import add_defaults, continues_on
 from sluice_engine.controller.substitution import Scope, substitute
 from sluice_engine.controller.walk import Boundary, Call, Walk
 from sluice_engine.documents import Object

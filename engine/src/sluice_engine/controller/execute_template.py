@@ -3,14 +3,14 @@
 from dataclasses import replace
 from typing import Final
 
-from sluice_engine.controller.dag_template import run_dag
+from sluice_engine.controller.dag import run_dag
 from sluice_engine.controller.errors import TemplateError, WaitingError
 from sluice_engine.controller.inputs import Inputs, resolve_inputs
 from sluice_engine.controller.leaves import run_pod, run_suspend
 from sluice_engine.controller.names import pod_name
 from sluice_engine.controller.nodes import fulfilled, unsuccessful
 from sluice_engine.controller.retries import next_attempt
-from sluice_engine.controller.step_groups import run_steps
+from sluice_engine.controller.steps import run_steps
 from sluice_engine.controller.walk import Boundary, Call, Walk
 from sluice_engine.documents import Object
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from sluice_engine.controller.errors import TemplateError, WaitingError
+from sluice_engine.controller.expand import NO_ITEMS, expand, expand_unwanted, is_fan
 from sluice_engine.controller.expressions import evaluate_when
-from sluice_engine.controller.fanout import NO_ITEMS, expand, expand_unwanted, is_fan
 from sluice_engine.controller.inputs import Inputs, outputs_from, resolve_arguments
 from sluice_engine.controller.nodes import fulfilled, unsuccessful
 from sluice_engine.controller.scope import LocalScope

@@ -9,18 +9,18 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sluice_engine.controller.errors import TemplateError, UnsupportedError, WaitingError
-from sluice_engine.controller.execute import execute
+from sluice_engine.controller.execute_template import execute
 from sluice_engine.controller.inputs import Arguments, resolve_arguments
 from sluice_engine.controller.names import pod_name
 from sluice_engine.controller.nodes import NodeTree, fulfilled, unsuccessful
 from sluice_engine.controller.scope import LocalScope, global_scope
 from sluice_engine.controller.supported import check_supported
-from sluice_engine.controller.templates import (
+from sluice_engine.controller.template_resolution import (
     StoredTemplates,
     TemplateContext,
     execution_spec,
 )
-from sluice_engine.controller.validation import validate
+from sluice_engine.controller.validate import validate
 from sluice_engine.controller.walk import Call, Walk
 from sluice_engine.documents import Object, encode
 from sluice_engine.steps.orders import StepOrder, StepResult

@@ -15,14 +15,14 @@ __all__ = ["CONTEXT", "Release"]
 
 _ENVIRONMENTS = Path("argocd/environments")
 _IMAGES = {
-    "sluice/sluice-gateway": "services/gateway/Dockerfile",
-    "sluice/sluice-dispatcher": "services/dispatcher/Dockerfile",
-    "sluice/sluice-status-watcher": "services/status-watcher/Dockerfile",
+    "sluice/sluice-gateway": "gateway",
+    "sluice/sluice-dispatcher": "dispatcher",
+    "sluice/sluice-status-watcher": "status-watcher",
 }
-"""As helm/sluice has them in `image.repository`, and what makes them."""
+"""Targets of the Dockerfile by `image.repository` of helm/sluice."""
 
-CONTEXT = ("LICENSE", "requirements", "libs", "engine", "services")
-"""What docker is given of the folder, as .dockerignore says."""
+CONTEXT = ("Dockerfile", "LICENSE", "requirements", "libs", "engine", "scripts", "services")
+"""The Dockerfile, and the paths that .dockerignore lets into the build."""
 
 _CREDENTIALS = re.compile(r"^(https?://)[^/@]*@")
 _RELEASED = "Release-Environment"
@@ -67,13 +67,13 @@ class Release:
         arguments = [f"--build-arg={key}={value}" for key, value in described.items()]
         # What an image was built from, and how, is kept beside it in the registry.
         arguments += ["--provenance=mode=max", "--sbom=true", "--push"] if push else ["--load"]
-        for name, dockerfile in _IMAGES.items():
+        for name, target in _IMAGES.items():
             image = f"{registry}/{name}:{tag}"
             if push and self._docker("buildx", "imagetools", "inspect", image, quietly=True):
                 say(f"{image} is there already")
                 continue
             say(f"building {image}")
-            named = (f"--file={dockerfile}", f"--tag={image}")
+            named = (f"--target={target}", f"--tag={image}")
             if not self._docker("buildx", "build", *arguments, *named, "."):
                 raise ReleaseError("docker failed; the lines above say why")
         return tag

@@ -159,8 +159,9 @@ def test_both_read_the_same_catalogue(everything: Rendered, service: str, tmp_pa
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_ports_are_those_of_the_image(rendered: Rendered, service: str) -> None:
-    dockerfile = Path(f"services/{service}/Dockerfile").read_text(encoding="utf-8")
-    [exposed] = re.findall(r"^EXPOSE (.+)$", dockerfile, re.MULTILINE)
+    dockerfile = Path("Dockerfile").read_text(encoding="utf-8")
+    stage = dockerfile.partition(f"\nFROM service AS {service}\n")[2].partition("\nFROM ")[0]
+    [exposed] = re.findall(r"^EXPOSE (.+)$", stage, re.MULTILINE)
     container = rendered.container(service)
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert sorted(ports.values()) == sorted(int(port) for port in exposed.split())

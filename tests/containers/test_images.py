@@ -14,7 +14,7 @@ import pytest
 from testbed.docker.daemon import Daemon
 from testbed.docker.images import Images
 from testbed.docker.layers import on_top
-from testbed.docker.service_image import DOCKERFILES, tag_of
+from testbed.docker.service_image import SERVICES, tag_of
 from testbed.errors import TestbedError
 from testbed.waiting import wait_until
 from tests.support.kafka import unique_name
@@ -29,7 +29,7 @@ KUBECONFIG = Path("compose/kubeconfig.yaml").resolve()
 TOOLS = "pip pip3 uv uv-build gcc cc make ld git curl wget"
 HEALTH_PORTS = {"gateway": 8090, "dispatcher": 8091, "status-watcher": 8092, "engine": 8093}
 
-every_image = pytest.mark.parametrize("service", DOCKERFILES)
+every_image = pytest.mark.parametrize("service", SERVICES)
 
 
 def config(docker: Daemon, service: str) -> dict[str, Any]:

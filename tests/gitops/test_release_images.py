@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,9 +57,10 @@ def test_the_images_are_those_that_the_chart_names(
         for service in ("gateway", "dispatcher", "statusWatcher")
     }
     assert {line for line in said if line.startswith("--tag=")} == wanted
-    files = [line.removeprefix("--file=") for line in said if line.startswith("--file=")]
-    assert len(files) == 3
-    assert all(Path(file).is_file() for file in files)
+    targets = [line.removeprefix("--target=") for line in said if line.startswith("--target=")]
+    assert targets == ["gateway", "dispatcher", "status-watcher"]
+    stages = re.findall(r"^FROM \S+ AS (\S+)$", Path("Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert {*targets} <= {*stages}
     assert said.count("--push") == said.count("--provenance=mode=max") == 3 * push
     assert said.count("--load") == 3 * (not push)
     revision = git(clone.folder, "rev-parse", "HEAD")
@@ -104,7 +106,8 @@ def test_what_is_in_no_commit_gets_into_no_image(
 
 def test_all_that_docker_is_given_is_looked_through() -> None:
     given = Path(".dockerignore").read_text("utf-8").splitlines()
-    assert {line[1:].split("/")[0] for line in given if line.startswith("!")} == set(CONTEXT)
+    copied = {line[1:].split("/")[0] for line in given if line.startswith("!")}
+    assert {"Dockerfile", *copied} == set(CONTEXT)
 
 
 def test_a_build_that_fails_fails(

@@ -7,7 +7,7 @@ from testbed.building.parts import Part, Say, build_all, built_folder
 from testbed.docker.host import DockerHost
 from testbed.docker.kafka_image import KafkaImage
 from testbed.docker.layers import Layer
-from testbed.docker.service_image import DOCKERFILES, ServiceImage, read_layers
+from testbed.docker.service_image import SERVICES, ServiceImage, read_layers
 from testbed.errors import TestbedError
 from testbed.folders import Folders
 from testbed.locking import alone
@@ -28,7 +28,7 @@ class Images:
         self._kafka = KafkaImage(next(iter(versions.kafka.values())), self._base, docker)
         self._services = {
             service: ServiceImage(service, repository.resolve(), self._base, docker)
-            for service in DOCKERFILES
+            for service in SERVICES
         }
 
     @property

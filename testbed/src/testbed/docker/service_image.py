@@ -1,29 +1,26 @@
-"""The images of this repository, as parts: built by a real daemon from their Dockerfiles."""
+"""The images of this repository, as parts: built by a real daemon from its Dockerfile."""
 
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from testbed.building.images import ARCHIVE, PythonImage
 from testbed.building.parts import digest_of
 from testbed.docker.daemon import Daemon
+from testbed.docker.dockerfile import only_for
 from testbed.docker.layers import Layer, on_top
 
-DOCKERFILES: Mapping[str, Path] = {
-    "gateway": Path("services/gateway/Dockerfile"),
-    "dispatcher": Path("services/dispatcher/Dockerfile"),
-    "status-watcher": Path("services/status-watcher/Dockerfile"),
-    "engine": Path("engine/Dockerfile"),
-}
+SERVICES = ("gateway", "dispatcher", "status-watcher", "engine")
+"""Targets of the Dockerfile."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _LAYERS = "layers.json"
 _RECIPE = "1"
 """To be raised when images come out otherwise from the same files."""
 _COPIED = re.compile(r"^COPY (?!--from)(.+) \S+$", re.MULTILINE)
-_NOT_COPIED = re.compile(r"__pycache__|\.egg-info|\.pyc$|/Dockerfile$")
+_NOT_COPIED = re.compile(r"__pycache__|\.egg-info|\.pyc$")
 
 
 def tag_of(service: str) -> str:
@@ -52,33 +49,37 @@ class ServiceImage:
 
     @property
     def key(self) -> str:
-        """Digest of its Dockerfile, of all that this copies, and of the base."""
-        dockerfile = self.repository / DOCKERFILES[self.service]
-        files = [dockerfile, self.repository / ".dockerignore", *self._copied(dockerfile)]
+        """Digest of its stages of the Dockerfile, of all that these copy, and of the base."""
+        files = [self.repository / ".dockerignore", *self._copied()]
         content = (
             text
             for file in files
             for text in (str(file.relative_to(self.repository)), file.read_text("utf-8"))
         )
-        return digest_of(_RECIPE, self.base.key, *content)
+        return digest_of(_RECIPE, self.base.key, self._dockerfile(), *content)
 
     def build(self, out: Path) -> None:
         """Write the image, and what it adds to its base, into ``out``."""
         base, tag = self.base.debian.python_image, tag_of(self.service)
+        dockerfile = out / "Dockerfile"
+        dockerfile.write_text(self._dockerfile(), "utf-8")
         self.docker.docker(
             # Packages are fetched from where this computer fetches them.
             *("build", "--quiet", "--network=host", f"--build-arg=PYTHON_IMAGE={base}"),
             # Without a value: that of this environment. Docker keeps none of them in the image.
             *(f"--build-arg={name}" for name in _PROXIES if name in os.environ),
-            *("--file", str(DOCKERFILES[self.service]), "--tag", tag, "."),
+            *("--file", str(dockerfile), "--target", self.service, "--tag", tag, "."),
             cwd=self.repository,
         )
         self.docker.docker("save", "--output", out / ARCHIVE, tag)
         layers = [asdict(layer) for layer in on_top(self.docker, tag, base=base)]
         (out / _LAYERS).write_text(json.dumps(layers), "utf-8")
 
-    def _copied(self, dockerfile: Path) -> Iterator[Path]:
-        for sources in _COPIED.findall(dockerfile.read_text("utf-8")):
+    def _dockerfile(self) -> str:
+        return only_for(self.service, (self.repository / "Dockerfile").read_text("utf-8"))
+
+    def _copied(self) -> Iterator[Path]:
+        for sources in _COPIED.findall(self._dockerfile()):
             for source in map(self.repository.joinpath, sources.split()):
                 files = source.rglob("*") if source.is_dir() else [source]
                 for file in sorted(files):

@@ -163,7 +163,7 @@ lock: $(SETUP) ## Lock the dependencies anew (ARGS=--upgrade, ARGS="--upgrade-pa
 	done
 
 .PHONY: lock-kafka
-lock-kafka: $(SETUP) ## Lock Apache Kafka's jars anew (ARGS="--version 3.9.1")
+lock-kafka: $(SETUP) ## Lock Apache Kafka's jars anew (ARGS="--version 3.8.1")
 	$(PY) -m sluice_local.kafka lock $(ARGS)
 
 .PHONY: clean

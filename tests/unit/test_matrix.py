@@ -7,11 +7,11 @@ import pytest
 from tests.support.matrix import Pair, Result, faults, read, table, wanted_pairs
 from tests.support.scheduling import group_of
 
-LOCAL, ARGO = Pair("local", "4.1"), Pair("argo-4.0", "3.9")
+LOCAL, ARGO = Pair("local", "4.3"), Pair("argo-4.0", "3.8")
 
 
 def test_every_engine_is_wanted_with_every_kafka() -> None:
-    engines, lines = ("local", "argo-4.0", "argo-3.7"), ("4.1", "3.9")
+    engines, lines = ("local", "argo-4.0", "argo-3.7"), ("4.3", "3.8")
     assert wanted_pairs() == [Pair(engine, line) for engine in engines for line in lines]
 
 
@@ -24,7 +24,7 @@ def test_the_table_counts_by_pair() -> None:
     }
     head, *rows, skipped = [line.split() for line in table(results)]
     assert head == ["engine", "Kafka", "passed", "failed", "skipped"]
-    assert rows == [["local", "4.1", "1", "1", "1"], ["argo-4.0", "3.9", "1", "-", "-"]]
+    assert rows == [["local", "4.3", "1", "1", "1"], ["argo-4.0", "3.8", "1", "-", "-"]]
     assert skipped == ["skipped:", "d"]
 
 
@@ -32,11 +32,11 @@ def test_the_table_counts_by_pair() -> None:
     ("outcomes", "expected"),
     [
         (["passed"], []),
-        ([], ["Nothing passed on local with Kafka 4.1."]),
-        (["passed", "skipped"], ["1 skipped on local with Kafka 4.1."]),
+        ([], ["Nothing passed on local with Kafka 4.3."]),
+        (["passed", "skipped"], ["1 skipped on local with Kafka 4.3."]),
         (
             ["failed"],
-            ["Nothing passed on local with Kafka 4.1.", "1 failed on local with Kafka 4.1."],
+            ["Nothing passed on local with Kafka 4.3.", "1 failed on local with Kafka 4.3."],
         ),
     ],
 )
@@ -47,13 +47,13 @@ def test_only_a_whole_matrix_has_no_faults(outcomes: list[str], expected: list[s
 
 def test_what_ran_on_the_local_engine_has_to_run_on_all() -> None:
     results = {
-        "t.py::test_a[kafka-4.1-local]": Result(LOCAL, "passed"),
-        "t.py::test_b[kafka-4.1-local-x]": Result(LOCAL, "passed"),
-        "t.py::test_a[kafka-3.9-argo-4.0]": Result(ARGO, "passed"),
-        "t.py::test_c[kafka-3.9-argo-4.0]": Result(ARGO, "passed"),
+        "t.py::test_a[kafka-4.3-local]": Result(LOCAL, "passed"),
+        "t.py::test_b[kafka-4.3-local-x]": Result(LOCAL, "passed"),
+        "t.py::test_a[kafka-3.8-argo-4.0]": Result(ARGO, "passed"),
+        "t.py::test_c[kafka-3.8-argo-4.0]": Result(ARGO, "passed"),
     }
     assert faults(results, wanted=[LOCAL, ARGO]) == [
-        "1 of the suite did not pass on argo-4.0 with Kafka 3.9: t.py::test_b[pair-x]."
+        "1 of the suite did not pass on argo-4.0 with Kafka 3.8: t.py::test_b[pair-x]."
     ]
 
 
@@ -63,9 +63,9 @@ def test_no_file_is_no_results(tmp_path: Path) -> None:
 
 def test_tests_that_share_a_sluice_are_one_group() -> None:
     module = "tests/e2e/test_pipeline.py"
-    pair = "kafka-4.1-argo-4.0"
+    pair = "kafka-4.3-argo-4.0"
     assert group_of(f"{module}::test_a[{pair}]") == group_of(f"{module}::test_b[{pair}-x]")
-    assert group_of(f"{module}::test_a[{pair}]") != group_of(f"{module}::test_a[kafka-3.9-local]")
+    assert group_of(f"{module}::test_a[{pair}]") != group_of(f"{module}::test_a[kafka-3.8-local]")
     failing = "tests/e2e/test_failures.py"
     assert group_of(f"{failing}::test_a[{pair}]") != group_of(f"{failing}::test_b[{pair}]")
-    assert group_of("tests/cluster/test_pods.py::test_a[kafka-4.1]") == "tests/cluster/test_pods.py"
+    assert group_of("tests/cluster/test_pods.py::test_a[kafka-4.3]") == "tests/cluster/test_pods.py"

@@ -12,7 +12,7 @@ from typing import Protocol
 from sluice_local.errors import LocalModeError
 from sluice_local.kafka.lockfile import LockedJar, lock_path, locked_versions, parse, sha256_of
 
-DEFAULT_VERSION = "4.1.1"
+DEFAULT_VERSION = "4.3.1"
 _PARALLEL_DOWNLOADS = 4
 _ATTEMPTS = 3
 

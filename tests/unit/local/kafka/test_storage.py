@@ -9,14 +9,14 @@ from sluice_local.kafka.config import CLUSTER_ID, KafkaPorts
 from sluice_local.kafka.storage import KafkaStorage
 
 
-def prepare(folder: Path, *, version: str = "4.1.1", java: Path = Path("/bin/false")) -> None:
+def prepare(folder: Path, *, version: str = "4.3.1", java: Path = Path("/bin/false")) -> None:
     """Prepare with a Java that can only fail: a folder that is laid out does not need it."""
     KafkaStorage(folder).prepare(
         java=java, class_path="", ports=KafkaPorts(client=1, controller=2), version=version
     )
 
 
-def laid_out(folder: Path, *, cluster_id: str = CLUSTER_ID, version: str = "4.1.1") -> Path:
+def laid_out(folder: Path, *, cluster_id: str = CLUSTER_ID, version: str = "4.3.1") -> Path:
     (folder / "log").mkdir(parents=True)
     (folder / "log/meta.properties").write_text(f"#\nnode.id=1\ncluster.id={cluster_id}\n")
     (folder / "version").write_text(version)
@@ -29,8 +29,8 @@ def test_our_own_folder_is_used_again_with_new_ports(tmp_path: Path) -> None:
 
 
 def test_an_older_kafkas_folder_is_taken_over(tmp_path: Path) -> None:
-    prepare(laid_out(tmp_path, version="3.9.1"))
-    assert (tmp_path / "version").read_text() == "4.1.1\n"
+    prepare(laid_out(tmp_path, version="3.8.1"))
+    assert (tmp_path / "version").read_text() == "4.3.1\n"
 
 
 def test_a_newer_kafkas_folder_is_refused(tmp_path: Path) -> None:

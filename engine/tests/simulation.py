@@ -18,7 +18,7 @@ def succeeds(_order: StepOrder) -> StepResult:
 
 
 class Simulation:
-    """A Workflow, a clock that stands still, and steps that end when they are told to.
+    """A Workflow, a clock that stands still, and steps that the test ends.
 
     Args:
         workflow: what is carried out.

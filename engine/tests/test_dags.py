@@ -157,7 +157,7 @@ def test_results_of_a_fan_have_to_be_json() -> None:
     run = Simulation(workflow(dag(fan, collect), WORK, ECHO))
     run.run(echo)
     assert run.status["phase"] == "Error"
-    assert run.node("collect")["message"].startswith("the result of fan(0:x) is no JSON")
+    assert run.node("collect")["message"].startswith("the result of fan(0:x) is not JSON")
 
 
 def test_collected_json_stays_json() -> None:

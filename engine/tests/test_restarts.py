@@ -91,7 +91,7 @@ async def test_a_running_step_is_run_again(
     settings: EngineSettings, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
-    # Without the gate it waits for ever, with it it ends.
+    # Without the gate it waits forever, with it it ends.
     source = (
         "import os, threading\n"
         f"print(1, file=open({str(tmp_path / 'runs')!r}, 'a'))\n"
@@ -164,11 +164,11 @@ async def test_a_port_in_use(tmp_path: Path) -> None:
 
 
 async def test_a_broken_data_folder(tmp_path: Path) -> None:
-    (tmp_path / "engine.sqlite3").write_bytes(b"this is no database" * 100)
+    (tmp_path / "engine.sqlite3").write_bytes(b"this is not a database" * 100)
     process = await spawn("--data-dir", str(tmp_path), "--port", "0")
     _, stderr = await process.communicate()
     assert process.returncode == 1
-    assert f"Remove the folder {tmp_path} to start afresh" in stderr.decode()
+    assert f"Remove the folder {tmp_path} to start again" in stderr.decode()
 
 
 async def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:

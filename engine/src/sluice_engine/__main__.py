@@ -1,4 +1,4 @@
-"""`python -m sluice_engine`: runs the local engine until it is told to stop."""
+"""`python -m sluice_engine`: run the local engine until SIGTERM or SIGINT."""
 
 import argparse
 import asyncio
@@ -26,31 +26,34 @@ def parse(arguments: Sequence[str]) -> EngineSettings:
         prog="python -m sluice_engine",
         description="Sluice's local engine: a stand-in for Kubernetes with Argo Workflows on one "
         "machine. It runs the steps of Workflows as local processes, without isolation and "
-        "without authentication: send it only what you trust.",
+        "without authentication: only send it Workflows that you trust.",
     )
     defaults = EngineSettings(data_dir=Path())
-    parser.add_argument("--data-dir", type=Path, required=True, help="folder for all it keeps")
+    parser.add_argument("--data-dir", type=Path, required=True, help="folder for its data")
     parser.add_argument("--host", default=defaults.host, help="address (default: %(default)s)")
     parser.add_argument(
-        "--port", type=int, default=defaults.port, help="0 takes a free one (default: %(default)s)"
+        "--port",
+        type=int,
+        default=defaults.port,
+        help="port; 0 chooses a free one (default: %(default)s)",
     )
     parser.add_argument(
         "--parallel-steps",
         type=int,
         default=defaults.parallel_steps,
-        help="step processes at one time (default: %(default)s)",
+        help="steps that may run at the same time (default: %(default)s)",
     )
     parser.add_argument(
         "--bookmark-seconds",
         type=float,
         default=defaults.bookmark_seconds,
-        help="time between bookmarks of a watch (default: %(default)s)",
+        help="seconds between the bookmarks of a watch (default: %(default)s)",
     )
     parser.add_argument(
         "--history-changes",
         type=int,
         default=defaults.history_changes,
-        help="changes kept for watchers (default: %(default)s)",
+        help="changes kept in memory for watches to resume from (default: %(default)s)",
     )
     found = parser.parse_args(arguments)
     return EngineSettings(**vars(found))
@@ -84,7 +87,7 @@ async def serve(settings: EngineSettings) -> int:
         why = "it is in use" if in_use else str(e.strerror or e)
         print(
             f"sluice local engine: cannot listen on {settings.host}:{settings.port}: {why}. "
-            "Stop what uses it, or choose another with --port (0 takes a free one).",
+            "Stop the program that uses it, or choose another --port (0: a free one).",
             file=sys.stderr,
         )
         return EXIT_PORT

@@ -6,14 +6,14 @@ from typing import Any
 __all__ = ["Json", "Object", "decode", "encode", "same_json"]
 
 Json = Any
-"""Any JSON value. What it holds is up to whoever wrote it, so it is checked where it is used."""
+"""Any JSON value. Its content comes from clients, so it is checked where it is used."""
 
 Object = dict[str, Json]
 """A JSON object."""
 
 
 def encode(value: Json) -> bytes:
-    """Write a value compactly; a lone surrogate, which is no text, becomes `?`."""
+    """Write a value compactly; a lone surrogate, which UTF-8 cannot encode, becomes `?`."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 

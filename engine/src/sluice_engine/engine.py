@@ -45,11 +45,11 @@ class Engine:
 
     @property
     def url(self) -> str:
-        """Where it answers, once started."""
+        """Its base URL, once started."""
         return self._url
 
     async def start(self) -> None:
-        """Open the data folder, serve, and carry on with the Workflows."""
+        """Open the data folder, serve the API, and resume the Workflows."""
         settings = self._settings
         self._store = Store(
             settings.data_dir,
@@ -96,18 +96,18 @@ class Engine:
         )
 
     async def wait(self) -> None:
-        """Wait until the controller ends, which it does only by a defect.
+        """Wait until the controller ends, which only a defect makes it do.
 
         Raises:
-            Exception: what ended it.
+            Exception: the defect.
         """
         await asyncio.shield(self._controller)
 
     async def stop(self) -> None:
-        """End watches, kill steps, close the store. What ran is run again after the next start."""
+        """End watches, kill steps, close the store. The next start runs those steps again."""
         self._watches.stop()
         self._controller.cancel()
-        # If it failed, wait() has said so; here it only has to be over.
+        # If it failed, wait() has raised that; here it only has to end.
         await asyncio.wait({self._controller})
         await self._runner.cleanup()
         self._store.close()

@@ -1,4 +1,4 @@
-"""The kubeconfig file that leads clients to the local engine."""
+"""The kubeconfig file with which clients find the local engine."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ _NAME = "sluice-local-engine"
 
 
 def write_kubeconfig(folder: Path, url: str) -> Path:
-    """Write `kubeconfig` into a folder and return its path. JSON is YAML, too."""
+    """Write `kubeconfig` into a folder and return its path. JSON is valid YAML."""
     path = folder / "kubeconfig"
     config = {
         "apiVersion": "v1",

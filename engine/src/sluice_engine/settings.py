@@ -20,18 +20,18 @@ class EngineSettings:
     """How the engine runs; the defaults suit one person on one machine."""
 
     data_dir: Path
-    """Everything it keeps: objects, step folders, artifacts."""
+    """Holds objects, step folders and artifacts."""
     host: str = "127.0.0.1"
-    """It has no authentication and runs what it is sent: do not open it to others."""
+    """It has no authentication and runs every program that it is sent, so keep it on loopback."""
     port: int = 6443
-    """0 takes a free one."""
+    """0 chooses a free one."""
     parallel_steps: int = field(default_factory=_default_parallel_steps)
     """Step processes at one time; twice the cores, since many of them wait."""
     bookmark_seconds: float = 10.0
     """Time between bookmarks; a real API server sends about one a minute."""
     history_changes: int = 4096
-    """Changes kept for watchers; who asks for older ones gets 410."""
+    """Changes kept for watches; a watch from an older version gets 410."""
     history_bytes: int = 16 * 1024 * 1024
-    """Bytes of changes kept for watchers."""
+    """Bytes of changes kept for watches."""
     log_bytes: int = 1024 * 1024
-    """The most that is kept of stdout and of stderr of a step."""
+    """Limit of what is kept of each of a step's stdout and stderr."""

@@ -75,7 +75,7 @@ class Handlers:
         return stored(self._store.read(_key(request)))
 
     async def replace(self, request: web.Request) -> web.StreamResponse:
-        """PUT one object; it must say which version it replaces."""
+        """PUT one object; it must name the version that it replaces."""
         key = _key(request)
         refuse_dry_run(request)
         obj = await _body(request)

@@ -1,4 +1,4 @@
-"""`/local`: what Kubernetes does not have, for tests and for the curious."""
+"""`/local`: endpoints that Kubernetes does not have, for tests."""
 
 from aiohttp import web
 
@@ -13,12 +13,12 @@ def add_local_routes(app: web.Application, store: Store, controller: Controller)
     """Add `GET /local/quiet` and `POST /local/compact`."""
 
     async def quiet(_request: web.Request) -> web.Response:
-        """Answer when no step runs and no Workflow waits to be looked at."""
+        """Answer once no step runs and no Workflow is queued."""
         await controller.wait_until_quiet()
         return document({"quiet": True, "resourceVersion": str(store.version)})
 
     async def compact(_request: web.Request) -> web.Response:
-        """Forget the history, as etcd does: watches from before get 410."""
+        """Compact the history, as etcd does: watches from an older version get 410."""
         store.history.compact()
         return document({"compactedUpTo": str(store.history.oldest)})
 

@@ -35,7 +35,7 @@ class ListQuery:
     selective: bool
     limit: int
     version: int | None
-    """None stands for "" and 0: whatever is current."""
+    """None stands for "" and 0: the current version."""
     exact: bool
     after: tuple[str, str] | None
     watch: bool
@@ -104,7 +104,7 @@ def _read_token(token: str) -> tuple[int, tuple[str, str]]:
 
 
 def expired_token() -> ApiError:
-    """The list whose next page was asked for is compacted away: start again."""
+    """The version of the list was compacted: start the list again."""
     message = (
         "The provided continue parameter is too old to display a consistent list result. "
         "You can start a new list without the continue parameter."
@@ -113,7 +113,7 @@ def expired_token() -> ApiError:
 
 
 def refuse_dry_run(request: web.Request) -> None:
-    """Refuse what would be a lie.
+    """Refuse options that would have no effect.
 
     Raises:
         ApiError: 400, dryRun was asked for.
@@ -126,7 +126,7 @@ class TimeLimit:
     """The `timeout` of a request: how long after its arrival it may still be carried out.
 
     Raises:
-        ApiError: 400, it is no duration.
+        ApiError: 400, it is not a duration.
     """
 
     def __init__(self, request: web.Request) -> None:
@@ -134,11 +134,11 @@ class TimeLimit:
         if text and not re.fullmatch(f"(?:{_TERM.pattern})+", text):
             raise bad_request(f"invalid timeout specified in the request URL: {text!r}")
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in _TERM.findall(text))
-        # 0 is the server's own limit, and this one has none.
+        # 0 means the server's own limit, and this server has none.
         self._ends = asyncio.get_running_loop().time() + seconds if seconds else float("inf")
 
     def check(self) -> None:
-        """Refuse what comes too late.
+        """Refuse a request whose time is over.
 
         Raises:
             ApiError: 504, the time has passed.

@@ -35,7 +35,7 @@ def stored(body: bytes, *, status: int = 200) -> web.Response:
 
 
 def version() -> Object:
-    """Return the `/version` document, which says what this is not."""
+    """Return the `/version` document, which says that this is not Kubernetes."""
     major, minor = ENGINE_VERSION.removeprefix("v").split(".")[:2]
     return {
         "major": major,
@@ -101,7 +101,7 @@ def event(kind: str, body: bytes) -> bytes:
 
 
 def bookmark(resource: Resource, version: int, *, initial_events_end: bool = False) -> bytes:
-    """Return a line that says how far a watch has come."""
+    """Return a bookmark: a line with the resource version that a watch has reached."""
     metadata: Object = {"resourceVersion": str(version), "creationTimestamp": None}
     if initial_events_end:
         metadata["annotations"] = {"k8s.io/initial-events-end": "true"}

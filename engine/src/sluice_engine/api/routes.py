@@ -1,4 +1,4 @@
-"""Paths, and what wraps every handler."""
+"""Paths, and the middlewares around every handler."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -33,7 +33,7 @@ async def error_middleware(request: web.Request, handler: _Handler) -> web.Strea
         message = f"Request entity too large: limit is {MAX_BODY_BYTES}"
         error = ApiError(413, "RequestEntityTooLarge", message)
     except web.HTTPNotFound:
-        # A real server, too, has no document for a path that it does not know.
+        # A real server has no document for an unknown path, either.
         return web.Response(status=404, text="404 page not found\n")
     except web.HTTPMethodNotAllowed as e:
         error = method_not_allowed(f"the server does not allow {e.method} on this resource")
@@ -53,7 +53,7 @@ def _refuse_browsers(request: web.Request) -> None:
 
 
 async def name_server(_request: web.Request, response: web.StreamResponse) -> None:
-    """Say in every answer who it comes from."""
+    """Name this server in every answer."""
     response.headers["Server"] = SERVER_NAME
 
 
@@ -92,7 +92,7 @@ def add_routes(app: web.Application, handlers: Handlers) -> None:
     add = app.router.add_route
     for path, handler in (
         ("/version", _version),
-        # Some clients end it with a slash; a real API server minds neither.
+        # Some clients end it with a slash; a real API server accepts both.
         ("/version/", _version),
         ("/livez", _ok),
         ("/readyz", _ok),

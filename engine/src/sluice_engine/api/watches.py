@@ -21,7 +21,7 @@ _DEFAULT_TIMEOUT = (1800.0, 3600.0)
 
 
 class Watches:
-    """Serves watches until told to stop.
+    """Serves watches until it is stopped.
 
     Args:
         store: whose changes are sent.
@@ -34,7 +34,7 @@ class Watches:
         self._stopping = False
 
     def stop(self) -> None:
-        """End all watches cleanly, as an API server does that goes away."""
+        """End all watches cleanly, as an API server does when it shuts down."""
         self._stopping = True
         self._store.history.wake()
 
@@ -52,7 +52,7 @@ class Watches:
         if first:
             await response.write(first)
         loop = asyncio.get_running_loop()
-        # Spreads the load of clients that come back; nothing secret.
+        # Spreads the reconnects of clients; not a secret.
         timeout = query.timeout or random.uniform(*_DEFAULT_TIMEOUT)  # noqa: S311
         end = loop.time() + timeout
         next_bookmark = loop.time() + self._bookmark_seconds if query.bookmarks else end
@@ -89,7 +89,7 @@ class Watches:
         self, resource: Resource, namespace: str, query: ListQuery, version: int
     ) -> Iterator[bytes]:
         if version > self._store.version:
-            # Left over from a data folder that is gone: make the client list again.
+            # The version is from a data folder that was removed: make the client list again.
             raise expired(version, self._store.version)
         for change in self._store.history.after(version):
             key = change.key
@@ -100,7 +100,7 @@ class Watches:
 
 
 def _line(change: Change, query: ListQuery) -> bytes | None:
-    """Return what a watcher with a selector sees of a change, or None if nothing."""
+    """Return the event that a watch with a selector gets for a change, or None."""
 
     def selected(labels: dict[str, str]) -> bool:
         key = change.key
@@ -116,7 +116,7 @@ def _line(change: Change, query: ListQuery) -> bytes | None:
         case True, False if change.deleted:
             return event("DELETED", change.after.body)
         case True, False if change.before is not None:
-            # It left the selection: the state before, at the version of the change.
+            # It left the selection: send the state before, at the version of the change.
             obj = decode(change.before.body)
             obj["metadata"]["resourceVersion"] = str(change.version)
             return event("DELETED", encode(obj))

@@ -1,1 +1,1 @@
-"""Decides what a Workflow does next, level-triggered as Argo's own controller."""
+"""Decides what a Workflow does next, level-triggered like Argo's own controller."""

@@ -1,4 +1,4 @@
-"""The controller: looks at each Workflow whenever something about it may have changed."""
+"""The controller: reconciles each Workflow whenever something about it may have changed."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 
 
 class Controller:
-    """Brings every Workflow of a store further until it is done.
+    """Reconciles every Workflow of a store until it is done.
 
     All it knows is in the store: after a restart it looks at every Workflow once, and steps that
     were running are run again, from the start and in a new folder.
@@ -63,7 +63,7 @@ class Controller:
         self._quiet = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until cancelled; then all steps are dead."""
+        """Reconcile until cancelled; all steps are dead afterwards."""
         self._look_at_everything()
         self._runner.clean_up(self._keys)
         try:
@@ -74,7 +74,7 @@ class Controller:
                     key = next(iter(self._queue))
                     del self._queue[key]
                     self._reconcile(key)
-                    # Requests are answered between any two Workflows.
+                    # Let API requests be answered between two Workflows.
                     await asyncio.sleep(0)
                 else:
                     await self._wait(changed)
@@ -83,7 +83,7 @@ class Controller:
             await self._runner.close()
 
     async def wait_until_quiet(self) -> None:
-        """Wait until there is nothing to do: no step runs and no Workflow waits to be looked at."""
+        """Wait until no step runs and no Workflow is queued."""
         while self._queue or self._runner.busy or self._seen < self._store.version:
             await self._quiet.wait()
 
@@ -104,7 +104,7 @@ class Controller:
         self._work.set()
 
     def _step_ended(self, workflow_uid: str) -> None:
-        # Who waits for a slot comes first, so that a wide Workflow cannot keep all of them.
+        # Workflows that wait for a slot come first, so that a wide Workflow cannot keep all slots.
         if self._starved:
             key = next(iter(self._starved))
             del self._starved[key]
@@ -126,7 +126,7 @@ class Controller:
         try:
             changes = list(self._store.history.after(self._seen))
         except ApiError:
-            # More changes at once than the history holds: what is in the store is what counts.
+            # More changes at once than the history holds: read the store instead.
             gone = [uid for uid, key in self._keys.items() if not self._store.holds(key)]
             for uid in gone:
                 self._forget(uid)
@@ -148,7 +148,7 @@ class Controller:
             self._enqueue(change.key)
 
     def _forget(self, uid: str) -> None:
-        """A Workflow is gone: so are its steps and its folders."""
+        """A Workflow was deleted: remove its steps and folders."""
         key = self._keys.pop(uid, None)
         if key is not None:
             self._timers.clear(key)
@@ -177,7 +177,7 @@ class Controller:
                 stored=lambda name, cluster: self._template(key.namespace, name, cluster=cluster),
             )
         except Exception as e:  # noqa: BLE001 - one Workflow must not stop all the others
-            _log.exception("looking at a Workflow failed", namespace=key.namespace, name=key.name)
+            _log.exception("reconciling a Workflow failed", namespace=key.namespace, name=key.name)
             workflow = self._store.get(key)
             fail(workflow, f"the local engine failed: {e}", now)
             outcome = Outcome()
@@ -206,7 +206,7 @@ class Controller:
         try:
             self._store.update(key, small)
         except ApiError as e:
-            # Not even that fits, so the object stays as its client wrote it, and is left alone.
+            # Not even the error fits, so the object stays as its client wrote it.
             _log.error("an Error cannot be stored either", name=key.name, error=str(e))
 
     def _follow_up(self, key: Key, workflow: Object, outcome: Outcome) -> None:
@@ -231,7 +231,7 @@ class Controller:
             self._timers.set(key, outcome.wake_at)
 
     def _expire(self, key: Key, workflow: Object) -> None:
-        """Delete a finished Workflow whose time is up; finalizers may keep it for longer."""
+        """Delete a finished Workflow whose TTL is over; finalizers may keep it for longer."""
         moment = expiry(workflow)
         if moment is None or "deletionTimestamp" in workflow["metadata"]:
             return

@@ -18,7 +18,7 @@ __all__ = ["run_dag"]
 
 
 def run_dag(walk: Walk, call: Call, template: Object, inputs: Inputs) -> Object:
-    """Bring a DAG node one step further.
+    """Reconcile a DAG node once.
 
     Raises:
         TemplateError: the tasks are no DAG, or the outputs refer to nothing.
@@ -78,7 +78,7 @@ class _Tasks:
         return f"{self._node['name']}.{task}"
 
     def visit(self, targets: Iterable[str]) -> None:
-        """Bring the targets further, and before them all that they depend on."""
+        """Reconcile the targets, and before them all that they depend on."""
         wanted = {*targets, *self._dag.ancestors(*targets)}
         for name in self._dag.order:
             if name in wanted:
@@ -99,7 +99,7 @@ class _Tasks:
                 self._walk.tree.mark(node, "Error", str(e))
 
     def _is_due(self, name: str, task: Object) -> bool:
-        """Tell whether a task's dependencies are done and went as it wishes; else omit it."""
+        """Return whether a task's dependencies are done and its condition holds; else omit it."""
         logic = self._dag.logic(name)
         results: dict[str, bool] = {}
         for dependency in self._dag.dependencies(name):
@@ -136,7 +136,7 @@ class _Tasks:
         self._connect(name, self._name(name))
 
     def _connect(self, task: str, child: str) -> None:
-        """Hang a node below the ends of what its task depends on."""
+        """Make a node a child of the outbound nodes of its task's dependencies."""
         tree = self._walk.tree
         parents = [n for n in map(self.node, self._dag.dependencies(task)) if n is not None]
         for parent in [end for n in parents for end in tree.outbound(n)] or [self._node]:
@@ -195,7 +195,7 @@ class _Tasks:
         scope: Scope,
         group: Object | None = None,
     ) -> Object | None:
-        """Bring one task, or one of a fan, further; None if a limit holds it back."""
+        """Reconcile one task, or one item of it; None if a limit holds it back."""
         walk, full_name = self._walk, self._name(name)
         node = walk.tree.get(full_name)
         if node is not None and fulfilled(node):
@@ -238,7 +238,7 @@ class _Tasks:
         return walk.execute(walk, call)
 
     def phase(self, targets: list[str]) -> str:
-        """Return how the whole DAG stands.
+        """Return the phase of the whole DAG.
 
         A target that was left out counts as the tasks that it depends on: bad if one of them was.
         """
@@ -265,7 +265,7 @@ class _Tasks:
         return [n for n in nodes if n.get("boundaryID") == self._node["id"]]
 
     def _branches(self) -> dict[str, str | None]:
-        """Return the phase of every task; of one left out, the worst of what came before it."""
+        """Return the phase of every task; of an omitted one, the worst of its dependencies."""
         branches: dict[str, str | None] = {}
         for name in self._dag.order:
             node = self.node(name)

@@ -1,4 +1,4 @@
-"""The shape of a DAG: who waits for whom, and on what condition."""
+"""The shape of a DAG: which task depends on which, and on what condition."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -40,10 +40,10 @@ class Dag:
         self.tasks: dict[str, Object] = {str(task["name"]): task for task in tasks}
         self._needs = {name: self._read(task) for name, task in self.tasks.items()}
         self.order = self._order()
-        """All tasks, each after those that it waits for."""
+        """All tasks, each after its dependencies."""
 
     def dependencies(self, name: str) -> tuple[str, ...]:
-        """Return the tasks that a task waits for."""
+        """Return the dependencies of a task."""
         return self._needs[name].tasks
 
     def logic(self, name: str) -> str:
@@ -51,12 +51,12 @@ class Dag:
         return self._needs[name].logic
 
     def leaves(self) -> list[str]:
-        """Return the tasks that nobody waits for: the default targets."""
+        """Return the tasks that no other task depends on: the default targets."""
         waited_for = {task for needs in self._needs.values() for task in needs.tasks}
         return sorted(self.tasks.keys() - waited_for)
 
     def ancestors(self, *names: str) -> set[str]:
-        """Return all tasks that some tasks wait for, directly or not."""
+        """Return all direct and indirect dependencies of tasks."""
         found: set[str] = set()
         queue = list(names)
         while queue:

@@ -1,10 +1,10 @@
-"""What is wrong with a Workflow, as its author should read it."""
+"""Errors in a Workflow, worded for its author."""
 
 __all__ = ["TemplateError", "UnsupportedError", "WaitingError"]
 
 
 class TemplateError(Exception):
-    """A template cannot be carried out; the node or the Workflow ends in Error."""
+    """A template cannot be executed; the node or the Workflow ends in Error."""
 
 
 class UnsupportedError(TemplateError):
@@ -19,4 +19,4 @@ class UnsupportedError(TemplateError):
 
 
 class WaitingError(Exception):
-    """Nothing is wrong: a limit on parallelism holds the node back for now."""
+    """Not a fault: a limit on parallelism holds the node back for now."""

@@ -1,4 +1,4 @@
-"""Carrying out a template, whatever its type: the middle of a walk."""
+"""Executes a template of any type."""
 
 from dataclasses import replace
 from typing import Final
@@ -24,7 +24,7 @@ _FAIL_FAST: Final = "template has failed or errored children and failFast enable
 
 
 def execute(walk: Walk, call: Call) -> Object:
-    """Bring a node one step further and return it; what makes no sense ends in Error.
+    """Reconcile a node once and return it; an invalid template ends in Error.
 
     Raises:
         WaitingError: a limit holds it back for now.
@@ -55,7 +55,7 @@ def execute(walk: Walk, call: Call) -> Object:
 
 
 def _needs_nothing(walk: Walk, node: Object) -> bool:
-    """Tell whether a step runs or must wait: then its input need not be worked out again."""
+    """Return whether a step runs or must wait: then its input need not be resolved again."""
     if walk.is_live(node["id"]):
         return True
     walk.starved = walk.starved or walk.slots <= 0
@@ -85,7 +85,7 @@ def _run(walk: Walk, call: Call, template: Object, inputs: Inputs) -> Object:
 
 
 def _retry(walk: Walk, call: Call, template: Object, inputs: Inputs, strategy: Object) -> Object:
-    """Run attempts under a Retry node until one succeeds or the strategy gives up."""
+    """Run attempts under a Retry node until one succeeds or the strategy allows no more."""
     tree = walk.tree
     node = tree.get(call.name)
     if node is None:
@@ -158,7 +158,7 @@ def _check_parallelism(walk: Walk, call: Call, template: Object, node: Object | 
 
 
 def _check_fail_fast(walk: Walk, boundary: Boundary) -> None:
-    """With `failFast` on a template, one bad child ends it as soon as no other is running."""
+    """With `failFast` on a template, one failed child ends it as soon as no other runs."""
     tree, around = walk.tree, boundary.node_id
     if not boundary.template.get("failFast"):
         return

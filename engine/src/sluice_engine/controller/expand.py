@@ -1,4 +1,4 @@
-"""withItems, withParam and withSequence: one step that becomes many."""
+"""Expands withItems, withParam and withSequence: one step becomes many."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _MAX_ITEMS: Final = 100_000
 
 
 def is_fan(step: Mapping[str, Json]) -> bool:
-    """Tell whether a step or task is to be expanded."""
+    """Return whether a step or task is to be expanded."""
     return any(step.get(fan) is not None for fan in FANS)
 
 
@@ -94,7 +94,7 @@ def _sequence(sequence: Object) -> list[str]:
 
 
 def _written(value: Json) -> str:
-    """Write JSON; of a string Argo takes off the quotes, but leaves what JSON escapes."""
+    """Write JSON; Argo removes the quotes of a string, but keeps its escapes."""
     written = encode(value).decode()
     return written[1:-1] if isinstance(value, str) else written
 

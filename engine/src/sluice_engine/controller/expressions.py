@@ -1,4 +1,4 @@
-"""`when` and `depends`: small boolean languages, parsed here and never handed to Python.
+"""`when` and `depends`: small boolean languages, parsed here and never evaluated as Python.
 
 or         = and { "||" and }
 and        = not { "&&" not }

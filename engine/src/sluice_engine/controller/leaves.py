@@ -1,4 +1,4 @@
-"""Templates that do something themselves: container, script and suspend."""
+"""Templates without templates inside: container, script and suspend."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ __all__ = ["run_pod", "run_suspend"]
 
 
 def run_pod(walk: Walk, call: Call, template: Object, inputs: Inputs) -> Object:
-    """Have the step of a container or script template run, as soon as there is a slot for it.
+    """Start the step of a container or script template as soon as a slot is free.
 
     Raises:
         TemplateError: the container cannot be made out of the template.
@@ -70,7 +70,7 @@ def _node(walk: Walk, call: Call, kind: str, phase: str, inputs: Inputs) -> Obje
 
 
 def run_suspend(walk: Walk, call: Call, template: Object, inputs: Inputs) -> Object:
-    """Wait until somebody sets the node to Succeeded, or its duration is over.
+    """Wait until a client sets the node to Succeeded, or its duration is over.
 
     Raises:
         TemplateError: the duration does not parse.

@@ -1,4 +1,4 @@
-"""`status.nodes`: the record of everything that a Workflow did, and the only state there is."""
+"""`status.nodes`: the record of everything that a Workflow did, and its only state."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -19,17 +19,17 @@ _FULFILLED: Final = _COMPLETED | {"Skipped", "Omitted"}
 
 
 def unsuccessful(node: Object) -> bool:
-    """Tell whether a node ended badly."""
+    """Return whether a node ended in Failed or Error."""
     return node.get("phase") in _UNSUCCESSFUL
 
 
 def completed(node: Object) -> bool:
-    """Tell whether a node ran and ended."""
+    """Return whether a node ran and ended."""
     return node.get("phase") in _COMPLETED
 
 
 def fulfilled(node: Object) -> bool:
-    """Tell whether nothing more will come of a node: it ended, or was left out."""
+    """Return whether a node is final: it ended, or was omitted or skipped."""
     return node.get("phase") in _FULFILLED
 
 
@@ -122,7 +122,7 @@ class NodeTree:
         return node if fulfilled(node) else self.mark(node, "Error", message)
 
     def mark(self, node: Object, phase: str, message: str | None = None) -> Object:
-        """Set the phase of a node, and the end time if that is the end of it."""
+        """Set the phase of a node, and the end time if the phase is final."""
         node["phase"] = phase
         if message is not None:
             if message:
@@ -162,7 +162,7 @@ class NodeTree:
         return sum(1 for node in self.inside(boundary, kinds) if which(node))
 
     def outbound(self, node: Object) -> list[Object]:
-        """Return the nodes at the lower end of a node, which what follows hangs on."""
+        """Return the outbound nodes of a node: the parents of what follows it."""
         match node["type"]:
             case "Steps" | "DAG" | "StepGroup":
                 below = [self.nodes[i] for i in node.get("outboundNodes") or () if i in self.nodes]
@@ -175,13 +175,13 @@ class NodeTree:
         return [end for child in below for end in self.outbound(child)]
 
     def set_outbound(self, node: Object, last: list[Object]) -> None:
-        """Record the lower end of a Steps or DAG node."""
+        """Record the outbound nodes of a Steps or DAG node."""
         ends = dict.fromkeys(end["id"] for child in last for end in self.outbound(child))
         if ends:
             node["outboundNodes"] = list(ends)
 
     def in_exit_handler(self, node: Object) -> bool:
-        """Tell whether a node belongs to the Workflow's `onExit`."""
+        """Return whether a node belongs to the Workflow's `onExit`."""
         current: Json = node
         while current is not None:
             if str(current.get("displayName", "")).endswith(".onExit"):

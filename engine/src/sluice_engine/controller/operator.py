@@ -1,4 +1,4 @@
-"""One look at a Workflow: from its spec and status to its next status and the steps to start.
+"""One reconciliation: from spec and status to the next status and the steps to start.
 
 The flow is that of `operate` in Argo's workflow/controller/operator.go (v4.0.7).
 """
@@ -37,7 +37,7 @@ _PHASES: Final = {"Skipped": "Succeeded", "Omitted": "Succeeded"}
 
 @dataclass(slots=True)
 class Outcome:
-    """What a look at a Workflow led to, beside its new status."""
+    """The result of one reconciliation, in addition to the new status."""
 
     orders: list[StepOrder] = field(default_factory=list)
     starved: bool = False
@@ -45,7 +45,7 @@ class Outcome:
 
 
 def is_completed(workflow: Object) -> bool:
-    """Tell whether a Workflow is done; a retry takes the label away."""
+    """Return whether a Workflow is done; a retry removes the label."""
     return (workflow["metadata"].get("labels") or {}).get(COMPLETED_LABEL) == "true"
 
 
@@ -58,13 +58,13 @@ def operate(
     slots: int,
     stored: StoredTemplates,
 ) -> Outcome:
-    """Bring a Workflow, which is changed in place, as far as it goes without waiting.
+    """Advance a Workflow, which is changed in place, as far as possible without waiting.
 
     Args:
         workflow: the object.
         now: the time.
         results: how steps ended since the last look, by node id.
-        is_live: tells whether the step of a node id is running.
+        is_live: returns whether the step of a node id is running.
         slots: how many more steps may be started.
         stored: looks up WorkflowTemplates.
     """
@@ -129,7 +129,7 @@ def _deadline(spec: Object, status: Object) -> datetime | None:
 
 
 def _mark(workflow: Object, phase: str, message: str, now: datetime) -> None:
-    """Set the phase of a Workflow, and with a final one all that says that it is done."""
+    """Set the phase of a Workflow; a final one also sets labels, condition and end time."""
     status = workflow["status"]
     labels = workflow["metadata"].setdefault("labels", {})
     status["phase"] = labels[PHASE_LABEL] = phase
@@ -149,7 +149,7 @@ def _mark(workflow: Object, phase: str, message: str, now: datetime) -> None:
 
 
 def fail(workflow: Object, message: str, now: datetime) -> None:
-    """End a Workflow in Error: the engine itself cannot go on with it."""
+    """End a Workflow in Error, because the engine cannot go on with it."""
     if not isinstance(workflow.get("status"), dict):
         workflow["status"] = {}
     _mark(workflow, "Error", message, now)
@@ -177,7 +177,7 @@ def _control(walk: Walk) -> None:
         on_exit = tree.in_exit_handler(node)
         if not walk.may_run(on_exit=on_exit):
             is_pod = node["type"] == "Pod"
-            # Two texts, one of them with two spaces: so they are in Argo.
+            # Argo has these two texts, one of them with two spaces.
             tree.mark(
                 node,
                 "Failed",
@@ -190,7 +190,7 @@ def _control(walk: Walk) -> None:
 
 
 def _carry_out(walk: Walk, stored: StoredTemplates) -> None:
-    """Carry out the entrypoint, then the exit handler; when both are done, so is the Workflow."""
+    """Execute the entrypoint, then the exit handler; the Workflow is done when both are."""
     spec, status = walk.spec, walk.workflow["status"]
     context = TemplateContext(
         templates={t["name"]: t for t in spec.get("templates") or ()},
@@ -228,7 +228,7 @@ def _entry_arguments(walk: Walk) -> Arguments:
 
 
 def _exit_handler(walk: Walk, context: TemplateContext, root: Object) -> Object | None:
-    """Bring `onExit` further once the root is done; None if there is none to wait for."""
+    """Reconcile `onExit` once the root is done; None if there is none to wait for."""
     template = walk.spec.get("onExit")
     if not template or not fulfilled(root):
         return None
@@ -259,7 +259,7 @@ def _execute(walk: Walk, call: Call) -> Object:
 
 
 def _failures(walk: Walk) -> list[Object] | None:
-    """Describe the nodes that ended badly; Argo's list of none is `null`."""
+    """Describe the nodes that failed; Argo writes an empty list as `null`."""
     failures: list[Object] = [
         {
             "displayName": node["displayName"],

@@ -1,4 +1,4 @@
-"""When a failed attempt is followed by another."""
+"""Decides when a failed attempt is followed by another."""
 
 from datetime import datetime
 from typing import Final
@@ -19,7 +19,7 @@ _RETRIED: Final = {
 
 
 def next_attempt(walk: Walk, node: Object, attempts: list[Object], strategy: Object) -> bool:
-    """Tell whether to start another attempt now.
+    """Return whether to start another attempt now.
 
     If not, the Retry node says what it waits for, or how it ended.
 

@@ -55,7 +55,7 @@ def global_scope(workflow: Object, spec: Object) -> dict[str, str | None]:
 
 @dataclass(slots=True)
 class LocalScope:
-    """Tags and artifacts that one template sees: inputs, and outputs of what ran before."""
+    """Tags and artifacts that one template can refer to: inputs, and outputs of earlier nodes."""
 
     values: dict[str, str | None] = field(default_factory=dict)
     artifacts: dict[str, Object] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class LocalScope:
             self.artifacts[f"workflow.outputs.artifacts.{artifact['name']}"] = artifact
 
     def add_node(self, prefix: str, node: Object, tree: NodeTree) -> None:
-        """Add what a node is and gave, below `steps.NAME` or `tasks.NAME`."""
+        """Add the fields and outputs of a node, below `steps.NAME` or `tasks.NAME`."""
         if node["type"] == "Retry" and (attempts := tree.attempts(node)):
             node = attempts[-1]
         for name in ("id", "startedAt", "finishedAt"):
@@ -94,9 +94,9 @@ class LocalScope:
             self.artifacts[f"{prefix}.outputs.artifacts.{artifact['name']}"] = artifact
 
     def add_skipped(self, prefix: str, template: Object) -> None:
-        """Add the parameters that a node that was skipped would have given, or that they are none.
+        """Add the output parameters of a skipped node: their defaults, or None.
 
-        Not its result: Argo waits for that for ever.
+        Not its result: Argo waits for that forever.
         """
         for parameter in (template.get("outputs") or {}).get("parameters") or ():
             default = (parameter.get("valueFrom") or {}).get("default")
@@ -107,7 +107,7 @@ class LocalScope:
         """Add the outputs of a fan-out, each as a JSON list in the order of the items.
 
         Raises:
-            TemplateError: a result is no JSON.
+            TemplateError: a result is not JSON.
         """
         results: list[Json] = []
         rows: list[dict[str, str]] = []
@@ -141,7 +141,7 @@ def _result(node: Object) -> Json:
     try:
         return decode(node["outputs"]["result"])
     except ValueError as e:
-        message = f"the result of {node['displayName']} is no JSON, as an item of a list has to be"
+        message = f"the result of {node['displayName']} is not JSON, as items of a list must be"
         raise TemplateError(message) from e
 
 

@@ -16,14 +16,14 @@ __all__ = ["add_defaults", "continues_on", "run_steps"]
 
 
 def continues_on(step: Object, node: Object) -> bool:
-    """Tell whether a step's `continueOn` accepts how it ended."""
+    """Return whether a step's `continueOn` accepts its phase."""
     accepted = step.get("continueOn") or {}
     wanted = {"Failed": accepted.get("failed"), "Error": accepted.get("error")}
     return bool(wanted.get(node["phase"]))
 
 
 def run_steps(walk: Walk, call: Call, template: Object, inputs: Inputs) -> Object:
-    """Bring a Steps node one step further.
+    """Reconcile a Steps node once.
 
     Raises:
         TemplateError: its outputs refer to nothing.
@@ -46,7 +46,7 @@ def run_steps(walk: Walk, call: Call, template: Object, inputs: Inputs) -> Objec
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """One node of a group: what is called, or why nothing is; neither once it is done."""
+    """One node of a group: its call, or why there is none; neither once it is done."""
 
     full_name: str
     call: Call | None = None
@@ -96,7 +96,7 @@ class _Steps:
         return group
 
     def _ends(self, group: Object) -> list[Object]:
-        """Return what the next group hangs on; a group without steps stands for itself."""
+        """Return the parents of the next group; a group without steps is its own."""
         tree = self._walk.tree
         children = tree.children(group)
         ends = {end["id"]: end for child in children for end in tree.outbound(child)}
@@ -105,7 +105,7 @@ class _Steps:
     def _run_group(self, group: Object, steps: list[Object]) -> None:
         tree = self._walk.tree
         try:
-            # All of a group makes sense before any of it is started.
+            # Check all steps of a group before starting any.
             planned = [(step, plan) for step in steps for plan in self._plans(group, step)]
         except TemplateError as e:
             tree.mark(group, "Error", str(e))
@@ -125,7 +125,7 @@ class _Steps:
         tree.mark(group, "Succeeded")
 
     def _plans(self, group: Object, step: Object) -> list[_Plan]:
-        """Say what a step comes to: several, if it is a fan.
+        """Return the calls of a step: several, if it has items.
 
         Raises:
             TemplateError: it refers to nothing, or its items or its condition make no sense.
@@ -158,7 +158,7 @@ class _Steps:
             raise TemplateError(message) from e
 
     def _run_step(self, group: Object, step: Object, plan: _Plan) -> Object | None:
-        """Bring one step further; None if a limit holds it back."""
+        """Reconcile one step; None if a limit holds it back."""
         walk = self._walk
         child = walk.tree.get(plan.full_name)
         if child is not None and fulfilled(child):
@@ -211,7 +211,7 @@ class _Steps:
 
 
 def add_defaults(local: LocalScope, prefix: str, call: Call, holder: Object) -> None:
-    """Add what a skipped step or task would have given, as far as its template is known."""
+    """Add the outputs of a skipped step or task, as far as its template is known."""
     try:
         template, _ = call.context.resolve(holder)
     except TemplateError:

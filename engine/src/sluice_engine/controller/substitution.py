@@ -14,7 +14,7 @@ from sluice_engine.documents import Json
 __all__ = ["Scope", "absent_reference", "has_expression", "substitute"]
 
 Scope = Mapping[str, str | None]
-"""What tags stand for; None is the output of a node that was skipped and so has none."""
+"""Values by tag; None is the missing output of a skipped node."""
 
 _TAG: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _ONE_TAG: Final = re.compile(r"\{\{([^{}]*)\}\}\Z")
@@ -56,7 +56,7 @@ def _replacement(found: re.Match[str], scope: Scope) -> str:
 
 
 def absent_reference(value: Json, scope: Scope) -> bool:
-    """Tell whether a value is nothing but the missing output of a skipped node."""
+    """Return whether a value is only the missing output of a skipped node."""
     found = _ONE_TAG.match(value) if isinstance(value, str) else None
     if found is None:
         return False
@@ -65,7 +65,7 @@ def absent_reference(value: Json, scope: Scope) -> bool:
 
 
 def has_expression(value: Json) -> bool:
-    """Tell whether any string of a JSON value holds a `{{=…}}` tag."""
+    """Return whether any string of a JSON value holds a `{{=…}}` tag."""
     if isinstance(value, str):
         return any(found[1].lstrip().startswith("=") for found in _TAG.finditer(value))
     if isinstance(value, dict):

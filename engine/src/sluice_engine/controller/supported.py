@@ -1,4 +1,4 @@
-"""Which fields of a Workflow the engine knows, which it ignores, and nothing else.
+"""The fields of a Workflow that the engine supports, and those that it ignores.
 
 `docs/local-engine.md` shows the ignored ones; a test keeps the two alike.
 """
@@ -159,7 +159,7 @@ _SPEC: Final = _known(
 
 
 def check_supported(spec: Json) -> None:
-    """Refuse a spec that holds anything the engine would have to pretend to do.
+    """Refuse a spec with a field that the engine neither supports nor ignores.
 
     Raises:
         UnsupportedError: the path of the first such field.

@@ -14,7 +14,7 @@ StoredTemplates = Callable[[str, bool], Object | None]
 
 
 def execution_spec(workflow: Object, stored: StoredTemplates) -> Object:
-    """Return the spec to carry out: the Workflow's own, on top of the template it refers to.
+    """Return the spec to execute: the Workflow's own, on top of the template it refers to.
 
     The joined spec is kept in the status, so that a later change of the template changes nothing.
 
@@ -39,7 +39,7 @@ def execution_spec(workflow: Object, stored: StoredTemplates) -> Object:
         joined["arguments"] = {kind: items for kind, items in arguments.items() if items}
         status["storedWorkflowTemplateSpec"] = joined
     kept: Object = status["storedWorkflowTemplateSpec"]
-    # What clients change on a running Workflow counts at once.
+    # A client's change of a running Workflow takes effect at once.
     return {**kept, **{k: spec.get(k) for k in ("suspend", "shutdown")}}
 
 

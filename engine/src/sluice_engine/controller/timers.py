@@ -1,4 +1,4 @@
-"""When to look again at what: one heap, one timer."""
+"""When to reconcile which key again: one heap, one timer."""
 
 import asyncio
 import heapq
@@ -13,7 +13,7 @@ __all__ = ["Timers"]
 
 
 class Timers:
-    """Calls back with a key when its time has come; a key has one time, the last one given.
+    """Calls back with a key when its time comes; a key has one time, the last one set.
 
     Args:
         due: called with the key.
@@ -35,11 +35,11 @@ class Timers:
             self._arm()
 
     def clear(self, key: Key) -> None:
-        """Forget the time of a key."""
+        """Remove the time of a key."""
         self._times.pop(key, None)
 
     def close(self) -> None:
-        """Forget everything."""
+        """Remove all times."""
         self._times.clear()
         self._heap.clear()
         self._arm()

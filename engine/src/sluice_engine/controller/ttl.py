@@ -11,7 +11,7 @@ _FIELD: Final = {"Succeeded": "secondsAfterSuccess"}
 
 
 def expiry(workflow: Object) -> datetime | None:
-    """Return when `ttlStrategy` wants a Workflow gone; None if never, or not yet known."""
+    """Return when `ttlStrategy` deletes a Workflow; None if never, or not yet known."""
     status = workflow.get("status") or {}
     spec = status.get("storedWorkflowTemplateSpec") or workflow["spec"]
     strategy = workflow["spec"].get("ttlStrategy") or spec.get("ttlStrategy") or {}

@@ -16,7 +16,7 @@ _MAX_NAME: Final = 63
 
 
 def validate(name: str, spec: Object) -> None:
-    """Check what can be known before the start.
+    """Check what Argo checks before the start.
 
     Raises:
         TemplateError: says what is wrong, and in which template.

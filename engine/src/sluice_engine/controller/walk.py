@@ -1,4 +1,4 @@
-"""One walk over a Workflow: what is known at the start, and what it leads to."""
+"""The context of one reconciliation: its input and its results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ class Boundary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A template to be carried out under a name."""
+    """A template to execute under a name."""
 
     name: str
     """Full name of the node."""
@@ -53,7 +53,7 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class Walk:
-    """State of one walk; the Workflow is changed in place."""
+    """State of one reconciliation; the Workflow is changed in place."""
 
     workflow: Object
     spec: Object
@@ -63,7 +63,7 @@ class Walk:
     slots: int
     """How many steps may be started."""
     is_live: Callable[[str], bool]
-    """Tells whether the step of a node is running, by the node's id."""
+    """Returns whether the step of a node is running, by the node's id."""
     execute: "Callable[[Walk, Call], Object]"
     deadline: datetime | None = None
     orders: list[StepOrder] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Walk:
     starved: bool = False
     """Whether a step waits for a slot."""
     wake_at: datetime | None = None
-    """When to look again although nothing happens."""
+    """When to reconcile again even if nothing happens."""
     depth: int = 0
 
     @property
@@ -80,16 +80,16 @@ class Walk:
         return str(self.spec.get("shutdown") or "")
 
     def may_run(self, *, on_exit: bool) -> bool:
-        """Tell whether a shutdown lets a node run: Stop lets the exit handler."""
+        """Return whether a shutdown lets a node run: Stop lets the exit handler."""
         return not self.shutdown or (self.shutdown == "Stop" and on_exit)
 
     @property
     def past_deadline(self) -> bool:
-        """Tell whether the Workflow has had its time."""
+        """Return whether the deadline of the Workflow is over."""
         return self.deadline is not None and self.now >= self.deadline
 
     def wake(self, moment: datetime) -> None:
-        """Ask for another walk at a time."""
+        """Ask for another reconciliation at a time."""
         if self.wake_at is None or moment < self.wake_at:
             self.wake_at = moment
 

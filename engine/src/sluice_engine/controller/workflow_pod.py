@@ -1,4 +1,4 @@
-"""From a container or script template to the order for a process."""
+"""Builds the order for a process from a container or script template."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The artifact folder: what an S3 bucket is to Argo, keys are paths in it."""
+"""The artifact folder, in place of an S3 bucket: keys are paths in it."""
 
 import secrets
 import shutil
@@ -22,7 +22,7 @@ class ArtifactFolder:
 
         Raises:
             FileNotFoundError: there is nothing.
-            ValueError: it is no key.
+            ValueError: it is not a key.
         """
         source = self._path(key)
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -32,11 +32,11 @@ class ArtifactFolder:
             shutil.copyfile(source, destination)
 
     def keep(self, source: Path, key: str) -> None:
-        """Copy a file or folder to a key; whoever reads sees all of it or nothing.
+        """Copy a file or folder to a key; readers see all of it or nothing.
 
         Raises:
             FileNotFoundError: there is nothing to keep.
-            ValueError: it is no key.
+            ValueError: it is not a key.
         """
         destination = self._path(key)
         destination.parent.mkdir(parents=True, exist_ok=True)

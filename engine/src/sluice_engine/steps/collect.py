@@ -1,4 +1,4 @@
-"""Before and after a step: laying out its input, keeping its output. Blocks; runs in a thread."""
+"""Lays out the input of a step and collects its output. Blocks; runs in a thread."""
 
 from pathlib import Path
 from typing import Final
@@ -42,7 +42,7 @@ def lay_out_inputs(order: StepOrder, folder: StepFolder, artifacts: ArtifactFold
 def collect_outputs(
     order: StepOrder, folder: StepFolder, artifacts: ArtifactFolder, *, succeeded: bool
 ) -> Object:
-    """Return the parameters and artifacts that a step left; a failed one may have left any.
+    """Return the parameters and artifacts of a step; a failed step may lack any of them.
 
     Raises:
         StepIoError: the step succeeded but something is missing.

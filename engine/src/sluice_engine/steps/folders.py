@@ -17,7 +17,7 @@ from sluice_engine.steps.orders import StepOrder
 __all__ = ["MARK", "StepFolder"]
 
 MARK: Final = "SLUICE_LOCAL_ENGINE"
-"""Environment variable that tells the processes of a data folder from all others."""
+"""Environment variable that marks the processes of a data folder."""
 
 _INSIDE_A_NAME: Final = r"[\w.\-]"
 _TOP: Final = (
@@ -67,7 +67,7 @@ class StepFolder:
         }
 
     def place(self, path: str) -> Path:
-        """Return where a declared path lies; `..` leads nowhere out of the folder."""
+        """Return where a declared path lies; `..` cannot leave the folder."""
         return self._files / _relative(path)
 
     def create(self) -> None:
@@ -78,7 +78,7 @@ class StepFolder:
         for mount in order.mounts:
             self.place(mount).mkdir(parents=True, exist_ok=True)
         for place in self._declared.values():
-            # What no image has for sure is not made: then it is missing here, too.
+            # A folder that not every image has is not created: it would be missing in a pod, too.
             if f"/{place.parent.relative_to(self._files)}" in _EVERYWHERE:
                 place.parent.mkdir(parents=True, exist_ok=True)
         self.working_dir.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ class StepFolder:
         return self.place(self._order.working_dir or "/")
 
     def real(self, text: str) -> str:
-        """Put in the real places of declared paths."""
+        """Replace declared paths by their real places."""
         if self._mention is None:
             return text
         return self._mention.sub(lambda found: str(self._declared[found[0]]), text)
@@ -110,7 +110,7 @@ class StepFolder:
         return [*command, *args, *script]
 
     def environment(self, path: str, mark: str) -> Mapping[str, str]:
-        """Return the whole environment: nothing of the engine's own but PATH."""
+        """Return the whole environment: of the engine's own, only PATH."""
         return {
             "PATH": path,
             "LANG": "C.UTF-8",

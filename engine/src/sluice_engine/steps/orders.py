@@ -1,4 +1,4 @@
-"""What is ordered from the runner, and what it reports back."""
+"""Orders to the runner, and its results."""
 
 from dataclasses import dataclass, field
 
@@ -56,13 +56,13 @@ class StepOrder:
     output_parameters: tuple[OutputParameter, ...] = ()
     output_artifacts: tuple[OutputArtifact, ...] = ()
     capture_result: bool = False
-    """Whether anyone refers to `outputs.result`."""
+    """Whether `outputs.result` is referred to."""
     deadline_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """How a step ended: Succeeded, Failed or Error, and what it left."""
+    """How a step ended: Succeeded, Failed or Error, and its outputs."""
 
     phase: str
     message: str = ""

@@ -14,7 +14,7 @@ def kill_orphans(mark: str) -> int:
     """Kill the processes that an earlier engine started for a data folder; return how many.
 
     They are known by a variable in their environment, which Linux shows below /proc. On other
-    systems they run to their end; as each run of a step has its own folder, they disturb nobody.
+    systems they run to their end; each run of a step has its own folder, so they do no harm.
     """
     wanted = f"{MARK}={mark}".encode()
     killed = 0

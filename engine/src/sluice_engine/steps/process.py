@@ -13,7 +13,7 @@ __all__ = ["Ended", "run_process"]
 
 _CHUNK: Final = 64 * 1024
 _GRACE_SECONDS: Final = 2.0
-"""Between SIGTERM and SIGKILL; a pod has 30, but nobody waits for a pod in a terminal."""
+"""Seconds between SIGTERM and SIGKILL. A pod has 30, which is too long in a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Ended:
 
 
 class _Output:
-    """The start of a stream, for people, and its end; a chatty step does no harm."""
+    """The start of a stream, for people, and its end; memory stays bounded."""
 
     def __init__(self, head_bytes: int, tail_bytes: int) -> None:
         self._head_bytes = head_bytes
@@ -52,7 +52,7 @@ async def run_process(
     tail_bytes: int,
     deadline_seconds: float | None,
 ) -> Ended:
-    """Run a command to its end; if cancelled or too late, its whole group is killed.
+    """Run a command to its end; on cancellation or timeout, its whole group is killed.
 
     Args:
         command: program and arguments; no shell takes part.
@@ -102,7 +102,7 @@ async def _end(process: asyncio.subprocess.Process, readers: Sequence[asyncio.Ta
                 await process.wait()
     _kill_group(process.pid, signal.SIGKILL)
     await process.wait()
-    # A child that left the group may still hold the pipes; nobody waits for it.
+    # A child that left the group may still hold the pipes; do not wait for it.
     _, late = await asyncio.wait(readers, timeout=_GRACE_SECONDS)
     for reader in late:
         reader.cancel()

@@ -20,7 +20,7 @@ from sluice_engine.steps.process import Ended, run_process
 __all__ = ["Runner"]
 
 _MAX_RESULT_BYTES: Final = 256 * 1024
-"""Argo's limit of `outputs.result`; of more only the end is kept."""
+"""Argo's limit of `outputs.result`; only the end of a longer one is kept."""
 
 _log = structlog.get_logger()
 
@@ -50,16 +50,16 @@ class Runner:
 
     @property
     def free_slots(self) -> int:
-        """How many more steps may be started."""
+        """How many more steps can be started."""
         return self._parallel - len(self._running)
 
     @property
     def busy(self) -> bool:
-        """Whether any step runs, or has ended and not been looked at, or leaves folders behind."""
+        """Whether a step runs, has a result that was not taken, or has folders to remove."""
         return bool(self._running or self._results or self._removals)
 
     def clean_up(self, workflow_uids: Iterable[str]) -> None:
-        """At the start: end what an earlier engine left running, remove what belongs to nobody."""
+        """Kill the steps of an earlier engine, and remove folders without a Workflow."""
         if killed := kill_orphans(self._mark):
             _log.info("killed steps of an earlier engine", processes=killed)
         known = set(workflow_uids)
@@ -69,7 +69,7 @@ class Runner:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def is_live(self, workflow_uid: str, node_id: str) -> bool:
-        """Tell whether the step of a node is running, or its result waits to be taken."""
+        """Return whether the step of a node runs, or its result was not taken yet."""
         return (workflow_uid, node_id) in self._running
 
     def take_results(self, workflow_uid: str) -> dict[str, StepResult]:
@@ -86,12 +86,12 @@ class Runner:
     def stop(self, workflow_uid: str, *, but: frozenset[str] = frozenset()) -> None:
         """Kill the steps of a Workflow, except for some nodes."""
         for (uid, node_id), task in self._running.items():
-            # A second cancellation would cut short the killing.
+            # A second cancellation would interrupt the killing.
             if uid == workflow_uid and node_id not in but and not task.cancelling():
                 task.cancel()
 
     def remove(self, workflow_uid: str) -> None:
-        """Kill the steps of a Workflow that is gone, and remove its folders."""
+        """Kill the steps of a deleted Workflow, and remove its folders."""
         self.stop(workflow_uid)
         running = [task for (uid, _), task in self._running.items() if uid == workflow_uid]
         self._results.pop(workflow_uid, None)
@@ -139,14 +139,14 @@ class Runner:
                 folder=folder.working_dir,
                 environment=folder.environment(os.environ.get("PATH", os.defpath), self._mark),
                 log_bytes=self._log_bytes,
-                # Argo drops a newline first, then cuts.
+                # Argo removes a newline first, then truncates.
                 tail_bytes=_MAX_RESULT_BYTES + 1,
                 deadline_seconds=order.deadline_seconds,
             )
         except StepIoError as e:
             return StepResult("Error", str(e))
         except (OSError, ValueError) as e:
-            # As the kubelet says it of a container that does not start.
+            # The kubelet's message for a container that does not start.
             return StepResult("Failed", f"main: StartError (exit code 128): {e}")
         return await asyncio.to_thread(self._finish, order, folder, ended)
 

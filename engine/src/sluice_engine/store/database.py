@@ -20,7 +20,7 @@ INSERT INTO counter VALUES (1);
 
 
 class DataFolderError(Exception):
-    """The data folder cannot be used; the message says the way out."""
+    """The data folder cannot be used; the message says what to do."""
 
 
 class Database:
@@ -45,7 +45,7 @@ class Database:
             self._lock.close()
             raise DataFolderError(
                 f"the database of the local engine at {path} cannot be read ({e}). "
-                f"Remove the folder {folder} to start afresh; its Workflows are lost then."
+                f"Remove the folder {folder} to start again; its Workflows are lost then."
             ) from e
 
     def _open(self) -> None:
@@ -105,7 +105,7 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Close the file and let another engine have the folder."""
+        """Close the file and release the folder for another engine."""
         self._connection.close()
         self._lock.close()
 

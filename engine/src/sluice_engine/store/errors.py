@@ -91,17 +91,17 @@ def forbidden(plural: str, name: str, why: str) -> ApiError:
 
 
 def bad_request(why: str) -> ApiError:
-    """The request itself makes no sense."""
+    """The request is malformed."""
     return ApiError(400, "BadRequest", why)
 
 
 def expired(requested: int, oldest: int) -> ApiError:
-    """The history that was asked for is compacted away: list again."""
+    """The history was compacted: list again."""
     return ApiError(410, "Expired", f"too old resource version: {requested} ({oldest})")
 
 
 def too_new(requested: int, current: int) -> ApiError:
-    """The resource version lies in the future, as after the data folder was removed."""
+    """The resource version is in the future, as after the data folder was removed."""
     details = {
         "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
         "retryAfterSeconds": 1,
@@ -111,7 +111,7 @@ def too_new(requested: int, current: int) -> ApiError:
 
 
 def too_large() -> ApiError:
-    """The object does not fit into etcd; a real API server answers 500 with just this text."""
+    """The object does not fit into etcd; a real API server answers 500 with this text."""
     return ApiError(500, "", "etcdserver: request is too large")
 
 
@@ -121,7 +121,7 @@ def method_not_allowed(what: str) -> ApiError:
 
 
 def unsupported_media_type(given: str, accepted: str) -> ApiError:
-    """The body is in a form that is not understood."""
+    """The media type of the body is not supported."""
     message = (
         f"the body of the request was in an unknown format ({given or 'none given'}) - "
         f"accepted media types include: {accepted}"

@@ -31,7 +31,7 @@ class Change:
 
 
 class History:
-    """A bounded queue of changes; the oldest fall out, and with them the right to ask for them.
+    """A bounded queue of changes; the oldest are dropped.
 
     Args:
         version: the resource version at the start; nothing before it can be replayed.
@@ -48,7 +48,7 @@ class History:
         self._changed = asyncio.Event()
 
     def append(self, change: Change) -> None:
-        """Add a change and wake everyone who waits for one."""
+        """Add a change and wake all waiters."""
         self._changes.append(change)
         self._bytes += len(change.after.body)
         while len(self._changes) > self._max_changes or (
@@ -60,12 +60,12 @@ class History:
         self.wake()
 
     def wake(self) -> None:
-        """Let everyone who waits for a change look again."""
+        """Wake all waiters without a change."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
     def compact(self) -> None:
-        """Forget everything, as etcd does to old revisions."""
+        """Drop everything, as etcd does with old revisions."""
         if self._changes:
             self.oldest = self._changes[-1].version
         self._changes.clear()
@@ -79,7 +79,7 @@ class History:
         """Return the changes after a resource version, oldest first.
 
         Raises:
-            ApiError: 410, they are not all kept any more.
+            ApiError: 410, some of them were dropped.
         """
         if version < self.oldest:
             raise expired(version, self.oldest)
@@ -91,7 +91,7 @@ class History:
         return iter(newer)
 
     def states_at(self, version: int) -> dict[Key, Version | None]:
-        """Return what every object that changed since was at that version; None if it was not.
+        """Return each object that changed since, as it was at that version; None: not yet there.
 
         Raises:
             ApiError: 410, the history does not reach back so far.

@@ -1,4 +1,4 @@
-"""What an API server does to the metadata of objects that it stores: pure functions."""
+"""How an API server completes and checks the metadata of objects: pure functions."""
 
 import json
 import random
@@ -135,7 +135,7 @@ def prepare_creation(resource: Resource, namespace: str, obj: Object) -> Key:
 
 
 def prepare_update(key: Key, current: Object, changed: Object) -> Object:
-    """Return what a change of an object may become; `current` is left alone.
+    """Return an object as it will be stored after a change; `current` stays as it is.
 
     Fields that belong to the server are kept; `generation` grows when anything outside the
     metadata changes, as for custom resources without a status subresource, like Workflows.

@@ -1,6 +1,6 @@
 """JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7386).
 
-Both leave the given document alone and return a new one, which may share parts with it.
+Both return a new document, which may share parts with the given one.
 """
 
 from copy import deepcopy
@@ -32,7 +32,7 @@ def json_patch(target: Json, operations: Json) -> Json:
     """Apply a JSON patch; all of it or nothing.
 
     Raises:
-        ApiError: 400 if it is no patch; 422 if a `test` fails or a path does not exist, in the
+        ApiError: 400 if it is not a patch; 422 if a `test` fails or a path does not exist, in the
             words of the API server.
     """
     if not isinstance(operations, list) or len(operations) > _MAX_OPERATIONS:
@@ -44,7 +44,7 @@ def json_patch(target: Json, operations: Json) -> Json:
 
 
 def _unprocessable(_why: str) -> ApiError:
-    # The real server hides which operation it was, so no client may depend on more than this.
+    # A real server does not say which operation failed, so clients cannot depend on it.
     text = "the server rejected our request due to an error in our request"
     return ApiError(422, "Invalid", text)
 
@@ -109,13 +109,13 @@ def _add(document: Json, path: list[str], value: Json) -> Json:
         position = len(parent) if last == "-" else _index(last, upto=len(parent))
         parent.insert(position, value)
     else:
-        raise _unprocessable("parent is no container")
+        raise _unprocessable("the parent is neither an object nor a list")
     return document
 
 
 def _replace(document: Json, path: list[str], value: Json) -> Json:
     parent = _lookup(document, path[:-1])
-    # As a real server, and unlike RFC 6902: what an object lacks is added.
+    # As in a real server, and unlike RFC 6902, a missing member of an object is added.
     if not isinstance(parent, dict):
         document = _remove(document, path)
     return _add(document, path, value)

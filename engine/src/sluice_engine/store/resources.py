@@ -43,7 +43,7 @@ class Resource:
 
 
 class Key(NamedTuple):
-    """Where an object lives; `namespace` is empty for cluster-wide resources."""
+    """Identifies an object; `namespace` is empty for cluster-scoped resources."""
 
     resource: Resource
     namespace: str

@@ -26,7 +26,7 @@ class Requirement:
     wanted: bool
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether labels fulfil the condition; `!=` and `notin` hold for an absent label."""
+        """Return whether labels fulfil the condition; `!=` and `notin` hold for an absent label."""
         if self.values is None:
             return (self.key in labels) is self.wanted
         return (labels.get(self.key) in self.values) is self.wanted
@@ -42,7 +42,7 @@ class Selector:
     never: bool = field(default=False)
 
     def matches(self, *, namespace: str, name: str, labels: Mapping[str, str]) -> bool:
-        """Tell whether an object is selected."""
+        """Return whether an object is selected."""
         return (
             not self.never
             and (self.name is None or self.name == name)

@@ -63,7 +63,7 @@ class Store:
         return [key for key in self._labels if key.resource is resource]
 
     def holds(self, key: Key) -> bool:
-        """Tell whether there is such an object."""
+        """Return whether there is such an object."""
         return key in self._labels
 
     def read(self, key: Key) -> bytes:
@@ -97,7 +97,7 @@ class Store:
         return self._write(key, obj, before=None)
 
     def update(self, key: Key, changed: Object, *, current: Object | None = None) -> bytes:
-        """Replace an object and return the new one as JSON; the same content is no change.
+        """Replace an object and return the new one as JSON; the same content keeps the version.
 
         An object that is being deleted goes when its last finalizer goes.
 
@@ -122,7 +122,7 @@ class Store:
     def delete(
         self, key: Key, *, uid: str | None = None, resource_version: str | None = None
     ) -> tuple[bytes, bool]:
-        """Delete an object, or mark it as being deleted while finalizers hold it.
+        """Delete an object, or set its deletionTimestamp while it has finalizers.
 
         Returns:
             The object as it is now, and whether it is gone.
@@ -174,7 +174,7 @@ class Store:
             limit: the most objects of a page; 0 means all.
 
         Raises:
-            ApiError: 410 if the state at `version` is not kept any more, 504 if it lies ahead.
+            ApiError: 410 if the state at `version` was dropped, 504 if it is in the future.
         """
         if version is not None and version > self.version:
             raise too_new(version, self.version)

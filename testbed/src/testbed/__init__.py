@@ -1,1 +1,1 @@
-"""The real parts that Sluice stands on, built from package registries and run on one machine."""
+"""The real dependencies of Sluice, built from package registries and run on one machine."""

@@ -1,8 +1,9 @@
-"""Build the real parts that Sluice stands on, and run them on this computer.
+"""Build the real dependencies of Sluice, and run them on this computer.
 
-Kubernetes, Argo Workflows, an S3-compatible store and a node that runs pods, all built from the
-Go module proxy and Debian's packages: no image registry is asked for anything. What runs is in
-namespaces of its own; `down` leaves no process, mount, interface or rule behind.
+These are Kubernetes, Argo Workflows, Apache Kafka, an S3-compatible store and a node that runs
+pods. They are built from the Go module proxy, Maven, PyPI and Debian's packages, without an image
+registry. They run in namespaces of their own: after `down`, no process, mount, network interface or
+firewall rule is left.
 """
 
 import argparse
@@ -28,7 +29,7 @@ _RULES = Path("helm/sluice/rules")
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    # What follows is kubectl's own, options too.
+    # The rest belongs to kubectl, including options.
     own = words[:1] if words[:1] == ["kubectl"] else words
     given = _parser().parse_args(own)
     if own is not words:
@@ -49,7 +50,9 @@ def _interrupt(*_: object) -> None:
 
 def _testbed() -> Testbed:
     if not _RULES.is_dir():
-        raise TestbedError(f"There is no {_RULES} here.", way_out="Run it in Sluice's folder.")
+        raise TestbedError(
+            f"There is no {_RULES} here.", way_out="Run this command in the folder of Sluice."
+        )
     return Testbed(default_folders(), load_versions(), rules=_RULES)
 
 
@@ -61,7 +64,7 @@ def _build(_: argparse.Namespace) -> int:
     testbed = _testbed()
     _say(f"Building into {testbed.folders.cache}")
     testbed.build(say=_say)
-    _say("Everything is built. `python -m testbed up` starts it.")
+    _say("Everything is built. `python -m testbed up` starts the testbed.")
     return 0
 
 
@@ -74,7 +77,7 @@ def _up(given: argparse.Namespace) -> int:
         f"\nReady.\n"
         f"  kubectl:  {testbed.kubectl().program} --kubeconfig={testbed.kubeconfig()}\n"
         f"  Sluice:   make run ENGINE=testbed\n"
-        f"  the end:  python -m testbed down"
+        f"  stop:     python -m testbed down"
     )
     return 0
 
@@ -88,16 +91,16 @@ def _run(given: argparse.Namespace) -> int:
         return call(words)
     finally:
         testbed.down(say=_say)
-        _say("The testbed is gone.")
+        _say("The testbed is removed.")
 
 
 def _down(_: argparse.Namespace) -> int:
-    # Both, whatever there is: what a command that was killed has left of Docker, too.
+    # Both: a killed command may have left a Docker.
     try:
         docker = DockerHost(default_folders().docker).end()
     finally:
         testbed = _testbed().down(say=_say)
-    _say("The testbed is gone." if docker or testbed else "There was no testbed.")
+    _say("The testbed is removed." if docker or testbed else "There was no testbed.")
     return 0
 
 
@@ -105,7 +108,7 @@ def _status(_: argparse.Namespace) -> int:
     processes = _testbed().processes()
     names = processes.names()
     for name in names:
-        _say(f"  {name:28}{'runs' if processes.runs(name) else 'has ended'}")
+        _say(f"  {name:28}{'runs' if processes.runs(name) else 'ended'}")
     return 0 if all(map(processes.runs, names)) else 1
 
 
@@ -117,7 +120,10 @@ def _logs(given: argparse.Namespace) -> int:
         return 0
     log = folders.logs / f"{given.program}.log"
     if not log.exists():
-        raise TestbedError(f"{given.program} has no log.", way_out="`logs` alone lists them.")
+        raise TestbedError(
+            f"{given.program} has no log.",
+            way_out="`python -m testbed logs` lists the programs that have one.",
+        )
     return call(["tail", "-n", "200", *(["-f"] if given.follow else []), str(log)])
 
 
@@ -179,32 +185,42 @@ def _parser() -> argparse.ArgumentParser:
         return adding
 
     versions = load_versions()
-    add("build", _build, "build what the cache lacks (about 30 minutes on 2 cores, once)")
+    add(
+        "build",
+        _build,
+        "build the parts that are not in the cache (about 30 minutes on 2 cores, once)",
+    )
     up = add("up", _up, "start everything, with one line of Argo Workflows")
-    run = add("run", _run, "run a command while everything is up; what is up already is left so")
+    run = add(
+        "run", _run, "run a command on a testbed; a running one stays up, else start and remove one"
+    )
     for adding in (up, run):
         adding.add_argument(
             "--argo",
             default=versions.argo_lines[0],
             choices=versions.argo_lines,
-            help="which line (default: %(default)s)",
+            help="line of Argo Workflows (default: %(default)s)",
         )
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
-    add("down", _down, "end everything and remove its data")
-    add("status", _status, "tell which programs run")
-    logs = add("logs", _logs, "show a program's last lines, or where all logs are")
-    logs.add_argument("program", nargs="?", help="as `status` names it")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
-    add("kubeconfig", _kubeconfig, "print where the administrator's kubeconfig is")
-    add("kubectl", _kubectl, "run kubectl, with its own arguments, as the cluster's administrator")
-    program = add("program", _program, "print where a program is once it is built")
-    program.add_argument("part", choices=versions.go, help="as in versions.toml")
-    program.add_argument("program", nargs="?", help="one of the part's (default: of its name)")
-    add("images", _images, "build Sluice's images, and show what they add to their base")
-    docker = add("docker", _docker, "run a command with a Docker of its own that holds the images")
+    add("down", _down, "stop everything and remove its data")
+    add("status", _status, "show which programs run")
+    logs = add("logs", _logs, "show the end of a program's log, or list all logs")
+    logs.add_argument("program", nargs="?", help="a name that `status` shows")
+    logs.add_argument("-f", "--follow", action="store_true", help="follow the log until Ctrl-C")
+    add("kubeconfig", _kubeconfig, "print the path of the administrator's kubeconfig")
+    add("kubectl", _kubectl, "run kubectl as the administrator of the cluster")
+    program = add("program", _program, "print the path of a built program")
+    program.add_argument("part", choices=versions.go, help="a name in versions.toml")
+    program.add_argument(
+        "program", nargs="?", help="program of the part (default: the one with the part's name)"
+    )
+    add("images", _images, "build the images of Sluice, and show what each adds to its base")
+    docker = add(
+        "docker", _docker, "run a command with a Docker daemon of its own that has the images"
+    )
     docker.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
-    add("packages", _packages, "print Debian's packages that it needs, for apt install")
-    add("lock", _lock, "write go.mod and go.sum of all parts anew from versions.toml")
+    add("packages", _packages, "print the Debian packages that the testbed needs, for apt install")
+    add("lock", _lock, "write go.mod and go.sum of all parts from versions.toml")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Run a person's command and leave the terminal to it."""
+"""Run the user's command in the foreground."""
 
 import contextlib
 import shutil
@@ -16,9 +16,11 @@ def command_of(words: Sequence[str]) -> list[str]:
     """
     command = list(words[1:] if words[:1] == ["--"] else words)
     if not command:
-        raise TestbedError("There is no command to run.", way_out="`--help` shows where it goes.")
+        raise TestbedError(
+            "There is no command to run.", way_out="Write it after the options; see `--help`."
+        )
     if shutil.which(command[0]) is None:
-        raise TestbedError(f"There is no program {command[0]} here.")
+        raise TestbedError(f"There is no program {command[0]} on this computer.")
     return command
 
 
@@ -31,7 +33,7 @@ def call(command: Sequence[str], *, environment: Mapping[str, str] | None = None
         try:
             return child.wait()
         except KeyboardInterrupt as interrupt:
-            # Ctrl-C goes to both, a signal to this process alone.
+            # Ctrl-C reaches both processes, any other signal only this one.
             if isinstance(interrupt, Terminated):
                 child.terminate()
             with contextlib.suppress(KeyboardInterrupt):

@@ -1,10 +1,10 @@
-"""What can go wrong, said so that a person knows what to do."""
+"""Errors, worded so that the user knows what to do."""
 
 
 class TestbedError(Exception):
-    """The testbed cannot go on; ``way_out`` says what a person can do about it."""
+    """The testbed cannot go on; ``way_out`` says what the user can do about it."""
 
-    # Its name starts with Test, and pytest would collect it.
+    # Its name starts with Test: keep pytest from collecting it.
     __test__ = False
 
     def __init__(self, what: str, *, way_out: str = "") -> None:
@@ -12,4 +12,4 @@ class TestbedError(Exception):
 
 
 class Terminated(KeyboardInterrupt):
-    """This process was told to end; what it has started has to end first."""
+    """This process got SIGTERM or SIGHUP; first it has to stop what it started."""

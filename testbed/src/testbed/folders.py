@@ -1,4 +1,4 @@
-"""Where the testbed keeps things: what it built outlives it, what it runs on does not."""
+"""Folders of the testbed: built parts stay after `down`, data of running programs do not."""
 
 import os
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ class Folders:
     """The folders of one testbed."""
 
     cache: Path
-    """What was built, by part and version."""
+    """Built parts, by name, version and digest."""
     state: Path
-    """What runs: data, logs, certificates. Removed by ``down``."""
+    """Data, logs and certificates of what runs; removed by ``down``."""
     docker: Path
     """The same for Docker, which runs on a machine of its own."""
 
     @property
     def lock(self) -> Path:
-        """Who holds it is at work alone."""
+        """Held by the one command that builds, starts or stops."""
         return self.cache.parent / "lock"
 
     @property

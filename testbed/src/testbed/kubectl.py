@@ -14,14 +14,14 @@ _DEFINED_SECONDS = 180.0
 
 @dataclass(frozen=True)
 class Kubectl:
-    """One user of the cluster; ``namespace`` is the one meant unless a command names its own."""
+    """One user of the cluster; ``namespace`` is the default of commands."""
 
     program: Path
     kubeconfig: Path
     namespace: str | None = None
 
     def within(self, namespace: str) -> Self:
-        """Return the same user, who means another namespace."""
+        """Return the same user with another namespace."""
         return replace(self, namespace=namespace)
 
     def __call__(self, *arguments: str | Path, stdin: str | None = None) -> str:
@@ -35,12 +35,12 @@ class Kubectl:
         return run(command, stdin=stdin)
 
     def apply(self, manifests: Iterable[Mapping[str, Any]]) -> None:
-        """Apply manifests on the server's side; what is there becomes as they say."""
+        """Apply manifests on the server's side, taking over conflicting fields."""
         page = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
         self("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=page)
 
     def define(self, crds: Iterable[Path]) -> None:
-        """Make CustomResourceDefinitions, and return once objects of theirs can be made."""
+        """Create CustomResourceDefinitions, and return once they are established."""
         files = [f"--filename={file}" for file in crds]
         self("apply", "--server-side", "--force-conflicts", *files)
         # Not by `kubectl wait`, which fails on those that have no conditions yet.

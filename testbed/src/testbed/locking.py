@@ -1,4 +1,4 @@
-"""One command at a time builds, starts or ends things."""
+"""Only one command at a time builds, starts or stops."""
 
 import contextlib
 import fcntl
@@ -16,6 +16,6 @@ def alone(lock: Path, *, say: Say) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("  waiting for another command of the testbed")
+            say("  waiting: another command of the testbed is running")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""What a computer must have, and how to get it."""
+"""Requirements of the testbed, and how to install them."""
 
 import os
 import platform
@@ -23,17 +23,17 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def debian_packages() -> list[str]:
-    """Return the Debian packages that give all programs."""
+    """Return the Debian packages of all programs."""
     return sorted({*_PROGRAMS.values(), "containernetworking-plugins", "debian-archive-keyring"})
 
 
 def missing() -> list[str]:
-    """Return what this computer lacks, a sentence each; empty when the testbed can run."""
+    """Return a sentence for each missing requirement; empty when the testbed can run."""
     lacks = []
     if platform.system() != "Linux" or platform.machine() != "x86_64":
-        lacks.append("It runs on Linux on x86_64 only.")
+        lacks.append("The testbed runs only on Linux on x86_64.")
     elif os.geteuid() != 0:
-        lacks.append("It must be root: it makes namespaces, mounts and a network of its own.")
+        lacks.append("The testbed needs root: it creates namespaces, mounts and a network.")
     path = f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}"
     absent = [program for program in _PROGRAMS if shutil.which(program, path=path) is None]
     if not os.path.isdir("/usr/lib/cni"):  # noqa: PTH112 (one question)

@@ -1,4 +1,4 @@
-"""What the cluster is made of: all parts in the order of need, and where each lies once built."""
+"""All parts of the cluster in build order, and the folder of each."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class Stock:
         self._images: list[Part] = [*busybox_images(), PythonImage(versions.debian)]
 
     def build(self, *, say: Say) -> None:
-        """Build what the cache lacks.
+        """Build the parts that are not in the cache.
 
         Raises:
             TestbedError: a part could not be built, with what it lacks.
@@ -37,7 +37,7 @@ class Stock:
         build_all(parts, cache=self._cache, say=say)
 
     def lock(self, *, say: Say) -> None:
-        """Write the go.mod and go.sum of all Go parts anew."""
+        """Write the go.mod and go.sum of all Go parts."""
         for part in self._go.values():
             say(f"  {part.name} {part.version}")
             part.lock()
@@ -45,7 +45,7 @@ class Stock:
         self._crds.lock()
 
     def program(self, part: str, name: str) -> Path:
-        """Return where a built program, or what lies beside it, is."""
+        """Return the path of a built program, or of a file beside it."""
         return built_folder(self._go[part], cache=self._cache) / name
 
     def definitions(self) -> Path:

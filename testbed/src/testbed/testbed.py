@@ -1,4 +1,4 @@
-"""The testbed: in which order its parts start, and what can be done to them."""
+"""The testbed: starts its parts in order, and stops them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -32,7 +32,7 @@ from testbed.versions import Versions
 from testbed.waiting import wait_until
 
 _READY_SECONDS = 180.0
-# A ServiceAccount's token for services that run outside the cluster, as long as a day of work.
+# Lifetime of the ServiceAccount tokens of services that run outside the cluster.
 _TOKEN_TIME = "24h"
 
 
@@ -57,7 +57,7 @@ class Testbed:
     # -- building
 
     def build(self, *, say: Say) -> None:
-        """Build what the cache lacks.
+        """Build the parts that are not in the cache.
 
         Raises:
             TestbedError: something is missing, with how to get it.
@@ -71,7 +71,7 @@ class Testbed:
             self._stock.build(say=say)
 
     def lock(self, *, say: Say) -> None:
-        """Write the go.mod and go.sum of all parts anew."""
+        """Write the go.mod and go.sum of all parts."""
         self._stock.lock(say=say)
 
     # -- running
@@ -84,24 +84,24 @@ class Testbed:
         """
         if line not in self.versions.argo_lines:
             known = ", ".join(self.versions.argo_lines)
-            raise TestbedError(f"There is no Argo Workflows {line} here; there are {known}.")
+            raise TestbedError(f"The testbed has no Argo Workflows {line}. Choose one of: {known}.")
         with alone(self.folders.lock, say=say):
             if (running := self.line()) is not None:
                 raise TestbedError(
                     f"The testbed is up, with Argo Workflows {running}.",
-                    way_out="`python -m testbed down` ends it.",
+                    way_out="`python -m testbed down` stops it.",
                 )
-            # What a crash left behind.
+            # Left by a crash.
             self._remove()
             try:
                 self._start(line, say=say)
             except BaseException:
-                say("It did not start; what did is ended again, its logs are kept.")
+                say("The start failed. All programs are stopped again; their logs are kept.")
                 self._end()
                 raise
 
     def down(self, *, say: Say) -> bool:
-        """End everything and remove its data; tell whether there was anything."""
+        """Stop everything and remove its data; return whether there was anything."""
         with alone(self.folders.lock, say=say):
             return self._remove()
 
@@ -142,15 +142,15 @@ class Testbed:
         return self._users.kubeconfig(user)
 
     def prepare_namespace(self, namespace: str) -> None:
-        """Make a namespace that runs can live in, with all accounts and their Roles."""
+        """Create a namespace for runs, with all accounts and their Roles."""
         self.kubectl().apply(namespace_manifests(namespace, rules=self._rules))
 
     def load_image(self, archive: Path) -> None:
-        """Give an image, as saved by Docker, to the node."""
+        """Load an image, as saved by Docker, on the node."""
         self._images("import", archive)
 
     def tag_image(self, image: str, tag: str) -> None:
-        """Let the node know one of its images by a further name, both with their registry."""
+        """Add a name to an image of the node; both names include the registry."""
         self._images("tag", "--force", image, tag)
 
     def _images(self, *words: str | Path) -> None:

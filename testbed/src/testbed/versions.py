@@ -10,7 +10,7 @@ from importlib import resources
 class GoModule:
     """Programs of one Go module.
 
-    ``stamp``: packages that are told the version at link time; ``tags``: what they are built with.
+    ``stamp``: packages whose version is set at link time; ``tags``: build tags.
     """
 
     name: str
@@ -19,7 +19,7 @@ class GoModule:
     programs: Mapping[str, str]
     staging: bool = False
     stamp: list[str] = field(default_factory=list)
-    # Out of sight, so that a part without tags keeps the key that it was built under.
+    # Not in the repr, so that a part without tags keeps its cache key.
     tags: list[str] = field(default_factory=list, repr=False)
 
 
@@ -43,7 +43,7 @@ class GoFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Versions:
-    """All versions; ``kafka`` by line, ``go`` by part, ``crds`` by who defines them."""
+    """All versions; ``kafka`` by line, ``go`` by part, ``crds`` by project."""
 
     kafka: Mapping[str, str]
     debian: Debian

@@ -1,4 +1,4 @@
-"""Wait for a condition, and say what never came true."""
+"""Wait for a condition; the error names it."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ def wait_until(
     every: float = _STEP_SECONDS,
     gave_up: Callable[[], str | None] = lambda: None,
 ) -> None:
-    """Return once ``holds()`` does; ``gave_up()`` says why it never will.
+    """Return once ``holds()`` does; ``gave_up()`` returns why it never will.
 
     ``every``: seconds between looks, for those that are dear.
 

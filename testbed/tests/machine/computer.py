@@ -1,4 +1,4 @@
-"""What the kernel and the disk of this computer tell, for comparing before and after."""
+"""The state of this computer in kernel and file system, for comparing before and after."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ _FOLDERS = (
 
 
 def look() -> Computer:
-    """Tell how this computer is now."""
+    """Return the current state of this computer."""
     return {
         "processes": _processes(),
         "mounts": _mounts(),
@@ -54,7 +54,7 @@ def _processes() -> list[str]:
 
 def _mounts() -> list[str]:
     lines = Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
-    # From the third field on; before are numbers that the kernel hands out anew.
+    # From the third field on; the ones before are new numbers each time.
     return sorted(line.split(maxsplit=2)[2] for line in lines)
 
 

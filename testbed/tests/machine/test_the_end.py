@@ -40,7 +40,7 @@ def the_testbed() -> Testbed:
 
 
 def up_with_a_pod() -> Testbed:
-    """Start everything, and a pod that would run for ever."""
+    """Start everything, and a pod that would run forever."""
     subprocess.run([*TESTBED, "up"], check=True)
     testbed = the_testbed()
     kubectl = testbed.kubectl()
@@ -112,7 +112,7 @@ def test_down_ends_what_a_killed_up_had_started(
     assert_all_is_as(before)
 
 
-def test_who_is_told_to_end_ends_what_he_has_started(before: Computer) -> None:
+def test_up_stops_what_it_started_on_sigterm(before: Computer) -> None:
     starting = subprocess.Popen([*TESTBED, "up"])
     wait_until(the_kubelet_runs, what="The kubelet", seconds=120)
     starting.terminate()

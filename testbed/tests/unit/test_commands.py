@@ -47,7 +47,7 @@ def test_what_started_is_ended_if_the_rest_does_not(monkeypatch: pytest.MonkeyPa
     [
         (["run"], "There is no command to run."),
         (["run", "--"], "There is no command to run."),
-        (["run", "no-such-program"], "There is no program no-such-program here."),
+        (["run", "no-such-program"], "There is no program no-such-program on this computer."),
         (["docker"], "There is no command to run."),
         (["kubectl", "-n", "argo", "get", "pods"], "The testbed is not up."),
         (["kubeconfig"], "The testbed is not up."),

@@ -59,7 +59,7 @@ def test_what_changed_while_it_was_built_is_not_kept(tmp_path: Path) -> None:
             super().build(out)
             self.key = "rye"
 
-    with pytest.raises(TestbedError, match="Its sources changed meanwhile"):
+    with pytest.raises(TestbedError, match="Its sources changed during the build"):
         built(Changing(), tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -27,11 +27,11 @@ def test_programs_are_named_with_their_packages(
     assert go == "Go is not installed (1.26.7 or newer)."
 
 
-def test_who_is_not_root_is_told(root_on_linux: pytest.MonkeyPatch) -> None:
+def test_another_user_than_root_is_refused(root_on_linux: pytest.MonkeyPatch) -> None:
     root_on_linux.setattr("os.geteuid", lambda: 1000)
-    assert requirements.missing()[0].startswith("It must be root")
+    assert requirements.missing()[0].startswith("The testbed needs root")
 
 
-def test_another_system_is_told(root_on_linux: pytest.MonkeyPatch) -> None:
+def test_another_system_is_refused(root_on_linux: pytest.MonkeyPatch) -> None:
     root_on_linux.setattr("platform.system", lambda: "Darwin")
-    assert requirements.missing()[0] == "It runs on Linux on x86_64 only."
+    assert requirements.missing()[0] == "The testbed runs only on Linux on x86_64."

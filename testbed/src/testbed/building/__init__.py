@@ -1,1 +1,1 @@
-"""Build each part once: its result is kept by what it was made from."""
+"""Builds each part once; results are cached by a digest of their sources."""

@@ -1,4 +1,4 @@
-"""Run another program and keep what it said, for the case that it fails."""
+"""Run another program, with its output in the error if it fails."""
 
 import subprocess
 from collections.abc import Mapping, Sequence

@@ -22,9 +22,9 @@ _WAY_OUT = (
     "what was fetched and compiled is kept."
 )
 _RECIPE = "1"
-"""To be raised when programs come out otherwise; not this file's digest, for a build is dear."""
+"""Raise it when the build changes; a digest of this file would rebuild too often."""
 
-# A symlink upstream, and module archives drop symlinks; the file beside it has the same content.
+# Upstream it is a symlink, which module archives drop; its twin has the same content.
 _MISSING = "workflow/executor/osspecific/signal_linux.go"
 _TWIN = "workflow/executor/osspecific/signal_darwin.go"
 
@@ -35,7 +35,7 @@ def locks_dir() -> Path:
 
 
 HERE = "."
-"""A program of ours, which lies beside go.mod."""
+"""A program of our own, beside go.mod."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class GoPart:
         return digest_of(_RECIPE, repr(self.module), *self.module.tags, *texts)
 
     def build(self, out: Path) -> None:
-        """Compile the programs into ``out``, and lay CRDs beside them where there are any.
+        """Compile the programs into ``out``; Argo's CRDs go beside them.
 
         Raises:
-            TestbedError: Go is missing, the network, or a module that is not the locked one.
+            TestbedError: there is no Go or no network, or a module differs from the lock.
         """
         work = out / "module"
         shutil.copytree(self.locks / self.name, work)
-        # What the linker leaves out need not be compiled: that is a sixth of the work.
+        # Without debug information, which the linker drops anyway, a build takes a sixth less.
         flags = ["-trimpath", "-gcflags=all=-dwarf=false"]
         flags.append(f"-ldflags=-s -w {_stamps(self.module)}")
         if self.module.tags:
@@ -84,7 +84,7 @@ class GoPart:
         shutil.rmtree(work)
 
     def lock(self) -> None:
-        """Write go.mod and go.sum anew from the module's version.
+        """Write go.mod and go.sum from the module's version.
 
         Raises:
             TestbedError: there is no such version, or no network.
@@ -109,7 +109,7 @@ class GoPart:
         return "argoexec" in self.module.programs
 
     def _with_the_missing_file(self, work: Path) -> list[str]:
-        # An overlay inside the module cache is refused, hence vendor.
+        # Go refuses an overlay inside the module cache, so vendor.
         self._go(work, "mod", "vendor")
         vendored = work / "vendor" / self.module.module
         overlay = work / "overlay.json"
@@ -123,7 +123,7 @@ class GoPart:
 
     def _go(self, folder: Path, *arguments: str | Path) -> str:
         environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
-        # The compiler is short of cores, not of memory.
+        # Trade memory for processor time.
         environment |= {"GOGC": "400"}
         return run(["go", *arguments], cwd=folder, environment=environment, way_out=_WAY_OUT)
 
@@ -137,7 +137,7 @@ def _stamps(module: GoModule) -> str:
 
 
 def _go_mod(module: GoModule, upstream: Mapping[str, Any]) -> str:
-    """Return a go.mod that asks for the module's programs under the module's own replacements."""
+    """Return a go.mod for the module's programs, with the module's own replacements."""
     lines = [
         f"module testbed/{module.name}",
         f"go {upstream['Go']}",

@@ -1,4 +1,4 @@
-"""A part is built into a folder whose name says what it was made from, or found there."""
+"""Parts are cached in folders that are named by a digest of their sources."""
 
 import hashlib
 import shutil
@@ -11,7 +11,7 @@ from typing import Protocol
 from testbed.errors import TestbedError
 
 Say = Callable[[str], None]
-"""Shows a person one line."""
+"""Shows one line to the user."""
 
 
 class Part(Protocol):
@@ -19,17 +19,17 @@ class Part(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name."""
         ...
 
     @property
     def version(self) -> str:
-        """Which one it is, for people."""
+        """Its version, for display."""
         ...
 
     @property
     def key(self) -> str:
-        """Digest of all it is made from."""
+        """Digest of all sources."""
         ...
 
     def build(self, out: Path) -> None:
@@ -47,17 +47,17 @@ def digest_of(*texts: str) -> str:
 
 
 def built_folder(part: Part, *, cache: Path) -> Path:
-    """Return where the part lies once it is built."""
+    """Return the folder of the built part."""
     return cache / f"{part.name}-{part.version}-{part.key}"
 
 
 def build_all(parts: Iterable[Part], *, cache: Path, say: Say) -> None:
-    """Build what the cache lacks, with a line for each part.
+    """Build the parts that are not in the cache, with a line for each.
 
     Raises:
         TestbedError: a part could not be built; what was built before it is kept.
     """
-    # What builds that were killed have left.
+    # Left by killed builds.
     for left in cache.glob(".*"):
         shutil.rmtree(left)
     for part in parts:
@@ -76,7 +76,7 @@ def build_all(parts: Iterable[Part], *, cache: Path, say: Say) -> None:
 
 def _build(part: Part, *, cache: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
-    # Where it belongs is said by what it is made from now, not by what that has become meanwhile.
+    # Named by the sources at the start: they may change during the build.
     place = built_folder(part, cache=cache)
     # Built beside its place: an interrupted build never looks like a part.
     staging = Path(tempfile.mkdtemp(dir=cache, prefix=f".{part.name}-"))
@@ -84,7 +84,9 @@ def _build(part: Part, *, cache: Path) -> None:
         part.build(staging)
         staging.chmod(0o755)
         if built_folder(part, cache=cache) != place:
-            raise TestbedError("Its sources changed meanwhile.", way_out="Run the command again.")
+            raise TestbedError(
+                "Its sources changed during the build.", way_out="Run the command again."
+            )
         staging.rename(place)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -11,7 +11,7 @@ NAMESPACE = "argo"
 BUCKET = "artifacts"
 STORE_SECRET = "artifact-store"
 _CONFIG_MAP = "workflow-controller-configmap"
-# The keys of a store that only this machine can reach.
+# Keys of a store that is only reachable from this machine.
 STORE_USER = "testbed"
 STORE_PASSWORD = "testbed-secret"
 _RESTRICTED = {
@@ -39,7 +39,7 @@ def controller(program: Path, *, line: str, kubeconfig: Path) -> Program:
         ],
         environment={
             "LEADER_ELECTION_DISABLE": "true",
-            # A node of one machine is never behind by the ten seconds that a large cluster is.
+            # On one machine, informers are never ten seconds behind, as in a large cluster.
             "DEFAULT_REQUEUE_TIME": "1s",
         },
     )
@@ -71,7 +71,7 @@ def configuration(**more: str) -> dict[str, Any]:
         "metadata": {"name": _CONFIG_MAP, "namespace": NAMESPACE},
         "data": {
             "artifactRepository": json.dumps(repository),
-            # Argo's own containers, too, have to pass restricted Pod Security.
+            # Argo's own containers must pass restricted Pod Security, too.
             "executor": json.dumps({"securityContext": _RESTRICTED}),
             **more,
         },

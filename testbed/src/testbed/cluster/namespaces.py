@@ -1,4 +1,4 @@
-"""What the charts give a cluster: the services' accounts, and namespaces that runs can live in."""
+"""The objects that the charts would create: the services' accounts, and namespaces for runs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,13 +40,13 @@ def sluice_manifests(*, rules: Path) -> list[Manifest]:
 
 
 def namespace_manifests(namespace: str, *, rules: Path) -> list[Manifest]:
-    """Return a namespace that runs can live in, and what each account may do there."""
+    """Return a namespace for runs, and the rights of each account there."""
     executor = _account(EXECUTOR, namespace=namespace)
     return [
         restricted_namespace(namespace),
         executor,
         *_role(executor, rules / "executor.yaml", namespace=namespace),
-        # Steps get no token; Argo mounts this one into its own containers alone.
+        # Steps get no token; Argo mounts this one only into its own containers.
         {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -81,7 +81,7 @@ def store_secret(namespace: str) -> Manifest:
 
 
 def restricted_namespace(name: str) -> Manifest:
-    """Return a namespace that takes pods of the restricted standard alone."""
+    """Return a namespace that only admits pods of the restricted standard."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     return {
         "apiVersion": "v1",

@@ -24,7 +24,7 @@ address = {socket}
 
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = {pause}
-# Without CAP_SYS_RESOURCE nobody may lower it, and runc would fail with a riddle.
+# Only CAP_SYS_RESOURCE may lower it; without that, runc fails with an unclear message.
 restrict_oom_score_adj = true
 
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
@@ -58,7 +58,7 @@ cluster.local in-addr.arpa {{
 
 @dataclass(frozen=True)
 class NodeFiles:
-    """Where the node's configuration and data lie."""
+    """Paths of the node's configuration and data."""
 
     folder: Path
 
@@ -130,7 +130,7 @@ def kubelet(program: Path, files: NodeFiles, *, kubeconfig: Path) -> Program:
 
 
 def proxy(program: Path, *, kubeconfig: Path) -> Program:
-    """Return how kube-proxy is run; limits on connections would be the whole computer's."""
+    """Return how kube-proxy is run, without its limits on the whole computer's connections."""
     return Program(
         name="kube-proxy",
         command=[
@@ -147,7 +147,7 @@ def proxy(program: Path, *, kubeconfig: Path) -> Program:
 
 
 def coredns(program: Path, files: NodeFiles) -> Program:
-    """Return how CoreDNS is run: beside the kubelet, for pods ask the node."""
+    """Return how CoreDNS is run: on the node, which pods ask."""
     return Program(name="coredns", command=[program, "-conf", files.corefile])
 
 
@@ -185,7 +185,7 @@ def _kubelet(*, authority_certificate: Path, resolv: Path, pod_logs: Path) -> di
         "clusterDomain": "cluster.local",
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
         "enforceNodeAllocatable": [],
-        # What else fills this computer's disk is no reason to end pods.
+        # Do not evict pods because other programs fill the disk.
         "evictionHard": {
             "memory.available": "100Mi",
             "nodefs.available": "1%",
@@ -194,7 +194,7 @@ def _kubelet(*, authority_certificate: Path, resolv: Path, pod_logs: Path) -> di
         },
         "failCgroupV1": False,
         "failSwapOn": False,
-        # There is no registry to pull a removed image from.
+        # Removed images could not be pulled again: there is no registry.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "localStorageCapacityIsolation": False,

@@ -1,4 +1,4 @@
-"""How each program of the cluster is run: where it was built, whose it is, where its data lie."""
+"""How each program of the cluster is run: its binary, its user, its data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class Programs:
         return self.state / "artifacts"
 
     def control_plane(self) -> list[Program]:
-        """Return etcd, the API server, and who needs that, in order."""
+        """Return etcd, the API server, and its controllers, in the order of start."""
         authority = self.users.authority
         return [
             control_plane.etcd(self.stock.program("etcd", "etcd"), data=self.state / "etcd"),
@@ -59,7 +59,7 @@ class Programs:
         )
 
     def network(self) -> list[Program]:
-        """Return what gives Services their addresses and names."""
+        """Return kube-proxy and CoreDNS."""
         return [
             node.proxy(
                 self._kubernetes("kube-proxy"),

@@ -1,4 +1,4 @@
-"""Who may talk to the API server: a kubeconfig for each user and for each service's account."""
+"""Clients of the API server: a kubeconfig for each user and for each service's account."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Users:
             self._write(user, certificate_kubeconfig(self.authority, user))
 
     def add_account(self, account: str, *, token: str) -> None:
-        """Make the kubeconfig of a ServiceAccount, for who runs outside the cluster."""
+        """Make the kubeconfig of a ServiceAccount, for a service that runs outside the cluster."""
         self._write(account, token_kubeconfig(self.authority, token))
 
     def kubeconfig(self, user: str = ADMIN) -> Path:

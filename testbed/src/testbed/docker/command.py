@@ -31,7 +31,7 @@ def show_images(images: Images, *, say: Say) -> None:
 def run_with_docker(
     command: Sequence[str], *, folders: Folders, versions: Versions, images: Images, say: Say
 ) -> int:
-    """Run a command with a Docker of its own that has Compose and all images; return its code."""
+    """Run a command with a Docker daemon that has Compose and all images; return its exit code."""
     compose = build_compose(folders, versions, say=say)
     images.build(say=say)
     host = DockerHost(folders.docker)

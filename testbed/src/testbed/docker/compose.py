@@ -1,4 +1,4 @@
-"""Docker Compose, which Debian's Docker comes without."""
+"""Docker Compose, which Debian's docker.io does not include."""
 
 from pathlib import Path
 

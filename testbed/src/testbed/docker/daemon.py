@@ -10,7 +10,7 @@ from testbed.errors import TestbedError
 from testbed.machine.addresses import DOCKER
 from testbed.machine.processes import Program
 
-# The kernel's own limit, with the zero at its end.
+# The kernel's limit, including the final zero byte.
 _SOCKET_BYTES = 107
 
 
@@ -18,9 +18,8 @@ _SOCKET_BYTES = 107
 class Daemon:
     """A daemon and all its files.
 
-    One that ``builds`` is in the computer's network, from where packages can be fetched, and
-    touches nothing of it; its containers have no network but that one. One that does not has the
-    machine's network, with bridges and published ports.
+    One that ``builds`` uses the computer's network without changing it, so that builds can fetch
+    packages. The other one uses the machine's network, with bridges and published ports.
     """
 
     name: str
@@ -29,7 +28,7 @@ class Daemon:
 
     @property
     def socket(self) -> Path:
-        """Where it answers; out here, too."""
+        """Its socket, reachable from the computer as well."""
         return self.folder / "socket"
 
     @property
@@ -38,19 +37,19 @@ class Daemon:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return what a Docker client is told to reach it."""
+        """Return the environment of a Docker client for it."""
         return {
             "DOCKER_HOST": f"unix://{self.socket}",
             "DOCKER_CONFIG": str(self.folder / "client"),
             # Debian's client has no other builder.
             "DOCKER_BUILDKIT": "0",
-            # Where it publishes ports, and that its caretaker's image cannot be pulled.
+            # The address of published ports; the image of Ryuk, which cleans up, cannot be pulled.
             "TESTCONTAINERS_HOST_OVERRIDE": DOCKER.machine,
             "TESTCONTAINERS_RYUK_DISABLED": "true",
         }
 
     def write(self) -> None:
-        """Write its configuration: nothing, so that the computer's own is not read."""
+        """Write an empty configuration, so that the computer's own is not read."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._configuration.write_text("{}\n", "ascii")
 
@@ -97,7 +96,7 @@ class Daemon:
         more: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> str:
-        """Run the Docker client and return what it printed; ``more`` is its environment besides.
+        """Run the Docker client and return what it printed; ``more`` is added to its environment.
 
         Raises:
             TestbedError: it failed.
@@ -116,7 +115,7 @@ class Daemon:
             self.docker("load", "--quiet", "--input", archive)
 
     def give_client(self, compose: Path) -> None:
-        """Let its client know Compose."""
+        """Install Compose for its client."""
         plugin = self.folder / "client" / "cli-plugins" / "docker-compose"
         plugin.parent.mkdir(parents=True, exist_ok=True)
         plugin.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Argo CD: its programs' command lines, and what its namespace has to hold before they start.
+"""Argo CD: the command lines of its programs, and the objects that they need at the start.
 
 What the chart's Deployments tell the programs by environment variables from ConfigMaps, is told
 here from the same settings: those of ``argocd/argo-cd.yaml``.
@@ -18,7 +18,7 @@ Manifest = dict[str, Any]
 
 NAMESPACE = "argocd"
 IN_CLUSTER = "https://kubernetes.default.svc"
-"""What Argo CD calls the cluster that it lives in."""
+"""Argo CD's name for its own cluster."""
 SERVER_URL = f"http://{NODE}:8080"
 REPO_SERVER_METRICS_URL = f"http://{NODE}:8084"
 _PART_OF = {"app.kubernetes.io/part-of": "argocd"}
@@ -53,7 +53,7 @@ def _text(value: object) -> str:
 def manifests(
     settings: Settings, *, cluster: Mapping[str, Mapping[str, str]], webhook_secret: str
 ) -> Iterator[Manifest]:
-    """Give what has to be there: settings, keys, and the cluster as Pulumi describes it.
+    """Return the needed objects: settings, keys, and the cluster's Secret as Pulumi writes it.
 
     ``cluster`` has the labels and annotations of the cluster's Secret.
     """
@@ -66,7 +66,7 @@ def manifests(
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": _named("argocd-secret"),
-        # Of a server that only this machine can reach.
+        # Of a server that is only reachable from this machine.
         "stringData": {"server.secretkey": "testbed", "webhook.github.secret": webhook_secret},
     }
     metadata = _named("cluster")
@@ -98,7 +98,7 @@ class Programs:
     settings: Settings
 
     def all(self) -> list[Program]:
-        """Return them in order of need."""
+        """Return them in the order of start."""
         redis = ("--redis", _REDIS)
         cluster = ("--kubeconfig", self.kubeconfig, "--namespace", NAMESPACE)
         repo_server = (_REPO_SERVER, "--repo-server-plaintext")
@@ -129,7 +129,7 @@ class Programs:
         ]
 
     def _part(self, name: str, *arguments: str | Path) -> Program:
-        # A program knows by its name which part of Argo CD it is.
+        # The name of the binary selects the part of Argo CD.
         parts = self._linked("parts", {name: self.built})
         return Program(
             name=name, command=[parts / name, *arguments], environment=self._environment()
@@ -151,7 +151,7 @@ class Programs:
         tools = self._linked("tools", {"helm": self.helm})
         return {
             "PATH": f"{tools}:/usr/bin:/bin",
-            # It runs outside of the cluster that it looks after, and calls it its own all the same.
+            # It runs outside the cluster, but treats it as its own.
             "ARGOCD_FAKE_IN_CLUSTER": "true",
             "KUBECONFIG": str(self.kubeconfig),
             "ARGOCD_GPG_ENABLED": "false",

@@ -16,7 +16,7 @@ _BACKEND = ["git", "http-backend"]
 
 
 class GitServer(ThreadingHTTPServer):
-    """Serves all repositories below a folder, to read."""
+    """Serves all repositories below a folder, read-only."""
 
     def __init__(self, folder: Path, *, host: str, port: int) -> None:
         super().__init__((host, port), _Handler)
@@ -35,7 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path, _, query = self.path.partition("?")
         asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        told = {
+        variables = {
             "GIT_PROJECT_ROOT": str(self.server.folder),
             "GIT_HTTP_EXPORT_ALL": "1",
             "REQUEST_METHOD": self.command,
@@ -44,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
             **_meta_variables(self.headers),
         }
         done = subprocess.run(
-            _BACKEND, input=asked, env={**os.environ, **told}, capture_output=True, check=True
+            _BACKEND, input=asked, env={**os.environ, **variables}, capture_output=True, check=True
         )
         head, _, body = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode("ascii").split("\r\n"))
@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _meta_variables(headers: "Message[str, str]") -> Mapping[str, str]:
-    """Return what the Common Gateway Interface (RFC 3875) tells of a request's headers."""
+    """Return the meta-variables of the Common Gateway Interface (RFC 3875) for headers."""
     named = {
         "CONTENT_TYPE": "Content-Type",
         "CONTENT_LENGTH": "Content-Length",

@@ -44,12 +44,12 @@ class GitOps:
 
     @property
     def repository_url(self) -> str:
-        """The same as Argo CD sees it."""
+        """The URL under which Argo CD reads it."""
         return f"http://{NODE}:{_GIT_PORT}/{self.repository.name}"
 
     @property
     def kubectl(self) -> Kubectl:
-        """The administrator, who means Argo CD's namespace."""
+        """Kubectl as the administrator, in Argo CD's namespace."""
         return self.testbed.kubectl().within(NAMESPACE)
 
     def start(self, *, cluster: Mapping[str, Mapping[str, str]]) -> None:
@@ -67,20 +67,20 @@ class GitOps:
         )
         for program in self._programs():
             self.testbed.start(program)
-        # Who asks before is told no, and asks again only after minutes.
+        # A program that asks earlier is refused, and retries only after minutes.
         refs = f"{self.repository_url}/info/refs?service=git-upload-pack"
         self._await("git-server", refs)
         self._await("argocd-repo-server", f"{REPO_SERVER_METRICS_URL}/healthz")
         self._await("argocd-server", f"{SERVER_URL}/healthz")
 
     def stop(self) -> None:
-        """End its programs."""
+        """Stop its programs."""
         processes = self.testbed.processes()
         for program in reversed(self._programs()):
             processes.stop(program.name)
 
     def call_webhook(self, *, before: str, after: str) -> None:
-        """Tell Argo CD of a push to main, as GitHub would.
+        """Send Argo CD the webhook of a push to main, as GitHub would.
 
         https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
         """

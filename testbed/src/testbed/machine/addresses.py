@@ -10,7 +10,7 @@ LINK_BITS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What a machine is called out here, and how it is reached.
+    """The names and addresses of a machine, as seen from the computer.
 
     ``name`` is also its cgroup. ``link`` is the computer's end of the pair of interfaces, with the
     address ``computer``; the other end is eth0 in the machine, with ``machine``. What is inside of
@@ -39,7 +39,7 @@ API_PORT = 6443
 ETCD_PORT = 2379
 STORE_PORT = 7070
 KAFKA_PORT = 9092
-"""Of the first line; each has two."""
+"""Port of the first line of Kafka; each line has two ports."""
 
 API_URL = f"https://{NODE}:{API_PORT}"
 ETCD_URL = f"http://127.0.0.1:{ETCD_PORT}"

@@ -1,4 +1,4 @@
-"""The first process of the machine: prepares its mounts, then takes care of orphans for ever."""
+"""The first process of the machine: prepares its mounts, then reaps orphans."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 READY = "ready"
 
-# The kubelet would set these for the whole computer; here it finds them set already.
+# The kubelet would set these for the whole computer, so set them only here first.
 _TUNABLES = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -26,13 +26,13 @@ def main(state: Path) -> None:
     resolving = resolver.read_bytes() if resolver.exists() else b""
     for folder in ("/run", "/var/log"):
         _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
-    # Where systemd resolves names, this file lies below /run.
+    # With systemd-resolved, this file is below /run.
     if not resolver.exists():
         resolver.parent.mkdir(parents=True, exist_ok=True)
         resolver.write_bytes(resolving)
     _pretend_tunables(state / "tunables")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1", "ascii")
-    # The kubelet wants to hand mounts on to containers.
+    # The kubelet shares mounts with containers.
     _mount("--make-rshared", "/")
     (state / READY).touch()
     while True:

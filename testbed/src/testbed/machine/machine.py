@@ -23,9 +23,9 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Machine:
-    """A running machine, known by its keeper: the process out here whose end ends it.
+    """A running machine, identified by its keeper: the process on the computer that it ends with.
 
-    ``birth`` tells the keeper from a later namesake.
+    ``birth`` distinguishes the keeper from a later process with its id.
     """
 
     place: Place
@@ -39,7 +39,7 @@ class Machine:
 
     @property
     def pid(self) -> int:
-        """The id out here of its first process.
+        """The id of its first process, as seen from the computer.
 
         Raises:
             TestbedError: it has ended.
@@ -50,7 +50,7 @@ class Machine:
         return children[0]
 
     def inside(self, *, network: bool = True) -> list[str]:
-        """Return the words before a command that runs inside; without its network if so wished."""
+        """Return the prefix of a command that runs inside, with or without its network."""
         spaces = ["--mount", "--pid", *(["--net"] if network else [])]
         return ["nsenter", "--target", str(self.pid), *spaces, "--"]
 
@@ -81,7 +81,7 @@ def start(place: Place, *, state: Path) -> Machine:
         log=log,
     )
     machine = Machine(place, keeper, _birth(keeper) or "")
-    # Known from now on to whoever has to end it.
+    # From now on, `down` can find it.
     _record(state).write_text(json.dumps([machine.keeper, machine.birth]), "ascii")
 
     def failure() -> str | None:
@@ -108,8 +108,8 @@ def find(place: Place, *, state: Path) -> Machine | None:
 
 
 def end(machine: Machine) -> None:
-    """End the machine and all in it; returns when nothing of it is left. Ended already is fine."""
-    # A process that entered it from outside is a child of `nsenter`, out here; that ends with it.
+    """Stop the machine and all in it, and wait until nothing is left; it may have ended already."""
+    # A process that entered it is a child of an `nsenter` on the computer, which ends with it.
     if machine.alive:
         inside = {pid: _birth(pid) for pid in _children(machine.keeper)}
         os.kill(machine.keeper, signal.SIGKILL)
@@ -130,11 +130,11 @@ def end(machine: Machine) -> None:
 
 
 def _disconnect(place: Place) -> None:
-    """Take the pair of interfaces away, if the kernel has not yet.
+    """Remove the pair of interfaces, if the kernel has not yet.
 
     Connections that the dead have left open keep the network in there alive for minutes.
     """
-    # It may do so at this moment.
+    # The kernel may remove it at this moment.
     with contextlib.suppress(TestbedError):
         run(["ip", "link", "delete", place.link])
 
@@ -149,7 +149,7 @@ def _record(state: Path) -> Path:
 
 
 def _birth(pid: int) -> str | None:
-    """Return when a process started, in ticks since boot; None: there is none, or a dead one."""
+    """Return when a process started, in ticks since boot; None: there is none, or it is dead."""
     try:
         state, *fields = _fields(pid)
     except (FileNotFoundError, ProcessLookupError):
@@ -158,7 +158,7 @@ def _birth(pid: int) -> str | None:
 
 
 def _fields(pid: int) -> list[str]:
-    """Return what the kernel tells of a process, from its state on."""
+    """Return the fields of /proc/PID/stat, from the state on."""
     return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
 
 
@@ -175,11 +175,11 @@ def _require_free_network(place: Place) -> None:
     if _link_exists(place):
         raise TestbedError(
             f"There is an interface {place.link} already.",
-            way_out=f"Another testbed may run: `python -m testbed down`. If none does: "
+            way_out=f"If another testbed runs, `python -m testbed down` removes it. Otherwise: "
             f"`ip link delete {place.link}`.",
         )
     for network in (f"{place.machine}/{LINK_BITS}", *place.networks):
-        # Within it, or around it; the way to everywhere is no use of it.
+        # A route that overlaps; the default route does not count.
         inner = run(["ip", "-4", "route", "show", "root", network])
         outer = run(["ip", "-4", "route", "show", "match", network])
         routes = f"{inner}{outer}".splitlines()
@@ -189,7 +189,7 @@ def _require_free_network(place: Place) -> None:
 
 
 def _connect(machine: Machine) -> None:
-    """Join the machine to the computer, and tell the computer where pods and Services are."""
+    """Connect the machine to the computer, and add routes to pods and Services."""
     place, link = machine.place, machine.place.link
     run(["ip", "link", "add", link, "type", "veth", "peer", "eth0", "netns", str(machine.pid)])
     run(["ip", "address", "add", f"{place.computer}/{LINK_BITS}", "dev", link])
@@ -203,18 +203,18 @@ def _connect(machine: Machine) -> None:
 
 
 def make_cgroups(place: Place) -> None:
-    """Make the cgroups that pods will be in; the kubelet wants to find them."""
+    """Create the cgroups of pods, which the kubelet expects."""
     for tree in cgroup_trees(_CGROUPS):
         group = tree / place.name
         group.mkdir(exist_ok=True)
-        # All pods together would otherwise get no more than one process that waits for them.
+        # Otherwise all pods together would get the processor time of one process.
         for weight, value in (("cpu.shares", "8192"), ("cpu.weight", "800")):
             if (group / weight).exists():
                 (group / weight).write_text(value, "ascii")
 
 
 def cgroup_trees(root: Path) -> list[Path]:
-    """Return the tops of all trees of cgroups: version 1 has one for each controller."""
+    """Return the roots of all cgroup trees: version 1 has one for each controller."""
     if (root / "cgroup.controllers").exists():
         return [root]
     return sorted(folder for folder in root.iterdir() if (folder / "cgroup.procs").exists())
@@ -237,6 +237,6 @@ def _remove_cgroups(place: Place) -> None:
 
 
 def remove_state(state: Path) -> None:
-    """Remove what ran on disk."""
+    """Remove its data from the disk."""
     if state.exists():
         shutil.rmtree(state)

@@ -26,7 +26,7 @@ class Program:
 
 
 class Processes:
-    """The running programs of one machine, recorded in files so that any process can tell."""
+    """The running programs of one machine, recorded in files, so that any command can find them."""
 
     def __init__(self, machine: Machine, *, records: Path, logs: Path) -> None:
         self._machine = machine
@@ -34,7 +34,7 @@ class Processes:
         self._logs = logs
 
     def start(self, program: Program) -> None:
-        """Start a program; what it says goes to the end of its log file."""
+        """Start a program; its output is appended to its log file."""
         self._records.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
         entering = spawn(
@@ -70,7 +70,7 @@ class Processes:
         return sorted(record.name for record in self._records.glob("*"))
 
     def log_file(self, name: str) -> Path:
-        """Return where a program's lines are."""
+        """Return the path of a program's log."""
         return self._logs / f"{name}.log"
 
     def tail(self, name: str) -> list[str]:
@@ -88,7 +88,7 @@ class Processes:
         return self._records / name
 
     def _program_pid(self, name: str) -> int | None:
-        """Return the program's id out here: it is the only child of the `nsenter` that entered."""
+        """Return the program's id on the computer: it is the only child of its `nsenter`."""
         try:
             outer = int(self._record(name).read_text("ascii"))
             reap(outer)
@@ -103,7 +103,7 @@ class Processes:
 
 def _environment() -> dict[str, str]:
     path = os.environ.get("PATH", "")
-    # What runs here is written in Go and short of cores, not of memory.
+    # Go programs: trade memory for processor time.
     return {**os.environ, "PATH": f"{path}:/usr/local/sbin:/usr/sbin:/sbin", "GOGC": "400"}
 
 

@@ -1,4 +1,4 @@
-"""Start a program that outlives who starts it."""
+"""Start a program that outlives this process."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ def spawn(
 
 
 def reap(pid: int) -> bool:
-    """Let a child of ours that has ended be gone; tell whether there is no such child now."""
+    """Reap a child process that has ended; return whether it is gone."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:

@@ -1,7 +1,7 @@
-"""Writes what a chart's values.yaml says of each value into its README and schema: `make chart`.
+"""Copies the descriptions in a chart's values.yaml to its README and schema: `make chart`.
 
-A description is a comment `# -- …` right above its value, over as many lines as it takes. A value
-with one is described as a whole; a mapping without one is a section, whose values are.
+A description is a comment `# -- …` right above its value, of one or more lines. It describes the
+value as a whole. A mapping without a description is a section; its values have descriptions.
 """
 
 import json
@@ -33,7 +33,7 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True)
 class Value:
-    """A value, with what is said of it."""
+    """A value with its description."""
 
     path: tuple[str, ...]
     default: Any
@@ -41,20 +41,20 @@ class Value:
 
 
 def readme_of(chart: Path) -> Path:
-    """Give the chart's README."""
+    """Return the chart's README."""
     return chart / "README.md"
 
 
 def schema_of(chart: Path) -> Path:
-    """Give the schema of the chart's values."""
+    """Return the schema of the chart's values."""
     return chart / "values.schema.json"
 
 
 def values_of(text: str) -> list[Value]:
-    """Give all values of a values.yaml, in order.
+    """Return all values of a values.yaml, in order.
 
     Raises:
-        ValueError: one of them is not described.
+        ValueError: a value has no description.
     """
     return list(_values(yaml.compose(text), yaml.safe_load(text), text.splitlines()))
 
@@ -88,7 +88,7 @@ def _comment_above(line: int, lines: list[str]) -> str | None:
 
 
 def described_readme(readme: str, values: list[Value]) -> str:
-    """Give the README with a table of these values at its end."""
+    """Return the README with a table of these values at its end."""
     rows = [
         f"| `{'.'.join(value.path)}` | `{json.dumps(value.default)}` | {value.description} |"
         for value in values
@@ -98,10 +98,10 @@ def described_readme(readme: str, values: list[Value]) -> str:
 
 
 def described_schema(schema: Schema, values: list[Value]) -> Schema:
-    """Give the schema with these descriptions; what several values share keeps the first one's.
+    """Return the schema with these descriptions; a shared definition keeps the first one's.
 
     Raises:
-        ValueError: the schema does not know a value.
+        ValueError: the schema does not have a value.
     """
     described: Schema = json.loads(json.dumps(schema))
     _forget_descriptions(described.get("properties", {}))
@@ -123,7 +123,7 @@ def _property(root: Schema, schema: Schema, name: str) -> Schema:
 
 
 def _parts(root: Schema, schema: Schema) -> Iterator[Schema]:
-    """Give what a schema consists of: what it refers to first, then what it says itself."""
+    """Yield the parts of a schema: the referenced ones first, then the schema itself."""
     for part in [schema, *schema.get("allOf", [])]:
         if "$ref" in part:
             yield from _parts(root, root["$defs"][part["$ref"].rpartition("/")[2]])

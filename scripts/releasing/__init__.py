@@ -1,4 +1,4 @@
-"""What travels from a commit to an environment: `scripts/release --help`, docs/release.md.
+"""Builds, promotes and rolls back releases: `scripts/release --help`, docs/release.md.
 
-Needs nothing but Python and git, so that it is the same in CI and by hand.
+Needs Python and git only, so that it is the same in CI and by hand.
 """

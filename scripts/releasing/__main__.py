@@ -6,29 +6,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.releasing.errors import ReleaseError
+from scripts.releasing.output import say
 from scripts.releasing.release import Release
 from scripts.releasing.repository import Repository
-from scripts.releasing.telling import say
 
 _HOW = """\
-A release is a tag: a commit's time and name, as in 20261125T235644-ce68e6e12ab3. It names the
-same three images for ever. An environment has the release that image.tag in
-argocd/environments/<environment>/sluice.yaml names, in the branch that Argo CD follows. So to
-release is to commit that one line, and to roll back is to revert that commit.
+A release is a tag: a commit's time and name, as in 20261125T235644-ce68e6e12ab3. It always names
+the same three images. image.tag in argocd/environments/<environment>/sluice.yaml, in the branch
+that Argo CD follows, names the release of an environment. To release is to commit that one line;
+to roll back is to revert that commit.
 
   scripts/release build --registry ghcr.io --push    # the images of the commit checked out
   scripts/release promote --environment dev          # that commit, to dev
-  scripts/release promote --from dev --to staging    # what has proved itself in dev
+  scripts/release promote --from dev --to staging    # the tag of dev
   scripts/release promote --from staging --to prod
-  scripts/release rollback --environment prod        # what prod had before
-  scripts/release status                             # who has what, as of this clone
+  scripts/release rollback --environment prod        # the tag that prod had before
+  scripts/release status                             # each environment's tag, as of this clone
 
-docs/release.md tells what happens then, and what to do when it does not.
+docs/release.md describes what happens then, and what to do when it fails.
 """
 
 
 def parser() -> argparse.ArgumentParser:
-    """Give what reads the command line."""
+    """Return the parser of the command line."""
     reading = argparse.ArgumentParser(
         prog="scripts/release",
         description=_HOW,
@@ -43,19 +43,21 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--registry", required=True, help="as in helm/sluice's image.registry")
     build.add_argument("--push", action="store_true", help="push them, with provenance and SBOM")
     promote = commands.add_parser("promote", help="commit a tag to an environment, and push")
-    promote.add_argument("--environment", "--to", required=True, help="which one gets it")
+    promote.add_argument(
+        "--environment", "--to", required=True, help="the environment that gets the tag"
+    )
     which = promote.add_mutually_exclusive_group()
     which.add_argument("--tag", help="the tag (default: that of the commit checked out)")
-    which.add_argument("--from", dest="source", help="the environment whose tag it is")
+    which.add_argument("--from", dest="source", help="take the tag of this environment")
     rollback = commands.add_parser("rollback", help="revert the last promotion, and push")
-    rollback.add_argument("--environment", required=True, help="of which environment")
+    rollback.add_argument("--environment", required=True, help="the environment to roll back")
     for command in (promote, rollback):
-        command.add_argument("--no-push", action="store_true", help="commit, and leave it at that")
+        command.add_argument("--no-push", action="store_true", help="commit, but do not push")
     return reading
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command, and give the process' exit code."""
+    """Run a command and return the exit code."""
     given = parser().parse_args(arguments)
     release = Release(Repository(given.folder, remote=given.remote))
     try:

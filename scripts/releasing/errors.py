@@ -1,7 +1,7 @@
-"""What can go wrong."""
+"""The error of the release script."""
 
 __all__ = ["ReleaseError"]
 
 
 class ReleaseError(Exception):
-    """Why a release cannot go on, and what to do."""
+    """A release cannot continue; the message says why, and what to do."""

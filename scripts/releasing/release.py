@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.releasing.errors import ReleaseError
+from scripts.releasing.output import say
 from scripts.releasing.repository import Repository
-from scripts.releasing.telling import say
 from scripts.releasing.values import insist_on_immutable, tag_in, with_tag
 
 __all__ = ["CONTEXT", "Release"]
@@ -36,10 +36,10 @@ class Release:
     repository: Repository
 
     def tag(self) -> str:
-        """Give the tag of the commit that is checked out: when it was made, and which it is.
+        """Return the tag of the commit that is checked out: its time and its hash.
 
         Raises:
-            ReleaseError: the folder holds what is in no commit.
+            ReleaseError: the folder has uncommitted changes.
         """
         self.repository.insist_on_no_changes()
         when, commit = self.repository.git("log", "-1", "--format=%ct %H").split()
@@ -47,12 +47,12 @@ class Release:
         return f"{moment:%Y%m%dT%H%M%S}-{commit[:12]}"
 
     def build(self, *, registry: str, push: bool) -> str:
-        """Build the three images under the tag of the commit, and give the tag.
+        """Build the three images under the tag of the commit, and return the tag.
 
-        What the registry has already stays as it is: a tag never comes to mean another image.
+        An image that the registry has already is not replaced: a tag always means the same image.
 
         Raises:
-            ReleaseError: the folder holds what is in no commit, or docker failed.
+            ReleaseError: the folder has uncommitted changes, or docker failed.
         """
         tag = self.tag()
         self.repository.insist_on_nothing_new(*CONTEXT)
@@ -61,16 +61,16 @@ class Release:
         described = {
             "VERSION": tag,
             "REVISION": self.repository.git("rev-parse", "HEAD"),
-            # It is a label of the image, for all to read.
+            # A label of the image, which everybody can read.
             "SOURCE": _CREDENTIALS.sub(r"\1", source),
         }
         arguments = [f"--build-arg={key}={value}" for key, value in described.items()]
-        # What an image was built from, and how, is kept beside it in the registry.
+        # Provenance and SBOM are kept beside the image in the registry.
         arguments += ["--provenance=mode=max", "--sbom=true", "--push"] if push else ["--load"]
         for name, target in _IMAGES.items():
             image = f"{registry}/{name}:{tag}"
             if push and self._docker("buildx", "imagetools", "inspect", image, quietly=True):
-                say(f"{image} is there already")
+                say(f"{image} exists already")
                 continue
             say(f"building {image}")
             named = (f"--target={target}", f"--tag={image}")
@@ -79,15 +79,15 @@ class Release:
         return tag
 
     def running(self) -> dict[str, str]:
-        """Give the tag of each environment, as it is here."""
+        """Return the tag of each environment in this clone."""
         files = sorted((self.repository.folder / _ENVIRONMENTS).glob("*/sluice.yaml"))
         return {file.parent.name: tag_in(file.read_text("utf-8")) for file in files}
 
     def promote(self, environment: str, *, tag: str, push: bool) -> bool:
-        """Commit a tag to an environment, and tell whether it had another.
+        """Commit a tag to an environment, and return whether it had another.
 
         Raises:
-            ReleaseError: the tag may move, or git cannot.
+            ReleaseError: the tag is not immutable, or git failed.
         """
         insist_on_immutable(tag)
         file = self._values(environment)
@@ -108,10 +108,10 @@ class Release:
         return self.repository.deliver(change) if push else self.repository.commit(change)
 
     def rollback(self, environment: str, *, push: bool) -> str:
-        """Revert an environment's last promotion, and give the tag that it has again.
+        """Revert an environment's last promotion, and return the tag that it has again.
 
         Raises:
-            ReleaseError: there is none to revert, or it was reverted already.
+            ReleaseError: there is no promotion, or it was reverted already.
         """
         file = self._values(environment)
 
@@ -130,7 +130,7 @@ class Release:
             self.repository.deliver(change)
         else:
             self.repository.commit(change)
-        say("a sync that waits for the bad one's pods holds it back: see docs/release.md")
+        say("a sync that still waits for the bad release's pods delays this: see docs/release.md")
         return tag_in(file.read_text("utf-8"))
 
     def _values(self, environment: str) -> Path:
@@ -160,7 +160,7 @@ class Release:
         except ReleaseError as error:
             self.repository.git("revert", "--abort")
             raise ReleaseError(
-                f"{commit[:12]} cannot be reverted, for its line has changed since; "
+                f"{commit[:12]} cannot be reverted, because its line has changed since; "
                 "promote the older tag by its name instead"
             ) from error
         if not self.repository.git("diff", "--name-only", "HEAD"):
@@ -171,7 +171,7 @@ class Release:
             )
 
     def _docker(self, *arguments: str, quietly: bool = False) -> bool:
-        """Run docker, and tell whether it went well."""
+        """Run docker, and return whether it succeeded."""
         try:
             done = subprocess.run(  # noqa: S603 (commands are ours)
                 ["docker", *arguments],  # noqa: S607 (whichever docker the caller has)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.releasing.errors import ReleaseError
-from scripts.releasing.telling import say
+from scripts.releasing.output import say
 
 __all__ = ["Repository"]
 
 _TRIES = 5
 _BEATEN = ("fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref")
-"""How git says that somebody else was faster."""
+"""What git says when someone else has pushed first."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Repository:
     remote: str
 
     def git(self, *arguments: str) -> str:
-        """Run git, and give what it says.
+        """Run git, and return its output.
 
         Raises:
-            ReleaseError: with what it said.
+            ReleaseError: git failed; the message has its output.
         """
         done = subprocess.run(  # noqa: S603 (commands are ours)
             ["git", *arguments],  # noqa: S607 (whichever git the caller has)
@@ -41,27 +41,27 @@ class Repository:
         return done.stdout.strip()
 
     def insist_on_no_changes(self) -> None:
-        """Refuse to go on with work that is in no commit.
+        """Refuse to continue with uncommitted changes.
 
         Raises:
-            ReleaseError: with what has changed.
+            ReleaseError: there are some; the message lists them.
         """
         if changes := self.git("status", "--porcelain", "--untracked-files=no"):
-            raise ReleaseError(f"there are changes in no commit; commit or stash them:\n{changes}")
+            raise ReleaseError(f"there are uncommitted changes; commit or stash them:\n{changes}")
 
     def insist_on_nothing_new(self, *folders: str) -> None:
-        """Refuse to go on with files that git neither has nor ignores.
+        """Refuse to continue with files that git neither tracks nor ignores.
 
         Raises:
-            ReleaseError: with their names.
+            ReleaseError: there are some; the message lists them.
         """
         if new := self.git("ls-files", "--others", "--exclude-standard", "--", *folders):
-            raise ReleaseError(f"there are files in no commit; commit or remove them:\n{new}")
+            raise ReleaseError(f"there are untracked files; commit or remove them:\n{new}")
 
     def commit(self, change: Callable[[], str | None]) -> bool:
-        """Commit a change here, and tell whether there was one.
+        """Commit a change locally, and return whether there was one.
 
-        `change` writes it and gives the message, or nothing if all is as it should be.
+        `change` writes it and returns the message, or None if nothing has to change.
         """
         self.insist_on_no_changes()
         message = change()
@@ -72,10 +72,10 @@ class Repository:
         return True
 
     def deliver(self, change: Callable[[], str | None]) -> bool:
-        """Commit a change upon what the others have, and push it; begin anew if one was faster.
+        """Commit a change on top of the remote branch, and push it; retry if others pushed first.
 
         Raises:
-            ReleaseError: git cannot, or others are always faster.
+            ReleaseError: git failed, or others pushed first each time.
         """
         branch = self._branch()
         for _ in range(_TRIES):
@@ -89,7 +89,7 @@ class Repository:
                 self.git("reset", "--quiet", "--hard", "HEAD~1")
                 if not any(sign in str(error) for sign in _BEATEN):
                     raise
-                say("somebody else pushed; once more")
+                say("someone else pushed first; trying again")
             else:
                 say(f"pushed to {self.remote}/{branch}; Argo CD does the rest")
                 return True

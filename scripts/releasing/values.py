@@ -20,10 +20,10 @@ _LINE = re.compile(
 
 
 def tag_in(text: str) -> str:
-    """Give `image.tag`.
+    """Return `image.tag`.
 
     Raises:
-        ReleaseError: there is none.
+        ReleaseError: the values have none.
     """
     found = _LINE.search(text)
     if found is None:
@@ -32,16 +32,18 @@ def tag_in(text: str) -> str:
 
 
 def with_tag(text: str, tag: str) -> str:
-    """Give the same values, comments and all, with another `image.tag`."""
+    """Return the values, comments included, with another `image.tag`."""
     tag_in(text)
     return _LINE.sub(lambda found: f'{found[1]}"{tag}"', text, count=1)
 
 
 def insist_on_immutable(tag: str) -> None:
-    """Refuse what does not name one image for ever.
+    """Refuse a tag that does not always name the same image.
 
     Raises:
-        ReleaseError: it may move, or is no tag at all.
+        ReleaseError: the tag may move, or is not a valid tag.
     """
     if not _TAG.fullmatch(tag) or tag in _MOVING:
-        raise ReleaseError(f"{tag!r} does not name one image for ever; `release tag` gives such")
+        raise ReleaseError(
+            f"{tag!r} may come to name another image; use a tag as printed by `scripts/release tag`"
+        )

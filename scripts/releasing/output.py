@@ -1,4 +1,4 @@
-"""Telling whoever waits."""
+"""Progress messages."""
 
 import sys
 
@@ -6,6 +6,6 @@ __all__ = ["say"]
 
 
 def say(line: str) -> None:
-    """Tell how far it is; standard output is for the answer alone."""
+    """Write a progress line to standard error; standard output has the answer only."""
     sys.stderr.write(f"release: {line}\n")
     sys.stderr.flush()

@@ -1,9 +1,7 @@
 """Taking Sluice away again where Argo CD has brought it, by the very commands of the page."""
 
 import asyncio
-import itertools
 import os
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -25,9 +23,10 @@ _PAGE = Path("docs/operations.md")
 
 def commands() -> str:
     """Return what the page has you type, with the testbed's namespace and environment."""
-    _, _, after = _PAGE.read_text("utf-8").partition("**With Argo CD**")
-    lines = itertools.dropwhile(lambda line: not line.startswith("    "), after.splitlines())
-    typed = "\n".join(itertools.takewhile(lambda line: line.startswith("    "), lines))
+    _, _, after = _PAGE.read_text("utf-8").partition("### With Argo CD")
+    _, _, block = after.partition("```sh\n")
+    typed, fence, _ = block.partition("```")
+    assert fence
     said = {
         "--namespace sluice ": f"--namespace {NAMESPACE} ",
         "environments/dev/": f"environments/{ENVIRONMENT}/",
@@ -35,7 +34,7 @@ def commands() -> str:
     for theirs, ours in said.items():
         assert theirs in typed
         typed = typed.replace(theirs, ours)
-    return textwrap.dedent(typed)
+    return typed
 
 
 def type_in(delivery: Delivery, script: str) -> None:

@@ -5,8 +5,8 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sluice
 ARGS ?=
 export PYTHON
 
-# An environment is whole when its stamp is: it is written last, and made anew when what it was
-# made from has changed.
+# An environment is complete when its stamp exists: the stamp is written last. It is made again when
+# what it was made from has changed.
 SETUP := .venv/.sluice-local
 SETUP_DEV := .venv/.sluice-dev
 SETUP_PULUMI := pulumi/.venv/.sluice-pulumi
@@ -35,14 +35,14 @@ RUN_ON_testbed = kubeconfig=$$($(PY) -m testbed kubeconfig) && \
 $(if $(RUN_ON_$(ENGINE)),,$(error There is no ENGINE=$(ENGINE); there are local and testbed))
 
 .PHONY: demo
-demo: $(SETUP) ## Count the words of a book with the Sluice that runs (ARGS=--help)
+demo: $(SETUP) ## Count the words of a book with the running Sluice (ARGS=--help)
 	@$(PY) -m sluice_local demo $(ARGS)
 
 .PHONY: setup
-setup: $(SETUP) ## Make .venv with what `make run` needs
+setup: $(SETUP) ## Create .venv for `make run`
 
 .PHONY: setup-dev
-setup-dev: $(SETUP_DEV) ## Make .venv with what tests and checks need, too
+setup-dev: $(SETUP_DEV) ## Create .venv for tests and checks
 
 $(SETUP): $(MADE_FROM) requirements/local.txt
 	@scripts/bootstrap local
@@ -53,9 +53,9 @@ $(SETUP_DEV): $(MADE_FROM) requirements/dev.txt
 	@touch $(SETUP) $@
 
 .PHONY: setup-pulumi
-setup-pulumi: $(SETUP_PULUMI) ## Make pulumi/.venv with what `pulumi up` and its tests need
+setup-pulumi: $(SETUP_PULUMI) ## Create pulumi/.venv for `pulumi up` and its tests
 
-# Apart, for it is larger than all else here.
+# An environment of its own, because it is larger than everything else.
 $(SETUP_PULUMI): $(SETUP) requirements/pulumi.txt
 	$(PY) -m uv venv --quiet --clear --python $(PY) pulumi/.venv
 	$(PY) -m uv pip install --python $(PY_PULUMI) --no-deps --require-hashes -r requirements/pulumi.txt
@@ -67,15 +67,15 @@ test: $(SETUP_DEV) ## Run the tests on the local engine, with coverage (ARGS="-k
 		--cov --cov-report=term-missing:skip-covered $(ARGS)
 
 .PHONY: test-unit
-test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor an engine
+test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor an engine (seconds)
 	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed and not charts and not bounds" $(ARGS)
 
 .PHONY: test-bounds
-test-bounds: $(SETUP_DEV) ## Attack each service in its chart's memory (needs root, or ARGS=--memory-limit=peak)
+test-bounds: $(SETUP_DEV) ## Attack each service in its chart's memory limit (needs root, or ARGS=--memory-limit=peak)
 	$(PY) -m pytest tests/bounds -m bounds $(ARGS)
 
 .PHONY: mutants
-mutants: $(SETUP_DEV) ## See that tests notice faults put into the code (ARGS=--help)
+mutants: $(SETUP_DEV) ## Check that tests notice faults put into the code (ARGS=--help)
 	@$(PY) -m tests.mutants $(ARGS)
 
 ARGO ?= 4.0 3.7
@@ -88,12 +88,12 @@ test-cluster-%: $(SETUP_DEV)
 	$(PY) -m testbed run --argo $* scripts/test-cluster $(PARTS) -- --engine=argo-$* $(ARGS)
 
 .PHONY: test-testbed
-test-testbed: $(SETUP_DEV) ## Test that the testbed leaves this computer as it was (needs root, Go)
+test-testbed: $(SETUP_DEV) ## Check that the testbed leaves no trace on this machine (needs root, Go)
 	$(PY) -m testbed build
 	$(PY) -m pytest testbed/tests/machine $(ARGS)
 
 .PHONY: test-containers
-test-containers: $(SETUP_DEV) ## Build the images and run the tests of containers (needs root)
+test-containers: $(SETUP_DEV) ## Build the images and run the tests in containers (needs root)
 	$(PY) -m pytest tests/containers $(ARGS)
 	$(PY) -m testbed docker $(PY) -m pytest tests/integration --kafka=testcontainers $(ARGS)
 
@@ -123,15 +123,17 @@ testbed: $(SETUP_DEV) ## Build and start a real Kubernetes with Argo Workflows (
 	@$(PY) -m testbed up $(ARGS)
 
 .PHONY: lint
-lint: $(SETUP_DEV) $(SETUP_PULUMI) ## Check style, types and the import rules
+lint: $(SETUP_DEV) $(SETUP_PULUMI) ## Check style, types, import rules and prose
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY_PULUMI) -m mypy --config-file pulumi/mypy.ini
 	.venv/bin/lint-imports
+	.venv/bin/pymarkdown scan $$(git ls-files '*.md')
+	$(PY) scripts/check_prose.py
 
 .PHONY: format
-format: $(SETUP_DEV) ## Format the code and fix what can be fixed
+format: $(SETUP_DEV) ## Format the code and apply automatic fixes
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
@@ -140,15 +142,15 @@ schemas: $(SETUP) ## Write docs/schemas from the message models
 	$(PY) -m sluice_contracts.schemas docs/schemas
 
 .PHONY: chart
-chart: $(SETUP) ## Write the descriptions of each values.yaml into its chart's schema and README
+chart: $(SETUP) ## Copy the descriptions of each values.yaml to its chart's schema and README
 	$(PY) scripts/chart_docs.py
 
-# What Couler asks for to submit with is left out, but for the tests' environment, whose own packages need some of it.
+# Leaves out what Couler needs only to submit. The tests' environment keeps it, because other packages need some of it.
 WITHOUT = --excludes requirements/unused.txt
 COMPILE = $(PY) -m uv pip compile --universal --generate-hashes --python-version 3.11 \
 	--no-header --quiet $(ARGS)
 .PHONY: lock
-lock: $(SETUP) ## Lock the dependencies anew (ARGS=--upgrade, ARGS="--upgrade-package NAME")
+lock: $(SETUP) ## Lock the dependencies (ARGS=--upgrade, ARGS="--upgrade-package NAME")
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) --override requirements/overrides.txt $(WITHOUT) \
 		requirements/local.in -o requirements/local.txt
@@ -163,7 +165,7 @@ lock: $(SETUP) ## Lock the dependencies anew (ARGS=--upgrade, ARGS="--upgrade-pa
 	done
 
 .PHONY: lock-kafka
-lock-kafka: $(SETUP) ## Lock Apache Kafka's jars anew (ARGS="--version 3.8.1")
+lock-kafka: $(SETUP) ## Lock Apache Kafka's jars (ARGS="--version 3.9.1")
 	$(PY) -m sluice_local.kafka lock $(ARGS)
 
 .PHONY: clean

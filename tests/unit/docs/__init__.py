@@ -1,0 +1,1 @@
+"""Tests of the pages: what they name exists, and their prose keeps the rules."""

@@ -1,4 +1,4 @@
-"""Argo CD, and all that it is told: which cluster this is, and where git is. It does the rest."""
+"""Argo CD, and its Secrets: of the cluster, and of the git repository. It does the rest."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,16 +71,16 @@ class ArgoCd(pulumi.ComponentResource):
             settings=settings,
             environment=naming.environment,
         )
-        told: list[pulumi.Resource] = [release, self._cluster_secret(facts, after=release)]
+        needed: list[pulumi.Resource] = [release, self._cluster_secret(facts, after=release)]
         if password is not None:
-            told.append(self._repository_secret(root, password, after=release))
+            needed.append(self._repository_secret(root, password, after=release))
         kubernetes.apiextensions.CustomResource(
             naming.name("root"),
             api_version=root["apiVersion"],
             kind=root["kind"],
             metadata=root["metadata"],
             spec=root["spec"],
-            opts=self._after(told),
+            opts=self._after(needed),
         )
         self.register_outputs({})
 

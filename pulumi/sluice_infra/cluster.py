@@ -45,7 +45,7 @@ class Cluster(pulumi.ComponentResource):
             tags=naming.tags("secrets"),
             opts=self._within,
         )
-        # Made before EKS makes it, which would keep logs for ever.
+        # Created before EKS creates it, which would never expire the logs.
         logs = cloudwatch.LogGroup(
             naming.name("control-plane"),
             name=f"/aws/eks/{naming.prefix}/cluster",

@@ -35,7 +35,7 @@ class Network(pulumi.ComponentResource):
             tags=naming.tags("vpc"),
             opts=self._within,
         )
-        # Whoever names no security group gets this one, which lets nothing through.
+        # Resources without a security group get this one, which allows nothing.
         ec2.DefaultSecurityGroup(
             naming.name("default"),
             vpc_id=self.vpc.id,

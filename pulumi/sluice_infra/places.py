@@ -1,4 +1,4 @@
-"""Names that others read: namespaces and accounts in the cluster, and what Argo CD is told of it.
+"""Names that others read: namespaces and accounts in the cluster, and the annotations for Argo CD.
 
 The ApplicationSets in argocd/ read the annotations; the accounts are those of the charts.
 """

@@ -14,7 +14,7 @@ REPOSITORIES = tuple(f"{SLUICE}/{SLUICE}-{service}" for service in SERVICES)
 
 
 class Registry(pulumi.ComponentResource):
-    """A repository for each image: a tag means one image for ever, and each is scanned."""
+    """A repository for each image: a tag always means the same image, and each image is scanned."""
 
     def __init__(
         self,

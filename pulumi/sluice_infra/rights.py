@@ -111,7 +111,7 @@ def balance_load(vpc_arn: str) -> list[Statement]:
             },
             Null=_ASKED,
         ),
-        # Listeners and rules cannot be told by a tag when they are made or changed.
+        # Listeners and rules cannot be restricted by a tag when they are created or changed.
         allow(
             "elasticloadbalancing:CreateListener",
             "elasticloadbalancing:DeleteListener",

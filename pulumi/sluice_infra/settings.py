@@ -184,8 +184,8 @@ class Settings(_Group):
     environment: Literal["dev", "staging", "prod"] = Field(
         description="Which of argocd/environments it is."
     )
-    owner: Text = Field(description="Who answers for it; a tag of everything.")
-    protect: bool = Field(default=False, description="Refuse to destroy what cannot be made anew.")
+    owner: Text = Field(description="The owner, a tag of every resource.")
+    protect: bool = Field(default=False, description="Refuse to destroy what cannot be recreated.")
     network: NetworkSettings = NetworkSettings()
     cluster: ClusterSettings = ClusterSettings()
     nodes: NodeSettings
@@ -222,7 +222,7 @@ def read_settings(config: Mapping[str, object]) -> Settings:
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        lines = [_told(fault["loc"], fault["msg"]) for fault in error.errors()]
+        lines = [_line(fault["loc"], fault["msg"]) for fault in error.errors()]
         raise SettingsError("\n".join(["The stack's settings are wrong.", *lines])) from None
 
 
@@ -233,6 +233,6 @@ def _decoded(value: object) -> object:
     return value
 
 
-def _told(place: tuple[int | str, ...], fault: str) -> str:
+def _line(place: tuple[int | str, ...], fault: str) -> str:
     key = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in place)
     return f"  {NAMESPACE}:{key.removeprefix('.')}: {fault.removeprefix('Value error, ')}"

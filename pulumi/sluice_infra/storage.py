@@ -27,7 +27,7 @@ class ArtifactBucket(pulumi.ComponentResource):
         bucket = s3.Bucket(
             name,
             bucket=pulumi.Output.concat(name, "-", account),
-            # What can be made anew need not hold up the end of a stack.
+            # What can be recreated need not block the removal of a stack.
             force_destroy=not protect,
             tags=naming.tags("artifacts"),
             opts=within,
@@ -100,7 +100,7 @@ class ArtifactBucket(pulumi.ComponentResource):
 
 
 def tls_only(bucket_arn: str) -> str:
-    """Return the policy that refuses whoever comes without TLS."""
+    """Return the policy that refuses requests without TLS."""
     return json.dumps(
         {
             "Version": "2012-10-17",

@@ -18,7 +18,7 @@ strimzi.io/cluster: {{ .Values.cluster | quote }}
 {{ include "sluice-kafka.labels" . }}
 {{- end -}}
 
-{{- /* What is gone with this is gone for ever: neither Argo CD nor Helm may take it away. */ -}}
+{{- /* Data that is lost with this is lost permanently: neither Argo CD nor Helm may delete it. */ -}}
 {{- define "sluice-kafka.kept" -}}
 argocd.argoproj.io/sync-options: Prune=false,Delete=false
 helm.sh/resource-policy: keep

@@ -34,8 +34,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- /*
-A service, with all that templates ask about it: include "sluice.service" (dict "root" $ "name" "gateway") | fromYaml
-gives its values upon `defaults`, and besides: name, fullname, account, healthPort, usesApi, scaled, selector, labels.
+A service, with everything that the templates need of it: include "sluice.service" (dict "root" $ "name" "gateway") | fromYaml
+returns its values on top of `defaults`, and also: name, fullname, account, healthPort, usesApi, scaled, selector, labels.
 */ -}}
 {{- define "sluice.service" -}}
 {{- $known := dict

@@ -75,7 +75,7 @@ server is a Service as Strimzi calls them, NAME-kafka-bootstrap[.NAMESPACE[.svcâ
 {{- end -}}
 {{- end -}}
 
-{{- /* What a service is told of it: (dict "root" $ "s" service). */ -}}
+{{- /* The environment variables about Kafka: (dict "root" $ "s" service). */ -}}
 {{- define "sluice.kafkaEnv" -}}
 {{- include "sluice.kafkaChecks" . -}}
 {{- $kafka := .root.Values.kafka -}}
@@ -113,7 +113,7 @@ server is a Service as Strimzi calls them, NAME-kafka-bootstrap[.NAMESPACE[.svcâ
 {{- end }}
 {{- end -}}
 
-{{- /* The files that it is told of, as sources of a projected volume; the kubelet renews them all. */ -}}
+{{- /* The files that these variables name, as sources of a projected volume; the kubelet renews them all. */ -}}
 {{- define "sluice.kafkaFiles" -}}
 {{- $kafka := .root.Values.kafka -}}
 {{- if $kafka.tls.caSecret }}

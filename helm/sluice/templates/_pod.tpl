@@ -1,4 +1,4 @@
-{{/* Pods: restricted as Pod Security knows it, and alike but for what a service is told. */}}
+{{/* Pods: restricted as in the Pod Security Standards, and equal but for a service's settings. */}}
 
 {{- define "sluice.podSecurity" -}}
 runAsNonRoot: true
@@ -30,7 +30,7 @@ catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 {{- end }}
 {{- end -}}
 
-{{- /* What every service is told. Where it says nothing, the service's own default holds. */ -}}
+{{- /* The environment variables of every service. Others keep the service's own default. */ -}}
 {{- define "sluice.env" -}}
 {{- $files := include "sluice.files" . | fromYaml -}}
 - {name: SLUICE_HEALTH__HOST, value: "0.0.0.0"}

@@ -9,7 +9,7 @@ _GUARDS = {
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
         "does not say how it is encrypted"
     ),
-    "aws:s3/bucketPolicy:BucketPolicy": "is open to whoever comes without TLS",
+    "aws:s3/bucketPolicy:BucketPolicy": "accepts requests without TLS",
 }
 
 

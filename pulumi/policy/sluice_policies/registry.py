@@ -1,4 +1,4 @@
-"""A tag means one image for ever, and somebody has looked into it."""
+"""A tag always means the same image, and each image is scanned."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from sluice_policies.resources import Resource, Said
 
 
 def images_stay_as_they_are(resource: Resource, _: Said) -> Iterator[str]:
-    """A release is a tag in git: whoever moves the tag releases past git."""
+    """A release is a tag in git: moving the tag would release without git."""
     if resource.type != "aws:ecr/repository:Repository":
         return
     if resource.at("imageTagMutability") != "IMMUTABLE":

@@ -55,7 +55,7 @@ class Said:
 
 
 Rule = Callable[[Resource, Said], Iterator[str]]
-"""Looks at one resource, and tells what is wrong with it."""
+"""Checks one resource, and yields what is wrong with it."""
 
 StackRule = Callable[[Sequence[Resource]], Iterator[tuple[str, str]]]
-"""Looks at all resources together, and tells what is wrong, with the URN of the one it is about."""
+"""Checks all resources together, and yields what is wrong, with the URN of the resource."""

@@ -165,7 +165,7 @@ lock: $(SETUP) ## Lock the dependencies (ARGS=--upgrade, ARGS="--upgrade-package
 	done
 
 .PHONY: lock-kafka
-lock-kafka: $(SETUP) ## Lock Apache Kafka's jars (ARGS="--version 3.9.1")
+lock-kafka: $(SETUP) ## Lock Apache Kafka's jars (ARGS="--version 3.8.1")
 	$(PY) -m sluice_local.kafka lock $(ARGS)
 
 .PHONY: clean

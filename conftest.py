@@ -14,7 +14,7 @@ pytest_plugins = [
     "tests.support.limits",
 ]
 
-# A busy machine is no defect, so examples have no deadline.
+# A busy machine is not a defect, so examples have no deadline.
 settings.register_profile("sluice", deadline=None)
 # Whole runs are too slow to shrink.
 settings.register_profile("e2e", deadline=None, max_examples=8, phases=[Phase.generate])

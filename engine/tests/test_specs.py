@@ -162,7 +162,7 @@ def test_an_enum_is_a_limit() -> None:
     )
 
 
-def test_an_enum_of_an_input_is_no_limit() -> None:
+def test_an_enum_of_an_input_does_not_limit_values() -> None:
     inputs = {"parameters": [{"name": "p", "enum": ["a"], "default": "c"}]}
     run = Simulation(workflow(WORK | {"inputs": inputs}))
     run.look()

@@ -243,7 +243,7 @@ def test_the_exit_handler_knows_how_it_went() -> None:
     assert run.status["phase"] == "Failed"
 
 
-def test_the_exit_handler_of_a_success_is_told_of_null() -> None:
+def test_the_exit_handler_of_a_success_gets_null() -> None:
     handler = {"name": "handler", "container": {"command": ["x", "{{workflow.failures}}"]}}
     run = simulate(steps([step("a")]), WORK, handler, onExit="handler")
     run.end("a")

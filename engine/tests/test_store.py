@@ -95,7 +95,7 @@ def test_json_patch_that_does_not_apply(operation: Any) -> None:
 @pytest.mark.parametrize(
     "patch", [{}, [1], [{"op": "x", "path": ""}], [{"op": "add", "path": "/a"}], [{"op": "remove"}]]
 )
-def test_what_is_no_json_patch(patch: Any) -> None:
+def test_a_document_other_than_a_json_patch_is_refused(patch: Any) -> None:
     with pytest.raises(ApiError) as caught:
         json_patch({}, patch)
     assert caught.value.code == 400

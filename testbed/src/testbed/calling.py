@@ -27,7 +27,7 @@ def command_of(words: Sequence[str]) -> list[str]:
 def call(command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> int:
     """Run it to its end and return its exit code.
 
-    Who is interrupted waits for it, since it may have much to put in order.
+    An interrupted caller waits for it, because it may have much to put in order.
     """
     with subprocess.Popen(command, env=None if environment is None else dict(environment)) as child:
         try:

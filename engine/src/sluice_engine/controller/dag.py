@@ -21,7 +21,7 @@ def run_dag(walk: Walk, call: Call, template: Object, inputs: Inputs) -> Object:
     """Reconcile a DAG node once.
 
     Raises:
-        TemplateError: the tasks are no DAG, or the outputs refer to nothing.
+        TemplateError: the tasks are not a DAG, or the outputs refer to nothing.
     """
     tree = walk.tree
     dag = Dag(template["dag"].get("tasks") or ())

@@ -27,7 +27,7 @@ def expand(step: Mapping[str, Json], scope: Scope) -> list[tuple[str, dict[str, 
     """Return name and `item` tags of each of the steps that a step becomes.
 
     Raises:
-        TemplateError: the items are no JSON list, or the sequence makes no sense.
+        TemplateError: the items are not a JSON list, or the sequence makes no sense.
     """
     return [_named(str(step["name"]), i, item) for i, item in enumerate(_items(step, scope))]
 

@@ -70,7 +70,7 @@ class CrdsPart:
         self._write_schemas(out)
 
     def lock(self) -> None:
-        """Write the checksums of Strimzi's jars anew."""
+        """Write the checksums of Strimzi's jars again."""
         strimzi.lock(self.versions.strimzi)
 
     def _write_schemas(self, out: Path) -> None:

@@ -48,7 +48,7 @@ def closed(schema: Any) -> Any:  # noqa: ANN401 -- JSON
         return schema
     if schema.get("x-kubernetes-int-or-string") or schema.get("format") == "int-or-string":
         return _MORE_THAN_TEXT
-    told = {
+    translated = {
         name: _each_closed(below) if name == "properties" else closed(below)
         for name, below in schema.items()
         # Not of the schema, but of people and of the API server.
@@ -56,10 +56,10 @@ def closed(schema: Any) -> Any:  # noqa: ANN401 -- JSON
     }
     is_open = schema.get("x-kubernetes-preserve-unknown-fields") or "additionalProperties" in schema
     if schema.get("properties") and not is_open:
-        told["additionalProperties"] = False
-    if told.pop("nullable", False):
-        return {"anyOf": [told, {"type": "null"}]}
-    return told
+        translated["additionalProperties"] = False
+    if translated.pop("nullable", False):
+        return {"anyOf": [translated, {"type": "null"}]}
+    return translated
 
 
 def _each_closed(properties: Mapping[str, Any]) -> Schema:

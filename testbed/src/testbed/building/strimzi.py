@@ -61,7 +61,7 @@ def generate(version: str, *, out: Path) -> None:
 
 
 def lock(version: str) -> None:
-    """Write the checksums of the generator's jars anew, from what Maven gives now."""
+    """Write the checksums of the generator's jars, from what Maven offers now."""
     wanted = jgo.resolve(f"io.strimzi:crd-generator:{version}+io.strimzi:api:{version}")
     locked = []
     with tempfile.TemporaryDirectory() as folder:

@@ -45,7 +45,7 @@ class DockerHost:
             self.end()
 
     def end(self) -> bool:
-        """End everything and remove its data; tell whether there was anything."""
+        """End everything and remove its data; return whether there was anything."""
         machine = machines.find(DOCKER, state=self.state)
         if machine is not None:
             machines.end(machine)

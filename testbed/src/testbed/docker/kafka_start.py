@@ -15,7 +15,7 @@ _JAVA = "/opt/java/bin/java"
 _CLASS_PATH = "/opt/kafka/libs/*"
 _CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
 _HEAP = "-Xms128m -Xmx512m"
-# These tell the programs something, not the broker.
+# These are read by the programs, not by the broker.
 _NO_SETTINGS = frozenset({"KAFKA_VERSION", "KAFKA_HEAP_OPTS", "KAFKA_OPTS", "KAFKA_LOG4J_OPTS"})
 _DEFAULTS = {
     "process.roles": "broker,controller",

@@ -1,7 +1,7 @@
 """Argo CD: the command lines of its programs, and the objects that they need at the start.
 
-What the chart's Deployments tell the programs by environment variables from ConfigMaps, is told
-here from the same settings: those of ``argocd/argo-cd.yaml``.
+The chart's Deployments configure the programs by environment variables from ConfigMaps. Here the
+same settings are used: those of ``argocd/argo-cd.yaml``.
 """
 
 from collections.abc import Iterator, Mapping

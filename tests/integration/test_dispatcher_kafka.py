@@ -1,4 +1,4 @@
-"""The dispatcher's adapters on real Kafka: the pump, the ledger and what is written."""
+"""The dispatcher's adapters on real Kafka: the request_consumer, the ledger and what is written."""
 
 import asyncio
 import contextlib
@@ -17,9 +17,9 @@ from sluice_contracts.status import Phase, RefusalNotice, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
-from sluice_dispatcher.adapters.outcome_publisher import KafkaReports
-from sluice_dispatcher.adapters.request_consumer import Pump
-from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
+from sluice_dispatcher.adapters.outcome_publisher import KafkaOutcomePublisher
+from sluice_dispatcher.adapters.request_consumer import RequestConsumer
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.consumer import make_consumer
@@ -38,12 +38,12 @@ from tests.support.kafka import (
 
 pytestmark = pytest.mark.integration
 
-ROOM = Limit(records=50, size=10_000_000)
+ROOM = RecordLimit(records=50, size=10_000_000)
 SOON = timedelta(milliseconds=50)
 
 
 class Worker:
-    """Handles records by noting them; holds them back while told to."""
+    """Handles records by noting them; they finish once `go` is set."""
 
     def __init__(self) -> None:
         self.seen: list[Position] = []
@@ -71,29 +71,29 @@ def settings(kafka: EmbeddedKafka, *, instance: str | None = None) -> KafkaSetti
     )
 
 
-def make_pump(
+def make_request_consumer(
     kafka: EmbeddedKafka,
     topic: str,
     handle: Callable[[IncomingRecord], Awaitable[object]],
     *,
-    in_flight: InFlight | None = None,
+    budget: InFlightBudget | None = None,
     most_uncommitted: int = 100,
     grace: timedelta = SOON,
     instance: str | None = None,
-) -> Pump:
-    room = in_flight or InFlight(working=ROOM, waiting=ROOM)
+) -> RequestConsumer:
+    room = budget or InFlightBudget(active=ROOM, waiting=ROOM)
 
     async def begin(record: IncomingRecord) -> None:
-        room.go_on()
+        room.mark_active()
         await handle(record)
 
-    return Pump(
+    return RequestConsumer(
         topic=topic,
         make_consumer=lambda: make_consumer(
             settings(kafka, instance=instance), client_id="test", group=f"{topic}-group"
         ),
         handle=begin,
-        in_flight=room,
+        budget=room,
         most_uncommitted=most_uncommitted,
         commit_interval=SOON,
         drain_grace=grace,
@@ -102,8 +102,8 @@ def make_pump(
 
 
 @contextlib.asynccontextmanager
-async def running(pump: Pump) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(pump.run())
+async def running(request_consumer: RequestConsumer) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(request_consumer.run())
     try:
         yield task
     finally:
@@ -121,42 +121,44 @@ async def until_committed(kafka: EmbeddedKafka, topic: str, *, total: int) -> No
 
 
 async def test_all_records_are_handled_and_committed(kafka: EmbeddedKafka) -> None:
-    topic, worker = unique_name("pump"), Worker()
+    topic, worker = unique_name("request_consumer"), Worker()
     await create_topic(kafka, topic, partitions=3)
     for number in range(30):
         await produce(kafka, topic, b"x", key=str(number).encode())
-    pump = make_pump(kafka, topic, worker.handle)
-    assert pump.waiting_for() is not None
-    async with running(pump):
+    request_consumer = make_request_consumer(kafka, topic, worker.handle)
+    assert request_consumer.waiting_for() is not None
+    async with running(request_consumer):
         await worker.until(lambda: len(worker.seen) == 30)
         await until_committed(kafka, topic, total=30)
-        assert pump.waiting_for() is None
-        assert pump.in_flight == 0
-        assert pump.lag == 0
+        assert request_consumer.waiting_for() is None
+        assert request_consumer.in_flight == 0
+        assert request_consumer.lag == 0
     assert len(set(worker.seen)) == 30
 
 
-async def test_unfinished_work_is_not_committed_and_comes_again(kafka: EmbeddedKafka) -> None:
-    topic = unique_name("pump")
+async def test_unfinished_records_are_not_committed_and_redelivered(kafka: EmbeddedKafka) -> None:
+    topic = unique_name("request_consumer")
     await create_topic(kafka, topic)
     await produce(kafka, topic, *[b"x"] * 10)
     first = Worker()
     first.go.clear()
-    async with running(make_pump(kafka, topic, first.handle)):
+    async with running(make_request_consumer(kafka, topic, first.handle)):
         await first.until(lambda: len(first.seen) == 10)
     assert await committed(kafka, group=f"{topic}-group", topic=topic) == {}
     second = Worker()
-    async with running(make_pump(kafka, topic, second.handle)):
+    async with running(make_request_consumer(kafka, topic, second.handle)):
         await second.until(lambda: len(second.seen) == 10)
     assert second.seen == first.seen
 
 
-async def test_stopping_finishes_what_is_in_hand_and_commits_it(kafka: EmbeddedKafka) -> None:
-    topic, worker = unique_name("pump"), Worker()
+async def test_stopping_finishes_and_commits_the_records_in_flight(kafka: EmbeddedKafka) -> None:
+    topic, worker = unique_name("request_consumer"), Worker()
     await create_topic(kafka, topic)
     await produce(kafka, topic, *[b"x"] * 10)
     worker.go.clear()
-    async with running(make_pump(kafka, topic, worker.handle, grace=timedelta(seconds=20))) as task:
+    async with running(
+        make_request_consumer(kafka, topic, worker.handle, grace=timedelta(seconds=20))
+    ) as task:
         await worker.until(lambda: len(worker.seen) == 10)
         task.cancel()
         worker.go.set()
@@ -165,18 +167,18 @@ async def test_stopping_finishes_what_is_in_hand_and_commits_it(kafka: EmbeddedK
     assert await committed(kafka, group=f"{topic}-group", topic=topic) == {0: 10}
 
 
-async def test_a_full_pump_stops_reading_and_goes_on_when_there_is_room(
+async def test_a_full_consumer_stops_reading_until_there_is_room(
     kafka: EmbeddedKafka,
 ) -> None:
-    topic, worker = unique_name("pump"), Worker()
+    topic, worker = unique_name("request_consumer"), Worker()
     await create_topic(kafka, topic)
     await produce(kafka, topic, *[b"x"] * 40)
     worker.go.clear()
-    in_flight = InFlight(working=Limit(records=5, size=10_000_000), waiting=ROOM)
-    pump = make_pump(kafka, topic, worker.handle, in_flight=in_flight)
-    async with running(pump):
+    budget = InFlightBudget(active=RecordLimit(records=5, size=10_000_000), waiting=ROOM)
+    request_consumer = make_request_consumer(kafka, topic, worker.handle, budget=budget)
+    async with running(request_consumer):
         await worker.until(lambda: len(worker.seen) == 5)
-        assert pump.in_flight == 5
+        assert request_consumer.in_flight == 5
         worker.go.set()
         await worker.until(lambda: len(worker.seen) == 40)
         await until_committed(kafka, topic, total=40)
@@ -186,13 +188,13 @@ async def test_a_full_pump_stops_reading_and_goes_on_when_there_is_room(
 async def test_two_members_share_the_work_and_take_over_from_each_other(
     kafka: EmbeddedKafka,
 ) -> None:
-    topic = unique_name("pump")
+    topic = unique_name("request_consumer")
     await create_topic(kafka, topic, partitions=4)
     one, two = Worker(), Worker()
-    async with running(make_pump(kafka, topic, one.handle)):
+    async with running(make_request_consumer(kafka, topic, one.handle)):
         await produce(kafka, topic, b"x", partition=0)
         await one.until(lambda: len(one.seen) == 1)
-        async with running(make_pump(kafka, topic, two.handle)):
+        async with running(make_request_consumer(kafka, topic, two.handle)):
             # Whoever has a partition, keep asking all of them until the second member has one.
             while not two.seen:
                 for partition in range(4):
@@ -207,24 +209,24 @@ async def test_two_members_share_the_work_and_take_over_from_each_other(
     assert len(handled) == sum(end + 1 for end in ends.values())
 
 
-async def test_a_member_that_comes_back_by_its_name_goes_on_at_once(kafka: EmbeddedKafka) -> None:
-    topic, first, second = unique_name("pump"), Worker(), Worker()
+async def test_a_static_member_resumes_at_once(kafka: EmbeddedKafka) -> None:
+    topic, first, second = unique_name("request_consumer"), Worker(), Worker()
     await create_topic(kafka, topic)
     await produce(kafka, topic, b"x")
-    async with running(make_pump(kafka, topic, first.handle, instance="dispatcher-0")):
+    async with running(make_request_consumer(kafka, topic, first.handle, instance="dispatcher-0")):
         await first.until(lambda: len(first.seen) == 1)
         await until_committed(kafka, topic, total=1)
     await produce(kafka, topic, b"y")
-    async with running(make_pump(kafka, topic, second.handle, instance="dispatcher-0")):
+    async with running(make_request_consumer(kafka, topic, second.handle, instance="dispatcher-0")):
         await second.until(lambda: len(second.seen) == 1)
     assert second.seen == [Position(topic, 0, 1)]
 
 
-async def test_a_broker_that_dies_and_comes_back(own_kafka: EmbeddedKafka) -> None:
+async def test_reading_resumes_when_a_broker_restarts(own_kafka: EmbeddedKafka) -> None:
     await own_kafka.start()
-    topic, worker = unique_name("pump"), Worker()
+    topic, worker = unique_name("request_consumer"), Worker()
     await create_topic(own_kafka, topic)
-    async with running(make_pump(own_kafka, topic, worker.handle)):
+    async with running(make_request_consumer(own_kafka, topic, worker.handle)):
         await produce(own_kafka, topic, b"before")
         await worker.until(lambda: len(worker.seen) == 1)
         own_kafka.kill_for_test()
@@ -280,39 +282,39 @@ async def test_the_ledger_knows_outcomes_also_after_its_file_is_lost(
     for topic in (topics.status, topics.results):
         await create_topic(kafka, topic, partitions=3)
     producer = RecordProducer(settings(kafka), client_id="test")
-    reports = KafkaReports(producer, topics=topics, timeout=timedelta(seconds=10))
+    publisher = KafkaOutcomePublisher(producer, topics=topics, timeout=timedelta(seconds=10))
     await produce(kafka, topics.results, b"foreign")
     async with ledger_of(kafka, topics, tmp_path / "ledger.sqlite") as (ledger, _):
-        assert await ledger.find(RunKey("default", "order-1")) is None
-        await reports.outcome(published("order-1"))
+        assert await ledger.get(RunKey("default", "order-1")) is None
+        await publisher.publish_outcome(published("order-1"))
         async with asyncio.timeout(30):
-            while (found := await ledger.find(RunKey("default", "order-1"))) is None:
+            while (found := await ledger.get(RunKey("default", "order-1"))) is None:
                 pass
         assert (found.fingerprint, found.phase) == ("f", Phase.REJECTED)
         noted = published("order-2")
-        await ledger.note(noted)
-        assert (await ledger.find(noted.event.key)) is not None
+        await ledger.record(noted)
+        assert (await ledger.get(noted.event.key)) is not None
     (tmp_path / "ledger.sqlite").unlink()
     async with ledger_of(kafka, topics, tmp_path / "ledger.sqlite") as (ledger, _):
-        assert await ledger.find(RunKey("default", "order-1")) == found
-        assert await ledger.find(noted.event.key) is None
+        assert await ledger.get(RunKey("default", "order-1")) == found
+        assert await ledger.get(noted.event.key) is None
     await producer.close()
 
 
-async def test_the_first_content_keeps_the_id_and_the_last_phase_is_told(
+async def test_the_ledger_keeps_the_first_content_and_the_last_phase(
     kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
     topics = topic_names("ledger")
     await create_topic(kafka, topics.results)
     async with ledger_of(kafka, topics, tmp_path / "ledger.sqlite") as (ledger, _):
-        await ledger.note(published("order-1", phase=Phase.FAILED, content="first"))
-        await ledger.note(published("order-1", phase=Phase.SUCCEEDED, content="second"))
-        found = await ledger.find(RunKey("default", "order-1"))
+        await ledger.record(published("order-1", phase=Phase.FAILED, content="first"))
+        await ledger.record(published("order-1", phase=Phase.SUCCEEDED, content="second"))
+        found = await ledger.get(RunKey("default", "order-1"))
         assert found is not None
         assert (found.fingerprint, found.phase) == ("first", Phase.SUCCEEDED)
 
 
-async def test_the_ledger_forgets_what_the_topic_has_dropped_and_nothing_else(
+async def test_the_ledger_forgets_outcomes_that_the_topic_has_dropped(
     kafka: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(projector_module, "_TOPIC_CHECK_S", 0.1)
@@ -320,16 +322,16 @@ async def test_the_ledger_forgets_what_the_topic_has_dropped_and_nothing_else(
     for topic in (topics.status, topics.results):
         await create_topic(kafka, topic)
     producer = RecordProducer(settings(kafka), client_id="test")
-    reports = KafkaReports(producer, topics=topics, timeout=timedelta(seconds=10))
+    publisher = KafkaOutcomePublisher(producer, topics=topics, timeout=timedelta(seconds=10))
     for run_id in ("order-0", "order-1", "order-2"):
-        await reports.outcome(published(run_id))
+        await publisher.publish_outcome(published(run_id))
     async with ledger_of(kafka, topics, tmp_path / "ledger.sqlite") as (ledger, _):
 
         async def known(run_id: str) -> bool:
-            return await ledger.find(RunKey("default", run_id)) is not None
+            return await ledger.get(RunKey("default", run_id)) is not None
 
         assert await known("order-0")
-        await ledger.note(published("noted"))
+        await ledger.record(published("noted"))
         await delete_records(kafka, topics.results, before=2)
         async with asyncio.timeout(30):
             while await known("order-0"):
@@ -348,15 +350,15 @@ async def delete_records(kafka: EmbeddedKafka, topic: str, *, before: int) -> No
         await admin.close()
 
 
-async def test_reports_stand_on_their_topics(kafka: EmbeddedKafka) -> None:
-    topics = topic_names("reports")
+async def test_outcomes_refusals_and_dead_letters_go_to_their_topics(kafka: EmbeddedKafka) -> None:
+    topics = topic_names("publisher")
     for topic in (topics.status, topics.results, topics.dlq):
         await create_topic(kafka, topic)
     producer = RecordProducer(settings(kafka), client_id="test")
-    reports = KafkaReports(producer, topics=topics, timeout=timedelta(seconds=10))
+    publisher = KafkaOutcomePublisher(producer, topics=topics, timeout=timedelta(seconds=10))
     why = problem(ProblemType.EMPTY_RECORD, "The record has no value.")
-    await reports.outcome(published("order-1"))
-    await reports.refusal(
+    await publisher.publish_outcome(published("order-1"))
+    await publisher.publish_refusal(
         RefusalNotice(
             event_id="e",
             run_id="order-1",
@@ -370,7 +372,7 @@ async def test_reports_stand_on_their_topics(kafka: EmbeddedKafka) -> None:
     empty = IncomingRecord(
         position=Position("t", 0, 7), timestamp_ms=5, key=None, value=None, headers=(("a", b"b"),)
     )
-    await reports.dead_letter(empty, why, key=None)
+    await publisher.publish_dead_letter(empty, why, key=None)
     [rejected, refused] = await read_all(kafka, topics.status)
     assert rejected.key == refused.key == b"default/order-1"
     kinds = [header(tuple(record.headers), "ce_type") for record in (rejected, refused)]

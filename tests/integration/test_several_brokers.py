@@ -13,8 +13,8 @@ import pytest
 
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.topics import TopicNames, topic_table
-from sluice_dispatcher.adapters.request_consumer import Pump
-from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
+from sluice_dispatcher.adapters.request_consumer import RequestConsumer
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_gateway import bootstrap
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
@@ -38,7 +38,7 @@ pytestmark = [
 ]
 
 SOON = timedelta(milliseconds=50)
-ROOM = Limit(records=100, size=10_000_000)
+ROOM = RecordLimit(records=100, size=10_000_000)
 
 
 @pytest.fixture(autouse=True)
@@ -252,15 +252,15 @@ class Worker:
             await self.changed.wait_for(lambda: holds(set(self.finished)))
 
 
-async def test_the_pump_goes_on_without_the_coordinator_of_its_group(
+async def test_the_consumer_survives_the_loss_of_its_group_coordinator(
     cluster: KafkaCluster, kafka: KafkaSettings, names: TopicNames
 ) -> None:
     worker, group, topic = Worker(), f"{names.requests}-group", names.requests
-    pump = Pump(
+    request_consumer = RequestConsumer(
         topic=topic,
         make_consumer=lambda: make_consumer(kafka, client_id="test", group=group),
         handle=worker.handle,
-        in_flight=InFlight(working=ROOM, waiting=ROOM),
+        budget=InFlightBudget(active=ROOM, waiting=ROOM),
         most_uncommitted=100,
         commit_interval=SOON,
         drain_grace=SOON,
@@ -281,7 +281,7 @@ async def test_the_pump_goes_on_without_the_coordinator_of_its_group(
             await produce(cluster, topic, *values, partition=partition)
 
     await more(first=[b"x"] * 3 + [b"held"] + [b"x"] * 6)
-    async with running(pump.run()):
+    async with running(request_consumer.run()):
         await until_committed(3, 10, 10)
         coordinator = await cluster.coordinator(group)
         await asyncio.to_thread(cluster.kill, coordinator)

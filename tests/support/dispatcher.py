@@ -16,7 +16,7 @@ from sluice_contracts.problems import Problem
 from sluice_contracts.records import Headers, IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.status import RefusalNotice
 from sluice_contracts.status_codec import PublishedEvent
-from sluice_dispatcher.app import compose, new_in_flight
+from sluice_dispatcher.app import create_record_handler, new_budget
 from sluice_dispatcher.bootstrap import load_builder
 from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
@@ -37,12 +37,12 @@ class FakeLedger:
     def __init__(self) -> None:
         self.outcomes_for_test: dict[RunKey, LedgerEntry] = {}
 
-    async def find(self, key: RunKey) -> LedgerEntry | None:
-        """See `Ledger.find`."""
+    async def get(self, key: RunKey) -> LedgerEntry | None:
+        """See `Ledger.get`."""
         return self.outcomes_for_test.get(key)
 
-    async def note(self, published: PublishedEvent) -> None:
-        """See `Ledger.note`."""
+    async def record(self, published: PublishedEvent) -> None:
+        """See `Ledger.record`."""
         self.outcomes_for_test[published.event.key] = LedgerEntry(
             fingerprint=published.fingerprint,
             phase=published.event.phase,
@@ -50,7 +50,7 @@ class FakeLedger:
         )
 
 
-class FakeReports:
+class FakeOutcomePublisher:
     """What was published, and errors to come; `log_for_test` tells the order."""
 
     def __init__(self) -> None:
@@ -64,20 +64,20 @@ class FakeReports:
         """Answer the next calls with an error, having written nothing."""
         self._failures = times
 
-    async def outcome(self, published: PublishedEvent) -> None:
-        """See `Reports.outcome`."""
+    async def publish_outcome(self, published: PublishedEvent) -> None:
+        """See `OutcomePublisher.publish_outcome`."""
         self._enter("outcome")
         self.outcomes_for_test.append(published)
 
-    async def refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
-        """See `Reports.refusal`."""
+    async def publish_refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
+        """See `OutcomePublisher.publish_refusal`."""
         self._enter("refusal")
         self.refusals_for_test.append(notice)
 
-    async def dead_letter(
+    async def publish_dead_letter(
         self, record: IncomingRecord, problem: Problem, *, key: RunKey | None
     ) -> None:
-        """See `Reports.dead_letter`."""
+        """See `OutcomePublisher.publish_dead_letter`."""
         self._enter("dead letter")
         self.dead_letters_for_test.append(encode_dead_letter(record, problem, key=key))
 
@@ -102,18 +102,18 @@ class Desk:
         self.settings = settings or DispatcherSettings()
         self.workflows = workflows or FakeWorkflows()
         self.ledger = ledger or FakeLedger()
-        self.reports = FakeReports()
+        self.publisher = FakeOutcomePublisher()
         self.registry = CollectorRegistry()
         self.now_for_test: datetime | None = None
-        self.in_flight = new_in_flight(self.settings.dispatch)
-        self.handler: RecordHandler = compose(
+        self.budget = new_budget(self.settings.dispatch)
+        self.handler: RecordHandler = create_record_handler(
             self.settings,
             builder=_builder() if settings is None else load_builder(settings),
             workflows=self.workflows,
             ledger=self.ledger,
-            reports=self.reports,
+            publisher=self.publisher,
             metrics=Metrics(self.registry),
-            in_flight=self.in_flight,
+            budget=self.budget,
             backoff=Backoff(),
             now=lambda: self.now_for_test or datetime.now(UTC),
             clock=clock,

@@ -1,4 +1,4 @@
-"""A stand-in for a consumer of the dispatchers' group, as far as the pump uses one.
+"""A stand-in for a consumer of the dispatchers' group, as far as the request_consumer uses one.
 
 Records come from a list, and partitions go and come when a test says so.
 """

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from sluice_contracts.records import IncomingRecord
-from sluice_dispatcher.adapters.request_consumer import Pump
+from sluice_dispatcher.adapters.request_consumer import RequestConsumer
 from sluice_dispatcher.domain.wait_reason import WaitReason
-from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from tests.unit.dispatcher.fake_group_consumer import PARTITION, FakeGroupConsumer
-from tests.unit.dispatcher.test_rebalancing import pump_of
+from tests.unit.dispatcher.test_rebalancing import request_consumer_of
 from tests.unit.runtime.clock import pause
 
 pytestmark = pytest.mark.looptime
@@ -22,13 +22,16 @@ class Desk:
     """Records that are worked on until a test says that they wait, or are finished."""
 
     def __init__(
-        self, *, working: int, waiting: int, consumer: FakeGroupConsumer | None = None
+        self, *, active: int, waiting: int, consumer: FakeGroupConsumer | None = None
     ) -> None:
-        self.in_flight = InFlight(
-            working=Limit(records=working, size=1000), waiting=Limit(records=waiting, size=1000)
+        self.budget = InFlightBudget(
+            active=RecordLimit(records=active, size=1000),
+            waiting=RecordLimit(records=waiting, size=1000),
         )
         self.consumer = consumer or FakeGroupConsumer()
-        self.pump: Pump = pump_of(self.consumer, self._handle, in_flight=self.in_flight)
+        self.request_consumer: RequestConsumer = request_consumer_of(
+            self.consumer, self._handle, budget=self.budget
+        )
         self._orders: dict[int, asyncio.Queue[str]] = {}
 
     async def _handle(self, record: IncomingRecord) -> None:
@@ -36,9 +39,9 @@ class Desk:
         while (order := await orders.get()) != "finish":
             if order == "fail":
                 raise ZeroDivisionError
-            self.in_flight.wait_for(WaitReason.FORBIDDEN)
+            self.budget.mark_waiting(WaitReason.FORBIDDEN)
 
-    async def tell(self, order: str, *offsets: int) -> None:
+    async def order(self, order: str, *offsets: int) -> None:
         for offset in offsets:
             self._orders[offset].put_nowait(order)
         await self.until(lambda: all(self._orders[offset].empty() for offset in offsets))
@@ -55,8 +58,8 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def pumping(desk: Desk) -> AsyncIterator[asyncio.Task[None]]:
-    running = asyncio.create_task(desk.pump.run())
+async def consuming(desk: Desk) -> AsyncIterator[asyncio.Task[None]]:
+    running = asyncio.create_task(desk.request_consumer.run())
     try:
         yield running
     finally:
@@ -67,58 +70,61 @@ async def pumping(desk: Desk) -> AsyncIterator[asyncio.Task[None]]:
 
 async def test_a_short_lack_of_room_pauses_nothing() -> None:
     """aiokafka would throw away what it has fetched, and fetch it again."""
-    desk = Desk(working=2, waiting=9)
-    async with pumping(desk):
+    desk = Desk(active=2, waiting=9)
+    async with consuming(desk):
         desk.consumer.fetch_for_test(0, 1, 2)
-        await desk.until(lambda: desk.in_flight.full)
-        await desk.tell("finish", 0)
-        await desk.until(lambda: desk.in_flight.full)
-        await desk.tell("finish", 1, 2)
-        await desk.until(lambda: not desk.in_flight.full)
+        await desk.until(lambda: desk.budget.full)
+        await desk.order("finish", 0)
+        await desk.until(lambda: desk.budget.full)
+        await desk.order("finish", 1, 2)
+        await desk.until(lambda: not desk.budget.full)
     assert "paused" not in desk.consumer.log
 
 
-async def test_what_is_worked_on_stops_reading_and_leaves_the_pump_ready() -> None:
-    desk = Desk(working=2, waiting=9)
-    async with pumping(desk):
+async def test_active_records_stop_reading_and_leave_the_consumer_ready() -> None:
+    desk = Desk(active=2, waiting=9)
+    async with consuming(desk):
         desk.consumer.fetch_for_test(0, 1)
         await desk.until_paused(paused=True)
-        assert desk.pump.waiting_for() is None
-        await desk.tell("finish", 0)
+        assert desk.request_consumer.waiting_for() is None
+        await desk.order("finish", 0)
         await desk.until_paused(paused=False)
 
 
-async def test_what_waits_makes_room_and_says_why_once_it_has_none() -> None:
-    desk = Desk(working=2, waiting=2)
-    async with pumping(desk):
+async def test_waiting_records_make_room_until_readiness_names_their_reasons() -> None:
+    desk = Desk(active=2, waiting=2)
+    async with consuming(desk):
         desk.consumer.fetch_for_test(0, 1)
         await desk.until_paused(paused=True)
-        await desk.tell("wait", 0)
+        await desk.order("wait", 0)
         await desk.until_paused(paused=False)
-        assert desk.pump.waiting_for() is None
-        await desk.tell("wait", 1)
+        assert desk.request_consumer.waiting_for() is None
+        await desk.order("wait", 1)
         await desk.until_paused(paused=True)
-        assert desk.pump.waiting_for() == "2 records wait and no more are read (forbidden: 2)"
-        await desk.tell("finish", 0)
+        assert (
+            desk.request_consumer.waiting_for()
+            == "2 records wait and no more are read (forbidden: 2)"
+        )
+        await desk.order("finish", 0)
         await desk.until_paused(paused=False)
-        assert desk.pump.waiting_for() is None
+        assert desk.request_consumer.waiting_for() is None
 
 
-async def test_a_partition_behind_a_stuck_record_is_not_read_on_and_says_so() -> None:
-    desk = Desk(working=9, waiting=9)
-    async with pumping(desk):
+async def test_a_partition_behind_a_stuck_record_is_paused_and_readiness_says_so() -> None:
+    desk = Desk(active=9, waiting=9)
+    async with consuming(desk):
         desk.consumer.fetch_for_test(*range(5))
-        await desk.until(lambda: desk.in_flight.working == 5)
-        await desk.tell("wait", 0)
-        await desk.tell("finish", 1, 2, 3, 4)
+        await desk.until(lambda: desk.budget.active == 5)
+        await desk.order("wait", 0)
+        await desk.order("finish", 1, 2, 3, 4)
         await desk.until_paused(paused=True)
-        assert desk.pump.waiting_for() == (
+        assert desk.request_consumer.waiting_for() == (
             "partition 0 is not read on: 5 records behind offset 0, which is not finished, "
             "cannot be committed"
         )
-        await desk.tell("finish", 0)
+        await desk.order("finish", 0)
         await desk.until_paused(paused=False)
-        assert desk.pump.waiting_for() is None
+        assert desk.request_consumer.waiting_for() is None
 
 
 class Rebalancing(FakeGroupConsumer):
@@ -132,20 +138,20 @@ class Rebalancing(FakeGroupConsumer):
 
 
 async def test_a_rebalance_that_does_not_end_shows_in_readiness() -> None:
-    desk = Desk(working=9, waiting=9, consumer=Rebalancing())
-    async with pumping(desk):
+    desk = Desk(active=9, waiting=9, consumer=Rebalancing())
+    async with consuming(desk):
         desk.consumer.fetch_for_test(0)
-        await desk.until(lambda: desk.in_flight.working == 1)
-        assert desk.pump.waiting_for() is None
-        await desk.until(lambda: desk.pump.waiting_for() is not None)
-        assert "has not been polled for 9" in str(desk.pump.waiting_for())
+        await desk.until(lambda: desk.budget.active == 1)
+        assert desk.request_consumer.waiting_for() is None
+        await desk.until(lambda: desk.request_consumer.waiting_for() is not None)
+        assert "has not been polled for 9" in str(desk.request_consumer.waiting_for())
 
 
-async def test_a_failure_of_a_records_task_ends_the_pump() -> None:
-    desk = Desk(working=9, waiting=9)
-    async with pumping(desk) as running:
+async def test_a_failure_of_a_records_task_ends_the_consumer() -> None:
+    desk = Desk(active=9, waiting=9)
+    async with consuming(desk) as running:
         desk.consumer.fetch_for_test(0)
-        await desk.until(lambda: desk.in_flight.working == 1)
-        await desk.tell("fail", 0)
+        await desk.until(lambda: desk.budget.active == 1)
+        await desk.order("fail", 0)
         with pytest.raises(ZeroDivisionError):
             await running

@@ -7,7 +7,8 @@ import pytest
 
 from sluice_argo import metadata
 from sluice_contracts.records import IncomingRecord, Position
-from sluice_dispatcher.domain.command_patch import NotYetToldError, change
+from sluice_dispatcher.domain.command_patch import build_patch
+from sluice_dispatcher.domain.wait_reason import MustWaitError
 
 ENDED = "2026-01-01T00:00:00Z"
 LATER = datetime(2026, 1, 1, 1, tzinfo=UTC)
@@ -24,13 +25,13 @@ def failed(*, mark: str | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mark", [None, f"1/Failed@{LATER.isoformat()}", f"1/Running@{ENDED}"])
-def test_an_end_without_its_mark_is_waited_for(mark: str | None) -> None:
-    with pytest.raises(NotYetToldError, match="not published"):
-        change(failed(mark=mark), "retry", record=RECORD, now=LATER)
+def test_a_retry_waits_until_the_outcome_is_published(mark: str | None) -> None:
+    with pytest.raises(MustWaitError, match="not published"):
+        build_patch(failed(mark=mark), "retry", record=RECORD, now=LATER)
 
 
-def test_an_end_with_its_mark_is_reopened() -> None:
-    patch = change(failed(mark=f"1/Failed@{ENDED}"), "retry", record=RECORD, now=LATER)
+def test_a_retry_after_a_published_outcome_reopens_the_workflow() -> None:
+    patch = build_patch(failed(mark=f"1/Failed@{ENDED}"), "retry", record=RECORD, now=LATER)
     changed = {operation["path"]: operation.get("value") for operation in patch}
     assert changed["/status/phase"] == "Running"
     assert changed["/metadata/finalizers"] == [metadata.FINALIZER]

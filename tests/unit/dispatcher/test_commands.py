@@ -14,7 +14,7 @@ from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.status import Phase
-from sluice_dispatcher.domain.command_patch import change
+from sluice_dispatcher.domain.command_patch import build_patch
 from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.services import commands
@@ -45,14 +45,14 @@ async def running(desk: Desk, **status: Any) -> None:
     await desk.workflows.set_status_for_test(NAME, **({"phase": "Running"} | status))
 
 
-async def failed(desk: Desk, *, told: bool = True, **status: Any) -> None:
-    """Let the run fail; `told`: the status-watcher has published that."""
+async def failed(desk: Desk, *, published: bool = True, **status: Any) -> None:
+    """Let the run fail; `published`: and let the status-watcher publish that."""
     await running(desk, **({"phase": "Failed", "finishedAt": ENDED} | status))
-    if told:
-        await tell(desk)
+    if published:
+        await publish_outcome(desk)
 
 
-async def tell(desk: Desk) -> None:
+async def publish_outcome(desk: Desk) -> None:
     def mark(obj: dict[str, Any]) -> None:
         obj["metadata"]["annotations"][metadata.PUBLISHED] = f"1/Failed@{ENDED}"
 
@@ -82,7 +82,7 @@ async def test_commands_change_the_spec_as_argo_does(command: str, spec: dict[st
     assert await order(desk, command) is Verdict.APPLIED
     changed = desk.workflows.object_for_test(NAME)["spec"]
     assert spec.items() <= changed.items()
-    assert desk.reports.log_for_test == []
+    assert desk.publisher.log_for_test == []
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -176,7 +176,7 @@ async def test_a_redelivered_retry_does_not_retry_twice() -> None:
     assert desk.workflows.object_for_test(NAME)["status"]["phase"] == "Running"
 
 
-async def test_a_topic_made_again_brings_new_commands_though_its_offsets_are_lower() -> None:
+async def test_commands_of_a_recreated_topic_are_new_though_their_offsets_are_lower() -> None:
     desk = Desk()
     await running(desk)
     assert await order(desk, "suspend", offset=7, timestamp_ms=NOON_MS) is Verdict.APPLIED
@@ -189,7 +189,7 @@ async def test_a_topic_made_again_brings_new_commands_though_its_offsets_are_low
     assert desk.workflows.object_for_test(NAME)["spec"]["suspend"] is True
 
 
-async def test_brokers_whose_clocks_differ_do_not_have_a_command_carried_out_twice() -> None:
+async def test_a_command_is_applied_once_though_clocks_of_brokers_differ() -> None:
     desk = Desk()
     await running(desk)
     ahead = NOON_MS + 60_000
@@ -210,7 +210,7 @@ async def test_brokers_whose_clocks_differ_do_not_have_a_command_carried_out_twi
         ("Running", "retry"),
     ],
 )
-async def test_what_makes_no_sense_any_more_is_said_and_changes_nothing(
+async def test_a_command_that_does_not_apply_is_refused_and_changes_nothing(
     phase: str, command: str
 ) -> None:
     desk = Desk()
@@ -218,11 +218,11 @@ async def test_what_makes_no_sense_any_more_is_said_and_changes_nothing(
     before = desk.workflows.object_for_test(NAME)
     assert await order(desk, command) is Verdict.REFUSED
     assert desk.workflows.object_for_test(NAME) == before
-    assert desk.reports.log_for_test == ["refusal"]
-    assert desk.reports.refusals_for_test[0].problem.type is ProblemType.NOT_APPLICABLE
+    assert desk.publisher.log_for_test == ["refusal"]
+    assert desk.publisher.refusals_for_test[0].problem.type is ProblemType.NOT_APPLICABLE
 
 
-async def test_a_workflow_on_its_way_out_cannot_be_retried() -> None:
+async def test_a_workflow_that_is_being_deleted_cannot_be_retried() -> None:
     desk = Desk()
     await failed(desk)
     await desk.workflows.delete_for_test(NAME)
@@ -230,33 +230,33 @@ async def test_a_workflow_on_its_way_out_cannot_be_retried() -> None:
 
 
 @pytest.mark.parametrize("foreign", [False, True])
-async def test_a_command_to_nobody_is_buried(foreign: bool) -> None:
+async def test_a_command_to_an_unknown_run_is_a_dead_letter(foreign: bool) -> None:
     desk = Desk()
     if foreign:
         await desk.workflows.create({"metadata": {"name": NAME}, "spec": {}})
     assert await order(desk, "stop") is Verdict.REFUSED
-    assert desk.reports.log_for_test == ["dead letter", "refusal"]
-    assert desk.reports.refusals_for_test[0].problem.type is ProblemType.UNKNOWN_RUN
+    assert desk.publisher.log_for_test == ["dead letter", "refusal"]
+    assert desk.publisher.refusals_for_test[0].problem.type is ProblemType.UNKNOWN_RUN
 
 
-async def test_a_command_to_a_run_that_is_gone_is_told_how_it_ended() -> None:
+async def test_a_command_to_a_run_that_is_gone_is_refused_with_its_outcome() -> None:
     desk = Desk()
     desk.ledger.outcomes_for_test[KEY] = LedgerEntry(
         fingerprint="f", phase=Phase.SUCCEEDED, event_id="e"
     )
     assert await order(desk, "stop") is Verdict.REFUSED
-    [notice] = desk.reports.refusals_for_test
+    [notice] = desk.publisher.refusals_for_test
     assert "Succeeded" in notice.problem.detail
 
 
-async def test_a_misspelt_command_spends_no_id() -> None:
+async def test_a_misspelt_command_leaves_the_id_unused() -> None:
     desk = Desk()
     await running(desk)
     assert await order(desk, "stopp") is Verdict.REJECTED
-    assert desk.reports.log_for_test == ["dead letter"]
+    assert desk.publisher.log_for_test == ["dead letter"]
 
 
-async def test_a_workflow_that_changes_meanwhile_is_read_again() -> None:
+async def test_a_workflow_that_changed_before_the_patch_is_read_again() -> None:
     desk = Desk()
     await running(desk)
     held = desk.workflows.hold_for_test("patch")
@@ -270,7 +270,7 @@ async def test_a_workflow_that_changes_meanwhile_is_read_again() -> None:
     assert changed["spec"]["shutdown"] == "Stop"
 
 
-async def test_infrastructure_errors_are_waited_for() -> None:
+async def test_a_command_is_retried_after_infrastructure_errors() -> None:
     desk = Desk()
     await running(desk)
     desk.workflows.fail_for_test("get", ApiUnavailableError("503"))
@@ -279,21 +279,21 @@ async def test_infrastructure_errors_are_waited_for() -> None:
     assert await order(desk, "stop") is Verdict.APPLIED
 
 
-async def test_what_the_cluster_refuses_is_said() -> None:
+async def test_a_change_that_the_cluster_refuses_is_refused_with_the_reason() -> None:
     desk = Desk()
     await running(desk)
     desk.workflows.fail_for_test("patch", RefusedError("no", status=422, reason="Invalid"))
     assert await order(desk, "stop") is Verdict.REFUSED
-    assert desk.reports.refusals_for_test[0].problem.type is ProblemType.REFUSED_BY_CLUSTER
+    assert desk.publisher.refusals_for_test[0].problem.type is ProblemType.REFUSED_BY_CLUSTER
 
 
-async def test_a_retry_waits_until_the_end_of_the_attempt_is_told() -> None:
+async def test_a_retry_waits_until_the_outcome_of_the_attempt_is_published() -> None:
     desk = Desk()
-    await failed(desk, told=False)
+    await failed(desk, published=False)
     retrying = asyncio.create_task(order(desk, "retry"))
     await desk.workflows.wait_for_test(lambda: desk.workflows.calls_for_test("get") == 5)
     assert desk.workflows.object_for_test(NAME)["status"]["phase"] == "Failed"
-    await tell(desk)
+    await publish_outcome(desk)
     assert await retrying is Verdict.APPLIED
 
 
@@ -308,7 +308,7 @@ async def test_a_retry_waits_until_argo_s_controller_is_done_with_the_end() -> N
     assert await retrying is Verdict.APPLIED
 
 
-async def test_a_clock_far_behind_the_end_is_not_waited_for() -> None:
+async def test_a_retry_does_not_wait_for_a_clock_far_behind_the_end() -> None:
     desk = Desk()
     await failed(desk)
     desk.now_for_test = datetime.fromisoformat(ENDED) - timedelta(hours=1)
@@ -324,9 +324,9 @@ async def test_a_clock_far_behind_the_end_is_not_waited_for() -> None:
         f"1/Running@{ENDED}",
     ],
 )
-async def test_what_is_no_mark_of_this_end_does_not_count(mark: str) -> None:
+async def test_a_mark_of_another_end_does_not_count_as_published(mark: str) -> None:
     desk = Desk()
-    await failed(desk, told=False)
+    await failed(desk, published=False)
 
     def change(obj: dict[str, Any]) -> None:
         obj["metadata"]["annotations"][metadata.PUBLISHED] = mark
@@ -341,15 +341,15 @@ async def test_what_is_no_mark_of_this_end_does_not_count(mark: str) -> None:
 @pytest.mark.parametrize(
     "status", [{"compressedNodes": "rubbish"}, {"offloadNodeStatusVersion": "fnv:1"}]
 )
-async def test_steps_out_of_reach_are_said_to_be(status: dict[str, Any]) -> None:
+async def test_a_retry_of_steps_that_cannot_be_read_is_refused(status: dict[str, Any]) -> None:
     desk = Desk()
     await failed(desk, **status)
     assert await order(desk, "retry") is Verdict.REFUSED
-    assert desk.reports.refusals_for_test[0].problem.type is ProblemType.NOT_APPLICABLE
+    assert desk.publisher.refusals_for_test[0].problem.type is ProblemType.NOT_APPLICABLE
 
 
 @pytest.mark.parametrize("rubbish", ["no JSON", "[1]", '{"sluice.requests/0": "x"}'])
-async def test_what_others_wrote_in_place_of_our_memory_stops_nothing(rubbish: str) -> None:
+async def test_an_overwritten_annotation_of_applied_commands_stops_nothing(rubbish: str) -> None:
     desk = Desk()
     await running(desk)
 
@@ -360,9 +360,9 @@ async def test_what_others_wrote_in_place_of_our_memory_stops_nothing(rubbish: s
     assert await order(desk, "stop") is Verdict.APPLIED
 
 
-async def test_commands_that_wait_keep_no_request_from_its_run() -> None:
+async def test_waiting_commands_do_not_stop_new_runs() -> None:
     desk = Desk()
-    await failed(desk, told=False)
+    await failed(desk, published=False)
     waiting = [asyncio.create_task(order(desk, "retry")) for _ in range(100)]
     assert await desk.handler.handle(desk.record(hello("innocent"))) is Verdict.CREATED
     for task in waiting:
@@ -378,9 +378,9 @@ async def test_large_workflows_are_changed_in_a_thread(
 
     def noting(*arguments: Any, **more: Any) -> Any:
         threads.append(threading.current_thread())
-        return change(*arguments, **more)
+        return build_patch(*arguments, **more)
 
-    monkeypatch.setattr(commands, "change", noting)
+    monkeypatch.setattr(commands, "build_patch", noting)
     desk = Desk()
     found = {f"n{number}": node(f"n{number}", "Pod", "Succeeded") for number in range(nodes)}
     text = base64.b64encode(gzip.compress(json.dumps(found).encode(), 1)).decode()

@@ -5,22 +5,22 @@ import asyncio
 import pytest
 
 from sluice_contracts.ids import RunKey
-from sluice_dispatcher.handlers.key_lock import Lanes
-from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
+from sluice_dispatcher.handlers.key_lock import KeyLock
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 
 ADA = RunKey("default", "ada")
 BOB = RunKey("default", "bob")
-ROOM = Limit(records=10, size=1000)
+ROOM = RecordLimit(records=10, size=1000)
 
 
-def new_lanes() -> Lanes:
-    return Lanes(InFlight(working=ROOM, waiting=ROOM))
+def new_key_lock() -> KeyLock:
+    return KeyLock(InFlightBudget(active=ROOM, waiting=ROOM))
 
 
 async def take(
-    lanes: Lanes, key: RunKey | None, log: list[str], name: str, go: asyncio.Event
+    key_lock: KeyLock, key: RunKey | None, log: list[str], name: str, go: asyncio.Event
 ) -> None:
-    async with lanes.turn(key):
+    async with key_lock.hold(key):
         log.append(f"{name} begins")
         await go.wait()
         log.append(f"{name} ends")
@@ -31,29 +31,29 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_one_run_goes_one_after_another_and_others_pass_by() -> None:
+async def test_records_of_one_run_go_in_order_and_others_pass_them() -> None:
     log: list[str] = []
-    lanes, go = new_lanes(), asyncio.Event()
+    key_lock, go = new_key_lock(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(take(lanes, ADA, log, "ada 1", go))
-        group.create_task(take(lanes, ADA, log, "ada 2", go))
-        group.create_task(take(lanes, BOB, log, "bob", go))
-        group.create_task(take(lanes, None, log, "nobody", go))
+        group.create_task(take(key_lock, ADA, log, "ada 1", go))
+        group.create_task(take(key_lock, ADA, log, "ada 2", go))
+        group.create_task(take(key_lock, BOB, log, "bob", go))
+        group.create_task(take(key_lock, None, log, "nobody", go))
         await settle()
         assert log == ["ada 1 begins", "bob begins", "nobody begins"]
         go.set()
     assert log.index("ada 1 ends") < log.index("ada 2 begins")
 
 
-async def test_a_turn_that_fails_or_is_cancelled_lets_the_next_one_in() -> None:
+async def test_a_lock_is_released_after_a_failure_or_a_cancellation() -> None:
     log: list[str] = []
-    lanes, go = new_lanes(), asyncio.Event()
+    key_lock, go = new_key_lock(), asyncio.Event()
     with pytest.raises(RuntimeError):
-        async with lanes.turn(ADA):
+        async with key_lock.hold(ADA):
             raise RuntimeError
-    stuck = asyncio.create_task(take(lanes, ADA, log, "stuck", go))
+    stuck = asyncio.create_task(take(key_lock, ADA, log, "stuck", go))
     await settle()
-    behind = asyncio.create_task(take(lanes, ADA, log, "behind", go))
+    behind = asyncio.create_task(take(key_lock, ADA, log, "behind", go))
     await settle()
     stuck.cancel()
     await asyncio.wait({stuck})

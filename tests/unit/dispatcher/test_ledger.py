@@ -109,7 +109,7 @@ async def test_a_clock_that_jumps_forgets_nothing(
     right = time.time
     write(cluster, published("projected"))
     async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
-        await ledger.real.note(published("noted", phase=Phase.REJECTED))
+        await ledger.real.record(published("noted", phase=Phase.REJECTED))
         with monkeypatch.context() as jumped:
             jumped.setattr(time, "time", lambda: right() + days * 86400)
             await ledger.a_while()
@@ -120,7 +120,7 @@ async def test_a_clock_that_jumps_forgets_nothing(
             await ledger.a_while()
     async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
         for run_id in ("projected", "noted"):
-            assert await ledger.real.find(RunKey("default", run_id)) is not None
+            assert await ledger.real.get(RunKey("default", run_id)) is not None
 
 
 @pytest.mark.parametrize(("older", "newer"), [(0, 1), (1, 0)])
@@ -135,14 +135,14 @@ async def test_an_outcome_is_known_as_long_as_one_of_its_records_is_there(
         await ledger.until_known("a", "other")
         cluster.expire_for_test(RESULTS, before=1, partition=older)
         await ledger.a_while()
-        found = await ledger.real.find(RunKey("default", "a"))
+        found = await ledger.real.get(RunKey("default", "a"))
         assert found is not None
         assert found.phase is Phase.FAILED
         cluster.expire_for_test(RESULTS, before=1, partition=newer)
         await ledger.until_known("other")
 
 
-async def test_it_forgets_what_the_topic_has_dropped_and_keeps_the_rest(
+async def test_outcomes_that_the_topic_has_dropped_are_forgotten_and_others_kept(
     cluster: FakeCluster, tmp_path: Path
 ) -> None:
     for run_id in ("a0", "a1", "a2"):
@@ -160,7 +160,7 @@ async def test_it_forgets_what_the_topic_has_dropped_and_keeps_the_rest(
         assert await ledger.known() == {"a2", "b1"}
 
 
-async def test_it_forgets_what_was_dropped_while_it_was_away(
+async def test_outcomes_dropped_while_the_dispatcher_was_down_are_forgotten(
     cluster: FakeCluster, tmp_path: Path
 ) -> None:
     write(cluster, published("early"))
@@ -184,7 +184,7 @@ async def test_the_last_record_of_a_run_decides(cluster: FakeCluster, tmp_path: 
         await ledger.until_known()
 
 
-async def test_what_was_noted_stays_until_its_record_has_come_and_gone(
+async def test_a_recorded_outcome_stays_until_its_record_was_read_and_dropped(
     cluster: FakeCluster, tmp_path: Path
 ) -> None:
     for number in range(3):
@@ -193,7 +193,7 @@ async def test_what_was_noted_stays_until_its_record_has_come_and_gone(
     async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
         cluster.withholding = True
         write(cluster, noted)
-        await ledger.real.note(noted)
+        await ledger.real.record(noted)
         cluster.expire_for_test(RESULTS, before=3)
         await ledger.until_known("noted")
         cluster.withholding = False
@@ -203,19 +203,19 @@ async def test_what_was_noted_stays_until_its_record_has_come_and_gone(
         await ledger.until_known()
 
 
-async def test_what_was_folded_before_it_is_noted_goes_with_its_record(
+async def test_an_outcome_projected_before_it_is_recorded_goes_with_its_record(
     cluster: FakeCluster, tmp_path: Path
 ) -> None:
     noted = published("noted", phase=Phase.REJECTED)
     write(cluster, noted)
     async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
         await ledger.until_known("noted")
-        await ledger.real.note(noted)
+        await ledger.real.record(noted)
         cluster.expire_for_test(RESULTS, before=1)
         await ledger.until_known()
 
 
-async def test_a_file_of_an_earlier_version_is_made_again_from_the_topic(
+async def test_a_file_of_an_earlier_version_is_rebuilt_from_the_topic(
     cluster: FakeCluster, tmp_path: Path
 ) -> None:
     write(cluster, published("order-1"))

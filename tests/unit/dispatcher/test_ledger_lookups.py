@@ -32,22 +32,22 @@ class Ledger(FakeLedger):
         self.asked = 0
         self._after = after
 
-    async def find(self, key: RunKey) -> LedgerEntry | None:
-        found = await super().find(key)
+    async def get(self, key: RunKey) -> LedgerEntry | None:
+        found = await super().get(key)
         self.asked += 1
         if self.asked == self._after:
             self.outcomes_for_test[key] = OUTCOME
         return found
 
 
-async def test_it_is_asked_again_right_before_the_first_create() -> None:
+async def test_the_ledger_is_asked_again_right_before_the_first_create() -> None:
     """Between a record's first look and its create there may be a long wait for a slot."""
     desk = Desk(ledger=Ledger(after=1))
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REPLAYED
     assert desk.workflows.calls_for_test("create") == 0
 
 
-async def test_it_is_asked_again_before_each_repeated_create() -> None:
+async def test_the_ledger_is_asked_again_before_each_repeated_create() -> None:
     """The first look, that before the create, and that after the 404: none knew."""
     desk = Desk(ledger=Ledger(after=3))
     desk.workflows.fail_for_test("create", ApiUnavailableError("no answer"))
@@ -55,7 +55,7 @@ async def test_it_is_asked_again_before_each_repeated_create() -> None:
     assert desk.workflows.calls_for_test("create") == 1
 
 
-async def test_it_is_asked_after_a_create_without_an_answer_left_nothing() -> None:
+async def test_the_ledger_is_asked_after_an_unanswered_create_left_no_workflow() -> None:
     """The create was carried out, and its run came and went before anybody looked."""
     desk = Desk(ledger=Ledger(after=2))
     desk.workflows.fail_for_test("create", ApiUnavailableError("no answer"))
@@ -70,7 +70,7 @@ async def test_a_run_that_is_over_does_not_expire_when_its_request_comes_late() 
     desk = Desk(ledger=Ledger(after=2))
     late = desk.record(hello("order-1", expires_at="2020-01-01T00:00:00Z"))
     assert await desk.handler.handle(late) is Verdict.REPLAYED
-    assert desk.reports.log_for_test == []
+    assert desk.publisher.log_for_test == []
 
 
 class ImaginaryProjector:
@@ -85,11 +85,11 @@ class ImaginaryProjector:
         await self.gate.wait()
 
 
-async def test_it_answers_only_while_it_is_fresh(tmp_path: Path) -> None:
+async def test_the_ledger_answers_only_while_it_is_fresh(tmp_path: Path) -> None:
     projector: Any = ImaginaryProjector()
     async with open_ledger_store(tmp_path / "ledger.sqlite") as store:
         ledger = SqliteLedger(store, projector, freshness=timedelta(seconds=5))
-        asking = asyncio.create_task(ledger.find(KEY))
+        asking = asyncio.create_task(ledger.get(KEY))
         for _ in range(20):
             await asyncio.sleep(0)
         assert projector.within == [5.0]

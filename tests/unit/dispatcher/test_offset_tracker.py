@@ -50,13 +50,13 @@ def test_offsets_must_grow_even_when_all_is_finished() -> None:
         tracker.start(5)
 
 
-def test_only_what_is_in_hand_can_be_finished_and_only_once() -> None:
+def test_only_offsets_in_flight_can_be_finished_and_only_once() -> None:
     tracker = OffsetTracker()
     tracker.start(1)
     tracker.start(2)
     tracker.finish(2)
     for offset in (2, 3):
-        with pytest.raises(ValueError, match="not in hand"):
+        with pytest.raises(ValueError, match="not in flight"):
             tracker.finish(offset)
 
 
@@ -72,13 +72,13 @@ def test_committable_is_the_lowest_unfinished_offset_or_the_end(
     finished: set[int] = set()
     waiting = list(offsets)
     while waiting or len(finished) < len(offsets):
-        in_hand = [offset for offset in started if offset not in finished]
-        if waiting and (not in_hand or data.draw(st.booleans())):
+        in_flight = [offset for offset in started if offset not in finished]
+        if waiting and (not in_flight or data.draw(st.booleans())):
             offset = waiting.pop(0)
             tracker.start(offset)
             started.append(offset)
         else:
-            offset = data.draw(st.sampled_from(in_hand))
+            offset = data.draw(st.sampled_from(in_flight))
             tracker.finish(offset)
             finished.add(offset)
         unfinished = [offset for offset in started if offset not in finished]

@@ -12,10 +12,10 @@ from sluice_contracts import request_codec
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.requests import CommandType
-from sluice_dispatcher.adapters.in_flight_records import Assignment
+from sluice_dispatcher.adapters.in_flight_records import InFlightRecords
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.handlers import records as record_handler
-from sluice_dispatcher.services.bounded_calls import Retrying
+from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
@@ -28,8 +28,8 @@ PARTITION = TopicPartition("sluice.requests", 0)
 ENDED = "2026-01-01T00:00:00Z"
 
 
-def assignment_of(desk: Desk) -> Assignment:
-    return Assignment(desk.handler.handle, in_flight=desk.in_flight, most_uncommitted=5000)
+def in_flight_records(desk: Desk) -> InFlightRecords:
+    return InFlightRecords(desk.handler.handle, budget=desk.budget, most_uncommitted=5000)
 
 
 def workflow_of(run_id: str) -> str:
@@ -67,24 +67,24 @@ async def test_retries_that_wait_for_the_status_watcher_do_not_stop_new_runs(
     runs = ["order-0"] if same_run else [f"order-{number}" for number in range(300)]
     for run_id in runs:
         await failed_and_not_published(desk, run_id)
-    assignment = assignment_of(desk)
+    records = in_flight_records(desk)
     for number in range(300):
-        assignment.take(command(desk, "retry", runs[number % len(runs)]))
-    assert desk.in_flight.full
-    await until(lambda: not desk.in_flight.full)
-    assignment.take(desk.record(hello("new")))
+        records.start(command(desk, "retry", runs[number % len(runs)]))
+    assert desk.budget.full
+    await until(lambda: not desk.budget.full)
+    records.start(desk.record(hello("new")))
     await until(lambda: workflow_of("new") in desk.workflows.names_for_test())
-    await until(lambda: desk.in_flight.waiting[WaitReason.STATUS_WATCHER] >= 1)
-    assert desk.in_flight.blocked_by() is None
+    await until(lambda: desk.budget.waiting[WaitReason.STATUS_WATCHER] >= 1)
+    assert desk.budget.blocked_by() is None
 
     for run_id in runs:
         await publish_end(desk, run_id)
-    await until(lambda: assignment.in_flight == 0)
-    assert assignment.committable()[PARTITION] >= 300
-    assert not any(desk.in_flight.waiting.values())
+    await until(lambda: records.count == 0)
+    assert records.committable()[PARTITION] >= 300
+    assert not any(desk.budget.waiting.values())
 
 
-async def test_workflows_that_a_quota_forbids_do_not_stop_those_of_others() -> None:
+async def test_workflows_that_a_quota_forbids_do_not_stop_others() -> None:
     desk = Desk()
     forbidden = {workflow_of(f"order-{number}") for number in range(300)}
     create = desk.workflows.create
@@ -95,17 +95,17 @@ async def test_workflows_that_a_quota_forbids_do_not_stop_those_of_others() -> N
         return await create(manifest)
 
     desk.workflows.create = refusing  # type: ignore[method-assign]
-    assignment = assignment_of(desk)
+    records = in_flight_records(desk)
     for number in range(300):
-        assignment.take(desk.record(hello(f"order-{number}")))
-    await until(lambda: not desk.in_flight.full)
-    assignment.take(desk.record(hello("new")))
+        records.start(desk.record(hello(f"order-{number}")))
+    await until(lambda: not desk.budget.full)
+    records.start(desk.record(hello("new")))
     await until(lambda: workflow_of("new") in desk.workflows.names_for_test())
-    await until(lambda: desk.in_flight.waiting[WaitReason.FORBIDDEN] == 300)
-    assert desk.in_flight.working == 0
+    await until(lambda: desk.budget.waiting[WaitReason.FORBIDDEN] == 300)
+    assert desk.budget.active == 0
 
     forbidden.clear()
-    await until(lambda: assignment.in_flight == 0)
+    await until(lambda: records.count == 0)
     assert len(desk.workflows.names_for_test()) == 301
 
 
@@ -122,48 +122,48 @@ async def test_commands_have_calls_of_their_own() -> None:
         return await patch(name, operations)
 
     desk.workflows.patch = slow  # type: ignore[method-assign]
-    assignment = assignment_of(desk)
+    records = in_flight_records(desk)
     for number in range(40):
-        assignment.take(command(desk, "stop", f"order-{number}"))
-    assignment.take(desk.record(hello("new")))
+        records.start(command(desk, "stop", f"order-{number}"))
+    records.start(desk.record(hello("new")))
     await until(lambda: workflow_of("new") in desk.workflows.names_for_test())
-    assert desk.in_flight.waiting[WaitReason.COMMANDS] == 36
+    assert desk.budget.waiting[WaitReason.COMMANDS] == 36
     answers.set()
-    await until(lambda: assignment.in_flight == 0)
+    await until(lambda: records.count == 0)
 
 
 async def test_a_topic_that_takes_smaller_records_than_before_keeps_one_record_waiting() -> None:
     desk = Desk()
     refuses = True
-    dead_letter = desk.reports.dead_letter
+    dead_letter = desk.publisher.publish_dead_letter
 
     async def refusing(*args: Any, **more: Any) -> None:
         if refuses:
             raise RecordRefusedError("MessageSizeTooLarge")
         await dead_letter(*args, **more)
 
-    desk.reports.dead_letter = refusing  # type: ignore[method-assign]
-    assignment = assignment_of(desk)
-    assignment.take(desk.record(b"no JSON"))
-    assignment.take(desk.record(hello("order-1")))
-    await until(lambda: desk.in_flight.waiting[WaitReason.TOPIC] == 1)
+    desk.publisher.publish_dead_letter = refusing  # type: ignore[method-assign]
+    records = in_flight_records(desk)
+    records.start(desk.record(b"no JSON"))
+    records.start(desk.record(hello("order-1")))
+    await until(lambda: desk.budget.waiting[WaitReason.TOPIC] == 1)
     assert workflow_of("order-1") in desk.workflows.names_for_test()
     refuses = False
-    await until(lambda: assignment.in_flight == 0)
-    assert len(desk.reports.dead_letters_for_test) == 1
+    await until(lambda: records.count == 0)
+    assert len(desk.publisher.dead_letters_for_test) == 1
 
 
 async def test_keys_and_headers_count_among_the_bytes() -> None:
     desk = Desk()
-    assignment = assignment_of(desk)
+    records = in_flight_records(desk)
     room = desk.settings.dispatch.max_bytes_in_hand
     headers = tuple(("", b"") for _ in range(1000))
     for taken in range(1000):
-        if desk.in_flight.full:
+        if desk.budget.full:
             break
-        assignment.take(desk.record(hello(f"order-{taken}"), key=b"k" * 1_000_000, headers=headers))
+        records.start(desk.record(hello(f"order-{taken}"), key=b"k" * 1_000_000, headers=headers))
     assert taken == room // (1_000_000 + 150_000) + 1
-    await assignment.close(grace=60)
+    await records.close(grace=60)
 
 
 def nested(size: int) -> bytes:
@@ -178,7 +178,7 @@ def largest(desk: Desk, number: int) -> IncomingRecord:
     return desk.record(document)
 
 
-async def test_no_more_is_decoded_than_there_is_room_for(
+async def test_records_are_decoded_only_while_there_is_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk = Desk()
@@ -191,27 +191,27 @@ async def test_no_more_is_decoded_than_there_is_room_for(
 
     monkeypatch.setattr(record_handler, "decode_request", counting)
     answers = asyncio.Event()
-    find = desk.ledger.find
+    find = desk.ledger.get
 
     async def slow(key: RunKey) -> Any:
         await answers.wait()
         return await find(key)
 
-    desk.ledger.find = slow  # type: ignore[method-assign]
-    assignment = assignment_of(desk)
+    desk.ledger.get = slow  # type: ignore[method-assign]
+    records = in_flight_records(desk)
     for number in range(60):
-        assignment.take(largest(desk, number))
+        records.start(largest(desk, number))
     one = request_codec.decoded_bytes(largest(desk, 0).value)
     room = desk.settings.dispatch.max_bytes_in_hand
     await until(lambda: decoded == room // one)
-    await until(lambda: desk.in_flight.working == 60)
+    await until(lambda: desk.budget.active == 60)
     assert decoded == room // one < 60
     answers.set()
-    await until(lambda: assignment.in_flight == 0)
+    await until(lambda: records.count == 0)
     assert decoded == 60
 
 
-async def test_the_event_loop_goes_round_between_two_records(
+async def test_other_tasks_run_between_decoding_two_records(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk, rounds, seen = Desk(), 0, []
@@ -229,9 +229,9 @@ async def test_the_event_loop_goes_round_between_two_records(
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    assignment = assignment_of(desk)
+    records = in_flight_records(desk)
     for _ in range(20):
-        assignment.take(desk.record(nested(1_590_000)))
+        records.start(desk.record(nested(1_590_000)))
     await asyncio.wait({each for each in asyncio.all_tasks() if "record" in each.get_name()})
     counting.cancel()
     assert len(seen) == len(set(seen)) == 20
@@ -243,12 +243,12 @@ async def test_a_failure_of_a_records_task_is_not_silent() -> None:
     async def broken(_: IncomingRecord) -> None:
         raise ZeroDivisionError
 
-    assignment = Assignment(broken, in_flight=desk.in_flight, most_uncommitted=5000)
-    assignment.take(desk.record(hello("order-1")))
-    await until(lambda: assignment.in_flight == 0)
+    records = InFlightRecords(broken, budget=desk.budget, most_uncommitted=5000)
+    records.start(desk.record(hello("order-1")))
+    await until(lambda: records.count == 0)
     with pytest.raises(ZeroDivisionError):
-        assignment.check()
-    assert assignment.committable() == {}
+        records.check()
+    assert records.committable() == {}
 
 
 async def test_a_task_that_is_cancelled_from_within_is_not_silent() -> None:
@@ -258,11 +258,11 @@ async def test_a_task_that_is_cancelled_from_within_is_not_silent() -> None:
     async def cancelled(_: IncomingRecord) -> None:
         raise asyncio.CancelledError
 
-    assignment = Assignment(cancelled, in_flight=desk.in_flight, most_uncommitted=5000)
-    assignment.take(desk.record(hello("order-1")))
-    await until(lambda: assignment.in_flight == 0)
+    records = InFlightRecords(cancelled, budget=desk.budget, most_uncommitted=5000)
+    records.start(desk.record(hello("order-1")))
+    await until(lambda: records.count == 0)
     with pytest.raises(RuntimeError, match="cancelled from within"):
-        assignment.check()
+        records.check()
 
 
 async def test_a_bug_in_decoding_keeps_its_record_and_lets_others_pass(
@@ -276,46 +276,46 @@ async def test_a_bug_in_decoding_keeps_its_record_and_lets_others_pass(
         return request_codec.decode_request(record)
 
     monkeypatch.setattr(record_handler, "decode_request", decode)
-    assignment = assignment_of(desk)
-    assignment.take(desk.record(hello("order-1")))
-    assignment.take(desk.record(hello("order-2")))
+    records = in_flight_records(desk)
+    records.start(desk.record(hello("order-1")))
+    records.start(desk.record(hello("order-2")))
     await until(lambda: workflow_of("order-2") in desk.workflows.names_for_test())
-    await until(lambda: desk.in_flight.waiting[WaitReason.BUG] == 1)
+    await until(lambda: desk.budget.waiting[WaitReason.BUG] == 1)
     broken = False
-    await until(lambda: assignment.in_flight == 0)
+    await until(lambda: records.count == 0)
     assert workflow_of("order-1") in desk.workflows.names_for_test()
 
 
-async def test_what_waits_is_given_up_at_once_when_its_partition_goes() -> None:
+async def test_waiting_records_are_abandoned_at_once_when_their_partition_is_revoked() -> None:
     desk = Desk()
     await failed_and_not_published(desk, "order-1")
-    assignment = assignment_of(desk)
-    assignment.take(command(desk, "retry", "order-1"))
-    await until(lambda: desk.in_flight.waiting[WaitReason.STATUS_WATCHER] == 1)
+    records = in_flight_records(desk)
+    records.start(command(desk, "retry", "order-1"))
+    await until(lambda: desk.budget.waiting[WaitReason.STATUS_WATCHER] == 1)
     began = asyncio.get_running_loop().time()
-    await assignment.close(grace=30)
+    await records.close(grace=30)
     assert asyncio.get_running_loop().time() == began
-    assert assignment.committable() == {}
-    assert desk.in_flight.working == sum(desk.in_flight.waiting.values()) == 0
+    assert records.committable() == {}
+    assert desk.budget.active == sum(desk.budget.waiting.values()) == 0
 
 
-async def test_a_partition_stands_still_behind_what_cannot_be_committed() -> None:
+async def test_a_partition_is_stuck_behind_a_record_that_cannot_be_committed() -> None:
     desk = Desk()
-    assignment = Assignment(desk.handler.handle, in_flight=desk.in_flight, most_uncommitted=3)
+    records = InFlightRecords(desk.handler.handle, budget=desk.budget, most_uncommitted=3)
     await failed_and_not_published(desk, "order-1")
     stuck = command(desk, "retry", "order-1")
-    assignment.take(stuck)
+    records.start(stuck)
     for number in range(2):
-        assert assignment.stuck == {}
-        assignment.take(desk.record(hello(f"new-{number}")))
-    await until(lambda: assignment.in_flight == 1)
-    assert assignment.stuck == {PARTITION: stuck.position.offset}
+        assert records.stuck == {}
+        records.start(desk.record(hello(f"new-{number}")))
+    await until(lambda: records.count == 1)
+    assert records.stuck == {PARTITION: stuck.position.offset}
     await publish_end(desk, "order-1")
-    await until(lambda: assignment.in_flight == 0)
-    assert assignment.stuck == {}
+    await until(lambda: records.count == 0)
+    assert records.stuck == {}
 
 
-async def test_tries_that_get_no_answer_do_not_take_the_calls_of_new_runs() -> None:
+async def test_unanswered_attempts_do_not_take_the_slots_of_new_runs() -> None:
     """Forty creates fail four times, and then hang for as long as a call may take."""
     desk = Desk()
     stuck = {workflow_of(f"order-{number}") for number in range(40)}
@@ -333,37 +333,37 @@ async def test_tries_that_get_no_answer_do_not_take_the_calls_of_new_runs() -> N
         return await create(manifest)
 
     desk.workflows.create = hanging  # type: ignore[method-assign]
-    assignment = assignment_of(desk)
+    records = in_flight_records(desk)
     for number in range(40):
-        assignment.take(desk.record(hello(f"order-{number}")))
+        records.start(desk.record(hello(f"order-{number}")))
     began = asyncio.get_running_loop().time()
     await until(lambda: asyncio.get_running_loop().time() - began > 300)
     assert sum(count == 5 for count in tries.values()) == 4
-    assignment.take(desk.record(hello("new")))
+    records.start(desk.record(hello("new")))
     await until(lambda: workflow_of("new") in desk.workflows.names_for_test())
     answers.set()
-    await until(lambda: assignment.in_flight == 0)
+    await until(lambda: records.count == 0)
 
 
-async def test_what_has_waited_counts_as_worked_on_once_it_goes_on() -> None:
+async def test_a_record_that_has_waited_counts_as_active_once_it_proceeds() -> None:
     desk = Desk()
-    retrying = Retrying(Backoff(), width=4, in_flight=desk.in_flight, on_retry=lambda _: None)
+    calls = BoundedCalls(Backoff(), limit=4, budget=desk.budget, on_retry=lambda _: None)
     failures, waited, done = iter(range(6)), [], asyncio.Event()
 
     async def step() -> None:
-        waited.append(desk.in_flight.waiting[WaitReason.KAFKA])
+        waited.append(desk.budget.waiting[WaitReason.KAFKA])
         if next(failures, None) is not None:
             raise KafkaUnavailableError("no broker")
 
     async def work() -> None:
-        await retrying.until_clear(step, what="publish")
+        await calls.run(step, name="publish")
         done.set()
         await asyncio.Event().wait()
 
     task: asyncio.Task[object] = asyncio.create_task(work())
-    desk.in_flight.begin(task, size=1)
+    desk.budget.admit(task, size=1)
     await done.wait()
     assert waited == [0, 0, 0, 0, 1, 1, 1]
-    assert desk.in_flight.working == 1
-    assert not any(desk.in_flight.waiting.values())
+    assert desk.budget.active == 1
+    assert not any(desk.budget.waiting.values())
     task.cancel()

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from sluice_contracts.records import IncomingRecord
-from sluice_dispatcher.adapters.in_flight_records import Assignment
-from sluice_dispatcher.adapters.request_consumer import Pump
-from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
+from sluice_dispatcher.adapters.in_flight_records import InFlightRecords
+from sluice_dispatcher.adapters.request_consumer import RequestConsumer
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_runtime.kafka.consumer import incoming
 from tests.unit.dispatcher.fake_group_consumer import FakeGroupConsumer, Fetched
 
 pytestmark = pytest.mark.looptime
 
-ROOM = Limit(records=10, size=1000)
+ROOM = RecordLimit(records=10, size=1000)
 GRACE = 20.0
 
 
@@ -41,12 +41,12 @@ class Work:
 
 
 @contextlib.asynccontextmanager
-async def pumping(work: Work) -> AsyncIterator[FakeGroupConsumer]:
-    """Run a pump that commits by itself only after an hour."""
+async def consuming(work: Work) -> AsyncIterator[FakeGroupConsumer]:
+    """Run a request_consumer that commits by itself only after an hour."""
     consumer = FakeGroupConsumer()
-    in_flight = InFlight(working=ROOM, waiting=ROOM)
-    pump = pump_of(consumer, work.handle, in_flight=in_flight)
-    running = asyncio.create_task(pump.run())
+    budget = InFlightBudget(active=ROOM, waiting=ROOM)
+    request_consumer = request_consumer_of(consumer, work.handle, budget=budget)
+    running = asyncio.create_task(request_consumer.run())
     try:
         yield consumer
     finally:
@@ -56,24 +56,24 @@ async def pumping(work: Work) -> AsyncIterator[FakeGroupConsumer]:
             await running
 
 
-def pump_of(
+def request_consumer_of(
     consumer: FakeGroupConsumer,
     handle: Callable[[IncomingRecord], Awaitable[None]],
     *,
-    in_flight: InFlight,
-) -> Pump:
+    budget: InFlightBudget,
+) -> RequestConsumer:
     def make() -> Any:
         return consumer
 
     async def begin(record: IncomingRecord) -> None:
-        in_flight.go_on()
+        budget.mark_active()
         await handle(record)
 
-    return Pump(
+    return RequestConsumer(
         topic="requests",
         make_consumer=make,
         handle=begin,
-        in_flight=in_flight,
+        budget=budget,
         most_uncommitted=5,
         commit_interval=timedelta(hours=1),
         drain_grace=timedelta(seconds=GRACE),
@@ -85,9 +85,9 @@ async def moments() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_partition_goes_after_its_work_is_finished_and_committed() -> None:
+async def test_a_partition_is_revoked_after_its_records_are_finished_and_committed() -> None:
     work = Work()
-    async with pumping(work) as consumer:
+    async with consuming(work) as consumer:
         consumer.fetch_for_test(7, 8)
         await work.until_begun(7, 8)
         revoking = asyncio.create_task(consumer.revoke_for_test())
@@ -98,9 +98,9 @@ async def test_a_partition_goes_after_its_work_is_finished_and_committed() -> No
         assert consumer.log == ["committed 9", "revoked"]
 
 
-async def test_a_partition_goes_after_the_grace_with_what_is_finished() -> None:
+async def test_a_partition_is_revoked_after_the_grace_without_unfinished_records() -> None:
     work = Work()
-    async with pumping(work) as consumer:
+    async with consuming(work) as consumer:
         consumer.fetch_for_test(7)
         await work.until_begun(7)
         started = asyncio.get_running_loop().time()
@@ -110,9 +110,9 @@ async def test_a_partition_goes_after_the_grace_with_what_is_finished() -> None:
         assert consumer.log == ["revoked"]
 
 
-async def test_what_is_read_while_a_partition_goes_is_left_to_the_next_owner() -> None:
+async def test_records_read_during_a_revocation_are_left_to_the_next_owner() -> None:
     work = Work()
-    async with pumping(work) as consumer:
+    async with consuming(work) as consumer:
         consumer.fetch_for_test(7)
         await work.until_begun(7)
         revoking = asyncio.create_task(consumer.revoke_for_test())
@@ -126,10 +126,10 @@ async def test_what_is_read_while_a_partition_goes_is_left_to_the_next_owner() -
         assert consumer.log == ["committed 8", "revoked"]
 
 
-async def test_after_a_rebalance_work_goes_on() -> None:
+async def test_records_are_handled_after_a_rebalance() -> None:
     work = Work()
     work.gate.set()
-    async with pumping(work) as consumer:
+    async with consuming(work) as consumer:
         consumer.fetch_for_test(7)
         await work.until_begun(7)
         await consumer.revoke_for_test()
@@ -139,25 +139,25 @@ async def test_after_a_rebalance_work_goes_on() -> None:
         await work.until_begun(7, 7, 8)
 
 
-async def test_stopping_commits_what_is_finished() -> None:
+async def test_stopping_commits_the_finished_records() -> None:
     work = Work()
-    async with pumping(work) as consumer:
+    async with consuming(work) as consumer:
         consumer.fetch_for_test(7)
         await work.until_begun(7)
     assert consumer.log == ["committed 8"]
     assert consumer.state == "stopped"
 
 
-async def test_a_closed_assignment_begins_nothing() -> None:
+async def test_closed_in_flight_records_start_nothing() -> None:
     work = Work()
-    assignment = Assignment(
-        work.handle, in_flight=InFlight(working=ROOM, waiting=ROOM), most_uncommitted=10
+    records = InFlightRecords(
+        work.handle, budget=InFlightBudget(active=ROOM, waiting=ROOM), most_uncommitted=10
     )
-    assignment.take(incoming(Fetched(7)))
+    records.start(incoming(Fetched(7)))
     await work.until_begun(7)
     work.gate.set()
-    await assignment.close(grace=GRACE)
-    assignment.take(incoming(Fetched(8)))
+    await records.close(grace=GRACE)
+    records.start(incoming(Fetched(8)))
     await moments()
     assert work.begun == [7]
-    assert assignment.in_flight == 0
+    assert records.count == 0

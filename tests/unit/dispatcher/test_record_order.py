@@ -8,7 +8,7 @@ from sluice_argo import metadata
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from tests.support.dispatcher import Desk, hello
-from tests.unit.dispatcher.test_overload import assignment_of, command, until, workflow_of
+from tests.unit.dispatcher.test_overload import command, in_flight_records, until, workflow_of
 
 pytestmark = pytest.mark.looptime
 
@@ -32,19 +32,19 @@ async def test_a_command_is_not_refused_because_its_run_waits_for_the_next_owner
     scene = Scene()
     desk = scene.desk
     start, stop = desk.record(hello("order-1")), command(desk, "stop", "order-1")
-    first = assignment_of(desk)
-    first.take(start)
-    await until(lambda: desk.in_flight.waiting[WaitReason.FORBIDDEN] == 1)
+    first = in_flight_records(desk)
+    first.start(start)
+    await until(lambda: desk.budget.waiting[WaitReason.FORBIDDEN] == 1)
     # Read just before the partition goes, and not even decoded.
-    first.take(stop)
+    first.start(stop)
     await first.close(grace=10)
     scene.forbidden = False
-    second = assignment_of(desk)
-    second.take(start)
-    second.take(stop)
-    await until(lambda: second.in_flight == 0)
+    second = in_flight_records(desk)
+    second.start(start)
+    second.start(stop)
+    await until(lambda: second.count == 0)
     assert desk.workflows.object_for_test(workflow_of("order-1"))["spec"]["shutdown"] == "Stop"
-    assert desk.reports.log_for_test == []
+    assert desk.publisher.log_for_test == []
 
 
 @pytest.mark.parametrize("decoded", [True, False])
@@ -52,17 +52,17 @@ async def test_the_first_of_two_contents_keeps_the_id(decoded: bool) -> None:
     scene = Scene()
     desk = scene.desk
     ada, bob = desk.record(hello("order-1", name="Ada")), desk.record(hello("order-1", name="Bob"))
-    first = assignment_of(desk)
-    first.take(ada)
-    await until(lambda: desk.in_flight.waiting[WaitReason.FORBIDDEN] == 1)
+    first = in_flight_records(desk)
+    first.start(ada)
+    await until(lambda: desk.budget.waiting[WaitReason.FORBIDDEN] == 1)
     scene.forbidden = False
-    first.take(bob)
+    first.start(bob)
     if decoded:
-        await until(lambda: desk.in_flight.waiting[WaitReason.SAME_RUN] == 1)
+        await until(lambda: desk.budget.waiting[WaitReason.SAME_RUN] == 1)
     await first.close(grace=10)
-    second = assignment_of(desk)
-    second.take(ada)
-    second.take(bob)
-    await until(lambda: second.in_flight == 0)
+    second = in_flight_records(desk)
+    second.start(ada)
+    second.start(bob)
+    await until(lambda: second.count == 0)
     made = desk.workflows.object_for_test(workflow_of("order-1"))["metadata"]["annotations"]
     assert made[metadata.REQUEST] == str(ada.position)

@@ -1,4 +1,4 @@
-"""The pump outlives whatever keeps it from Kafka."""
+"""The request_consumer outlives whatever keeps it from Kafka."""
 
 import asyncio
 import socket
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from sluice_dispatcher.adapters.request_consumer import Pump
-from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
+from sluice_dispatcher.adapters.request_consumer import RequestConsumer
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 
 
 class Unreachable:
@@ -32,7 +32,7 @@ class Unreachable:
 @pytest.mark.parametrize(
     "error", [KafkaConnectionError(), ConnectionResetError(), socket.gaierror("no such host")]
 )
-async def test_no_way_to_kafka_is_tried_again(error: Exception) -> None:
+async def test_a_failed_connection_to_kafka_is_retried(error: Exception) -> None:
     third = asyncio.Event()
     tries = 0
 
@@ -46,17 +46,19 @@ async def test_no_way_to_kafka_is_tried_again(error: Exception) -> None:
     async def handle(_: object) -> None:
         raise AssertionError("there is nothing to handle")
 
-    pump = Pump(
+    request_consumer = RequestConsumer(
         topic="requests",
         make_consumer=make_consumer,
         handle=handle,
-        in_flight=InFlight(working=Limit(records=1, size=1), waiting=Limit(records=1, size=1)),
+        budget=InFlightBudget(
+            active=RecordLimit(records=1, size=1), waiting=RecordLimit(records=1, size=1)
+        ),
         most_uncommitted=1,
         commit_interval=timedelta(seconds=1),
         drain_grace=timedelta(seconds=1),
     )
-    running = asyncio.create_task(pump.run())
+    running = asyncio.create_task(request_consumer.run())
     await asyncio.wait({running, asyncio.create_task(third.wait())}, return_when="FIRST_COMPLETED")
     assert not running.done()
-    assert pump.waiting_for() == "the request topic cannot be read"
+    assert request_consumer.waiting_for() == "the request topic cannot be read"
     running.cancel()

@@ -24,7 +24,7 @@ def test_a_ledger_slower_than_the_ttl_is_refused() -> None:
         )
 
 
-def test_a_catalogue_with_a_mistake_is_refused_at_the_start(tmp_path: Path) -> None:
+def test_an_invalid_catalogue_is_refused_at_the_start(tmp_path: Path) -> None:
     file = tmp_path / "catalogue.yaml"
     file.write_text("entries: [{name: hello}]")
     settings = DispatcherSettings(workflows=WorkflowSettings(catalogue_file=file))

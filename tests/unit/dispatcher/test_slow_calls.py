@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from sluice_dispatcher.domain.wait_reason import WaitReason
-from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from tests.support.dispatcher import Desk, hello
-from tests.unit.dispatcher.test_overload import assignment_of, command, until, workflow_of
+from tests.unit.dispatcher.test_overload import command, in_flight_records, until, workflow_of
 from tests.unit.runtime.clock import pause
 
 pytestmark = pytest.mark.looptime
 
 
-async def test_creates_that_hang_let_other_records_in_within_seconds() -> None:
+async def test_hanging_creates_make_room_for_other_records_within_seconds() -> None:
     """As behind an admission webhook that hangs: creates time out, all else is answered at once."""
     desk = Desk()
     await desk.handler.handle(desk.record(hello("running")))
@@ -25,22 +25,22 @@ async def test_creates_that_hang_let_other_records_in_within_seconds() -> None:
         raise ApiUnavailableError("create a Workflow: not done within 15 s")
 
     desk.workflows.create = hanging  # type: ignore[method-assign, assignment]
-    assignment = assignment_of(desk)
+    records = in_flight_records(desk)
     for number in range(desk.settings.dispatch.max_in_hand):
-        assignment.take(desk.record(hello(f"order-{number}")))
+        records.start(desk.record(hello(f"order-{number}")))
     began = asyncio.get_running_loop().time()
-    await until(lambda: not desk.in_flight.full)
+    await until(lambda: not desk.budget.full)
     assert asyncio.get_running_loop().time() - began < 10
-    assert desk.in_flight.waiting[WaitReason.SLOT] > 0
+    assert desk.budget.waiting[WaitReason.SLOT] > 0
 
-    assignment.take(command(desk, "stop", "running"))
+    records.start(command(desk, "stop", "running"))
     stopped = workflow_of("running")
     await until(lambda: "shutdown" in desk.workflows.object_for_test(stopped)["spec"])
     assert asyncio.get_running_loop().time() - began < 20
-    await assignment.close(grace=0)
+    await records.close(grace=0)
 
 
-async def test_a_record_that_hangs_takes_its_place_among_the_calls_once() -> None:
+async def test_a_hanging_record_takes_a_common_slot_once() -> None:
     """64 of them take sixteen places for a minute, and then one another's."""
     desk = Desk()
     create = desk.workflows.create
@@ -53,17 +53,17 @@ async def test_a_record_that_hangs_takes_its_place_among_the_calls_once() -> Non
         return await create(manifest)
 
     desk.workflows.create = creating  # type: ignore[method-assign]
-    assignment = assignment_of(desk)
+    records = in_flight_records(desk)
     for number in range(64):
-        assignment.take(desk.record(hello(f"hanging-{number}")))
+        records.start(desk.record(hello(f"hanging-{number}")))
     await pause(70)
-    assignment.take(desk.record(hello("new")))
+    records.start(desk.record(hello("new")))
     await pause(1)
     assert workflow_of("new") in desk.workflows.names_for_test()
-    await assignment.close(grace=0)
+    await records.close(grace=0)
 
 
-async def test_records_that_hang_do_not_hold_up_those_that_could_go_on() -> None:
+async def test_hanging_records_do_not_delay_those_that_could_proceed() -> None:
     """200 that hang for 15 s each do not take turns with some that were refused at once."""
     desk = Desk()
     create, outage = desk.workflows.create, True
@@ -78,32 +78,34 @@ async def test_records_that_hang_do_not_hold_up_those_that_could_go_on() -> None
         return await create(manifest)
 
     desk.workflows.create = creating  # type: ignore[method-assign]
-    assignment = assignment_of(desk)
+    records = in_flight_records(desk)
     quick = {workflow_of(f"order-{number}") for number in range(10)}
     for number in range(10):
-        assignment.take(desk.record(hello(f"order-{number}")))
+        records.start(desk.record(hello(f"order-{number}")))
     await pause(10)
     for number in range(200):
-        assignment.take(desk.record(hello(f"hanging-{number}")))
+        records.start(desk.record(hello(f"hanging-{number}")))
     await pause(1200)
     outage, healed = False, asyncio.get_running_loop().time()
     await until(lambda: quick <= desk.workflows.names_for_test())
     # Their pauses are of 30 s at most.
     assert asyncio.get_running_loop().time() - healed < 60
-    await assignment.close(grace=0)
+    await records.close(grace=0)
 
 
-async def test_a_record_that_is_decoded_again_does_not_wait_for_its_own_room() -> None:
+async def test_a_record_decoded_again_does_not_wait_for_its_own_room() -> None:
     """After a bug in decoding."""
-    in_flight = InFlight(working=Limit(records=10, size=100), waiting=Limit(records=10, size=1000))
+    budget = InFlightBudget(
+        active=RecordLimit(records=10, size=100), waiting=RecordLimit(records=10, size=1000)
+    )
     decoded: list[int] = []
 
     async def decode_twice() -> None:
         for _ in range(2):
-            await in_flight.decode(60)
+            await budget.reserve_decoded(60)
             decoded.append(60)
 
     task: asyncio.Task[object] = asyncio.create_task(decode_twice())
-    in_flight.begin(task, size=1)
+    budget.admit(task, size=1)
     await until(task.done)
     assert decoded == [60, 60]

@@ -38,7 +38,7 @@ def counted(desk: Desk, verdict: Verdict) -> float | None:
     )
 
 
-async def test_a_request_becomes_a_workflow_that_says_whose_it_is() -> None:
+async def test_a_request_becomes_a_workflow_that_names_its_run() -> None:
     desk = Desk()
     record = desk.record(hello("order-1"))
     assert await desk.handler.handle(record) is Verdict.CREATED
@@ -55,7 +55,7 @@ async def test_a_request_becomes_a_workflow_that_says_whose_it_is() -> None:
     assert annotations[metadata.TRACEPARENT].startswith("00-")
     assert workflow["metadata"]["finalizers"] == [metadata.FINALIZER]
     assert workflow["spec"]["arguments"]["parameters"] == [{"name": "name", "value": "QWRh"}]
-    assert desk.reports.log_for_test == []
+    assert desk.publisher.log_for_test == []
     assert counted(desk, Verdict.CREATED) == 1
 
 
@@ -66,7 +66,7 @@ async def test_a_redelivery_is_the_same_run() -> None:
     assert await desk.handler.handle(record) is Verdict.SAME_RUN
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.SAME_RUN
     assert desk.workflows.names_for_test() == {NAME}
-    assert desk.reports.log_for_test == []
+    assert desk.publisher.log_for_test == []
 
 
 async def test_a_replay_after_the_workflow_is_gone_starts_nothing() -> None:
@@ -76,7 +76,7 @@ async def test_a_replay_after_the_workflow_is_gone_starts_nothing() -> None:
     )
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REPLAYED
     assert desk.workflows.names_for_test() == set()
-    assert desk.reports.log_for_test == []
+    assert desk.publisher.log_for_test == []
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -93,11 +93,11 @@ async def test_the_same_id_with_other_content_is_refused_and_the_first_run_untou
         )
     other = desk.record(hello("order-1", name="Bob"))
     assert await desk.handler.handle(other) is Verdict.REFUSED
-    assert desk.reports.log_for_test == ["dead letter", "refusal"]
-    [letter] = desk.reports.dead_letters_for_test
+    assert desk.publisher.log_for_test == ["dead letter", "refusal"]
+    [letter] = desk.publisher.dead_letters_for_test
     assert letter.value == other.value
     assert header(letter.headers, "sluice_reason") == ProblemType.ID_CONFLICT
-    [notice] = desk.reports.refusals_for_test
+    [notice] = desk.publisher.refusals_for_test
     assert (notice.run_id, notice.request) == ("order-1", "sluice.requests/0@1")
     if gone:
         assert desk.workflows.names_for_test() == set()
@@ -105,7 +105,7 @@ async def test_the_same_id_with_other_content_is_refused_and_the_first_run_untou
         assert desk.workflows.object_for_test(NAME) == before
 
 
-async def test_a_foreign_workflow_of_that_name_is_nobodys_run() -> None:
+async def test_a_foreign_workflow_of_that_name_is_not_the_run() -> None:
     desk = Desk()
     await desk.workflows.create({"metadata": {"name": NAME}, "spec": {}})
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REFUSED
@@ -118,13 +118,13 @@ async def test_an_unclear_answer_is_settled_by_reading() -> None:
     assert desk.workflows.calls_for_test("create") == 1
 
 
-async def test_an_unclear_answer_without_a_workflow_is_tried_again() -> None:
+async def test_a_create_without_a_clear_answer_and_without_a_workflow_is_retried() -> None:
     desk = Desk()
     desk.workflows.fail_for_test("create", *[ApiUnavailableError("503")] * 3)
     desk.workflows.fail_for_test("get", ApiUnavailableError("503"))
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.CREATED
     assert desk.workflows.calls_for_test("create") == 4
-    assert desk.reports.log_for_test == []
+    assert desk.publisher.log_for_test == []
     retries = desk.registry.get_sample_value("sluice_dispatcher_retries_total", {"step": "create"})
     assert retries == 3
 
@@ -136,11 +136,11 @@ async def test_an_unclear_answer_without_a_workflow_is_tried_again() -> None:
         ConflictError("quota in motion", status=409, reason="Conflict"),
     ],
 )
-async def test_what_somebody_has_to_mend_is_waited_for(error: Exception) -> None:
+async def test_a_create_waits_until_the_cluster_is_fixed(error: Exception) -> None:
     desk = Desk()
     desk.workflows.fail_for_test("create", error, error)
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.CREATED
-    assert desk.reports.log_for_test == []
+    assert desk.publisher.log_for_test == []
 
 
 async def test_retry_after_is_honoured(looptime: Any) -> None:
@@ -164,7 +164,7 @@ async def test_a_workflow_that_ended_while_its_request_was_retried_is_not_starte
     assert desk.workflows.names_for_test() == set()
 
 
-async def test_a_name_taken_by_an_object_that_vanishes_is_looked_at_again() -> None:
+async def test_a_name_is_tried_again_when_its_workflow_is_deleted_before_it_is_read() -> None:
     desk = Desk()
     await desk.handler.handle(desk.record(hello("order-1")))
     held = desk.workflows.hold_for_test("get")
@@ -175,17 +175,17 @@ async def test_a_name_taken_by_an_object_that_vanishes_is_looked_at_again() -> N
     assert await handling is Verdict.CREATED
 
 
-async def test_what_the_cluster_refuses_is_rejected_once() -> None:
+async def test_a_workflow_that_the_cluster_refuses_is_rejected_once() -> None:
     desk = Desk()
     desk.workflows.fail_for_test("create", RefusedError("too big", status=413, reason="TooLarge"))
     record = desk.record(hello("order-1"))
     assert await desk.handler.handle(record) is Verdict.REJECTED
-    assert desk.reports.log_for_test == ["dead letter", "outcome"]
-    [published] = desk.reports.outcomes_for_test
+    assert desk.publisher.log_for_test == ["dead letter", "outcome"]
+    [published] = desk.publisher.outcomes_for_test
     assert published.event.problem is not None
     assert published.event.problem.type is ProblemType.REFUSED_BY_CLUSTER
     assert await desk.handler.handle(record) is Verdict.REPLAYED
-    assert desk.reports.log_for_test == ["dead letter", "outcome"]
+    assert desk.publisher.log_for_test == ["dead letter", "outcome"]
 
 
 @pytest.mark.parametrize(
@@ -207,18 +207,18 @@ async def test_what_the_cluster_refuses_is_rejected_once() -> None:
         ),
     ],
 )
-async def test_what_can_never_be_valid_is_buried_and_its_run_rejected(
+async def test_an_invalid_request_is_a_dead_letter_and_its_run_rejected(
     document: dict[str, Any] | bytes, reason: ProblemType
 ) -> None:
     desk = Desk()
     record = desk.record(document)
     assert await desk.handler.handle(record) is Verdict.REJECTED
-    assert desk.reports.log_for_test == ["dead letter", "outcome"]
-    [letter] = desk.reports.dead_letters_for_test
+    assert desk.publisher.log_for_test == ["dead letter", "outcome"]
+    [letter] = desk.publisher.dead_letters_for_test
     assert letter.value == record.value
     assert header(letter.headers, "sluice_reason") == reason
     assert json.loads(header(letter.headers, "sluice_problem") or "")["type"] == reason
-    [published] = desk.reports.outcomes_for_test
+    [published] = desk.publisher.outcomes_for_test
     event = published.event
     assert (event.run_id, event.phase, event.terminal) == ("order-1", Phase.REJECTED, True)
     assert (event.workflow_name, event.sequence) == (NAME, 0)
@@ -226,25 +226,27 @@ async def test_what_can_never_be_valid_is_buried_and_its_run_rejected(
     # Delivered once more, nothing is said twice; and the id is spent.
     assert await desk.handler.handle(record) is Verdict.REPLAYED
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REFUSED
-    assert len(desk.reports.outcomes_for_test) == 1
+    assert len(desk.publisher.outcomes_for_test) == 1
 
 
 @pytest.mark.parametrize(
     "value",
     [b"not json", b"[1, 2]", None, b"x" * 2_000_000, b'{"id": "a", "id": "b"}', b'{"id": "a b"}'],
 )
-async def test_where_no_id_can_be_known_there_is_only_a_dead_letter(value: bytes | None) -> None:
+async def test_a_record_without_a_known_id_is_only_a_dead_letter(
+    value: bytes | None,
+) -> None:
     desk = Desk()
     assert await desk.handler.handle(desk.record(value, key=b"k")) is Verdict.REJECTED
-    assert desk.reports.log_for_test == ["dead letter"]
+    assert desk.publisher.log_for_test == ["dead letter"]
 
 
-async def test_rubbish_under_the_id_of_a_living_run_leaves_it_alone() -> None:
+async def test_an_invalid_request_with_the_id_of_a_live_run_leaves_it_alone() -> None:
     desk = Desk()
     await desk.handler.handle(desk.record(hello("order-1")))
     rubbish = desk.record({"id": "order-1", "workflow": "nope"})
     assert await desk.handler.handle(rubbish) is Verdict.REFUSED
-    assert desk.reports.log_for_test == ["dead letter", "refusal"]
+    assert desk.publisher.log_for_test == ["dead letter", "refusal"]
 
 
 async def test_a_run_whose_entry_has_left_the_catalogue_is_still_the_same_run() -> None:
@@ -266,15 +268,15 @@ async def test_a_run_whose_entry_has_left_the_catalogue_is_still_the_same_run() 
     assert await desk.handler.handle(record) is Verdict.SAME_RUN
 
 
-async def test_a_request_that_came_too_late_expires() -> None:
+async def test_a_request_read_after_expires_at_expires() -> None:
     desk = Desk()
     late = desk.record(hello("order-1", expires_at="2020-01-01T00:00:00Z"))
     assert await desk.handler.handle(late) is Verdict.EXPIRED
-    [published] = desk.reports.outcomes_for_test
+    [published] = desk.publisher.outcomes_for_test
     assert published.event.phase is Phase.EXPIRED
     assert published.event.problem is not None
     assert published.event.problem.type is ProblemType.EXPIRED
-    assert desk.reports.dead_letters_for_test == []
+    assert desk.publisher.dead_letters_for_test == []
     assert await desk.handler.handle(late) is Verdict.REPLAYED
 
 
@@ -288,14 +290,14 @@ async def test_a_request_in_time_runs_and_does_not_expire_when_redelivered_late(
     assert await desk.handler.handle(other) is Verdict.REFUSED
 
 
-async def test_reports_are_repeated_until_kafka_has_them() -> None:
+async def test_publishing_is_retried_until_kafka_acknowledges() -> None:
     desk = Desk()
-    desk.reports.fail_for_test(times=3)
+    desk.publisher.fail_for_test(times=3)
     assert await desk.handler.handle(desk.record(b"[]")) is Verdict.REJECTED
-    assert desk.reports.log_for_test == ["dead letter"]
+    assert desk.publisher.log_for_test == ["dead letter"]
 
 
-async def test_ids_come_from_the_key_or_from_where_the_record_stands() -> None:
+async def test_ids_come_from_the_key_or_from_the_position_of_the_record() -> None:
     desk = Desk()
     document = {"workflow": "hello"}
     await desk.handler.handle(desk.record(document, key=b"order-1"))
@@ -333,20 +335,20 @@ async def test_a_request_that_expires_while_it_is_retried_is_not_started() -> No
     assert desk.workflows.names_for_test() == set()
 
 
-async def test_the_cluster_s_own_words_are_not_repeated() -> None:
+async def test_the_words_of_the_cluster_are_not_repeated() -> None:
     desk = Desk()
     secret = "correct-horse"
     error = RefusedError(f"Invalid value: {secret}", status=422, reason="Invalid")
     desk.workflows.fail_for_test("create", error)
     with structlog.testing.capture_logs() as logs:
         await desk.handler.handle(desk.record(hello("order-1")))
-    [published] = desk.reports.outcomes_for_test
+    [published] = desk.publisher.outcomes_for_test
     assert secret not in published.event.model_dump_json()
     assert secret not in repr(logs)
     assert published.event.message == "The cluster refused the Workflow: 422 Invalid."
 
 
-async def test_what_the_cluster_says_of_a_value_while_it_is_retried_is_not_logged() -> None:
+async def test_a_value_quoted_by_the_cluster_is_not_logged_during_retries() -> None:
     desk = Desk()
     for code, message in [
         (400, 'admission webhook "w.example" denied the request: not "correct-horse"'),
@@ -358,7 +360,7 @@ async def test_what_the_cluster_says_of_a_value_while_it_is_retried_is_not_logge
         desk.workflows.fail_for_test("create", error)
     with structlog.testing.capture_logs() as logs:
         assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.CREATED
-    assert [log["error"] for log in logs if log["event"] == "trying again"] == [
+    assert [log["error"] for log in logs if log["event"] == "step failed, retrying"] == [
         "POST /workflows: 400 Unknown by webhook w.example",
         "POST /workflows: 500 Unknown by webhook w.example",
         "POST /workflows: 403 Unknown",

@@ -195,7 +195,7 @@ class Steps:
         hand = state.hands[number]
         match hand.doing:
             case "nothing":
-                yield from self._look(state, number)
+                yield from self._fresh_entry(state, number)
             case "deciding" if not self._looks_again or hand.age <= self._margins.freshness:
                 if len(state.creates) < _AT_ONCE:
                     sent = Create(number, "network")
@@ -211,13 +211,13 @@ class Steps:
             case "unsure" if state.workflow is not None:
                 yield "the Workflow is found", _doing(state, number, "finished")
             case "unsure":
-                yield from self._look(state, number)
+                yield from self._fresh_entry(state, number)
             case "finished":
                 yield "the offset is committed", _doing(state, number, "nothing")
         if hand.doing != "nothing":
             yield "a dispatcher dies", _doing(_orphaned(state, number), number, "nothing")
 
-    def _look(self, state: State, number: int) -> Iterator[tuple[str, State]]:
+    def _fresh_entry(self, state: State, number: int) -> Iterator[tuple[str, State]]:
         """Ask the ledger, which knows what was published long enough ago, and perhaps more."""
         if state.published is not None:
             yield "the ledger knows the outcome", _doing(state, number, "finished")

@@ -10,7 +10,7 @@ from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_runtime.dedupe import DedupeSettings
 from tests.support.dispatcher import NOW, Desk, hello
 from tests.support.slow_creates import SlowWorkflows, Way
-from tests.unit.dispatcher.test_overload import assignment_of
+from tests.unit.dispatcher.test_overload import in_flight_records
 
 pytestmark = pytest.mark.looptime
 
@@ -44,7 +44,7 @@ class Scene:
 
     async def outcomes(self) -> int:
         await self.workflows.landed_for_test()
-        return len(self.desk.reports.outcomes_for_test) + len(self.workflows.uids_for_test)
+        return len(self.desk.publisher.outcomes_for_test) + len(self.workflows.uids_for_test)
 
 
 async def test_a_run_that_expires_while_its_create_is_under_way_has_one_outcome() -> None:
@@ -58,8 +58,8 @@ async def test_a_rebalance_in_the_middle_of_a_create_leaves_one_outcome() -> Non
     """The grace of the first owner ends its create; the next one finds nothing, and it lands."""
     scene = Scene(expires_after=5)
     scene.workflows.slow_for_test(LATE)
-    first = assignment_of(scene.desk)
-    first.take(scene.record)
+    first = in_flight_records(scene.desk)
+    first.start(scene.record)
     await asyncio.wait({asyncio.create_task(asyncio.Event().wait())}, timeout=0.1)
     await first.close(grace=6)
     scene._tick()
@@ -71,10 +71,10 @@ async def test_a_run_expires_once_no_create_can_be_under_way_any_more() -> None:
     scene = Scene(expires_after=-1)
     handling = asyncio.create_task(scene.desk.handler.handle(scene.record))
     began = asyncio.get_running_loop().time()
-    while not scene.desk.reports.outcomes_for_test and not handling.done():
+    while not scene.desk.publisher.outcomes_for_test and not handling.done():
         await asyncio.wait({handling}, timeout=0.1)
         scene._tick()
     assert await scene.until_done(handling) is Verdict.EXPIRED
     waited = asyncio.get_running_loop().time() - began
     assert waited >= DedupeSettings().least_release_after.total_seconds() - 1
-    assert scene.desk.in_flight.waiting[WaitReason.LATE_CREATE] == 0
+    assert scene.desk.budget.waiting[WaitReason.LATE_CREATE] == 0

@@ -52,11 +52,11 @@ class LaggingLedger(FakeLedger):
         self._kafka = kafka
         self._behind = behind
 
-    async def find(self, key: RunKey) -> LedgerEntry | None:
+    async def get(self, key: RunKey) -> LedgerEntry | None:
         for published_at, published in self._kafka.outcomes:
             if published_at <= now() - self._behind:
-                await self.note(published)
-        return await super().find(key)
+                await self.record(published)
+        return await super().get(key)
 
 
 class Scene:
@@ -135,7 +135,7 @@ async def test_a_create_outlives_the_dispatcher_that_sent_it_and_starts_nothing(
     assert await scene.desk.handler.handle(scene.record) is Verdict.REPLAYED
 
 
-async def test_what_was_looked_up_before_a_freeze_is_looked_up_again() -> None:
+async def test_the_ledger_is_asked_again_after_the_process_was_suspended() -> None:
     """A process, or its machine, is stopped between the ledger's answer and the create."""
     ledger = Freezing()
     desk = Desk(ledger=ledger, clock=lambda: ledger.clock)
@@ -143,7 +143,7 @@ async def test_what_was_looked_up_before_a_freeze_is_looked_up_again() -> None:
     assert desk.workflows.calls_for_test("create") == 0
 
 
-async def test_a_ledger_that_only_takes_its_time_is_not_asked_for_ever() -> None:
+async def test_a_slow_ledger_is_not_asked_without_end() -> None:
     ledger = Freezing(frozen_for=5.0)
     desk = Desk(ledger=ledger, clock=lambda: ledger.clock)
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.CREATED
@@ -158,9 +158,9 @@ class Freezing(FakeLedger):
         self._frozen_for = frozen_for
         self._asked = 0
 
-    async def find(self, key: RunKey) -> LedgerEntry | None:
+    async def get(self, key: RunKey) -> LedgerEntry | None:
         self._asked += 1
-        found = await super().find(key)
+        found = await super().get(key)
         if self._asked == 2:
             self.clock += self._frozen_for
             self.outcomes_for_test[key] = LedgerEntry(

@@ -71,7 +71,7 @@ def test_a_shorter_release_lets_a_late_create_start_a_second_workflow(
     assert found.trace[-1] == "a create lands"
 
 
-def test_a_dispatcher_that_does_not_notice_a_stop_starts_a_second_workflow() -> None:
+def test_a_dispatcher_that_does_not_notice_a_suspension_starts_a_second_workflow() -> None:
     found = explored(Steps(margins(DEFAULTS.release_after), looks_again=False))
     assert found.wrong == "two uids"
 
@@ -82,7 +82,7 @@ def test_a_finalizer_removed_before_the_acknowledgement_loses_the_outcome() -> N
     assert found.trace[-2:] == ("the finalizer is removed", "the Workflow is gone")
 
 
-def test_settings_are_scaled_to_the_wrong_side() -> None:
+def test_settings_are_rounded_to_the_unsafe_side() -> None:
     settings = DedupeSettings(
         ledger_freshness=timedelta(seconds=6), release_after=timedelta(seconds=64)
     )

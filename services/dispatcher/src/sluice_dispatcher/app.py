@@ -7,71 +7,71 @@ from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
-from sluice_dispatcher.ports import Ledger, Reports, Workflows
-from sluice_dispatcher.services.bounded_calls import Retrying
-from sluice_dispatcher.services.commands import Commanding
-from sluice_dispatcher.services.in_flight_budget import InFlight, Limit
-from sluice_dispatcher.services.rejection import TurningAway
-from sluice_dispatcher.services.submission import Dispatching
+from sluice_dispatcher.ports import Ledger, OutcomePublisher, Workflows
+from sluice_dispatcher.services.bounded_calls import BoundedCalls
+from sluice_dispatcher.services.commands import CommandExecution
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
+from sluice_dispatcher.services.rejection import Rejection
+from sluice_dispatcher.services.submission import WorkflowSubmission
 from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time
 
-__all__ = ["compose", "new_in_flight"]
+__all__ = ["create_record_handler", "new_budget"]
 
 
-def compose(
+def create_record_handler(
     settings: DispatcherSettings,
     *,
     builder: WorkflowBuilder,
     workflows: Workflows,
     ledger: Ledger,
-    reports: Reports,
+    publisher: OutcomePublisher,
     metrics: Metrics,
-    in_flight: InFlight,
+    budget: InFlightBudget,
     backoff: Backoff,
     now: Callable[[], datetime],
     clock: Callable[[], float] = boot_time,
 ) -> RecordHandler:
-    """Join the services to whatever fills their ports."""
+    """Return the handler of request records, with its services on these ports."""
     concurrency = settings.dispatch.concurrency
-    retrying = Retrying(backoff, width=concurrency, in_flight=in_flight, on_retry=metrics.retried)
-    turning_away = TurningAway(reports=reports, ledger=ledger, retrying=retrying, now=now)
+    calls = BoundedCalls(backoff, limit=concurrency, budget=budget, on_retry=metrics.step_retried)
+    rejection = Rejection(publisher=publisher, ledger=ledger, calls=calls, now=now)
     return RecordHandler(
-        dispatching=Dispatching(
+        submission=WorkflowSubmission(
             builder=builder,
             workflows=workflows,
             ledger=ledger,
-            turning_away=turning_away,
-            retrying=retrying,
+            rejection=rejection,
+            calls=calls,
             now=now,
             freshness=settings.dedupe.ledger_freshness,
             longest_create=settings.dedupe.least_release_after,
             clock=clock,
         ),
-        commanding=Commanding(
+        commands=CommandExecution(
             workflows=workflows,
             ledger=ledger,
-            turning_away=turning_away,
-            # Commands have calls of their own: however many there are, runs go on.
-            retrying=Retrying(
+            rejection=rejection,
+            # Commands have calls of their own: however many there are, new runs start.
+            calls=BoundedCalls(
                 backoff,
-                width=max(1, concurrency // 4),
-                in_flight=in_flight,
-                on_retry=metrics.retried,
-                queued=WaitReason.COMMANDS,
+                limit=max(1, concurrency // 4),
+                budget=budget,
+                on_retry=metrics.step_retried,
+                queue_reason=WaitReason.COMMANDS,
             ),
             now=now,
         ),
-        in_flight=in_flight,
+        budget=budget,
         backoff=backoff,
-        on_verdict=metrics.finished,
+        on_verdict=metrics.record_finished,
     )
 
 
-def new_in_flight(dispatch: DispatchSettings) -> InFlight:
-    """Bound what is held as the settings say."""
-    return InFlight(
-        working=Limit(records=dispatch.max_in_hand, size=dispatch.max_bytes_in_hand),
-        waiting=Limit(records=dispatch.max_waiting, size=dispatch.max_bytes_waiting),
+def new_budget(dispatch: DispatchSettings) -> InFlightBudget:
+    """Return a budget of the limits in the settings."""
+    return InFlightBudget(
+        active=RecordLimit(records=dispatch.max_in_hand, size=dispatch.max_bytes_in_hand),
+        waiting=RecordLimit(records=dispatch.max_waiting, size=dispatch.max_bytes_waiting),
     )

@@ -1,4 +1,4 @@
-"""The dispatcher, put together: the one place that knows every part."""
+"""Wires the dispatcher: the only module that knows every part."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 
 from sluice_argo.workflows_api import WorkflowsApi
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
-from sluice_dispatcher.adapters.outcome_publisher import KafkaReports
-from sluice_dispatcher.adapters.request_consumer import Pump
-from sluice_dispatcher.app import compose, new_in_flight
+from sluice_dispatcher.adapters.outcome_publisher import KafkaOutcomePublisher
+from sluice_dispatcher.adapters.request_consumer import RequestConsumer
+from sluice_dispatcher.app import create_record_handler, new_budget
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.metrics import Metrics
 from sluice_dispatcher.settings import DispatcherSettings
@@ -39,12 +39,12 @@ __all__ = ["load_builder", "serve"]
 _log = structlog.get_logger(__name__)
 
 _NAME = "sluice-dispatcher"
-# What is left of the grace after draining, for the last commit and for leaving the group.
+# Kept of the shutdown grace after draining, for the last commit and for leaving the group.
 _LAST_STEPS = timedelta(seconds=5)
 
 
 def load_builder(settings: DispatcherSettings) -> WorkflowBuilder:
-    """Compile the catalogue, once and for all.
+    """Compile the catalogue and return a builder for its Workflows.
 
     Raises:
         StartupError: an entry is wrong; the message names it.
@@ -66,10 +66,10 @@ def load_builder(settings: DispatcherSettings) -> WorkflowBuilder:
 
 
 async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
-    """Run the dispatcher until told to stop.
+    """Run the dispatcher until `stop` is set.
 
     Raises:
-        StartupError: the catalogue, the topics or the way to the cluster cannot work.
+        StartupError: the catalogue, the topics or the connection to the cluster cannot work.
         TaskEndedError: a task ended by itself.
     """
     kafka, dispatch = settings.kafka, settings.dispatch
@@ -96,8 +96,8 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             clock=boot_time,
         )
         ledger = SqliteLedger(store, projector, freshness=settings.dedupe.ledger_freshness)
-        in_flight = new_in_flight(dispatch)
-        handler = compose(
+        budget = new_budget(dispatch)
+        handler = create_record_handler(
             settings,
             builder=builder,
             workflows=WorkflowsApi(
@@ -107,35 +107,37 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                 create_timeout=settings.dedupe.create_timeout,
             ),
             ledger=ledger,
-            reports=KafkaReports(producer, topics=kafka.topics, timeout=kafka.request_timeout),
+            publisher=KafkaOutcomePublisher(
+                producer, topics=kafka.topics, timeout=kafka.request_timeout
+            ),
             metrics=metrics,
-            in_flight=in_flight,
+            budget=budget,
             backoff=Backoff(),
             now=lambda: datetime.now(UTC),
         )
-        pump = Pump(
+        request_consumer = RequestConsumer(
             topic=kafka.topics.requests,
             make_consumer=lambda: make_consumer(kafka, client_id=_NAME, group=dispatch.group),
             handle=handler.handle,
-            in_flight=in_flight,
+            budget=budget,
             most_uncommitted=dispatch.max_uncommitted,
             commit_interval=dispatch.commit_interval,
             drain_grace=max(timedelta(seconds=1), settings.shutdown_grace - _LAST_STEPS),
         )
-        metrics.watch(
-            in_flight=lambda: pump.in_flight,
-            waiting=lambda reason: in_flight.waiting[reason],
-            lag=lambda: pump.lag,
+        metrics.observe(
+            in_flight=lambda: request_consumer.in_flight,
+            waiting=lambda reason: budget.waiting[reason],
+            lag=lambda: request_consumer.lag,
             staleness=projector.staleness,
         )
         topics = TopicWatch(kafka, client_id=_NAME, registry=registry)
-        # Before Kafka is there: who waits for it is alive, and says what it waits for.
+        # Before Kafka answers, so that a process that waits for it is alive and says so.
         port = await stack.enter_async_context(
             serve_probes(
                 settings.health,
                 readiness={
                     "ledger": ledger.waiting_for,
-                    "requests": pump.waiting_for,
+                    "requests": request_consumer.waiting_for,
                     "topics": topics.broken,
                 },
                 registry=registry,
@@ -156,7 +158,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             raise StartupError(str(e)) from e
         await run_tasks(
             {
-                "pump": pump.run(),
+                "request consumer": request_consumer.run(),
                 "loop delay": LoopDelay(registry).run(),
                 "ledger": projector.run(),
                 "ledger file": store.watch_for_damage(),

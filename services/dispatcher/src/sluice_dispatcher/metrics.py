@@ -12,12 +12,12 @@ __all__ = ["Metrics"]
 
 
 class Metrics:
-    """Counts what becomes of records, and shows what is in hand."""
+    """Counts finished records and retries, and shows the records in flight."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._records = Counter(
             "sluice_dispatcher_records",
-            "Request records finished, by what became of them.",
+            "Request records finished, by verdict.",
             ["verdict"],
             registry=registry,
         )
@@ -25,41 +25,41 @@ class Metrics:
             self._records.labels(verdict=verdict)
         self._retries = Counter(
             "sluice_dispatcher_retries",
-            "Steps tried again because Kafka or Kubernetes gave no clear answer.",
+            "Retries of steps to which Kafka or Kubernetes gave no clear answer, by step.",
             ["step"],
             registry=registry,
         )
-        self._in_hand = Gauge(
-            "sluice_dispatcher_records_in_hand",
-            "Request records being worked on, those that wait included.",
+        self._in_flight = Gauge(
+            "sluice_dispatcher_records_in_flight",
+            "Request records that are being handled, waiting ones included.",
             registry=registry,
         )
         self._waiting = Gauge(
             "sluice_dispatcher_records_waiting",
-            "Request records that cannot go on yet, by what they wait for.",
+            "Request records in flight that cannot proceed yet, by reason.",
             ["reason"],
             registry=registry,
         )
         self._lag = Gauge(
-            "sluice_dispatcher_lag_records",
-            "Request records on our partitions that nobody has begun to work on.",
+            "sluice_dispatcher_consumer_lag_records",
+            "Request records on the assigned partitions that have not been read yet.",
             registry=registry,
         )
         self._staleness = Gauge(
             "sluice_dispatcher_ledger_staleness_seconds",
-            "Since when the ledger is known to hold every outcome; NaN before it has caught up.",
+            "Seconds since the ledger was known to be complete; NaN before it has caught up.",
             registry=registry,
         )
 
-    def finished(self, verdict: Verdict) -> None:
+    def record_finished(self, verdict: Verdict) -> None:
         """Count a finished record."""
         self._records.labels(verdict=verdict).inc()
 
-    def retried(self, step: str) -> None:
-        """Count a step that is tried again."""
+    def step_retried(self, step: str) -> None:
+        """Count a retry of a step."""
         self._retries.labels(step=step).inc()
 
-    def watch(
+    def observe(
         self,
         *,
         in_flight: Callable[[], int],
@@ -67,14 +67,14 @@ class Metrics:
         lag: Callable[[], int],
         staleness: Callable[[], float | None],
     ) -> None:
-        """Read these whenever the metrics are."""
-        self._in_hand.set_function(in_flight)
+        """Read the gauges from these functions whenever the metrics are scraped."""
+        self._in_flight.set_function(in_flight)
         for reason in WaitReason:
             self._waiting.labels(reason=reason).set_function(partial(waiting, reason))
         self._lag.set_function(lag)
 
-        def stale() -> float:
+        def staleness_or_nan() -> float:
             seconds = staleness()
             return float("nan") if seconds is None else seconds
 
-        self._staleness.set_function(stale)
+        self._staleness.set_function(staleness_or_nan)

@@ -1,4 +1,4 @@
-"""What the services need of the world; adapters give it, and fakes in tests."""
+"""What the services need from outside; adapters implement it, and fakes in tests."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,21 +10,21 @@ from sluice_contracts.status import RefusalNotice
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.domain.models import LedgerEntry, Manifest
 
-__all__ = ["Ledger", "Reports", "Workflows"]
+__all__ = ["Ledger", "OutcomePublisher", "Workflows"]
 
 
 class Ledger(Protocol):
     """Every outcome within the dedupe window."""
 
-    async def find(self, key: RunKey) -> LedgerEntry | None:
-        """Give the run's outcome, None if there is none.
+    async def get(self, key: RunKey) -> LedgerEntry | None:
+        """Return the run's outcome, None if it has none.
 
-        Waits until the ledger knows every outcome that was published before the Workflow behind it
-        could have disappeared.
+        Waits until the ledger holds every outcome that was published before its Workflow could
+        disappear.
         """
 
-    async def note(self, published: PublishedEvent) -> None:
-        """Remember an outcome that was just published, without waiting for it to come round."""
+    async def record(self, published: PublishedEvent) -> None:
+        """Add an outcome that was just published, before it is read back from the topic."""
 
 
 class Workflows(Protocol):
@@ -40,16 +40,20 @@ class Workflows(Protocol):
         """Change a Workflow by JSON Patch; ConflictError if a `test` fails."""
 
 
-class Reports(Protocol):
-    """What the dispatcher tells the world; raises KafkaUnavailableError."""
+class OutcomePublisher(Protocol):
+    """What the dispatcher writes to Kafka.
 
-    async def outcome(self, published: PublishedEvent) -> None:
+    Every method returns once all in-sync replicas have the record, and raises
+    KafkaUnavailableError or RecordRefusedError.
+    """
+
+    async def publish_outcome(self, published: PublishedEvent) -> None:
         """Publish the outcome of a run that never became a Workflow."""
 
-    async def refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
-        """Tell that a request was turned away because its id belongs to another run."""
+    async def publish_refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
+        """Publish that a request was refused, while the run with its id continues."""
 
-    async def dead_letter(
+    async def publish_dead_letter(
         self, record: IncomingRecord, problem: Problem, *, key: RunKey | None
     ) -> None:
-        """Keep a record that can never be valid, with the reason."""
+        """Keep a record that can never be valid on the dead letter topic, with the problem."""

@@ -130,9 +130,9 @@ class GoPart:
 
 def _stamps(module: GoModule) -> str:
     _, major, minor, *_ = module.version.replace("v", ".").split(".")
-    stamped = {"gitVersion": module.version, "gitMajor": major, "gitMinor": minor}
+    stamp = {"gitVersion": module.version, "gitMajor": major, "gitMinor": minor}
     return " ".join(
-        f"-X {package}.{name}={value}" for package in module.stamp for name, value in stamped.items()
+        f"-X {package}.{name}={value}" for package in module.stamp for name, value in stamp.items()
     )
 
 

@@ -1,1 +1,1 @@
-"""Kafka, SQLite and the composition of both: where the ports meet the world."""
+"""The ports on Kafka and SQLite, and the consumer of the request topic."""

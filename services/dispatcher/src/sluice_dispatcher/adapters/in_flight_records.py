@@ -1,4 +1,4 @@
-"""The work in hand of one assignment of partitions."""
+"""The records in flight of one assignment of partitions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,29 +8,31 @@ from aiokafka import TopicPartition
 
 from sluice_contracts.records import IncomingRecord
 from sluice_dispatcher.domain.offset_tracker import OffsetTracker
-from sluice_dispatcher.services.in_flight_budget import InFlight
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 
-__all__ = ["Assignment"]
+__all__ = ["InFlightRecords"]
 
 _log = structlog.get_logger(__name__)
 
 
-class Assignment:
-    """Records being worked on since the last rebalance, and what may be committed of them.
+class InFlightRecords:
+    """Handles records since the last rebalance, and knows which offsets may be committed.
 
-    `most_uncommitted` is how many records of a partition may be read from its oldest unfinished
-    one on.
+    Args:
+        handle: finishes one record.
+        budget: counts the records.
+        most_uncommitted: records of a partition that may be read, from its oldest unfinished on.
     """
 
     def __init__(
         self,
         handle: Callable[[IncomingRecord], Awaitable[object]],
         *,
-        in_flight: InFlight,
+        budget: InFlightBudget,
         most_uncommitted: int,
     ) -> None:
         self._handle = handle
-        self._in_flight = in_flight
+        self._budget = budget
         self._most_uncommitted = most_uncommitted
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._committed: dict[TopicPartition, int] = {}
@@ -39,13 +41,13 @@ class Assignment:
         self._closed = False
 
     @property
-    def in_flight(self) -> int:
-        """Records being worked on, those that wait included."""
+    def count(self) -> int:
+        """Records in flight, active or waiting."""
         return len(self._tasks)
 
     @property
     def stuck(self) -> dict[TopicPartition, int]:
-        """Give the partitions of which nothing more should be read, and their oldest offset."""
+        """Partitions from which no more should be read, with their oldest unfinished offset."""
         return {
             partition: oldest
             for partition, tracker in self._trackers.items()
@@ -53,24 +55,24 @@ class Assignment:
             and (oldest := tracker.oldest_unfinished) is not None
         }
 
-    def take(self, record: IncomingRecord) -> None:
-        """Begin to work on a record; once closed, leave it to whoever has the partition next."""
+    def start(self, record: IncomingRecord) -> None:
+        """Start to handle a record; once closed, ignore it: the next owner will read it."""
         if self._closed:
             return
         tracker = self._trackers.setdefault(_partition(record), OffsetTracker())
         tracker.start(record.position.offset)
-        task = asyncio.create_task(self._work(record, tracker), name=f"record {record.position}")
+        task = asyncio.create_task(self._run(record, tracker), name=f"record {record.position}")
         self._tasks.add(task)
         task.add_done_callback(self._done)
-        self._in_flight.begin(task, size=record.memory)
+        self._budget.admit(task, size=record.memory)
 
     def check(self) -> None:
-        """Raise what a record's task failed with: its offset would stay uncommitted, unseen."""
+        """Raise the error of a record's task, whose offset would stay uncommitted unnoticed."""
         if self._failure is not None:
             raise self._failure
 
     def committable(self) -> dict[TopicPartition, int]:
-        """Give the offsets that have moved on since the last `committed`."""
+        """Return the offsets that have advanced since the last `committed`."""
         return {
             partition: offset
             for partition, tracker in self._trackers.items()
@@ -79,30 +81,29 @@ class Assignment:
         }
 
     def committed(self, offsets: dict[TopicPartition, int]) -> None:
-        """Note what was committed."""
+        """Note that these offsets were committed."""
         self._committed |= offsets
 
     async def close(self, *, grace: float) -> None:
-        """Take no more, finish what is under way, and give up after `grace` seconds.
+        """Start no more records, and finish those that progress, within `grace` seconds.
 
-        All else is given up at once, and together: a record must not overtake an earlier one of its
-        run that is given up. What is given up was not committed, and is delivered again to whoever
-        comes next.
+        All others are abandoned at once and together: a record must not overtake an abandoned one
+        of its run. Abandoned records are not committed, so the next owner reads them again.
         """
         self._closed = True
         if not self._tasks:
             return
         for task in self._tasks:
-            if not self._in_flight.is_under_way(task):
+            if not self._budget.is_progressing(task):
                 task.cancel()
         _, unfinished = await asyncio.wait(self._tasks, timeout=grace)
         for task in unfinished:
             task.cancel()
         if unfinished:
-            _log.warning("records given up, to be delivered again", records=len(unfinished))
+            _log.warning("records abandoned, to be redelivered", records=len(unfinished))
             await asyncio.wait(unfinished)
 
-    async def _work(self, record: IncomingRecord, tracker: OffsetTracker) -> None:
+    async def _run(self, record: IncomingRecord, tracker: OffsetTracker) -> None:
         await self._handle(record)
         tracker.finish(record.position.offset)
 

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
     fingerprint TEXT,
     phase TEXT NOT NULL,
     event_id TEXT NOT NULL,
-    -- Of the newest record that said so; NULL until the first one has been projected.
+    -- Of the newest record with the outcome; NULL until the first one has been projected.
     partition INTEGER,
     offset INTEGER,
     appended_ms INTEGER,
@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
 CREATE INDEX IF NOT EXISTS outcomes_by_record ON outcomes (partition, offset);
 """
 
-# What has no record yet is nowhere below the start of the log.
+# An outcome without a record is not below the start of the log, so it stays.
 _EXPIRY: Final = """
 DELETE FROM outcomes WHERE (tenant, run_id) IN (
     SELECT tenant, run_id FROM log_starts JOIN outcomes USING (partition)
@@ -56,15 +56,15 @@ async def open_ledger_store(path: Path) -> AsyncIterator[SqliteStore]:
 
 
 class SqliteLedger:
-    """Answers from the file, once it is known to be fresh."""
+    """The real `Ledger`: answers from the file, once it is known to be fresh."""
 
     def __init__(self, store: SqliteStore, projector: Projector, *, freshness: timedelta) -> None:
         self._store = store
         self._projector = projector
         self._freshness = freshness.total_seconds()
 
-    async def find(self, key: RunKey) -> LedgerEntry | None:
-        """See `Ledger.find`."""
+    async def get(self, key: RunKey) -> LedgerEntry | None:
+        """See `Ledger.get`."""
         await self._projector.wait_fresh(within=self._freshness)
         rows = await self._store.read(
             "SELECT fingerprint, phase, event_id FROM outcomes WHERE tenant = ? AND run_id = ?", key
@@ -74,12 +74,12 @@ class SqliteLedger:
         fingerprint, phase, event_id = rows[0]
         return LedgerEntry(fingerprint=fingerprint, phase=Phase(phase), event_id=event_id)
 
-    async def note(self, published: PublishedEvent) -> None:
-        """See `Ledger.note`."""
+    async def record(self, published: PublishedEvent) -> None:
+        """See `Ledger.record`."""
         await self._store.write([_upsert(published, record=None)])
 
     def waiting_for(self) -> str | None:
-        """Say what a probe should: None while answers come at once."""
+        """Return why answers have to wait, for a probe; None while they come at once."""
         staleness = self._projector.staleness()
         if staleness is not None and staleness > self._freshness:
             return f"the ledger is {staleness:.0f} s behind"
@@ -100,12 +100,13 @@ def _project(record: IncomingRecord) -> Iterable[Statement]:
 
 
 def _upsert(published: PublishedEvent, *, record: IncomingRecord | None) -> Statement:
-    """The first outcome spends the id; a later attempt of the same run changes only the phase.
+    """Return the statement that adds an outcome.
 
-    `record` is None for what was written a moment ago and is still to be projected. The record may
-    also have been projected already: its position stays. A topic that was given more partitions may
-    hold outcomes of one run on two of them, read in any order: the newest one counts, by Kafka's
-    date, for it is there the longest.
+    The first outcome of a run fixes the fingerprint; a later attempt changes only the phase.
+    `record` is None for an outcome that was just published. If its record has been projected
+    already, the position stays. A topic that was given more partitions may hold outcomes of one
+    run on two of them, read in any order. The newest one by Kafka's timestamp counts, because it
+    is retained the longest.
     """
     event = published.event
     return (

@@ -1,4 +1,4 @@
-"""The one task that always polls: it reads, hands out, and commits what is finished."""
+"""The task that polls the request topic all the time, and commits what is finished."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -10,33 +10,42 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from sluice_contracts.records import IncomingRecord
-from sluice_dispatcher.adapters.in_flight_records import Assignment
-from sluice_dispatcher.services.in_flight_budget import InFlight
+from sluice_dispatcher.adapters.in_flight_records import InFlightRecords
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.consumer import incoming, started_consumer
 from sluice_runtime.kafka.sessions import run_sessions
 
-__all__ = ["Pump"]
+__all__ = ["RequestConsumer"]
 
 _log = structlog.get_logger(__name__)
 
 _IDLE_POLL_MS = 1000
-# While paused there is nothing to read, but the sooner there is room the better.
+# Short, because room may come while all partitions are paused.
 _PAUSED_POLL_MS = 100
 # Far less than max_poll_interval_ms.
 _WITHOUT_POLL_S = 30.0
-# aiokafka's polls wait for the end of a rebalance, however long that takes.
+# A poll waits for the end of a rebalance, however long that takes.
 _SILENT_S = 90.0
-# So many records are held at once, before their bytes are looked at.
+# Bounds what one poll may add before the bytes are counted.
 _MAX_BATCH = 64
 
 
-class Pump:
-    """Reads the request topic in the group of dispatchers.
+class RequestConsumer:
+    """Reads the request topic as a member of the dispatchers' consumer group.
 
-    It polls even when it is full for long (with all partitions paused) or has no partition at all:
-    a member that does not poll loses its place in the group and may never get it back (aiokafka
-    #1187).
+    It polls even when it has no room for long (all partitions are paused then) or no partition. A
+    member that does not poll is removed from the group and may never return (aiokafka #1187).
+
+    Args:
+        topic: the request topic.
+        make_consumer: makes the consumer of each session.
+        handle: finishes one record.
+        budget: how many records may be in flight.
+        most_uncommitted: records of a partition that may be read, from its oldest unfinished on.
+        commit_interval: between commits.
+        drain_grace: for finishing records when partitions are revoked or the process stops.
+        backoff: pauses between sessions that fail.
     """
 
     def __init__(
@@ -45,7 +54,7 @@ class Pump:
         topic: str,
         make_consumer: Callable[[], AIOKafkaConsumer],
         handle: Callable[[IncomingRecord], Awaitable[object]],
-        in_flight: InFlight,
+        budget: InFlightBudget,
         most_uncommitted: int,
         commit_interval: timedelta,
         drain_grace: timedelta,
@@ -54,27 +63,27 @@ class Pump:
         self._topic = topic
         self._make_consumer = make_consumer
         self._handle = handle
-        self._in_flight = in_flight
+        self._budget = budget
         self._most_uncommitted = most_uncommitted
         self._commit_interval = commit_interval.total_seconds()
         self._drain_grace = drain_grace.total_seconds()
         self._backoff = backoff or Backoff()
-        self._assignment = self._new_assignment()
+        self._records = self._new_records()
         self._full_since: float | None = None
         self._polled_at = 0.0
         self._lag: int | None = None
         self._connected = False
 
     def waiting_for(self) -> str | None:
-        """Say what a probe should: None while new records are read and worked on."""
+        """Return why no new records are handled, for a probe; None while they are."""
         if not self._connected:
             return "the request topic cannot be read"
         silent = asyncio.get_running_loop().time() - self._polled_at
         if silent > _SILENT_S:
             return f"the request topic has not been polled for {silent:.0f} s (a rebalance?)"
-        if (blocked := self._in_flight.blocked_by()) is not None:
+        if (blocked := self._budget.blocked_by()) is not None:
             return blocked
-        for partition, offset in self._assignment.stuck.items():
+        for partition, offset in self._records.stuck.items():
             return (
                 f"partition {partition.partition} is not read on: {self._most_uncommitted} records "
                 f"behind offset {offset}, which is not finished, cannot be committed"
@@ -83,19 +92,19 @@ class Pump:
 
     @property
     def in_flight(self) -> int:
-        """Records being worked on, those that wait included."""
-        return self._assignment.in_flight
+        """Records in flight, active or waiting."""
+        return self._records.count
 
     @property
     def lag(self) -> int:
-        """Records on our partitions that nobody has begun to work on."""
+        """Records on the assigned partitions that have not been read."""
         return self._lag or 0
 
     async def run(self) -> None:
-        """Read for ever; what goes wrong with Kafka is tried again with growing pauses."""
+        """Read until cancelled; after errors of Kafka the next session begins after a pause."""
 
         def log_retry(error: Exception, pause: float) -> None:
-            _log.warning("reading interrupted", error=type(error).__name__, retry_in=pause)
+            _log.warning("request consumer interrupted", error=type(error).__name__, retry_in=pause)
 
         await run_sessions(self._session, backoff=self._backoff, on_retry=log_retry)
 
@@ -110,7 +119,7 @@ class Pump:
 
     def _subscribed_consumer(self) -> AIOKafkaConsumer:
         consumer = self._make_consumer()
-        consumer.subscribe([self._topic], listener=_Rebalance(self, consumer))
+        consumer.subscribe([self._topic], listener=_RebalanceListener(self, consumer))
         return consumer
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
@@ -119,81 +128,82 @@ class Pump:
         while True:
             if await self._may_poll():
                 await self._read(consumer)
-            self._assignment.check()
+            self._records.check()
             if loop.time() >= next_commit:
                 await self._commit(consumer)
-                self._note_lag(consumer)
+                self._update_lag(consumer)
                 next_commit = loop.time() + self._commit_interval
             yield
 
     async def _may_poll(self) -> bool:
-        """Wait for room, but not for long: commits are due, and a member has to poll.
+        """Return whether to poll now; waits a little for room.
 
-        Whoever polls while there is no room has to pause, and aiokafka throws away what it has
-        fetched of a partition that is paused: a short lack of room is better waited out.
+        To poll without room, all partitions have to be paused, and aiokafka discards what it has
+        fetched of a paused partition. So a short lack of room is waited out, but not so long that
+        commits or the group membership suffer.
         """
         now = asyncio.get_running_loop().time()
-        if not self._in_flight.full:
+        if not self._budget.full:
             self._full_since = None
             return True
         if self._full_since is None:
             self._full_since = now
         if now - self._full_since >= _WITHOUT_POLL_S:
             return True
-        await self._in_flight.until_room(within=min(self._commit_interval, _WITHOUT_POLL_S))
-        return not self._in_flight.full
+        await self._budget.wait_for_room(within=min(self._commit_interval, _WITHOUT_POLL_S))
+        return not self._budget.full
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
-        paused = self._adjust_pace(consumer)
+        paused = self._pause_and_resume(consumer)
         batches = await consumer.getmany(
             timeout_ms=_PAUSED_POLL_MS if paused else _IDLE_POLL_MS,
-            max_records=min(_MAX_BATCH, self._in_flight.room),
+            max_records=min(_MAX_BATCH, self._budget.room),
         )
         self._connected = True
         self._polled_at = asyncio.get_running_loop().time()
         for batch in batches.values():
             for record in batch:
-                self._assignment.take(incoming(record))
+                self._records.start(incoming(record))
 
-    def _adjust_pace(self, consumer: AIOKafkaConsumer) -> bool:
-        """Pause what must not be read on, resume what may; tell whether all of it is paused."""
+    def _pause_and_resume(self, consumer: AIOKafkaConsumer) -> bool:
+        """Pause partitions without room and resume others; return whether all are paused."""
         assigned = consumer.assignment()
         paused = consumer.paused()
-        to_pause = assigned if self._in_flight.full else assigned & self._assignment.stuck.keys()
+        to_pause = assigned if self._budget.full else assigned & self._records.stuck.keys()
         consumer.pause(*(to_pause - paused))
         consumer.resume(*(paused - to_pause))
         return bool(assigned) and to_pause == assigned
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        offsets = self._assignment.committable()
+        offsets = self._records.committable()
         if not offsets:
             return
-        assignment = self._assignment
+        records = self._records
         try:
-            # commit() would try for as long as the coordinator is away.
+            # commit() retries for as long as the coordinator is away.
             async with asyncio.timeout(5):
                 await consumer.commit(offsets)
         except (KafkaError, TimeoutError) as e:
-            # The records are finished; if the commit never comes they are delivered once more.
+            # The records are finished; without a commit they are redelivered and recognised.
             _log.warning("commit failed", error=type(e).__name__)
             return
-        assignment.committed(offsets)
+        records.committed(offsets)
 
     async def drain(self, consumer: AIOKafkaConsumer) -> None:
-        """Finish or give up what is in hand, commit it, and take nothing more for now."""
-        await self._assignment.close(grace=self._drain_grace)
+        """Finish or abandon the records in flight, commit, and start no more for now."""
+        await self._records.close(grace=self._drain_grace)
         await self._commit(consumer)
 
-    def begin(self) -> None:
-        """Start on a new assignment; reading goes on from what was committed."""
-        self._assignment = self._new_assignment()
+    def start_assignment(self) -> None:
+        """Accept records of a new assignment; reading resumes from what was committed."""
+        self._records = self._new_records()
 
-    def _new_assignment(self) -> Assignment:
-        return Assignment(
-            self._handle, in_flight=self._in_flight, most_uncommitted=self._most_uncommitted
+    def _new_records(self) -> InFlightRecords:
+        return InFlightRecords(
+            self._handle, budget=self._budget, most_uncommitted=self._most_uncommitted
         )
 
-    def _note_lag(self, consumer: AIOKafkaConsumer) -> None:
+    def _update_lag(self, consumer: AIOKafkaConsumer) -> None:
         lags = []
         for partition in consumer.assignment():
             end: int | None = consumer.highwater(partition)
@@ -203,18 +213,18 @@ class Pump:
         self._lag = sum(lags)
 
 
-class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
-    """Finishes the work in hand before the partitions go to somebody else."""
+class _RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
+    """Finishes the records in flight before their partitions get another owner."""
 
-    def __init__(self, pump: Pump, consumer: AIOKafkaConsumer) -> None:
-        self._pump = pump
+    def __init__(self, owner: RequestConsumer, consumer: AIOKafkaConsumer) -> None:
+        self._owner = owner
         self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         if revoked:
             _log.info("partitions revoked", partitions=len(revoked))
-            await self._pump.drain(self._consumer)
+            await self._owner.drain(self._consumer)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         _log.info("partitions assigned", partitions=len(assigned))
-        self._pump.begin()
+        self._owner.start_assignment()

@@ -1,1 +1,1 @@
-"""What is decided about a request: pure functions and values, without I/O or waiting."""
+"""Decisions and values of the dispatcher: pure and synchronous."""

@@ -1,4 +1,4 @@
-"""What a command changes in a Workflow: pure, from the object as read to a JSON Patch.
+"""From a command and a Workflow as it was read to a JSON Patch.
 
 The changes are those of Argo's own `stop`, `terminate`, `suspend`, `resume` and `retry`
 (workflow/util/util.go: StopWorkflow, ResumeWorkflow, FormulateRetryWorkflow).
@@ -22,8 +22,9 @@ from sluice_argo.timestamps import format_timestamp, parse_timestamp
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.requests import CommandType
 from sluice_dispatcher.domain.models import Manifest
+from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 
-__all__ = ["NotApplicableError", "NotYetToldError", "change", "was_applied"]
+__all__ = ["NotApplicableError", "build_patch", "was_applied"]
 
 _FINISHED = frozenset({"Succeeded", "Failed", "Error"})
 _RETRYABLE = frozenset({"Failed", "Error"})
@@ -31,7 +32,7 @@ _GROUPS = frozenset({"DAG", "Steps", "StepGroup", "TaskGroup"})
 _KEPT = frozenset({"Succeeded", "Skipped"})
 _SETTLING = timedelta(seconds=5)
 _APPENDED = " appended"
-# Kafka's brokers date the records; one that takes over a partition may have a slower clock.
+# Brokers set the timestamps, and the clock of a new partition leader may be behind.
 _CLOCKS_DIFFER_MS = 5 * 60 * 1000
 _PHASE_LABEL = "workflows.argoproj.io/phase"
 _FINISHED_LABELS = (
@@ -41,63 +42,59 @@ _FINISHED_LABELS = (
 
 
 class NotApplicableError(ValueError):
-    """The command makes no sense in the Workflow's state; the message says why."""
-
-
-class NotYetToldError(Exception):
-    """The run has ended, and not everybody who must know of it does yet: wait for them."""
+    """The command does not apply to the Workflow's state; the message says why."""
 
 
 def was_applied(workflow: Manifest, record: IncomingRecord) -> bool:
-    """Tell whether the command of this record was carried out already.
+    """Return whether the command of this record was applied already.
 
-    The Workflow remembers, per partition, offset and time of the last command that it took, and
-    Kafka's order does the rest: a redelivered `retry` must not retry twice. A record with a lower
-    offset that Kafka appended much later is of a topic that was deleted and created again, where
-    offsets start from 0.
+    A redelivered `retry` must not retry twice. So an annotation of the Workflow keeps, per
+    partition, offset and time of the last command applied; Kafka's order does the rest. A record
+    with a lower offset may have been appended much later. Its topic was deleted and created again,
+    and the command is new.
     """
     applied = _applied(workflow)
-    place = _place(record)
-    offset = applied.get(place)
+    partition = _partition(record)
+    offset = applied.get(partition)
     if offset is None or record.position.offset > offset:
         return False
-    appended_ms = applied.get(f"{place}{_APPENDED}")
+    appended_ms = applied.get(f"{partition}{_APPENDED}")
     return appended_ms is None or record.timestamp_ms <= appended_ms + _CLOCKS_DIFFER_MS
 
 
-def change(
+def build_patch(
     workflow: Manifest, command: CommandType, *, record: IncomingRecord, now: datetime
 ) -> list[Manifest]:
-    """Give the JSON Patch that carries out the command on the object as it was read.
+    """Return the JSON Patch that applies the command to the object as it was read.
 
-    It holds for this resourceVersion only, so nothing that the controller does gets lost.
+    It tests the resourceVersion, so that it cannot overwrite what the controller does meanwhile.
 
     Raises:
         NotApplicableError: for instance a retry of a run that has not failed.
-        NotYetToldError: a retry would open what nobody knows to have ended.
+        MustWaitError: a retry came before the outcome of the last attempt was published.
     """
     changed = copy.deepcopy(workflow)
     match command:
         case "stop":
-            _running(workflow, command)
+            _check_running(workflow, command)
             changed["spec"]["shutdown"] = "Stop"
         case "terminate":
-            _running(workflow, command)
+            _check_running(workflow, command)
             changed["spec"]["shutdown"] = "Terminate"
         case "suspend":
-            _running(workflow, command)
+            _check_running(workflow, command)
             changed["spec"]["suspend"] = True
         case "resume":
-            _running(workflow, command)
+            _check_running(workflow, command)
             _resume(changed, now=now)
         case "retry":
             _reopen(changed, now=now)
-    _note_applied(changed, record)
+    _record_applied(changed, record)
     unchanged = test("/metadata/resourceVersion", workflow["metadata"]["resourceVersion"])
     return [unchanged, *_differences(workflow, changed)]
 
 
-def _running(workflow: Manifest, command: CommandType) -> None:
+def _check_running(workflow: Manifest, command: CommandType) -> None:
     phase = (workflow.get("status") or {}).get("phase")
     if phase in _FINISHED:
         raise NotApplicableError(f"The run has ended as {phase}; there is nothing to {command}.")
@@ -128,11 +125,11 @@ def _reopen(workflow: Manifest, *, now: datetime) -> None:
         )
     if workflow["metadata"].get("deletionTimestamp"):
         raise NotApplicableError("The run's Workflow is being deleted.")
-    if not _is_told(workflow):
-        # Reopened before that, the next attempt would pass for a part of this one.
-        raise NotYetToldError("The end of this attempt is not published yet.")
+    if not _is_published(workflow):
+        # The status-watcher would take the next attempt for a part of this one.
+        raise _too_early("The outcome of this attempt is not published yet.")
     if _has_just_ended(status, now=now):
-        raise NotYetToldError("The attempt has only just ended.")
+        raise _too_early("The attempt has only just ended.")
     status = write_nodes(status, _nodes_to_keep(_nodes(status), workflow["metadata"]["name"]))
     for gone in ("finishedAt", "message", "outputs", "progress"):
         status.pop(gone, None)
@@ -146,12 +143,16 @@ def _reopen(workflow: Manifest, *, now: datetime) -> None:
     labels[_PHASE_LABEL] = "Running"
     finalizers = workflow["metadata"].setdefault("finalizers", [])
     if metadata.FINALIZER not in finalizers:
-        # The new attempt's outcome has to be published before the object may go, too.
+        # The outcome of the new attempt must be published before the object may go, too.
         finalizers.append(metadata.FINALIZER)
 
 
+def _too_early(message: str) -> MustWaitError:
+    return MustWaitError(message, reason=WaitReason.STATUS_WATCHER)
+
+
 def _nodes_to_keep(nodes: Nodes, workflow_name: str) -> Nodes:
-    """Keep what has succeeded, open the groups around what has not, and forget the rest."""
+    """Return the succeeded nodes and the reopened groups around the others; drop the rest."""
     kept: Nodes = {}
     for node_id, node in nodes.items():
         if node.get("name", "").startswith(f"{workflow_name}.onExit"):
@@ -179,7 +180,7 @@ def _nodes(status: dict[str, Any]) -> Nodes:
         raise NotApplicableError("The steps in the Workflow's status cannot be read.") from e
 
 
-def _is_told(workflow: Manifest) -> bool:
+def _is_published(workflow: Manifest) -> bool:
     """Return whether the mark of the status-watcher is of this end."""
     annotations = workflow["metadata"].get("annotations") or {}
     published = decode_outcome(annotations.get(metadata.PUBLISHED))
@@ -190,14 +191,14 @@ def _is_told(workflow: Manifest) -> bool:
 
 
 def _has_just_ended(status: dict[str, Any], *, now: datetime) -> bool:
-    """Tell whether Argo's controller may still be at work on the end.
+    """Return whether Argo's controller may still be processing the end.
 
-    It lingers for a second after it has written an end, and then forgets the Workflow: one that
-    was reopened before would wait for ever, "postponed due to max parallelism limit"
-    (v4.0 workflow/controller: persistUpdates, processNextItem).
+    For about a second after it has written the end, the controller still holds the Workflow; then
+    it forgets it. A Workflow reopened in between would stay "postponed due to max parallelism
+    limit" (v4.0 workflow/controller: persistUpdates, processNextItem).
     """
     ended = parse_timestamp(status.get("finishedAt"))
-    # An end far in the future is that of a clock that is wrong; nobody should wait for it.
+    # An end far in the future comes from a wrong clock; waiting for it would take too long.
     return ended is not None and abs(now - ended) < _SETTLING
 
 
@@ -206,29 +207,29 @@ def _applied(workflow: Manifest) -> dict[str, int]:
     try:
         applied = json.loads(annotations.get(metadata.APPLIED_COMMANDS, "{}"))
     except ValueError:
-        # Somebody has changed it; what it said is lost, and nothing better than that is known.
+        # Another client has overwritten the annotation; what it said is lost.
         return {}
     if not isinstance(applied, dict):
         return {}
-    return {place: offset for place, offset in applied.items() if isinstance(offset, int)}
+    return {key: number for key, number in applied.items() if isinstance(number, int)}
 
 
-def _note_applied(workflow: Manifest, record: IncomingRecord) -> None:
-    place = _place(record)
+def _record_applied(workflow: Manifest, record: IncomingRecord) -> None:
+    partition = _partition(record)
     applied = _applied(workflow) | {
-        place: record.position.offset,
-        f"{place}{_APPENDED}": record.timestamp_ms,
+        partition: record.position.offset,
+        f"{partition}{_APPENDED}": record.timestamp_ms,
     }
     annotations = workflow["metadata"].setdefault("annotations", {})
     annotations[metadata.APPLIED_COMMANDS] = json.dumps(applied, sort_keys=True)
 
 
-def _place(record: IncomingRecord) -> str:
+def _partition(record: IncomingRecord) -> str:
     return f"{record.position.topic}/{record.position.partition}"
 
 
 def _differences(before: Manifest, after: Manifest) -> list[Manifest]:
-    """Patch what differs, a member at a time, one level below metadata, spec and status."""
+    """Return operations for the members of metadata, spec and status that differ."""
     operations: list[Manifest] = []
     for part in ("metadata", "spec", "status"):
         old: dict[str, Any] | None = before.get(part)

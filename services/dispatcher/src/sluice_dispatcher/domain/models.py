@@ -1,4 +1,4 @@
-"""The values that the services and their ports exchange."""
+"""The values that services and ports exchange."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,13 +8,14 @@ from sluice_contracts.status import Phase
 __all__ = ["LedgerEntry", "Manifest"]
 
 Manifest = dict[str, Any]
-"""A Workflow as a JSON object."""
+"""A Workflow, or a part of one, as a JSON object."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerEntry:
-    """How a run ended: what its id was spent on."""
+    """The outcome that an id was used for."""
 
     fingerprint: str | None
+    """Of the request's content; None if the request was not valid enough to have one."""
     phase: Phase
     event_id: str

@@ -1,4 +1,4 @@
-"""Which offset may be committed: the lowest contiguous finished one, never past unfinished work."""
+"""Which offset may be committed: the lowest one that is not finished, and none beyond it."""
 
 from collections import deque
 
@@ -6,10 +6,10 @@ __all__ = ["OffsetTracker"]
 
 
 class OffsetTracker:
-    """Follows the records of one partition from the moment they are read until they are done.
+    """Tracks the records of one partition from when they are read until they are finished.
 
-    Offsets need not be contiguous: compaction and transactions leave gaps. They must be started in
-    growing order, as Kafka gives them.
+    Offsets may have gaps: compaction and transactions leave them. They must be started in
+    ascending order, as Kafka delivers them.
     """
 
     def __init__(self) -> None:
@@ -18,10 +18,10 @@ class OffsetTracker:
         self._next: int | None = None
 
     def start(self, offset: int) -> None:
-        """Note a record that is being worked on.
+        """Track a record that is in flight from now on.
 
         Raises:
-            ValueError: an earlier or the same offset was started before.
+            ValueError: this offset or a higher one was started before.
         """
         last = self._order[-1] if self._order else (self._next or 0) - 1
         if offset <= last:
@@ -36,19 +36,19 @@ class OffsetTracker:
             ValueError: it was never started, or is finished already.
         """
         if offset not in self._unfinished:
-            raise ValueError(f"offset {offset} is not in hand")
+            raise ValueError(f"offset {offset} is not in flight")
         self._unfinished.remove(offset)
         while self._order and self._order[0] not in self._unfinished:
             self._next = self._order.popleft() + 1
 
     @property
     def committable(self) -> int | None:
-        """The offset to go on from after a crash; None if nothing has been finished."""
+        """The offset to resume from after a crash; None if nothing has been finished."""
         return self._next
 
     @property
     def oldest_unfinished(self) -> int | None:
-        """The offset that keeps later ones from being committed; None if nothing is unfinished."""
+        """The offset that holds back the commit; None if nothing is unfinished."""
         return self._order[0] if self._order else None
 
     @property

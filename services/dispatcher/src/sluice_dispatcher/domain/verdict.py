@@ -1,8 +1,10 @@
-"""What became of a record: the word for logs and metrics."""
+"""How a record was finished, as logs and metrics name it."""
 
 from enum import StrEnum
 
-__all__ = ["Verdict"]
+from sluice_dispatcher.domain.models import LedgerEntry
+
+__all__ = ["Verdict", "verdict_of_used_id"]
 
 
 class Verdict(StrEnum):
@@ -11,14 +13,19 @@ class Verdict(StrEnum):
     CREATED = "created"
     """Its Workflow was created now."""
     SAME_RUN = "same run"
-    """Its Workflow was there already: a redelivery, or the same request once more."""
+    """Its Workflow existed already: a redelivery, or the same request sent again."""
     REPLAYED = "replayed"
     """Its run has ended, the outcome is known and nothing is left to do."""
     REFUSED = "refused"
-    """Its id belongs to a run of other content, or the command cannot apply."""
+    """Its id belongs to a run with other content, or the command is not applicable."""
     REJECTED = "rejected"
     """It can never become a run."""
     EXPIRED = "expired"
-    """It came too late."""
+    """`expires_at` had passed before the run could be started."""
     APPLIED = "applied"
-    """The command was carried out, now or before."""
+    """The command was executed, now or before."""
+
+
+def verdict_of_used_id(entry: LedgerEntry, *, fingerprint: str | None) -> Verdict:
+    """Return the verdict on a request for a run whose id has an outcome."""
+    return Verdict.REPLAYED if entry.fingerprint == fingerprint else Verdict.REFUSED

@@ -1,8 +1,8 @@
-"""Why a record cannot be worked on now: the word for readiness, logs and metrics."""
+"""Why a record cannot proceed now, as readiness, logs and metrics name it."""
 
 from enum import StrEnum
 
-__all__ = ["WaitReason"]
+__all__ = ["MustWaitError", "WaitReason"]
 
 
 class WaitReason(StrEnum):
@@ -11,20 +11,28 @@ class WaitReason(StrEnum):
     SAME_RUN = "same run"
     """An earlier record of its run is not finished."""
     COMMANDS = "commands"
-    """It is a command, and other commands are being carried out."""
+    """It is a command, and as many commands as allowed are being executed."""
     STATUS_WATCHER = "status-watcher"
-    """It is a retry, and the end of the run is not published yet."""
+    """It is a retry, and the outcome of the attempt is not published yet."""
     FORBIDDEN = "forbidden"
-    """A Role, a quota or a policy of the cluster does not let it; somebody has to change that."""
+    """A Role, a quota or a policy of the cluster forbids it until somebody changes that."""
     KUBERNETES = "kubernetes"
     """The API server gives no clear answer, or none for a while."""
     SLOT = "slot"
-    """As many calls as may be are under way, and each takes long."""
+    """As many calls as allowed are under way, and each takes long."""
     LATE_CREATE = "late create"
-    """Its time has passed, and a create that was sent before may still be carried out."""
+    """It has expired, and a create that was sent before that may still be carried out."""
     KAFKA = "kafka"
     """Kafka does not acknowledge what is to be published."""
     TOPIC = "topic"
-    """A topic takes smaller records than when the dispatcher started."""
+    """A topic accepts smaller records than when the dispatcher started."""
     BUG = "bug"
     """The dispatcher failed on it; the log has the traceback."""
+
+
+class MustWaitError(Exception):
+    """A step cannot succeed before something else has happened; `reason` names it."""
+
+    def __init__(self, message: str, *, reason: WaitReason) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -1,4 +1,4 @@
-"""From a valid request to the Workflow that it asks for."""
+"""From a valid request to the Workflow to create."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ __all__ = ["WorkflowBuilder"]
 
 
 class WorkflowBuilder:
-    """Joins the skeleton of a catalogue entry with a request's values and identity."""
+    """Builds Workflows from the compiled skeletons of the catalogue."""
 
     def __init__(
         self, catalogue: Catalogue, skeletons: Mapping[str, Skeleton], *, namespace: str
@@ -26,10 +26,10 @@ class WorkflowBuilder:
         self._namespace = namespace
 
     def build(self, received: ReceivedRun, *, position: Position) -> Manifest:
-        """Give the Workflow to create.
+        """Return the Workflow: the entry's skeleton with the request's values and identity.
 
         Raises:
-            InvalidRecordError: the catalogue has no such entry, or the parameters break its model.
+            InvalidRecordError: the catalogue has no such entry, or the parameters do not fit it.
         """
         request, key = received.request, received.key
         try:

@@ -1,1 +1,1 @@
-"""A record in, a verdict out."""
+"""What comes in: records of the request topic."""

@@ -1,4 +1,4 @@
-"""Turns: what concerns one run happens one after another, in the order in which it was read."""
+"""Records of one run are handled one after another, in the order in which they were read."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,34 +6,34 @@ from contextlib import asynccontextmanager
 
 from sluice_contracts.ids import RunKey
 from sluice_dispatcher.domain.wait_reason import WaitReason
-from sluice_dispatcher.services.in_flight_budget import InFlight
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 
-__all__ = ["Lanes"]
+__all__ = ["KeyLock"]
 
 
-class Lanes:
-    """Gives turns, first come first served, one at a time per run."""
+class KeyLock:
+    """One lock per run, first come first served; it exists only while it is held."""
 
-    def __init__(self, in_flight: InFlight) -> None:
-        self._in_flight = in_flight
+    def __init__(self, budget: InFlightBudget) -> None:
+        self._budget = budget
         self._locks: dict[RunKey, asyncio.Lock] = {}
-        self._waiting: dict[RunKey, int] = {}
+        self._users: dict[RunKey, int] = {}
 
     @asynccontextmanager
-    async def turn(self, key: RunKey | None) -> AsyncIterator[None]:
-        """Wait for a turn; what concerns no run never waits."""
+    async def hold(self, key: RunKey | None) -> AsyncIterator[None]:
+        """Hold the lock of a run; without a key, nothing is locked."""
         if key is None:
             yield
             return
         lock = self._locks.setdefault(key, asyncio.Lock())
-        self._waiting[key] = self._waiting.get(key, 0) + 1
+        self._users[key] = self._users.get(key, 0) + 1
         try:
             if lock.locked():
-                self._in_flight.wait_for(WaitReason.SAME_RUN)
+                self._budget.mark_waiting(WaitReason.SAME_RUN)
             async with lock:
-                self._in_flight.go_on()
+                self._budget.mark_active()
                 yield
         finally:
-            self._waiting[key] -= 1
-            if not self._waiting[key]:
-                del self._waiting[key], self._locks[key]
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key], self._locks[key]

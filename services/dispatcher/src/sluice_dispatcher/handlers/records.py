@@ -1,4 +1,4 @@
-"""One record of the request topic: read it, let the services decide, say what became of it."""
+"""From a record of the request topic to the services, until it is finished."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,11 +17,12 @@ from sluice_contracts.request_codec import (
 from sluice_contracts.tracing import trace_id
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.wait_reason import WaitReason
-from sluice_dispatcher.handlers.key_lock import Lanes
-from sluice_dispatcher.services.commands import Commanding
-from sluice_dispatcher.services.in_flight_budget import InFlight
-from sluice_dispatcher.services.submission import Dispatching
+from sluice_dispatcher.handlers.key_lock import KeyLock
+from sluice_dispatcher.services.commands import CommandExecution
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget
+from sluice_dispatcher.services.submission import WorkflowSubmission
 from sluice_runtime.backoff import Backoff
+from sluice_runtime.retry import retry_forever
 
 __all__ = ["RecordHandler"]
 
@@ -33,30 +34,30 @@ _Received = ReceivedRun | ReceivedCommand | InvalidRecordError
 
 
 class RecordHandler:
-    """Finishes records; those of one run one after another, in the order of the calls."""
+    """Finishes records, those of one run in the order of the calls."""
 
     def __init__(
         self,
         *,
-        dispatching: Dispatching,
-        commanding: Commanding,
-        in_flight: InFlight,
+        submission: WorkflowSubmission,
+        commands: CommandExecution,
+        budget: InFlightBudget,
         backoff: Backoff,
         on_verdict: Callable[[Verdict], None],
     ) -> None:
-        self._dispatching = dispatching
-        self._commanding = commanding
-        self._in_flight = in_flight
-        self._lanes = Lanes(in_flight)
+        self._submission = submission
+        self._commands = commands
+        self._budget = budget
+        self._key_lock = KeyLock(budget)
         self._decoding = asyncio.Lock()
         self._backoff = backoff
         self._on_verdict = on_verdict
 
     async def handle(self, record: IncomingRecord) -> Verdict:
-        """See the record through, whatever it takes; returns when its offset may be committed."""
-        received = await self._see_through(record, lambda: self._decode(record))
-        async with self._lanes.turn(received.key):
-            verdict = await self._see_through(record, lambda: self._decide(record, received))
+        """Handle a record until it is finished; then its offset may be committed."""
+        received = await self._handle_until_done(record, lambda: self._decode(record))
+        async with self._key_lock.hold(received.key):
+            verdict = await self._handle_until_done(record, lambda: self._decide(record, received))
         self._on_verdict(verdict)
         _log.info(
             "request finished",
@@ -71,40 +72,48 @@ class RecordHandler:
     async def _decode(self, record: IncomingRecord) -> _Received:
         """Decode one record at a time, in the order of the calls, once there is room for it.
 
-        Between two, the event loop gets to do what else there is: a batch of large records would
-        block it for seconds.
+        Other tasks run between two records: a batch of large ones would block the event loop for
+        seconds.
         """
         async with self._decoding:
             await asyncio.sleep(0)
-            await self._in_flight.decode(decoded_bytes(record.value))
+            await self._budget.reserve_decoded(decoded_bytes(record.value))
             try:
                 return decode_request(record)
             except InvalidRecordError as e:
                 return e
 
-    async def _see_through(self, record: IncomingRecord, step: Callable[[], Awaitable[T]]) -> T:
-        failures = 0
-        while True:
-            try:
-                return await step()
-            except Exception as e:  # noqa: BLE001 - a bug: its record is neither lost nor in the way
-                failures += 1
-                pause = self._backoff.delay(failures)
-                _log.exception(
-                    "cannot handle a record, please report this",
-                    position=str(record.position),
-                    error=type(e).__name__,
-                    retry_in=pause,
-                )
-                self._in_flight.wait_for(WaitReason.BUG)
-                await asyncio.sleep(pause)
-                self._in_flight.go_on()
+    async def _handle_until_done(
+        self, record: IncomingRecord, step: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Repeat a step that a bug lets fail: the record is not lost, and others are handled."""
+        failed = False
+
+        async def attempt() -> T:
+            if failed:
+                self._budget.mark_active()
+            return await step()
+
+        def note_failure(error: Exception, pause: float) -> None:
+            nonlocal failed
+            failed = True
+            self._budget.mark_waiting(WaitReason.BUG)
+            _log.exception(
+                "cannot handle a record, please report this",
+                position=str(record.position),
+                error=type(error).__name__,
+                retry_in=pause,
+            )
+
+        return await retry_forever(
+            attempt, on=Exception, backoff=self._backoff, on_retry=note_failure
+        )
 
     async def _decide(self, record: IncomingRecord, received: _Received) -> Verdict:
         match received:
             case ReceivedRun():
-                return await self._dispatching.run(record, received)
+                return await self._submission.submit(record, received)
             case ReceivedCommand():
-                return await self._commanding.command(record, received)
+                return await self._commands.execute(record, received)
             case InvalidRecordError():
-                return await self._dispatching.reject(record, received)
+                return await self._submission.reject(record, received)

@@ -1,1 +1,1 @@
-"""What to do with a request; decides, and leaves all I/O to the ports."""
+"""The order of effects; all I/O goes through the ports."""

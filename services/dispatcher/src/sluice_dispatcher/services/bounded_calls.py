@@ -1,131 +1,132 @@
-"""Trying again in place: infrastructure heals, and until then nothing is lost by waiting."""
+"""Calls to Kafka and Kubernetes: a bounded number at a time, each retried until it is answered."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 import structlog
 
-from sluice_dispatcher.domain.wait_reason import WaitReason
-from sluice_dispatcher.services.in_flight_budget import InFlight
+from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
+from sluice_runtime.retry import retry_forever
 
-__all__ = ["NotYetError", "Retrying"]
+__all__ = ["BoundedCalls"]
 
 _log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# What has failed so often, or for so long, waits for somebody else; it makes room for others.
-_TRIES_IN_PLACE = 4
-_SECONDS_IN_PLACE = 5.0
+# After so many failures, or seconds, a record counts as waiting and makes room for another.
+_ACTIVE_FAILURES = 4
+_ACTIVE_S = 5.0
 _SLOW_S = 1.0
 
 
-class NotYetError(Exception):
-    """A step that cannot be taken before something else has happened; `reason` says what."""
+class BoundedCalls:
+    """Runs steps, at most `limit` at a time, and retries each until its answer is clear.
 
-    def __init__(self, message: str, *, reason: WaitReason) -> None:
-        super().__init__(message)
-        self.reason = reason
+    A step that keeps failing must not take slots from new ones. It moves to slots of its own, a
+    quarter as many; steps whose calls also take long have a quarter to themselves. A step must not
+    run another one, or it could wait for its own slot.
 
-
-class Retrying:
-    """Repeats a step until there is a clear answer.
-
-    `width` steps are taken at a time. What has failed several times, or for some seconds, is stuck,
-    and must not keep others from working: a quarter as many stuck steps are taken besides, and as
-    many again of those whose calls take long. Steps therefore never contain one another. A record
-    that has to wait for its step to begin counts as waiting for `queued` at once, or, without that,
-    for its turn after some seconds.
+    Args:
+        backoff: pauses between attempts.
+        limit: how many steps run at a time.
+        budget: the records in flight, to count those as waiting whose step cannot proceed.
+        on_retry: called with the name of each step that is retried.
+        queue_reason: what a record waits for that does not get a slot at once. None: it counts as
+            waiting for a slot after some seconds.
     """
 
     def __init__(
         self,
         backoff: Backoff,
         *,
-        width: int,
-        in_flight: InFlight,
+        limit: int,
+        budget: InFlightBudget,
         on_retry: Callable[[str], None],
-        queued: WaitReason | None = None,
+        queue_reason: WaitReason | None = None,
     ) -> None:
         self._backoff = backoff
-        self._slots = asyncio.Semaphore(width)
-        self._slots_of_stuck = asyncio.Semaphore(max(1, width // 4))
-        self._slots_of_slow = asyncio.Semaphore(max(1, width // 4))
-        self._in_flight = in_flight
+        self._slots = asyncio.Semaphore(limit)
+        self._stuck_slots = asyncio.Semaphore(max(1, limit // 4))
+        self._slow_slots = asyncio.Semaphore(max(1, limit // 4))
+        self._budget = budget
         self._on_retry = on_retry
-        self._queued = queued
+        self._queue_reason = queue_reason
 
-    async def until_clear(self, step: Callable[[], Awaitable[T]], *, what: str) -> T:
-        """Run `step` until neither Kafka nor Kubernetes leaves its outcome open.
+    async def run(self, step: Callable[[], Awaitable[T]], *, name: str) -> T:
+        """Return what `step` returns, once Kafka or Kubernetes has answered clearly.
 
-        A step is therefore one whose repetition does no harm. Its other errors pass through.
+        Repeating the step must do no harm. Errors other than an unclear answer, and MustWaitError,
+        pass through.
         """
-        failures, taken = 0, 0.0
+        failures, seconds, last_seconds = 0, 0.0, 0.0
         loop = asyncio.get_running_loop()
-        slot: AbstractAsyncContextManager[None] = self._slot()
+        other_slots: asyncio.Semaphore | None = None
+
+        async def attempt() -> T:
+            nonlocal last_seconds
+            async with other_slots or self._slot():
+                began = loop.time()
+                try:
+                    return await step()
+                finally:
+                    last_seconds = loop.time() - began
+
+        def failed(error: Exception, pause: float) -> None:
+            nonlocal failures, seconds, other_slots
+            failures += 1
+            seconds += last_seconds
+            if failures >= _ACTIVE_FAILURES or seconds >= _ACTIVE_S:
+                self._budget.mark_waiting(_wait_reason(error))
+                other_slots = self._slow_slots if last_seconds >= _SLOW_S else self._stuck_slots
+            self._on_retry(name)
+            _log.warning(
+                "step failed, retrying",
+                step=name,
+                reason=_wait_reason(error),
+                error=str(error),
+                failures=failures,
+                retry_in=pause,
+            )
+
         try:
-            while True:
-                async with slot:
-                    began = loop.time()
-                    try:
-                        return await step()
-                    except (KafkaUnavailableError, ApiUnavailableError, NotYetError) as e:
-                        error = e
-                failures += 1
-                took = loop.time() - began
-                taken += took
-                if failures >= _TRIES_IN_PLACE or taken >= _SECONDS_IN_PLACE:
-                    self._in_flight.wait_for(_reason(error))
-                    slot = self._slots_of_slow if took >= _SLOW_S else self._slots_of_stuck
-                else:
-                    slot = self._slot()
-                await self._pause(error, failures, what=what)
+            return await retry_forever(
+                attempt,
+                on=(KafkaUnavailableError, ApiUnavailableError, MustWaitError),
+                backoff=self._backoff,
+                on_retry=failed,
+            )
         finally:
-            self._in_flight.go_on()
+            self._budget.mark_active()
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
-        """Hold a place among the calls; whoever waits long for one makes room for others."""
-        if self._queued is not None and self._slots.locked():
-            self._in_flight.wait_for(self._queued)
-        waiting = asyncio.get_running_loop().call_later(
-            _SECONDS_IN_PLACE, self._in_flight.waiter(self._queued or WaitReason.SLOT)
+        """Hold a slot; a record that queues long for one makes room for others."""
+        if self._queue_reason is not None and self._slots.locked():
+            self._budget.mark_waiting(self._queue_reason)
+        queueing = asyncio.get_running_loop().call_later(
+            _ACTIVE_S, self._budget.waiting_marker(self._queue_reason or WaitReason.SLOT)
         )
         try:
             await self._slots.acquire()
         finally:
-            waiting.cancel()
+            queueing.cancel()
         try:
-            self._in_flight.go_on()
+            self._budget.mark_active()
             yield
         finally:
             self._slots.release()
 
-    async def _pause(self, error: Exception, failures: int, *, what: str) -> None:
-        retry_after = error.retry_after if isinstance(error, ApiUnavailableError) else 0.0
-        pause = self._backoff.delay(failures, at_least=retry_after)
-        reason = _reason(error)
-        self._on_retry(what)
-        _log.warning(
-            "trying again",
-            what=what,
-            waits_for=reason,
-            error=str(error),
-            failures=failures,
-            retry_in=pause,
-        )
-        await asyncio.sleep(pause)
 
-
-def _reason(error: Exception) -> WaitReason:
+def _wait_reason(error: Exception) -> WaitReason:
     match error:
-        case NotYetError(reason=reason):
+        case MustWaitError(reason=reason):
             return reason
         case KafkaUnavailableError():
             return WaitReason.KAFKA

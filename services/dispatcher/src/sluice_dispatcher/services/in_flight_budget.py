@@ -1,7 +1,7 @@
-"""The records that the dispatcher holds: those it works on, and those that wait for something.
+"""How many records the dispatcher may hold: active ones, and ones that wait for something.
 
-Both are bounded in number and bytes, apart from each other: a record that cannot go on yet leaves
-its place to the next one, until the room for waiting is full, too.
+Each kind has its own limit, in records and in bytes. A record that cannot proceed moves to the
+waiting kind and makes room for the next one, until that kind is full as well.
 """
 
 import asyncio
@@ -12,29 +12,29 @@ from dataclasses import dataclass
 
 from sluice_dispatcher.domain.wait_reason import WaitReason
 
-__all__ = ["InFlight", "Limit"]
+__all__ = ["InFlightBudget", "RecordLimit"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limit:
-    """How many records, and how many bytes of them, as received and decoded."""
+class RecordLimit:
+    """A number of records, and of bytes: as received, and as decoded."""
 
     records: int
     size: int
 
 
 @dataclass(kw_only=True)
-class _Held:
+class _Record:
     received: int
     decoded: int = 0
     reason: WaitReason | None = None
     begun: bool = False
 
 
-class _Total:
+class _Usage:
     """Records and bytes of one kind."""
 
-    def __init__(self, limit: Limit) -> None:
+    def __init__(self, limit: RecordLimit) -> None:
         self._limit = limit
         self.records = 0
         self.received = 0
@@ -45,53 +45,54 @@ class _Total:
         size = self.received + self.decoded
         return self.records >= self._limit.records or size >= self._limit.size
 
-    def add(self, held: _Held) -> None:
+    def add(self, record: _Record) -> None:
         self.records += 1
-        self.received += held.received
-        self.decoded += held.decoded
+        self.received += record.received
+        self.decoded += record.decoded
 
-    def remove(self, held: _Held) -> None:
+    def remove(self, record: _Record) -> None:
         self.records -= 1
-        self.received -= held.received
-        self.decoded -= held.decoded
+        self.received -= record.received
+        self.decoded -= record.decoded
 
 
-class InFlight:
-    """Counts records by the task that each is worked on in.
+class InFlightBudget:
+    """Counts the records in flight by the task that handles each.
 
-    `wait_for`, `go_on` and `decode` are called by that task itself, and do nothing in another.
+    `mark_waiting`, `mark_active` and `reserve_decoded` are called by that task itself, and do
+    nothing in any other task.
     """
 
-    def __init__(self, *, working: Limit, waiting: Limit) -> None:
-        self._limit = working
-        self._working = _Total(working)
-        self._waiting = _Total(waiting)
-        self._held: dict[asyncio.Task[object], _Held] = {}
+    def __init__(self, *, active: RecordLimit, waiting: RecordLimit) -> None:
+        self._limit = active
+        self._active = _Usage(active)
+        self._waiting = _Usage(waiting)
+        self._records: dict[asyncio.Task[object], _Record] = {}
         self._reasons: Counter[WaitReason] = Counter()
         self._room = asyncio.Event()
 
     @property
-    def working(self) -> int:
-        """Records being worked on."""
-        return self._working.records
+    def active(self) -> int:
+        """Records that do not wait."""
+        return self._active.records
 
     @property
     def waiting(self) -> Mapping[WaitReason, int]:
-        """Records that wait, by what they wait for."""
+        """Records that wait, by reason."""
         return {reason: self._reasons[reason] for reason in WaitReason}
 
     @property
     def full(self) -> bool:
         """Whether no more records should be read for now."""
-        return self._working.full or self._waiting.full
+        return self._active.full or self._waiting.full
 
     @property
     def room(self) -> int:
-        """How many more records may be worked on; at least 1."""
-        return max(1, self._limit.records - self._working.records)
+        """How many more records may be active; at least 1."""
+        return max(1, self._limit.records - self._active.records)
 
-    async def until_room(self, *, within: float) -> None:
-        """Wait until more records may be read, for so many seconds at most."""
+    async def wait_for_room(self, *, within: float) -> None:
+        """Wait until more records may be read, for at most `within` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
                 while self.full:
@@ -99,7 +100,7 @@ class InFlight:
                     await self._room.wait()
 
     def blocked_by(self) -> str | None:
-        """Say why nothing is read because of what waits; None if that has room."""
+        """Return why waiting records keep others from being read; None if they have room."""
         if not self._waiting.full:
             return None
         reasons = ", ".join(
@@ -107,84 +108,82 @@ class InFlight:
         )
         return f"{self._waiting.records} records wait and no more are read ({reasons})"
 
-    def is_under_way(self, task: asyncio.Task[object]) -> bool:
-        """Tell whether something is being done for the record of a task just now.
+    def is_progressing(self, task: asyncio.Task[object]) -> bool:
+        """Return whether work on the record of a task has begun and does not wait."""
+        record = self._records.get(task)
+        return record is not None and record.begun and record.reason is None
 
-        Nothing is for one that waits, nor before it has gone on for the first time.
-        """
-        held = self._held.get(task)
-        return held is not None and held.begun and held.reason is None
-
-    def begin(self, task: asyncio.Task[object], *, size: int) -> None:
-        """Hold a record of `size` bytes until `task` is done."""
-        held = self._held[task] = _Held(received=size)
-        self._working.add(held)
+    def admit(self, task: asyncio.Task[object], *, size: int) -> None:
+        """Count a record of `size` bytes until `task` is done."""
+        record = self._records[task] = _Record(received=size)
+        self._active.add(record)
         task.add_done_callback(self._end)
 
-    async def decode(self, size: int) -> None:
-        """Wait until a record that takes up to `size` bytes once decoded has room; count it.
+    async def reserve_decoded(self, size: int) -> None:
+        """Wait until `size` more bytes have room, and count them for this task's record.
 
-        One that is larger than all the room has it for itself. Decoded again, it counts once.
+        A record larger than the whole limit waits until it is the only one decoded. A record that
+        is decoded again counts once.
         """
-        held = self._current()
-        if held is None:
+        record = self._current()
+        if record is None:
             return
-        self._count_decoded(held, 0)
-        while self._working.decoded and self._working.decoded + size > self._limit.size:
+        self._count_decoded(record, 0)
+        while self._active.decoded and self._active.decoded + size > self._limit.size:
             self._room.clear()
             await self._room.wait()
-        self._count_decoded(held, size)
+        self._count_decoded(record, size)
 
-    def wait_for(self, reason: WaitReason) -> None:
-        """Count this task's record among those that wait; may be called again."""
-        self.waiter(reason)()
+    def mark_waiting(self, reason: WaitReason) -> None:
+        """Count this task's record as waiting; a later call changes the reason."""
+        self.waiting_marker(reason)()
 
-    def waiter(self, reason: WaitReason) -> Callable[[], None]:
-        """Give what counts this task's record among those that wait, whoever calls it."""
-        held = self._current()
+    def waiting_marker(self, reason: WaitReason) -> Callable[[], None]:
+        """Return a function that any task may call to count this task's record as waiting."""
+        record = self._current()
 
-        def wait() -> None:
-            if held is not None:
-                self._move(held, reason)
+        def mark() -> None:
+            if record is not None:
+                self._move(record, reason)
 
-        return wait
+        return mark
 
-    def go_on(self) -> None:
-        """Count this task's record among those that are worked on."""
-        held = self._current()
-        if held is not None:
-            held.begun = True
-            self._move(held, None)
+    def mark_active(self) -> None:
+        """Count this task's record as active."""
+        record = self._current()
+        if record is not None:
+            record.begun = True
+            self._move(record, None)
 
-    def _count_decoded(self, held: _Held, size: int) -> None:
-        self._leave(held)
-        held.decoded = size
-        self._enter(held)
+    def _count_decoded(self, record: _Record, size: int) -> None:
+        self._remove(record)
+        record.decoded = size
+        self._add(record)
 
-    def _move(self, held: _Held, reason: WaitReason | None) -> None:
-        self._leave(held)
-        held.reason = reason
-        self._enter(held)
+    def _move(self, record: _Record, reason: WaitReason | None) -> None:
+        self._remove(record)
+        record.reason = reason
+        self._add(record)
         self._room.set()
 
-    def _enter(self, held: _Held) -> None:
-        if held.reason is None:
-            self._working.add(held)
+    def _add(self, record: _Record) -> None:
+        if record.reason is None:
+            self._active.add(record)
         else:
-            self._waiting.add(held)
-            self._reasons[held.reason] += 1
+            self._waiting.add(record)
+            self._reasons[record.reason] += 1
 
-    def _leave(self, held: _Held) -> None:
-        if held.reason is None:
-            self._working.remove(held)
+    def _remove(self, record: _Record) -> None:
+        if record.reason is None:
+            self._active.remove(record)
         else:
-            self._waiting.remove(held)
-            self._reasons[held.reason] -= 1
+            self._waiting.remove(record)
+            self._reasons[record.reason] -= 1
 
     def _end(self, task: asyncio.Task[object]) -> None:
-        self._leave(self._held.pop(task))
+        self._remove(self._records.pop(task))
         self._room.set()
 
-    def _current(self) -> _Held | None:
+    def _current(self) -> _Record | None:
         task = asyncio.current_task()
-        return None if task is None else self._held.get(task)
+        return None if task is None else self._records.get(task)

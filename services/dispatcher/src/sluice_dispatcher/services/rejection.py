@@ -1,6 +1,7 @@
-"""Telling the world that a request does not become a run, in the right order to be repeatable.
+"""Publishing that a request does not become a run.
 
-The results topic comes last: what stands there is in the ledger, and then all before it was done.
+A crash may end this anywhere, and the record is then delivered again. Each step can be repeated,
+and the results record comes last: an outcome in the ledger means that every step is done.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,47 +12,50 @@ from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent
-from sluice_dispatcher.domain.wait_reason import WaitReason
-from sluice_dispatcher.ports import Ledger, Reports
-from sluice_dispatcher.services.bounded_calls import NotYetError, Retrying
+from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
+from sluice_dispatcher.ports import Ledger, OutcomePublisher
+from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_runtime.kafka.errors import RecordRefusedError
 
-__all__ = ["TurningAway"]
+__all__ = ["Rejection"]
 
 
-class TurningAway:
+class Rejection:
     """Publishes dead letters, refusals and the outcomes of runs that never began."""
 
     def __init__(
         self,
         *,
-        reports: Reports,
+        publisher: OutcomePublisher,
         ledger: Ledger,
-        retrying: Retrying,
+        calls: BoundedCalls,
         now: Callable[[], datetime],
     ) -> None:
-        self._reports = reports
+        self._publisher = publisher
         self._ledger = ledger
-        self._retrying = retrying
+        self._calls = calls
         self._now = now
 
-    async def bury(self, record: IncomingRecord, problem: Problem, *, key: RunKey | None) -> None:
-        """Keep the record on the DLQ."""
+    async def dead_letter(
+        self, record: IncomingRecord, problem: Problem, *, key: RunKey | None
+    ) -> None:
+        """Keep the record on the dead letter topic."""
         await self._publish(
-            lambda: self._reports.dead_letter(record, problem, key=key), what="dead letter"
+            lambda: self._publisher.publish_dead_letter(record, problem, key=key),
+            name="dead letter",
         )
 
     async def refuse(
         self, record: IncomingRecord, problem: Problem, *, key: RunKey, traceparent: str | None
     ) -> None:
-        """Keep the record, and tell that the run of this id goes on untouched."""
-        await self.bury(record, problem, key=key)
+        """Keep the record as a dead letter, and publish that the run with its id continues."""
+        await self.dead_letter(record, problem, key=key)
         await self.notify(record, problem, key=key, traceparent=traceparent)
 
     async def notify(
         self, record: IncomingRecord, problem: Problem, *, key: RunKey, traceparent: str | None
     ) -> None:
-        """Tell that a valid request came to nothing, and that the run goes on untouched."""
+        """Publish that the request has no effect, and that the run with its id continues."""
         notice = RefusalNotice(
             event_id=event_id("refusal", str(record.position), str(record.timestamp_ms)),
             run_id=key.run_id,
@@ -61,10 +65,11 @@ class TurningAway:
             observed_at=self._now(),
         )
         await self._publish(
-            lambda: self._reports.refusal(notice, traceparent=traceparent), what="refusal"
+            lambda: self._publisher.publish_refusal(notice, traceparent=traceparent),
+            name="refusal",
         )
 
-    async def end(
+    async def publish_outcome(
         self,
         record: IncomingRecord,
         problem: Problem,
@@ -75,7 +80,7 @@ class TurningAway:
         fingerprint: str | None,
         traceparent: str | None,
     ) -> None:
-        """Publish the run's outcome, Rejected or Expired, which spends its id."""
+        """Publish the run's outcome, Rejected or Expired, which uses up its id."""
         now = self._now()
         published = PublishedEvent(
             event=StatusEvent(
@@ -95,17 +100,17 @@ class TurningAway:
             fingerprint=fingerprint,
             traceparent=traceparent,
         )
-        await self._publish(lambda: self._reports.outcome(published), what="outcome")
-        await self._ledger.note(published)
+        await self._publish(lambda: self._publisher.publish_outcome(published), name="outcome")
+        await self._ledger.record(published)
 
-    async def _publish(self, send: Callable[[], Awaitable[None]], *, what: str) -> None:
+    async def _publish(self, send: Callable[[], Awaitable[None]], *, name: str) -> None:
         async def attempt() -> None:
             try:
                 await send()
             except RecordRefusedError as e:
-                # Verified when the dispatcher started, and changed since: nothing is dropped.
-                raise NotYetError(
-                    f"The topic takes smaller records than it did: {e}", reason=WaitReason.TOPIC
+                # Its size limit was verified at the start and lowered since: nothing is dropped.
+                raise MustWaitError(
+                    f"The topic accepts smaller records than before: {e}", reason=WaitReason.TOPIC
                 ) from e
 
-        await self._retrying.until_clear(attempt, what=what)
+        await self._calls.run(attempt, name=name)

@@ -1,4 +1,4 @@
-"""One request, exactly one Workflow or one outcome, however often the request is delivered."""
+"""From a request to exactly one Workflow or one outcome, however often it is delivered."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,12 +12,12 @@ from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
 from sluice_contracts.status import Phase
 from sluice_dispatcher.domain.models import LedgerEntry, Manifest
-from sluice_dispatcher.domain.verdict import Verdict
-from sluice_dispatcher.domain.wait_reason import WaitReason
+from sluice_dispatcher.domain.verdict import Verdict, verdict_of_used_id
+from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.ports import Ledger, Workflows
-from sluice_dispatcher.services.bounded_calls import NotYetError, Retrying
-from sluice_dispatcher.services.rejection import TurningAway
+from sluice_dispatcher.services.bounded_calls import BoundedCalls
+from sluice_dispatcher.services.rejection import Rejection
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
     ApiError,
@@ -26,13 +26,25 @@ from sluice_runtime.kubernetes.errors import (
     RefusedError,
 )
 
-__all__ = ["Dispatching"]
+__all__ = ["WorkflowSubmission"]
 
 _log = structlog.get_logger(__name__)
 
 
-class Dispatching:
-    """Decides what a request for a run becomes, and sees it through."""
+class WorkflowSubmission:
+    """Creates the Workflow of a request, or publishes why there is none.
+
+    Args:
+        builder: builds the Workflow.
+        workflows: where it is created.
+        ledger: which ids have an outcome.
+        rejection: publishes outcomes, refusals and dead letters.
+        calls: runs and retries what may fail.
+        now: the wall clock, for `expires_at`.
+        freshness: how old an answer of the ledger may be when a create is sent.
+        longest_create: after this time, no create that was sent can still take effect.
+        clock: seconds, also while the process or the machine is suspended.
+    """
 
     def __init__(
         self,
@@ -40,8 +52,8 @@ class Dispatching:
         builder: WorkflowBuilder,
         workflows: Workflows,
         ledger: Ledger,
-        turning_away: TurningAway,
-        retrying: Retrying,
+        rejection: Rejection,
+        calls: BoundedCalls,
         now: Callable[[], datetime],
         freshness: timedelta,
         longest_create: timedelta,
@@ -50,47 +62,46 @@ class Dispatching:
         self._builder = builder
         self._workflows = workflows
         self._ledger = ledger
-        self._turning_away = turning_away
-        self._retrying = retrying
+        self._rejection = rejection
+        self._calls = calls
         self._now = now
         self._freshness = freshness.total_seconds()
         self._longest_create = longest_create
         self._clock = clock
 
-    async def run(self, record: IncomingRecord, received: ReceivedRun) -> Verdict:
-        """Start the run that a valid request asks for, unless its id was used before."""
-        spent = await self._ledger.find(received.key)
-        if spent is not None:
-            return await self._finish(record, received, _judge_spent(spent, received))
+    async def submit(self, record: IncomingRecord, received: ReceivedRun) -> Verdict:
+        """Start the run of a valid request, unless its id was used before."""
+        # Not needed for safety, `_create` asks again: this one saves the build.
+        entry = await self._ledger.get(received.key)
+        if entry is not None:
+            return await self._finish(record, received, _verdict_of(entry, received))
         try:
             manifest = self._builder.build(received, position=record.position)
         except InvalidRecordError as e:
             return await self.reject(record, e)
-        decided = await self._retrying.until_clear(
-            lambda: self._create(received, manifest), what="create"
-        )
+        decided = await self._calls.run(lambda: self._create(received, manifest), name="create")
         return await self._finish(record, received, decided)
 
     async def reject(self, record: IncomingRecord, invalid: InvalidRecordError) -> Verdict:
         """Finish a record that can never become a run."""
         key = invalid.key
         if key is None:
-            await self._turning_away.bury(record, invalid.problem, key=None)
+            await self._rejection.dead_letter(record, invalid.problem, key=None)
             return Verdict.REJECTED
-        spent = await self._ledger.find(key)
-        if spent is not None and spent.fingerprint == invalid.fingerprint:
+        entry = await self._ledger.get(key)
+        if entry is not None and entry.fingerprint == invalid.fingerprint:
             return Verdict.REPLAYED
         existing = await self._read(key)
         if existing is not None and is_run(existing, key, fingerprint=invalid.fingerprint):
             # It was valid when the run was started; the catalogue has changed since.
             return Verdict.SAME_RUN
-        if spent is not None or existing is not None:
-            await self._turning_away.refuse(
+        if entry is not None or existing is not None:
+            await self._rejection.refuse(
                 record, invalid.problem, key=key, traceparent=invalid.traceparent
             )
             return Verdict.REFUSED
-        await self._turning_away.bury(record, invalid.problem, key=key)
-        await self._turning_away.end(
+        await self._rejection.dead_letter(record, invalid.problem, key=key)
+        await self._rejection.publish_outcome(
             record,
             invalid.problem,
             phase=Phase.REJECTED,
@@ -102,81 +113,81 @@ class Dispatching:
         return Verdict.REJECTED
 
     async def _create(self, received: ReceivedRun, manifest: Manifest) -> Verdict | RefusedError:
-        """Try once to create by name; gives what it has come to, whoever created it.
+        """Try once to create by name; return the verdict, whichever delivery created it.
 
-        Nothing may be waited for between the ledger's answer and the create: the status-watcher
-        holds a Workflow only so long for creates that were decided without knowing its outcome.
+        Nothing may wait between the ledger's answer and the create. The status-watcher keeps a
+        finished Workflow only for a limited time, for creates decided without its outcome.
         """
-        spent = await self._look(received.key)
-        if spent is not None:
-            return _judge_spent(spent, received)
+        entry = await self._fresh_entry(received.key)
+        if entry is not None:
+            return _verdict_of(entry, received)
         expires_at = received.request.expires_at
         if expires_at is not None and expires_at <= (now := self._now()):
             return await self._expire(received, late=now - expires_at)
         try:
             await self._workflows.create(manifest)
         except AlreadyExistsError:
-            found = await self._judge_existing(received)
+            found = await self._verdict_of_existing(received)
             if found is None:
-                raise ApiUnavailableError("The Workflow vanished between two looks.") from None
+                raise ApiUnavailableError("The Workflow was deleted before it was read.") from None
             return found
         except RefusedError as e:
             return e
         except ApiUnavailableError:
             # It may have been created all the same: read before writing again.
-            found = await self._judge_existing(received)
+            found = await self._verdict_of_existing(received)
             if found is not None:
                 return found
             raise
         except ApiError as e:
-            # No such namespace, a quota in motion: somebody's to mend, not the request's fault.
+            # A missing namespace, a quota being changed: not the fault of the request.
             raise ApiUnavailableError(str(e)) from e
         return Verdict.CREATED
 
     async def _expire(self, received: ReceivedRun, *, late: timedelta) -> Verdict:
-        """Judge a request whose time has passed.
+        """Return the verdict on a request whose `expires_at` has passed.
 
-        Started in time by another delivery, or by an earlier try, it has not expired; and a create
-        that was sent in time may still be under way, whoever sent it.
+        Another delivery or an earlier attempt may have started it in time. A create that was sent
+        in time may also still take effect.
         """
-        found = await self._judge_existing(received)
+        found = await self._verdict_of_existing(received)
         if found is None and late < self._longest_create:
-            raise NotYetError(
+            raise MustWaitError(
                 "A create that was sent before expires_at may still be carried out.",
                 reason=WaitReason.LATE_CREATE,
             )
         return found or Verdict.EXPIRED
 
-    async def _look(self, key: RunKey) -> LedgerEntry | None:
-        """Ask the ledger, once more if a process that was stopped has read its answer too late."""
+    async def _fresh_entry(self, key: RunKey) -> LedgerEntry | None:
+        """Ask the ledger, and again if the process was suspended before it read the answer."""
         while True:
             asked = self._clock()
-            spent = await self._ledger.find(key)
-            if spent is not None or self._clock() - asked <= self._freshness:
-                return spent
+            entry = await self._ledger.get(key)
+            if entry is not None or self._clock() - asked <= self._freshness:
+                return entry
 
-    async def _judge_existing(self, received: ReceivedRun) -> Verdict | None:
-        """Judge by what is there under the run's name; None if nothing is, nor ever was."""
+    async def _verdict_of_existing(self, received: ReceivedRun) -> Verdict | None:
+        """Return the verdict by the Workflow of the run's name; None if there never was one."""
         try:
             existing = await self._workflows.get(workflow_name(received.key))
         except NotFoundError:
-            spent = await self._ledger.find(received.key)
-            return None if spent is None else _judge_spent(spent, received)
+            entry = await self._ledger.get(received.key)
+            return None if entry is None else _verdict_of(entry, received)
         same = is_run(existing, received.key, fingerprint=received.request.fingerprint)
         return Verdict.SAME_RUN if same else Verdict.REFUSED
 
     async def _finish(
         self, record: IncomingRecord, received: ReceivedRun, decided: Verdict | RefusedError
     ) -> Verdict:
-        """Tell the world where the request does not become a run."""
+        """Publish why the request does not become a run, if it does not."""
         if isinstance(decided, RefusedError):
             return await self._refused_by_cluster(record, received, decided)
         if decided is Verdict.REFUSED:
             detail = (
-                f"The id {received.key.run_id!r} belongs to a run of other content, which goes on "
-                "untouched. Send this request under an id of its own."
+                f"The id {received.key.run_id!r} belongs to a run with other content, which "
+                "continues unchanged. Send this request with another id."
             )
-            await self._turning_away.refuse(
+            await self._rejection.refuse(
                 record,
                 problem(ProblemType.ID_CONFLICT, detail),
                 key=received.key,
@@ -184,7 +195,7 @@ class Dispatching:
             )
         if decided is Verdict.EXPIRED:
             detail = "expires_at had passed before the run could be started."
-            await self._turning_away.end(
+            await self._rejection.publish_outcome(
                 record,
                 problem(ProblemType.EXPIRED, detail),
                 phase=Phase.EXPIRED,
@@ -199,13 +210,13 @@ class Dispatching:
         self, record: IncomingRecord, received: ReceivedRun, error: RefusedError
     ) -> Verdict:
         # The API server's own words may quote a parameter's value.
-        why = f"{error.status} {error.reason}"
-        _log.error("the cluster refuses the Workflow", run=str(received.key), answer=why)
+        answer = f"{error.status} {error.reason}"
+        _log.error("the cluster refused the Workflow", run=str(received.key), error=answer)
         return await self.reject(
             record,
             InvalidRecordError(
                 problem(
-                    ProblemType.REFUSED_BY_CLUSTER, f"The cluster refused the Workflow: {why}."
+                    ProblemType.REFUSED_BY_CLUSTER, f"The cluster refused the Workflow: {answer}."
                 ),
                 key=received.key,
                 workflow=received.request.workflow,
@@ -221,9 +232,8 @@ class Dispatching:
             except NotFoundError:
                 return None
 
-        return await self._retrying.until_clear(attempt, what="read")
+        return await self._calls.run(attempt, name="read")
 
 
-def _judge_spent(spent: LedgerEntry, received: ReceivedRun) -> Verdict:
-    same = spent.fingerprint == received.request.fingerprint
-    return Verdict.REPLAYED if same else Verdict.REFUSED
+def _verdict_of(entry: LedgerEntry, received: ReceivedRun) -> Verdict:
+    return verdict_of_used_id(entry, fingerprint=received.request.fingerprint)

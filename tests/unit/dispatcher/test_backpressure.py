@@ -119,7 +119,7 @@ async def test_a_partition_behind_a_stuck_record_is_paused_and_readiness_says_so
         await desk.order("finish", 1, 2, 3, 4)
         await desk.until_paused(paused=True)
         assert desk.request_consumer.waiting_for() == (
-            "partition 0 is not read on: 5 records behind offset 0, which is not finished, "
+            "partition 0 is paused: 5 records behind offset 0, which is not finished, "
             "cannot be committed"
         )
         await desk.order("finish", 0)

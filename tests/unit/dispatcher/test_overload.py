@@ -13,6 +13,7 @@ from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.requests import CommandType
 from sluice_dispatcher.adapters.in_flight_records import InFlightRecords
+from sluice_dispatcher.app import ACTIVE_LIMIT
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.handlers import records as record_handler
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
@@ -156,7 +157,7 @@ async def test_a_topic_that_takes_smaller_records_than_before_keeps_one_record_w
 async def test_keys_and_headers_count_among_the_bytes() -> None:
     desk = Desk()
     records = in_flight_records(desk)
-    room = desk.settings.dispatch.max_bytes_in_hand
+    room = ACTIVE_LIMIT.size
     headers = tuple(("", b"") for _ in range(1000))
     for taken in range(1000):
         if desk.budget.full:
@@ -202,7 +203,7 @@ async def test_records_are_decoded_only_while_there_is_room(
     for number in range(60):
         records.start(largest(desk, number))
     one = request_codec.decoded_bytes(largest(desk, 0).value)
-    room = desk.settings.dispatch.max_bytes_in_hand
+    room = ACTIVE_LIMIT.size
     await until(lambda: decoded == room // one)
     await until(lambda: desk.budget.active == 60)
     assert decoded == room // one < 60

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sluice_dispatcher.app import ACTIVE_LIMIT
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
@@ -26,7 +27,7 @@ async def test_hanging_creates_make_room_for_other_records_within_seconds() -> N
 
     desk.workflows.create = hanging  # type: ignore[method-assign, assignment]
     records = in_flight_records(desk)
-    for number in range(desk.settings.dispatch.max_in_hand):
+    for number in range(ACTIVE_LIMIT.records):
         records.start(desk.record(hello(f"order-{number}")))
     began = asyncio.get_running_loop().time()
     await until(lambda: not desk.budget.full)

@@ -17,7 +17,10 @@ from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time
 
-__all__ = ["create_record_handler", "new_budget"]
+__all__ = ["ACTIVE_LIMIT", "create_record_handler", "new_budget"]
+
+ACTIVE_LIMIT = RecordLimit(records=256, size=32 * 1024 * 1024)
+"""Of records that are handled and do not wait; with the waiting ones it bounds the memory."""
 
 
 def create_record_handler(
@@ -70,8 +73,8 @@ def create_record_handler(
 
 
 def new_budget(dispatch: DispatchSettings) -> InFlightBudget:
-    """Return a budget of the limits in the settings."""
+    """Return the budget of records in flight."""
     return InFlightBudget(
-        active=RecordLimit(records=dispatch.max_in_hand, size=dispatch.max_bytes_in_hand),
+        active=ACTIVE_LIMIT,
         waiting=RecordLimit(records=dispatch.max_waiting, size=dispatch.max_bytes_waiting),
     )

@@ -1,4 +1,4 @@
-"""What the dispatcher can be told."""
+"""What can be configured of the dispatcher."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ __all__ = ["DispatchSettings", "DispatcherSettings"]
 
 
 class DispatchSettings(BaseModel):
-    """How requests are worked on."""
+    """How requests are read and handled."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,42 +28,39 @@ class DispatchSettings(BaseModel):
         int,
         Field(
             ge=1,
-            description="Calls to Kafka and Kubernetes at once; Argo's own pace is far slower.",
+            description="Calls to Kafka and Kubernetes at a time; Argo itself is far slower.",
         ),
     ] = 16
-    max_in_hand: Annotated[
-        int, Field(ge=1, description="Records being worked on, before reading pauses.")
-    ] = 256
-    max_bytes_in_hand: Annotated[
-        int,
-        Field(
-            ge=1,
-            description="Their bytes, as received and decoded, before reading pauses; bounds the "
-            "memory.",
-        ),
-    ] = 32 * 1024 * 1024
     max_waiting: Annotated[
         int,
         Field(
             ge=1,
-            description="Records that wait for something outside (a quota, the status-watcher), "
-            "before reading pauses. They do not count as being worked on.",
+            description="Records that may wait for something outside (a quota, the "
+            "status-watcher) before reading pauses; active records have a limit of their own.",
         ),
     ] = 4096
     max_bytes_waiting: Annotated[
-        int, Field(ge=1, description="Their bytes, before reading pauses; bounds the memory.")
+        int, Field(ge=1, description="Bytes of waiting records before reading pauses.")
     ] = 32 * 1024 * 1024
     max_uncommitted: Annotated[
         int,
-        Field(ge=1, description="Records from the oldest unfinished one on, per partition."),
+        Field(
+            ge=1,
+            description="Records of a partition, from its oldest unfinished one on, before reading "
+            "of that partition pauses.",
+        ),
     ] = 5000
     commit_interval: Annotated[
-        Duration, Field(description="Between commits; after a crash so much is looked at again.")
+        Duration,
+        Field(
+            description="Interval between offset commits; up to this much work is redelivered "
+            "after a crash."
+        ),
     ] = timedelta(seconds=1)
 
 
 class WorkflowSettings(BaseModel):
-    """What every Workflow is given, whatever its catalogue entry says."""
+    """What every Workflow gets, whatever its catalogue entry says."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,14 +68,14 @@ class WorkflowSettings(BaseModel):
         Path | None, Field(description="YAML file with catalogue entries of your own.")
     ] = None
     python_image: Annotated[
-        str, Field(description="Image of the built-in workflows' steps: Python, no more.")
+        str, Field(description="Image for the steps of the built-in workflows; needs only Python.")
     ] = "python:3.13-slim"
     ttl: Annotated[
         Duration,
-        Field(description="How long a finished Workflow stays; short, so that etcd stays small."),
+        Field(description="How long Argo keeps a finished Workflow; short, to keep etcd small."),
     ] = timedelta(hours=1)
     service_account: Annotated[
-        str, Field(description="Account of Argo's executor in the Workflow's pods.")
+        str, Field(description="Service account of Argo's executor in the pods of Workflows.")
     ] = "sluice-executor"
 
 
@@ -94,7 +91,7 @@ class DispatcherSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _ledger_before_ttl(self) -> Self:
-        # The finalizer alone is enough; this is what the dedupe window promises besides.
+        # The finalizer alone is enough; the dedupe window promises this as well.
         if self.dedupe.ledger_freshness * 2 > self.workflows.ttl:
             raise ValueError("dedupe.ledger_freshness must be at most half of workflows.ttl.")
         return self

@@ -85,7 +85,7 @@ class RequestConsumer:
             return blocked
         for partition, offset in self._records.stuck.items():
             return (
-                f"partition {partition.partition} is not read on: {self._most_uncommitted} records "
+                f"partition {partition.partition} is paused: {self._most_uncommitted} records "
                 f"behind offset {offset}, which is not finished, cannot be committed"
             )
         return None

@@ -1,4 +1,4 @@
-"""The dispatcher's adapters on real Kafka: the request_consumer, the ledger and what is written."""
+"""The dispatcher's adapters on real Kafka: the consumer, the ledger and the publisher."""
 
 import asyncio
 import contextlib
@@ -195,7 +195,7 @@ async def test_two_members_share_the_work_and_take_over_from_each_other(
         await produce(kafka, topic, b"x", partition=0)
         await one.until(lambda: len(one.seen) == 1)
         async with running(make_request_consumer(kafka, topic, two.handle)):
-            # Whoever has a partition, keep asking all of them until the second member has one.
+            # Write to all partitions until the second member has one.
             while not two.seen:
                 for partition in range(4):
                     await produce(kafka, topic, b"x", partition=partition)

@@ -159,5 +159,5 @@ def hello(run_id: str, *, name: str = "Ada", **more: Any) -> dict[str, JsonValue
 
 
 def in_an_hour(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> str:
-    """Give a moment that has not come yet."""
+    """Return a time in the future."""
     return (now() + timedelta(hours=1)).isoformat()

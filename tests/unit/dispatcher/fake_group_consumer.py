@@ -1,4 +1,4 @@
-"""A stand-in for a consumer of the dispatchers' group, as far as the request_consumer uses one.
+"""A stand-in for a consumer of the dispatchers' group, as far as RequestConsumer uses one.
 
 Records come from a list, and partitions go and come when a test says so.
 """
@@ -15,7 +15,7 @@ PARTITION = TopicPartition("requests", 0)
 
 
 class Fetched(NamedTuple):
-    """A record as aiokafka gives it; its names."""
+    """A record as aiokafka returns it, with aiokafka's names."""
 
     offset: int
     topic: str = PARTITION.topic

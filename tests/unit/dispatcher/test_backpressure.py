@@ -1,4 +1,4 @@
-"""Reading stops when there is no room, and `/readyz` says what has taken it."""
+"""Reading pauses when there is no room, and `/readyz` says why."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.looptime
 
 
 class Desk:
-    """Records that are worked on until a test says that they wait, or are finished."""
+    """Records that are active until a test orders them to wait or to finish."""
 
     def __init__(
         self, *, active: int, waiting: int, consumer: FakeGroupConsumer | None = None
@@ -69,7 +69,7 @@ async def consuming(desk: Desk) -> AsyncIterator[asyncio.Task[None]]:
 
 
 async def test_a_short_lack_of_room_pauses_nothing() -> None:
-    """aiokafka would throw away what it has fetched, and fetch it again."""
+    """aiokafka would discard what it has fetched of a paused partition, and fetch it again."""
     desk = Desk(active=2, waiting=9)
     async with consuming(desk):
         desk.consumer.fetch_for_test(0, 1, 2)

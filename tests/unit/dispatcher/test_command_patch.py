@@ -1,4 +1,4 @@
-"""A retry reopens only what everybody knows to have ended."""
+"""A retry reopens a Workflow only once its outcome is published."""
 
 from datetime import UTC, datetime
 from typing import Any

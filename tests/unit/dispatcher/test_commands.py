@@ -1,4 +1,4 @@
-"""Commands: carried out once, or turned away with a word."""
+"""Commands are applied once, or refused with a reason."""
 
 import asyncio
 import base64
@@ -183,7 +183,7 @@ async def test_commands_of_a_recreated_topic_are_new_though_their_offsets_are_lo
     later = NOON_MS + 3_600_000
     assert await order(desk, "resume", offset=0, timestamp_ms=later) is Verdict.APPLIED
     assert "suspend" not in desk.workflows.object_for_test(NAME)["spec"]
-    # And that one, too, is carried out once.
+    # That command is applied once as well.
     assert await order(desk, "suspend", offset=1, timestamp_ms=later + 1) is Verdict.APPLIED
     assert await order(desk, "resume", offset=0, timestamp_ms=later) is Verdict.APPLIED
     assert desk.workflows.object_for_test(NAME)["spec"]["suspend"] is True

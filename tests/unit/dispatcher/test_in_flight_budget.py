@@ -1,4 +1,4 @@
-"""What is held is counted, whatever becomes of it, and what waits is in nobody's way."""
+"""Records are counted until their tasks end, and waiting ones make room for others."""
 
 import asyncio
 
@@ -37,7 +37,7 @@ class Held:
             match await self._orders.get():
                 case "wait", WaitReason() as reason:
                     self._budget.mark_waiting(reason)
-                case "go on", _:
+                case "proceed", _:
                     self._budget.mark_active()
                 case "decode", int(size):
                     await self._budget.reserve_decoded(size)
@@ -85,7 +85,7 @@ async def test_waiting_records_make_room_until_their_own_limit() -> None:
     assert budget.blocked_by() == (
         "3 records wait and no more are read (status-watcher: 2, forbidden: 1)"
     )
-    await held[2].do("go on")
+    await held[2].do("proceed")
     assert budget.blocked_by() is None
     assert not budget.is_progressing(held[0].task)
     assert budget.is_progressing(held[2].task)
@@ -123,7 +123,7 @@ async def test_a_record_is_decoded_once_there_is_room_for_it() -> None:
     st.lists(
         st.tuples(
             st.integers(0, 3),
-            st.sampled_from(["wait", "go on", "decode", "fail", "end", "cancel"]),
+            st.sampled_from(["wait", "proceed", "decode", "fail", "end", "cancel"]),
             st.sampled_from(WaitReason),
             st.integers(1, 20),
         ),

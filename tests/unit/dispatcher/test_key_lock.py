@@ -1,4 +1,4 @@
-"""Turns: in order per run, and never in the way of another."""
+"""Records of one run are handled in order, and never delay those of another."""
 
 import asyncio
 
@@ -38,9 +38,9 @@ async def test_records_of_one_run_go_in_order_and_others_pass_them() -> None:
         group.create_task(take(key_lock, ADA, log, "ada 1", go))
         group.create_task(take(key_lock, ADA, log, "ada 2", go))
         group.create_task(take(key_lock, BOB, log, "bob", go))
-        group.create_task(take(key_lock, None, log, "nobody", go))
+        group.create_task(take(key_lock, None, log, "without a run", go))
         await settle()
-        assert log == ["ada 1 begins", "bob begins", "nobody begins"]
+        assert log == ["ada 1 begins", "bob begins", "without a run begins"]
         go.set()
     assert log.index("ada 1 ends") < log.index("ada 2 begins")
 

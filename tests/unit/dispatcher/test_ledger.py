@@ -69,7 +69,7 @@ class Ledger:
         self._projector = projector
 
     async def a_while(self) -> None:
-        """Let minutes pass in which the projection does all that it does from time to time."""
+        """Let minutes pass in which the projection does its periodic work."""
         for _ in range(130):
             await pause(1)
             # Work in threads keeps no virtual time, so each second is waited for.

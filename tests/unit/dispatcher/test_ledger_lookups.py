@@ -1,4 +1,4 @@
-"""The ledger is asked wherever a Workflow's name may be free because its run is over."""
+"""The ledger is asked whenever a Workflow's name may be free because its run has ended."""
 
 import asyncio
 from datetime import timedelta
@@ -25,7 +25,7 @@ OUTCOME = LedgerEntry(fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="
 
 
 class Ledger(FakeLedger):
-    """Learns of the outcome after so many questions."""
+    """Learns the outcome after so many lookups."""
 
     def __init__(self, *, after: int) -> None:
         super().__init__()
@@ -41,14 +41,14 @@ class Ledger(FakeLedger):
 
 
 async def test_the_ledger_is_asked_again_right_before_the_first_create() -> None:
-    """Between a record's first look and its create there may be a long wait for a slot."""
+    """Between the first lookup and the create there may be a long wait for a slot."""
     desk = Desk(ledger=Ledger(after=1))
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REPLAYED
     assert desk.workflows.calls_for_test("create") == 0
 
 
 async def test_the_ledger_is_asked_again_before_each_repeated_create() -> None:
-    """The first look, that before the create, and that after the 404: none knew."""
+    """Neither the first lookup, nor the one before the create, nor the one after the 404 knew."""
     desk = Desk(ledger=Ledger(after=3))
     desk.workflows.fail_for_test("create", ApiUnavailableError("no answer"))
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REPLAYED
@@ -56,17 +56,17 @@ async def test_the_ledger_is_asked_again_before_each_repeated_create() -> None:
 
 
 async def test_the_ledger_is_asked_after_an_unanswered_create_left_no_workflow() -> None:
-    """The create was carried out, and its run came and went before anybody looked."""
+    """The create took effect, and its Workflow was gone again before the read."""
     desk = Desk(ledger=Ledger(after=2))
     desk.workflows.fail_for_test("create", ApiUnavailableError("no answer"))
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REPLAYED
-    # Not tried again before that: it was asked at once.
+    # It was asked at once, and not after a retry.
     retries = desk.registry.get_sample_value("sluice_dispatcher_retries_total", {"step": "create"})
     assert not retries
 
 
 async def test_a_run_that_is_over_does_not_expire_when_its_request_comes_late() -> None:
-    """It was there at the last look, and ends before its Workflow is read."""
+    """It had not ended at the last lookup, and ends before its Workflow is read."""
     desk = Desk(ledger=Ledger(after=2))
     late = desk.record(hello("order-1", expires_at="2020-01-01T00:00:00Z"))
     assert await desk.handler.handle(late) is Verdict.REPLAYED

@@ -1,4 +1,4 @@
-"""What the worst records cost, and what a record that cannot go on costs the others."""
+"""The worst records cost a bounded amount, and waiting records do not stop the others."""
 
 import asyncio
 from collections import Counter
@@ -111,7 +111,7 @@ async def test_workflows_that_a_quota_forbids_do_not_stop_others() -> None:
 
 
 async def test_commands_have_calls_of_their_own() -> None:
-    """An API server that answers no patch any more holds up commands, and no new run."""
+    """An API server that answers no patch delays commands, and no new run."""
     desk = Desk()
     for number in range(40):
         await desk.handler.handle(desk.record(hello(f"order-{number}")))
@@ -159,11 +159,11 @@ async def test_keys_and_headers_count_among_the_bytes() -> None:
     records = in_flight_records(desk)
     room = ACTIVE_LIMIT.size
     headers = tuple(("", b"") for _ in range(1000))
-    for taken in range(1000):
+    for started in range(1000):
         if desk.budget.full:
             break
-        records.start(desk.record(hello(f"order-{taken}"), key=b"k" * 1_000_000, headers=headers))
-    assert taken == room // (1_000_000 + 150_000) + 1
+        records.start(desk.record(hello(f"order-{started}"), key=b"k" * 1_000_000, headers=headers))
+    assert started == room // (1_000_000 + 150_000) + 1
     await records.close(grace=60)
 
 
@@ -253,7 +253,7 @@ async def test_a_failure_of_a_records_task_is_not_silent() -> None:
 
 
 async def test_a_task_that_is_cancelled_from_within_is_not_silent() -> None:
-    """By a library's future, say: its offset would stay uncommitted for good, unseen."""
+    """By a future of a library, for instance: the offset would stay uncommitted unnoticed."""
     desk = Desk()
 
     async def cancelled(_: IncomingRecord) -> None:
@@ -317,7 +317,7 @@ async def test_a_partition_is_stuck_behind_a_record_that_cannot_be_committed() -
 
 
 async def test_unanswered_attempts_do_not_take_the_slots_of_new_runs() -> None:
-    """Forty creates fail four times, and then hang for as long as a call may take."""
+    """Forty creates fail four times, and then hang until their timeout."""
     desk = Desk()
     stuck = {workflow_of(f"order-{number}") for number in range(40)}
     tries: Counter[str] = Counter()

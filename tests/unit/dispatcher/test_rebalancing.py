@@ -1,4 +1,4 @@
-"""When partitions go to somebody else, their work is finished first, and committed."""
+"""Before a partition gets another owner, its records are finished and committed."""
 
 import asyncio
 import contextlib
@@ -106,7 +106,7 @@ async def test_a_partition_is_revoked_after_the_grace_without_unfinished_records
         started = asyncio.get_running_loop().time()
         await consumer.revoke_for_test()
         assert asyncio.get_running_loop().time() - started == GRACE
-        # It was given up, so it is not committed.
+        # It was abandoned, so it is not committed.
         assert consumer.log == ["revoked"]
 
 

@@ -1,4 +1,4 @@
-"""When partitions go, no record overtakes an earlier one of its run that is given up."""
+"""At a revocation, no record overtakes an earlier one of its run that is abandoned."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ async def test_a_command_is_not_refused_because_its_run_waits_for_the_next_owner
     first = in_flight_records(desk)
     first.start(start)
     await until(lambda: desk.budget.waiting[WaitReason.FORBIDDEN] == 1)
-    # Read just before the partition goes, and not even decoded.
+    # Read just before the revocation, and not decoded yet.
     first.start(stop)
     await first.close(grace=10)
     scene.forbidden = False

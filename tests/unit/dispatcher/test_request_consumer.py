@@ -1,4 +1,4 @@
-"""The request_consumer outlives whatever keeps it from Kafka."""
+"""The consumer of the request topic reconnects after any error."""
 
 import asyncio
 import socket

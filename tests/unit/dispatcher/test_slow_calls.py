@@ -1,4 +1,4 @@
-"""An API server that answers some calls late, or not at all, holds up those alone."""
+"""An API server that answers some calls late, or never, delays only those."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.looptime
 
 
 async def test_hanging_creates_make_room_for_other_records_within_seconds() -> None:
-    """As behind an admission webhook that hangs: creates time out, all else is answered at once."""
+    """With a hanging admission webhook, creates time out and other calls are answered at once."""
     desk = Desk()
     await desk.handler.handle(desk.record(hello("running")))
 
@@ -42,7 +42,7 @@ async def test_hanging_creates_make_room_for_other_records_within_seconds() -> N
 
 
 async def test_a_hanging_record_takes_a_common_slot_once() -> None:
-    """64 of them take sixteen places for a minute, and then one another's."""
+    """64 of them use the sixteen slots for a minute, and then slots of their own."""
     desk = Desk()
     create = desk.workflows.create
     stuck = {workflow_of(f"hanging-{number}") for number in range(64)}
@@ -65,7 +65,7 @@ async def test_a_hanging_record_takes_a_common_slot_once() -> None:
 
 
 async def test_hanging_records_do_not_delay_those_that_could_proceed() -> None:
-    """200 that hang for 15 s each do not take turns with some that were refused at once."""
+    """200 that hang for 15 s do not share slots with those that fail at once."""
     desk = Desk()
     create, outage = desk.workflows.create, True
     stuck = {workflow_of(f"hanging-{number}") for number in range(200)}

@@ -223,7 +223,7 @@ async def test_an_invalid_request_is_a_dead_letter_and_its_run_rejected(
     assert (event.run_id, event.phase, event.terminal) == ("order-1", Phase.REJECTED, True)
     assert (event.workflow_name, event.sequence) == (NAME, 0)
     assert desk.workflows.names_for_test() == set()
-    # Delivered once more, nothing is said twice; and the id is spent.
+    # A redelivery publishes nothing again, and the id is used up.
     assert await desk.handler.handle(record) is Verdict.REPLAYED
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REFUSED
     assert len(desk.publisher.outcomes_for_test) == 1

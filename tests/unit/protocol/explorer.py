@@ -1,4 +1,4 @@
-"""Explores every state that a model can get into, and finds the shortest way to one that is wrong.
+"""Explores every state of a model, and finds the shortest path to a wrong one.
 
 Breadth first, so a counterexample is as short as can be; exhaustive, so there is none if none is
 found. A model is a start, the steps out of a state, and what is wrong with a state.
@@ -29,7 +29,7 @@ class Explored:
     """The steps that lead there."""
 
     def __str__(self) -> str:
-        """Tell a reader of a test's output."""
+        """Return a summary for the output of a test."""
         found = f"{self.states} states, {self.depth} steps deep"
         if self.wrong is None:
             return f"{found}: nothing is wrong"

@@ -1,9 +1,9 @@
 """One request and everything that may happen to it, between dispatchers, API server and watcher.
 
-Time comes in ticks. Two dispatchers may both have the record in hand at any time, which is more
-than any rebalance, crash or rewind makes of it. A create goes its own way once it is sent: to the
-API server, through admission, into etcd; it may be lost anywhere, and lands though its sender gave
-it up or died. A Workflow may be deleted at any time, by its TTL or by anybody.
+Time passes in ticks. Two dispatchers may both handle the record at any time, which is more than
+any rebalance, crash or rewind causes. A create is on its own once it is sent: to the API server,
+through admission, into etcd. It may be lost anywhere, and may land though its sender gave it up or
+died. A Workflow may be deleted at any time, by its TTL or by anybody.
 """
 
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ def start() -> State:
 
 
 def wrong(state: State) -> str | None:
-    """Say what promise is broken."""
+    """Return which promise is broken."""
     if state.uids > 1:
         return "two uids"
     if state.uids and state.workflow is None and state.published is None:
@@ -118,7 +118,7 @@ class Steps:
         }
 
     def __call__(self, state: State) -> Iterator[tuple[str, State]]:
-        """Give each step's name, and the state after it."""
+        """Yield each step's name, and the state after it."""
         for name, after in self._all(state):
             yield name, _alike(after)
 
@@ -226,7 +226,7 @@ class Steps:
 
 
 def _alike(state: State) -> State:
-    """Give one of the states that differ in the names of the dispatchers alone."""
+    """Return one of the states that differ only in the names of the dispatchers."""
     first, second = state.hands
     other = {0: 1, 1: 0, _NOBODY: _NOBODY}
     plain = tuple(sorted(state.creates))
@@ -268,12 +268,12 @@ def _instead(state: State, create: Create, other: Create) -> State:
 
 
 def _answered(state: State, create: Create, doing: str) -> State:
-    """Give whoever waits for the create its answer."""
+    """Deliver the answer to the dispatcher that waits for the create."""
     return state if create.sender == _NOBODY else _doing(state, create.sender, doing)
 
 
 def _orphaned(state: State, number: int) -> State:
-    """Let a create go on whose answer nobody waits for any more."""
+    """Let a create continue without a dispatcher that waits for its answer."""
     creates = tuple(
         each._replace(sender=_NOBODY) if each.sender == number else each for each in state.creates
     )

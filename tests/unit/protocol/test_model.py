@@ -17,7 +17,7 @@ LEAST = DEFAULTS.least_release_after
 
 
 def margins(release_after: timedelta) -> Margins:
-    """Give the defaults with another release, which settings may not allow."""
+    """Return the defaults with another `release_after`, which settings may not allow."""
     settings = DEFAULTS.model_copy(update={"release_after": release_after})
     return Margins.of(settings, tick=TICK.total_seconds())
 

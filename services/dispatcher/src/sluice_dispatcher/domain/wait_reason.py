@@ -15,7 +15,7 @@ class WaitReason(StrEnum):
     STATUS_WATCHER = "status-watcher"
     """It is a retry, and the outcome of the attempt is not published yet."""
     FORBIDDEN = "forbidden"
-    """A Role, a quota or a policy of the cluster forbids it until somebody changes that."""
+    """A Role, a quota or a policy of the cluster forbids it until that is changed."""
     KUBERNETES = "kubernetes"
     """The API server gives no clear answer, or none for a while."""
     SLOT = "slot"

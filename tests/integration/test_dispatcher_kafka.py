@@ -19,7 +19,7 @@ from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
 from sluice_dispatcher.adapters.outcome_publisher import KafkaOutcomePublisher
 from sluice_dispatcher.adapters.request_consumer import RequestConsumer
-from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.consumer import make_consumer
@@ -27,6 +27,7 @@ from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.projection import projector as projector_module
 from sluice_runtime.projection.projector import Projector
+from tests.support.dispatcher import small_budget
 from tests.support.kafka import (
     committed,
     create_topic,
@@ -38,7 +39,6 @@ from tests.support.kafka import (
 
 pytestmark = pytest.mark.integration
 
-ROOM = RecordLimit(records=50, size=10_000_000)
 SOON = timedelta(milliseconds=50)
 
 
@@ -81,7 +81,7 @@ def make_request_consumer(
     grace: timedelta = SOON,
     instance: str | None = None,
 ) -> RequestConsumer:
-    room = budget or InFlightBudget(active=ROOM, waiting=ROOM)
+    room = budget or small_budget(active=50, size=10_000_000)
 
     async def begin(record: IncomingRecord) -> None:
         room.mark_active()
@@ -174,7 +174,7 @@ async def test_a_full_consumer_stops_reading_until_there_is_room(
     await create_topic(kafka, topic)
     await produce(kafka, topic, *[b"x"] * 40)
     worker.go.clear()
-    budget = InFlightBudget(active=RecordLimit(records=5, size=10_000_000), waiting=ROOM)
+    budget = small_budget(active=5, size=10_000_000)
     request_consumer = make_request_consumer(kafka, topic, worker.handle, budget=budget)
     async with running(request_consumer):
         await worker.until(lambda: len(worker.seen) == 5)

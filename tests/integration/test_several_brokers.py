@@ -14,7 +14,6 @@ import pytest
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.topics import TopicNames, topic_table
 from sluice_dispatcher.adapters.request_consumer import RequestConsumer
-from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_gateway import bootstrap
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
@@ -26,6 +25,7 @@ from sluice_runtime.kafka.topics import TopicWatch, ensure_topics
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.integration.test_gateway_kafka import HELLO, gateway, requests_on, until
+from tests.support.dispatcher import small_budget
 from tests.support.kafka import alter_topic, committed, produce, read_all, topic_names
 from tests.support.kafka_cluster import WAIT_SECONDS, KafkaCluster
 
@@ -38,7 +38,6 @@ pytestmark = [
 ]
 
 SOON = timedelta(milliseconds=50)
-ROOM = RecordLimit(records=100, size=10_000_000)
 
 
 @pytest.fixture(autouse=True)
@@ -260,7 +259,7 @@ async def test_the_consumer_survives_the_loss_of_its_group_coordinator(
         topic=topic,
         make_consumer=lambda: make_consumer(kafka, client_id="test", group=group),
         handle=worker.handle,
-        budget=InFlightBudget(active=ROOM, waiting=ROOM),
+        budget=small_budget(active=100, size=10_000_000),
         most_uncommitted=100,
         commit_interval=SOON,
         drain_grace=SOON,

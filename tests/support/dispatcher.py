@@ -3,7 +3,7 @@
 import functools
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,13 +22,21 @@ from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_dispatcher.settings import DispatcherSettings
-from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from tests.support.fake_workflows import FakeWorkflows
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def small_budget(*, active: int = 10, waiting: int = 10, size: int = 1000) -> InFlightBudget:
+    """Return a budget of so many records in flight, with `size` bytes of each kind."""
+    return InFlightBudget(
+        active=RecordLimit(records=active, size=size),
+        waiting=RecordLimit(records=waiting, size=size),
+    )
 
 
 class FakeLedger:
@@ -46,7 +54,6 @@ class FakeLedger:
         self.outcomes_for_test[published.event.key] = LedgerEntry(
             fingerprint=published.fingerprint,
             phase=published.event.phase,
-            event_id=published.event.event_id,
         )
 
 
@@ -114,11 +121,20 @@ class Desk:
             publisher=self.publisher,
             metrics=Metrics(self.registry),
             budget=self.budget,
-            backoff=Backoff(),
             now=lambda: self.now_for_test or datetime.now(UTC),
             clock=clock,
         )
         self._offsets = itertools.count()
+
+    def before_create(self, step: Callable[[str], Awaitable[None]]) -> None:
+        """Run a step with the Workflow's name before each create; it may wait or fail."""
+        create = self.workflows.create
+
+        async def create_after_step(manifest: dict[str, Any]) -> dict[str, Any]:
+            await step(manifest["metadata"]["name"])
+            return await create(manifest)
+
+        self.workflows.create = create_after_step  # type: ignore[method-assign]
 
     def record(
         self,

@@ -10,7 +10,7 @@ import pytest
 from sluice_contracts.records import IncomingRecord
 from sluice_dispatcher.adapters.request_consumer import RequestConsumer
 from sluice_dispatcher.domain.wait_reason import WaitReason
-from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
+from tests.support.dispatcher import small_budget
 from tests.unit.dispatcher.fake_group_consumer import PARTITION, FakeGroupConsumer
 from tests.unit.dispatcher.test_rebalancing import request_consumer_of
 from tests.unit.runtime.clock import pause
@@ -24,10 +24,7 @@ class Desk:
     def __init__(
         self, *, active: int, waiting: int, consumer: FakeGroupConsumer | None = None
     ) -> None:
-        self.budget = InFlightBudget(
-            active=RecordLimit(records=active, size=1000),
-            waiting=RecordLimit(records=waiting, size=1000),
-        )
+        self.budget = small_budget(active=active, waiting=waiting)
         self.consumer = consumer or FakeGroupConsumer()
         self.request_consumer: RequestConsumer = request_consumer_of(
             self.consumer, self._handle, budget=self.budget

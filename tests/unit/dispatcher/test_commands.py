@@ -241,9 +241,7 @@ async def test_a_command_to_an_unknown_run_is_a_dead_letter(foreign: bool) -> No
 
 async def test_a_command_to_a_run_that_is_gone_is_refused_with_its_outcome() -> None:
     desk = Desk()
-    desk.ledger.outcomes_for_test[KEY] = LedgerEntry(
-        fingerprint="f", phase=Phase.SUCCEEDED, event_id="e"
-    )
+    desk.ledger.outcomes_for_test[KEY] = LedgerEntry(fingerprint="f", phase=Phase.SUCCEEDED)
     assert await order(desk, "stop") is Verdict.REFUSED
     [notice] = desk.publisher.refusals_for_test
     assert "Succeeded" in notice.problem.detail

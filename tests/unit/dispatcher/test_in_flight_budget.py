@@ -7,15 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_dispatcher.domain.wait_reason import WaitReason
-from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget
+from tests.support.dispatcher import small_budget
 
 pytestmark = pytest.mark.looptime
 
-ROOM = RecordLimit(records=3, size=100)
-
 
 def new_budget() -> InFlightBudget:
-    return InFlightBudget(active=ROOM, waiting=ROOM)
+    return small_budget(active=3, waiting=3, size=100)
 
 
 class Held:
@@ -103,7 +102,7 @@ async def test_waiting_records_are_bounded_by_bytes_as_well() -> None:
 
 
 async def test_a_record_is_decoded_once_there_is_room_for_it() -> None:
-    budget = InFlightBudget(active=RecordLimit(records=9, size=100), waiting=ROOM)
+    budget = small_budget(waiting=3, size=100)
     first, second, third = (Held(budget, size=0) for _ in range(3))
     # One that is larger than all the room has it for itself.
     await first.do("decode", 150)
@@ -133,9 +132,7 @@ async def test_a_record_is_decoded_once_there_is_room_for_it() -> None:
 async def test_no_record_is_counted_after_its_task(
     history: list[tuple[int, str, WaitReason, int]],
 ) -> None:
-    budget = InFlightBudget(
-        active=RecordLimit(records=9, size=1000), waiting=RecordLimit(records=9, size=1000)
-    )
+    budget = small_budget()
     held = [Held(budget, size=10) for _ in range(4)]
     for number, order, reason, size in history:
         if held[number].task.done():

@@ -6,15 +6,14 @@ import pytest
 
 from sluice_contracts.ids import RunKey
 from sluice_dispatcher.handlers.key_lock import KeyLock
-from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
+from tests.support.dispatcher import small_budget
 
 ADA = RunKey("default", "ada")
 BOB = RunKey("default", "bob")
-ROOM = RecordLimit(records=10, size=1000)
 
 
 def new_key_lock() -> KeyLock:
-    return KeyLock(InFlightBudget(active=ROOM, waiting=ROOM))
+    return KeyLock(small_budget())
 
 
 async def take(

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.looptime
 KEY = RunKey("default", "order-1")
 NAME = workflow_name(KEY)
 FINGERPRINT = RunRequest(id="order-1", workflow="hello", parameters={"name": "Ada"}).fingerprint
-OUTCOME = LedgerEntry(fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="e")
+OUTCOME = LedgerEntry(fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED)
 
 
 class Ledger(FakeLedger):

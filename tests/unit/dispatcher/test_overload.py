@@ -88,14 +88,12 @@ async def test_retries_that_wait_for_the_status_watcher_do_not_stop_new_runs(
 async def test_workflows_that_a_quota_forbids_do_not_stop_others() -> None:
     desk = Desk()
     forbidden = {workflow_of(f"order-{number}") for number in range(300)}
-    create = desk.workflows.create
 
-    async def refusing(manifest: dict[str, Any]) -> dict[str, Any]:
-        if manifest["metadata"]["name"] in forbidden:
+    async def refuse(name: str) -> None:
+        if name in forbidden:
             raise ApiUnavailableError("CREATE: 403 Forbidden: exceeded quota", status=403)
-        return await create(manifest)
 
-    desk.workflows.create = refusing  # type: ignore[method-assign]
+    desk.before_create(refuse)
     records = in_flight_records(desk)
     for number in range(300):
         records.start(desk.record(hello(f"order-{number}")))
@@ -322,18 +320,15 @@ async def test_unanswered_attempts_do_not_take_the_slots_of_new_runs() -> None:
     stuck = {workflow_of(f"order-{number}") for number in range(40)}
     tries: Counter[str] = Counter()
     answers = asyncio.Event()
-    create = desk.workflows.create
 
-    async def hanging(manifest: dict[str, Any]) -> dict[str, Any]:
-        name = manifest["metadata"]["name"]
+    async def fail_and_hang(name: str) -> None:
         tries[name] += 1
         if name in stuck and tries[name] <= 4:
             raise ApiUnavailableError("CREATE: 503", status=503)
         if name in stuck:
             await answers.wait()
-        return await create(manifest)
 
-    desk.workflows.create = hanging  # type: ignore[method-assign]
+    desk.before_create(fail_and_hang)
     records = in_flight_records(desk)
     for number in range(40):
         records.start(desk.record(hello(f"order-{number}")))

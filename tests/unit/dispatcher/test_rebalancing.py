@@ -11,13 +11,13 @@ import pytest
 from sluice_contracts.records import IncomingRecord
 from sluice_dispatcher.adapters.in_flight_records import InFlightRecords
 from sluice_dispatcher.adapters.request_consumer import RequestConsumer
-from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 from sluice_runtime.kafka.consumer import incoming
+from tests.support.dispatcher import small_budget
 from tests.unit.dispatcher.fake_group_consumer import FakeGroupConsumer, Fetched
 
 pytestmark = pytest.mark.looptime
 
-ROOM = RecordLimit(records=10, size=1000)
 GRACE = 20.0
 
 
@@ -44,8 +44,7 @@ class Work:
 async def consuming(work: Work) -> AsyncIterator[FakeGroupConsumer]:
     """Run a request_consumer that commits by itself only after an hour."""
     consumer = FakeGroupConsumer()
-    budget = InFlightBudget(active=ROOM, waiting=ROOM)
-    request_consumer = request_consumer_of(consumer, work.handle, budget=budget)
+    request_consumer = request_consumer_of(consumer, work.handle, budget=small_budget())
     running = asyncio.create_task(request_consumer.run())
     try:
         yield consumer
@@ -150,9 +149,7 @@ async def test_stopping_commits_the_finished_records() -> None:
 
 async def test_closed_in_flight_records_start_nothing() -> None:
     work = Work()
-    records = InFlightRecords(
-        work.handle, budget=InFlightBudget(active=ROOM, waiting=ROOM), most_uncommitted=10
-    )
+    records = InFlightRecords(work.handle, budget=small_budget(), most_uncommitted=10)
     records.start(incoming(Fetched(7)))
     await work.until_begun(7)
     work.gate.set()

@@ -1,7 +1,5 @@
 """At a revocation, no record overtakes an earlier one of its run that is abandoned."""
 
-from typing import Any
-
 import pytest
 
 from sluice_argo import metadata
@@ -18,14 +16,11 @@ class Scene:
 
     def __init__(self) -> None:
         self.desk, self.forbidden = Desk(), True
-        create = self.desk.workflows.create
+        self.desk.before_create(self._refuse)
 
-        async def refusing(manifest: dict[str, Any]) -> dict[str, Any]:
-            if self.forbidden:
-                raise ApiUnavailableError("CREATE: 403 Forbidden: exceeded quota", status=403)
-            return await create(manifest)
-
-        self.desk.workflows.create = refusing  # type: ignore[method-assign]
+    async def _refuse(self, _: str) -> None:
+        if self.forbidden:
+            raise ApiUnavailableError("CREATE: 403 Forbidden: exceeded quota", status=403)
 
 
 async def test_a_command_is_not_refused_because_its_run_waits_for_the_next_owner() -> None:

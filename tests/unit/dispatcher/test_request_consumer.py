@@ -9,7 +9,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from sluice_dispatcher.adapters.request_consumer import RequestConsumer
-from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
+from tests.support.dispatcher import small_budget
 
 
 class Unreachable:
@@ -50,9 +50,7 @@ async def test_a_failed_connection_to_kafka_is_retried(error: Exception) -> None
         topic="requests",
         make_consumer=make_consumer,
         handle=handle,
-        budget=InFlightBudget(
-            active=RecordLimit(records=1, size=1), waiting=RecordLimit(records=1, size=1)
-        ),
+        budget=small_budget(),
         most_uncommitted=1,
         commit_interval=timedelta(seconds=1),
         drain_grace=timedelta(seconds=1),

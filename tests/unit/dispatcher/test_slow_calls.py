@@ -1,19 +1,24 @@
 """An API server that answers some calls late, or never, delays only those."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from sluice_dispatcher.app import ACTIVE_LIMIT
 from sluice_dispatcher.domain.wait_reason import WaitReason
-from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
+from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
-from tests.support.dispatcher import Desk, hello
+from tests.support.dispatcher import Desk, hello, small_budget
 from tests.unit.dispatcher.test_overload import command, in_flight_records, until, workflow_of
 from tests.unit.runtime.clock import pause
 
 pytestmark = pytest.mark.looptime
+
+
+async def time_out(_: str) -> None:
+    """Answer a create as an API server that hangs."""
+    await pause(DedupeSettings().create_timeout.total_seconds())
+    raise ApiUnavailableError("create a Workflow: not done within 15 s")
 
 
 async def test_hanging_creates_make_room_for_other_records_within_seconds() -> None:
@@ -21,11 +26,7 @@ async def test_hanging_creates_make_room_for_other_records_within_seconds() -> N
     desk = Desk()
     await desk.handler.handle(desk.record(hello("running")))
 
-    async def hanging(_manifest: dict[str, Any]) -> dict[str, Any]:
-        await pause(desk.settings.dedupe.create_timeout.total_seconds())
-        raise ApiUnavailableError("create a Workflow: not done within 15 s")
-
-    desk.workflows.create = hanging  # type: ignore[method-assign, assignment]
+    desk.before_create(time_out)
     records = in_flight_records(desk)
     for number in range(ACTIVE_LIMIT.records):
         records.start(desk.record(hello(f"order-{number}")))
@@ -44,16 +45,13 @@ async def test_hanging_creates_make_room_for_other_records_within_seconds() -> N
 async def test_a_hanging_record_takes_a_common_slot_once() -> None:
     """64 of them use the sixteen slots for a minute, and then slots of their own."""
     desk = Desk()
-    create = desk.workflows.create
     stuck = {workflow_of(f"hanging-{number}") for number in range(64)}
 
-    async def creating(manifest: dict[str, Any]) -> dict[str, Any]:
-        if manifest["metadata"]["name"] in stuck:
-            await pause(15)
-            raise ApiUnavailableError("create a Workflow: not done within 15 s")
-        return await create(manifest)
+    async def step(name: str) -> None:
+        if name in stuck:
+            await time_out(name)
 
-    desk.workflows.create = creating  # type: ignore[method-assign]
+    desk.before_create(step)
     records = in_flight_records(desk)
     for number in range(64):
         records.start(desk.record(hello(f"hanging-{number}")))
@@ -66,19 +64,16 @@ async def test_a_hanging_record_takes_a_common_slot_once() -> None:
 
 async def test_hanging_records_do_not_delay_those_that_could_proceed() -> None:
     """200 that hang for 15 s do not share slots with those that fail at once."""
-    desk = Desk()
-    create, outage = desk.workflows.create, True
+    desk, outage = Desk(), True
     stuck = {workflow_of(f"hanging-{number}") for number in range(200)}
 
-    async def creating(manifest: dict[str, Any]) -> dict[str, Any]:
-        if manifest["metadata"]["name"] in stuck:
-            await pause(15)
-            raise ApiUnavailableError("create a Workflow: not done within 15 s")
+    async def step(name: str) -> None:
+        if name in stuck:
+            await time_out(name)
         if outage:
             raise ApiUnavailableError("503")
-        return await create(manifest)
 
-    desk.workflows.create = creating  # type: ignore[method-assign]
+    desk.before_create(step)
     records = in_flight_records(desk)
     quick = {workflow_of(f"order-{number}") for number in range(10)}
     for number in range(10):
@@ -96,9 +91,7 @@ async def test_hanging_records_do_not_delay_those_that_could_proceed() -> None:
 
 async def test_a_record_decoded_again_does_not_wait_for_its_own_room() -> None:
     """After a bug in decoding."""
-    budget = InFlightBudget(
-        active=RecordLimit(records=10, size=100), waiting=RecordLimit(records=10, size=1000)
-    )
+    budget = small_budget(size=100)
     decoded: list[int] = []
 
     async def decode_twice() -> None:

@@ -71,9 +71,7 @@ async def test_a_redelivery_is_the_same_run() -> None:
 
 async def test_a_replay_after_the_workflow_is_gone_starts_nothing() -> None:
     desk = Desk()
-    desk.ledger.outcomes_for_test[KEY] = LedgerEntry(
-        fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="e"
-    )
+    desk.ledger.outcomes_for_test[KEY] = LedgerEntry(fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED)
     assert await desk.handler.handle(desk.record(hello("order-1"))) is Verdict.REPLAYED
     assert desk.workflows.names_for_test() == set()
     assert desk.publisher.log_for_test == []
@@ -89,7 +87,7 @@ async def test_the_same_id_with_other_content_is_refused_and_the_first_run_untou
     if gone:
         await desk.workflows.remove_for_test(NAME)
         desk.ledger.outcomes_for_test[KEY] = LedgerEntry(
-            fingerprint=FINGERPRINT, phase=Phase.FAILED, event_id="e"
+            fingerprint=FINGERPRINT, phase=Phase.FAILED
         )
     other = desk.record(hello("order-1", name="Bob"))
     assert await desk.handler.handle(other) is Verdict.REFUSED
@@ -156,9 +154,7 @@ async def test_a_workflow_that_ended_while_its_request_was_retried_is_not_starte
     held = desk.workflows.hold_for_test("get")
     handling = asyncio.create_task(desk.handler.handle(desk.record(hello("order-1"))))
     await desk.workflows.wait_for_test(lambda: desk.workflows.calls_for_test("get") == 1)
-    desk.ledger.outcomes_for_test[KEY] = LedgerEntry(
-        fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="e"
-    )
+    desk.ledger.outcomes_for_test[KEY] = LedgerEntry(fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED)
     held.set()
     assert await handling is Verdict.REPLAYED
     assert desk.workflows.names_for_test() == set()

@@ -164,6 +164,6 @@ class Freezing(FakeLedger):
         if self._asked == 2:
             self.clock += self._frozen_for
             self.outcomes_for_test[key] = LedgerEntry(
-                fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED, event_id="e"
+                fingerprint=FINGERPRINT, phase=Phase.SUCCEEDED
             )
         return found

@@ -32,12 +32,11 @@ def create_record_handler(
     publisher: OutcomePublisher,
     metrics: Metrics,
     budget: InFlightBudget,
-    backoff: Backoff,
     now: Callable[[], datetime],
     clock: Callable[[], float] = boot_time,
 ) -> RecordHandler:
     """Return the handler of request records, with its services on these ports."""
-    concurrency = settings.dispatch.concurrency
+    backoff, concurrency = Backoff(), settings.dispatch.concurrency
     calls = BoundedCalls(backoff, limit=concurrency, budget=budget, on_retry=metrics.step_retried)
     rejection = Rejection(publisher=publisher, ledger=ledger, calls=calls, now=now)
     return RecordHandler(

@@ -112,7 +112,6 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             ),
             metrics=metrics,
             budget=budget,
-            backoff=Backoff(),
             now=lambda: datetime.now(UTC),
         )
         request_consumer = RequestConsumer(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -72,9 +73,4 @@ class Metrics:
         for reason in WaitReason:
             self._waiting.labels(reason=reason).set_function(partial(waiting, reason))
         self._lag.set_function(lag)
-
-        def staleness_or_nan() -> float:
-            seconds = staleness()
-            return float("nan") if seconds is None else seconds
-
-        self._staleness.set_function(staleness_or_nan)
+        self._staleness.set_function(lambda: nan if (age := staleness()) is None else age)

@@ -18,10 +18,7 @@ _log = structlog.get_logger(__name__)
 class InFlightRecords:
     """Handles records since the last rebalance, and knows which offsets may be committed.
 
-    Args:
-        handle: finishes one record.
-        budget: counts the records.
-        most_uncommitted: records of a partition that may be read, from its oldest unfinished on.
+    `most_uncommitted` is that of `RequestConsumer`.
     """
 
     def __init__(

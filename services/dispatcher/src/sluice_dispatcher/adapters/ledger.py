@@ -1,7 +1,7 @@
 """The ledger of outcomes: the results topic, projected into SQLite."""
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -20,14 +20,13 @@ __all__ = ["SqliteLedger", "open_ledger_store"]
 
 _log = structlog.get_logger(__name__)
 
-_VERSION: Final = 3
+_VERSION: Final = 4
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS outcomes (
     tenant TEXT NOT NULL,
     run_id TEXT NOT NULL,
     fingerprint TEXT,
     phase TEXT NOT NULL,
-    event_id TEXT NOT NULL,
     -- Of the newest record with the outcome; NULL until the first one has been projected.
     partition INTEGER,
     offset INTEGER,
@@ -46,13 +45,11 @@ DELETE FROM outcomes WHERE (tenant, run_id) IN (
 """
 
 
-@asynccontextmanager
-async def open_ledger_store(path: Path) -> AsyncIterator[SqliteStore]:
-    """Open the ledger's file."""
-    async with SqliteStore.open(
+def open_ledger_store(path: Path) -> AbstractAsyncContextManager[SqliteStore]:
+    """Open the ledger's file, and close it at the end."""
+    return SqliteStore.open(
         path, tables=_TABLES, version=_VERSION, project=_project, expiry=[(_EXPIRY, ())]
-    ) as store:
-        yield store
+    )
 
 
 class SqliteLedger:
@@ -67,12 +64,12 @@ class SqliteLedger:
         """See `Ledger.get`."""
         await self._projector.wait_fresh(within=self._freshness)
         rows = await self._store.read(
-            "SELECT fingerprint, phase, event_id FROM outcomes WHERE tenant = ? AND run_id = ?", key
+            "SELECT fingerprint, phase FROM outcomes WHERE tenant = ? AND run_id = ?", key
         )
         if not rows:
             return None
-        fingerprint, phase, event_id = rows[0]
-        return LedgerEntry(fingerprint=fingerprint, phase=Phase(phase), event_id=event_id)
+        fingerprint, phase = rows[0]
+        return LedgerEntry(fingerprint=fingerprint, phase=Phase(phase))
 
     async def record(self, published: PublishedEvent) -> None:
         """See `Ledger.record`."""
@@ -112,10 +109,10 @@ def _upsert(published: PublishedEvent, *, record: IncomingRecord | None) -> Stat
     return (
         """
         INSERT INTO outcomes
-            (tenant, run_id, fingerprint, phase, event_id, partition, offset, appended_ms)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            (tenant, run_id, fingerprint, phase, partition, offset, appended_ms)
+        VALUES (?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (tenant, run_id) DO UPDATE SET
-            phase = excluded.phase, event_id = excluded.event_id,
+            phase = excluded.phase,
             partition = COALESCE(excluded.partition, partition),
             offset = COALESCE(excluded.offset, offset),
             appended_ms = COALESCE(excluded.appended_ms, appended_ms)
@@ -126,7 +123,6 @@ def _upsert(published: PublishedEvent, *, record: IncomingRecord | None) -> Stat
             event.run_id,
             published.fingerprint,
             event.phase,
-            event.event_id,
             record.position.partition if record else None,
             record.position.offset if record else None,
             record.timestamp_ms if record else None,

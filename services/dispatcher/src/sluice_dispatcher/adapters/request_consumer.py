@@ -38,14 +38,9 @@ class RequestConsumer:
     member that does not poll is removed from the group and may never return (aiokafka #1187).
 
     Args:
-        topic: the request topic.
-        make_consumer: makes the consumer of each session.
-        handle: finishes one record.
-        budget: how many records may be in flight.
+        handle: finishes one record; its offset may be committed then.
         most_uncommitted: records of a partition that may be read, from its oldest unfinished on.
-        commit_interval: between commits.
         drain_grace: for finishing records when partitions are revoked or the process stops.
-        backoff: pauses between sessions that fail.
     """
 
     def __init__(

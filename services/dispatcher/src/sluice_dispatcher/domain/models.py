@@ -18,4 +18,3 @@ class LedgerEntry:
     fingerprint: str | None
     """Of the request's content; None if the request was not valid enough to have one."""
     phase: Phase
-    event_id: str

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from sluice_contracts.request_codec import ReceivedRun
 from sluice_dispatcher.domain.models import LedgerEntry
 
 __all__ = ["Verdict", "verdict_of_used_id"]
@@ -26,6 +27,7 @@ class Verdict(StrEnum):
     """The command was executed, now or before."""
 
 
-def verdict_of_used_id(entry: LedgerEntry, *, fingerprint: str | None) -> Verdict:
-    """Return the verdict on a request for a run whose id has an outcome."""
-    return Verdict.REPLAYED if entry.fingerprint == fingerprint else Verdict.REFUSED
+def verdict_of_used_id(entry: LedgerEntry, received: ReceivedRun) -> Verdict:
+    """Return the verdict on a request whose id has an outcome."""
+    same = entry.fingerprint == received.request.fingerprint
+    return Verdict.REPLAYED if same else Verdict.REFUSED

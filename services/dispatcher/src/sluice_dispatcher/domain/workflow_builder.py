@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sluice_argo import metadata
 from sluice_contracts.ids import workflow_name
-from sluice_contracts.problems import FieldError, ProblemType, problem
+from sluice_contracts.problems import FieldError, Problem, ProblemType, problem
 from sluice_contracts.records import Position
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
 from sluice_dispatcher.domain.models import Manifest
@@ -12,7 +12,7 @@ from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.errors import InvalidParametersError, UnknownWorkflowError
 from sluice_workflows.skeletons import Skeleton, instantiate
 
-__all__ = ["WorkflowBuilder"]
+__all__ = ["WorkflowBuilder", "invalid_run"]
 
 
 class WorkflowBuilder:
@@ -36,14 +36,12 @@ class WorkflowBuilder:
             arguments = self._catalogue.get(request.workflow).arguments(request.parameters)
         except UnknownWorkflowError as e:
             at = FieldError(pointer="/workflow", detail=str(e))
-            raise _invalid(received, ProblemType.UNKNOWN_WORKFLOW, str(e), (at,)) from e
+            unknown = problem(ProblemType.UNKNOWN_WORKFLOW, str(e), errors=(at,))
+            raise invalid_run(received, unknown) from e
         except InvalidParametersError as e:
-            raise _invalid(
-                received,
-                ProblemType.INVALID_PARAMETERS,
-                f"The parameters do not fit the workflow {request.workflow!r}.",
-                e.errors,
-            ) from e
+            detail = f"The parameters do not fit the workflow {request.workflow!r}."
+            misfit = problem(ProblemType.INVALID_PARAMETERS, detail, errors=e.errors)
+            raise invalid_run(received, misfit) from e
         return instantiate(
             self._skeletons[request.workflow],
             name=workflow_name(key),
@@ -64,11 +62,10 @@ class WorkflowBuilder:
         )
 
 
-def _invalid(
-    received: ReceivedRun, kind: ProblemType, detail: str, errors: tuple[FieldError, ...]
-) -> InvalidRecordError:
+def invalid_run(received: ReceivedRun, problem: Problem) -> InvalidRecordError:
+    """Return why a request that was decoded cannot become a run after all."""
     return InvalidRecordError(
-        problem(kind, detail, errors=errors),
+        problem,
         key=received.key,
         workflow=received.request.workflow,
         fingerprint=received.request.fingerprint,

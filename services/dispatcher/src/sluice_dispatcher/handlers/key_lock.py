@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 from sluice_contracts.ids import RunKey
 from sluice_dispatcher.domain.wait_reason import WaitReason
@@ -12,12 +13,11 @@ __all__ = ["KeyLock"]
 
 
 class KeyLock:
-    """One lock per run, first come first served; it exists only while it is held."""
+    """One lock per run, first come first served; it exists while a record holds or awaits it."""
 
     def __init__(self, budget: InFlightBudget) -> None:
         self._budget = budget
-        self._locks: dict[RunKey, asyncio.Lock] = {}
-        self._users: dict[RunKey, int] = {}
+        self._locks: WeakValueDictionary[RunKey, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def hold(self, key: RunKey | None) -> AsyncIterator[None]:
@@ -26,14 +26,8 @@ class KeyLock:
             yield
             return
         lock = self._locks.setdefault(key, asyncio.Lock())
-        self._users[key] = self._users.get(key, 0) + 1
-        try:
-            if lock.locked():
-                self._budget.mark_waiting(WaitReason.SAME_RUN)
-            async with lock:
-                self._budget.mark_active()
-                yield
-        finally:
-            self._users[key] -= 1
-            if not self._users[key]:
-                del self._users[key], self._locks[key]
+        if lock.locked():
+            self._budget.mark_waiting(WaitReason.SAME_RUN)
+        async with lock:
+            self._budget.mark_active()
+            yield

@@ -34,7 +34,6 @@ class BoundedCalls:
     run another one, or it could wait for its own slot.
 
     Args:
-        backoff: pauses between attempts.
         limit: how many steps run at a time.
         budget: the records in flight, to count those as waiting whose step cannot proceed.
         on_retry: called with the name of each step that is retried.
@@ -111,7 +110,10 @@ class BoundedCalls:
         if self._queue_reason is not None and self._slots.locked():
             self._budget.mark_waiting(self._queue_reason)
         queueing = asyncio.get_running_loop().call_later(
-            _ACTIVE_S, self._budget.waiting_marker(self._queue_reason or WaitReason.SLOT)
+            _ACTIVE_S,
+            self._budget.mark_waiting,
+            self._queue_reason or WaitReason.SLOT,
+            asyncio.current_task(),
         )
         try:
             await self._slots.acquire()

@@ -12,7 +12,6 @@ from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import ReceivedCommand
 from sluice_dispatcher.domain.command_patch import NotApplicableError, build_patch, was_applied
-from sluice_dispatcher.domain.models import Manifest
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.ports import Ledger, Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
@@ -68,8 +67,12 @@ class CommandExecution:
                 return _unknown(received)
             if was_applied(workflow, record):
                 return None
-            operations = await self._patch(workflow, record, received)
-            await self._workflows.patch(name, operations)
+            build = partial(
+                build_patch, workflow, received.command.type, record=record, now=self._now()
+            )
+            # In a thread if there are many nodes, for it may take seconds.
+            patch = await asyncio.to_thread(build) if has_many_nodes(workflow) else build()
+            await self._workflows.patch(name, patch)
         except NotFoundError:
             return await self._missing(received)
         except NotApplicableError as e:
@@ -82,15 +85,6 @@ class CommandExecution:
         except ApiError as e:
             raise ApiUnavailableError(str(e)) from e
         return None
-
-    async def _patch(
-        self, workflow: Manifest, record: IncomingRecord, received: ReceivedCommand
-    ) -> list[Manifest]:
-        """Build the patch; in a thread if there are many nodes, which may take seconds."""
-        build = partial(
-            build_patch, workflow, received.command.type, record=record, now=self._now()
-        )
-        return await asyncio.to_thread(build) if has_many_nodes(workflow) else build()
 
     async def _missing(self, received: ReceivedCommand) -> Problem:
         entry = await self._ledger.get(received.key)

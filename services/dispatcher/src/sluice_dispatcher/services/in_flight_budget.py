@@ -7,7 +7,7 @@ waiting kind and makes room for the next one, until that kind is full as well.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sluice_dispatcher.domain.wait_reason import WaitReason
@@ -45,15 +45,10 @@ class _Usage:
         size = self.received + self.decoded
         return self.records >= self._limit.records or size >= self._limit.size
 
-    def add(self, record: _Record) -> None:
-        self.records += 1
-        self.received += record.received
-        self.decoded += record.decoded
-
-    def remove(self, record: _Record) -> None:
-        self.records -= 1
-        self.received -= record.received
-        self.decoded -= record.decoded
+    def count(self, record: _Record, *, sign: int) -> None:
+        self.records += sign
+        self.received += sign * record.received
+        self.decoded += sign * record.decoded
 
 
 class InFlightBudget:
@@ -116,7 +111,7 @@ class InFlightBudget:
     def admit(self, task: asyncio.Task[object], *, size: int) -> None:
         """Count a record of `size` bytes until `task` is done."""
         record = self._records[task] = _Record(received=size)
-        self._active.add(record)
+        self._count(record, sign=1)
         task.add_done_callback(self._end)
 
     async def reserve_decoded(self, size: int) -> None:
@@ -125,65 +120,47 @@ class InFlightBudget:
         A record larger than the whole limit waits until it is the only one decoded. A record that
         is decoded again counts once.
         """
-        record = self._current()
-        if record is None:
+        if (record := self._record_of()) is None:
             return
-        self._count_decoded(record, 0)
+        with self._recounted(record):
+            record.decoded = 0
         while self._active.decoded and self._active.decoded + size > self._limit.size:
             self._room.clear()
             await self._room.wait()
-        self._count_decoded(record, size)
+        with self._recounted(record):
+            record.decoded = size
 
-    def mark_waiting(self, reason: WaitReason) -> None:
-        """Count this task's record as waiting; a later call changes the reason."""
-        self.waiting_marker(reason)()
-
-    def waiting_marker(self, reason: WaitReason) -> Callable[[], None]:
-        """Return a function that any task may call to count this task's record as waiting."""
-        record = self._current()
-
-        def mark() -> None:
-            if record is not None:
-                self._move(record, reason)
-
-        return mark
+    def mark_waiting(self, reason: WaitReason, task: asyncio.Task[object] | None = None) -> None:
+        """Count the record of this task, or of `task`, as waiting; a later call changes why."""
+        if (record := self._record_of(task)) is not None:
+            with self._recounted(record):
+                record.reason = reason
 
     def mark_active(self) -> None:
         """Count this task's record as active."""
-        record = self._current()
-        if record is not None:
-            record.begun = True
-            self._move(record, None)
+        if (record := self._record_of()) is not None:
+            with self._recounted(record):
+                record.begun = True
+                record.reason = None
 
-    def _count_decoded(self, record: _Record, size: int) -> None:
-        self._remove(record)
-        record.decoded = size
-        self._add(record)
-
-    def _move(self, record: _Record, reason: WaitReason | None) -> None:
-        self._remove(record)
-        record.reason = reason
-        self._add(record)
+    @contextlib.contextmanager
+    def _recounted(self, record: _Record) -> Iterator[None]:
+        self._count(record, sign=-1)
+        yield
+        self._count(record, sign=1)
         self._room.set()
 
-    def _add(self, record: _Record) -> None:
+    def _count(self, record: _Record, *, sign: int) -> None:
         if record.reason is None:
-            self._active.add(record)
+            self._active.count(record, sign=sign)
         else:
-            self._waiting.add(record)
-            self._reasons[record.reason] += 1
-
-    def _remove(self, record: _Record) -> None:
-        if record.reason is None:
-            self._active.remove(record)
-        else:
-            self._waiting.remove(record)
-            self._reasons[record.reason] -= 1
+            self._waiting.count(record, sign=sign)
+            self._reasons[record.reason] += sign
 
     def _end(self, task: asyncio.Task[object]) -> None:
-        self._remove(self._records.pop(task))
+        self._count(self._records.pop(task), sign=-1)
         self._room.set()
 
-    def _current(self) -> _Record | None:
-        task = asyncio.current_task()
+    def _record_of(self, task: asyncio.Task[object] | None = None) -> _Record | None:
+        task = task or asyncio.current_task()
         return None if task is None else self._records.get(task)

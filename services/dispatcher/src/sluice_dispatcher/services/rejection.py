@@ -10,6 +10,7 @@ from datetime import datetime
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
+from sluice_contracts.request_codec import InvalidRecordError
 from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
@@ -70,15 +71,7 @@ class Rejection:
         )
 
     async def publish_outcome(
-        self,
-        record: IncomingRecord,
-        problem: Problem,
-        *,
-        phase: Phase,
-        key: RunKey,
-        workflow: str | None,
-        fingerprint: str | None,
-        traceparent: str | None,
+        self, record: IncomingRecord, invalid: InvalidRecordError, *, key: RunKey, phase: Phase
     ) -> None:
         """Publish the run's outcome, Rejected or Expired, which uses up its id."""
         now = self._now()
@@ -87,18 +80,18 @@ class Rejection:
                 event_id=event_id("outcome", str(record.position), str(record.timestamp_ms), phase),
                 run_id=key.run_id,
                 tenant=key.tenant,
-                workflow=workflow,
+                workflow=invalid.workflow,
                 workflow_name=workflow_name(key),
                 phase=phase,
                 terminal=True,
-                message=problem.detail,
-                problem=problem,
+                message=invalid.problem.detail,
+                problem=invalid.problem,
                 finished_at=now,
                 observed_at=now,
                 sequence=0,
             ),
-            fingerprint=fingerprint,
-            traceparent=traceparent,
+            fingerprint=invalid.fingerprint,
+            traceparent=invalid.traceparent,
         )
         await self._publish(lambda: self._publisher.publish_outcome(published), name="outcome")
         await self._ledger.record(published)

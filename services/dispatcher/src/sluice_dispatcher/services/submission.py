@@ -14,7 +14,7 @@ from sluice_contracts.status import Phase
 from sluice_dispatcher.domain.models import LedgerEntry, Manifest
 from sluice_dispatcher.domain.verdict import Verdict, verdict_of_used_id
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
-from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
+from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder, invalid_run
 from sluice_dispatcher.ports import Ledger, Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.rejection import Rejection
@@ -35,12 +35,6 @@ class WorkflowSubmission:
     """Creates the Workflow of a request, or publishes why there is none.
 
     Args:
-        builder: builds the Workflow.
-        workflows: where it is created.
-        ledger: which ids have an outcome.
-        rejection: publishes outcomes, refusals and dead letters.
-        calls: runs and retries what may fail.
-        now: the wall clock, for `expires_at`.
         freshness: how old an answer of the ledger may be when a create is sent.
         longest_create: after this time, no create that was sent can still take effect.
         clock: seconds, also while the process or the machine is suspended.
@@ -71,10 +65,10 @@ class WorkflowSubmission:
 
     async def submit(self, record: IncomingRecord, received: ReceivedRun) -> Verdict:
         """Start the run of a valid request, unless its id was used before."""
-        # Not needed for safety, `_create` asks again: this one saves the build.
+        # `_create` asks again: this lookup spares replays the build and the wait for a slot.
         entry = await self._ledger.get(received.key)
         if entry is not None:
-            return await self._finish(record, received, _verdict_of(entry, received))
+            return await self._finish(record, received, verdict_of_used_id(entry, received))
         try:
             manifest = self._builder.build(received, position=record.position)
         except InvalidRecordError as e:
@@ -101,15 +95,7 @@ class WorkflowSubmission:
             )
             return Verdict.REFUSED
         await self._rejection.dead_letter(record, invalid.problem, key=key)
-        await self._rejection.publish_outcome(
-            record,
-            invalid.problem,
-            phase=Phase.REJECTED,
-            key=key,
-            workflow=invalid.workflow,
-            fingerprint=invalid.fingerprint,
-            traceparent=invalid.traceparent,
-        )
+        await self._rejection.publish_outcome(record, invalid, key=key, phase=Phase.REJECTED)
         return Verdict.REJECTED
 
     async def _create(self, received: ReceivedRun, manifest: Manifest) -> Verdict | RefusedError:
@@ -120,7 +106,7 @@ class WorkflowSubmission:
         """
         entry = await self._fresh_entry(received.key)
         if entry is not None:
-            return _verdict_of(entry, received)
+            return verdict_of_used_id(entry, received)
         expires_at = received.request.expires_at
         if expires_at is not None and expires_at <= (now := self._now()):
             return await self._expire(received, late=now - expires_at)
@@ -172,7 +158,7 @@ class WorkflowSubmission:
             existing = await self._workflows.get(workflow_name(received.key))
         except NotFoundError:
             entry = await self._ledger.get(received.key)
-            return None if entry is None else _verdict_of(entry, received)
+            return None if entry is None else verdict_of_used_id(entry, received)
         same = is_run(existing, received.key, fingerprint=received.request.fingerprint)
         return Verdict.SAME_RUN if same else Verdict.REFUSED
 
@@ -195,14 +181,9 @@ class WorkflowSubmission:
             )
         if decided is Verdict.EXPIRED:
             detail = "expires_at had passed before the run could be started."
+            expired = invalid_run(received, problem(ProblemType.EXPIRED, detail))
             await self._rejection.publish_outcome(
-                record,
-                problem(ProblemType.EXPIRED, detail),
-                phase=Phase.EXPIRED,
-                key=received.key,
-                workflow=received.request.workflow,
-                fingerprint=received.request.fingerprint,
-                traceparent=received.traceparent,
+                record, expired, key=received.key, phase=Phase.EXPIRED
             )
         return decided
 
@@ -212,18 +193,9 @@ class WorkflowSubmission:
         # The API server's own words may quote a parameter's value.
         answer = f"{error.status} {error.reason}"
         _log.error("the cluster refused the Workflow", run=str(received.key), error=answer)
-        return await self.reject(
-            record,
-            InvalidRecordError(
-                problem(
-                    ProblemType.REFUSED_BY_CLUSTER, f"The cluster refused the Workflow: {answer}."
-                ),
-                key=received.key,
-                workflow=received.request.workflow,
-                fingerprint=received.request.fingerprint,
-                traceparent=received.traceparent,
-            ),
-        )
+        detail = f"The cluster refused the Workflow: {answer}."
+        refused = problem(ProblemType.REFUSED_BY_CLUSTER, detail)
+        return await self.reject(record, invalid_run(received, refused))
 
     async def _read(self, key: RunKey) -> Manifest | None:
         async def attempt() -> Manifest | None:
@@ -233,7 +205,3 @@ class WorkflowSubmission:
                 return None
 
         return await self._calls.run(attempt, name="read")
-
-
-def _verdict_of(entry: LedgerEntry, received: ReceivedRun) -> Verdict:
-    return verdict_of_used_id(entry, fingerprint=received.request.fingerprint)

@@ -1,0 +1,45 @@
+"""An outcome is on the status topic before it is on the results topic."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.status import Phase, StatusEvent
+from sluice_contracts.status_codec import PublishedEvent
+from sluice_contracts.topics import TopicNames
+from sluice_dispatcher.adapters.outcome_publisher import KafkaOutcomePublisher
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from tests.support.fake_producer import FakeProducer
+
+TOPICS = TopicNames()
+REJECTED = PublishedEvent(
+    event=StatusEvent(
+        event_id="e",
+        run_id="order-1",
+        tenant="default",
+        workflow="hello",
+        workflow_name=workflow_name(RunKey("default", "order-1")),
+        phase=Phase.REJECTED,
+        terminal=True,
+        observed_at=datetime(2026, 1, 1, tzinfo=UTC),
+        sequence=0,
+    ),
+    fingerprint=None,
+    traceparent=None,
+)
+
+
+@pytest.mark.looptime
+async def test_an_outcome_that_is_not_on_the_status_topic_is_not_in_the_ledger() -> None:
+    producer = FakeProducer()
+    publisher = KafkaOutcomePublisher(producer, topics=TOPICS, timeout=timedelta(seconds=10))
+    producer.fail_next_for_test()
+    with pytest.raises(KafkaUnavailableError):
+        await publisher.publish_outcome(REJECTED)
+    assert producer.records_for_test(TOPICS.results) == []
+    await publisher.publish_outcome(REJECTED)
+    [status] = producer.records_for_test(TOPICS.status)
+    [result] = producer.records_for_test(TOPICS.results)
+    assert status.value == result.value
+    assert status.timestamp_ms < result.timestamp_ms

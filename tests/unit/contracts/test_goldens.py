@@ -76,9 +76,12 @@ def test_a_problem(golden: Golden) -> None:
     document = problem(
         ProblemType.INVALID_PARAMETERS,
         "The parameters do not fit the workflow map-reduce.",
-        instance="/v1/runs/order-4711",
         errors=(FieldError(pointer="/parameters/workers", detail="Input should be at most 50"),),
-        trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
+    ).model_copy(
+        update={
+            "instance": "/v1/runs/order-4711",
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        }
     )
     text = document.model_dump_json(indent=2, exclude_none=True)
     golden("contracts/problem.json", text + "\n")

@@ -77,11 +77,11 @@ def test_any_bytes_are_read_as_python_reads_them_or_refused(data: bytes) -> None
         (b"1e400", "Not JSON: a number is not finite, or too large."),
         (b'{"a":[-1e999]}', "Not JSON: a number is not finite, or too large."),
         (b"1" * (MAX_INTEGER_DIGITS + 1), "Not JSON: a number is not finite, or too large."),
-        (b'"\\ud800"', "A string holds a lone surrogate, which no UTF-8 can carry."),
-        (b'{"\\uDFff":1}', "A string holds a lone surrogate, which no UTF-8 can carry."),
+        (b'"\\ud800"', "A string holds a lone surrogate, which UTF-8 cannot encode."),
+        (b'{"\\uDFff":1}', "A string holds a lone surrogate, which UTF-8 cannot encode."),
         (
             b'[[{"a":"\\udc00\\ud800"}]]',
-            "A string holds a lone surrogate, which no UTF-8 can carry.",
+            "A string holds a lone surrogate, which UTF-8 cannot encode.",
         ),
     ],
 )

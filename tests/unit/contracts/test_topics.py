@@ -112,8 +112,8 @@ def test_a_dedupe_window_too_short_is_explained() -> None:
     (sentence,) = wrong(cluster(**changes))
     assert sentence == (
         "sluice.results: retention.ms is 5, must be longer than that of sluice.requests "
-        "(unlimited): a request could be replayed after its outcome is forgotten, and would "
-        "start a second run."
+        "(unlimited): a request that is replayed after its outcome was deleted would start a "
+        "second run."
     )
 
 
@@ -142,7 +142,8 @@ def test_brokers_date_all_records(part: str) -> None:
     (dated,) = wrong(cluster(**{part: {"message_timestamp_type": "CreateTime"}}))
     assert dated == (
         f"{getattr(TABLE, part).name}: message.timestamp.type is 'CreateTime', must be "
-        "'LogAppendTime': a record whose writer's clock is behind would be deleted before its time."
+        "'LogAppendTime': retention would delete the records of a producer with a slow clock too "
+        "early."
     )
 
 

@@ -1,1 +1,1 @@
-"""Messages, ids, topics and problems: what the parts of Sluice promise each other."""
+"""The contracts between the parts of Sluice: messages, ids, topics and problems."""

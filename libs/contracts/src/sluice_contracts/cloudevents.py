@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 on Kafka: binary mode out, binary and structured mode in.
+"""CloudEvents 1.0 on Kafka: written in binary mode, read in binary and structured mode.
 
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
 """
@@ -19,17 +19,18 @@ __all__ = ["STRUCTURED", "Envelope", "MalformedEventError", "binary_headers", "u
 
 STRUCTURED = "application/cloudevents+json"
 
-# No attribute may hold one (spec, "Type System"); ids are derived from attributes with NUL between.
+# The specification forbids them in attributes ("Type System"). Ids are derived from attributes that
+# are joined by NUL.
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class MalformedEventError(ValueError):
-    """The record claims to be a CloudEvent and is none; the message says why."""
+    """The record claims to be a CloudEvent but is not a valid one; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """What a CloudEvent says of itself; `source` and `id` together name it."""
+    """The identifying attributes of a CloudEvent: `source` and `id` together are unique."""
 
     source: str
     id: str
@@ -45,7 +46,7 @@ def binary_headers(
     traceparent: str | None,
     extensions: dict[str, str] | None = None,
 ) -> Headers:
-    """Give the headers of a record in binary mode, whose value is JSON."""
+    """Return the headers of a record in binary mode, whose value is JSON."""
     attributes = {
         "ce_specversion": "1.0",
         "ce_type": event_type,
@@ -62,10 +63,10 @@ def binary_headers(
 
 
 def unwrap(value: bytes, headers: Headers) -> tuple[JsonValue, Envelope | None]:
-    """Give the document that a record carries, and its envelope if it is a CloudEvent.
+    """Return the document that a record carries, and its envelope if it is a CloudEvent.
 
     Raises:
-        MalformedEventError: an attribute is missing, or the data are not there or not JSON.
+        MalformedEventError: an attribute is missing, or the data are missing or not JSON.
         MalformedJsonError: as `strict_json.parse`.
     """
     media_type = (header(headers, "content-type") or "").partition(";")[0].strip().lower()
@@ -103,7 +104,7 @@ def _from_base64(encoded: str) -> bytes:
     try:
         return base64.b64decode(encoded.encode(), validate=True)
     except binascii.Error as e:
-        raise MalformedEventError("data_base64 is not base64.") from e
+        raise MalformedEventError("The CloudEvent's data_base64 is not valid base64.") from e
 
 
 def _envelope(attributes: dict[str, JsonValue]) -> Envelope:
@@ -113,6 +114,7 @@ def _envelope(attributes: dict[str, JsonValue]) -> Envelope:
         text = attributes.get(name)
         if not (isinstance(text, str) and text) or _CONTROL_CHARACTER.search(text):
             raise MalformedEventError(
-                f"The CloudEvent's attribute {name!r} must be a text without control characters."
+                f"The CloudEvent's attribute {name!r} must be a non-empty string without control "
+                "characters."
             )
     return Envelope(source=str(attributes["source"]), id=str(attributes["id"]))

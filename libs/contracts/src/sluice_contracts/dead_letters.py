@@ -1,4 +1,4 @@
-"""Dead letters: records that can never be valid, kept as received with the reason in headers."""
+"""Dead letters: records that can never be valid, stored as received, with the reason in headers."""
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import Problem
@@ -14,11 +14,12 @@ _HEADER_FRAMING = 10
 def encode_dead_letter(
     record: IncomingRecord, problem: Problem, *, key: RunKey | None
 ) -> OutgoingRecord:
-    """Give the record as received, its own headers first, then where it stood and what is wrong.
+    """Return the dead letter of `record`: the record as received, plus headers with the reason.
 
-    `sluice_problem` is the whole problem document, `sluice_reason` its `type` alone for filters.
-    Of a record too large for the topic only the head of its value is kept; `sluice_truncated` then
-    tells how many bytes it had.
+    The record's own headers come first, then its position and the problem. `sluice_problem` is the
+    whole problem document; `sluice_reason` is its `type` alone, for filters. A record that is too
+    large for the topic keeps only the first MAX_REQUEST_BYTES of its value; `sluice_truncated` is
+    then the original size in bytes.
     """
     position = record.position
     reasons = {
@@ -28,7 +29,7 @@ def encode_dead_letter(
         "sluice_partition": str(position.partition),
         "sluice_offset": str(position.offset),
         "sluice_timestamp": str(record.timestamp_ms),
-        # Empty rather than absent: a header of the record's own must not pass for ours.
+        # Empty rather than absent, so that a header of the original record cannot pass for ours.
         "sluice_run": "" if key is None else str(key),
     }
     own = tuple((name, value.encode()) for name, value in reasons.items())
@@ -36,7 +37,7 @@ def encode_dead_letter(
     size = letter.size + _HEADER_FRAMING * len(letter.headers)
     if size <= MAX_DEAD_LETTER_BYTES:
         return letter
-    # Brokers measure compressed batches: what arrives may be many times its topic's limit.
+    # Brokers measure compressed batches: a record may be many times larger than its topic's limit.
     return OutgoingRecord(
         key=record.key if len(record.key or b"") <= _LONGEST_KEPT_KEY else None,
         value=(record.value or b"")[:MAX_REQUEST_BYTES],

@@ -1,4 +1,4 @@
-"""What tells one request's content from another's."""
+"""Fingerprints of a request's content."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ __all__ = ["fingerprint"]
 
 
 def fingerprint(workflow: str, parameters: Mapping[str, JsonValue]) -> str:
-    """Give the sha256, in hex, of the canonical JSON of workflow and parameters.
+    """Return the sha256, in hex, of the canonical JSON of workflow and parameters.
 
-    Taken over what the client wrote, defaults not filled in: a new default in the catalogue must
-    not turn a repeated request into another one.
+    `parameters` are those that the client sent, without defaults. A new default in the catalogue
+    must not make a repeated request look like a different one.
     """
     content: JsonValue = {"workflow": workflow, "parameters": dict(parameters)}
     return hashlib.sha256(strict_json.canonical(content)).hexdigest()

@@ -29,44 +29,46 @@ Tenant = Annotated[str, StringConstraints(pattern=_TENANT)]
 
 
 class RunKey(NamedTuple):
-    """Who a run belongs to and which one it is; written `tenant/run id` as a Kafka key."""
+    """The identity of a run, written `tenant/run id` as a Kafka key."""
 
     tenant: str
     run_id: str
 
     def __str__(self) -> str:
-        """Give the Kafka key's text."""
+        """Return the text of the Kafka key."""
         return f"{self.tenant}/{self.run_id}"
 
 
 def is_run_id(text: str) -> bool:
-    """Tell whether `text` may name a run."""
+    """Return whether `text` is a valid run id."""
     return re.fullmatch(_RUN_ID, text) is not None
 
 
 def is_tenant(text: str) -> bool:
-    """Tell whether `text` may name a tenant."""
+    """Return whether `text` is a valid tenant."""
     return re.fullmatch(_TENANT, text) is not None
 
 
 def workflow_name(key: RunKey) -> str:
-    """Name the run's Workflow: known before the Workflow exists, the same on every delivery.
+    """Return the name of the run's Workflow.
 
-    30 characters, well under the 63 that Argo allows (the name is used as a label).
+    The name depends on the key only, so that every delivery of a request computes the same one. It
+    has 30 characters, well under the 63 that Argo allows (the name is used as a label).
     """
     return f"run-{_digest(key.tenant, key.run_id)}"
 
 
 def derive_run_id(*parts: str) -> str:
-    """Give an id to a run whose record names none, the same on every redelivery.
+    """Return an id for a run whose record states none; it is the same on every redelivery.
 
-    `parts` are the topic, partition, offset and timestamp of the record (the timestamp keeps a
-    recreated topic from repeating ids), or the source and id of its CloudEvent.
+    `parts` are the source and id of the record's CloudEvent. Otherwise they are the record's
+    topic, partition, offset and timestamp; the timestamp keeps a recreated topic from repeating
+    ids.
     """
     return f"r-{_digest(*parts)}"
 
 
 def _digest(*parts: str) -> str:
-    """26 characters of lower-case base32: 130 bits of sha256 over the NUL-separated parts."""
+    """Return 26 characters of lower-case base32: 130 bits of sha256 over the NUL-joined parts."""
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
     return base64.b32encode(digest).decode().lower()[:26]

@@ -1,7 +1,7 @@
-"""How much a JSON document holds, counted on its bytes before a parser touches it.
+"""Upper bounds for the size of a JSON document, counted on its bytes before it is parsed.
 
-A document of 1.6 MB may be one text or 800,000 lists. The lists cost a parser seconds and memory
-by the hundred MB, so they are counted first, in a few passes that run in C: the worst document of
+A document of 1.6 MB may be one string or 800,000 lists. The lists cost a parser seconds and
+hundreds of MB, so they are counted first, in a few passes that run in C. The worst document of
 that size takes less than 10 ms.
 """
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 __all__ = ["JsonSize", "measure"]
 
-# The most that a value costs CPython 3.11-3.13 besides the characters of a text: an object of one
-# member is 184 bytes and a place in its parent, and counts as two.
+# The most that a value costs CPython 3.11-3.13, without the characters of a string. An object of
+# one member has 184 bytes and a slot in its parent, and counts as two values.
 _BYTES_PER_VALUE = 128
 
 _ESCAPED = re.compile(rb"\\u", re.IGNORECASE)
@@ -22,11 +22,11 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 
 @dataclass(frozen=True, kw_only=True)
 class JsonSize:
-    """Upper bounds for a JSON document; of malformed text, for what precedes its fault.
+    """Upper bounds for a JSON document; for malformed text, those of the part before the fault.
 
-    `values` counts values and member names (an empty container counts twice), `depth` levels of
-    nesting, `decoded_bytes` the memory of the parsed document. Where `values` passes the limit that
-    `measure` was given, it is only known to do so, and the others are not known.
+    `values` counts values and member names (an empty container counts twice), `depth` counts levels
+    of nesting, and `decoded_bytes` is the memory of the parsed document. If `values` exceeds the
+    limit that `measure` was given, it is a lower bound, and the other two are undefined.
     """
 
     values: int
@@ -35,7 +35,7 @@ class JsonSize:
 
 
 def measure(data: bytes, *, most_values: int) -> JsonSize:
-    """Count without parsing; `most_values` is where counting may stop."""
+    """Return the size of `data`, without parsing it; counting may stop above `most_values`."""
     values = _values(data)
     depth = data.count(b"[") + data.count(b"{")
     if values > most_values or depth > 0:
@@ -50,15 +50,15 @@ def measure(data: bytes, *, most_values: int) -> JsonSize:
 
 
 def _values(data: bytes) -> int:
-    # Each value follows a comma, a colon or an opening bracket, but for the document itself.
+    # Each value except the document itself follows a comma, a colon or an opening bracket.
     return 1 + data.count(b",") + data.count(b":") + data.count(b"[") + data.count(b"{")
 
 
 def _outside_strings(data: bytes, *, most_strings: int) -> tuple[bytes, int]:
-    """Cut the strings out; gives what is left, and how many strings there were.
+    """Return `data` without its strings, and the number of strings.
 
-    A backslash stands in strings only. Pairs go first, so that a quote behind one that is left is
-    escaped for certain. Where there are too many strings nothing is left.
+    Backslashes occur in strings only. Pairs of them are removed first, so that a quote after a
+    remaining one is certainly escaped. If there are too many strings, the rest is empty.
     """
     if b"\\" in data:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -80,7 +80,7 @@ def _depth(outside: bytes) -> int:
 
 
 def _bytes_per_character(data: bytes) -> int:
-    """How CPython stores the widest character (PEP 393), which sets the size of its whole text."""
+    """Return the bytes of the widest character; CPython stores a whole string so (PEP 393)."""
     if data.isascii() and not _ESCAPED.search(data):
         return 1
     return 4 if _BEYOND_BMP.search(data) else 2

@@ -1,4 +1,4 @@
-"""Problem documents: what went wrong, in one shape for HTTP, Kafka and the command line.
+"""Problem documents: one shape for errors over HTTP, on Kafka and on the command line.
 
 RFC 9457 (Problem Details for HTTP APIs). The `type` URI is the stable identifier; titles and
 details are for people and may change.
@@ -13,11 +13,11 @@ __all__ = ["MAX_FIELD_ERRORS", "FieldError", "Problem", "ProblemType", "field_er
 
 
 MAX_FIELD_ERRORS = 32
-"""Places that a problem names; a document can be wrong in more places than fit into a record."""
+"""Places that a problem lists; a document can have more faults than fit into a record."""
 
 
 class ProblemType(StrEnum):
-    """Every kind of problem that Sluice reports, by its stable URI."""
+    """The kinds of problems that Sluice reports, by their stable URIs."""
 
     MALFORMED_JSON = "urn:sluice:problem:malformed-json"
     MALFORMED_EVENT = "urn:sluice:problem:malformed-event"
@@ -68,7 +68,7 @@ _KINDS: Final = {
 
 
 class FieldError(BaseModel):
-    """One thing wrong with one place of a document."""
+    """One fault at one place of a document."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -94,36 +94,23 @@ class Problem(BaseModel):
         tuple[FieldError, ...], Field(description="The places that are wrong, for bad input.")
     ] = ()
     trace_id: Annotated[
-        str | None, Field(description="W3C trace id under which the logs tell more.")
+        str | None, Field(description="W3C trace id; log lines with the same id give details.")
     ] = None
 
 
 def problem(
-    problem_type: ProblemType,
-    detail: str,
-    *,
-    errors: tuple[FieldError, ...] = (),
-    instance: str | None = None,
-    trace_id: str | None = None,
+    problem_type: ProblemType, detail: str, *, errors: tuple[FieldError, ...] = ()
 ) -> Problem:
-    """Describe a problem with the title and status of its kind."""
+    """Return a problem with the title and status of its kind."""
     status, title = _KINDS[problem_type]
-    return Problem(
-        type=problem_type,
-        title=title,
-        status=status,
-        detail=detail,
-        instance=instance,
-        errors=errors,
-        trace_id=trace_id,
-    )
+    return Problem(type=problem_type, title=title, status=status, detail=detail, errors=errors)
 
 
 def field_errors(error: ValidationError, *, prefix: str = "") -> tuple[FieldError, ...]:
-    """Say where a document broke its model, without repeating what it held.
+    """Return the places where a document broke its model, without repeating its values.
 
-    `prefix` is the JSON Pointer of the document within what the client sent. Past
-    MAX_FIELD_ERRORS the rest is only counted.
+    `prefix` is the JSON Pointer of the document within the client's message. Places beyond
+    MAX_FIELD_ERRORS are only counted.
     """
     errors = error.errors(include_url=False, include_input=False, include_context=False)
     named = tuple(
@@ -140,5 +127,5 @@ def field_errors(error: ValidationError, *, prefix: str = "") -> tuple[FieldErro
 
 
 def _escaped(part: int | str) -> str:
-    # RFC 6901 section 3; a name that the client made up is cut, enough to find it remains.
+    # RFC 6901 section 3. Names come from the client: 128 characters are enough to find the place.
     return str(part)[:128].replace("~", "~0").replace("/", "~1")

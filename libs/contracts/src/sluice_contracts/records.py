@@ -1,4 +1,4 @@
-"""Kafka records as plain values, whoever reads or writes them."""
+"""Kafka records as plain values, independent of any Kafka client."""
 
 from dataclasses import dataclass
 
@@ -7,28 +7,28 @@ __all__ = ["MAX_HEADERS", "Headers", "IncomingRecord", "OutgoingRecord", "Positi
 Headers = tuple[tuple[str, bytes], ...]
 
 MAX_HEADERS = 1_000
-"""Headers that a record may have: a million of them fit into 2 MiB."""
+"""The most headers that a record may have: a million of them would fit into 2 MiB."""
 
-# What a tuple, a text and bytes take up besides their characters.
+# The memory of a tuple, a string and bytes, without their characters.
 _BYTES_PER_HEADER = 150
 
 
 @dataclass(frozen=True, order=True)
 class Position:
-    """Where a record stands; never changes, so that a redelivery is recognised by it."""
+    """The position of a record in Kafka; it never changes, so that it identifies redeliveries."""
 
     topic: str
     partition: int
     offset: int
 
     def __str__(self) -> str:
-        """Write it as `topic/partition@offset`."""
+        """Return `topic/partition@offset`."""
         return f"{self.topic}/{self.partition}@{self.offset}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class IncomingRecord:
-    """A record as it was read."""
+    """A record as read from Kafka; `timestamp_ms` counts from the Unix epoch."""
 
     position: Position
     timestamp_ms: int
@@ -38,14 +38,14 @@ class IncomingRecord:
 
     @property
     def memory(self) -> int:
-        """Bytes of memory that it takes up, about."""
+        """The memory that the record uses, in bytes, roughly."""
         headers = sum(len(name) + len(value) + _BYTES_PER_HEADER for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutgoingRecord:
-    """A record to be written."""
+    """A record to write to Kafka."""
 
     key: bytes | None
     value: bytes | None
@@ -53,13 +53,13 @@ class OutgoingRecord:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes up, framing aside."""
+        """The size of key, value and headers in bytes, without framing."""
         headers = sum(len(name) + len(value) for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers
 
 
 def header(headers: Headers, name: str) -> str | None:
-    """Give the last header of that name, as text; None if there is none or it is not UTF-8."""
+    """Return the last header of that name as text; None if it is absent or not UTF-8."""
     for candidate, value in reversed(headers):
         if candidate.lower() == name:
             try:

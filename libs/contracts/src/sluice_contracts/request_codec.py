@@ -1,4 +1,4 @@
-"""Request records: written by the gateway and anybody else, read by the dispatcher and the view."""
+"""Request records: written by any client, read by the dispatcher and the gateway's view."""
 
 import hashlib
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class ReceivedRun:
-    """A valid request for a run, with the id it goes by."""
+    """A valid request for a run, with the run's id."""
 
     key: RunKey
     request: RunRequest
@@ -52,8 +52,8 @@ class ReceivedCommand:
 class InvalidRecordError(ValueError):
     """A record that can never become valid.
 
-    `key` names the run it would have been, None where no id can be known; `workflow` and
-    `fingerprint` are what is known of the content.
+    `key` is the run that it would have started, or None if the record states no usable id.
+    `workflow` and `fingerprint` describe its content as far as it is readable.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ def encode_request(
     time: datetime,
     traceparent: str,
 ) -> OutgoingRecord:
-    """Write a request as a CloudEvent in binary mode under the run's key."""
+    """Return the request as a CloudEvent in binary mode, under the run's key."""
     document = request.model_dump(mode="json", exclude_defaults=True, exclude={"type"})
     document["type"] = request.type
     return OutgoingRecord(
@@ -100,10 +100,10 @@ def encode_request(
 
 
 def decoded_bytes(value: bytes | None) -> int:
-    """Give the most that `decode_request` makes of a record's value, in bytes of memory.
+    """Return the most memory that `decode_request` needs for a record's value, in bytes.
 
-    0 for what it refuses without parsing it. A CloudEvent whose data are base64 may take twice as
-    much.
+    The result is 0 for a value that is refused without parsing. A CloudEvent whose data are base64
+    may need twice as much.
     """
     if value is None or len(value) > MAX_REQUEST_BYTES:
         return 0
@@ -112,10 +112,10 @@ def decoded_bytes(value: bytes | None) -> int:
 
 
 def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
-    """Read a record of the request topic: plain JSON or a CloudEvent of either mode.
+    """Return the request in a record of the request topic: plain JSON or a CloudEvent (any mode).
 
     Raises:
-        InvalidRecordError: the record can never be valid; nothing of its content is repeated.
+        InvalidRecordError: the record can never be valid. The error does not repeat its content.
     """
     traceparent = continue_trace(header(record.headers, TRACEPARENT_HEADER))
     if record.value is None:
@@ -128,7 +128,7 @@ def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
     try:
         document, envelope = cloudevents.unwrap(record.value, record.headers)
     except strict_json.AmbiguousJsonError as e:
-        # The run is named only by what is said once: an id that stands twice names nothing.
+        # Only an id that is given once identifies the run; a duplicate id identifies nothing.
         raise _invalid(
             problem(ProblemType.MALFORMED_JSON, str(e)),
             document=e.salvaged,
@@ -154,7 +154,11 @@ def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
         request = read_request(document)
     except InvalidRequestError as e:
         raise _invalid(
-            problem(ProblemType.INVALID_REQUEST, "The document is no request.", errors=e.errors),
+            problem(
+                ProblemType.INVALID_REQUEST,
+                "The document is not a valid request.",
+                errors=e.errors,
+            ),
             document=document,
             content=_content(document) or _digest(record.value),
             run_id=run_id,
@@ -163,7 +167,7 @@ def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
     if isinstance(request, Command):
         return ReceivedCommand(key=request.key, command=request, traceparent=traceparent)
     if run_id is None:
-        raise AssertionError("a valid request for a run always has an id")
+        raise AssertionError("A valid request for a run always has an id.")
     return ReceivedRun(
         key=RunKey(request.tenant, run_id), request=request.named(run_id), traceparent=traceparent
     )
@@ -181,7 +185,7 @@ def _too_large(record: IncomingRecord) -> str | None:
 def _run_id(
     record: IncomingRecord, document: JsonValue, envelope: cloudevents.Envelope | None
 ) -> str | None:
-    """Give the id that the run goes by; None where the document states no valid one but should."""
+    """Return the run's id; None if the document should state a valid one but does not."""
     if not isinstance(document, dict):
         return None
     if document.get("id") is not None or document.get("type", "run") != "run":
@@ -210,11 +214,11 @@ def _invalid(
     run_id: str | None,
     traceparent: str,
 ) -> InvalidRecordError:
-    """Say as much of the run as can be known from a document that is wrong."""
+    """Return an error that describes the run as far as the invalid document allows."""
     members = document if isinstance(document, dict) else {}
     tenant = members.get("tenant", DEFAULT_TENANT)
     known = run_id is not None and isinstance(tenant, str) and is_tenant(tenant)
-    # A command, well spelt or not, names a run that is not its own: that run goes on untouched.
+    # A command names an existing run, which an invalid command must not affect.
     is_run = members.get("type", "run") == "run"
     workflow = members.get("workflow")
     return InvalidRecordError(
@@ -235,7 +239,7 @@ def _content(document: JsonValue) -> str | None:
 
 
 def _digest(value: bytes) -> str:
-    """Fingerprint a value whose content cannot be told."""
+    """Return the fingerprint of a value whose content is unreadable."""
     return hashlib.sha256(value).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What a client may ask for: a run, or a command to an existing one."""
+"""Requests of clients: a run, or a command to an existing run."""
 
 import re
 from datetime import datetime
@@ -35,7 +35,7 @@ _RFC_3339 = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)"
 
 
 class InvalidRequestError(ValueError):
-    """The document is no request; `errors` says where and why."""
+    """The document is not a valid request; `errors` lists the places and reasons."""
 
     def __init__(self, errors: tuple[FieldError, ...]) -> None:
         super().__init__("; ".join(f"{e.pointer or 'document'}: {e.detail}" for e in errors))
@@ -43,7 +43,7 @@ class InvalidRequestError(ValueError):
 
 
 def _rfc_3339(value: object) -> object:
-    # Left to itself pydantic would also take numbers, as seconds or as milliseconds.
+    # By default pydantic also accepts numbers, as seconds or as milliseconds.
     match value:
         case None | datetime():
             return value
@@ -57,14 +57,15 @@ class _Message(BaseModel):
 
 
 class RunRequest(_Message):
-    """Asks for one run of a workflow of the catalogue."""
+    """A request for one run of a catalogue entry."""
 
-    type: Annotated[Literal["run"], Field(description="What is asked for.")] = "run"
+    type: Annotated[Literal["run"], Field(description="The kind of request.")] = "run"
     id: Annotated[
         RunId | None,
         Field(
-            description="Names the run. The same id with the same content is the same run. "
-            "Without one, the record's key is taken if it is a valid id, else an id is derived."
+            description="Identifies the run. The same id with the same content is the same run. "
+            "Without an id, the record's key is used if it is a valid id; otherwise an id is "
+            "derived."
         ),
     ] = None
     workflow: Annotated[
@@ -77,21 +78,21 @@ class RunRequest(_Message):
     expires_at: Annotated[
         AwareDatetime | None,
         BeforeValidator(_rfc_3339),
-        Field(description="Past this moment the run is not started any more but ends as Expired."),
+        Field(description="A run that has not started by this time ends as Expired."),
     ] = None
 
     @property
     def fingerprint(self) -> str:
-        """Tell this request's content from another's under the same id."""
+        """The fingerprint of the content, to compare with other requests under the same id."""
         return fingerprint(self.workflow, self.parameters)
 
     def named(self, run_id: str) -> Self:
-        """Give the same request with the id it goes by."""
+        """Return the same request with the run's id."""
         return self.model_copy(update={"id": run_id})
 
 
 class Command(_Message):
-    """Acts on an existing run."""
+    """A command to an existing run."""
 
     type: Annotated[CommandType, Field(description="What to do to the run.")]
     id: Annotated[RunId, Field(description="The run to act on.")]
@@ -99,7 +100,7 @@ class Command(_Message):
 
     @property
     def key(self) -> RunKey:
-        """Say which run is meant."""
+        """The run that the command acts on."""
         return RunKey(self.tenant, self.id)
 
 
@@ -107,10 +108,10 @@ Request = RunRequest | Command
 
 
 def read_request(document: JsonValue) -> Request:
-    """Read a request document; without a `type` it asks for a run.
+    """Return the request in `document`; a document without `type` requests a run.
 
     Raises:
-        InvalidRequestError: naming every place that is wrong.
+        InvalidRequestError: the document is not a valid request; the error lists every fault.
     """
     if not isinstance(document, dict):
         raise InvalidRequestError((FieldError(pointer="", detail="Must be a JSON object."),))

@@ -1,4 +1,4 @@
-"""Writes the JSON Schemas of every message: `python -m sluice_contracts.schemas docs/schemas`."""
+"""Write the JSON Schemas of all messages: `python -m sluice_contracts.schemas docs/schemas`."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schemas() -> dict[str, str]:
-    """Give the text of each schema by file name."""
+    """Return the text of each schema by file name."""
     models: dict[str, type[BaseModel]] = {
         "run-request": RunRequest,
         "command": Command,
@@ -29,7 +29,7 @@ def json_schemas() -> dict[str, str]:
 
 
 def _text(model: type[BaseModel]) -> str:
-    # What goes out always has every member; what comes in may leave those with a default away.
+    # Outgoing messages always have every member; incoming ones may omit members with a default.
     mode: Any = "validation" if model in (RunRequest, Command) else "serialization"
     schema = {"$schema": _DIALECT, **model.model_json_schema(mode=mode)}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -1,7 +1,7 @@
-"""JSON in, exactly one meaning out.
+"""A JSON parser that refuses everything ambiguous.
 
-RFC 8259 leaves duplicate names, lone surrogates and depth to the parser; two readers of one record
-must never disagree about what it asks for, so everything ambiguous is refused.
+RFC 8259 leaves duplicate names, lone surrogates and depth to the parser. Two readers of one record
+must never disagree about its meaning.
 """
 
 import json
@@ -27,21 +27,21 @@ __all__ = [
 ]
 
 MAX_DEPTH = 32
-"""Levels of nesting that a document may have."""
+"""The deepest nesting that a document may have, in levels."""
 
 MAX_VALUES = 20_000
-"""Values and member names that a document may hold. Parsing and validating so many takes some
-10 ms of the event loop's time; the size in bytes bounds texts, not values."""
+"""The most values and member names that a document may hold. Parsing and validating so many takes
+about 10 ms of the event loop's time. The size in bytes bounds strings, not values."""
 
 MAX_INTEGER_DIGITS = 1_000
-"""Python reads and writes integers in quadratic time."""
+"""The most digits of an integer; Python reads and writes integers in quadratic time."""
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class MalformedJsonError(ValueError):
-    """The bytes are no JSON that Sluice takes; the message says what is wrong and where."""
+    """The bytes are not JSON that Sluice accepts; the message gives the fault and its place."""
 
 
 class OversizedJsonError(MalformedJsonError):
@@ -49,10 +49,10 @@ class OversizedJsonError(MalformedJsonError):
 
 
 class AmbiguousJsonError(MalformedJsonError):
-    """A name stands twice in one object.
+    """An object has a duplicate name.
 
-    `salvaged` is the document with null in place of all that was said twice, so that the run may
-    still be named by what was said once.
+    `salvaged` is the document with null for every duplicate member, so that the run can still be
+    identified by the other members.
     """
 
     def __init__(self, message: str, *, salvaged: JsonValue) -> None:
@@ -61,14 +61,13 @@ class AmbiguousJsonError(MalformedJsonError):
 
 
 def parse(data: bytes) -> JsonValue:
-    """Read one JSON document.
+    """Return the JSON document in `data`.
 
     Raises:
-        MalformedJsonError: not UTF-8, not JSON, nested deeper than MAX_DEPTH, NaN or Infinity, an
-            integer of more than MAX_INTEGER_DIGITS, or a string that no UTF-8 can carry (a lone
-            surrogate).
-        OversizedJsonError: more than MAX_VALUES values and names.
-        AmbiguousJsonError: an object names a member twice.
+        MalformedJsonError: `data` is not UTF-8, not JSON or nested deeper than MAX_DEPTH. Or it
+            holds NaN, Infinity, an integer of more than MAX_INTEGER_DIGITS, or a lone surrogate.
+        OversizedJsonError: it holds more than MAX_VALUES values and names.
+        AmbiguousJsonError: an object has a duplicate name.
     """
     try:
         text = data.decode("utf-8")
@@ -89,9 +88,9 @@ def parse(data: bytes) -> JsonValue:
     except ValueError as e:
         # The hooks refuse long integers, NaN, Infinity and 1e400.
         raise MalformedJsonError("Not JSON: a number is not finite, or too large.") from e
-    # UTF-8 brings no surrogates: only an escape can.
+    # Decoded UTF-8 has no surrogates; only an escape can produce one.
     if _SURROGATE_ESCAPE.search(text) and _holds_lone_surrogate(document):
-        raise MalformedJsonError("A string holds a lone surrogate, which no UTF-8 can carry.")
+        raise MalformedJsonError("A string holds a lone surrogate, which UTF-8 cannot encode.")
     if objects.duplicates:
         raise AmbiguousJsonError(
             f"An object names {objects.duplicates[0]!r} twice.", salvaged=document
@@ -100,10 +99,10 @@ def parse(data: bytes) -> JsonValue:
 
 
 def canonical(document: JsonValue) -> bytes:
-    """Write `document` so that equal documents give equal bytes.
+    """Return `document` as JSON in which equal documents have equal bytes.
 
-    As RFC 8785 (JCS) but for two things that no request needs: numbers are written Python's way,
-    and names are sorted by code point.
+    The form is that of RFC 8785 (JCS), with two exceptions that no request needs: numbers are
+    written as Python writes them, and names are sorted by code point.
     """
     return json.dumps(
         document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -112,7 +111,7 @@ def canonical(document: JsonValue) -> bytes:
 
 @dataclass
 class _Objects:
-    """Builds the objects of one document and remembers the names that stood twice."""
+    """Builds the objects of one document and collects duplicate names."""
 
     duplicates: list[str] = field(default_factory=list)
 
@@ -121,7 +120,7 @@ class _Objects:
         if len(built) < len(pairs):
             counts = Counter(name for name, _ in pairs)
             twice = [name for name, count in counts.items() if count > 1]
-            # The name came from outside: show enough to find it, not all of it.
+            # Names come from the client: 64 characters are enough to find one.
             self.duplicates += [name[:64] for name in twice]
             built |= dict.fromkeys(twice)
         return built
@@ -145,12 +144,12 @@ def _short(text: str) -> int:
 
 
 def _refuse_size(data: bytes) -> None:
-    """Ask before parsing: the parser would recurse, and build all of it, first."""
+    """Check the size before parsing: the parser recurses, and builds the whole document first."""
     size = measure(data, most_values=MAX_VALUES)
     if size.values > MAX_VALUES:
         raise OversizedJsonError(
             f"The document holds more than {MAX_VALUES} values and names. Send large data as one "
-            "text, or put it into a store and send its address."
+            "string, or put it into a store and send its address."
         )
     if size.depth > MAX_DEPTH:
         raise MalformedJsonError(f"Nested deeper than {MAX_DEPTH} levels.")

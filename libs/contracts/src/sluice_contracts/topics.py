@@ -1,4 +1,4 @@
-"""The topics that Sluice lives on, and what their settings must be."""
+"""The topics of Sluice, and the settings that they must have."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
 MAX_REQUEST_BYTES = 1_600_000
-"""A text of 256 KiB whose every byte JSON has to escape (`\\u0000`), and room for the rest."""
+"""Room for a string of 256 KiB in which JSON escapes every byte (`\\u0000`), and for the rest."""
 
 MAX_STATUS_BYTES = 1_600_000
-"""A Workflow fits into etcd's 1.5 MiB, and so does what is said of it."""
+"""A Workflow fits into etcd's 1.5 MiB, and so does its status event."""
 
 
-# 2 MiB, so that a record too large for Sluice still arrives and is answered.
+# 2 MiB, so that a record that is too large for Sluice still arrives and gets an answer.
 _REQUESTS_TOPIC_BYTES = 2 * 1024 * 1024
 _ROOM_FOR_HEADERS = 64 * 1024
 _DATED_BY_BROKERS = "LogAppendTime"
 
 MAX_DEAD_LETTER_BYTES = _REQUESTS_TOPIC_BYTES + _ROOM_FOR_HEADERS - 1024
-"""A dead letter is the record as received and the headers that say why; 1 KiB frames the batch."""
+"""A dead letter is the record as received, and headers with the reason; 1 KiB frames the batch."""
 
 
 class TopicNames(BaseModel):
@@ -41,7 +41,7 @@ class TopicNames(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    requests: Annotated[str, Field(description="Runs and commands asked for.")] = "sluice.requests"
+    requests: Annotated[str, Field(description="Requests: runs and commands.")] = "sluice.requests"
     status: Annotated[str, Field(description="Every state of every run.")] = "sluice.status"
     results: Annotated[str, Field(description="Outcomes only.")] = "sluice.results"
     dlq: Annotated[str, Field(description="Records that can never be valid.")] = (
@@ -51,22 +51,21 @@ class TopicNames(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class TopicSpec:
-    """What a topic is created with, and verified against."""
+    """The settings with which a topic is created, and against which it is verified."""
 
     name: str
     cleanup_policy: Literal["delete", "compact,delete"]
     retention_ms: int
     max_message_bytes: int
-    """The least that the topic must take."""
+    """The topic's limit must be at least this."""
     foreign: bool = False
-    """Anybody may write to it."""
+    """Whether producers outside Sluice write to the topic."""
 
     def config(self) -> dict[str, str]:
-        """Give the topic-level settings, by Kafka's names.
+        """Return the topic-level settings by Kafka's names.
 
-        Brokers date all records. A writer whose clock is behind, be it a client or one of our own
-        hosts, would have retention delete its record unread; one whose clock is ahead would keep a
-        request for longer than its outcome.
+        Brokers set all timestamps (`LogAppendTime`). If producers did, retention would delete the
+        records of a slow clock unread, and keep a request of a fast clock longer than its outcome.
         """
         return {
             "cleanup.policy": self.cleanup_policy,
@@ -89,12 +88,12 @@ class TopicTable:
     dlq: TopicSpec
 
     def __iter__(self) -> Iterator[TopicSpec]:
-        """Go through the topics."""
+        """Iterate over the topics."""
         return iter((self.requests, self.status, self.results, self.dlq))
 
 
 def topic_table(names: TopicNames) -> TopicTable:
-    """Give the four topics with the design's settings under these names."""
+    """Return the four topics under these names, with the settings of the design."""
     return TopicTable(
         requests=TopicSpec(
             name=names.requests,
@@ -126,25 +125,25 @@ def topic_table(names: TopicNames) -> TopicTable:
 
 @dataclass(frozen=True, kw_only=True)
 class Mismatch:
-    """A setting of a topic that breaks a promise; `detail` says which, and what it must be."""
+    """A topic's setting that breaks a promise; `detail` has its value and the required one."""
 
     topic: str
     detail: str
 
     def __str__(self) -> str:
-        """Give the sentence for people."""
+        """Return the mismatch as one sentence for people."""
         return f"{self.topic}: {self.detail}"
 
 
 def mismatches(
     table: TopicTable, actual: Mapping[str, Mapping[str, str]], *, in_sync_replicas: int
 ) -> list[Mismatch]:
-    """Say where the cluster's topics break what Sluice promises.
+    """Return the settings of the cluster's topics that break the promises of Sluice.
 
-    `actual` holds, per topic, its settings by Kafka's names. Retention may be chosen freely as
-    long as outcomes are kept longer than requests: the dedupe window must outlast every replay.
-    For the same reason neither may be deleted for its size before its time. `in_sync_replicas` is
-    how many must have a record before it counts as acknowledged.
+    `actual` maps each topic to its settings by Kafka's names. Retention is free to choose as long
+    as outcomes are kept longer than requests: the dedupe window must outlast every replay. For the
+    same reason, neither topic may limit retention by size. `in_sync_replicas` is the number of
+    replicas that must have a record before it counts as acknowledged.
     """
     found = []
     for spec in table:
@@ -177,8 +176,8 @@ def mismatches(
             Mismatch(
                 topic=results,
                 detail=f"retention.ms is {_shown(window)}, must be longer than that of {requests} "
-                f"({_shown(replay)}): a request could be replayed after its outcome is forgotten, "
-                "and would start a second run.",
+                f"({_shown(replay)}): a request that is replayed after its outcome was deleted "
+                "would start a second run.",
             )
         )
     return found
@@ -207,8 +206,8 @@ def _of_any_topic(
     dated = config["message.timestamp.type"]
     if dated != _DATED_BY_BROKERS:
         yield (
-            f"message.timestamp.type is {dated!r}, must be {_DATED_BY_BROKERS!r}: a record whose "
-            "writer's clock is behind would be deleted before its time."
+            f"message.timestamp.type is {dated!r}, must be {_DATED_BY_BROKERS!r}: retention would "
+            "delete the records of a producer with a slow clock too early."
         )
 
 
@@ -217,7 +216,7 @@ def _policies(text: str) -> frozenset[str]:
 
 
 def _retention_ms(config: Mapping[str, str]) -> float:
-    """Milliseconds; Kafka writes -1 for "for ever"."""
+    """Return the retention in milliseconds; Kafka writes -1 for unlimited."""
     retention = int(config["retention.ms"])
     return float("inf") if retention < 0 else retention
 

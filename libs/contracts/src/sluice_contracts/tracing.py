@@ -1,4 +1,4 @@
-"""The one header that ties a POST, its records, its Workflow and its events together.
+"""The trace header that links a POST to its records, its Workflow and its events.
 
 W3C Trace Context, https://www.w3.org/TR/trace-context/ , version 00.
 """
@@ -14,13 +14,13 @@ _TRACEPARENT = r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})"
 
 
 def continue_trace(traceparent: str | None) -> str:
-    """Give a span of our own in the caller's trace, or start a trace if there is none."""
+    """Return a new span in the caller's trace, or a new trace if there is none."""
     parent = re.fullmatch(_TRACEPARENT, traceparent or "")
     trace, flags = parent.groups() if parent else (secrets.token_hex(16), "01")
     return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
 
 
 def trace_id(traceparent: str | None) -> str | None:
-    """Give the trace id within, None if the header is absent or malformed."""
+    """Return the trace id of the header; None if it is absent or malformed."""
     parent = re.fullmatch(_TRACEPARENT, traceparent or "")
     return parent[1] if parent else None

@@ -13,11 +13,8 @@ from sluice_contracts.records import OutgoingRecord
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.consumer import incoming
-from sluice_runtime.kafka.producer import (
-    KafkaUnavailableError,
-    RecordProducer,
-    RecordRefusedError,
-)
+from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
+from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
 from tests.support.kafka import create_topic, read_all, unique_name
 

@@ -88,7 +88,7 @@ async def test_a_promise_that_a_topic_breaks_is_named(
     with pytest.raises(TopicMismatchError) as caught:
         await ensure_topics(settings, client_id="test", deadline=within())
     text = str(caught.value)
-    assert text.startswith("These topics are not set up as Sluice needs them:\n")
+    assert text.startswith("These topics do not have the settings that Sluice needs:\n")
     assert f"  {names.results}: cleanup.policy is 'delete', must be 'compact,delete'.\n" in text
     assert f"  {names.results}: max.message.bytes is 1048588, must be at least " in text
     assert text.endswith(

@@ -69,8 +69,11 @@ class FakeProducer:
         await self._note(attempts=1)
         if self._away:
             raise KafkaUnavailableError("No broker answered.")
-        if deadline.left() == 0:
-            raise KafkaUnavailableError("No time left.")
+        try:
+            async with deadline.enforce():
+                await asyncio.sleep(0)
+        except DeadlineExceededError as e:
+            raise KafkaUnavailableError("No time left.") from e
 
     def records_for_test(self, topic: str) -> list[IncomingRecord]:
         """Give what the topic holds, in the order in which it was written."""

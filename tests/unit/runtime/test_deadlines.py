@@ -15,7 +15,6 @@ async def test_what_is_in_time_goes_through() -> None:
     deadline = Deadline("a call", timedelta(seconds=5))
     async with deadline.enforce(), asyncio.timeout(10):
         await pause(4)
-    assert deadline.left() == 1
 
 
 async def test_the_budget_is_shared_by_all_calls() -> None:
@@ -33,7 +32,6 @@ async def test_the_budget_is_shared_by_all_calls() -> None:
         await calls()
     assert str(caught.value) == "three calls: not done within 5 s"
     assert (done, now() - started) == ([2, 4], 5)
-    assert deadline.left() == 0
 
 
 async def test_past_it_nothing_is_started() -> None:
@@ -41,7 +39,6 @@ async def test_past_it_nothing_is_started() -> None:
     with pytest.raises(DeadlineExceededError):
         async with deadline.enforce():
             await pause(1)
-    assert deadline.left() == 0
 
 
 async def test_a_timeout_of_the_body_s_own_passes_through() -> None:

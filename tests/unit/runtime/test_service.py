@@ -87,7 +87,7 @@ def test_wrong_settings_are_told_and_nothing_is_started(
     monkeypatch.setenv("SLUICE_SPEED", "fast")
     assert code_of(_never) == 2
     err = capsys.readouterr().err
-    assert err.startswith("test: These settings are wrong:\n  speed (SLUICE_SPEED): ")
+    assert err.startswith("test: These settings are invalid:\n  speed (SLUICE_SPEED): ")
     assert "Traceback" not in err
 
 

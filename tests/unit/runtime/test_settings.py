@@ -94,7 +94,7 @@ def test_each_wrong_setting_is_named_as_it_is_set(monkeypatch: pytest.MonkeyPatc
     number = "Input should be a valid integer, unable to parse string as an integer"
     duration = "Must be a number with a unit, as in 500ms, 10s, 5m, 1h or 7d."
     heading, *settings = refused().splitlines()
-    assert heading == "These settings are wrong:"
+    assert heading == "These settings are invalid:"
     assert sorted(settings) == [
         "  kafka.no_such (SLUICE_KAFKA__NO_SUCH): Extra inputs are not permitted",
         f"  kafka.partitions (SLUICE_KAFKA__PARTITIONS): {number}",
@@ -105,13 +105,13 @@ def test_each_wrong_setting_is_named_as_it_is_set(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"kafka: [{SECRET}", "which is no readable YAML (line 1)."),
-        (f"kafka: *{SECRET}", "which is no readable YAML (line 1)."),
-        (f"kafka: !{SECRET} 1", "which is no readable YAML (line 1)."),
-        ("a: 1\n\tb: 2", "which is no readable YAML (line 2)."),
-        (f"- {SECRET}", "which holds no settings by name."),
-        (SECRET, "which holds no settings by name."),
-        ("1: 2", "which holds no settings by name."),
+        (f"kafka: [{SECRET}", "is not readable YAML (line 1)."),
+        (f"kafka: *{SECRET}", "is not readable YAML (line 1)."),
+        (f"kafka: !{SECRET} 1", "is not readable YAML (line 1)."),
+        ("a: 1\n\tb: 2", "is not readable YAML (line 2)."),
+        (f"- {SECRET}", "must be a mapping of names to settings."),
+        (SECRET, "must be a mapping of names to settings."),
+        ("1: 2", "must be a mapping of names to settings."),
         (f"kafka: {SECRET}", "kafka (SLUICE_KAFKA): Input should be a valid dictionary"),
         (f"kafka: {{password: [{SECRET}]}}", "kafka.password (SLUICE_KAFKA__PASSWORD): "),
         (f"unknown: {SECRET}", "unknown (SLUICE_UNKNOWN): Extra inputs are not permitted"),
@@ -126,13 +126,13 @@ def test_a_file_that_makes_no_sense(config: Path, text: str, message: str) -> No
 def test_a_file_that_is_no_text(config: Path) -> None:
     for data in (b"\xff\xfe\x00", b"kafka: \xff", b"\x00"):
         config.write_bytes(data + SECRET.encode())
-        assert refused() == f"SLUICE_CONFIG names {config}, which is no readable YAML."
+        assert refused() == f"SLUICE_CONFIG: {config} is not readable YAML."
 
 
 def test_a_file_that_is_not_there(config: Path) -> None:
-    assert refused() == f"SLUICE_CONFIG names {config}, which is no file."
+    assert refused() == f"SLUICE_CONFIG: {config} is not a file."
     config.mkdir()
-    assert refused() == f"SLUICE_CONFIG names {config}, which is no file."
+    assert refused() == f"SLUICE_CONFIG: {config} is not a file."
 
 
 def test_a_group_set_whole_must_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,27 +203,27 @@ TLS = {"security_protocol": "SSL"}
         (TOKENS, "OAUTHBEARER needs token_file, or aws_region for Amazon MSK."),
         (
             TOKENS | {"token_file": "t", "aws_region": "eu-central-1"},
-            "OAUTHBEARER takes its tokens by token_file or aws_region, not both.",
+            "OAUTHBEARER uses token_file or aws_region, not both.",
         ),
         (
             TOKENS | {"token_file": "t", "username": "u"},
-            "OAUTHBEARER takes tokens, not username and password.",
+            "OAUTHBEARER uses tokens, not username and password.",
         ),
         (
             TOKENS | {"token_file": "t", "password": SECRET},
-            "OAUTHBEARER takes tokens, not username and password.",
+            "OAUTHBEARER uses tokens, not username and password.",
         ),
         (
             TOKENS | {"security_protocol": "SASL_PLAINTEXT", "aws_region": "eu-central-1"},
-            "aws_region needs SASL_SSL: Amazon MSK takes IAM by TLS alone.",
+            "aws_region needs SASL_SSL: Amazon MSK accepts IAM over TLS only.",
         ),
         (
             SASL | {"username": "u", "password": SECRET, "token_file": "t"},
-            "token_file and aws_region are for the SASL protocols with OAUTHBEARER.",
+            "token_file and aws_region need a SASL protocol and sasl_mechanism OAUTHBEARER.",
         ),
         (
             TLS | {"sasl_mechanism": "OAUTHBEARER", "aws_region": "eu-central-1"},
-            "token_file and aws_region are for the SASL protocols with OAUTHBEARER.",
+            "token_file and aws_region need a SASL protocol and sasl_mechanism OAUTHBEARER.",
         ),
         (
             TLS | {"certificate_file": "c"},
@@ -235,7 +235,7 @@ TLS = {"security_protocol": "SSL"}
         ),
         (
             {"certificate_file": "c", "key_file": "k"},
-            "certificate_file and key_file are for the SSL protocols.",
+            "certificate_file and key_file need SSL or SASL_SSL.",
         ),
         (TOKENS | {"aws_region": "eu-central-1/../x"}, "aws_region"),
     ],

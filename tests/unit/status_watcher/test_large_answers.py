@@ -36,7 +36,7 @@ async def test_an_answer_past_the_limit_is_not_read_to_its_end(
         assert len((await client.call("GET", "/x", deadline=soon()))["x"]) == LIMIT - 9
         for status in (200, 404):
             server.answers(answer_of(LIMIT + 1), status=status)
-            with pytest.raises(ApiUnavailableError, match="GET /x: the answer is larger than"):
+            with pytest.raises(ApiUnavailableError, match="GET /x: the response is larger than"):
                 await client.call("GET", "/x", deadline=soon())
         # The connection of a broken-off answer is not used again.
         server.answers({"kind": "Pod"})

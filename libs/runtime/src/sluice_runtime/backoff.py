@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""Delays between retries."""
 
 import random
 from collections.abc import Callable
@@ -10,7 +10,7 @@ __all__ = ["Backoff"]
 
 @dataclass(frozen=True, kw_only=True)
 class Backoff:
-    """Exponential delays with equal jitter, so that many clients do not come back together.
+    """Exponential delays with equal jitter, so that clients do not retry at the same moment.
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
@@ -21,11 +21,11 @@ class Backoff:
     uniform: Callable[[float, float], float] = random.uniform
 
     def delay(self, failures: int, *, at_least: float = 0.0) -> float:
-        """Give the seconds to wait after so many failures in a row, the first being 1.
+        """Return the seconds to wait after this many consecutive failures, counted from 1.
 
-        `at_least` is what the other side asked for, as with Retry-After.
+        `at_least` is the delay that the server asked for, for example by Retry-After.
         """
-        # Bounded before the power, which would overflow after a night of failures.
+        # The exponent is bounded: it would overflow after a night of failures.
         doublings = min(failures - 1, 32)
         ceiling = min(
             self.longest.total_seconds(), self.first.total_seconds() * self.factor**doublings

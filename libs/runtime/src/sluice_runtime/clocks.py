@@ -1,4 +1,4 @@
-"""Clocks that tell how long a process was away."""
+"""A clock that includes the time for which the process was stopped."""
 
 import time
 
@@ -8,10 +8,10 @@ _CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def boot_time() -> float:
-    """Give the seconds since some moment, those of a suspended machine included.
+    """Return the seconds since an arbitrary moment, including those while the machine slept.
 
-    The event loop's clock goes on while a process is stopped (SIGSTOP), but on Linux it stands
-    still while the machine is suspended: `CLOCK_BOOTTIME` of clock_gettime(2) does not. Where
-    there is no such clock, it is the monotonic one.
+    The event loop's clock continues while a process is stopped (SIGSTOP), but on Linux not while
+    the machine is suspended. `CLOCK_BOOTTIME` of clock_gettime(2) continues in both cases. Systems
+    without that clock use the monotonic one.
     """
     return time.clock_gettime(_CLOCK)

@@ -1,4 +1,4 @@
-"""One budget of time that travels through many calls."""
+"""One time budget that is passed through many calls."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,28 +9,24 @@ __all__ = ["Deadline", "DeadlineExceededError"]
 
 
 class DeadlineExceededError(TimeoutError):
-    """The time set aside for something has run out."""
+    """The time budget of an operation is spent."""
 
 
 class Deadline:
-    """A moment on the event loop's clock by which something named has to be over."""
+    """A moment on the event loop's clock by which an operation must end; errors name it."""
 
     def __init__(self, what: str, budget: timedelta) -> None:
         self._what = what
         self._budget = budget
         self._ends = asyncio.get_running_loop().time() + budget.total_seconds()
 
-    def left(self) -> float:
-        """Give the seconds left, 0 once it has passed."""
-        return max(0.0, self._ends - asyncio.get_running_loop().time())
-
     @asynccontextmanager
     async def enforce(self) -> AsyncIterator[None]:
-        """Run the body within what is left.
+        """Run the body within the remaining time.
 
         Raises:
-            DeadlineExceededError: it did not finish in time; a TimeoutError of the body's own
-                passes through as it is.
+            DeadlineExceededError: the body did not finish in time. A TimeoutError that the body
+                itself raises passes through.
         """
         scope = asyncio.timeout_at(self._ends)
         try:

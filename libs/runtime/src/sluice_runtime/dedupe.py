@@ -1,8 +1,9 @@
-"""How long a finished Workflow outlives its outcome, so that no late create can start it twice.
+"""How long a finished Workflow is kept, so that no late create can start its run twice.
 
-While a Workflow exists its name refuses a second one. Once it is gone, only the ledger of outcomes
-does, and a create that was decided before the ledger knew may still be under way. The dispatcher
-and the status-watcher share these settings, because the margin is an agreement between them.
+While a Workflow exists, the API server refuses a second one of its name. After its deletion only
+the ledger of outcomes prevents a second one. A create that was decided before the ledger had the
+outcome may still be in flight. The dispatcher and the status-watcher share these settings, because
+both must agree on the margin.
 """
 
 from datetime import timedelta
@@ -15,15 +16,15 @@ from sluice_runtime.durations import Duration
 __all__ = ["APPLY_SLACK", "DedupeSettings"]
 
 APPLY_SLACK = timedelta(seconds=10)
-"""For what etcd may still accept after the API server's deadline.
+"""The time for which etcd may still accept a write after the API server's deadline.
 
 etcd waits 5 s and two elections of 1 s for a proposal to enter its log (`ReqTimeout` in
-server/config/config.go). What is in the log by then comes before any later deletion.
+server/config/config.go). A proposal that is in the log by then precedes any later deletion.
 """
 
 
 class DedupeSettings(BaseModel):
-    """What keeps one id to one Workflow once the Workflow is gone. Give both services the same."""
+    """The settings that keep one id to one Workflow; both services must have the same values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,34 +32,33 @@ class DedupeSettings(BaseModel):
         Duration,
         Field(
             ge=timedelta(seconds=2),
-            description="How far the dispatcher's ledger of outcomes may be behind, before "
-            "requests wait for it.",
+            description="The dispatcher's ledger of outcomes may be this far behind; beyond it, "
+            "requests wait.",
         ),
     ] = timedelta(seconds=5)
     create_timeout: Annotated[
         Duration,
         Field(
             ge=timedelta(seconds=1),
-            description="After which the dispatcher gives up creating a Workflow, and the API "
-            "server too; each admission webhook may take 10 s of it.",
+            description="Time limit for creating a Workflow, in the dispatcher and in the API "
+            "server; each admission webhook may use 10 s of it.",
         ),
     ] = timedelta(seconds=15)
     release_after: Annotated[
         Duration,
         Field(
-            description="How long the status-watcher holds a finished Workflow after its outcome "
-            "is acknowledged. At least 2 * (ledger_freshness + create_timeout) + 10s.",
+            description="How long the status-watcher keeps a finished Workflow after Kafka has "
+            "acknowledged its outcome. At least 2 * (ledger_freshness + create_timeout) + 10s.",
         ),
     ] = timedelta(seconds=60)
 
     @property
     def least_release_after(self) -> timedelta:
-        """Give the longest time from an outcome's publication to a create that ignores it.
+        """The longest time between the publication of an outcome and a create that ignores it.
 
-        The ledger may not know it for `ledger_freshness`, and a process may be stopped for as long
-        before it sends and not notice. The API server may receive the create up to
-        `create_timeout` after that, counts its own `create_timeout` from there, and etcd needs the
-        rest.
+        The ledger may miss the outcome for `ledger_freshness`. A process may be stopped for as long
+        before it sends, without noticing. The API server may receive the create up to
+        `create_timeout` later, and then starts its own `create_timeout`. etcd needs the rest.
         """
         return 2 * (self.ledger_freshness + self.create_timeout) + APPLY_SLACK
 
@@ -67,9 +67,9 @@ class DedupeSettings(BaseModel):
         if self.release_after < self.least_release_after:
             raise ValueError(
                 f"release_after is {_text(self.release_after)}, but a create that was decided "
-                "before an outcome was known may land up to 2 * (ledger_freshness + "
+                "before an outcome was known may arrive up to 2 * (ledger_freshness + "
                 f"create_timeout) + {_text(APPLY_SLACK)} later, and would start the run twice. "
-                "Raise SLUICE_DEDUPE__RELEASE_AFTER, for both services, to at least "
+                "Set SLUICE_DEDUPE__RELEASE_AFTER, for both services, to at least "
                 f"{_text(self.least_release_after)}."
             )
         return self

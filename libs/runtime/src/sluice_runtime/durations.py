@@ -1,4 +1,4 @@
-"""Durations as people write them."""
+"""Durations in settings, written as in `500ms` or `10s`."""
 
 import re
 from datetime import timedelta
@@ -28,5 +28,5 @@ Duration = Annotated[timedelta, BeforeValidator(_parse)]
 
 
 def seconds(duration: timedelta) -> float:
-    """Give a duration the way asyncio takes it."""
+    """Return a duration in seconds, as asyncio expects it."""
     return duration.total_seconds()

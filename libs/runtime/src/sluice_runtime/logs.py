@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, or coloured text for people."""
+"""Logs: one JSON object per line, or coloured text for people."""
 
 import logging
 import sys
@@ -13,7 +13,7 @@ _CHATTY = ("aiokafka", "aiosqlite", "kafka", "asyncio", "aiohttp.access", "botoc
 
 
 class LogSettings(BaseModel):
-    """How the process logs."""
+    """Format and level of the logs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,12 +22,12 @@ class LogSettings(BaseModel):
     ] = "json"
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Field(description="The least severe level that is written."),
+        Field(description="The lowest level that is written."),
     ] = "info"
 
 
 def configure_logs(settings: LogSettings, *, service: str) -> None:
-    """Send structlog and the standard library's logging the same way, to standard output."""
+    """Write structlog and the standard library's logging to standard output, in one format."""
     level = getattr(logging, settings.level.upper())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -40,7 +40,7 @@ def configure_logs(settings: LogSettings, *, service: str) -> None:
     rendered: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if settings.format == "json"
-        # Rich tracebacks would show local variables, parameter values and secrets among them.
+        # Rich tracebacks would show local variables, and with them parameter values and secrets.
         else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     )
     handler = logging.StreamHandler(sys.stdout)
@@ -54,7 +54,7 @@ def configure_logs(settings: LogSettings, *, service: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # They tell at INFO what only their authors need, and at DEBUG what records and tokens hold.
+    # Their INFO is of use to their authors only; their DEBUG has the content of records and tokens.
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
     structlog.configure(
@@ -70,7 +70,7 @@ def configure_logs(settings: LogSettings, *, service: str) -> None:
 
 
 def _not_an_error_yet(record: logging.LogRecord) -> bool:
-    """Call a warning what aiokafka calls an error and tries again; what comes of it, we say."""
+    """Lower aiokafka's errors to warnings: it retries them, and the services log the result."""
     if record.name.startswith("aiokafka") and record.levelno == logging.ERROR:
         record.levelno, record.levelname = logging.WARNING, "WARNING"
     return True

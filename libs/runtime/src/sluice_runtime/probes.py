@@ -1,7 +1,7 @@
-"""Liveness, readiness and metrics, on a port of their own.
+"""Liveness, readiness and metrics, on a separate port.
 
-Alive: the event loop turns, which answering proves. Ready: everything that the service needs is
-there; each reason why not is named.
+An answer proves that the event loop runs, so the service is alive. It is ready if everything that
+it needs is available; otherwise the answer lists the reasons.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,19 +16,20 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = ["HealthSettings", "Readiness", "serve_probes"]
 
 Readiness = Mapping[str, Callable[[], str | None]]
-"""Name of each thing needed, and what tells why it is not there (None: it is)."""
+"""Per dependency, a function that returns why it is unavailable, or None if it is available."""
 
 
 class HealthSettings(BaseModel):
-    """Where health and metrics are served."""
+    """The address of health and metrics."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: Annotated[str, Field(description="Address to listen on; health says nothing secret.")] = (
+    host: Annotated[str, Field(description="Address to listen on; answers hold no secrets.")] = (
         "127.0.0.1"
     )
     port: Annotated[
-        int, Field(ge=0, le=65535, description="Port of /livez, /readyz and /metrics; 0: any.")
+        int,
+        Field(ge=0, le=65535, description="Port of /livez, /readyz and /metrics; 0: a free one."),
     ] = 8090
 
 
@@ -40,9 +41,9 @@ async def serve_probes(
     registry: CollectorRegistry,
     degraded: Readiness | None = None,
 ) -> AsyncIterator[int]:
-    """Serve /livez, /readyz and /metrics while the body runs; gives the port.
+    """Serve /livez, /readyz and /metrics while the body runs, and yield the port.
 
-    What `degraded` names is told by /readyz, but the service is ready without it.
+    /readyz also reports the entries of `degraded`, but the service is ready without them.
     """
     app = web.Application()
 

@@ -1,4 +1,4 @@
-"""How a service's process begins and ends, the same for all of them."""
+"""Start and end of a service's process, the same for all services."""
 
 import argparse
 import asyncio
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class StartupError(Exception):
-    """The service cannot start as it is set up; the message says what to change."""
+    """The service cannot start with its settings; the message says what to change."""
 
 
 def run_service(
@@ -42,13 +42,13 @@ def run_service(
 ) -> None:
     """Read the settings and serve until SIGTERM or SIGINT.
 
-    Exits with 2 if the settings, or what they lead to, cannot work, and with 1 if a task ended by
-    itself; what it was stands in the log.
+    The process exits with 2 if it cannot start with its settings, and with 1 if a task ended by
+    itself; the log names the task.
     """
     argparse.ArgumentParser(
         prog=name,
-        description=f"{summary}\n\nIt takes no arguments, only these variables, and a YAML file "
-        "of the same shape\nif SLUICE_CONFIG names one:\n\n" + "\n".join(_described(settings_type)),
+        description=f"{summary}\n\nIt takes no arguments. Set these variables, or name a YAML file "
+        "of the same shape\nin SLUICE_CONFIG:\n\n" + "\n".join(_described(settings_type)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
     try:
@@ -63,7 +63,7 @@ def run_service(
 
 
 class StoppedError(Exception):
-    """Told to stop while still starting; there is nothing to finish."""
+    """The stop signal came during the start; there is nothing to finish."""
 
 
 async def wait_for_kafka(
@@ -102,7 +102,7 @@ async def _until_signalled(
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    # Whoever serves sees `stop`, has its grace, and then a little time to close what is open.
+    # `serve` sees `stop`, has its grace period, and then a little time to close connections.
     grace = settings.shutdown_grace + _CLOSING
     _, late = await asyncio.wait({serving}, timeout=grace.total_seconds())
     if late:

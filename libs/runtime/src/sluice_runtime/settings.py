@@ -1,7 +1,7 @@
-"""Settings come from the environment and from one file, and are passed on, never looked up.
+"""Settings from the environment and one file; they are passed as arguments, never looked up.
 
-`SLUICE_KAFKA__BOOTSTRAP_SERVERS` sets `kafka.bootstrap_servers`; `SLUICE_CONFIG` names a YAML file
-of the same shape. The environment wins over the file.
+`SLUICE_KAFKA__BOOTSTRAP_SERVERS` sets `kafka.bootstrap_servers`. `SLUICE_CONFIG` is the path of a
+YAML file of the same shape. The environment takes precedence over the file.
 """
 
 import os
@@ -28,16 +28,16 @@ __all__ = ["ServiceSettings", "SettingsError", "load_settings"]
 
 
 class SettingsError(Exception):
-    """The settings make no sense; the message says which and what to do."""
+    """The settings are invalid; the message names them and says what to do."""
 
 
 class ServiceSettings(BaseSettings):
-    """What every service can be told."""
+    """The settings that every service has."""
 
     model_config = SettingsConfigDict(
         env_prefix="SLUICE_",
         env_nested_delimiter="__",
-        # A variable set to nothing, as charts and compose files do, is a variable not set.
+        # Charts and compose files set unused variables to an empty string.
         env_ignore_empty=True,
         extra="forbid",
         frozen=True,
@@ -47,11 +47,14 @@ class ServiceSettings(BaseSettings):
     log: LogSettings = LogSettings()
     health: HealthSettings = HealthSettings()
     data_dir: Annotated[
-        Path, Field(description="Folder for what can be rebuilt from Kafka: views and ledgers.")
+        Path, Field(description="Folder for views and ledgers, which can be rebuilt from Kafka.")
     ] = Path("data")
     shutdown_grace: Annotated[
         Duration,
-        Field(description="For work in hand once told to stop; less than the pod's grace (30 s)."),
+        Field(
+            description="Time to finish work after SIGTERM; less than the pod's grace period "
+            "(30 s)."
+        ),
     ] = timedelta(seconds=20)
 
     @classmethod
@@ -63,7 +66,7 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no .env: it hides settings
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - Secrets come as variables
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Prefer arguments, then the environment, then the file."""
+        """Return the sources by precedence: arguments, the environment, the file."""
         file = os.environ.get("SLUICE_CONFIG")
         if file is None:
             return init_settings, env_settings
@@ -74,10 +77,10 @@ S = TypeVar("S", bound=ServiceSettings)
 
 
 def load_settings(settings: type[S]) -> S:
-    """Read a service's settings.
+    """Return a service's settings.
 
     Raises:
-        SettingsError: naming each setting that is wrong, without its value.
+        SettingsError: some are invalid. The error names each of them, without its value.
     """
     file = os.environ.get("SLUICE_CONFIG")
     if file is not None:
@@ -90,25 +93,23 @@ def load_settings(settings: type[S]) -> S:
             f"(SLUICE_{error.pointer.strip('/').replace('/', '__').upper()}): {error.detail}"
             for error in field_errors(e)
         ]
-        raise SettingsError("\n".join(["These settings are wrong:", *lines])) from e
+        raise SettingsError("\n".join(["These settings are invalid:", *lines])) from e
     except pydantic_settings.SettingsError as e:
         raise SettingsError(f"A variable that sets a whole group must be JSON: {e}.") from e
 
 
 def _refuse_unreadable(file: Path) -> None:
     if not file.is_file():
-        raise SettingsError(f"SLUICE_CONFIG names {file}, which is no file.")
+        raise SettingsError(f"SLUICE_CONFIG: {file} is not a file.")
     try:
         with file.open("rb") as content:
             document = yaml.safe_load(content)
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as e:
         mark = getattr(e, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
-        # Not chained: the parser's own words may repeat a secret.
-        raise SettingsError(
-            f"SLUICE_CONFIG names {file}, which is no readable YAML{where}."
-        ) from None
+        # Not chained: the parser's message may repeat a secret.
+        raise SettingsError(f"SLUICE_CONFIG: {file} is not readable YAML{where}.") from None
     if document is not None and not (
         isinstance(document, dict) and all(isinstance(name, str) for name in document)
     ):
-        raise SettingsError(f"SLUICE_CONFIG names {file}, which holds no settings by name.")
+        raise SettingsError(f"SLUICE_CONFIG: {file} must be a mapping of names to settings.")

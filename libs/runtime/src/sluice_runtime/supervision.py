@@ -1,6 +1,6 @@
-"""A process is a few named eternal tasks; the first to end, ends it.
+"""Supervision of a process: a few named tasks without end; the first that ends stops the others.
 
-The habit is kopf's: no task dies silently, and one that will not stop is called by its name.
+As in kopf, no task dies silently, and a task that does not stop is named in the log.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _AT_ONCE_S = 0.1
 
 
 class TaskEndedError(RuntimeError):
-    """A task that was to run for ever came to an end by itself."""
+    """A task that should run until cancelled ended by itself."""
 
 
 async def run_tasks(
@@ -28,11 +28,11 @@ async def run_tasks(
     stop: asyncio.Event,
     grace: timedelta,
 ) -> None:
-    """Run the tasks side by side until `stop` is set or one of them ends.
+    """Run the tasks concurrently until `stop` is set or one of them ends.
 
-    Then they are cancelled and waited for one after another, in the order given: who works first,
-    what it works with afterwards. Those still there after `grace` are named in the log and left
-    behind.
+    Then each is cancelled and awaited, one after another, in the given order: tasks that do work
+    come before those that they depend on. Tasks that still run after `grace` are named in the log
+    and abandoned.
 
     Raises:
         TaskEndedError: a task ended before `stop` was set; its error, if any, is the cause.
@@ -42,14 +42,14 @@ async def run_tasks(
     ended: set[asyncio.Task[None]] = set()
     try:
         await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        # Told to stop, a task may well end by itself.
+        # After `stop` was set, a task may end by itself.
         if not stop.is_set():
             ended = {task for task in running if task.done()}
     finally:
         stopping.cancel()
         await _cancel([task for task in running if task not in ended], grace=grace)
     for task in ended:
-        # One that was cancelled from within has no error to tell, but ended all the same.
+        # A task that was cancelled from within has no error, but has ended.
         error = None if task.cancelled() else task.exception()
         _log.error("task ended by itself", task=task.get_name(), exc_info=error)
         raise TaskEndedError(f"{task.get_name()} ended by itself") from error
@@ -60,7 +60,7 @@ async def _cancel(tasks: list[asyncio.Task[None]], *, grace: timedelta) -> None:
     deadline = loop.time() + grace.total_seconds()
     for task in tasks:
         task.cancel()
-        # Whoever comes after one that is stuck can still end, if that takes no time.
+        # Tasks after one that is stuck can still end, if that is quick.
         await asyncio.wait({task}, timeout=max(_AT_ONCE_S, deadline - loop.time()))
         if not task.done():
             _log.error("task does not stop", task=task.get_name(), stack=_where(task))

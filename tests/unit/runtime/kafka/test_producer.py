@@ -15,11 +15,8 @@ from aiokafka.errors import (
 from sluice_contracts.records import OutgoingRecord, Position
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka import producer as producer_module
-from sluice_runtime.kafka.producer import (
-    KafkaUnavailableError,
-    RecordProducer,
-    RecordRefusedError,
-)
+from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
+from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
 from tests.unit.runtime.clock import now, pause
 from tests.unit.runtime.kafka.fake_kafka import FakeCluster
@@ -144,7 +141,7 @@ async def test_a_fatal_error_costs_one_producer(
     cluster.fatal = OutOfOrderSequenceNumber()
     with captured(producer_module) as logged, pytest.raises(KafkaUnavailableError):
         await send(producer)
-    assert [(each["event"], each["reason"]) for each in logged] == [
+    assert [(each["event"], each["error"]) for each in logged] == [
         ("producer replaced", "OutOfOrderSequenceNumber")
     ]
     await send(producer)

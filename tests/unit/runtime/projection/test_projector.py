@@ -236,9 +236,7 @@ async def test_a_topic_made_anew_is_folded_anew(cluster: FakeCluster, store: Sql
             await projector.wait_fresh(within=10)
             assert await words(store) == {"z": 1}
             assert await store.offsets() == {("t", 0): 1}
-    assert [each["event"] for each in logged] == [
-        "topics are younger than the projection, starting again"
-    ]
+    assert [each["event"] for each in logged] == ["topics were recreated, projection starts again"]
 
 
 async def test_while_it_starts_anew_it_does_not_pass_for_complete(

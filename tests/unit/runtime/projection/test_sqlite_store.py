@@ -284,7 +284,7 @@ async def test_a_damaged_file_is_made_anew(path: Path, garbage: bytes) -> None:
     with captured(sqlite_store) as logged:
         async with open_store(path) as store:
             await store.apply(RECORDS)
-    assert [each["event"] for each in logged] == ["file cannot be used, made anew from the topics"]
+    assert [each["event"] for each in logged] == ["file is unusable, recreated from the topics"]
     async with open_store(path) as store:
         assert await store.offsets() == {("t", 0): 4}
 
@@ -349,7 +349,7 @@ async def test_another_version_is_made_anew(path: Path, version: int) -> None:
     with captured(sqlite_store) as logged:
         async with open_store(path, version=version) as store:
             assert await everything(store) == ([], [], {})
-    assert logged[0]["why"] == f"its version is 1, not {version}"
+    assert logged[0]["error"] == f"its version is 1, not {version}"
     async with open_store(path, version=1) as store:
         assert await store.offsets() == {}
 

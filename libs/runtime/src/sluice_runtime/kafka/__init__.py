@@ -1,1 +1,1 @@
-"""Kafka as Sluice needs it: durable sends, verified topics, topics projected into SQLite."""
+"""Kafka for Sluice: durable sends, consumers, verified topics, authentication."""

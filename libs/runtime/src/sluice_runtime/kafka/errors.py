@@ -1,19 +1,19 @@
-"""What can become of a send, apart from success, and what keeps a connection from being made."""
+"""Errors of sends and of connections."""
 
 __all__ = ["CredentialsError", "KafkaUnavailableError", "RecordRefusedError"]
 
 
 class KafkaUnavailableError(Exception):
-    """Nobody acknowledged the record; it may have been written all the same."""
+    """No broker acknowledged the record; it may have been written nevertheless."""
 
 
 class RecordRefusedError(Exception):
-    """The record can never be written as it is."""
+    """The record can never be written in this form."""
 
 
 class CredentialsError(OSError):
-    """What a connection is secured or authenticated with cannot be had; the message says why.
+    """Certificates, tokens or keys of a connection are unavailable; the message says why.
 
-    At the start it ends the process. Later it is one more failed connection, which aiokafka and our
-    own loops try again; both know such by OSError.
+    At the start this error ends the process. Later it is one more failed connection, which aiokafka
+    and our own loops retry; both recognise it as an OSError.
     """

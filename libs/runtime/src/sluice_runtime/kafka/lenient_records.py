@@ -1,7 +1,7 @@
-"""Reads records whose header names are not UTF-8, as Kafka takes them.
+"""A reader for records whose header names are not UTF-8, which Kafka accepts.
 
-aiokafka gives up on such a record, and on its partition for ever: each fetch comes upon it again
-and fails before anything behind it. Whoever may write could stop every consumer with one record.
+aiokafka fails on such a record, and its partition is stuck: each fetch returns the record again and
+fails before the ones after it. Any producer could stop every consumer with one record.
 """
 
 import itertools
@@ -21,22 +21,22 @@ _PREFIX = struct.Struct(">qi")
 
 
 class LenientRecords:
-    """Stands in for aiokafka's MemoryRecords: the batches of one fetched partition."""
+    """A replacement for aiokafka's MemoryRecords: the batches of one fetched partition."""
 
     def __init__(self, data: bytes) -> None:
         self._records = MemoryRecords(data)
         self._rest = memoryview(data)
 
     def size_in_bytes(self) -> int:
-        """Give the size of all, an incomplete batch at the end included."""
+        """Return the size of all batches in bytes, including an incomplete one at the end."""
         return int(self._records.size_in_bytes())
 
     def has_next(self) -> bool:
-        """Tell whether there is another complete batch."""
+        """Return whether there is another complete batch."""
         return bool(self._records.has_next())
 
     def next_batch(self) -> "_LenientBatch":
-        """Give the next batch."""
+        """Return the next batch."""
         _, length = _PREFIX.unpack_from(self._rest)
         end = _PREFIX.size + length
         raw, self._rest = self._rest[:end], self._rest[end:]
@@ -44,7 +44,7 @@ class LenientRecords:
 
 
 class _LenientBatch:
-    """A batch of aiokafka's, read anew with patience where aiokafka has none."""
+    """A batch of aiokafka that is read a second time, leniently, if aiokafka fails on it."""
 
     def __init__(self, batch: Any, raw: memoryview) -> None:  # noqa: ANN401 - aiokafka is untyped
         self._batch = batch
@@ -57,16 +57,16 @@ class _LenientBatch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
-        """Give the records, each read when it is asked for: a batch may hold 200,000 of them."""
+        """Yield the records, each parsed on demand: a batch may hold 200,000 of them."""
         given = 0
         try:
             for record in self._batch:
                 yield _bounded(record)
                 given += 1
         except UnicodeDecodeError:
-            yield from map(_bounded, itertools.islice(self._patiently(), given, None))
+            yield from map(_bounded, itertools.islice(self._leniently(), given, None))
 
-    def _patiently(self) -> Iterator[Any]:
+    def _leniently(self) -> Iterator[Any]:
         batch: Any = _DefaultRecordBatchPy(self._raw)
         batch._maybe_uncompress()  # noqa: SLF001
         batch._buffer = _Buffer(batch._buffer)  # noqa: SLF001
@@ -74,7 +74,7 @@ class _LenientBatch:
 
 
 class _Record(NamedTuple):
-    """A record by the names that aiokafka's fetcher asks for."""
+    """A record with the attributes that aiokafka's fetcher reads."""
 
     offset: int
     timestamp: int
@@ -86,7 +86,10 @@ class _Record(NamedTuple):
 
 
 def _bounded(record: Any) -> Any:  # noqa: ANN401 - aiokafka is untyped
-    """Leave one header more than are allowed, so that it shows: a million take up 140 MB."""
+    """Return the record with at most one header more than allowed: a million take 140 MB.
+
+    The extra one shows readers that there were too many.
+    """
     if len(record.headers) <= MAX_HEADERS:
         return record
     return _Record(
@@ -101,7 +104,7 @@ def _bounded(record: Any) -> Any:  # noqa: ANN401 - aiokafka is untyped
 
 
 class _Buffer(bytearray):
-    """Bytes whose parts decode without fail: what is not UTF-8 is written out in hex."""
+    """Bytes whose slices always decode: bytes that are not UTF-8 become hex escapes."""
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> int: ...

@@ -1,8 +1,8 @@
-"""A producer that outlives its own fatal errors.
+"""A producer that survives its own fatal errors.
 
-aiokafka's idempotent producer must be thrown away after some errors: its batches never expire
-(aiokafka #1101), and a lost sequence number fails every later send (#1017). So each send has a
-deadline, and a producer that misses it or fails for good is replaced by a new one.
+aiokafka's idempotent producer is unusable after some errors: its batches never expire (aiokafka
+#1101), and a lost sequence number fails every later send (#1017). So each send has a deadline. A
+producer that misses it, or fails fatally, is replaced by a new one.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from sluice_runtime.deadlines import Deadline, DeadlineExceededError
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_runtime.kafka.settings import KafkaSettings, connection
 
-__all__ = ["KafkaUnavailableError", "Producer", "RecordProducer", "RecordRefusedError"]
+__all__ = ["Producer", "RecordProducer"]
 
 _log = structlog.get_logger(__name__)
 
@@ -33,19 +33,19 @@ _ROOM_FOR_FRAMING = 64 * 1024
 
 
 class Producer(Protocol):
-    """What writes records; the real one and the tests' stand-in."""
+    """A writer of records: `RecordProducer`, or the fake of the tests."""
 
     async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
-        """Write one record and return where it stands, once all in-sync replicas have it.
+        """Write one record, and return its position once all in-sync replicas have it.
 
         Raises:
-            KafkaUnavailableError: not acknowledged within the deadline.
-            RecordRefusedError: too large for the topic.
+            KafkaUnavailableError: the record was not acknowledged within the deadline.
+            RecordRefusedError: the record is too large for the topic.
         """
 
 
 class RecordProducer:
-    """Writes records with acks=all, one producer after another."""
+    """Writes records with acks=all, and replaces its aiokafka producer after fatal errors."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class RecordProducer:
     async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
         """See `Producer.send`."""
         if record.size > _MAX_RECORD_BYTES:
-            # Refused here, it does not cost the others the producer.
+            # A refusal by aiokafka would cost the other sends their producer.
             raise RecordRefusedError(f"{topic}: the record has {record.size} bytes.")
         producer: Any = None
         try:
@@ -91,11 +91,11 @@ class RecordProducer:
         return Position(written.topic, written.partition, written.offset)
 
     def unavailable(self) -> str | None:
-        """Say why the last send failed; None if it did not."""
+        """Return why the last send failed; None if it succeeded."""
         return self._failure
 
     async def start(self, *, deadline: Deadline) -> None:
-        """Connect, so that the first send need not.
+        """Connect before the first send.
 
         Raises:
             KafkaUnavailableError: no broker answered.
@@ -107,7 +107,7 @@ class RecordProducer:
             raise KafkaUnavailableError("No broker answered.") from e
 
     async def close(self) -> None:
-        """Let go of the connection; sends in hand fail."""
+        """Close the connection; sends in flight fail."""
         self._closed = True
         self._retire(self._current)
         await asyncio.gather(*self._stopping)
@@ -130,7 +130,7 @@ class RecordProducer:
             return self._current
 
     async def _write(self, producer: AIOKafkaProducer, topic: str, record: OutgoingRecord) -> Any:  # noqa: ANN401 - aiokafka is untyped
-        # aiokafka refuses what Kafka allows, neither key nor value: such a value becomes empty.
+        # Kafka allows a record without key and value, aiokafka does not: its value becomes empty.
         value = b"" if record.key is None and record.value is None else record.value
         return await producer.send_and_wait(
             topic, value=value, key=record.key, headers=list(record.headers)
@@ -139,24 +139,24 @@ class RecordProducer:
     def _fail(self, producer: AIOKafkaProducer | None, why: str) -> None:
         self._failure = f"Kafka: {why}"
         if producer is not None and producer is self._current:
-            _log.warning("producer replaced", reason=why)
+            _log.warning("producer replaced", error=why)
         self._retire(producer)
 
     def _retire(self, producer: AIOKafkaProducer | None) -> None:
-        """Throw a producer away: whoever waits on it fails, the next send makes a new one."""
+        """Discard a producer: its pending sends fail, and the next send makes a new one."""
         if producer is None or producer is not self._current:
             return
         self._current = None
-        # stop() waits for batches, and those of an idempotent producer never expire.
+        # stop() waits for batches, and batches of an idempotent producer never expire.
         accumulator: Any = producer._message_accumulator  # noqa: SLF001
         accumulator.fail_all(KafkaError("the producer was replaced"))
         for batch in itertools.chain.from_iterable(accumulator._batches.values()):  # noqa: SLF001
-            # Looked at, it is not logged as an error that nobody cared for.
+            # An exception that was never retrieved would be logged as an error.
             batch._drain_waiter.exception()  # noqa: SLF001
         self._stop(producer)
 
     def _stop(self, producer: AIOKafkaProducer) -> None:
-        """Let go of its connections aside: a silent broker must not hold up who has a deadline."""
+        """Stop it in the background: a silent broker must not delay a send with a deadline."""
         task = asyncio.create_task(_stop_quietly(producer), name="stop a Kafka producer")
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
@@ -166,7 +166,7 @@ async def _stop_quietly(producer: AIOKafkaProducer) -> None:
     try:
         await producer.stop()
     except (KafkaError, OSError, KeyError) as e:
-        # KeyError: aiokafka wants to send a batch again that failed when its producer was retired.
+        # KeyError: aiokafka retries a batch that failed when its producer was retired.
         _log.warning("producer did not stop cleanly", error=type(e).__name__)
-        # It has not come to its connections, and will not stop a second time.
+        # stop() has not reached its connections, and cannot be called a second time.
         await producer.client.close()

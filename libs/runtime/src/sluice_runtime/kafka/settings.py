@@ -1,4 +1,4 @@
-"""How to reach Kafka."""
+"""Settings of the connection to Kafka."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -17,66 +17,69 @@ __all__ = ["KafkaSettings", "connection"]
 
 
 class KafkaSettings(BaseModel):
-    """How to reach Kafka, and what its topics are called."""
+    """The connection to Kafka, and the names of its topics."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     bootstrap_servers: Annotated[
-        str, Field(description="Brokers to start from, `host:port` with commas between.")
+        str, Field(description="Brokers for the first connection: `host:port`, comma-separated.")
     ] = "127.0.0.1:9092"
     topics: TopicNames = TopicNames()
     partitions: Annotated[
-        int, Field(ge=1, description="Partitions of topics that Sluice has to create.")
+        int, Field(ge=1, description="Partitions of topics that Sluice creates.")
     ] = 6
     replication_factor: Annotated[
-        int, Field(ge=1, description="Replicas of topics that Sluice has to create.")
+        int, Field(ge=1, description="Replicas of topics that Sluice creates.")
     ] = 3
     request_timeout: Annotated[
-        Duration, Field(description="For one request to a broker, before it counts as failed.")
+        Duration, Field(description="Time limit of one request to a broker.")
     ] = timedelta(seconds=10)
     session_timeout: Annotated[
         Duration,
-        Field(description="A consumer silent for so long loses its partitions; outlasts a pause."),
+        Field(
+            description="A consumer that is silent for this long loses its partitions. Longer than "
+            "a short pause of the process."
+        ),
     ] = timedelta(seconds=45)
     instance_id: Annotated[
         str | None,
         Field(
-            description="Static membership (KIP-345): a consumer that comes back under this name "
-            "takes its partitions again at once. One per replica."
+            description="Static membership (KIP-345): a consumer that returns with this id gets "
+            "its partitions back at once. Must be unique per replica."
         ),
     ] = None
     security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
-        Field(description="How connections are secured and authenticated."),
+        Field(description="Encryption and authentication of connections."),
     ] = "PLAINTEXT"
     sasl_mechanism: Annotated[
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"],
-        Field(description="Used with the SASL protocols."),
+        Field(description="Mechanism for the SASL protocols."),
     ] = "SCRAM-SHA-512"
-    username: Annotated[str | None, Field(description="For PLAIN and SCRAM.")] = None
-    password: Annotated[SecretStr | None, Field(description="For PLAIN and SCRAM.")] = None
+    username: Annotated[str | None, Field(description="User name for PLAIN and SCRAM.")] = None
+    password: Annotated[SecretStr | None, Field(description="Password for PLAIN and SCRAM.")] = None
     token_file: Annotated[
         Path | None,
-        Field(
-            description="For OAUTHBEARER: file that holds a token, read anew for every connection."
-        ),
+        Field(description="For OAUTHBEARER: file with a token, read for every connection."),
     ] = None
     aws_region: Annotated[
         str | None,
         Field(
             pattern=r"^[a-z0-9-]+$",
-            description="For OAUTHBEARER at Amazon MSK with IAM: its region. Tokens are signed by "
-            "the AWS identity of the process.",
+            description="For OAUTHBEARER with Amazon MSK and IAM: the region. The AWS identity of "
+            "the process signs the tokens.",
         ),
     ] = None
     ca_file: Annotated[
-        Path | None, Field(description="Certificates to trust; None: the system's own.")
+        Path | None, Field(description="Trusted authorities, in PEM; None: those of the system.")
     ] = None
     certificate_file: Annotated[
         Path | None,
-        Field(description="Certificate to show to brokers, with those that lead to it."),
+        Field(description="Client certificate, in PEM, with its intermediate certificates."),
     ] = None
-    key_file: Annotated[Path | None, Field(description="Its key, not encrypted.")] = None
+    key_file: Annotated[
+        Path | None, Field(description="Key of the client certificate, in PEM, not encrypted.")
+    ] = None
 
     @model_validator(mode="after")
     def _complete_credentials(self) -> Self:
@@ -85,7 +88,7 @@ class KafkaSettings(BaseModel):
             self._require_one_source_of_tokens()
         elif self.token_file or self.aws_region:
             raise ValueError(
-                "token_file and aws_region are for the SASL protocols with OAUTHBEARER."
+                "token_file and aws_region need a SASL protocol and sasl_mechanism OAUTHBEARER."
             )
         elif sasl and not (self.username and self.password):
             raise ValueError(f"{self.security_protocol} needs username and password.")
@@ -93,13 +96,13 @@ class KafkaSettings(BaseModel):
 
     def _require_one_source_of_tokens(self) -> None:
         if self.username or self.password:
-            raise ValueError("OAUTHBEARER takes tokens, not username and password.")
+            raise ValueError("OAUTHBEARER uses tokens, not username and password.")
         if not (self.token_file or self.aws_region):
             raise ValueError("OAUTHBEARER needs token_file, or aws_region for Amazon MSK.")
         if self.token_file and self.aws_region:
-            raise ValueError("OAUTHBEARER takes its tokens by token_file or aws_region, not both.")
+            raise ValueError("OAUTHBEARER uses token_file or aws_region, not both.")
         if self.aws_region and self.security_protocol != "SASL_SSL":
-            raise ValueError("aws_region needs SASL_SSL: Amazon MSK takes IAM by TLS alone.")
+            raise ValueError("aws_region needs SASL_SSL: Amazon MSK accepts IAM over TLS only.")
 
     @model_validator(mode="after")
     def _certificate_with_key(self) -> Self:
@@ -107,7 +110,7 @@ class KafkaSettings(BaseModel):
             missing = "key_file" if self.certificate_file else "certificate_file"
             raise ValueError(f"certificate_file and key_file go together; {missing} is missing.")
         if self.certificate_file and not self.uses_tls:
-            raise ValueError("certificate_file and key_file are for the SSL protocols.")
+            raise ValueError("certificate_file and key_file need SSL or SASL_SSL.")
         return self
 
     @property
@@ -117,15 +120,15 @@ class KafkaSettings(BaseModel):
 
     @property
     def in_sync_replicas(self) -> int:
-        """How many replicas must have a record before it counts as acknowledged."""
-        return 2 if self.replication_factor >= 3 else 1  # noqa: PLR2004 - of two, one may be away
+        """The number of replicas that must have a record before it counts as acknowledged."""
+        return 2 if self.replication_factor >= 3 else 1  # noqa: PLR2004 - one of two may be down
 
 
 def connection(settings: KafkaSettings, *, client_id: str) -> dict[str, Any]:
-    """Give the arguments that every aiokafka client takes.
+    """Return the arguments that all aiokafka clients have in common.
 
     Raises:
-        CredentialsError: a file that is to secure or authenticate it cannot be used.
+        CredentialsError: a certificate, key or token file is unusable.
     """
     arguments: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap_servers,
@@ -159,8 +162,8 @@ def _tokens(settings: KafkaSettings) -> AbstractTokenProvider:
     if settings.aws_region:
         return MskIamTokens(settings.aws_region)
     if settings.token_file is None:
-        raise AssertionError("no settings without a source of tokens are valid")
+        raise AssertionError("Settings without a source of tokens are invalid.")
     tokens = TokenFile(settings.token_file)
-    # So that a file that is not there is told of at the start.
+    # A missing file is reported at the start.
     tokens.read()
     return tokens

@@ -1,4 +1,4 @@
-"""Creates the topics that are missing, and verifies them: at the start, and again and again."""
+"""Creates missing topics, and verifies all of them at the start and periodically."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -29,17 +29,17 @@ _log = structlog.get_logger(__name__)
 
 
 class TopicMismatchError(Exception):
-    """The cluster's topics are not what Sluice's promises rest on."""
+    """The cluster's topics break promises of Sluice."""
 
 
 async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: Deadline) -> None:
-    """Create the topics that are missing and verify all of them against the topic table.
+    """Create missing topics, and verify all topics against the topic table.
 
     Raises:
-        TopicMismatchError: naming each topic and setting that is wrong, or why a topic cannot be
-            created.
+        TopicMismatchError: a topic has wrong settings or cannot be created. The error names each
+            topic and setting.
         KafkaUnavailableError: no broker answered in time.
-        CredentialsError: a file that is to secure or authenticate the connection cannot be used.
+        CredentialsError: a certificate, key or token file is unusable.
     """
     table = topic_table(settings.topics)
     async with _admin(settings, client_id=client_id, deadline=deadline) as admin:
@@ -49,16 +49,16 @@ async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: De
         raise TopicMismatchError(
             "\n".join(
                 [
-                    "These topics are not set up as Sluice needs them:",
+                    "These topics do not have the settings that Sluice needs:",
                     *(f"  {mismatch}" for mismatch in found),
-                    "Change them with kafka-configs.sh --alter, or name others in kafka.topics.",
+                    "Change them with kafka-configs.sh --alter, or set others in kafka.topics.",
                 ]
             )
         )
 
 
 class TopicWatch:
-    """Verifies the topics again and again, for they can be changed while a service runs."""
+    """Verifies the topics periodically, because they can change while a service runs."""
 
     def __init__(
         self,
@@ -79,21 +79,21 @@ class TopicWatch:
         ).set_function(lambda: len(self._found))
 
     def broken(self, topic: str | None = None) -> str | None:
-        """Name the settings, of one topic or of all, that break a promise; None if none does.
+        """Return the settings, of one topic or of all, that break a promise; None if none does.
 
-        As of the last time that Kafka could be asked.
+        The result is that of the last successful check.
         """
         found = [str(each) for each in self._found if topic in (None, each.topic)]
         return " ".join(found) or None
 
     async def run(self) -> None:
-        """Verify for ever; while Kafka cannot be asked, what was found last stands."""
+        """Verify periodically until cancelled; a failed check leaves the last result."""
         while True:
             await asyncio.sleep(self._every)
             try:
                 self._note(await self._verify())
             except (KafkaUnavailableError, CredentialsError) as e:
-                _log.warning("topics could not be verified again", error=str(e))
+                _log.warning("topics not verified", error=str(e))
 
     async def _verify(self) -> Sequence[Mismatch]:
         settings = self._settings
@@ -105,12 +105,12 @@ class TopicWatch:
         for mismatch in found:
             if mismatch not in self._found:
                 _log.error(
-                    "a topic was changed and breaks a promise; change it back with "
+                    "topic setting changed and breaks a promise; change it back with "
                     "kafka-configs.sh --alter",
                     mismatch=str(mismatch),
                 )
         if self._found and not found:
-            _log.info("the topics are again as they must be")
+            _log.info("topics are valid again")
         self._found = found
 
 
@@ -118,7 +118,7 @@ class TopicWatch:
 async def _admin(
     settings: KafkaSettings, *, client_id: str, deadline: Deadline
 ) -> AsyncIterator[AIOKafkaAdminClient]:
-    # Not tried again, as what goes wrong below is.
+    # Outside the try block: wrong credentials must not count as an unavailable Kafka.
     arguments = connection(settings, client_id=client_id)
     try:
         async with deadline.enforce():
@@ -162,13 +162,13 @@ async def _create_missing(
         error = for_code(code)
         if not code:
             _log.info("topic created", topic=topic)
-        # All three services start together, and each may be the one to create a topic.
+        # All three services start together, and each may create a topic first.
         elif error is not TopicAlreadyExistsError:
             if error.retriable:
                 raise error(topic)
             raise TopicMismatchError(
                 f"Topic {topic} cannot be created: {(message or error.__name__).rstrip('.')}. "
-                "Create it by hand, or mend kafka.partitions or kafka.replication_factor."
+                "Create it by hand, or correct kafka.partitions or kafka.replication_factor."
             )
 
 
@@ -177,7 +177,7 @@ async def _actual(admin: AIOKafkaAdminClient, table: TopicTable) -> Mapping[str,
         try:
             return await _describe(admin, table)
         except UnknownTopicOrPartitionError:
-            # Created a moment ago, here or by another service: this broker will learn of it.
+            # The topic was created a moment ago; this broker does not know it yet.
             await asyncio.sleep(_KNOWN_EVERYWHERE_PAUSE_S)
 
 

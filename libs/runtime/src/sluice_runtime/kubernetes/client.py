@@ -1,4 +1,4 @@
-"""A small Kubernetes client: kubernetes-asyncio's configuration and connection, JSON as it is."""
+"""A small Kubernetes client: kubernetes-asyncio's configuration and connection, plain JSON."""
 
 import contextlib
 import json
@@ -20,9 +20,9 @@ __all__ = ["ClusterConfigurationError", "KubernetesClient"]
 
 Json = dict[str, Any]
 
-# A watch that nobody reads must not fill the memory; lines are split by the reader.
+# A watch without a reader must not fill the memory; the reader splits lines.
 _READ_BUFFER = 256 * 1024
-# Room for a page of 40 Workflows as large as etcd takes them.
+# Room for a page of 40 Workflows of the largest size that etcd accepts.
 _MAX_ANSWER = 64 * 1024 * 1024
 
 
@@ -31,7 +31,7 @@ class ClusterConfigurationError(Exception):
 
 
 class KubernetesClient:
-    """Sends JSON to the API server and gives JSON back."""
+    """Sends JSON to the API server and returns JSON."""
 
     def __init__(self, api: Any) -> None:  # noqa: ANN401 - kubernetes-asyncio is untyped
         self._api = api
@@ -40,10 +40,10 @@ class KubernetesClient:
     @classmethod
     @contextlib.asynccontextmanager
     async def connect(cls, settings: KubernetesSettings) -> "AsyncIterator[KubernetesClient]":
-        """Connect as the settings say.
+        """Yield a client that is connected by `settings`.
 
         Raises:
-            ClusterConfigurationError: nothing to connect with.
+            ClusterConfigurationError: there is no usable kubeconfig and no service account.
         """
         api = await _api_client(settings)
         try:
@@ -61,11 +61,11 @@ class KubernetesClient:
         body: object = None,
         content_type: str = "application/json",
     ) -> Json:
-        """Send one request and give the answer's JSON.
+        """Send one request and return the JSON of the response.
 
         Raises:
-            ApiError: the server's clear no, as one of its kinds.
-            ApiUnavailableError: no clear answer, within the deadline or at all.
+            ApiError: the API server refused the request; the subclass says why.
+            ApiUnavailableError: there was no definite answer within the deadline.
         """
         what = f"{method} {path}"
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
@@ -91,20 +91,21 @@ class KubernetesClient:
         try:
             document: object = json.loads(answer)
         except (ValueError, RecursionError) as e:
-            raise ApiUnavailableError(f"{what}: the answer is no JSON") from e
+            raise ApiUnavailableError(f"{what}: the response is not JSON") from e
         if not isinstance(document, dict):
-            raise ApiUnavailableError(f"{what}: the answer is no JSON object")
+            raise ApiUnavailableError(f"{what}: the response is not a JSON object")
         return document
 
     @contextlib.asynccontextmanager
     async def stream(
         self, path: str, *, deadline: Deadline, query: Mapping[str, str]
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Open a watch and give its bytes as they come; the deadline is for opening it.
+        """Open a watch and yield its bytes as they arrive; the deadline is for opening it.
 
         Raises:
-            ApiError: the server's clear no.
-            ApiUnavailableError: it could not be opened, or broke; a clean end just ends.
+            ApiError: the API server refused the watch.
+            ApiUnavailableError: the watch could not be opened, or broke. A clean end raises
+                nothing.
         """
         what = f"WATCH {path}"
         async with contextlib.AsyncExitStack() as stack:
@@ -133,14 +134,14 @@ class KubernetesClient:
         try:
             await self._api.update_params_for_auth(headers, [], ["BearerToken"])
         except (import_without_models().config.ConfigException, OSError) as e:
-            raise ApiUnavailableError(f"No token to authenticate with: {e}") from e
+            raise ApiUnavailableError(f"There is no token for authentication: {e}") from e
         return headers
 
 
 def _cut(response: aiohttp.ClientResponse) -> None:
-    """Close a stream that goes on, at once.
+    """Close an unfinished stream at once.
 
-    A closed TLS connection lives on until the server says goodbye, and aiohttp waits for nobody.
+    A TLS connection that is closed regularly stays open until the server confirms it.
     """
     if response.connection is not None and response.connection.transport is not None:
         response.connection.transport.abort()
@@ -163,7 +164,7 @@ async def _read(response: aiohttp.ClientResponse, *, what: str) -> bytes:
         answer += chunk
         if len(answer) > _MAX_ANSWER:
             raise ApiUnavailableError(
-                f"{what}: the answer is larger than {_MAX_ANSWER >> 20} MiB; ask for less at once"
+                f"{what}: the response is larger than {_MAX_ANSWER >> 20} MiB; use smaller pages"
             )
     return bytes(answer)
 
@@ -177,10 +178,10 @@ async def _chunks(response: aiohttp.ClientResponse, what: str) -> AsyncIterator[
 
 
 def _interrupted(what: str, error: Exception) -> ApiUnavailableError:
-    """Say what broke the exchange.
+    """Return an error that says why the exchange broke.
 
-    In words where the operating system has them. aiohttp's own words quote the bytes that it could
-    not read, and those can be a Workflow's. Raise it `from None`: a traceback would show them, too.
+    It has the message of errors of the operating system only. aiohttp's messages quote unreadable
+    bytes, which can be a Workflow's. Raise the result `from None`: a traceback would show them too.
     """
     words = f": {error}" if isinstance(error, OSError) else ""
     return ApiUnavailableError(f"{what}: {type(error).__name__}{words}")
@@ -189,10 +190,10 @@ def _interrupted(what: str, error: Exception) -> ApiUnavailableError:
 async def _api_client(settings: KubernetesSettings) -> Any:  # noqa: ANN401
     slim = import_without_models()
     configuration = slim.configuration()
-    # One connection for the watch, the rest for requests side by side.
+    # One connection for the watch, the rest for concurrent requests.
     configuration.connection_pool_maxsize = 100
-    # The authority of many a cluster, EKS among them, has not all the fields that Python 3.13 wants
-    # (kubernetes-client/python#2394). Chain, dates and host name are verified all the same.
+    # The authorities of many clusters, such as EKS, lack fields that Python 3.13 requires
+    # (kubernetes-client/python#2394). Chain, dates and host name are still verified.
     configuration.disable_strict_ssl_verification = True
     try:
         await _configure(configuration, slim, settings)
@@ -201,13 +202,13 @@ async def _api_client(settings: KubernetesSettings) -> Any:  # noqa: ANN401
         slim.config.ConfigException,
         OSError,
         yaml.YAMLError,
-        # What the loader stumbles over in a file that is no kubeconfig.
+        # The loader raises these for a file that is not a kubeconfig.
         TypeError,
         ValueError,
         AssertionError,
     ) as e:
         raise ClusterConfigurationError(
-            f"Nothing to connect to Kubernetes with: {e}. "
+            f"There is no usable configuration for Kubernetes: {e}. "
             "Set SLUICE_KUBERNETES__KUBECONFIG to a kubeconfig file."
         ) from e
 
@@ -231,7 +232,7 @@ async def _configure(
 
 
 def _refresher(loader: Any) -> Callable[[Any], Awaitable[None]]:  # noqa: ANN401
-    """Renew the token of an exec plugin: those of EKS live for a quarter of an hour."""
+    """Return a hook that renews the token of an exec plugin; EKS tokens live for 15 minutes."""
 
     async def refresh(configuration: Any) -> None:  # noqa: ANN401
         await loader.load_from_exec_plugin()  # does nothing before the token expires

@@ -1,7 +1,7 @@
-"""What the API server answers when it does not do as asked.
+"""Errors for the API server's responses.
 
 The text of these errors reaches logs, probes and tracebacks. The server's message can quote the
-object that was sent, and with it a parameter's value: it is an attribute, and no part of the text.
+request's object, and with it a parameter's value. So it is an attribute, and not part of the text.
 """
 
 import json
@@ -21,10 +21,10 @@ __all__ = [
 
 
 class ApiUnavailableError(Exception):
-    """No clear answer: the request may have been carried out or not. Trying again may help.
+    """There is no definite answer: the request may have taken effect. A retry may help.
 
-    `status` is that of the answer, None if there was none; `server_message` is the server's own
-    message, if it sent one: never log it.
+    `status` is the HTTP status, None without a response. `retry_after` is in seconds.
+    `server_message` is the server's own message, if any: never log it.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ApiUnavailableError(Exception):
 
 
 class ApiError(Exception):
-    """The API server's clear no; `reason` is Kubernetes' word for it.
+    """The API server refused the request; `reason` is that of Kubernetes' Status.
 
     `server_message` is the server's own message: never log it.
     """
@@ -55,11 +55,11 @@ class ApiError(Exception):
 
 
 class NotFoundError(ApiError):
-    """404: there is no such object, or no such resource."""
+    """404: the object or the resource does not exist."""
 
 
 class ConflictError(ApiError):
-    """409, or 422 to a failed JSON Patch `test`: the object is not what it was thought to be."""
+    """409, or 422 for a failed JSON Patch `test`: the object has changed."""
 
 
 class AlreadyExistsError(ApiError):
@@ -67,14 +67,14 @@ class AlreadyExistsError(ApiError):
 
 
 class GoneError(ApiError):
-    """410: the resourceVersion or continue token is too old; list anew."""
+    """410: the resourceVersion or continue token is too old; list again."""
 
 
 class RefusedError(ApiError):
-    """400, 413 or 422: asked again, the answer would be the same."""
+    """400, 413 or 422: a retry would get the same answer."""
 
 
-# Whatever a proxy asks for, work goes on without a human soon after all is well again.
+# Proxies may ask for more, but work must resume by itself soon after a recovery.
 _LONGEST_RETRY_AFTER_S = 300.0
 
 _BY_STATUS: dict[int, type[ApiError]] = {
@@ -86,7 +86,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     422: RefusedError,
 }
 
-# metav1.StatusReason. A webhook may set any text as its reason.
+# metav1.StatusReason. A webhook may set any other text.
 _REASONS = frozenset(
     {
         "AlreadyExists",
@@ -111,8 +111,8 @@ _REASONS = frozenset(
     }
 )
 
-# How a message begins that names who denied the request. Names of the cluster's own objects, at the
-# beginning of the text: nothing that the request held.
+# The beginning of a message that names the object that denied the request. These are names of the
+# cluster's own objects, and not part of the request.
 _DENIED_BY = re.compile(
     r'(?:Internal error occurred: )?(?:failed calling|admission) webhook "(?P<webhook>[a-z0-9.-]+)"'
     r'|[a-z0-9.]+ "[a-z0-9.-]+" is forbidden: (?:'
@@ -124,11 +124,11 @@ _DENIED_BY = re.compile(
 def error_for(
     status: int, body: bytes, *, what: str, retry_after: str | None = None
 ) -> ApiError | ApiUnavailableError:
-    """Turn an error response into the exception that says what can be done about it.
+    """Return the exception for an error response.
 
-    401, 403, 429 and 5xx are somebody's to mend, a token, a Role or a webhook: they are unclear
-    answers, to be tried again, and so is the word of an admission webhook. So is whatever is not
-    Kubernetes' own Status: a proxy's 404 says nothing of the object, and is not repeated.
+    401, 403, 429 and 5xx can be repaired (a token, a Role, a webhook): they are not definite and
+    worth a retry. So is a refusal by an admission webhook. So is a response that is not a Status of
+    Kubernetes: a proxy's 404 says nothing about the object. Its text is not repeated.
     """
     status_document = _status_of(body)
     if status_document is None:
@@ -139,7 +139,7 @@ def error_for(
     if status == 409 and reason == "AlreadyExists":  # noqa: PLR2004
         kind: type[ApiError] | None = AlreadyExistsError
     elif "request is too large" in message:
-        # etcd's limit comes through as a 500, though it will never change its mind.
+        # etcd's size limit arrives as a 500, but is definite.
         kind = RefusedError
     elif message.startswith("admission webhook"):
         kind = None
@@ -153,7 +153,7 @@ def error_for(
 
 
 def _denied_by(message: str) -> str:
-    """Give ` by webhook NAME` (or quota, or policy) as far as the message says so, or nothing."""
+    """Return ` by webhook NAME` (or quota, or policy) if the message names one, else nothing."""
     found = _DENIED_BY.match(message)
     if found is None:
         return ""
@@ -162,14 +162,14 @@ def _denied_by(message: str) -> str:
 
 
 def _seconds(retry_after: str | None) -> float:
-    """Read Retry-After in seconds; a date, or nonsense, counts as none."""
+    """Return Retry-After in seconds; 0 for a date or invalid text."""
     if retry_after is None or not retry_after.isdecimal():
         return 0.0
     return min(float(retry_after), _LONGEST_RETRY_AFTER_S)
 
 
 def _status_of(body: bytes) -> tuple[str, str] | None:
-    """Give reason and message of a Status, None if this is none."""
+    """Return reason and message of a Status; None for any other body."""
     try:
         document: Any = json.loads(body)
     except ValueError:

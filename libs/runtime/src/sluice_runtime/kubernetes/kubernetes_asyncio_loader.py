@@ -1,8 +1,8 @@
 """Imports kubernetes-asyncio without its 700 generated models.
 
-Its packages import every model and API of Kubernetes when any part of them is imported: 80 MB and
-1.5 s that each service would pay for a configuration loader. The packages are therefore stood up
-empty, and only the modules in use are loaded from them.
+Any import from its packages loads every model and API of Kubernetes. Each service would pay 80 MB
+and 1.5 s for a configuration loader. So the packages are created empty, and only the modules in use
+are loaded from them.
 """
 
 import importlib
@@ -26,9 +26,9 @@ class KubernetesAsyncio(NamedTuple):
 
 
 def import_without_models() -> KubernetesAsyncio:
-    """Load the API client, its configuration and the configuration's loaders."""
+    """Return the API client, its configuration and the configuration's loaders."""
     if "kubernetes_asyncio" not in sys.modules:
-        _stand_up()
+        _create_empty_packages()
     client = sys.modules["kubernetes_asyncio.client"]
     return KubernetesAsyncio(
         api_client=client.ApiClient,
@@ -37,7 +37,7 @@ def import_without_models() -> KubernetesAsyncio:
     )
 
 
-def _stand_up() -> None:
+def _create_empty_packages() -> None:
     found = importlib.util.find_spec("kubernetes_asyncio")
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError("kubernetes-asyncio is not installed")

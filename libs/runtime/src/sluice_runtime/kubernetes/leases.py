@@ -1,4 +1,4 @@
-"""One Lease, as the API server offers it: https://kubernetes.io/docs/concepts/architecture/leases/."""
+"""The API of one Lease: https://kubernetes.io/docs/concepts/architecture/leases/."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ __all__ = ["LeaseApi"]
 
 
 class LeaseApi:
-    """Read, create and replace one Lease; each request has its own timeout."""
+    """Reads, creates and replaces one Lease; each request has its own timeout."""
 
     def __init__(
         self, client: KubernetesClient, *, namespace: str, name: str, request_timeout: timedelta
@@ -20,22 +20,22 @@ class LeaseApi:
         self._timeout = request_timeout
 
     async def read(self) -> Json:
-        """Give the Lease.
+        """Return the Lease.
 
         Raises:
-            NotFoundError: there is none.
-            ApiError: another clear no.
-            ApiUnavailableError: no clear answer.
+            NotFoundError: the Lease does not exist.
+            ApiError: the request was refused for another reason.
+            ApiUnavailableError: there was no definite answer.
         """
         return await self._client.call("GET", self._path, deadline=self._deadline("read the Lease"))
 
     async def create(self, spec: Json) -> Json:
-        """Make the Lease.
+        """Create the Lease, and return it.
 
         Raises:
-            AlreadyExistsError: somebody else was quicker.
-            ApiError: another clear no.
-            ApiUnavailableError: it may have been made or not.
+            AlreadyExistsError: another process created it first.
+            ApiError: the request was refused for another reason.
+            ApiUnavailableError: the Lease may have been created or not.
         """
         manifest = {
             "apiVersion": "coordination.k8s.io/v1",
@@ -44,19 +44,19 @@ class LeaseApi:
             "spec": spec,
         }
         return await self._client.call(
-            "POST", self._collection, body=manifest, deadline=self._deadline("make the Lease")
+            "POST", self._collection, body=manifest, deadline=self._deadline("create the Lease")
         )
 
     async def replace(self, lease: Json) -> Json:
-        """Write a Lease that was read before.
+        """Replace a Lease that was read before, and return the new one.
 
         Raises:
-            ConflictError: somebody else has written it since.
-            ApiError: another clear no, NotFoundError among them.
-            ApiUnavailableError: it may have been written or not.
+            ConflictError: another process has written it since.
+            ApiError: the request was refused for another reason, such as NotFoundError.
+            ApiUnavailableError: the Lease may have been written or not.
         """
         return await self._client.call(
-            "PUT", self._path, body=lease, deadline=self._deadline("write the Lease")
+            "PUT", self._path, body=lease, deadline=self._deadline("replace the Lease")
         )
 
     @property

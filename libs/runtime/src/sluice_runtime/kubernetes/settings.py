@@ -1,4 +1,4 @@
-"""How to reach Kubernetes."""
+"""Settings of the connection to Kubernetes."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -12,18 +12,18 @@ __all__ = ["KubernetesSettings"]
 
 
 class KubernetesSettings(BaseModel):
-    """How to reach the cluster that runs the Workflows."""
+    """The connection to the cluster that runs the Workflows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kubeconfig: Annotated[
         Path | None,
         Field(
-            description="File to connect with; None: the pod's own account, else ~/.kube/config."
+            description="Path of a kubeconfig; None: the pod's ServiceAccount, else ~/.kube/config."
         ),
     ] = None
     context: Annotated[str | None, Field(description="Context of the kubeconfig.")] = None
-    namespace: Annotated[str, Field(description="Where the Workflows live.")] = "argo"
-    request_timeout: Annotated[
-        Duration, Field(description="For one request, before it counts as failed.")
-    ] = timedelta(seconds=15)
+    namespace: Annotated[str, Field(description="Namespace of the Workflows.")] = "argo"
+    request_timeout: Annotated[Duration, Field(description="Time limit of one request.")] = (
+        timedelta(seconds=15)
+    )

@@ -1,1 +1,1 @@
-"""Topics projected into a SQLite file."""
+"""Projections of topics into SQLite files."""

@@ -1,7 +1,7 @@
-"""Projects topics into SQLite, offsets in the same transaction.
+"""Projects topics into SQLite, with the offsets in the same transaction.
 
-What the file says is therefore exact at every moment, a crash included, and can be thrown away: it
-is made again from the topics. The gateway's view and the dispatcher's ledger are both such files.
+So the file is exact at every moment, also after a crash. It can be deleted: it is rebuilt from the
+topics. The gateway's view and the dispatcher's ledger are such files.
 """
 
 import asyncio
@@ -29,31 +29,31 @@ __all__ = ["ProjectionStore", "Projector"]
 
 _log = structlog.get_logger(__name__)
 
-# How long somebody may wait who asks when everything is read.
+# The longest delay of an answer to "is everything read?".
 _POLL_MS = 250
 _TOPIC_CHECK_S = 60.0
 _ASK_EVERY_S = 1.0
-# Of records, per transaction: projected, they take up several times as much memory.
+# Records per transaction, in bytes: their projection needs several times as much memory.
 _PORTION_BYTES = 4 * 1024 * 1024
 
 
 class ProjectionStore(Protocol):
-    """Where records are projected to; what `apply` does is kept with the offsets or not at all."""
+    """The store of a projection; `apply` stores records and offsets together or not at all."""
 
     async def offsets(self) -> dict[tuple[str, int], int]:
-        """Give the next offset to project, per topic and partition."""
+        """Return the next offset to project, per topic and partition."""
 
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        """ProjectRecord the records and store the offsets behind them, in one transaction."""
+        """Project the records and store the offsets after them, in one transaction."""
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
-        """Drop what came from records that the topics have dropped.
+        """Delete the rows of records that the topics have deleted.
 
-        `starts` is the offset of the oldest record that each topic and partition can still give.
+        `starts` has the offset of the oldest record of each topic and partition.
         """
 
     async def forget(self) -> None:
-        """Start anew: the topics are not those that this was projected from."""
+        """Delete everything: the topics are not those that the rows came from."""
 
 
 _Starts = Mapping[TopicPartition, int]
@@ -61,17 +61,17 @@ _Starts = Mapping[TopicPartition, int]
 
 @dataclass(frozen=True, kw_only=True)
 class _Ends:
-    """Where partitions ended, no earlier than when (on the projection's clock) that was asked."""
+    """The end offsets of partitions at or after `asked`, a time on the projection's clock."""
 
     asked: float
     offsets: Mapping[TopicPartition, int]
 
 
 class Projector:
-    """Keeps a store up with its topics, and knows how far behind it is.
+    """Keeps a store up to date with its topics, and measures how far it is behind.
 
     Args:
-        clock: gives seconds, to tell how old an answer is; None: the event loop's clock.
+        clock: returns seconds, to measure the age of answers; None: the event loop's clock.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Projector:
         self._changed = asyncio.Condition()
 
     async def run(self) -> None:
-        """ProjectRecord for ever; what goes wrong with Kafka is tried again with growing pauses."""
+        """Project until cancelled; errors of Kafka are retried with growing pauses."""
 
         def log_retry(error: Exception, pause: float) -> None:
             _log.warning(
@@ -108,24 +108,24 @@ class Projector:
         await run_sessions(self._session, backoff=self._backoff, on_retry=log_retry)
 
     def staleness(self) -> float | None:
-        """Give the seconds since this was known to hold all that the topics held.
+        """Return the age, in seconds, of the topics' state that the store is known to hold.
 
-        None before it has caught up with what the topics held when it started.
+        The result is None until the store has caught up with the topics' state at the start.
         """
         if self._complete_as_of is None:
             return None
         return self._clock() - self._complete_as_of
 
     async def wait_fresh(self, *, within: float) -> None:
-        """Wait until the store holds all that the topics held at most `within` seconds ago."""
+        """Wait until the store is at most `within` seconds behind the topics."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._is_fresh(within))
 
     async def wait_caught_up(self, *, as_of: float) -> None:
-        """Wait until the store holds all that the topics held then, on the projection's clock."""
+        """Wait until the store holds all records of `as_of`, a time on the projection's clock."""
 
         def is_complete() -> bool:
-            # A question of the very same moment may have come before a record did.
+            # Equal times are not enough: ends asked for at that moment may miss a record.
             return self._complete_as_of is not None and self._complete_as_of > as_of
 
         self._wanted = max(self._wanted, as_of)
@@ -133,7 +133,7 @@ class Projector:
             await self._changed.wait_for(is_complete)
 
     def waiting_for(self) -> str | None:
-        """Say what a probe should: None once the store has caught up."""
+        """Return the reason for a readiness probe; None once the store has caught up."""
         return "the topics are still being read" if self._complete_as_of is None else None
 
     def _is_fresh(self, within: float) -> bool:
@@ -146,7 +146,7 @@ class Projector:
                 yield step
 
     async def _project(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
-        """Read on from where the store stands, a batch at a time, until the partitions change."""
+        """Read from the stored offsets, in batches, until the partitions change."""
         partitions = await partitions_of(consumer, self._topics)
         ends, starts = await self._begin(consumer, partitions)
         next_check = self._clock() + _TOPIC_CHECK_S
@@ -172,25 +172,23 @@ class Projector:
         stored = await self._store.offsets()
         ends = await self._ends(consumer, partitions)
         if any(stored.get((tp.topic, tp.partition), 0) > end for tp, end in ends.offsets.items()):
-            # The topic was made anew: what was projected came from records that are no more.
-            _log.warning(
-                "topics are younger than the projection, starting again", projection=self._name
-            )
+            # The topic was recreated: the rows came from records that no longer exist.
+            _log.warning("topics were recreated, projection starts again", projection=self._name)
             self._complete_as_of = None
             await self._store.forget()
             stored = {}
         starts = await self._expire(consumer, partitions, known={})
         for tp in partitions:
-            # Records between may have been deleted by retention since.
+            # Retention may have deleted records since the stored offset.
             consumer.seek(tp, max(stored.get((tp.topic, tp.partition), 0), starts[tp]))
         return ends, starts
 
     async def _expire(
         self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition], *, known: _Starts
     ) -> _Starts:
-        """Have the store drop what the topics have dropped, and nothing else.
+        """Delete from the store the rows of records that the topics have deleted, and no others.
 
-        No clock of ours is asked: one that is wrong for a moment would empty the store for good.
+        This does not use a clock of ours: one that is wrong for a moment would empty the store.
         """
         starts: _Starts = await consumer.beginning_offsets(list(partitions))
         if starts != known:
@@ -198,10 +196,10 @@ class Projector:
         return starts
 
     async def _note_progress(self, consumer: AIOKafkaConsumer, ends: _Ends) -> _Ends:
-        """Note since when nothing that the topics hold is missing here; gives the ends to reach.
+        """Record the time up to which the store is complete, and return the next ends to reach.
 
-        Only the moment of the question counts: an answer may have been read long after it was
-        given, by a process that was frozen meanwhile.
+        Only the time of the request counts: a process that was frozen may read the answer long
+        after it was given.
         """
         if not await self._note_if_reached(consumer, ends):
             return ends

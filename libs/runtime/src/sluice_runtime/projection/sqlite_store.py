@@ -1,4 +1,4 @@
-"""A SQLite file that a topic is projected into."""
+"""The SQLite file of a projection."""
 
 import asyncio
 import contextlib
@@ -35,22 +35,22 @@ Statement = tuple[str, Sequence[Any]]
 """SQL and its arguments."""
 
 ProjectRecord = Callable[[IncomingRecord], Iterable[Statement]]
-"""Turns one record into the SQL statements, with their arguments, that project it."""
+"""Returns the SQL statements, with their arguments, that project one record."""
 
 _PAUSE_AFTER_BYTES = 64 * 1024
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class StoreUnusableError(Exception):
-    """The file cannot be opened, and not because it is damaged; the message says why."""
+    """The file cannot be opened, although it is not damaged; the message says why."""
 
 
 class StoreDamagedError(Exception):
-    """The file's damage has shown in use; opened again, it is made anew."""
+    """The file turned out to be damaged while in use; the next start recreates it."""
 
 
 class SqliteStore:
-    """Projects records into tables of one file, offsets in the same transaction (WAL mode)."""
+    """Projects records into tables of one file, with offsets in the same transaction (WAL mode)."""
 
     def __init__(
         self,
@@ -77,15 +77,15 @@ class SqliteStore:
         project: ProjectRecord,
         expiry: Sequence[Statement] = (),
     ) -> "AsyncIterator[SqliteStore]":
-        """Open the file, made anew if it is missing, damaged or of another version.
+        """Open the file, and recreate it if it is missing, damaged or of another version.
 
-        `tables` is the SQL that makes the tables, each with IF NOT EXISTS. `expiry` deletes the
-        rows whose records the topics have dropped: those below `first_offset` of their partition,
-        which the table `log_starts (topic, partition, first_offset)` holds. A file whose damage
-        shows only in use is removed on leaving, so that the next start makes it anew.
+        `tables` is the SQL that creates the tables, each with IF NOT EXISTS. `expiry` deletes the
+        rows whose records the topics have deleted: those below `first_offset` of their partition in
+        the table `log_starts (topic, partition, first_offset)`. A file that turns out to be damaged
+        while in use is removed on exit, so that the next start recreates it.
 
         Raises:
-            StoreUnusableError: the file cannot be opened though nothing is wrong with it.
+            StoreUnusableError: the file cannot be opened, although it is not damaged.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = await _connect(path, version=version)
@@ -99,23 +99,23 @@ class SqliteStore:
                 _remove(path)
 
     async def watch_for_damage(self) -> None:
-        """Wait for damage to show: an eternal task, whose end is to end the process.
+        """Wait until damage is found; the error then ends the process.
 
         Raises:
             StoreDamagedError: always.
         """
         await self._damage.wait()
-        raise StoreDamagedError("The file is damaged; the next start makes it anew.")
+        raise StoreDamagedError("The file is damaged; the next start recreates it.")
 
     async def read(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
-        """Give all rows of a query."""
+        """Return all rows of a query."""
         rows: list[Any] = await self._run(_all_rows, sql, arguments)
         return rows
 
     async def read_some(
         self, sql: str, arguments: Sequence[Any], *, most: int, size: Callable[[Any], int]
     ) -> list[Any]:
-        """Give the rows of a query up to the one with which their sizes come to `most`."""
+        """Return the rows of a query up to the one with which their sizes reach `most`."""
         rows: list[Any] = await self._run(_some_rows, sql, arguments, most, size)
         return rows
 
@@ -132,7 +132,7 @@ class SqliteStore:
             statements += self._project(record)
             since_pause += record.memory
             if since_pause >= _PAUSE_AFTER_BYTES:
-                # Hundreds of large records in one go would block the event loop for seconds.
+                # Hundreds of large records without a pause would block the event loop for seconds.
                 since_pause = 0
                 await asyncio.sleep(0)
         ends: dict[tuple[str, int], int] = {}
@@ -159,10 +159,10 @@ class SqliteStore:
 
     async def forget(self) -> None:
         """See `ProjectionStore.forget`."""
-        await self._run(_make_anew, self._schema)
+        await self._run(_recreate_tables, self._schema)
 
     async def _run(self, work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - as aiosqlite
-        """Work on the connection in one hop to its thread: nothing comes between."""
+        """Run `work` on the connection's thread in one call, so that nothing runs in between."""
         run: Any = self._connection._execute  # noqa: SLF001
         try:
             return await run(work, self._connection._conn, *arguments)  # noqa: SLF001
@@ -200,7 +200,7 @@ def _transaction(connection: sqlite3.Connection, statements: list[Statement]) ->
             connection.execute(sql, arguments)
 
 
-def _make_anew(connection: sqlite3.Connection, schema: str) -> None:
+def _recreate_tables(connection: sqlite3.Connection, schema: str) -> None:
     names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     drops: list[Statement] = [
         (f'DROP TABLE "{name}"', ()) for (name,) in _all_rows(connection, names, ())
@@ -220,21 +220,21 @@ async def _connect(path: Path, *, version: int) -> aiosqlite.Connection:
     except aiosqlite.DatabaseError as e:
         if not _is_damage(e):
             raise StoreUnusableError(
-                f"{path} cannot be opened: {e}. See that the folder can be written to and that no "
+                f"{path} cannot be opened: {e}. Check that the folder is writable and that no "
                 "other process uses the file."
             ) from e
-        return await _anew(path, version=version, why=str(e))
+        return await _recreate(path, version=version, why=str(e))
     found = await _user_version(connection)
     if found not in (0, version):
         await connection.close()
-        return await _anew(path, version=version, why=f"its version is {found}, not {version}")
+        return await _recreate(path, version=version, why=f"its version is {found}, not {version}")
     await connection.execute(f"PRAGMA user_version = {version}")
     return connection
 
 
-async def _anew(path: Path, *, version: int, why: str) -> aiosqlite.Connection:
-    """Nothing is lost with the file: the topics hold it all."""
-    _log.warning("file cannot be used, made anew from the topics", file=str(path), why=why)
+async def _recreate(path: Path, *, version: int, why: str) -> aiosqlite.Connection:
+    """Replace the file with an empty one; nothing is lost, because the topics hold all of it."""
+    _log.warning("file is unusable, recreated from the topics", file=str(path), error=why)
     _remove(path)
     connection = await _open(path)
     await connection.execute(f"PRAGMA user_version = {version}")
@@ -249,7 +249,7 @@ def _remove(path: Path) -> None:
 async def _open(path: Path) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None)
     try:
-        # NORMAL may lose the last transactions in a power cut, offsets with them: they are redone.
+        # NORMAL may lose the last transactions in a power cut, with their offsets: they are redone.
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 5000"):
             await connection.execute(f"PRAGMA {pragma}")
     except aiosqlite.DatabaseError:

@@ -174,7 +174,7 @@ async def test_an_agent_that_gives_nothing_is_told_of_and_asked_again(agent: Age
     with pytest.raises(CredentialsError) as caught:
         await tokens.token()
     message = str(caught.value)
-    assert message.startswith("kafka.aws_region: AWS gives no credentials now: ")
+    assert message.startswith("kafka.aws_region: AWS provides no credentials: ")
     assert "Pod Identity agent" in message
     assert AUTHORIZATION not in message
     agent.status = 200
@@ -227,8 +227,8 @@ async def test_who_has_no_role_is_told_what_to_do() -> None:
     with pytest.raises(CredentialsError) as caught:
         await MskIamTokens(REGION).token()
     assert str(caught.value) == (
-        "kafka.aws_region: there are no AWS credentials here. Give the pod's account a role by EKS "
-        "Pod Identity or IRSA and make the pod anew."
+        "kafka.aws_region: this process has no AWS credentials. Give the pod's ServiceAccount a "
+        "role by EKS Pod Identity or IRSA, and recreate the pod."
     )
 
 

@@ -1,1 +1,1 @@
-"""How a client proves to Kafka who it is."""
+"""Authentication and TLS of Kafka clients."""

@@ -1,7 +1,8 @@
-"""Tokens for Amazon MSK with IAM: a request to connect, signed by the pod's own AWS identity.
+"""Tokens for Amazon MSK with IAM: a request to connect, signed by the pod's AWS identity.
 
-The signed address, in base64url, is the token; the brokers ask IAM whether its signer may connect.
-As AWS' own signers make it: https://github.com/aws/aws-msk-iam-sasl-signer-python
+The signed URL, in base64url, is the token; the brokers ask IAM whether its signer may connect. The
+format is that of AWS' own signers: https://github.com/aws/aws-msk-iam-sasl-signer-python. That
+package is not used because it needs boto3.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ _USER_AGENT = "sluice"
 
 
 class MskIamTokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka is untyped
-    """Signs tokens for the brokers of a region.
+    """Signed tokens for the brokers of a region.
 
     Raises:
         CredentialsError: botocore is not installed.
@@ -30,12 +31,12 @@ class MskIamTokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka is u
         self._session = _session()
 
     async def token(self) -> str:
-        """Sign a token, with credentials that botocore finds, keeps and renews.
+        """Return a new token; botocore finds, caches and renews the credentials.
 
         Raises:
             CredentialsError: there are no credentials.
         """
-        # It may ask an agent or AWS, and wait for the answer.
+        # botocore may call an agent or AWS, and block until the answer.
         return await asyncio.to_thread(self._sign)
 
     def _sign(self) -> str:
@@ -50,7 +51,7 @@ class MskIamTokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka is u
         SigV4QueryAuth(
             self._credentials(), "kafka-cluster", self._region, expires=_SECONDS
         ).add_auth(request)
-        # Brokers log who asks; the signature does not cover it.
+        # Brokers log the user agent; the signature does not cover it.
         address = f"{request.url}&User-Agent={_USER_AGENT}"
         return base64.urlsafe_b64encode(address.encode()).rstrip(b"=").decode()
 
@@ -58,26 +59,26 @@ class MskIamTokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka is u
         try:
             credentials = self._session.get_credentials()
             frozen = credentials and credentials.get_frozen_credentials()
-        except Exception as e:  # botocore's errors have no common ground
+        except Exception as e:  # botocore's errors have no common base class
             raise CredentialsError(
-                f"kafka.aws_region: AWS gives no credentials now: {e}. See that the Pod Identity "
-                "agent, or STS, can be reached and lets this pod be its role."
+                f"kafka.aws_region: AWS provides no credentials: {e}. Check that the Pod Identity "
+                "agent, or STS, is reachable and lets this pod assume its role."
             ) from e
         if not frozen:
             raise CredentialsError(
-                "kafka.aws_region: there are no AWS credentials here. Give the pod's account a "
-                "role by EKS Pod Identity or IRSA and make the pod anew."
+                "kafka.aws_region: this process has no AWS credentials. Give the pod's "
+                "ServiceAccount a role by EKS Pod Identity or IRSA, and recreate the pod."
             )
         return frozen
 
 
 def _session() -> Any:  # noqa: ANN401 - botocore is untyped
-    # Large, and for MSK alone: not everybody has it, and nobody else loads it.
+    # botocore is large and optional; only MSK needs it, so only MSK loads it.
     try:
         import botocore.session  # noqa: PLC0415
     except ImportError as e:
         raise CredentialsError(
-            "kafka.aws_region needs botocore, which is not here: install sluice-runtime[msk], or "
-            "use the images, which have it."
+            "kafka.aws_region needs botocore, which is not installed: install "
+            "sluice-runtime[msk], or use the images, which include it."
         ) from e
     return botocore.session.Session()

@@ -1,7 +1,7 @@
-"""TLS whose certificates may be renewed under way, as Strimzi and cert-manager do.
+"""TLS with certificates that may be renewed while the process runs, as by Strimzi or cert-manager.
 
-They rewrite the Secret, the kubelet swaps the mounted files, and every later connection is made
-with what is there now.
+They rewrite the Secret, the kubelet replaces the mounted files, and every later connection uses the
+new ones.
 """
 
 import ssl
@@ -19,9 +19,9 @@ _log = structlog.get_logger(__name__)
 
 
 class ReloadingSSLContext(ssl.SSLContext):
-    """Hands each connection to a context of the files as they are at that moment.
+    """A context that delegates each connection to a context made from the current files.
 
-    A fresh one, for a context only ever learns: it would go on trusting an authority that is gone.
+    A changed file needs a new context: an existing one would still trust a removed authority.
     """
 
     _files: Mapping[str, Path]
@@ -32,12 +32,12 @@ class ReloadingSSLContext(ssl.SSLContext):
     def of(
         cls, *, ca_file: Path | None, certificate_file: Path | None, key_file: Path | None
     ) -> Self:
-        """Make one; without `ca_file` it trusts the system's own authorities.
+        """Return a context for these files; without `ca_file` it trusts the system's authorities.
 
         Raises:
-            CredentialsError: a file cannot be used; the message names it.
+            CredentialsError: a file is unusable; the message names it.
         """
-        # Its __new__ is C's, and takes a protocol alone.
+        # ssl.SSLContext.__new__ is written in C and accepts only a protocol.
         made = cls(ssl.PROTOCOL_TLS_CLIENT)
         given = {"ca_file": ca_file, "certificate_file": certificate_file, "key_file": key_file}
         made._files = {setting: file for setting, file in given.items() if file is not None}
@@ -46,7 +46,7 @@ class ReloadingSSLContext(ssl.SSLContext):
         return made
 
     def wrap_bio(self, *arguments: Any, **named: Any) -> ssl.SSLObject:  # noqa: ANN401 - as ssl has it
-        """Begin a connection; asyncio and uvloop do so once for each."""
+        """Begin a connection; asyncio and uvloop call this once per connection."""
         self._renew()
         return self._context.wrap_bio(*arguments, **named)
 
@@ -57,18 +57,18 @@ class ReloadingSSLContext(ssl.SSLContext):
         try:
             self._context = _load(self._files)
         except OSError as e:
-            # Perhaps half of it is written. What was read before may still do, and the next
-            # connection looks again.
-            _log.warning("renewed file cannot be used, going on with the one before", error=str(e))
+            # The files may be half written. The previous ones may still work, and the next
+            # connection checks again.
+            _log.warning("renewed file is unusable, previous one stays in use", error=str(e))
         else:
             self._seen = seen
 
     def _look(self) -> object:
-        # A Secret's file is a link to a link: swapped, it is another inode.
+        # A Secret's file is a link to a link: a renewed one has another inode.
         return [(s.st_ino, s.st_mtime_ns, s.st_size) for s in map(_stat, self._files.values()) if s]
 
 
-def _stat(file: Path) -> Any:  # noqa: ANN401 - os.stat_result, or nothing
+def _stat(file: Path) -> Any:  # noqa: ANN401 - os.stat_result or None
     try:
         return file.stat()
     except OSError:
@@ -93,16 +93,16 @@ def _load_pair(context: ssl.SSLContext, *, certificate: Path, key: Path) -> None
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except _EncryptedError as e:
-        raise _unusable("key_file", key, "it is encrypted, and nobody gives its password") from e
+        raise _unusable("key_file", key, "it is encrypted; store it without a password") from e
     except ssl.SSLError as e:
-        why = f"it is no certificate in PEM, or not that of the key in {key} (kafka.key_file)"
+        why = f"it is not a PEM certificate, or not that of the key in {key} (kafka.key_file)"
         raise _unusable("certificate_file", certificate, why) from e
 
 
 class _Connection(ssl.SSLObject):
-    """Tells why a broker ended it: aiokafka says only that it is closed.
+    """A connection that logs why the broker ended it; aiokafka reports only that it is closed.
 
-    By TLS 1.3 a client takes itself for connected before its certificate was looked at.
+    With TLS 1.3 a client is connected before the broker has verified its certificate.
     """
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002, ANN401 - as ssl has it
@@ -110,7 +110,7 @@ class _Connection(ssl.SSLObject):
             return super().read(len, buffer)
         except ssl.SSLError as e:
             if "ALERT" in str(e.reason).upper():
-                _log.warning("refused by a broker; see kafka.certificate_file", alert=e.reason)
+                _log.warning("broker refused; check kafka.certificate_file", alert=e.reason)
             raise
 
 
@@ -119,12 +119,12 @@ class _EncryptedError(Exception):
 
 
 def _no_password() -> str:
-    # Else OpenSSL would ask for it at a terminal.
+    # OpenSSL would otherwise ask for the password at a terminal.
     raise _EncryptedError
 
 
 def _require_readable(setting: str, file: Path) -> None:
-    """OpenSSL itself does not say which file it could not read."""
+    """Check that `file` is readable: OpenSSL does not say which file is not."""
     try:
         file.open("rb").close()
     except OSError as e:

@@ -1,4 +1,4 @@
-"""Tokens for SASL/OAUTHBEARER, had anew for every connection."""
+"""Tokens for SASL/OAUTHBEARER, read for every connection."""
 
 import asyncio
 import re
@@ -17,21 +17,21 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class TokenFile(AbstractTokenProvider):  # type: ignore[misc] # aiokafka is untyped
-    """A file that holds a token and may be renewed, as a projected ServiceAccount token is."""
+    """A file with a token that is renewed from time to time, like a ServiceAccount's."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     async def token(self) -> str:
-        """Read the token as it is now.
+        """Return the current token.
 
         Raises:
-            CredentialsError: there is none.
+            CredentialsError: the file is unreadable or holds no token.
         """
         return await asyncio.to_thread(self.read)
 
     def read(self) -> str:
-        """Do what `token` does, and wait for the disk."""
+        """Return the current token like `token`, but block on the disk."""
         try:
             token = self._file.read_text("utf-8").strip()
         except OSError as e:
@@ -39,7 +39,7 @@ class TokenFile(AbstractTokenProvider):  # type: ignore[misc] # aiokafka is unty
         except UnicodeDecodeError:
             token = ""
         if not _TOKEN.fullmatch(token):
-            # Not chained, and not quoted: it may be a token all the same, of another kind.
+            # Neither chained nor quoted: the text may be a token of another kind.
             raise self._unusable("it holds no bearer token") from None
         return token
 
@@ -48,13 +48,13 @@ class TokenFile(AbstractTokenProvider):  # type: ignore[misc] # aiokafka is unty
 
 
 def patch_oauth_error_handling() -> None:
-    """Have aiokafka hear that a token is refused.
+    """Make aiokafka report that a broker refused the token.
 
-    A broker says so in a challenge, and the failure comes in answer to the client's one byte
-    (https://www.rfc-editor.org/rfc/rfc7628#section-3.2.3). aiokafka takes the challenge for a yes
-    and then sees its connections closed, without a word why.
+    A broker refuses in a challenge; the failure follows as its answer to a one-byte reply of the
+    client (https://www.rfc-editor.org/rfc/rfc7628#section-3.2.3). aiokafka takes the challenge for
+    success, and then only sees its connections closed.
     """
-    # It offers no other place to say how a mechanism goes.
+    # aiokafka has no hook for a mechanism's exchange.
     conn.OAuthAuthenticator = _Authenticator
 
 

@@ -1,1 +1,1 @@
-"""Argo's Workflows: their API, and what Sluice writes on them and reads from them."""
+"""Argo's Workflows: their API, and the fields that Sluice reads and writes."""

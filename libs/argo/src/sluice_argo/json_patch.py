@@ -1,4 +1,4 @@
-"""Operations of JSON Patch (RFC 6902), as the API server takes them; pure."""
+"""Operations of JSON Patch (RFC 6902) in the API server's format; pure."""
 
 from typing import Any
 

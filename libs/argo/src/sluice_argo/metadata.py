@@ -19,18 +19,18 @@ __all__ = [
     "WORKFLOW",
 ]
 
-# Labels: what lists and watches select by.
+# Labels: lists and watches select by them.
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY_VALUE: Final = "sluice"
 TENANT: Final = "sluice.dev/tenant"
 WORKFLOW: Final = "sluice.dev/workflow"
 SELECTOR: Final = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
 
-# Annotations: what must survive with the object, whatever its length.
+# Annotations: values of any length that live as long as the object.
 RUN_ID: Final = "sluice.dev/run-id"
 FINGERPRINT: Final = "sluice.dev/fingerprint"
 REQUEST: Final = "sluice.dev/request"
-"""Where the request stands, `topic/partition@offset`."""
+"""The position of the request, `topic/partition@offset`."""
 TRACEPARENT: Final = "sluice.dev/traceparent"
 ATTEMPT: Final = "sluice.dev/attempt"
 """Set by the status-watcher when a finished Workflow was reopened; 1 if absent."""
@@ -41,8 +41,8 @@ PUBLISHED: Final = "sluice.dev/published"
 """The mark: set by the status-watcher once the terminal event is acknowledged, see
 `sluice_argo.outcomes.encode_outcome`."""
 APPLIED_COMMANDS: Final = "sluice.dev/applied-commands"
-"""JSON object, `topic/partition` to the offset of the last command applied from there, and
-`topic/partition appended` to the time that Kafka gave it (epoch milliseconds)."""
+"""A JSON object. `topic/partition` maps to the offset of the last command applied from there, and
+`topic/partition appended` to that command's timestamp in Kafka (epoch milliseconds)."""
 
 FINALIZER: Final = "sluice.dev/outcome-published"
 """Keeps the object until its terminal event is acknowledged on Kafka."""

@@ -1,4 +1,4 @@
-"""How one attempt of a run ended, and how a Workflow's annotations record it.
+"""The outcome of one attempt of a run, and its record in a Workflow's annotations.
 
 The status-watcher claims an outcome (OUTCOME_CLAIM), publishes it, and then marks the Workflow
 (PUBLISHED). The dispatcher reads the mark before it retries a run.
@@ -25,13 +25,13 @@ __all__ = [
 _MARK = re.compile(r"([1-9][0-9]{0,8})/([A-Za-z]+)@(\S*)")
 _SEQUENCE = re.compile(r"[0-9]{1,19}")
 
-# The other two are of runs that never became a Workflow.
+# Rejected and Expired runs never became a Workflow.
 _ENDS = TERMINAL_PHASES - {Phase.REJECTED, Phase.EXPIRED}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """The terminal event of one attempt, as far as the Workflow's annotations record it.
+    """The part of an attempt's terminal event that the Workflow's annotations record.
 
     `finished_at` distinguishes one end of a Workflow from the next.
     """

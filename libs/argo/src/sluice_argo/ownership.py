@@ -1,4 +1,4 @@
-"""Which run a Workflow was created for, by what Sluice wrote on it."""
+"""Which run a Workflow was created for, by its labels and annotations."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ __all__ = ["belongs_to", "is_run"]
 
 
 def belongs_to(workflow: dict[str, Any], key: RunKey) -> bool:
-    """Return whether a Workflow was created for this run, and not by somebody else by that name."""
+    """Return whether a Workflow was created for this run, and does not only share its name."""
     annotations = workflow["metadata"].get("annotations") or {}
     labels = workflow["metadata"].get("labels") or {}
     found = (labels.get(metadata.TENANT), annotations.get(metadata.RUN_ID))

@@ -1,4 +1,4 @@
-"""The nodes of a Workflow's status, which Argo compresses once the object grows past 1 MB.
+"""The nodes of a Workflow's status, which Argo compresses once the object exceeds 1 MB.
 
 https://argo-workflows.readthedocs.io/en/latest/offloading-large-workflows/
 """
@@ -26,14 +26,15 @@ __all__ = [
 Nodes = dict[str, dict[str, Any]]
 
 MAX_NODES_BYTES: Final = 32 * 1024 * 1024
-"""What compressed nodes may grow to: far more than those of a real Workflow."""
+"""The most bytes that compressed nodes may expand to: far more than those of a real Workflow."""
 
-# About 10 ms to read.
+# Reading so many takes about 10 ms.
 _FEW = 500
 _FEW_BYTES = 16 * 1024
 _COMPRESSED = "compressedNodes"
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-# JSON that is nested too deeply; or what is not base64, compressed data, UTF-8 or JSON.
+# Raised for JSON that is nested too deeply, and for data that are not base64, compressed, UTF-8 or
+# JSON.
 _UNREADABLE = (
     RecursionError,
     ValueError,
@@ -48,17 +49,16 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class UnreadableNodesError(ValueError):
-    """The nodes are not a map of objects, or compressedNodes is not base64 of that, compressed."""
+    """The nodes are not a map of objects, or compressedNodes does not decode to one."""
 
 
 def read_nodes(status: dict[str, Any]) -> Nodes:
-    """Give a status' nodes by id, compressed or not.
+    """Return a status' nodes by id, compressed or not.
 
-    Nodes that Argo has offloaded to its database are not here: an empty map.
+    The result is empty if Argo has offloaded the nodes to its database.
 
     Raises:
-        UnreadableNodesError: whatever else stands where the nodes should, or more of them than
-            MAX_NODES_BYTES.
+        UnreadableNodesError: the nodes are unreadable, or larger than MAX_NODES_BYTES.
     """
     compressed = status.get(_COMPRESSED)
     try:
@@ -66,12 +66,12 @@ def read_nodes(status: dict[str, Any]) -> Nodes:
     except _UNREADABLE as e:
         raise UnreadableNodesError(f"{_COMPRESSED} cannot be read") from e
     if not (isinstance(nodes, dict) and all(isinstance(node, dict) for node in nodes.values())):
-        raise UnreadableNodesError("the nodes are no map of objects")
+        raise UnreadableNodesError("the nodes are not a map of objects")
     return nodes
 
 
 def has_many_nodes(workflow: dict[str, Any]) -> bool:
-    """Tell whether reading a Workflow's nodes takes so long that it belongs into a thread."""
+    """Return whether reading a Workflow's nodes takes so long that it needs a thread."""
     status = workflow.get("status")
     if not isinstance(status, dict):
         return False
@@ -84,7 +84,7 @@ def has_many_nodes(workflow: dict[str, Any]) -> bool:
 def write_nodes(status: dict[str, Any], nodes: Nodes) -> dict[str, Any]:
     """Return the status with these nodes instead, in gzip if they were compressed before.
 
-    Every Argo reads gzip, whatever it writes.
+    All versions of Argo read gzip, also those that write another format.
     """
     if status.get(_COMPRESSED):
         text = _written(nodes).encode()
@@ -93,7 +93,7 @@ def write_nodes(status: dict[str, Any], nodes: Nodes) -> dict[str, Any]:
 
 
 def _written(nodes: Nodes) -> str:
-    """Write the object a member at a time, so that other threads get their turn."""
+    """Return the object as JSON, encoded member by member, so that other threads can run."""
     encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
     members = (f"{encode(name)}:{encode(node)}" for name, node in nodes.items())
     return "{" + ",".join(members) + "}"
@@ -107,34 +107,34 @@ def _decompressed(compressed: str) -> object:
     nodes: dict[str, Any] = {}
     for name, node in _members(text.decode()):
         if may_be_half:
-            # Half a character can be read but never written again; whole ones pass.
+            # A lone surrogate can be decoded but not encoded again; a pair can.
             json.dumps([name, node], ensure_ascii=False).encode()
         nodes[name] = node
     return nodes
 
 
 def _unpacked(packed: bytes) -> bytes:
-    """Return at most MAX_NODES_BYTES + 1 bytes: a few kilobytes can hold gigabytes.
+    """Return at most MAX_NODES_BYTES + 1 bytes: a few kilobytes can expand to gigabytes.
 
-    Argo tells the formats apart in the same way (v4.1 util/file/fileutil.go).
+    Argo detects the format in the same way (v4.1 util/file/fileutil.go).
     """
     if packed.startswith(_GZIP):
         with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
             return stream.read(MAX_NODES_BYTES + 1)
     codec = cramjam.zstd if packed.startswith(_ZSTD) else cramjam.brotli
-    # The memory of this buffer is taken only as far as it is written to.
+    # The operating system allocates only the pages of this buffer that are written to.
     unpacked = bytearray(MAX_NODES_BYTES + 1)
     return bytes(memoryview(unpacked)[: codec.decompress_into(packed, unpacked)])
 
 
 def _members(text: str) -> Iterator[tuple[str, Any]]:
-    """Parse an object a member at a time.
+    """Yield the members of a JSON object, parsed one by one.
 
-    `json.loads` keeps all other threads waiting until it is done: a second, for a Workflow of tens
-    of thousands of nodes.
+    `json.loads` blocks all other threads until it is done: a second, for a Workflow of tens of
+    thousands of nodes.
 
     Raises:
-        ValueError, TypeError: it is no object, or no JSON.
+        ValueError, TypeError: the text is not a JSON object.
     """
     position = _expect("{", text, 0)
     if text.startswith("}", position):
@@ -144,7 +144,7 @@ def _members(text: str) -> Iterator[tuple[str, Any]]:
         while after == ",":
             name, position = decoder.raw_decode(text, position)
             if not isinstance(name, str):
-                raise TypeError("a name is no string")
+                raise TypeError("a member's name is not a string")
             node, position = decoder.raw_decode(text, _expect(":", text, _skip(text, position)))
             yield name, node
             position = _skip(text, position)
@@ -155,9 +155,9 @@ def _members(text: str) -> Iterator[tuple[str, Any]]:
 
 
 def _expect(character: str, text: str, position: int) -> int:
-    """Pass the character, and the white space behind it."""
+    """Return the position after the character and the white space around it."""
     if not text.startswith(character, position := _skip(text, position)):
-        raise ValueError(f"no {character} where there should be one")
+        raise ValueError(f"{character} is missing")
     return _skip(text, position + 1)
 
 

@@ -1,4 +1,4 @@
-"""Argo's Workflows in one namespace, as the API server offers them."""
+"""The API of Argo's Workflows in one namespace."""
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +17,7 @@ _JSON_PATCH = "application/json-patch+json"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowPage:
-    """One page of a list; `continue_token` leads to the next, None on the last."""
+    """One page of a list; `continue_token` is that of the next page, None on the last."""
 
     items: list[Json]
     resource_version: str
@@ -25,7 +25,10 @@ class WorkflowPage:
 
 
 class WorkflowsApi:
-    """Create, get, patch, list and watch Sluice's Workflows; each request has its own timeout."""
+    """Creates, gets, patches, lists and watches Sluice's Workflows.
+
+    Each request has its own timeout.
+    """
 
     def __init__(
         self,
@@ -41,15 +44,16 @@ class WorkflowsApi:
         self._create_timeout = create_timeout or request_timeout
 
     async def create(self, manifest: Json) -> Json:
-        """Create a Workflow, within the create timeout here and at the API server.
+        """Create a Workflow within the create timeout, and return it.
 
-        The API server counts `timeout` from when it received the request, and goes on for no
-        longer with what was given up here (request_deadline.go in k8s.io/apiserver).
+        The timeout applies here and in the API server, so that the server does not finish a request
+        long after it was given up here. The server counts `timeout` from the request's arrival
+        (request_deadline.go in k8s.io/apiserver).
 
         Raises:
             AlreadyExistsError: the name is taken.
-            ApiError: another clear no.
-            ApiUnavailableError: it may have been created or not.
+            ApiError: the request was refused for another reason.
+            ApiUnavailableError: the Workflow may have been created or not.
         """
         return await self._client.call(
             "POST",
@@ -60,18 +64,24 @@ class WorkflowsApi:
         )
 
     async def get(self, name: str) -> Json:
-        """Read one Workflow; the errors are those of `create`, NotFoundError among them."""
+        """Return one Workflow.
+
+        Raises:
+            NotFoundError: the Workflow does not exist.
+            ApiError: the request was refused for another reason.
+            ApiUnavailableError: there was no definite answer.
+        """
         return await self._client.call(
             "GET", f"{self._path}/{name}", deadline=self._deadline("get a Workflow")
         )
 
     async def patch(self, name: str, operations: Sequence[Json]) -> Json:
-        """Change one Workflow by JSON Patch (RFC 6902).
+        """Change one Workflow by JSON Patch (RFC 6902), and return it.
 
         Raises:
-            ConflictError: a `test` failed, or the resourceVersion has moved on.
-            ApiError: another clear no.
-            ApiUnavailableError: it may have been changed or not.
+            ConflictError: a `test` failed, or the resourceVersion is no longer current.
+            ApiError: the request was refused for another reason.
+            ApiUnavailableError: the Workflow may have been changed or not.
         """
         try:
             return await self._client.call(
@@ -82,13 +92,19 @@ class WorkflowsApi:
                 deadline=self._deadline("patch a Workflow"),
             )
         except RefusedError as e:
-            # The API server answers 422 to a patch whose test fails as to one that makes no sense.
+            # The API server answers 422 to a failed test as well as to an invalid patch.
             if e.reason == "Invalid" and any(op["op"] == "test" for op in operations):
                 raise ConflictError(str(e), status=e.status, reason=e.reason) from e
             raise
 
     async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
-        """Read one page of Sluice's Workflows; GoneError if the token has expired."""
+        """Return one page of Sluice's Workflows.
+
+        Raises:
+            GoneError: the continue token has expired.
+            ApiError: the request was refused for another reason.
+            ApiUnavailableError: there was no definite answer.
+        """
         query = {"labelSelector": SELECTOR, "limit": str(limit)}
         if continue_token:
             query["continue"] = continue_token
@@ -108,7 +124,13 @@ class WorkflowsApi:
     async def watch(
         self, *, resource_version: str, timeout_seconds: int
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Watch Sluice's Workflows from a resourceVersion; gives the bytes of the stream."""
+        """Watch Sluice's Workflows from a resourceVersion, and yield the bytes of the stream.
+
+        Raises:
+            GoneError: the resourceVersion is too old.
+            ApiError: the request was refused for another reason.
+            ApiUnavailableError: the watch could not be opened, or broke.
+        """
         query = {
             "labelSelector": SELECTOR,
             "watch": "true",

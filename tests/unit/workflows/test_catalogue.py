@@ -43,7 +43,7 @@ def test_an_unknown_name_says_what_there_is() -> None:
 
     assert refused.value.near == ("map-reduce",)
     assert str(refused.value) == (
-        "There is no workflow `map-reduc`. Did you mean `map-reduce`? The catalogue holds: "
+        "There is no workflow `map-reduc`. Did you mean `map-reduce`? The catalogue has: "
         "`hello`, `artifact-passing`, `map-reduce`, `diamond`, `approval`."
     )
 
@@ -54,11 +54,11 @@ def test_an_unknown_name_may_be_hostile() -> None:
 
     assert str(refused.value).isascii()
     assert len(str(refused.value)) < 1000
-    assert "holds: nothing" in str(refused.value)
+    assert "has: nothing" in str(refused.value)
 
 
 def test_names_are_unique() -> None:
-    with pytest.raises(CatalogueError, match="two workflows called `hello`"):
+    with pytest.raises(CatalogueError, match="two workflows named `hello`"):
         Catalogue([BUILT_IN[0], entry_of(one_step, name="hello")])
 
 
@@ -84,19 +84,20 @@ def test_entry_points_give_an_entry_or_several() -> None:
     here = __name__
     points = [point(f"{here}:two", name="b"), point(f"{here}:ONE", name="a")]
 
-    catalogue = load_catalogue(file=None, entry_points=points, built_in=[])
+    catalogue = load_catalogue(file=None, entry_points=points)
 
-    assert [entry.name for entry in catalogue] == ["one", "first", "second"]
+    names = [entry.name for entry in catalogue]
+    assert names[len(BUILT_IN) :] == ["one", "first", "second"]
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("no_such_package:entries", r"gives no entries \(ModuleNotFoundError"),
-        ("json:nothing", r"gives no entries \(AttributeError"),
-        ("json:decoder", r"gives no entries \(TypeError"),
-        (f"{__name__}:nothing_useful", "gives a str where an Entry belongs"),
-        (f"{__name__}:badly_defined", "cannot name a workflow"),
+        ("no_such_package:entries", r"provides no entries \(ModuleNotFoundError"),
+        ("json:nothing", r"provides no entries \(AttributeError"),
+        ("json:decoder", r"provides no entries \(TypeError"),
+        (f"{__name__}:nothing_useful", "provides a str instead of an Entry"),
+        (f"{__name__}:badly_defined", "is not a valid name of a workflow"),
     ],
 )
 def test_an_entry_point_that_gives_no_entries_is_named(value: str, message: str) -> None:
@@ -109,7 +110,7 @@ def test_an_entry_point_that_gives_no_entries_is_named(value: str, message: str)
 def test_a_name_that_two_sources_give_is_refused(tmp_path: Path) -> None:
     file = written(tmp_path, "entries: [{name: hello, description: d, template: {name: t}}]")
 
-    with pytest.raises(CatalogueError, match=r"two workflows called `hello`.*catalogue\.yaml"):
+    with pytest.raises(CatalogueError, match=r"two workflows named `hello`.*catalogue\.yaml"):
         load_catalogue(file=file, entry_points=[])
 
 
@@ -196,19 +197,19 @@ def entry_text(parameters: str) -> str:
         ("{name: p, type: integer, max: 1.0}", "entries[1].parameters[0].max: Input should be"),
         ("{name: p, type: integer, min: 2, max: 1}", "parameters[0]: min is greater"),
         ("{name: p, type: integer, max: 9007199254740992}", "parameters[0].max: Input should be"),
-        ("{name: p, type: integer, maximum: 3}", "entries[1].parameters[0].maximum: is unknown"),
+        ("{name: p, type: integer, maximum: 3}", "parameters[0].maximum: is not a known field"),
         ("{type: integer}", "entries[1].parameters[0].name: is missing"),
         ("{name: p, type: enum, values: []}", "entries[1].parameters[0].values: List should"),
         ("{name: p, type: enum, values: [yes]}", "entries[1].parameters[0].values[0]: Input"),
         ("{name: p, type: string, pattern: '('}", "entries[1].parameters[0].pattern: is not"),
-        ("{name: p, type: string, default: '{{x}}'}", "entries[1].parameters[0].default: may hold"),
+        ("{name: p, type: string, default: '{{x}}'}", "parameters[0].default: must not contain"),
         ("{name: p, type: integer, max: 1, default: 2}", "entries[1].parameters[0].default: Input"),
         ("{name: p, type: text, max_bytes: 0}", "entries[1].parameters[0].max_bytes: Input"),
         (
             "{name: p, type: text, max_bytes: 999999}",
             "entries[1]: workflow `b`: its parameters may",
         ),
-        ("{name: a b, type: text}", "entries[1]: workflow `b`: parameter `a b`: Argo takes"),
+        ("{name: a b, type: text}", "entries[1]: workflow `b`: parameter `a b`: Argo accepts"),
         (
             "{name: p, type: text}, {name: p, type: text}",
             "entries[1].parameters[1].name: `p` is declared twice",
@@ -227,15 +228,15 @@ def test_a_mistake_is_shown_with_its_place(tmp_path: Path, parameters: str, mess
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "the top: Input should be"),
-        ("[]", "the top: Input should be"),
+        ("", "top level: Input should be"),
+        ("[]", "top level: Input should be"),
         ("entries: 1", "entries: Input should be a valid list"),
         ("entries: [{}]", "entries[0].template: is missing"),
-        ("entries: []\nentries: []", "the key `entries` stands here twice"),
-        ("entries: [", "is not YAML that Sluice takes"),
-        ("? [a]\n: 1", "is not YAML that Sluice takes"),
-        ("entries: [{name: x, description: d, template: {name: A}}]", "name a WorkflowTemplate"),
-        ("\xff", "the top: Input should be"),
+        ("entries: []\nentries: []", "the key `entries` is duplicated"),
+        ("entries: [", "is not valid YAML for a catalogue"),
+        ("? [a]\n: 1", "is not valid YAML for a catalogue"),
+        ("entries: [{name: x, description: d, template: {name: A}}]", "name of a WorkflowTemplate"),
+        ("\xff", "top level: Input should be"),
     ],
 )
 def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str, message: str) -> None:

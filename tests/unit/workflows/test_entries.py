@@ -194,10 +194,10 @@ class NotStrict(BaseModel):
         (BareText, "parameter `name` is a bare str"),
         (BareOther, "parameter `price` is a <class 'float'>"),
         (AnEnum, "parameter `colour`"),
-        (NumberChoice, "parameter `choice` is a Literal of something else"),
-        (BraceChoice, "parameter `choice` is a Literal of something else"),
-        (BadName, "parameter `a.b`: Argo takes"),
-        (TooMuch, "fits into etcd"),
+        (NumberChoice, "parameter `choice` is a Literal: its values must be"),
+        (BraceChoice, "parameter `choice` is a Literal: its values must be"),
+        (BadName, "parameter `a.b`: Argo accepts"),
+        (TooMuch, "fit into etcd"),
         (WrongDefault, "the default of parameter `number`"),
         (NotStrict, "does not extend"),
     ],
@@ -209,13 +209,13 @@ def test_a_model_that_could_do_harm_is_refused(model: Any, message: str) -> None
 
 @pytest.mark.parametrize("name", ["", "Hello", "a_b", "-a", "a-", "a.b", "a\n", "a" * 64])
 def test_a_workflow_is_named_by_a_dns_label(name: str) -> None:
-    with pytest.raises(CatalogueError, match="cannot name a workflow"):
+    with pytest.raises(CatalogueError, match="is not a valid name of a workflow"):
         entry_of(one_step, name=name)
 
 
 @pytest.mark.parametrize("name", ["", "A", "a..b", "a/b", "a" * 64, ".".join(["a" * 63] * 4)])
 def test_a_template_is_named_by_a_dns_subdomain(name: str) -> None:
-    with pytest.raises(CatalogueError, match="cannot name a WorkflowTemplate"):
+    with pytest.raises(CatalogueError, match="not a valid name of a WorkflowTemplate"):
         TemplateRef(name=name)
 
 

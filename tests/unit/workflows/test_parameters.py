@@ -55,7 +55,7 @@ def test_an_error_does_not_repeat_the_text() -> None:
         TypeAdapter(Annotated[str, Text(max_bytes=4)]).validate_python("secret")
 
     assert refused.value.errors(include_input=False)[0]["msg"] == (
-        "has 6 bytes as UTF-8, of which 4 are allowed"
+        "has 6 bytes as UTF-8; 4 are allowed"
     )
 
 

@@ -1,1 +1,1 @@
-"""The workflow catalogue, its builders and the compiler behind which Couler lives."""
+"""The workflow catalogue, its builders, and the compiler, which alone uses Couler."""

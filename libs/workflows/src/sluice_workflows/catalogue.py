@@ -1,4 +1,4 @@
-"""The catalogue: every workflow that clients may start, from all places where one is defined."""
+"""The catalogue: all workflows that clients may start, from all sources."""
 
 from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint
@@ -16,9 +16,10 @@ ENTRY_POINT_GROUP: Final = "sluice.workflows"
 
 
 class Catalogue:
-    """Entries by name, in the order in which they were given.
+    """Entries by name, in the order in which they were passed.
 
-    Raises `CatalogueError` if two have the same name.
+    Raises:
+        CatalogueError: two entries have the same name.
     """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
@@ -26,12 +27,16 @@ class Catalogue:
         for entry in entries:
             if entry.name in self._entries:
                 raise CatalogueError(
-                    f"there are two workflows called `{entry.name}`; rename or remove one"
+                    f"there are two workflows named `{entry.name}`; rename or remove one"
                 )
             self._entries[entry.name] = entry
 
     def get(self, name: str) -> Entry:
-        """Find an entry. Raises `UnknownWorkflowError`, which says what there is."""
+        """Return the entry of that name.
+
+        Raises:
+            UnknownWorkflowError: there is none; the message lists the names that exist.
+        """
         try:
             return self._entries[name]
         except KeyError:
@@ -44,17 +49,15 @@ class Catalogue:
         return len(self._entries)
 
 
-def load_catalogue(
-    *,
-    file: Path | None,
-    entry_points: Iterable[EntryPoint],
-    built_in: Iterable[Entry] = BUILT_IN,
-) -> Catalogue:
-    """Put the catalogue together: what is built in, then installed packages, then the file.
+def load_catalogue(*, file: Path | None, entry_points: Iterable[EntryPoint]) -> Catalogue:
+    """Return the catalogue of the built-in entries, installed packages and the file, in that order.
 
     `entry_points` are those of the group `ENTRY_POINT_GROUP`, which the caller looks up:
     `importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)`. Each names an `Entry`, or a
-    callable without arguments that gives entries. Raises `CatalogueError`.
+    callable without arguments that returns entries.
+
+    Raises:
+        CatalogueError: an entry or the file is invalid, or two entries have the same name.
     """
     installed = [
         entry
@@ -63,9 +66,9 @@ def load_catalogue(
     ]
     from_file = () if file is None else read_catalogue_file(file)
     try:
-        return Catalogue((*built_in, *installed, *from_file))
+        return Catalogue((*BUILT_IN, *installed, *from_file))
     except CatalogueError as e:
-        sources = f" (looked into {file} and the group {ENTRY_POINT_GROUP})"
+        sources = f" (sources: {file} and the entry points {ENTRY_POINT_GROUP})"
         raise CatalogueError(f"{e}{sources}") from e
 
 
@@ -78,10 +81,10 @@ def _load(point: EntryPoint) -> tuple[Entry, ...]:
         raise CatalogueError(f"{place}: {e}") from e
     except Exception as e:
         raise CatalogueError(
-            f"{place}: gives no entries ({type(e).__name__}: {e}); it has to name an Entry or a "
+            f"{place}: provides no entries ({type(e).__name__}: {e}); it must name an Entry or a "
             "callable that returns entries"
         ) from e
     for entry in entries:
         if not isinstance(entry, Entry):
-            raise CatalogueError(f"{place}: gives a {type(entry).__name__} where an Entry belongs")
+            raise CatalogueError(f"{place}: provides a {type(entry).__name__} instead of an Entry")
     return entries

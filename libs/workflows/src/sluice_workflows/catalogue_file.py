@@ -1,6 +1,6 @@
 """Entries from a YAML file: WorkflowTemplates of the cluster, with the parameters they declare.
 
-Strict: unknown fields, duplicate keys and values of another type are refused with their place.
+Unknown fields, duplicate keys and values of another type are refused, with their place.
 """
 
 from collections.abc import Hashable
@@ -27,7 +27,7 @@ from sluice_workflows.parameters import Parameters, PlainText, Text
 __all__ = ["read_catalogue_file"]
 
 _JSON_INTEGER: Final = 2**53 - 1
-# Where pydantic puts the parameter's type: entries, 2, parameters, 0, integer, max.
+# Where pydantic's locations have the parameter's type: entries, 2, parameters, 0, integer, max.
 _TAG: Final = 4
 
 
@@ -52,7 +52,7 @@ class _TextParameter(_Parameter):
 
 
 class _StringParameter(_Parameter):
-    """Text that Argo sees as it is, so not every text."""
+    """Text that Argo gets unencoded, and which is therefore restricted."""
 
     type: Literal["string"]
     max_bytes: int = Field(default=4096, ge=1)
@@ -119,14 +119,18 @@ class _File(_Strict):
 
 
 def read_catalogue_file(path: Path) -> tuple[Entry, ...]:
-    """Read the file's entries. Raises `CatalogueError`, which names file and place."""
+    """Return the file's entries.
+
+    Raises:
+        CatalogueError: the file is unreadable or invalid; the message names file and place.
+    """
     try:
         document = yaml.load(path.read_bytes(), Loader=_UniqueKeyLoader)  # noqa: S506 a SafeLoader
         content = _File.model_validate(document)
     except OSError as e:
         raise CatalogueError(f"{path}: cannot be read: {e.strerror}") from e
     except yaml.YAMLError as e:
-        raise CatalogueError(f"{path}: is not YAML that Sluice takes: {e}") from e
+        raise CatalogueError(f"{path}: is not valid YAML for a catalogue: {e}") from e
     except ValidationError as e:
         raise CatalogueError(_located(path, e)) from None
     return tuple(_entry(path, i, entry) for i, entry in enumerate(content.entries))
@@ -141,7 +145,7 @@ def _entry(path: Path, index: int, entry: _Entry) -> Entry:
         if parameter.name in names:
             raise CatalogueError(f"{path}: {at}.name: `{parameter.name}` is declared twice")
         names.add(parameter.name)
-        # The alias carries the name: Argo's names may hold dashes, Python's may not.
+        # The alias is the name: Argo's names may contain dashes, Python's may not.
         fields[f"parameter_{i}"] = (_checked(path, at, parameter), _field(parameter))
     try:
         return Entry(
@@ -162,7 +166,7 @@ def _field(parameter: _AnyParameter) -> Any:  # noqa: ANN401 what pydantic takes
 
 
 def _checked(path: Path, place: str, parameter: _AnyParameter) -> Any:  # noqa: ANN401
-    """Give the parameter's type, after trying it on the default."""
+    """Return the parameter's type, after validating the default with it."""
     annotation = parameter.annotation()
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
@@ -170,7 +174,7 @@ def _checked(path: Path, place: str, parameter: _AnyParameter) -> Any:  # noqa: 
             adapter.validate_python(parameter.default, strict=True)
     except SchemaError as e:
         raise CatalogueError(
-            f"{path}: {place}.pattern: is not a regular expression that Sluice takes "
+            f"{path}: {place}.pattern: is not a valid regular expression "
             "(Rust's syntax, without look-around and back-references)"
         ) from e
     except ValidationError as e:
@@ -184,7 +188,7 @@ def _located(path: Path, error: ValidationError) -> str:
     for item in error.errors(include_url=False, include_input=False):
         message = {
             "missing": "is missing",
-            "extra_forbidden": "is unknown here; look for a slip in its name",
+            "extra_forbidden": "is not a known field; check its spelling",
         }.get(item["type"], item["msg"].removeprefix("Value error, "))
         lines.append(f"{path}: {_place(item['loc'])}: {message}")
     return "\n".join(lines)
@@ -192,7 +196,7 @@ def _located(path: Path, error: ValidationError) -> str:
 
 def _place(location: tuple[int | str, ...]) -> str:
     if not location:
-        return "the top"
+        return "top level"
     parts = [
         part for i, part in enumerate(location) if not (i == _TAG and location[2] == "parameters")
     ]
@@ -200,7 +204,7 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets a later key win in silence; a catalogue must not."""
+    """A loader that refuses duplicate keys; in YAML, a later key silently replaces an earlier."""
 
 
 def _unique_keys(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
@@ -209,7 +213,7 @@ def _unique_keys(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Hasha
         if isinstance(key, yaml.ScalarNode):
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key `{key.value}` stands here twice", key.start_mark
+                    None, None, f"the key `{key.value}` is duplicated", key.start_mark
                 )
             seen.add(key.value)
     loader.flatten_mapping(node)

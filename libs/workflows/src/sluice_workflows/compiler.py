@@ -1,7 +1,7 @@
-"""Compile an entry to a skeleton: the only place that imports Couler.
+"""Compiles an entry to a skeleton; the only module that imports Couler.
 
-Couler keeps the workflow being described in module globals, prints it when the process exits, and
-changes PyYAML for everybody. Here it runs under a lock, from a fresh state to a fresh state.
+Couler keeps the current workflow in module globals, prints it when the process exits, and changes
+PyYAML for the whole process. Here it runs under a lock, and its state is reset before and after.
 """
 
 import atexit
@@ -30,12 +30,16 @@ __all__ = ["compile_entry"]
 
 _LOCK: Final = threading.Lock()
 _ENTRYPOINT: Final = "main"
-# Couler runs the Python file that this variable names, wherever a workflow is described.
+# Couler executes the Python file that this variable names.
 _COULER_CONFIG_FILE: Final = "couler_cluster_config"
 
 
 def compile_entry(entry: Entry, *, settings: CompileSettings) -> Skeleton:
-    """Run the entry's builder once; thread-safe. Raises `CompileError`."""
+    """Return the skeleton of an entry; its builder runs once. Thread-safe.
+
+    Raises:
+        CompileError: the builder failed, or its workflow is unsafe.
+    """
     names = tuple(wire_names(entry.parameters))
     if isinstance(entry.template, TemplateRef):
         spec = _reference(entry.template, settings=settings)
@@ -54,7 +58,7 @@ def compile_entry(entry: Entry, *, settings: CompileSettings) -> Skeleton:
 
 
 def _ordered(spec: dict[str, Any]) -> dict[str, Any]:
-    """Put the fields in the order in which people write Workflows."""
+    """Return the spec with its fields in the customary order."""
     spec = _sorted(spec, first=("entrypoint", "workflowTemplateRef", "arguments"), last="templates")
     if "templates" in spec:
         spec["templates"] = [
@@ -71,7 +75,7 @@ def _sorted(fields: dict[str, Any], *, first: tuple[str, ...], last: str) -> dic
 
 
 def _reference(template: TemplateRef, *, settings: CompileSettings) -> dict[str, Any]:
-    """Refer to a template with only the fields that Argo's Strict and Secure modes let through."""
+    """Return a spec with only the fields that Argo's Strict and Secure modes allow."""
     scope = {"clusterScope": True} if template.cluster_scope else {}
     return {
         "workflowTemplateRef": {"name": template.name} | scope,
@@ -106,16 +110,16 @@ def _fresh_couler() -> Iterator[Couler]:
 
 
 class _NoClient(ModuleType):
-    """Takes the place of the Kubernetes client: only Couler's submitter would use it."""
+    """A placeholder for the Kubernetes client, which only Couler's submitter uses."""
 
     def __getattr__(self, name: str) -> NoReturn:
-        # Import machinery asks for names like `__path__`, and has to hear that there is none.
-        raise AttributeError(f"a builder describes a workflow and submits none ({name})")
+        # The import system looks for names like `__path__` and expects an AttributeError.
+        raise AttributeError(f"a builder describes a workflow and must not submit it ({name})")
 
 
 @contextmanager
 def _without_kubernetes() -> Iterator[None]:
-    """Let Couler import `client` and `config` from an empty package, and put things back."""
+    """Let Couler import `client` and `config` from an empty package while the body runs."""
     package = ModuleType("kubernetes")
     package.__dict__.update(client=_NoClient("client"), config=_NoClient("config"))
     real = sys.modules.get(package.__name__)
@@ -131,11 +135,11 @@ def _without_kubernetes() -> Iterator[None]:
 def _import_couler() -> Couler:
     """Import Couler without its Kubernetes client, exit hook and YAML style.
 
-    The client is 75 MB on disk, and is not in the dispatcher's image: requirements/unused.txt.
+    The client has 75 MB on disk and is not in the dispatcher's image: requirements/unused.txt.
     """
     represent_text = yaml.SafeDumper.yaml_representers[str]
     with _without_kubernetes():
-        import couler.argo as couler  # noqa: PLC0415 only who compiles needs it
+        import couler.argo as couler  # noqa: PLC0415 only compiling needs it
 
     yaml.SafeDumper.add_representer(str, represent_text)
     atexit.unregister(couler._dump_yaml)  # noqa: SLF001
@@ -143,9 +147,9 @@ def _import_couler() -> Couler:
 
 
 def _reset(couler: Couler) -> None:
-    """Put every global of `couler.core.states` back; Couler's own `_cleanup` misses half of them.
+    """Reset all globals of `couler.core.states`; Couler's own `_cleanup` misses half of them.
 
-    A new `Workflow` starts fresh in all its fields; it must be known to both modules.
+    A new `Workflow` has fresh fields; both modules must refer to it.
     """
     os.environ.pop(_COULER_CONFIG_FILE, None)
     states = couler.states

@@ -1,4 +1,4 @@
-"""Entries of the catalogue: what may be asked for, with which parameters, and what runs then."""
+"""Entries of the catalogue: a name, its parameters, and the workflow that runs."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -23,18 +23,18 @@ from sluice_workflows.settings import CompileSettings
 
 __all__ = ["Builder", "Couler", "Entry", "TemplateRef"]
 
-# Couler has no types. A builder is handed the module, so that only the compiler imports it: who
-# merely reads the catalogue, as the gateway does, needs no Couler.
+# Couler has no types. Builders get the module as an argument, so that only the compiler imports it:
+# the gateway reads the catalogue without Couler.
 Couler: TypeAlias = Any
 
 Builder: TypeAlias = Callable[[Couler, CompileSettings], Iterable[Extension]]
-"""Calls Couler to describe a workflow; returns what Couler has no words for.
+"""Calls Couler to describe a workflow, and returns extensions for what Couler cannot describe.
 
-It never sees a value: it refers to `{{workflow.parameters.<name>}}`.
+A builder never sees values: it refers to `{{workflow.parameters.<name>}}`.
 """
 
-# The request topic's values and etcd both have limits; Argo keeps a second copy of a large
-# argument in the status of the step that reads it.
+# Records of the request topic and objects in etcd have size limits. Argo stores a second copy of a
+# large argument in the status of the step that reads it.
 _MAX_ARGUMENT_BYTES: Final = 512 * 1024
 _DNS_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_SUBDOMAIN: Final = rf"(?=.{{1,253}}\Z){_DNS_LABEL}(\.{_DNS_LABEL})*"
@@ -50,14 +50,17 @@ class TemplateRef:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(_DNS_SUBDOMAIN, self.name):
-            raise CatalogueError(f"`{self.name}` cannot name a WorkflowTemplate (RFC 1123)")
+            raise CatalogueError(
+                f"`{self.name}` is not a valid name of a WorkflowTemplate (RFC 1123)"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One workflow that clients may start.
 
-    Raises `CatalogueError` if the definition could let a request do harm or never work.
+    Raises:
+        CatalogueError: the definition is unsafe or can never work.
     """
 
     name: str
@@ -68,7 +71,7 @@ class Entry:
     def __post_init__(self) -> None:
         if not re.fullmatch(_DNS_LABEL, self.name):
             raise CatalogueError(
-                f"`{self.name}` cannot name a workflow: it takes 1 to 63 lower-case letters, "
+                f"`{self.name}` is not a valid name of a workflow: use 1 to 63 lower-case letters, "
                 "digits and dashes, with a letter or digit at both ends"
             )
         if not issubclass(self.parameters, Parameters):
@@ -77,9 +80,10 @@ class Entry:
         self._check_defaults()
 
     def arguments(self, parameters: Mapping[str, JsonValue]) -> dict[str, str]:
-        """Check `parameters` and write every declared one, defaults included, as it travels.
+        """Return the encoded arguments for `parameters`, including defaults.
 
-        Raises `InvalidParametersError`; its details never repeat a value.
+        Raises:
+            InvalidParametersError: some are invalid. The details never repeat a value.
         """
         try:
             checked = self.parameters.model_validate(dict(parameters))
@@ -101,7 +105,7 @@ class Entry:
         return arguments
 
     def parameter_schema(self) -> dict[str, JsonValue]:
-        """Describe the parameters as clients give them, in JSON Schema 2020-12."""
+        """Return the JSON Schema (2020-12) of the parameters that clients send."""
         schema = self.parameters.model_json_schema()
         for name, field in wire_names(self.parameters).items():
             limit = max_bytes(field)
@@ -115,7 +119,9 @@ class Entry:
         size = 0
         for name, field in wire_names(self.parameters).items():
             if not re.fullmatch(_ARGO_NAME, name):
-                raise self._wrong(f"parameter `{name}`: Argo takes letters, digits, `_` and `-`")
+                raise self._wrong(
+                    f"parameter `{name}`: Argo accepts only letters, digits, `_` and `-`"
+                )
             try:
                 kind_of(field)
             except TypeError as e:
@@ -123,8 +129,9 @@ class Entry:
             size += encoded_length(field)
         if size > _MAX_ARGUMENT_BYTES:
             raise self._wrong(
-                f"its parameters may take {size} bytes once encoded, and {_MAX_ARGUMENT_BYTES} is "
-                "the most that fits into etcd together with the run's status; lower a max_bytes"
+                f"its parameters may have {size} bytes once encoded, but only "
+                f"{_MAX_ARGUMENT_BYTES} fit into etcd together with the run's status; lower a "
+                "max_bytes"
             )
 
     def _check_defaults(self) -> None:
@@ -166,7 +173,7 @@ class Entry:
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
-    """Write a JSON Pointer (RFC 6901) into the request; a stranger's name is cut short."""
+    """Return a JSON Pointer (RFC 6901) into the request; names from clients are shortened."""
     parts = [
         str(part)[:128].encode(errors="backslashreplace").decode().replace("~", "~0")
         for part in ("parameters", *location)

@@ -1,4 +1,4 @@
-"""What can go wrong between a catalogue, a request and a Workflow. All of it is permanent."""
+"""Errors of catalogues, requests and compilation; a retry helps with none of them."""
 
 import difflib
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ __all__ = [
 
 
 class WorkflowsError(Exception):
-    """Anything that this package refuses."""
+    """Base of this package's errors."""
 
 
 class CatalogueError(WorkflowsError):
-    """The catalogue itself is wrong; its owner has to change it before Sluice can start."""
+    """The catalogue is invalid; its owner must correct it before Sluice can start."""
 
 
 class CompileError(WorkflowsError):
-    """A builder failed, or made something that must not reach the cluster."""
+    """A builder failed, or its workflow must not reach the cluster."""
 
     def __init__(self, workflow: str, detail: str) -> None:
         super().__init__(f"workflow `{workflow}` does not compile: {detail}")
@@ -32,24 +32,24 @@ class CompileError(WorkflowsError):
 
 
 class UnknownWorkflowError(WorkflowsError):
-    """A request names a workflow that the catalogue does not hold."""
+    """A request names a workflow that the catalogue does not have."""
 
     def __init__(self, name: str, *, known: Iterable[str]) -> None:
         self.known = tuple(known)
         self.near = tuple(difflib.get_close_matches(name[:63], self.known))
         hint = f" Did you mean {_quoted(self.near)}?" if self.near else ""
         super().__init__(
-            f"There is no workflow `{_printable(name)}`.{hint} The catalogue holds: "
+            f"There is no workflow `{_printable(name)}`.{hint} The catalogue has: "
             f"{_quoted(self.known) or 'nothing'}."
         )
 
 
 class InvalidParametersError(WorkflowsError):
-    """Parameters that the workflow's model refuses; `errors` points at each place."""
+    """The workflow's model refuses the parameters; `errors` has each place."""
 
     def __init__(self, workflow: str, *, errors: tuple[FieldError, ...]) -> None:
         listed = "; ".join(f"{error.pointer}: {error.detail}" for error in errors)
-        super().__init__(f"parameters of workflow `{workflow}` are not valid: {listed}")
+        super().__init__(f"parameters of workflow `{workflow}` are invalid: {listed}")
         self.workflow = workflow
         self.errors = errors
 
@@ -59,5 +59,5 @@ def _quoted(names: Iterable[str]) -> str:
 
 
 def _printable(name: str) -> str:
-    """Shorten a name that a stranger chose, so that it can stand in a message."""
+    """Return a client's name in a form that is safe in a message."""
     return name[:63].encode("ascii", "backslashreplace").decode()

@@ -1,6 +1,6 @@
-"""What Argo can and Couler cannot say: the one place that adds to a compiled workflow.
+"""Features of Argo that Couler cannot describe; the one place that adds to a compiled workflow.
 
-Couler carries containers, environment, outputs, artifacts and the order of tasks. A builder
+Couler describes containers, environment, outputs, artifacts and the order of tasks. A builder
 returns these functions for the rest; each is applied to the normalised `spec`, in order.
 """
 
@@ -21,10 +21,10 @@ Extension: TypeAlias = Callable[[Spec], None]
 
 
 def run_outputs(outputs: Mapping[str, str]) -> Extension:
-    """Make the run's outputs: name to reference, `{{tasks.sum.outputs.parameters.total}}`.
+    """Set the run's outputs: name to reference, `{{tasks.sum.outputs.parameters.total}}`.
 
-    They are output parameters of the entrypoint, so the Workflow's root node shows them. Argo
-    copies the values as they are, it evaluates nothing in them.
+    They are output parameters of the entrypoint, so the Workflow's root node has them. Argo copies
+    the values unchanged and evaluates nothing in them.
     """
 
     def extend(spec: Spec) -> None:
@@ -39,7 +39,7 @@ def run_outputs(outputs: Mapping[str, str]) -> Extension:
 
 
 def raw_input(*, template: str, name: str, path: str, data: str) -> Extension:
-    """Hand `data` to the step as a file: the way for values too large for the environment."""
+    """Pass `data` to the step as a file, for values that are too large for the environment."""
 
     def extend(spec: Spec) -> None:
         inputs = _template(spec, template).setdefault("inputs", {})
@@ -53,7 +53,7 @@ def raw_input(*, template: str, name: str, path: str, data: str) -> Extension:
 def fan_out(
     *, task: str, over: str, parameters: Mapping[str, str], artifacts: Mapping[str, str]
 ) -> Extension:
-    """Run the task once for each item of the JSON list `over` (`withParam`).
+    """Run the task once per item of the JSON list `over` (`withParam`).
 
     `parameters` maps names to values and `artifacts` names to S3 keys; both may use `{{item}}`.
     The parameters become inputs of the task's template.
@@ -76,9 +76,9 @@ def fan_out(
 
 
 def keep_unarchived() -> Extension:
-    """Store every output artifact that has a key as plain files, for others to read by key.
+    """Store all output artifacts with a key as plain files, so that other steps can read them.
 
-    Argo packs artifacts into a tar file unless told otherwise.
+    By default Argo packs artifacts into a tar file.
     """
 
     def extend(spec: Spec) -> None:
@@ -91,7 +91,7 @@ def keep_unarchived() -> Extension:
 
 
 def suspend(*, task: str, depends: str) -> Extension:
-    """Add a task that waits, once `depends` is done, until someone resumes the Workflow."""
+    """Add a task that, after `depends`, waits until the Workflow is resumed."""
 
     def extend(spec: Spec) -> None:
         spec["templates"].append({"name": task, "suspend": {}})
@@ -121,4 +121,4 @@ def _named(items: list[dict[str, Any]], name: str) -> dict[str, Any]:
     for item in items:
         if item["name"] == name:
             return item
-    raise LookupError(f"the builder made nothing that is called `{name}`")
+    raise LookupError(f"the builder created nothing named `{name}`")

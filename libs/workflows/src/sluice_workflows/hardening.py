@@ -1,7 +1,7 @@
-"""What every compiled Workflow has in common, whoever wrote its builder.
+"""Security settings of all compiled Workflows, independent of their builders.
 
 Pods run under the restricted Pod Security Standard with a read-only root file system. Steps never
-see a Kubernetes token: only Argo's executor gets one, from the Secret
+get a Kubernetes token. Only Argo's executor gets one, from the Secret
 `<service account>.service-account-token` (Argo docs, "Service Account Secrets").
 """
 
@@ -15,7 +15,7 @@ _TMP = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 an emptyDir of the ste
 
 
 def harden(spec: dict[str, Any], *, settings: CompileSettings) -> None:
-    """Set the fields that are Sluice's to decide, over whatever a builder said."""
+    """Set the fields that Sluice controls, and replace a builder's values."""
     spec["serviceAccountName"] = settings.service_account
     spec["automountServiceAccountToken"] = False
     spec["executor"] = {"serviceAccountName": settings.service_account}

@@ -1,15 +1,15 @@
-"""Take Couler's quirks out of what it compiled; nothing of them may show in a Workflow.
+"""Removes Couler's quirks from compiled workflows, so that none appears in a Workflow.
 
-Seen in couler-scanflow 0.1.2 (Couler 0.1.1rc8):
+These occur in couler-scanflow 0.1.2 (Couler 0.1.1rc8):
 
-- `OrderedDict` everywhere, a `generateName` after some file, empty `affinity` and `steps`;
+- `OrderedDict` everywhere, a `generateName` from a file's name, empty `affinity` and `steps`;
 - references inside literal quotes, `'"{{inputs.parameters.x}}"'`, and `"'1'"` for a number;
-- arguments named `para-<template>-<i>`; a list that a builder shares between steps grows with each
-  of them, so templates end up with inputs that nobody supplies and references that repeat;
+- arguments named `para-<template>-<i>`. A list that a builder shares between steps grows with each
+  of them, so templates get inputs that no caller supplies and duplicate references;
 - steps named after line numbers, `greet-42`;
 - emptyDir volumes named `couler-out-dir-<i>`;
-- `dependencies` beside `depends`, which Argo refuses in one DAG, nested lists among them;
-- `ttlSecondsAfterFinished`, a field that Argo has not had since 3.0.
+- both `dependencies` and `depends`, which Argo refuses in one DAG, some with nested lists;
+- `ttlSecondsAfterFinished`, a field that Argo removed in 3.0.
 """
 
 import re
@@ -30,9 +30,9 @@ _DROPPED: Final = ("affinity", "securityContext", "ttlSecondsAfterFinished", "se
 
 
 def normalise(compiled: Mapping[str, Any]) -> Json:
-    """Give the `spec` that the builder meant; the input is left as it was.
+    """Return the `spec` that the builder intended; the input stays unchanged.
 
-    Service account, security context and time to live are Sluice's to set, and are dropped here.
+    Service account, security context and time to live are dropped, because Sluice sets them.
     """
     spec: Json = _plain(compiled["spec"])
     for field in _DROPPED:
@@ -46,7 +46,7 @@ def normalise(compiled: Mapping[str, Any]) -> Json:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Copy into plain dicts, lists and strings without Couler's quotes."""
+    """Return a copy of plain dicts, lists and strings, without Couler's quotes."""
     match value:
         case Mapping():
             return {key: _plain(item) for key, item in value.items()}
@@ -67,7 +67,7 @@ def _unquoted(text: str) -> str:
 
 
 def _name_steps(template: Json) -> None:
-    """Name steps after their templates, numbered from the second use on."""
+    """Name steps after their templates, with a number from the second use on."""
     names: dict[str, str] = {}
     uses: Counter[str] = Counter()
     for step in _steps(template):
@@ -86,7 +86,7 @@ def _name_steps(template: Json) -> None:
 
 
 def _join_dependencies(template: Json) -> None:
-    """Say everything in `depends`, the newer and richer of the two."""
+    """Merge `dependencies` into `depends`, the newer and more expressive field."""
     for task in template.get("dag", {}).get("tasks", ()):
         terms = list(dict.fromkeys(_flat(task.pop("dependencies", ()))))
         if "depends" in task:
@@ -96,10 +96,10 @@ def _join_dependencies(template: Json) -> None:
 
 
 def _settle_arguments(template: Json, *, callers: list[Json]) -> None:
-    """Keep the arguments that every caller supplies, once each, named `arg-<i>`.
+    """Keep the arguments that all callers supply, once each, named `arg-<i>`.
 
-    One that is the same constant for all callers goes into the container's args as it is, where
-    it can be read, and checked.
+    An argument that is the same constant for all callers becomes a literal in the container's args,
+    where it can be read and checked.
     """
     body = template.get("container") or template.get("script") or {}
     prefix = f"para-{template['name']}-"
@@ -132,7 +132,7 @@ def _settle_arguments(template: Json, *, callers: list[Json]) -> None:
 
 
 def _passed(piled: list[str], *, callers: list[Json]) -> dict[str, str]:
-    """Say what stands in the container's args for each argument that is worth keeping."""
+    """Return the text in the container's args for each argument to keep."""
     passed: dict[str, str] = {}
     columns: list[list[str | None]] = []
     for name in piled:
@@ -172,7 +172,7 @@ def _argument(caller: Json, name: str) -> str | None:
 
 
 def _flat(names: Any) -> list[str]:  # noqa: ANN401
-    """Flatten what Couler's bug of `[dependencies]` nests."""
+    """Return the names without the nesting that Couler's `[dependencies]` bug causes."""
     if isinstance(names, str):
         return [names]
     return [flat for name in names for flat in _flat(name)]

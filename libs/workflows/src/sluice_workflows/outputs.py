@@ -1,6 +1,6 @@
-"""Outputs and artifacts with names of their own; Couler would name them after a line or at random.
+"""Outputs and artifacts with explicit names; Couler uses line numbers or random names.
 
-For builders: `couler` is the module that they are handed.
+For builders: `couler` is the module that they get as an argument.
 """
 
 from sluice_workflows.entries import Couler
@@ -9,10 +9,10 @@ __all__ = ["artifact", "output_parameter"]
 
 
 def output_parameter(couler: Couler, name: str, *, path: str) -> Couler:
-    """Make the file at `path` the output parameter `name`.
+    """Return the output parameter `name`, read from the file at `path`.
 
-    Argo takes one newline off the end of the file, if there is one; a step that has to keep its
-    text exact therefore writes one more.
+    Argo removes one newline from the end of the file. A step that must keep its text exact
+    therefore appends one.
     """
     output = couler.create_parameter_artifact(path=path)
     output.id = name
@@ -20,9 +20,10 @@ def output_parameter(couler: Couler, name: str, *, path: str) -> Couler:
 
 
 def artifact(couler: Couler, name: str, *, path: str, key: str | None = None) -> Couler:
-    """Make the file or folder at `path` an artifact in the cluster's artifact repository.
+    """Return the file or folder at `path` as an artifact in the cluster's artifact repository.
 
-    With `key`, it stands at that place of the repository's bucket, where other steps can name it.
+    With `key`, the artifact has that key in the repository's bucket, so that other steps can refer
+    to it.
     """
     if key is None:
         output = couler.create_local_artifact(path=path)

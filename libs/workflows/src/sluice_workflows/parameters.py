@@ -1,8 +1,8 @@
 """Parameters of a workflow: strict models whose values become plain strings for Argo.
 
-Argo substitutes `{{…}}` inside parameter values too, so free text must not reach it as it is.
-`Text` travels base64url-encoded (RFC 4648 §5, padded), whose alphabet holds no brace; everything
-else is restricted to values that hold nothing for Argo to evaluate.
+Argo also substitutes `{{…}}` inside parameter values, so it must not get free text unencoded.
+`Text` is base64url-encoded (RFC 4648 §5, padded), and that alphabet has no braces. All other kinds
+are restricted to values that Argo cannot evaluate.
 """
 
 import base64
@@ -29,12 +29,12 @@ __all__ = [
     "wire_names",
 ]
 
-# What JSON numbers carry exactly (RFC 8259 §6); it also bounds the length of the argument.
+# JSON numbers are exact up to this (RFC 8259 §6); it also bounds the length of the argument.
 _INTEGER_LIMIT: Final = 2**53
 
 
 class Parameters(BaseModel):
-    """Base of every parameter model: no coercion, no unknown names, no change once checked."""
+    """Base of all parameter models: no coercion, no unknown names, immutable."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -51,13 +51,13 @@ class Text:
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Check the length after whatever else the field asks for."""
+        """Return the field's schema with a check of the length after all other checks."""
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Show a plain string: the encoding is between Sluice and the step."""
+        """Return the schema of a plain string; clients do not encode the value."""
         return _sized(handler(schema), max_bytes=self.max_bytes)
 
     def _check(self, value: str) -> str:
@@ -67,11 +67,11 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class PlainText:
-    """Text that reaches Argo as it is, for a WorkflowTemplate that expects it so.
+    """Text that Argo gets unencoded, for a WorkflowTemplate that expects plain text.
 
-    Control characters, `{{`, a `{` at the end and `$(` are refused: with them a value could become
-    an expression of Argo's, alone or joined to what stands after it, or of Kubernetes'. `pattern`
-    is a regular expression (Rust's, so linear in time) that has to match the whole value.
+    Control characters, `{{`, a `{` at the end and `$(` are refused. With them a value, alone or
+    with the text after it, could become an expression of Argo or Kubernetes. `pattern` is a regular
+    expression (Rust's, so linear in time) that must match the whole value.
     """
 
     max_bytes: int = 4096
@@ -80,7 +80,7 @@ class PlainText:
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Check what Argo would make of the value, then the author's pattern."""
+        """Return the field's schema with the author's pattern and the checks of this class."""
         if self.pattern is None:
             schema = handler(source)
         else:
@@ -90,7 +90,7 @@ class PlainText:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Show a plain string with its limits."""
+        """Return the schema of a plain string with its limits."""
         return _sized(handler(schema), max_bytes=self.max_bytes)
 
     def _check(self, value: str) -> str:
@@ -98,19 +98,19 @@ class PlainText:
         if "{{" in value or value.endswith("{"):
             raise PydanticCustomError(
                 "template_expression",
-                "may hold no '{{' and not end in '{', because Argo would evaluate it",
+                "must not contain '{{' or end in '{', because Argo would evaluate it",
             )
         if "$(" in value:
             raise PydanticCustomError(
-                "variable_reference", "may hold no '$(', because Kubernetes would expand it"
+                "variable_reference", "must not contain '$(', because Kubernetes would expand it"
             )
         if any(unicodedata.category(character) == "Cc" for character in value):
-            raise PydanticCustomError("control_character", "may hold no control characters")
+            raise PydanticCustomError("control_character", "must not contain control characters")
         return value
 
 
 class Kind(Enum):
-    """How a field's value becomes an argument."""
+    """The encoding of a field's value as an argument."""
 
     TEXT = auto()
     PLAIN_TEXT = auto()
@@ -120,9 +120,10 @@ class Kind(Enum):
 
 
 def kind_of(field: FieldInfo) -> Kind:
-    """Tell how the field's values travel.
+    """Return the encoding of the field's values.
 
-    Raises `TypeError` for a type without a safe form, such as a bare `str`.
+    Raises:
+        TypeError: the type has no safe encoding, for example a bare `str`.
     """
     annotation = field.annotation
     if annotation is str:
@@ -132,8 +133,8 @@ def kind_of(field: FieldInfo) -> Kind:
             if isinstance(marker, PlainText):
                 return Kind.PLAIN_TEXT
         raise TypeError(
-            "is a bare str: say Annotated[str, Text(max_bytes=…)] for any text, "
-            "or Annotated[str, PlainText()] for text that Argo may see"
+            "is a bare str: use Annotated[str, Text(max_bytes=…)] for any text, "
+            "or Annotated[str, PlainText()] for text that Argo gets unencoded"
         )
     if annotation is bool:
         return Kind.BOOLEAN
@@ -143,16 +144,17 @@ def kind_of(field: FieldInfo) -> Kind:
         choices = get_args(annotation)
         if all(isinstance(choice, str) and "{" not in choice for choice in choices):
             return Kind.CHOICE
-        raise TypeError("is a Literal of something else than strings without braces")
+        raise TypeError("is a Literal: its values must be strings without braces")
     raise TypeError(
-        f"is a {annotation}: a parameter is text, an int, a bool, or a Literal of strings"
+        f"is a {annotation}: a parameter must be text, an int, a bool, or a Literal of strings"
     )
 
 
 def encode(field: FieldInfo, value: object) -> str:
-    """Write a checked value the way it travels in `spec.arguments.parameters`.
+    """Return a validated value as it appears in `spec.arguments.parameters`.
 
-    Raises `ValueError` for an integer that JSON would not carry exactly.
+    Raises:
+        ValueError: an integer is too large to be exact in JSON.
     """
     match kind_of(field):
         case Kind.TEXT:
@@ -161,26 +163,26 @@ def encode(field: FieldInfo, value: object) -> str:
             return "true" if value else "false"
         case Kind.INTEGER:
             if not (isinstance(value, int) and abs(value) < _INTEGER_LIMIT):
-                raise ValueError("must lie between -2^53 and 2^53")
+                raise ValueError("must be between -2^53 and 2^53")
             return str(value)
         case Kind.PLAIN_TEXT | Kind.CHOICE:
             return str(value)
 
 
 def max_bytes(field: FieldInfo) -> int | None:
-    """Give the limit of a text field, None for any other field."""
+    """Return the limit of a text field in UTF-8 bytes; None for any other field."""
     limits = [m.max_bytes for m in field.metadata if isinstance(m, Text | PlainText)]
     return limits[0] if limits else None
 
 
 def encoded_length(field: FieldInfo) -> int:
-    """Say how many bytes the field's longest argument has; numbers and choices count as none."""
+    """Return the bytes of the field's longest argument; numbers and choices count as 0."""
     limit = max_bytes(field) or 0
     return 4 * -(-limit // 3) if kind_of(field) is Kind.TEXT else limit
 
 
 def wire_names(model: type[Parameters]) -> Mapping[str, FieldInfo]:
-    """Give the model's fields by the names under which requests and Argo know them."""
+    """Return the model's fields by the names that requests and Argo use."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
@@ -189,16 +191,16 @@ def _check_size(value: str, *, max_bytes: int) -> None:
         size = len(value.encode())
     except UnicodeEncodeError as e:
         raise PydanticCustomError(
-            "lone_surrogate", "holds a lone surrogate, which UTF-8 cannot carry"
+            "lone_surrogate", "has a lone surrogate, which UTF-8 cannot encode"
         ) from e
     if size > max_bytes:
         raise PydanticCustomError(
             "too_many_bytes",
-            "has {size} bytes as UTF-8, of which {max_bytes} are allowed",
+            "has {size} bytes as UTF-8; {max_bytes} are allowed",
             {"size": size, "max_bytes": max_bytes},
         )
 
 
 def _sized(schema: JsonSchemaValue, *, max_bytes: int) -> JsonSchemaValue:
-    """Add the limit: no string of `max_bytes` bytes has more than `max_bytes` characters."""
+    """Return the schema with the limit; a string has at most as many characters as bytes."""
     return schema | {"maxLength": max_bytes}

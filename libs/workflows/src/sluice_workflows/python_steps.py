@@ -1,4 +1,4 @@
-"""Steps that run a Python file of this or another package, for builders."""
+"""Steps that run a Python file of any package, for builders."""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -21,11 +21,11 @@ def python_step(
     outputs: Iterable[Couler] = (),
     after: str | None = None,
 ) -> list[Couler]:
-    """Add a task that runs `program`'s source; returns its outputs, as Couler does.
+    """Add a task that runs `program`'s source, and return its outputs, as Couler does.
 
-    `env` and `args` may hold references, `{{workflow.parameters.name}}`; the program reads them as
-    data, no shell is involved. Every path of an artifact or output that it uses has to come in
-    `env` too. `after` says which tasks come first, in Argo's words (`"a && b"`).
+    `env` and `args` may contain references, `{{workflow.parameters.name}}`. The program reads them
+    as data; there is no shell. All paths of artifacts and outputs must also be in `env`. `after`
+    names the tasks that come first, in Argo's syntax (`"a && b"`).
     """
     return couler.set_dependencies(  # type: ignore[no-any-return]
         lambda: couler.run_container(
@@ -37,6 +37,6 @@ def python_step(
             input=list(inputs) or None,
             output=list(outputs) or None,
         ),
-        # Given as text: a list would make Couler hand over all outputs of these tasks.
+        # A string, because a list makes Couler pass on all outputs of these tasks.
         dependencies=after,
     )

@@ -1,4 +1,4 @@
-"""What an operator decides about every compiled Workflow."""
+"""The operator's settings for all compiled Workflows."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ __all__ = ["CompileSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class CompileSettings:
-    """Settings that apply alike to whatever a builder makes.
+    """Settings for all compiled Workflows.
 
-    `python_image` has to offer `python3`, 3.9 or newer. `ttl_seconds` is how long a finished
-    Workflow stays in etcd once Argo has seen its end. `service_account` is what Argo's executor
-    runs as; its token reaches the executor's containers alone, never a step.
+    `python_image` must have `python3`, 3.9 or newer. `ttl_seconds` is how long a finished Workflow
+    stays in etcd after Argo has seen its end. Argo's executor runs as `service_account`; only the
+    executor's containers get its token, never a step. `run_as_user` is the steps' user id.
     """
 
     python_image: str = "python:3.13-slim"

@@ -1,4 +1,4 @@
-"""A compiled workflow without values, and the one function that joins it to a request."""
+"""Compiled workflows without values, and the one function that adds a request's values."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,10 +10,10 @@ __all__ = ["Skeleton", "instantiate"]
 
 @dataclass(frozen=True, kw_only=True)
 class Skeleton:
-    """What every run of a workflow has in common.
+    """The part that all runs of a workflow have in common.
 
-    `manifest` is JSON text, so that nothing can be changed by one run under the feet of the next;
-    its `metadata` is empty and its arguments have names alone, those of `parameters`, in order.
+    `manifest` is JSON text, so that no run can change it for the next one. Its `metadata` is empty,
+    and its arguments have names only: those of `parameters`, in order.
     """
 
     workflow: str
@@ -31,18 +31,20 @@ def instantiate(
     finalizers: Iterable[str],
     arguments: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Join skeleton, identity and values to the Workflow that is sent to the cluster.
+    """Return the Workflow for the cluster, made of skeleton, identity and values.
 
-    Values go to `spec.arguments.parameters` and nowhere else. `arguments` comes from
-    `Entry.arguments`; raises `ValueError` if it is not complete or holds a template expression,
-    which no encoding of ours can produce.
+    Values go to `spec.arguments.parameters` only. `arguments` comes from `Entry.arguments`.
+
+    Raises:
+        ValueError: an argument is missing, unknown, or contains a template expression. No encoding
+            of ours produces one.
     """
     if set(arguments) != set(skeleton.parameters):
         raise ValueError(
-            f"workflow `{skeleton.workflow}` takes exactly the arguments {skeleton.parameters}"
+            f"workflow `{skeleton.workflow}` needs exactly the arguments {skeleton.parameters}"
         )
     if any("{{" in value for value in arguments.values()):
-        raise ValueError(f"an argument of workflow `{skeleton.workflow}` holds '{{{{'")
+        raise ValueError(f"an argument of workflow `{skeleton.workflow}` contains '{{{{'")
     manifest: dict[str, Any] = json.loads(skeleton.manifest)
     manifest["metadata"] = {
         "name": name,

@@ -1,4 +1,4 @@
-"""The workflows that Sluice brings along: to try it, to test it, and to copy from."""
+"""The built-in workflows: for a first try, for tests, and as examples."""
 
 from typing import Final
 

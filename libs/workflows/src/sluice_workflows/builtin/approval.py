@@ -1,4 +1,4 @@
-"""`approval`: a step, a wait for someone to resume the run, another step."""
+"""`approval`: a step, a wait until the run is resumed, another step."""
 
 from collections.abc import Iterable
 from typing import Annotated, Final
@@ -20,7 +20,7 @@ _MESSAGE: Final = "/sluice/out/message"
 
 
 class ApprovalParameters(Parameters):
-    """What `approval` takes."""
+    """The parameters of `approval`."""
 
     reason: Annotated[
         str, Text(max_bytes=1024), Field(description="What is to be approved, and why.")

@@ -21,7 +21,7 @@ _MESSAGE: Final = "/sluice/out/text"
 
 
 class ArtifactPassingParameters(Parameters):
-    """What `artifact-passing` takes."""
+    """The parameters of `artifact-passing`."""
 
     message: Annotated[
         str, Text(max_bytes=64 * 1024), Field(description="The text that is handed on.")

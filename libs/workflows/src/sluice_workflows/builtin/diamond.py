@@ -16,7 +16,7 @@ __all__ = ["DIAMOND"]
 
 
 class DiamondParameters(Parameters):
-    """What `diamond` takes."""
+    """The parameters of `diamond`."""
 
     number: Annotated[int, Field(ge=0, le=1_000_000, description="The number n.")] = 3
 

@@ -19,7 +19,7 @@ _GREETING: Final = "/sluice/out/greeting"
 
 
 class HelloParameters(Parameters):
-    """What `hello` takes."""
+    """The parameters of `hello`."""
 
     name: Annotated[str, Text(max_bytes=1024), Field(description="Who is greeted.")] = "World"
 

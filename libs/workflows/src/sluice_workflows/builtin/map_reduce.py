@@ -1,7 +1,7 @@
 """`map-reduce`: count the words of a text with many workers, after Argo's examples/map-reduce.yaml.
 
-split cuts the text into chunks, count runs once for each, sum adds up what they found. Chunks and
-partial counts are artifacts under `<workflow>/chunks/` and `<workflow>/counts/` of the bucket.
+`split` cuts the text into chunks, `count` runs once per chunk, and `sum` adds the counts up. Chunks
+and partial counts are artifacts under `<workflow>/chunks/` and `<workflow>/counts/` of the bucket.
 """
 
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ _TRUNCATED: Final = "/sluice/out/truncated"
 
 
 class MapReduceParameters(Parameters):
-    """What `map-reduce` takes."""
+    """The parameters of `map-reduce`."""
 
     workers: Annotated[
         int, Field(ge=1, le=50, description="How many steps count at the same time.")
@@ -114,6 +114,6 @@ MAP_REDUCE: Final = Entry(
     parameters=MapReduceParameters,
     template=_build,
 )
-"""Up to 342 KiB of argument, as much again in the status of split, 128 KiB of counts in the status
-of sum and as much in that of the run, some 100 KiB of nodes: 1.1 MiB of the 1.5 MiB that etcd takes
-(and Argo compresses the nodes once a Workflow passes 1 MiB)."""
+"""A Workflow of up to 1.1 MiB; etcd accepts 1.5 MiB. The argument has up to 342 KiB, with a second
+copy in the status of `split`. The counts have 128 KiB in the status of `sum`, and as much in that
+of the run. The nodes have about 100 KiB. Argo compresses them above 1 MiB."""

@@ -1,5 +1,5 @@
-"""Programs that run inside steps: standard library only, Python 3.9 or newer, each one file.
+"""Programs that run inside steps: standard library only, Python 3.9 or newer, one file each.
 
-They are embedded in the Workflow as they stand, so none may import another or hold two opening
-braces in a row. What they read and write is named by environment variables.
+Workflows embed their source, so none may import another or contain two opening braces in a row.
+Environment variables name the files that they read and write.
 """

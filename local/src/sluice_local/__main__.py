@@ -1,4 +1,4 @@
-"""Sluice on this machine, for trying and for developing."""
+"""Sluice on this machine, for a first try and for development."""
 
 import argparse
 import sys
@@ -14,17 +14,17 @@ from sluice_local.runner.plan import NAMESPACE, Options
 from sluice_local.runner.run import run, run_kafka
 
 _RUN = """\
-Start Apache Kafka, the local engine (which stands in for Kubernetes and Argo, and runs the steps
-of Workflows as processes of this machine) and Sluice's three services. Everything listens on
-loopback only. Ctrl-C stops all of it; the data stays in the data folder."""
+Start Apache Kafka, the local engine and Sluice's three services. The local engine is a stand-in
+for Kubernetes and Argo; it runs the steps of Workflows as processes of this machine. Everything
+listens on loopback only. Ctrl-C stops everything; the data stays in the data folder."""
 
 _RUN_MORE = """\
-A port of 0 takes a free one. Once ready, DATA_DIR/endpoints.json says where everything is.
-Every SLUICE_... variable reaches the services: SLUICE_LOG__LEVEL=debug, for example."""
+Port 0 means a free port. DATA_DIR/endpoints.json lists all addresses once everything is ready.
+The services get all SLUICE_... variables, for example SLUICE_LOG__LEVEL=debug."""
 
 
 _DEMO = """\
-Send a whole book to a running Sluice, watch it being counted, and check the result."""
+Send a book to a running Sluice, show how its words are counted, and check the result."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,12 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         "--kubeconfig",
         type=Path,
         metavar="FILE",
-        help="a cluster with Argo Workflows to use instead of the local engine; runs live in its "
+        help="use this cluster with Argo Workflows instead of the local engine; runs are in its "
         f"namespace {NAMESPACE}",
     )
     running.set_defaults(command=lambda given: run(_options(given), console=Console()))
 
-    kafka = _command(commands, "kafka", "start Apache Kafka alone", "Start Apache Kafka alone.")
+    kafka = _command(commands, "kafka", "start Apache Kafka only", "Start Apache Kafka only.")
     _add_folders(kafka)
     _add_ports(kafka, ["kafka"])
     kafka.set_defaults(
@@ -97,7 +97,7 @@ def _command(
 
 def _add_data_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--data-dir", type=Path, default=Path(".data"), help="where data is kept (default: .data)"
+        "--data-dir", type=Path, default=Path(".data"), help="folder for data (default: .data)"
     )
 
 
@@ -107,7 +107,7 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
         "--cache-dir",
         type=Path,
         default=default_cache_dir(),
-        help="where Apache Kafka's jars are kept (default: %(default)s)",
+        help="folder for Apache Kafka's jars (default: %(default)s)",
     )
 
 
@@ -131,7 +131,7 @@ def _add_ports(parser: argparse.ArgumentParser, names: list[str]) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="added to every port that is not 0, for a second Sluice on this machine",
+        help="add N to all ports that are not 0, for a second Sluice on this machine",
     )
 
 
@@ -156,14 +156,16 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="UTF-8 text of up to 256 KiB (default: %(default)s)",
     )
-    parser.add_argument("--workers", type=int, default=8, help="1 to 50 (default: %(default)s)")
     parser.add_argument(
-        "--url", help="Sluice's address (default: the one that runs on the data folder)"
+        "--workers", type=int, default=8, help="parallel steps, 1 to 50 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--url", help="Sluice's address (default: that of the Sluice that uses the data folder)"
     )
 
 
 def _demo(given: argparse.Namespace) -> int:
-    # What it shows progress with would slow down every start of the runner.
+    # Importing rich would slow down each start of the runner.
     from sluice_local.demo.command import run_demo  # noqa: PLC0415
 
     endpoints = data_folder.read_endpoints(given.data_dir)

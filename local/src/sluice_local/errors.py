@@ -1,10 +1,8 @@
-"""The one error that local mode shows to a person: what is wrong, and the way out."""
+"""The error that local mode shows to the user: the problem and the remedy."""
 
 
 class LocalModeError(Exception):
-    """Local mode cannot go on. ``way_out`` is a sentence that says what the reader can do."""
+    """Local mode cannot continue. `remedy` is a sentence that says what the user can do."""
 
-    def __init__(self, problem: str, *, way_out: str) -> None:
-        super().__init__(f"{problem}\n{way_out}")
-        self.problem = problem
-        self.way_out = way_out
+    def __init__(self, problem: str, *, remedy: str) -> None:
+        super().__init__(f"{problem}\n{remedy}")

@@ -1,8 +1,8 @@
-"""Become another program that dies with its parent.
+"""Replaces itself with a program that is killed when its parent ends.
 
-Run as a file: ``python -I -S launch.py PARENT_PID PROGRAM ARGUMENT...``. On Linux the kernel kills
-the program as soon as the parent is gone, SIGKILL included, so that no orphan keeps a port.
-Elsewhere the program is just started.
+Run it as a file: `python -I -S launch.py PARENT_PID PROGRAM ARGUMENT...`. On Linux the kernel kills
+the program as soon as the parent ends, even by SIGKILL, so that no orphan keeps a port. On other
+systems the program is only started.
 """
 
 import ctypes
@@ -14,14 +14,14 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Ask for the signal, then check that the parent did not die before that."""
+    """Request the signal, check that the parent still runs, and start the program."""
     parent, program = int(sys.argv[1]), sys.argv[2:]
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
         if os.getppid() != parent:
-            sys.exit(f"{program[0]}: the process that asked for it is gone")
+            sys.exit(f"{program[0]}: its parent process has ended")
     os.execvp(program[0], program)  # noqa: S606 (no shell is wanted)
 
 

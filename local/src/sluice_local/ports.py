@@ -1,4 +1,4 @@
-"""TCP ports on loopback: find a free one, and say clearly when a wanted one is taken."""
+"""TCP ports on loopback: find free ones, and check that a given one is free."""
 
 import contextlib
 import random
@@ -11,16 +11,16 @@ from sluice_local.errors import LocalModeError
 LOOPBACK = "127.0.0.1"
 
 
-# Below those that any outgoing connection may be given at any moment (Linux: 32768 and up), so that
-# who stops listening for a while finds its port again.
+# Below the ports of outgoing connections (Linux: 32768 and up), so that a server that stops for a
+# while gets its port back.
 _RANGE = range(20_000, 32_000)
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ``count`` different free ports, which no other caller is given while we live.
+    """Return `count` free ports; no other caller gets them while this process lives.
 
     Raises:
-        LocalModeError: there are not that many.
+        LocalModeError: there are not so many free ports.
     """
     with ExitStack() as held:
         found: list[int] = []
@@ -34,19 +34,19 @@ def free_ports(count: int) -> list[int]:
                 found.append(port)
     if len(found) < count:
         raise LocalModeError(
-            f"Of {count} ports wanted, {len(found)} are free between {_RANGE[0]} and {_RANGE[-1]}.",
-            way_out="Stop what uses them, or choose ports yourself",
+            f"Of {count} ports, only {len(found)} are free between {_RANGE[0]} and {_RANGE[-1]}.",
+            remedy="Stop the programs that use them, or choose ports yourself.",
         )
     return found
 
 
 def _claim(port: int) -> None:
-    """Claim a port until this process ends, by a name of Linux's abstract sockets (unix(7)).
+    """Reserve a port until this process ends, by an abstract socket of Linux (unix(7)).
 
-    Between its choice and its use a port is bound by nobody, and others look for ports too.
+    A port is not bound between its choice and its use, while other processes look for ports too.
 
     Raises:
-        OSError: another caller has claimed it.
+        OSError: another caller has reserved it.
     """
     if sys.platform != "linux":
         return
@@ -55,24 +55,20 @@ def _claim(port: int) -> None:
         claim.detach()
 
 
-def free_port() -> int:
-    """Return a free port, as ``free_ports`` does."""
-    return free_ports(1)[0]
-
-
 def require_free(port: int, *, wanted_by: str, option: str) -> None:
-    """Check that ``port`` can be bound on loopback.
+    """Check that `port` can be bound on loopback.
 
     Raises:
-        LocalModeError: the port is taken; names who wants it and which option moves it.
+        LocalModeError: the port is in use; the message names its purpose and the option.
     """
     with socket.socket() as probe:
-        # As the servers themselves do: a port in TIME_WAIT counts as free.
+        # The servers do the same: a port in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
             raise LocalModeError(
-                f"Port {port}, wanted by {wanted_by}, cannot be used: {error.strerror}.",
-                way_out=f"Stop what uses it, or choose another: {option} PORT (0 takes a free one)",
+                f"Port {port}, for {wanted_by}, cannot be used: {error.strerror}.",
+                remedy="Stop the program that uses it, or choose another: "
+                f"{option} PORT (0 means a free one).",
             ) from error

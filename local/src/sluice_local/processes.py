@@ -1,4 +1,4 @@
-"""A child process: its lines are seen, its end is noticed, and it never outlives its parent."""
+"""A child process: its lines are logged, its end is reported, and it ends with its parent."""
 
 import os
 import signal
@@ -12,18 +12,18 @@ from pathlib import Path
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _TAIL_LINES = 25
-# Once the process is gone only what it already wrote is left to read.
+# After the end of the process, only lines that it has already written remain to be read.
 _DRAIN_SECONDS = 2.0
 
 
 class ChildProcess:
     """One running program.
 
-    Two threads serve it, one for its lines and one for its end, so it can be used with and without
-    an event loop. Start it on a thread that lives as long as the program should: Linux ties "dies
-    with its parent" to the parent's *thread*.
+    Two threads serve it, one for its lines and one for its end, so that it works with and without
+    an event loop. Start it on a thread that lives as long as the program should: on Linux the
+    program ends with its parent's *thread*.
 
-    ``exited`` is a future of the exit code (negative: the signal that ended it).
+    `exited` is a future of the exit code (negative: the signal that ended it).
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ChildProcess:
         self._log_path = log_path
         log_path.parent.mkdir(parents=True, exist_ok=True)
         launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())]
-        # A session of its own: Ctrl-C reaches the parent alone, which stops all in order.
+        # In a new session, so that Ctrl-C reaches only the parent, which stops all in order.
         self._process = subprocess.Popen(  # noqa: S603 (commands are ours)
             [*launcher, *map(str, command)],
             env=None if environment is None else dict(environment),
@@ -66,27 +66,27 @@ class ChildProcess:
 
     @property
     def running(self) -> bool:
-        """Whether its end has not been seen yet."""
+        """Whether the process has not ended yet."""
         return not self.exited.done()
 
     def tail(self) -> list[str]:
-        """Return the last lines it wrote."""
+        """Return the last lines that it wrote."""
         return list(self._tail)
 
     def stop(self, *, grace_seconds: float) -> bool:
-        """Ask it to end, then insist. Return whether it ended by itself within the grace."""
+        """Send SIGTERM, and SIGKILL after the grace; return whether SIGTERM was enough."""
         self._signal(signal.SIGTERM)
         try:
             self.exited.result(timeout=grace_seconds)
         except TimeoutError:
             self.kill()
             return False
-        # Whatever it started in its process group ends with it.
+        # Other processes of its group end with it.
         self._signal_group(signal.SIGKILL)
         return True
 
     def kill(self) -> None:
-        """SIGKILL for it and its process group; returns when it is gone."""
+        """Send SIGKILL to its process group, and wait for its end."""
         self._signal_group(signal.SIGKILL)
         self.exited.result()
 
@@ -115,6 +115,6 @@ class ChildProcess:
 
     def _wait(self) -> None:
         code = self._process.wait()
-        # Its last words first, so that whoever is told of the end finds them in the tail.
+        # Read the last lines first, so that they are in the tail when the end is reported.
         self._reader.join(timeout=_DRAIN_SECONDS)
         self.exited.set_result(code)

@@ -15,7 +15,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ask_elsewhere(count: int) -> subprocess.CompletedProcess[str]:
-    """Ask for free ports of the same few in a process of its own, which ends with the answer."""
+    """Choose free ports of the same few in another process, which then ends."""
     asking = (
         "from sluice_local import ports\n"
         f"ports._RANGE = range({FEW.start}, {FEW.stop})\n"
@@ -26,13 +26,13 @@ def ask_elsewhere(count: int) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_port_is_given_once_and_again_when_its_owner_is_gone() -> None:
+def test_a_port_is_reserved_until_its_owner_ends() -> None:
     assert len(ask_elsewhere(4).stdout.split()) == 4
     ours = ports.free_ports(3)
     assert len(set(ours)) == 3
     [theirs] = map(int, ask_elsewhere(1).stdout.split())
     assert {*ours, theirs} == set(FEW)
-    assert "Of 2 ports wanted, 1 are free between 19980 and 19983." in ask_elsewhere(2).stderr
+    assert "Of 2 ports, only 1 are free between 19980 and 19983." in ask_elsewhere(2).stderr
     assert ports.free_ports(1) == [theirs]
-    with pytest.raises(LocalModeError, match="Of 1 ports wanted, 0 are free"):
+    with pytest.raises(LocalModeError, match="Of 1 ports, only 0 are free"):
         ports.free_ports(1)

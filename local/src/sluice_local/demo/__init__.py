@@ -1,1 +1,1 @@
-"""Send a whole book to a running Sluice, watch it being counted, and check the result."""
+"""Sends a book to a running Sluice, shows how its words are counted, and checks the result."""

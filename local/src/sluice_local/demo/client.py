@@ -1,4 +1,4 @@
-"""The two calls that the demo makes: ask for a run, follow its events."""
+"""The two calls of the demo: start a run, follow its events."""
 
 import asyncio
 import json
@@ -15,13 +15,13 @@ _STREAMS = 5
 _RETRY_SECONDS = 1.0
 
 
-async def ask_for_run(
+async def start_run(
     http: aiohttp.ClientSession, url: str, *, workflow: str, parameters: dict[str, object]
 ) -> str:
-    """Ask for a run and return its URL.
+    """Start a run and return its URL.
 
     Raises:
-        LocalModeError: Sluice is not there, or turned the request away.
+        LocalModeError: Sluice does not answer, or refused the request.
     """
     document = {"workflow": workflow, "parameters": parameters}
     try:
@@ -31,16 +31,16 @@ async def ask_for_run(
     except aiohttp.ClientConnectionError as error:
         raise LocalModeError(
             f"No Sluice answers at {url}.",
-            way_out="Start it in another terminal with `make run`, wait until it says that it is "
-            "ready, and try again (--url says where it is, if not there).",
+            remedy="Start it in another terminal with `make run`, wait until it reports that it is "
+            "ready, and try again. Use --url if it has another address.",
         ) from error
 
 
 async def follow(http: aiohttp.ClientSession, run_url: str) -> AsyncIterator[dict[str, Any]]:
-    """Yield the status events of a run until the terminal one, resuming a stream that breaks.
+    """Yield the status events of a run until the terminal one; a broken stream is resumed.
 
     Raises:
-        LocalModeError: there is no such stream, or it broke again and again.
+        LocalModeError: there is no such stream, or it broke repeatedly.
     """
     headers = {"Accept": "text/event-stream"}
     for _ in range(_STREAMS):
@@ -55,15 +55,15 @@ async def follow(http: aiohttp.ClientSession, run_url: str) -> AsyncIterator[dic
         except aiohttp.ClientError:
             await asyncio.sleep(_RETRY_SECONDS)
     raise LocalModeError(
-        "The events ended before the run did.",
-        way_out=f"The run goes on if Sluice does: `curl {run_url}` shows how it stands.",
+        "The stream of events ended before the run.",
+        remedy=f"The run continues if Sluice runs: `curl {run_url}` shows its state.",
     )
 
 
 async def status_events(
     lines: AsyncIterable[bytes],
 ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-    """Yield id and JSON of every event of an event stream (WHATWG HTML, server-sent events)."""
+    """Yield id and JSON of each event of an event stream (WHATWG HTML, server-sent events)."""
     event_id = ""
     data: list[str] = []
     async for raw in lines:
@@ -90,5 +90,5 @@ async def _require_ok(response: aiohttp.ClientResponse) -> None:
     raise LocalModeError(
         f"Sluice answered {response.status} to {response.method} {response.url.path}: "
         f"{said.strip()}",
-        way_out="The terminal of `make run` and its logs say more.",
+        remedy="See the terminal of `make run` and its logs.",
     )

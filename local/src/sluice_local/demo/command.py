@@ -1,4 +1,4 @@
-"""``make demo``: a book in, its words out, checked against Python's own count."""
+"""`make demo`: count the words of a book, and compare with Python's own count."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from sluice_local.demo.client import ask_for_run, follow
+from sluice_local.demo.client import follow, start_run
 from sluice_local.demo.screen import ProgressScreen, words_table
 from sluice_local.demo.words import count_words
 from sluice_local.errors import LocalModeError
@@ -19,10 +19,10 @@ _GIVE_UP_SECONDS = 300.0
 
 
 def run_demo(url: str, *, text_file: Path, workers: int) -> int:
-    """Run the demo against the Sluice at ``url``; return 0 when the counts are Python's own.
+    """Run the demo against the Sluice at `url`; return 0 if the counts equal Python's own.
 
     Raises:
-        LocalModeError: Sluice is not there, the text cannot be read, or the run did not succeed.
+        LocalModeError: Sluice does not answer, the text is unreadable, or the run failed.
     """
     return asyncio.run(_demo(url, _read(text_file), workers=workers, console=Console()))
 
@@ -36,7 +36,7 @@ async def _demo(url: str, text: str, *, workers: int, console: Console) -> int:
     if event["phase"] != "Succeeded":
         raise LocalModeError(
             f"Run {event['run_id']} ended {event['phase']}: {event.get('message') or 'no message'}",
-            way_out="The terminal of `make run` and its logs say more.",
+            remedy="See the terminal of `make run` and its logs.",
         )
     counted, total = parse_outputs(event["outputs"])
     own = count_words(text)
@@ -52,9 +52,9 @@ async def _demo(url: str, text: str, *, workers: int, console: Console) -> int:
 
 async def _run_to_its_end(url: str, text: str, *, workers: int, console: Console) -> dict[str, Any]:
     timeout = aiohttp.ClientTimeout(total=_GIVE_UP_SECONDS)
-    # A terminal event holds all steps and the counts: one line of up to a megabyte.
+    # A terminal event has all steps and the counts, in one line of up to a megabyte.
     async with aiohttp.ClientSession(timeout=timeout, read_bufsize=2**22) as http:
-        run_url = await ask_for_run(
+        run_url = await start_run(
             http, url, workflow="map-reduce", parameters={"workers": workers, "text": text}
         )
         console.print(f"Accepted: {run_url}")
@@ -70,7 +70,7 @@ def parse_outputs(outputs: dict[str, str]) -> tuple[Counter[str], int]:
 
 
 def is_same_count(counted: Counter[str], *, total: int, own: Counter[str]) -> bool:
-    """Whether this is Python's own count; a long one holds its most frequent words only."""
+    """Return whether the count equals Python's own; a long one has the most frequent words only."""
     complete = len(counted) == len(own) or len(counted) >= 1000  # noqa: PLR2004
     return complete and total == own.total() and all(own[w] == n for w, n in counted.items())
 
@@ -80,5 +80,5 @@ def _read(file: Path) -> str:
         return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LocalModeError(
-            f"The text {file} cannot be read: {error}.", way_out="Name one with --text FILE."
+            f"The text {file} cannot be read: {error}.", remedy="Name one with --text FILE."
         ) from error

@@ -1,4 +1,4 @@
-"""What the demo shows: progress while it runs, then the words."""
+"""The output of the demo: its progress, then the words."""
 
 from collections import Counter
 from typing import Any, Self
@@ -7,9 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+_WORDS_SHOWN = 10
+
 
 class ProgressScreen:
-    """One line of progress; on anything but a terminal, a line for each change."""
+    """One line of progress; without a terminal, one line per change."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -44,17 +46,17 @@ class ProgressScreen:
 
 
 def parse_progress(text: str) -> tuple[int, int]:
-    """Parse Argo's progress, ``done/total``."""
+    """Parse Argo's progress, `done/total`."""
     done, _, total = text.partition("/")
     return int(done), int(total)
 
 
-def words_table(counts: Counter[str], *, total: int, most: int = 10) -> Table:
-    """Return the most frequent words, how often, and as a share of all."""
+def words_table(counts: Counter[str], *, total: int) -> Table:
+    """Return the most frequent words, with their counts and their share of all words."""
     table = Table()
     table.add_column("word")
     table.add_column("count", justify="right")
     table.add_column("share", justify="right")
-    for word, count in counts.most_common(most):
+    for word, count in counts.most_common(_WORDS_SHOWN):
         table.add_row(word, f"{count:,}", f"{count / total:.1%}")
     return table

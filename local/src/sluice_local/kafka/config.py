@@ -1,11 +1,11 @@
-"""The configuration of the one Kafka process (small, quiet, quick) and its command line."""
+"""Configuration and command line of a small, quiet and fast Kafka process."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from sluice_local.errors import LocalModeError
 
-# A fixed id: data of another cluster is then told apart at once. base64url of "sluice-local-kaf".
+# A fixed id, so that data of another cluster is recognised. base64url of "sluice-local-kaf".
 CLUSTER_ID = "c2x1aWNlLWxvY2FsLWthZg"
 NODE_ID = 1
 STARTED_MESSAGE = "Kafka Server started"
@@ -16,7 +16,7 @@ _LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class KafkaPorts:
-    """Where clients connect, and where the process talks to itself as its own controller."""
+    """The ports for clients and for the process' own controller."""
 
     client: int
     controller: int
@@ -24,7 +24,7 @@ class KafkaPorts:
 
 
 def server_properties(*, ports: KafkaPorts, log_dir: Path) -> str:
-    """Return ``server.properties`` for KRaft in one process."""
+    """Return `server.properties` for KRaft in one process."""
     listener, controller = (
         f"PLAINTEXT://{ports.host}:{ports.client}",
         f"CONTROLLER://{ports.host}:{ports.controller}",
@@ -38,11 +38,11 @@ def server_properties(*, ports: KafkaPorts, log_dir: Path) -> str:
         "advertised.listeners": listener,
         "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": _escaped(str(log_dir)),
-        # Topics are made on purpose, by the services, as their topic table says.
+        # The services create topics, with the settings of their topic table.
         "auto.create.topics.enable": "false",
         "message.max.bytes": MAX_MESSAGE_BYTES,
         "replica.fetch.max.bytes": MAX_MESSAGE_BYTES,
-        # One node can hold one replica.
+        # One node can have only one replica.
         "default.replication.factor": 1,
         "min.insync.replicas": 1,
         "offsets.topic.replication.factor": 1,
@@ -54,13 +54,13 @@ def server_properties(*, ports: KafkaPorts, log_dir: Path) -> str:
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.num.partitions": 4,
         "share.coordinator.state.topic.num.partitions": 4,
-        # A consumer should neither wait for company nor be missed for long.
+        # A consumer should not wait for others, and its loss should be noticed soon.
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 6000,
-        # After a crash the new process registers only when the old one's session has run out.
+        # After a crash the new process can register only when the old session has expired.
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 1000,
-        # Idle means idle: by default a no-op record is written twice a second.
+        # By default an idle broker writes a no-op record twice a second.
         "metadata.max.idle.interval.ms": 5000,
         "num.network.threads": 2,
         "num.io.threads": 4,
@@ -72,7 +72,7 @@ def server_properties(*, ports: KafkaPorts, log_dir: Path) -> str:
 
 
 def format_command(*, java: Path, class_path: str, properties: Path) -> list[str]:
-    """Return the command that lays out an empty data folder for this cluster."""
+    """Return the command that formats an empty data folder for this cluster."""
     tool = ["kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID]
     return [*_jvm(java, class_path), *tool, "--config", str(properties)]
 
@@ -90,13 +90,13 @@ def _jvm(java: Path, class_path: str) -> list[str]:
         "-Xmx256m",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
-        # Kafka and its libraries still use what newer Java runtimes warn about.
+        # Kafka and its libraries use features that newer Java runtimes warn about.
         "--sun-misc-unsafe-memory-access=allow",
         "--enable-native-access=ALL-UNNAMED",
         f"{logger}.defaultLogLevel=warn",
-        # Says when it is ready.
+        # Its log reports when Kafka is ready.
         f"{logger}.log.kafka.server.KafkaRaftServer=info",
-        # These two warn at every start and stop of a sound cluster of one.
+        # These two warn at each start and stop of a healthy cluster of one node.
         f"{logger}.log.org.apache.kafka.controller.QuorumController=error",
         f"{logger}.log.org.apache.kafka.clients.NetworkClient=error",
         f"{logger}.showDateTime=true",
@@ -109,15 +109,15 @@ def _jvm(java: Path, class_path: str) -> list[str]:
 
 
 def _escaped(path: str) -> str:
-    """Escape a path as java.util.Properties and Kafka's comma-separated lists need it.
+    """Return a path escaped for java.util.Properties and Kafka's comma-separated lists.
 
     Raises:
-        LocalModeError: the path has a comma, which Kafka takes for the end of a folder's name.
+        LocalModeError: the path has a comma, which Kafka treats as a separator.
     """
     if "," in path:
         raise LocalModeError(
-            f"Kafka cannot keep its data in a folder whose path has a comma: {path}",
-            way_out="Choose another folder with --data-dir.",
+            f"Kafka cannot use a folder whose path has a comma: {path}",
+            remedy="Choose another folder with --data-dir.",
         )
     return "".join(map(_escaped_character, path))
 
@@ -127,6 +127,6 @@ def _escaped_character(character: str) -> str:
         return "\\\\"
     if character.isascii():
         return character
-    # java.util.Properties reads Latin-1 and takes anything else as UTF-16 units, \uXXXX each.
+    # java.util.Properties reads Latin-1; other characters are UTF-16 units, \uXXXX each.
     units = character.encode("utf-16-be").hex()
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))

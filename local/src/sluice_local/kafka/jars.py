@@ -1,4 +1,4 @@
-"""The jars of one Kafka version in the cache folder: fetched once, verified every time."""
+"""The jars of one Kafka version in the cache folder: fetched once, verified at each start."""
 
 import os
 import shutil
@@ -18,16 +18,16 @@ _ATTEMPTS = 3
 
 
 class Download(Protocol):
-    """Brings one jar into a Maven repository folder and returns its file."""
+    """Downloads one jar into a Maven repository folder and returns its file."""
 
     def __call__(self, jar: LockedJar, *, into: Path) -> Path:
-        """Raise OSError or RuntimeError when that failed."""
+        """Raise OSError or RuntimeError if the download failed."""
         ...
 
 
 @dataclass(frozen=True)
 class FetchProgress:
-    """How far a fetch has come; ``bytes_done`` counts the jars that are done."""
+    """The progress of a fetch; `bytes_done` counts finished jars only."""
 
     done: int
     total: int
@@ -38,22 +38,22 @@ class FetchProgress:
 
 
 def default_cache_dir() -> Path:
-    """Return ``$XDG_CACHE_HOME/sluice`` if that is set, else ``~/.cache/sluice``."""
+    """Return `$XDG_CACHE_HOME/sluice` if that is set, else `~/.cache/sluice`."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "sluice"
 
 
 def locked_jars(version: str) -> list[LockedJar]:
-    """Return what the lock file of a Kafka version names.
+    """Return the jars in the lock file of a Kafka version.
 
     Raises:
-        LocalModeError: there is no lock file for that version.
+        LocalModeError: that version has no lock file.
     """
     path = lock_path(version)
     if not path.exists():
         raise LocalModeError(
             f"Kafka {version} has no lock file of jar checksums.",
-            way_out=f"Locked are {', '.join(locked_versions())}; another one is locked by "
+            remedy=f"These versions have one: {', '.join(locked_versions())}. Create another with "
             f"`python -m sluice_local.kafka lock --version {version}`.",
         )
     return parse(path.read_text("ascii"))
@@ -70,10 +70,10 @@ def ensure(
     cache_dir: Path,
     progress: Callable[[FetchProgress], None] | None = None,
 ) -> str:
-    """Fetch what the cache folder lacks and return the class path of a Kafka version.
+    """Fetch the jars that the cache folder lacks, and return Kafka's class path.
 
     Raises:
-        LocalModeError: no lock file, no network, or a jar that is not the locked one.
+        LocalModeError: there is no lock file or no network, or a jar has another checksum.
     """
     jars = locked_jars(version)
     fetch_missing(jars, cache_dir=cache_dir, progress=progress)
@@ -87,12 +87,12 @@ def fetch_missing(
     progress: Callable[[FetchProgress], None] | None = None,
     download: Download | None = None,
 ) -> None:
-    """Fetch the jars that are not in the cache folder with the locked content.
+    """Fetch the jars that the cache folder lacks.
 
-    Every jar is checked, the cached ones too; a damaged one is fetched again.
+    All jars are verified, also cached ones; a damaged one is fetched again.
 
     Raises:
-        LocalModeError: no network, or a jar that is not the locked one.
+        LocalModeError: there is no network, or a jar has another checksum.
     """
     wanted = [jar for jar in jars if not _is_intact(_cached(jar, cache_dir), jar)]
     if not wanted:
@@ -100,7 +100,7 @@ def fetch_missing(
     _make(cache_dir)
     source = download or _maven()
     done = bytes_done = 0
-    # Downloads land beside the cache first: an interrupted one never looks like a jar.
+    # Downloads go to a separate folder first, so that an interrupted one never looks like a jar.
     with (
         tempfile.TemporaryDirectory(dir=cache_dir, prefix="download-") as staging,
         ThreadPoolExecutor(_PARALLEL_DOWNLOADS, thread_name_prefix="jar") as pool,
@@ -121,9 +121,9 @@ def _fetch(jar: LockedJar, staging: Path, cache_dir: Path, download: Download) -
     file = _download(jar, staging, cache_dir, download)
     if not _is_intact(file, jar):
         raise LocalModeError(
-            f"The jar {jar.path.name} that was fetched is not the locked one: "
-            f"its sha256 is {sha256_of(file)}, expected {jar.sha256}.",
-            way_out="Do not use that source. Look first at mirrors and proxies in between.",
+            f"The jar {jar.path.name} has the wrong checksum: its sha256 is {sha256_of(file)}, "
+            f"expected {jar.sha256}.",
+            remedy="Do not use its source. Check mirrors and proxies first.",
         )
     target = _cached(jar, cache_dir)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -140,17 +140,17 @@ def _download(jar: LockedJar, staging: Path, cache_dir: Path, download: Download
             shutil.rmtree(staging / jar.path.parent, ignore_errors=True)
             if attempts_left == 0:
                 raise LocalModeError(
-                    f"Apache Kafka is not yet in the cache folder, and {jar.path.name} "
-                    f"could not be fetched: {_first_line(error)}",
-                    way_out="The first start needs the network (about 45 MB), later ones do not. "
-                    "Behind a proxy set HTTPS_PROXY. Without any network copy the cache folder "
-                    f"of a machine that has run it to {cache_dir}, or name it by --cache-dir.",
+                    f"Apache Kafka is not in the cache folder, and {jar.path.name} could not be "
+                    f"fetched: {_first_line(error)}",
+                    remedy="The first start needs the network (about 45 MB), later ones do not. "
+                    "Behind a proxy, set HTTPS_PROXY. Without a network, copy the cache folder of "
+                    f"another machine to {cache_dir}, or name it with --cache-dir.",
                 ) from error
     raise AssertionError("unreachable")
 
 
 def _maven() -> Download:
-    # Only the first start needs jgo, and importing it takes a good part of a later one.
+    # Only the first start needs jgo; its import would take much of the time of later ones.
     from sluice_local.kafka import maven  # noqa: PLC0415
 
     return maven.download
@@ -162,7 +162,7 @@ def _make(cache_dir: Path) -> None:
     except OSError as error:
         raise LocalModeError(
             f"The cache folder {cache_dir} cannot be used: {error.strerror}.",
-            way_out="Make it writable for this user, or choose another with --cache-dir.",
+            remedy="Make it writable for this user, or choose another with --cache-dir.",
         ) from error
 
 

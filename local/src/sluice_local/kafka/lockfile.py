@@ -1,7 +1,7 @@
-"""The lock files: every jar of one Kafka version with its sha256.
+"""Lock files: all jars of one Kafka version with their sha256.
 
-A line is what ``sha256sum`` prints, the path being the one in a Maven repository, so that
-``sha256sum -c`` in the cache folder says the same as this module and no line has to be trusted.
+Lines have the format of `sha256sum`, with paths of a Maven repository. So `sha256sum -c` in the
+cache folder verifies the same as this module.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>[^\s/]+(?:/[^\s/]+){3,}\
 
 @dataclass(frozen=True)
 class LockedJar:
-    """One jar: ``path`` is GROUP/AS/FOLDERS/ARTIFACT/VERSION/ARTIFACT-VERSION.jar."""
+    """One jar: `path` is GROUP/AS/FOLDERS/ARTIFACT/VERSION/ARTIFACT-VERSION.jar."""
 
     path: PurePosixPath
     sha256: str
@@ -41,7 +41,7 @@ class LockedJar:
 
 
 def lock_path(version: str) -> Path:
-    """Return where the lock file of a Kafka version is, whether it exists or not."""
+    """Return the path of the lock file of a Kafka version; the file may not exist."""
     return Path(__file__).with_name(f"jars-{version}.sha256")
 
 
@@ -52,10 +52,10 @@ def locked_versions() -> list[str]:
 
 
 def parse(text: str) -> list[LockedJar]:
-    """Parse a lock file.
+    """Return the jars of a lock file.
 
     Raises:
-        ValueError: a line is not ``SHA256  PATH.jar``.
+        ValueError: a line is not `SHA256  PATH.jar`.
     """
     jars = []
     for number, line in enumerate(text.splitlines(), start=1):

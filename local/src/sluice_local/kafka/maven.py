@@ -1,4 +1,4 @@
-"""Maven artifacts through jgo, which knows where they are to be had."""
+"""Maven artifacts, by jgo."""
 
 import logging
 from pathlib import Path, PurePosixPath
@@ -9,7 +9,7 @@ from jgo.maven import Artifact, MavenContext
 
 from sluice_local.kafka.lockfile import LockedJar
 
-# SLF4J's plain binding makes Kafka's own log lines visible; without one they are dropped.
+# SLF4J's simple binding; without any, Kafka's log lines are dropped.
 _LOGGING = "org.slf4j:slf4j-simple:1.7.36"
 _TIMEOUT_SECONDS = 30
 
@@ -20,17 +20,17 @@ def kafka_coordinates(version: str) -> str:
 
 
 def resolve(version: str) -> list[PurePosixPath]:
-    """Resolve all jars of a Kafka version, transitive ones included, to repository paths."""
+    """Return the repository paths of all jars of a Kafka version, with transitive ones."""
     artifacts = jgo.resolve(kafka_coordinates(version))
     return sorted({_repository_path(artifact) for artifact in artifacts})
 
 
 def download(jar: LockedJar, *, into: Path) -> Path:
-    """Download one jar into the Maven repository folder ``into`` and return its file.
+    """Download one jar into the Maven repository folder `into` and return its file.
 
     Raises:
-        OSError: the network or the repository failed (``requests`` errors are ``OSError``).
-        RuntimeError: no repository has it, or jgo refused its checksum.
+        OSError: the network or the repository failed (`requests` errors are `OSError`).
+        RuntimeError: no repository has the jar, or jgo refused its checksum.
     """
     logging.getLogger("jgo").setLevel(logging.ERROR)
     artifact = _context(into).project(jar.group, jar.artifact).at_version(jar.version)
@@ -38,7 +38,7 @@ def download(jar: LockedJar, *, into: Path) -> Path:
 
 
 def _context(repository: Path) -> MavenContext:
-    """Prefer the mirrors of the person's jgo configuration; the checksum makes any mirror safe."""
+    """Return a context that prefers the user's mirrors; the checksum makes any mirror safe."""
     context = MavenContext(repo_cache=repository, timeout=_TIMEOUT_SECONDS)
     context.remote_repos = {**GlobalSettings.load().repositories, **context.remote_repos}
     return context

@@ -1,4 +1,4 @@
-"""Kafka's data folder: laid out once, recognised later, and refused when it is not ours."""
+"""Kafka's data folder: formatted once, recognised later, refused if it is not ours."""
 
 import shutil
 import subprocess
@@ -9,11 +9,11 @@ from sluice_local.kafka import config
 from sluice_local.kafka.config import KafkaPorts
 
 _FORMAT_SECONDS = 60
-_START_AFRESH = "`make clean` (or removing that folder) starts afresh; runs kept in it are lost."
+_START_AFRESH = "Remove that folder, for example with `make clean`; its runs are lost."
 
 
 class KafkaStorage:
-    """The files of the local Kafka below ``data_dir``."""
+    """The files of the local Kafka below `data_dir`."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
@@ -22,11 +22,11 @@ class KafkaStorage:
         self._version_file = data_dir / "version"
 
     def prepare(self, *, java: Path, class_path: str, ports: KafkaPorts, version: str) -> None:
-        """Make the folder ready for a broker of ``version``.
+        """Prepare the folder for a broker of `version`.
 
         Raises:
-            LocalModeError: it cannot be written, holds data of another cluster or of a newer
-                Kafka, or formatting failed.
+            LocalModeError: the folder is not writable, has data of another cluster or of a newer
+                Kafka, or could not be formatted.
         """
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ class KafkaStorage:
             raise LocalModeError(
                 f"Kafka's data folder {self.data_dir} cannot be used: "
                 f"{error.strerror}: {error.filename}",
-                way_out="Make it writable for this user, or choose another folder with --data-dir.",
+                remedy="Make it writable for this user, or choose another folder with --data-dir.",
             ) from error
 
     def _require_ours(self, version: str) -> None:
@@ -50,18 +50,18 @@ class KafkaStorage:
                 "no cluster id" if cluster is None else f"the data of another cluster ({cluster})"
             )
             raise LocalModeError(
-                f"Kafka's data folder {self.log_dir} holds {found}.", way_out=_START_AFRESH
+                f"Kafka's data folder {self.log_dir} has {found}.", remedy=_START_AFRESH
             )
         written_by = self._version_file.read_text("ascii").strip()
         if _as_numbers(written_by) > _as_numbers(version):
             raise LocalModeError(
                 f"Kafka's data folder {self.log_dir} was written by Kafka {written_by}, "
                 f"which {version} cannot read.",
-                way_out=_START_AFRESH,
+                remedy=_START_AFRESH,
             )
 
     def _format(self, *, java: Path, class_path: str, ports: KafkaPorts) -> None:
-        # Formatted beside its place and moved there whole: a killed first start leaves no half.
+        # Formatted elsewhere and then moved, so that a killed first start leaves nothing partial.
         unfinished = self.data_dir / "log.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         properties = self.data_dir / "format.properties"
@@ -77,9 +77,9 @@ class KafkaStorage:
         )
         if outcome.returncode != 0:
             raise LocalModeError(
-                f"Kafka's data folder {self.data_dir} could not be laid out:\n"
+                f"Kafka's data folder {self.data_dir} could not be formatted:\n"
                 f"{outcome.stdout.strip()}",
-                way_out=_START_AFRESH,
+                remedy=_START_AFRESH,
             )
         unfinished.rename(self.log_dir)
         properties.unlink()

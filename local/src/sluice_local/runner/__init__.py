@@ -1,1 +1,1 @@
-"""`make run`: Kafka, the local engine and the three services as processes that live together."""
+"""`make run`: Kafka, the local engine and the three services as child processes."""

@@ -1,4 +1,4 @@
-"""The data folder: one runner at a time, and removed only when it is ours and unused."""
+"""The data folder: one runner at a time; removed only if it is ours and unused."""
 
 import fcntl
 import json
@@ -17,10 +17,10 @@ _LOG_BYTES = 10 * 1024 * 1024
 
 @contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder; it is made if need be.
+    """Lock the data folder while the body runs, and create it if it is missing.
 
     Raises:
-        LocalModeError: it cannot be written, or another runner holds it.
+        LocalModeError: the folder is not writable, or another runner uses it.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def locked(data_dir: Path) -> Iterator[None]:
     except OSError as error:
         raise LocalModeError(
             f"The data folder {data_dir} cannot be used: {error.strerror}.",
-            way_out="Make it writable for this user, or choose another with --data-dir.",
+            remedy="Make it writable for this user, or choose another with --data-dir.",
         ) from error
     with lock:
         try:
@@ -36,9 +36,9 @@ def locked(data_dir: Path) -> Iterator[None]:
         except OSError as error:
             lock.seek(0)
             raise LocalModeError(
-                f"Sluice already runs on the data folder {data_dir} (process {lock.read()}).",
-                way_out="Stop that one first, or choose another folder with --data-dir (and other "
-                "ports with --port-offset).",
+                f"Another Sluice uses the data folder {data_dir} (process {lock.read()}).",
+                remedy="Stop it first, or choose another folder with --data-dir (and other ports "
+                "with --port-offset).",
             ) from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -47,7 +47,7 @@ def locked(data_dir: Path) -> Iterator[None]:
 
 
 def remove(data_dir: Path) -> bool:
-    """Remove the data folder; return whether there was one.
+    """Remove the data folder; return whether it existed.
 
     Raises:
         LocalModeError: a runner uses it, or it does not look like a data folder of Sluice.
@@ -56,8 +56,8 @@ def remove(data_dir: Path) -> bool:
         return False
     if not (data_dir / _LOCK).is_file():
         raise LocalModeError(
-            f"{data_dir} does not look like a data folder of Sluice; it was left alone.",
-            way_out="Remove it by hand if it is one.",
+            f"{data_dir} does not look like a data folder of Sluice; it was not removed.",
+            remedy="Remove it by hand if it is one.",
         )
     with locked(data_dir):
         shutil.rmtree(data_dir)
@@ -65,19 +65,19 @@ def remove(data_dir: Path) -> bool:
 
 
 def publish_endpoints(data_dir: Path, document: dict[str, object]) -> None:
-    """Write ``endpoints.json`` whole: who finds it finds Sluice ready."""
+    """Write `endpoints.json` atomically; it exists only while Sluice is ready."""
     unfinished = data_dir / f"{_ENDPOINTS}.tmp"
     unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(data_dir / _ENDPOINTS)
 
 
 def withdraw_endpoints(data_dir: Path) -> None:
-    """Remove ``endpoints.json``: nothing answers there (any more)."""
+    """Remove `endpoints.json`: Sluice is not ready."""
     (data_dir / _ENDPOINTS).unlink(missing_ok=True)
 
 
 def read_endpoints(data_dir: Path) -> dict[str, object] | None:
-    """Return the endpoints of the Sluice that runs on a data folder, if one is ready."""
+    """Return the endpoints of the Sluice that uses a data folder; None if none is ready."""
     try:
         document = json.loads((data_dir / _ENDPOINTS).read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -86,7 +86,7 @@ def read_endpoints(data_dir: Path) -> dict[str, object] | None:
 
 
 def log_file(logs_dir: Path, name: str) -> Path:
-    """Return where a process logs; a log grown too large makes room, the one before is kept."""
+    """Return the path of a process' log; a log over 10 MiB is renamed and replaces the last one."""
     file = logs_dir / f"{name}.log"
     if file.exists() and file.stat().st_size > _LOG_BYTES:
         file.replace(logs_dir / f"{name}.log.1")

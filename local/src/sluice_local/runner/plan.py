@@ -1,4 +1,4 @@
-"""What runs where: options in, endpoints and command lines out. Pure but for picking free ports."""
+"""Endpoints and command lines for the given options. Pure, except for the choice of free ports."""
 
 import sys
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ NAMESPACE = "argo"
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a person chooses. A port of 0 takes a free one; a cluster replaces the local engine."""
+    """The user's options. Port 0 means a free port; a cluster replaces the local engine."""
 
     data_dir: Path
     cache_dir: Path
@@ -29,7 +29,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Service:
-    """One of Sluice's services; ``health_offset`` is added to the first health port."""
+    """One of Sluice's services; `health_offset` is added to the first health port."""
 
     name: str
     module: str
@@ -45,9 +45,9 @@ SERVICES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """Where everything is, once the ports are settled.
+    """The addresses and paths of all parts.
 
-    ``cluster`` is the kubeconfig of a Kubernetes to use instead of the local engine.
+    `cluster` is the kubeconfig of a cluster to use instead of the local engine.
     """
 
     data_dir: Path
@@ -59,17 +59,17 @@ class Endpoints:
 
     @property
     def gateway_url(self) -> str:
-        """Where runs are asked for."""
+        """The URL of the gateway."""
         return f"http://{LOOPBACK}:{self.http_port}"
 
     @property
     def bootstrap_servers(self) -> str:
-        """What Kafka clients connect to."""
+        """The address for Kafka clients."""
         return f"{LOOPBACK}:{self.kafka_port}"
 
     @property
     def engine_url(self) -> str:
-        """Where the local engine speaks the Kubernetes API."""
+        """The URL of the local engine's Kubernetes API."""
         return f"http://{LOOPBACK}:{self.engine_port}"
 
     @property
@@ -79,20 +79,20 @@ class Endpoints:
 
     @property
     def kubeconfig(self) -> Path:
-        """How to reach the cluster, or the local engine, which writes it."""
+        """The kubeconfig of the cluster, or the one that the local engine writes."""
         return self.cluster or self.engine_dir / "kubeconfig"
 
     @property
     def logs_dir(self) -> Path:
-        """One log file for each process."""
+        """The folder with one log file per process."""
         return self.data_dir / "logs"
 
     def health_url(self, service: str) -> str:
-        """Where a service's probes and metrics are."""
+        """Return the URL of a service's probes and metrics."""
         return f"http://{LOOPBACK}:{self.health_ports[service]}"
 
     def document(self) -> dict[str, object]:
-        """Return ``endpoints.json``, for programs."""
+        """Return the content of `endpoints.json`."""
         return {
             "gateway": self.gateway_url,
             "health": {service.name: self.health_url(service.name) for service in SERVICES},
@@ -108,7 +108,7 @@ class Endpoints:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A process to run, ready when ``ready_url`` answers 200."""
+    """A process to run; it is ready when `ready_url` answers 200."""
 
     name: str
     command: list[str]
@@ -116,17 +116,17 @@ class Part:
     ready_url: str
 
 
-def settle(options: Options) -> Endpoints:
-    """Settle the ports: what was asked for must be free, zeros become free ports.
+def choose_endpoints(options: Options) -> Endpoints:
+    """Return the endpoints; given ports must be free, and 0 becomes a free port.
 
     Raises:
-        LocalModeError: a wanted port is taken, or there is no such kubeconfig.
+        LocalModeError: a given port is in use, or the kubeconfig does not exist.
     """
     if options.cluster is not None and not options.cluster.is_file():
         raise LocalModeError(
-            f"There is no kubeconfig {options.cluster}.",
-            way_out="Name the one of a cluster that runs Argo Workflows, or leave --kubeconfig "
-            "away for the local engine.",
+            f"The kubeconfig {options.cluster} does not exist.",
+            remedy="Name that of a cluster with Argo Workflows, or omit --kubeconfig for the local "
+            "engine.",
         )
     taken = iter(ports.free_ports(6))
 
@@ -153,7 +153,7 @@ def settle(options: Options) -> Endpoints:
 
 
 def engine_part(endpoints: Endpoints) -> Part:
-    """Return how the local engine is run."""
+    """Return the process of the local engine."""
     arguments = ["--data-dir", str(endpoints.engine_dir), "--port", str(endpoints.engine_port)]
     return Part(
         name="engine",
@@ -164,7 +164,7 @@ def engine_part(endpoints: Endpoints) -> Part:
 
 
 def service_part(service: Service, endpoints: Endpoints) -> Part:
-    """Return how a service is run."""
+    """Return the process of a service."""
     return Part(
         name=service.name,
         command=[sys.executable, "-m", service.module],
@@ -174,7 +174,7 @@ def service_part(service: Service, endpoints: Endpoints) -> Part:
 
 
 def service_environment(service: Service, endpoints: Endpoints) -> dict[str, str]:
-    """Return what a service is told: everything it needs to know comes from here."""
+    """Return the variables that configure a service."""
     environment = {
         "SLUICE_DATA_DIR": str(endpoints.data_dir / service.name),
         "SLUICE_LOG__FORMAT": "json",

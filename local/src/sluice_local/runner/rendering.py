@@ -1,4 +1,4 @@
-"""Log lines for people: one format for JSON lines and plain ones. Pure."""
+"""Log lines for people: one format for JSON and plain lines. Pure."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 NAME_WIDTH = len("status-watcher")
 
-# Said already by the columns, or the same on every line.
+# The columns have them already, or they are the same on all lines.
 _SHOWN_ELSEWHERE = frozenset({"event", "level", "timestamp", "service", "logger", "exception"})
 _PLAIN = re.compile(r"(?P<time>\d\d:\d\d:\d\d) (?P<rest>.*)", re.DOTALL)
 _BARE = re.compile(r"[^\s\"'=]+")
@@ -22,10 +22,10 @@ _LEVELS = {"warning": ("WARNING ", 33), "error": ("ERROR ", 31), "critical": ("C
 
 
 def render(name: str, line: str, *, now: datetime, coloured: bool) -> str:
-    """Render a line of the process ``name`` as ``12:03:44 name  message key=value``.
+    """Return a line of the process `name` as `12:03:44 name  message key=value`.
 
-    JSON lines as structlog writes them are laid out; anything else is passed on as it is. Times are
-    shown in the time zone of ``now``, which also dates lines that carry no time.
+    JSON lines of structlog are formatted, other lines stay unchanged. Times are in the time zone of
+    `now`, which is also the time of lines without one.
     """
     entry = _parse(line)
     if entry is None:

@@ -1,4 +1,4 @@
-"""Start everything in order, watch it, stop it in order."""
+"""Starts all processes in order, supervises them, and stops them in order."""
 
 import asyncio
 import signal
@@ -14,40 +14,40 @@ from sluice_local.runner.plan import SERVICES, Endpoints, Options
 from sluice_local.runner.summary import summary
 from sluice_local.runner.supervision import Supervisor, describe_end
 
-# A service has 20 s for its work in hand (shutdown_grace), and some to say goodbye.
+# A service has 20 s to finish its work (shutdown_grace), and some more to close connections.
 _SERVICE_GRACE_SECONDS = 25.0
 _ENGINE_GRACE_SECONDS = 10.0
 _KAFKA_GRACE_SECONDS = 20.0
 
 Start = Callable[[Supervisor], Awaitable[None]]
-"""Starts what is to run; what it says last is its own affair."""
+"""Starts the processes, and reports when they are ready."""
 
 
 def run(options: Options, *, console: Console) -> int:
-    """Run Sluice until a signal, or until a part ends by itself; return the exit code.
+    """Run Sluice until a signal, or until a process ends by itself; return the exit code.
 
     Raises:
-        LocalModeError: it cannot be started; nothing of it is left running.
+        LocalModeError: it cannot be started; no process is left running.
     """
     began = time.monotonic()
 
     async def start(supervisor: Supervisor) -> None:
         await _start_all(endpoints, options.cache_dir, supervisor, console)
         data_folder.publish_endpoints(endpoints.data_dir, endpoints.document())
-        console.say(summary(endpoints, seconds=time.monotonic() - began))
+        console.write(summary(endpoints, seconds=time.monotonic() - began))
 
     with data_folder.locked(options.data_dir):
         data_folder.withdraw_endpoints(options.data_dir)
-        endpoints = plan.settle(options)
+        endpoints = plan.choose_endpoints(options)
         _fetch_kafka(options, console)
         try:
-            return asyncio.run(live(start, logs_dir=endpoints.logs_dir, console=console))
+            return asyncio.run(supervise(start, logs_dir=endpoints.logs_dir, console=console))
         finally:
             data_folder.withdraw_endpoints(options.data_dir)
 
 
 def run_kafka(options: Options, *, console: Console) -> int:
-    """Run Kafka alone, on the same data as :func:`run`; return the exit code.
+    """Run Kafka only, on the same data as `run`; return the exit code.
 
     Raises:
         LocalModeError: it cannot be started.
@@ -55,26 +55,27 @@ def run_kafka(options: Options, *, console: Console) -> int:
 
     async def start(supervisor: Supervisor) -> None:
         await _start_kafka(endpoints, options.cache_dir, supervisor, console)
-        console.say(f"Apache Kafka answers on {endpoints.bootstrap_servers}. Ctrl-C stops it.")
+        console.write(f"Apache Kafka answers on {endpoints.bootstrap_servers}. Ctrl-C stops it.")
 
     with data_folder.locked(options.data_dir):
-        endpoints = plan.settle(options)
+        endpoints = plan.choose_endpoints(options)
         _fetch_kafka(options, console)
-        return asyncio.run(live(start, logs_dir=endpoints.logs_dir, console=console))
+        return asyncio.run(supervise(start, logs_dir=endpoints.logs_dir, console=console))
 
 
 def _fetch_kafka(options: Options, console: Console) -> None:
-    """Fetch before there is an event loop, so that Ctrl-C ends a slow download."""
+    """Fetch Kafka before the event loop starts, so that Ctrl-C ends a slow download."""
     jars.ensure(DEFAULT_VERSION, cache_dir=options.cache_dir, progress=console.fetching)
 
 
-async def live(start: Start, *, logs_dir: Path, console: Console) -> int:
-    """Start, stay until a signal or until something ends by itself, then stop everything.
+async def supervise(start: Start, *, logs_dir: Path, console: Console) -> int:
+    """Start all processes, wait for a signal or the end of one of them, then stop them.
 
-    Returns the exit code: 0 after a signal, 1 when something ended by itself.
+    Returns:
+        The exit code: 0 after a signal, 1 if a process ended by itself.
 
     Raises:
-        LocalModeError: the start failed; nothing is left running.
+        LocalModeError: the start failed; no process is left running.
     """
     supervisor = Supervisor(logs_dir=logs_dir, console=console)
     stopped = _first_signal(supervisor, console)
@@ -86,7 +87,7 @@ async def live(start: Start, *, logs_dir: Path, console: Console) -> int:
             await _first(stopped, supervisor.ended)
         if stopped.done():
             return 0
-        console.say(f"\n{describe_end(supervisor.ended.result())}")
+        console.write(f"\n{describe_end(supervisor.ended.result())}")
         return 1
     finally:
         starting.cancel()
@@ -121,14 +122,14 @@ async def _start_kafka(
 
 
 async def _stop_all(supervisor: Supervisor, console: Console) -> None:
-    """Stop in the reverse order of need: nobody loses what it still talks to."""
-    console.say("Stopping.")
+    """Stop the services, then the engine, then Kafka, so that none loses a dependency."""
+    console.write("Stopping.")
     await supervisor.stop(
         *(service.name for service in SERVICES), grace_seconds=_SERVICE_GRACE_SECONDS
     )
     await supervisor.stop("engine", grace_seconds=_ENGINE_GRACE_SECONDS)
     await supervisor.stop("kafka", grace_seconds=_KAFKA_GRACE_SECONDS)
-    console.say("Everything has stopped.")
+    console.write("Everything has stopped.")
 
 
 def _first_signal(supervisor: Supervisor, console: Console) -> asyncio.Future[None]:
@@ -138,7 +139,7 @@ def _first_signal(supervisor: Supervisor, console: Console) -> asyncio.Future[No
 
     def on_signal() -> None:
         if first.done():
-            console.say("Told to stop again: ending everything at once.")
+            console.write("Second signal: killing all processes.")
             supervisor.kill_all()
         else:
             first.set_result(None)
@@ -152,8 +153,8 @@ async def _first(*futures: asyncio.Future[Any]) -> None:
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _together(*starts: Coroutine[None, None, None]) -> None:
-    """Run starts side by side; the first failure gives up the others and is the one raised."""
+async def _together(*starts: Coroutine[None, None, object]) -> None:
+    """Run starts concurrently; the first failure cancels the others and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             for start in starts:

@@ -1,4 +1,4 @@
-"""What is said when everything is ready. Pure."""
+"""The summary that is shown when everything is ready. Pure."""
 
 from sluice_contracts.topics import TopicNames
 from sluice_local.kafka import DEFAULT_VERSION
@@ -6,7 +6,7 @@ from sluice_local.runner.plan import SERVICES, Endpoints
 
 
 def summary(endpoints: Endpoints, *, seconds: float) -> str:
-    """Return where everything is, in a box, and lines to copy, outside of it."""
+    """Return a box with all addresses, followed by commands to copy."""
     topics = TopicNames()
     facts = [
         ("HTTP", f"{endpoints.gateway_url}/v1/runs"),
@@ -23,8 +23,8 @@ def summary(endpoints: Endpoints, *, seconds: float) -> str:
             "",
             *_box(f"Sluice is ready ({seconds:.1f} s)", facts),
             "",
-            "To try in another terminal: a run by HTTP, its events, a run by Kafka, all outcomes,",
-            "and the words of a whole book.",
+            "Commands for another terminal: a run by HTTP, its events, a run by Kafka, all",
+            "outcomes, and the word count of a book.",
             "",
             *_lines_to_copy(endpoints, topics),
             "",

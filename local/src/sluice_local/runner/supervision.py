@@ -1,4 +1,4 @@
-"""Processes that live together: each is awaited until ready, and the first end is noticed."""
+"""Supervision of child processes: waits until each is ready, and reports the first that ends."""
 
 import asyncio
 import os
@@ -19,10 +19,10 @@ _ANSWER_SECONDS = 5.0
 
 
 class Supervisor:
-    """Starts processes, notices the first that ends unasked, stops them.
+    """Starts processes, reports the first that ends by itself, and stops them.
 
-    ``ended`` is a future of that process. Make it on the event loop's thread, which must be the
-    main one: the processes die with it.
+    `ended` is a future of that process. Create the supervisor on the event loop's thread, which
+    must be the main thread: the processes end with it.
     """
 
     def __init__(self, *, logs_dir: Path, console: Console) -> None:
@@ -33,11 +33,11 @@ class Supervisor:
         self._running: list[ChildProcess] = []
         self._expected: set[int] = set()
 
-    async def start(self, part: Part) -> None:
-        """Start a process and return when it is ready.
+    async def start(self, part: Part) -> ChildProcess:
+        """Start a process and return it once it is ready.
 
         Raises:
-            LocalModeError: it ended, or did not get ready in time; says why as far as it told.
+            LocalModeError: it ended or was not ready in time; the message has its last lines.
         """
         child = ChildProcess(
             part.name,
@@ -48,34 +48,31 @@ class Supervisor:
         )
         self.watch(child)
         await _until_ready(child, part.ready_url)
+        return child
 
     def watch(self, child: ChildProcess) -> None:
-        """Notice when a process ends that somebody else started."""
+        """Supervise a process that was started elsewhere."""
         self._running.append(child)
         child.exited.add_done_callback(
             lambda _: self._loop.call_soon_threadsafe(self._on_end, child)
         )
 
-    def running(self) -> list[ChildProcess]:
-        """Return the processes that were started and not stopped yet."""
-        return list(self._running)
-
     async def stop(self, *names: str, grace_seconds: float) -> None:
-        """Stop these processes, side by side; those that do not end in time are killed."""
+        """Stop these processes concurrently; those that do not end in time are killed."""
         leaving = [child for child in self._running if child.name in names]
         self._expected.update(child.pid for child in leaving)
         await asyncio.gather(*(self._stop(child, grace_seconds) for child in leaving))
         self._running = [child for child in self._running if child not in leaving]
 
     def kill_all(self) -> None:
-        """End everything now; whoever waits in :meth:`stop` gets on."""
+        """Kill all processes at once; a pending `stop` then returns."""
         for child in self._running:
             self._expected.add(child.pid)
             child.kill()
 
     async def _stop(self, child: ChildProcess, grace_seconds: float) -> None:
         if not await asyncio.to_thread(child.stop, grace_seconds=grace_seconds):
-            self._console.say(
+            self._console.write(
                 f"{child.name} did not stop within {grace_seconds:.0f} s and was killed."
             )
 
@@ -85,7 +82,7 @@ class Supervisor:
 
 
 def describe_end(child: ChildProcess) -> str:
-    """Say how a process ended, and its last words."""
+    """Return how a process ended, and its last lines."""
     code = child.exited.result()
     how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
     return "\n  ".join([f"{child.name} {how} by itself. Its last lines:", *child.tail()])
@@ -111,6 +108,6 @@ async def _until_ready(child: ChildProcess, url: str) -> None:
             "\n  ".join(
                 [f"{child.name} was not ready after {READY_SECONDS:.0f} s: {answer}", *child.tail()]
             ),
-            way_out=f"{url} says what it waits for; its log says more.",
+            remedy=f"{url} lists what it waits for; see also its log.",
         ) from None
-    raise LocalModeError(describe_end(child), way_out="Its whole log is in the data folder's logs.")
+    raise LocalModeError(describe_end(child), remedy="See its whole log in the data folder's logs.")

@@ -77,7 +77,7 @@ def test_a_damaged_jar_in_the_cache_is_fetched_again(tmp_path: Path) -> None:
 def test_a_tampered_jar_is_refused_and_never_cached(tmp_path: Path) -> None:
     repository = FakeRepository()
     repository.content["two"] = b"Second jar"
-    with pytest.raises(LocalModeError, match=r"two-1\.0\.jar .* is not the locked one"):
+    with pytest.raises(LocalModeError, match=r"two-1\.0\.jar has the wrong checksum"):
         fetch_missing(JARS, cache_dir=tmp_path, download=repository)
     assert not Path(class_path(JARS[1:], cache_dir=tmp_path)).exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("download")] == []
@@ -90,15 +90,15 @@ def test_a_passing_failure_is_tried_again(tmp_path: Path) -> None:
     assert repository.downloads == ["one"] * 3
 
 
-def test_without_a_network_the_way_out_is_named(tmp_path: Path) -> None:
+def test_a_missing_network_is_explained(tmp_path: Path) -> None:
     repository = FakeRepository()
     repository.failures_left = 1000
     with pytest.raises(LocalModeError) as caught:
         fetch_missing(JARS[:1], cache_dir=tmp_path, download=repository)
-    assert "one-1.0.jar could not be fetched: no route to host" in caught.value.problem
-    assert "and much more" not in caught.value.problem
-    assert "HTTPS_PROXY" in caught.value.way_out
-    assert str(tmp_path) in caught.value.way_out
+    assert "one-1.0.jar could not be fetched: no route to host" in str(caught.value)
+    assert "and much more" not in str(caught.value)
+    assert "HTTPS_PROXY" in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
 
 
 def test_a_cache_that_is_no_folder_is_named(tmp_path: Path) -> None:

@@ -41,14 +41,14 @@ def test_clean_removes_an_unused_folder(tmp_path: Path) -> None:
 
 def test_clean_leaves_a_used_folder_alone(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    with data_folder.locked(folder), pytest.raises(LocalModeError, match="already runs"):
+    with data_folder.locked(folder), pytest.raises(LocalModeError, match="Another Sluice uses"):
         data_folder.remove(folder)
     assert folder.exists()
 
 
 def test_clean_leaves_a_strangers_folder_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(LocalModeError, match="left alone"):
+    with pytest.raises(LocalModeError, match="was not removed"):
         data_folder.remove(tmp_path)
     assert (tmp_path / "thesis.tex").exists()
 

@@ -14,10 +14,10 @@ from sluice_local.runner.plan import (
     Endpoints,
     Options,
     Service,
+    choose_endpoints,
     engine_part,
     service_environment,
     service_part,
-    settle,
 )
 from sluice_local.runner.summary import summary
 from sluice_runtime.settings import ServiceSettings, load_settings
@@ -85,14 +85,14 @@ def test_the_services_understand_what_they_are_told(
 ) -> None:
     for name, value in service_environment(service, ENDPOINTS).items():
         monkeypatch.setenv(name, value)
-    told = load_settings(settings).model_dump(mode="json")
-    assert told["health"]["port"] == ENDPOINTS.health_ports[service.name]
-    assert told["kafka"]["bootstrap_servers"] == "127.0.0.1:9092"
-    assert told["kafka"]["replication_factor"] == 1
+    loaded = load_settings(settings).model_dump(mode="json")
+    assert loaded["health"]["port"] == ENDPOINTS.health_ports[service.name]
+    assert loaded["kafka"]["bootstrap_servers"] == "127.0.0.1:9092"
+    assert loaded["kafka"]["replication_factor"] == 1
     if service is GATEWAY:
-        assert told["http"]["port"] == 8080
+        assert loaded["http"]["port"] == 8080
     else:
-        assert told["kubernetes"]["kubeconfig"] == "/data/engine/kubeconfig"
+        assert loaded["kubernetes"]["kubeconfig"] == "/data/engine/kubeconfig"
 
 
 def test_processes_run_on_this_python() -> None:
@@ -107,19 +107,19 @@ def test_processes_run_on_this_python() -> None:
 
 
 def test_zero_takes_free_ports_all_different(tmp_path: Path) -> None:
-    settled = settle(all_zero(tmp_path))
+    chosen = choose_endpoints(all_zero(tmp_path))
     taken = [
-        settled.http_port,
-        settled.kafka_port,
-        settled.engine_port,
-        *settled.health_ports.values(),
+        chosen.http_port,
+        chosen.kafka_port,
+        chosen.engine_port,
+        *chosen.health_ports.values(),
     ]
     assert len(set(taken)) == 6
     assert 0 not in taken
 
 
 def test_the_offset_moves_chosen_ports_only(tmp_path: Path) -> None:
-    free = settle(all_zero(tmp_path)).http_port
+    free = choose_endpoints(all_zero(tmp_path)).http_port
     options = Options(
         data_dir=tmp_path,
         cache_dir=tmp_path,
@@ -129,10 +129,10 @@ def test_the_offset_moves_chosen_ports_only(tmp_path: Path) -> None:
         engine_port=0,
         port_offset=7,
     )
-    assert settle(options).http_port == free
+    assert choose_endpoints(options).http_port == free
 
 
-def test_a_taken_port_is_named_with_who_wants_it_and_the_way_out(tmp_path: Path) -> None:
+def test_a_taken_port_is_named_with_its_purpose_and_the_remedy(tmp_path: Path) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -146,9 +146,9 @@ def test_a_taken_port_is_named_with_who_wants_it_and_the_way_out(tmp_path: Path)
             engine_port=0,
         )
         with pytest.raises(LocalModeError) as caught:
-            settle(options)
-    assert f"Port {port}, wanted by Kafka," in caught.value.problem
-    assert "--kafka-port PORT" in caught.value.way_out
+            choose_endpoints(options)
+    assert f"Port {port}, for Kafka," in str(caught.value)
+    assert "--kafka-port PORT" in str(caught.value)
 
 
 def test_the_summary_says_where_everything_is(golden: Golden) -> None:

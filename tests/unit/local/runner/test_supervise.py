@@ -1,4 +1,4 @@
-"""Living together: started, awaited, stopped in order, with stand-in programs for the parts."""
+"""Supervision of child processes: start, readiness and ordered stop, with fake programs."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from sluice_local import ports
 from sluice_local.errors import LocalModeError
 from sluice_local.runner.console import Console
 from sluice_local.runner.plan import Part
-from sluice_local.runner.run import live
+from sluice_local.runner.run import supervise
 from sluice_local.runner.supervision import Supervisor
 
 pytestmark = pytest.mark.integration
@@ -30,7 +30,7 @@ DYING = "import sys; print('I cannot'); sys.exit(3)"
 
 
 def part(name: str, code: str = SERVER) -> Part:
-    port = ports.free_port()
+    port = ports.free_ports(1)[0]
     return Part(
         name=name,
         command=[sys.executable, "-c", code, str(port)],
@@ -39,7 +39,7 @@ def part(name: str, code: str = SERVER) -> Part:
     )
 
 
-async def test_a_signal_stops_all_of_it(tmp_path: Path) -> None:
+async def test_a_signal_stops_all_processes(tmp_path: Path) -> None:
     out = io.StringIO()
 
     async def start(supervisor: Supervisor) -> None:
@@ -47,27 +47,26 @@ async def test_a_signal_stops_all_of_it(tmp_path: Path) -> None:
         await supervisor.start(part("gateway"))
         os.kill(os.getpid(), signal.SIGTERM)
 
-    assert await live(start, logs_dir=tmp_path, console=Console(out)) == 0
+    assert await supervise(start, logs_dir=tmp_path, console=Console(out)) == 0
     assert out.getvalue().endswith("Stopping.\nEverything has stopped.\n")
     assert (tmp_path / "gateway.log").read_text() == "here\n"
 
 
-async def test_what_dies_by_itself_takes_the_others_along(tmp_path: Path) -> None:
+async def test_a_process_that_dies_stops_the_others(tmp_path: Path) -> None:
     out = io.StringIO()
 
     async def start(supervisor: Supervisor) -> None:
         await supervisor.start(part("engine"))
-        await supervisor.start(part("gateway"))
-        [gateway] = [each for each in supervisor.running() if each.name == "gateway"]
+        gateway = await supervisor.start(part("gateway"))
         os.kill(gateway.pid, signal.SIGKILL)
 
-    assert await live(start, logs_dir=tmp_path, console=Console(out)) == 1
+    assert await supervise(start, logs_dir=tmp_path, console=Console(out)) == 1
     said = out.getvalue()
     assert "gateway was killed by signal 9 by itself. Its last lines:\n  here\n" in said
     assert said.endswith("Everything has stopped.\n")
 
 
-async def test_what_cannot_start_says_its_last_words(tmp_path: Path) -> None:
+async def test_a_failed_start_shows_the_last_lines(tmp_path: Path) -> None:
     out = io.StringIO()
     ended = None
 
@@ -75,7 +74,7 @@ async def test_what_cannot_start_says_its_last_words(tmp_path: Path) -> None:
         await supervisor.start(part("engine", DYING))
 
     try:
-        ended = await live(start, logs_dir=tmp_path, console=Console(out))
+        ended = await supervise(start, logs_dir=tmp_path, console=Console(out))
     except LocalModeError as error:
         out.write(str(error))
     assert ended in {None, 1}
@@ -87,8 +86,8 @@ async def test_a_failed_start_is_raised_after_the_rest_has_stopped(tmp_path: Pat
 
     async def start(supervisor: Supervisor) -> None:
         await supervisor.start(part("engine"))
-        raise LocalModeError("no luck", way_out="try again")
+        raise LocalModeError("no luck", remedy="try again")
 
     with pytest.raises(LocalModeError, match="no luck"):
-        await live(start, logs_dir=tmp_path, console=Console(out))
+        await supervise(start, logs_dir=tmp_path, console=Console(out))
     assert out.getvalue().endswith("Everything has stopped.\n")

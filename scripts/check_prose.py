@@ -97,7 +97,7 @@ def check_text(path: str, text: str) -> list[Finding]:
 
 def _words(path: str, text: str, *, names: bool) -> Iterator[Finding]:
     for number, line in enumerate(text.splitlines(), start=1):
-        plain = _JOINED.sub(" ", line) if names else line
+        plain = _JOINED.sub(" ", line) if names else _CODE.sub("code", line)
         for pattern, instead in _RULES:
             if match := pattern.search(plain):
                 message = f"“{match.group()}”: write {instead}"

@@ -46,7 +46,7 @@ def test_a_word_is_found_in_a_name(phrase: str) -> None:
 
 
 def test_a_name_that_a_page_quotes_is_left_to_the_code() -> None:
-    assert found("page.md", "The metric `sluice_events_folded_total`.") == []
+    assert found("page.md", "The metric `sluice_events_folded_total` of `telling.py`.") == []
 
 
 @pytest.mark.parametrize(

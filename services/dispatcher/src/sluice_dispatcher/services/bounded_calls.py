@@ -61,8 +61,8 @@ class BoundedCalls:
     async def run(self, step: Callable[[], Awaitable[T]], *, name: str) -> T:
         """Return what `step` returns, once Kafka or Kubernetes has answered clearly.
 
-        Repeating the step must do no harm. Errors other than an unclear answer, and MustWaitError,
-        pass through.
+        Repeating the step must do no harm. It is repeated after KafkaUnavailableError,
+        ApiUnavailableError and MustWaitError; other errors pass through.
         """
         failures, seconds, last_seconds = 0, 0.0, 0.0
         loop = asyncio.get_running_loop()

@@ -54,8 +54,8 @@ class _Usage:
 class InFlightBudget:
     """Counts the records in flight by the task that handles each.
 
-    `mark_waiting`, `mark_active` and `reserve_decoded` are called by that task itself, and do
-    nothing in any other task.
+    `mark_waiting`, `mark_active` and `reserve_decoded` are for the record of the calling task, and
+    do nothing in a task without one.
     """
 
     def __init__(self, *, active: RecordLimit, waiting: RecordLimit) -> None:
@@ -131,7 +131,7 @@ class InFlightBudget:
             record.decoded = size
 
     def mark_waiting(self, reason: WaitReason, task: asyncio.Task[object] | None = None) -> None:
-        """Count the record of this task, or of `task`, as waiting; a later call changes why."""
+        """Count a record as waiting, that of `task` if given; a later call changes the reason."""
         if (record := self._record_of(task)) is not None:
             with self._recounted(record):
                 record.reason = reason

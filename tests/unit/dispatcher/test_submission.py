@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
+from structlog.contextvars import merge_contextvars
 
 from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
@@ -362,3 +363,20 @@ async def test_a_value_quoted_by_the_cluster_is_not_logged_during_retries() -> N
         "POST /workflows: 403 Unknown",
     ]
     assert "correct-horse" not in repr(logs)
+
+
+async def test_every_log_line_of_a_request_names_its_run_trace_and_position() -> None:
+    desk = Desk()
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    desk.workflows.fail_for_test("create", ApiUnavailableError("503"), ZeroDivisionError())
+    headers = (("traceparent", f"00-{trace}-b7ad6b7169203331-01".encode()),)
+    with structlog.testing.capture_logs(processors=[merge_contextvars]) as logs:
+        await desk.handler.handle(desk.record(hello("order-1"), headers=headers))
+    assert [log["event"] for log in logs] == [
+        "step failed, retrying",
+        "cannot handle a record, please report this",
+        "request finished",
+    ]
+    assert {(log["run"], log["trace_id"], log["position"]) for log in logs} == {
+        ("default/order-1", trace, "sluice.requests/0@0")
+    }

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import (
@@ -55,18 +56,18 @@ class RecordHandler:
 
     async def handle(self, record: IncomingRecord) -> Verdict:
         """Handle a record until it is finished; then its offset may be committed."""
-        received = await self._handle_until_done(record, lambda: self._decode(record))
+        with bound_contextvars(position=str(record.position)):
+            received = await self._handle_until_done(lambda: self._decode(record))
+            run = None if received.key is None else str(received.key)
+            with bound_contextvars(run=run, trace_id=trace_id(received.traceparent)):
+                return await self._finish(record, received)
+
+    async def _finish(self, record: IncomingRecord, received: _Received) -> Verdict:
         async with self._key_lock.hold(received.key):
-            verdict = await self._handle_until_done(record, lambda: self._decide(record, received))
+            verdict = await self._handle_until_done(lambda: self._decide(record, received))
         self._on_verdict(verdict)
-        _log.info(
-            "request finished",
-            verdict=verdict,
-            run=None if received.key is None else str(received.key),
-            position=str(record.position),
-            trace_id=trace_id(received.traceparent),
-            problem=received.problem.type if isinstance(received, InvalidRecordError) else None,
-        )
+        problem = received.problem.type if isinstance(received, InvalidRecordError) else None
+        _log.info("request finished", verdict=verdict, problem=problem)
         return verdict
 
     async def _decode(self, record: IncomingRecord) -> _Received:
@@ -83,9 +84,7 @@ class RecordHandler:
             except InvalidRecordError as e:
                 return e
 
-    async def _handle_until_done(
-        self, record: IncomingRecord, step: Callable[[], Awaitable[T]]
-    ) -> T:
+    async def _handle_until_done(self, step: Callable[[], Awaitable[T]]) -> T:
         """Repeat a step that a bug lets fail: the record is not lost, and others are handled."""
         failed = False
 
@@ -100,7 +99,6 @@ class RecordHandler:
             self._budget.mark_waiting(WaitReason.BUG)
             _log.exception(
                 "cannot handle a record, please report this",
-                position=str(record.position),
                 error=type(error).__name__,
                 retry_in=pause,
             )

@@ -192,7 +192,7 @@ class WorkflowSubmission:
     ) -> Verdict:
         # The API server's own words may quote a parameter's value.
         answer = f"{error.status} {error.reason}"
-        _log.error("the cluster refused the Workflow", run=str(received.key), error=answer)
+        _log.error("the cluster refused the Workflow", error=answer)
         detail = f"The cluster refused the Workflow: {answer}."
         refused = problem(ProblemType.REFUSED_BY_CLUSTER, detail)
         return await self.reject(record, invalid_run(received, refused))

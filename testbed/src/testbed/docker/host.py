@@ -15,7 +15,7 @@ _READY_SECONDS = 180.0
 
 
 class DockerHost:
-    """Docker on a machine of its own; all it keeps is below ``state``, and goes with it."""
+    """Docker on a machine of its own; its data is below ``state`` and is removed with it."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -24,7 +24,7 @@ class DockerHost:
 
     @contextlib.contextmanager
     def running(self, daemon: Daemon) -> Iterator[Daemon]:
-        """Run a daemon while the body does, in the machine that there is or in a new one.
+        """Run a daemon while the body runs, in the existing machine or in a new one.
 
         Raises:
             TestbedError: no such rights, or it did not get ready.
@@ -34,7 +34,7 @@ class DockerHost:
             with self._started(daemon, machine):
                 yield daemon
             return
-        # What a crash left behind.
+        # Left by a crash.
         self.end()
         try:
             machine = machines.start(DOCKER, state=self.state)

@@ -1,4 +1,4 @@
-"""All images that Docker builds here, kept by what they were made from."""
+"""All images that Docker builds here, cached by a digest of their sources."""
 
 from pathlib import Path
 
@@ -33,11 +33,11 @@ class Images:
 
     @property
     def base(self) -> str:
-        """The name of the image that all stand on."""
+        """The name of their base image."""
         return self._base.debian.python_image
 
     def build(self, *, say: Say) -> None:
-        """Build what the cache lacks; a daemon is started only for that.
+        """Build the images that are not in the cache; only that starts a daemon.
 
         Raises:
             TestbedError: something is missing, with how to get it, or a build failed.
@@ -59,12 +59,12 @@ class Images:
             build_all(parts, cache=self._cache, say=say)
 
     def archives(self) -> list[Path]:
-        """Return where all built images lie, the base first, as `docker save` writes them."""
+        """Return the archives of all built images, the base first, as `docker save` writes them."""
         parts: list[Part] = [self._base, *self._services.values(), self._kafka]
         return [self._archive(part) for part in parts]
 
     def service_archives(self) -> list[Path]:
-        """Return where the built images of the three services lie."""
+        """Return the archives of the images of the three services."""
         return [self._archive(image) for name, image in self._services.items() if name != _ENGINE]
 
     def layers(self) -> dict[str, list[Layer]]:

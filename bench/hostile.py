@@ -1,10 +1,10 @@
-"""What attackers cost an honest client: `python -m bench.hostile`.
+"""Measure how attacks slow down an honest client: `python -m bench.hostile`.
 
-Starts a Kafka and a gateway of its own. For each attack, phases without and with it alternate, and
-an honest client asks for one run at a time and reads it. Prints the median and the 99th percentile
-of its answers in both, how often it failed under attack, and the ratio of the 99th percentiles,
-which should stay below 2. Attackers are a process of their own, so that what they do costs the
-client no time but the machine's. All attacks with the defaults take about 2.5 min.
+The command starts its own Kafka and gateway. For each attack, phases without and with it alternate,
+while an honest client starts and reads one run at a time. The output has the median and the 99th
+percentile of its response times for both, its failures under attack, and the ratio of the 99th
+percentiles, which should stay below 2. Attackers run in a separate process, so that they share only
+the machine with the client. All attacks with the defaults take about 2.5 min.
 """
 
 import argparse
@@ -33,14 +33,14 @@ from tests.support.matrix import LOCAL
 from tests.support.sluice import Sluice
 
 ONE_PEER = ["127.0.1.1"]
-# As many bytes as may be in hand by default.
+# The default limit of bytes in flight.
 DECLARED = [MAX_REQUEST_BYTES] * 10 + [16 * 1024 * 1024 - 10 * MAX_REQUEST_BYTES]
 LARGE_RUNS, EVENTS, FOLLOWERS = 4, 5, 500
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is attacked: a gateway, the request topic that it reads, and the Kafka of that."""
+    """The target of an attack: a gateway, its request topic and its Kafka."""
 
     url: str
     bootstrap_servers: str
@@ -97,7 +97,7 @@ ATTACKS: dict[str, Callable[[Target], AbstractAsyncContextManager[None]]] = {
 
 @dataclass
 class Seen:
-    """What the honest client saw in the phases of one kind."""
+    """The measurements of the honest client in the phases of one kind."""
 
     seconds: dict[str, list[float]]
     failures: int = 0
@@ -108,7 +108,7 @@ class Seen:
         self.failures += honest.failures.total()
 
     def percentile(self, method: str, share: float) -> float:
-        """Give a percentile in milliseconds; not a number if nothing was asked."""
+        """Return a percentile in milliseconds; NaN without requests."""
         ordered = sorted(self.seconds[method])
         if not ordered:
             return math.nan
@@ -117,7 +117,7 @@ class Seen:
 
 @contextlib.asynccontextmanager
 async def endless(once: Callable[[], Any], *, every: float = 0.0) -> AsyncIterator[None]:
-    """Do something again and again while the body runs, with a pause of some seconds."""
+    """Call `once` repeatedly while the body runs, with a pause of `every` seconds."""
 
     async def again() -> None:
         while True:
@@ -134,7 +134,7 @@ async def endless(once: Callable[[], Any], *, every: float = 0.0) -> AsyncIterat
 
 @contextlib.asynccontextmanager
 async def attackers(target: Target, name: str) -> AsyncIterator[None]:
-    """Have a process attack while the body runs."""
+    """Run a process that attacks while the body runs."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.hostile", "--attackers", json.dumps(asdict(target)), name),
         stdin=asyncio.subprocess.PIPE,
@@ -144,7 +144,7 @@ async def attackers(target: Target, name: str) -> AsyncIterator[None]:
     assert process.stdout is not None
     try:
         if not await process.stdout.readline():
-            raise RuntimeError(f"the attackers of {name} ended before they began")
+            raise RuntimeError(f"the attackers of {name} ended before the attack")
         yield
     finally:
         process.stdin.close()
@@ -152,7 +152,7 @@ async def attackers(target: Target, name: str) -> AsyncIterator[None]:
 
 
 async def attack(target: Target, name: str) -> None:
-    """Attack until standard input ends; say so on standard output once it has begun."""
+    """Attack until standard input ends; write a line to standard output after the start."""
     async with ATTACKS[name](target):
         print("attacking", flush=True)
         await asyncio.to_thread(sys.stdin.read)
@@ -165,7 +165,7 @@ async def phase(sluice: Sluice, seen: Seen, *, seconds: float) -> None:
 
 
 async def compare(sluice: Sluice, name: str, *, rounds: int, seconds: float) -> dict[str, Any]:
-    """Alternate phases without and with an attack; gives the figures of both."""
+    """Alternate phases without and with an attack; return the figures of both."""
     target = Target(sluice.url, sluice.kafka.bootstrap_servers, sluice.topics.requests)
     without, under = (Seen({"POST": [], "GET": []}) for _ in range(2))
     for _ in range(rounds):
@@ -221,12 +221,12 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "attack", nargs="*", metavar="ATTACK", help=f"which: {', '.join(ATTACKS)} (all of them)"
+        "attack", nargs="*", metavar="ATTACK", help=f"one of {', '.join(ATTACKS)} (default: all)"
     )
     parser.add_argument("--attackers", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=2, help="phases of each kind (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=3, help="of a phase (%(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--seconds", type=float, default=3, help="length of a phase (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args()
     options.attack = options.attack or list(ATTACKS)
     if unknown := set(options.attack) - set(ATTACKS):

@@ -1,7 +1,7 @@
-"""What Sluice costs while nobody asks for anything: `python bench/idle.py`.
+"""Measure the resources of an idle Sluice: `python bench/idle.py`.
 
-Starts a Sluice of its own on free ports, lets it settle, and reads each process' memory and
-processor time from /proc over a minute (Linux only).
+The command starts its own Sluice on free ports, waits until it is idle, and measures each process'
+memory and processor time from /proc over a minute (Linux only).
 """
 
 import argparse

@@ -1,1 +1,1 @@
-"""Behaviour suites, written once and run on stand-ins and on the real thing alike."""
+"""Behaviour suites, written once and run on fakes and on the real thing."""

@@ -1,4 +1,4 @@
-"""A thin HTTP client for behaviour suites: it shows codes and documents, and hides nothing."""
+"""A thin HTTP client for behaviour suites; it returns codes and documents unchanged."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -39,7 +39,7 @@ class Watch:
         return self._response.status
 
     async def next(self) -> Json:
-        """Return the next event; fails if the stream ends."""
+        """Return the next event; fail if the stream ends."""
         line = await self._response.content.readline()
         assert line, "the watch ended"
         return json.loads(line)
@@ -53,9 +53,9 @@ class KubernetesClient:
     """Calls an API server.
 
     Args:
-        session: carries credentials, if any are needed.
+        session: session with credentials, if any are needed.
         url: base URL of the server.
-        namespace: where namespaced calls go.
+        namespace: namespace of namespaced calls.
     """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, namespace: str) -> None:

@@ -1,4 +1,4 @@
-"""How an API server lists and watches. Needs a fixture `api`, as `kubernetes_objects`."""
+"""Lists and watches of an API server. Needs a fixture `api`, like `kubernetes_objects`."""
 
 from typing import Any
 
@@ -86,7 +86,7 @@ class KubernetesListsSuite:
         token = second.body["metadata"]["continue"]
         third = await api.list(TEMPLATES, **{"limit": "2", "continue": token})
         assert names(third) == ["e"]
-        # A real server may promise more because of what was created since, and then has none.
+        # A real server may announce more pages because of later objects, and then has none.
         while token := third.body["metadata"].get("continue"):
             third = await api.list(TEMPLATES, **{"limit": "2", "continue": token})
             assert names(third) == []
@@ -136,7 +136,7 @@ class KubernetesListsSuite:
             events = [await watch.next() for _ in range(5)]
         types = [event["type"] for event in events]
         assert types == ["ADDED", "MODIFIED", "DELETED", "ADDED", "DELETED"]
-        # The real server shows the state before it left, at the version of the change.
+        # The real server sends the state before the object left, at the version of the change.
         left = events[2]["object"]["metadata"]
         assert (left["labels"]["app"], left["resourceVersion"]) == ("x", version(out.body))
 

@@ -1,6 +1,6 @@
-"""How an API server treats objects. Written once; runs on the local engine and on a real one.
+"""Objects of an API server. The suite runs on the local engine and on a real API server.
 
-Who uses it provides a fixture `api`, a `KubernetesClient` for an empty namespace.
+It needs a fixture `api`: a `KubernetesClient` for an empty namespace.
 """
 
 from typing import Any

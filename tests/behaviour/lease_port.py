@@ -1,6 +1,6 @@
-"""What a turn expects of its Lease, from whoever offers one.
+"""The Lease that leader election needs, for the real one and its fake.
 
-Needs a fixture `lease`: a `LeaseApi`, or what stands in for it, of a Lease that is not there yet.
+The suite needs a fixture `lease`: a `LeaseApi` or its fake, for a Lease that does not exist yet.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -16,18 +16,18 @@ LENGTH = timedelta(seconds=15)
 
 
 class LeasePortSuite:
-    async def test_none_is_not_found(self, lease: LeaseApi) -> None:
+    async def test_a_missing_lease_is_not_found(self, lease: LeaseApi) -> None:
         with pytest.raises(NotFoundError):
             await lease.read()
 
-    async def test_it_is_made_once(self, lease: LeaseApi) -> None:
+    async def test_a_second_creation_fails(self, lease: LeaseApi) -> None:
         spec = held_by("ada", now=NOW, duration=LENGTH)
         await lease.create(spec)
         with pytest.raises(AlreadyExistsError):
             await lease.create(held_by("bob", now=NOW, duration=LENGTH))
         assert (await lease.read())["spec"] == spec
 
-    async def test_it_says_what_was_written(self, lease: LeaseApi) -> None:
+    async def test_a_read_returns_the_last_write(self, lease: LeaseApi) -> None:
         made = await lease.create(held_by("ada", now=NOW, duration=LENGTH))
         spec = held_by("bob", now=NOW + LENGTH, duration=LENGTH, before=made)
         written = await lease.replace({**made, "spec": spec})
@@ -40,13 +40,13 @@ class LeasePortSuite:
             "leaseTransitions": 1,
         }
 
-    async def test_a_renewal_is_seen(self, lease: LeaseApi) -> None:
+    async def test_a_renewal_changes_the_renewal_time(self, lease: LeaseApi) -> None:
         made = await lease.create(held_by("ada", now=NOW, duration=LENGTH))
         later = held_by("ada", now=NOW + LENGTH, duration=LENGTH, before=made)
         written = await lease.replace({**made, "spec": later})
         assert renewal_of(written) != renewal_of(made)
 
-    async def test_of_two_who_have_read_the_same_one_writes(self, lease: LeaseApi) -> None:
+    async def test_a_stale_replacement_is_a_conflict(self, lease: LeaseApi) -> None:
         made = await lease.create(held_by("ada", now=NOW, duration=LENGTH))
         spec = held_by("ada", now=NOW + LENGTH, duration=LENGTH, before=made)
         await lease.replace({**made, "spec": spec})
@@ -54,7 +54,7 @@ class LeasePortSuite:
             await lease.replace({**made, "spec": given_up(made)})
         assert holder_of(await lease.read()) == "ada"
 
-    async def test_it_can_be_held_by_nobody(self, lease: LeaseApi) -> None:
+    async def test_a_released_lease_has_no_holder(self, lease: LeaseApi) -> None:
         made = await lease.create(held_by("ada", now=NOW, duration=LENGTH))
         await lease.replace({**made, "spec": given_up(made)})
         assert holder_of(await lease.read()) is None

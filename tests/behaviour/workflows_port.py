@@ -1,7 +1,7 @@
-"""What the dispatcher and the status-watcher expect of Workflows, from whoever offers them.
+"""The Workflows API that dispatcher and status-watcher need, for the real one and its fake.
 
-Needs a fixture `workflows`: a `WorkflowsApi`, or what stands in for it, in an empty namespace. The
-objects here are suspended, so that no controller changes them.
+The suite needs a fixture `workflows`: a `WorkflowsApi` or its fake, in an empty namespace. All
+Workflows are suspended, so that no controller changes them.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ async def lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[Json]:
 
 
 async def settled(workflows: WorkflowsApi, name: str) -> Json:
-    """Read the object until nobody has changed it between two looks."""
+    """Return the object once two reads in a row are equal."""
     before: Json = {}
     async with asyncio.timeout(30):
         while before != (now := await workflows.get(name)):
@@ -54,7 +54,7 @@ async def settled(workflows: WorkflowsApi, name: str) -> Json:
 
 
 class WorkflowsPortSuite:
-    async def test_what_is_created_can_be_read(self, workflows: WorkflowsApi) -> None:
+    async def test_a_created_workflow_can_be_read(self, workflows: WorkflowsApi) -> None:
         created = await workflows.create(manifest("run-a"))
         found = await workflows.get("run-a")
         assert created["metadata"]["uid"] == found["metadata"]["uid"]
@@ -66,15 +66,13 @@ class WorkflowsPortSuite:
         with pytest.raises(AlreadyExistsError):
             await workflows.create(manifest("run-a"))
 
-    async def test_what_is_not_there_is_not_found(self, workflows: WorkflowsApi) -> None:
+    async def test_a_missing_workflow_is_not_found(self, workflows: WorkflowsApi) -> None:
         with pytest.raises(NotFoundError):
             await workflows.get("run-a")
         with pytest.raises(NotFoundError):
             await workflows.patch("run-a", [{"op": "add", "path": "/spec/suspend", "value": True}])
 
-    async def test_a_patch_changes_what_it_names_and_the_version(
-        self, workflows: WorkflowsApi
-    ) -> None:
+    async def test_a_patch_changes_its_paths_and_the_version(self, workflows: WorkflowsApi) -> None:
         await workflows.create(manifest("run-a"))
         before = await settled(workflows, "run-a")
         after = await workflows.patch(
@@ -108,7 +106,7 @@ class WorkflowsPortSuite:
             await workflows.patch("run-a", [test, {"op": "remove", "path": "/spec/suspend"}])
         assert (await workflows.get("run-a"))["spec"]["suspend"] is True
 
-    async def test_the_list_has_our_objects_in_pages(self, workflows: WorkflowsApi) -> None:
+    async def test_a_list_has_selected_objects_in_pages(self, workflows: WorkflowsApi) -> None:
         for number in range(5):
             await workflows.create(manifest(f"run-{number}"))
         await workflows.create(manifest("foreign", ours=False))
@@ -125,7 +123,7 @@ class WorkflowsPortSuite:
         assert names == [f"run-{number}" for number in range(5)]
         assert len(versions) == 1
 
-    async def test_a_watch_tells_what_happens_after_the_list(self, workflows: WorkflowsApi) -> None:
+    async def test_a_watch_reports_changes_after_the_list(self, workflows: WorkflowsApi) -> None:
         await workflows.create(manifest("run-before"))
         await settled(workflows, "run-before")
         page = await workflows.list_page(limit=10, continue_token=None)
@@ -137,10 +135,10 @@ class WorkflowsPortSuite:
             async for event in lines(chunks):
                 if event["type"] == "BOOKMARK":
                     continue
-                told = event["type"], event["object"]["metadata"]["name"]
-                # Whoever runs Workflows may not be done with this one.
-                if told != ("MODIFIED", "run-before"):
-                    assert told == ("ADDED", "run-a")
+                seen = event["type"], event["object"]["metadata"]["name"]
+                # A controller may still change this one.
+                if seen != ("MODIFIED", "run-before"):
+                    assert seen == ("ADDED", "run-a")
                     break
             else:
                 pytest.fail("the watch ended")
@@ -171,12 +169,14 @@ class WorkflowsPortSuite:
             else:
                 pytest.fail("the watch ended")
 
-    async def test_a_watch_from_the_forgotten_past_says_so(self, workflows: WorkflowsApi) -> None:
+    async def test_a_watch_from_an_expired_version_is_an_error(
+        self, workflows: WorkflowsApi
+    ) -> None:
         await workflows.create(manifest("run-a"))
         page = await workflows.list_page(limit=10, continue_token=None)
         await workflows.create(manifest("run-b"))
         await settled(workflows, "run-b")
-        await self.forget_the_past(workflows)
+        await self.expire_history(workflows)
         async with workflows.watch(
             resource_version=page.resource_version, timeout_seconds=30
         ) as chunks:
@@ -187,7 +187,7 @@ class WorkflowsPortSuite:
             else:
                 pytest.fail("the watch ended")
 
-    async def test_a_watch_ends_when_it_was_told_to(self, workflows: WorkflowsApi) -> None:
+    async def test_a_watch_ends_at_its_timeout(self, workflows: WorkflowsApi) -> None:
         page = await workflows.list_page(limit=10, continue_token=None)
         async with workflows.watch(
             resource_version=page.resource_version, timeout_seconds=1
@@ -195,9 +195,9 @@ class WorkflowsPortSuite:
             assert [e async for e in lines(chunks) if e["type"] != "BOOKMARK"] == []
 
     async def delete(self, workflows: WorkflowsApi, name: str) -> None:
-        """Delete as an administrator does; no part of Sluice may."""
+        """Delete a Workflow as an administrator; no part of Sluice may."""
         raise NotImplementedError
 
-    async def forget_the_past(self, workflows: WorkflowsApi) -> None:
+    async def expire_history(self, workflows: WorkflowsApi) -> None:
         """Compact the history."""
         raise NotImplementedError

@@ -60,7 +60,7 @@ class TestRealWorkflows(WorkflowsPortSuite):
     async def delete(self, workflows: WorkflowsApi, name: str) -> None:
         assert (await self.api.delete(WORKFLOWS, name)).code == 200
 
-    async def forget_the_past(self, workflows: WorkflowsApi) -> None:
+    async def expire_history(self, workflows: WorkflowsApi) -> None:
         # Its memory of changes, from which watches are served, begins when it does.
         [server] = [p for p in self.testbed.programs.control_plane() if p.name == "kube-apiserver"]
         self.testbed.processes().kill(server.name)

@@ -31,7 +31,7 @@ class TestLocalEngine(WorkflowsPortSuite):
         async with aiohttp.ClientSession() as http, http.delete(path) as response:
             assert response.status == 200
 
-    async def forget_the_past(self, workflows: WorkflowsApi) -> None:
+    async def expire_history(self, workflows: WorkflowsApi) -> None:
         async with (
             aiohttp.ClientSession() as http,
             http.post(f"{self.url}/local/compact") as response,

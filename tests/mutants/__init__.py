@@ -1,1 +1,1 @@
-"""Faults put into the code on purpose, and the tests that must notice them."""
+"""Mutation tests: deliberate faults in the code, and the tests that must fail on them."""

@@ -1,4 +1,4 @@
-"""`python -m tests.mutants`: what `make mutants` runs."""
+"""The command line of `make mutants`: `python -m tests.mutants`."""
 
 import argparse
 import shutil
@@ -13,27 +13,27 @@ from tests.mutants.running import BaselineError, Result, copied, run_baseline, r
 _ROOT = Path(__file__).parents[2]
 
 _ABOUT = """\
-Put faults into the code, one at a time, and see that a test notices each.
+Apply faults to the code, one at a time, and check that a test fails for each.
 
-Each mutant of tests/mutants/list/*.toml names a rule that the code keeps (a text that stands once
-in a file), the text that breaks it, why that would matter, and the smallest tests that have to
-fail. The tree is copied to a temporary folder; nothing here is changed. First all named tests run
-without a mutant: they have to exist and to pass.
+Each mutant of tests/mutants/list/*.toml names a text that occurs once in a file, the text that
+replaces it, why the fault matters, and the smallest tests that must fail. The tree is copied to a
+temporary folder; nothing here is changed. First all named tests run without a mutant: they must
+exist and pass.
 
-It fails if a mutant survives, if its text is not found exactly once, or if its tests cannot run.
-A survivor wants a test; a text that has moved wants the list brought up to the code.
+The command fails if a mutant survives, if its text does not occur exactly once, or if its tests
+cannot run. For a survivor, write a test; for a text that has moved, update the list.
 """
 
 _EXAMPLES = """\
 examples:
-  make mutants                             all of them, two at a time
-  make mutants ARGS="--only ledger"        those whose name has `ledger` in it
-  make mutants ARGS=--list                 their names, and why each matters
+  make mutants                             run all, two at a time
+  make mutants ARGS="--only ledger"        run those with `ledger` in their name
+  make mutants ARGS=--list                 list their names and reasons
 """
 
 
 def main() -> int:
-    """Give the exit code: 0 if every mutant was caught."""
+    """Return the exit code: 0 if all mutants were caught."""
     options = _arguments()
     mutants = [mutant for mutant in read_mutants() if options.only in mutant.name]
     if not mutants:
@@ -50,17 +50,17 @@ def main() -> int:
 
 def _run(tree: Path, mutants: list[Mutant], *, jobs: int) -> int:
     began = time.monotonic()
-    print(f"{len(mutants)} mutants. First their tests without any ...", flush=True)
+    print(f"{len(mutants)} mutants. First their tests run without any ...", flush=True)
     try:
         print(f"... pass, in {run_baseline(tree, mutants):.0f} s", flush=True)
     except BaselineError as e:
-        print(f"{e}\nThese tests have to exist, and to pass without a mutant.")
+        print(f"{e}\nThese tests must exist, and pass without a mutant.")
         return 1
-    # With all that was compiled meanwhile.
+    # The copies include the bytecode that was compiled meanwhile.
     others = [shutil.copytree(tree, tree.with_name(str(number))) for number in range(2, jobs + 1)]
     done = 0
 
-    def said(result: Result) -> None:
+    def report(result: Result) -> None:
         nonlocal done
         done += 1
         place = f"[{done:{len(str(len(mutants)))}}/{len(mutants)}]"
@@ -69,7 +69,7 @@ def _run(tree: Path, mutants: list[Mutant], *, jobs: int) -> int:
             print(f"    {result.details}")
         sys.stdout.flush()
 
-    results = run_mutants([tree, *others], mutants, said=said)
+    results = run_mutants([tree, *others], mutants, on_result=report)
     escaped = [result for result in results if not result.caught]
     print(f"{len(results) - len(escaped)} caught, in {time.monotonic() - began:.0f} s in all")
     for result in escaped:
@@ -88,9 +88,9 @@ def _arguments() -> argparse.Namespace:
         "--only", default="", metavar="TEXT", help="only mutants with this text in their name"
     )
     parser.add_argument(
-        "--jobs", type=int, default=2, metavar="N", help="how many at a time (%(default)s)"
+        "--jobs", type=int, default=2, metavar="N", help="mutants at a time (%(default)s)"
     )
-    parser.add_argument("--list", action="store_true", help="name the mutants, and run nothing")
+    parser.add_argument("--list", action="store_true", help="list the mutants, and run nothing")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The list of mutants: read from `list/*.toml`, and put into a tree."""
+"""The list of mutants: read from `list/*.toml`, and applied to a tree."""
 
 import os
 import tomllib
@@ -15,12 +15,12 @@ _KEYS = {"name", "why", "file", "old", "new", "also", "tests"}
 
 
 class MutantError(ValueError):
-    """The list of mutants does not fit the code, or makes no sense; the message says where."""
+    """The list of mutants is invalid or does not match the code; the message says where."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One text put in another's place."""
+    """One replacement of a text in a file."""
 
     file: str
     old: str
@@ -29,7 +29,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """One fault, what it would break, and the smallest tests that have to notice."""
+    """One fault, what it would break, and the smallest tests that must fail."""
 
     name: str
     why: str
@@ -38,10 +38,10 @@ class Mutant:
 
 
 def read_mutants(folder: Path = LIST) -> list[Mutant]:
-    """Read all lists of a folder.
+    """Return the mutants of all lists in a folder.
 
     Raises:
-        MutantError: an entry lacks something, has something unknown, or a name stands twice.
+        MutantError: an entry has missing or unknown keys, or a name is not unique.
     """
     mutants = [
         _mutant(entry, part=file.stem)
@@ -50,14 +50,14 @@ def read_mutants(folder: Path = LIST) -> list[Mutant]:
     ]
     names = [mutant.name for mutant in mutants]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise MutantError(f"These names stand twice: {', '.join(sorted(twice))}.")
+        raise MutantError(f"These names are not unique: {', '.join(sorted(twice))}.")
     return mutants
 
 
 def _mutant(entry: Mapping[str, Any], *, part: str) -> Mutant:
     name = f"{part}: {entry.get('name')}"
     if unknown := entry.keys() - _KEYS:
-        raise MutantError(f"{name}: {', '.join(sorted(unknown))} means nothing here.")
+        raise MutantError(f"{name}: {', '.join(sorted(unknown))} is not a known key.")
     if missing := _KEYS - {"also"} - entry.keys():
         raise MutantError(f"{name}: {', '.join(sorted(missing))} is missing.")
     changes = [entry, *entry.get("also", [])]
@@ -74,17 +74,17 @@ def _mutant(entry: Mapping[str, Any], *, part: str) -> Mutant:
 
 @dataclass(frozen=True)
 class _Before:
-    """A file as it was."""
+    """The content of a file before its change."""
 
     text: str
     modified_ns: int
 
 
 def apply(mutant: Mutant, *, tree: Path) -> dict[Path, _Before]:
-    """Put the fault into a tree; gives what the files were before.
+    """Apply the fault to a tree, and return the previous content of its files.
 
     Raises:
-        MutantError: a text is not found exactly once; nothing was changed.
+        MutantError: a text does not occur exactly once; nothing was changed.
     """
     before: dict[Path, _Before] = {}
     after: dict[Path, str] = {}
@@ -95,8 +95,8 @@ def apply(mutant: Mutant, *, tree: Path) -> dict[Path, _Before]:
         text = after.get(file) or file.read_text(encoding="utf-8")
         if (found := text.count(change.old)) != 1:
             raise MutantError(
-                f"{mutant.name}: its text stands {found} times in {change.file}, not once. "
-                "Bring the list up to the code."
+                f"{mutant.name}: its text occurs {found} times in {change.file}, not once. "
+                "Update the list."
             )
         before.setdefault(file, _Before(text, file.stat().st_mtime_ns))
         after[file] = text.replace(change.old, change.new)
@@ -106,7 +106,7 @@ def apply(mutant: Mutant, *, tree: Path) -> dict[Path, _Before]:
 
 
 def restore(before: Mapping[Path, _Before]) -> None:
-    """Take the fault out again; what was compiled before is good once more."""
+    """Restore the files with their times, so that their bytecode is valid again."""
     for file, was in before.items():
         file.write_text(was.text, encoding="utf-8")
         os.utime(file, ns=(was.modified_ns, was.modified_ns))

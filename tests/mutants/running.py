@@ -1,4 +1,4 @@
-"""Runs the named tests on copies of the tree, each with one fault in it."""
+"""Runs the named tests on copies of the tree, each with one fault."""
 
 import os
 import queue
@@ -17,7 +17,7 @@ __all__ = ["BaselineError", "Result", "copied", "run_baseline", "run_mutants"]
 
 _TESTS_FAILED = 1
 _PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout=60")
-# Far longer than any named test: whoever waits so long hangs.
+# Far longer than any named test: a test that takes so long hangs.
 _LONGEST_S = 120.0
 
 
@@ -27,22 +27,22 @@ class BaselineError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What became of one mutant."""
+    """The result of one mutant."""
 
     mutant: Mutant
     verdict: str
-    """`caught`, or what is wrong: `SURVIVED`, `BROKEN` (it cannot be tried)."""
+    """`caught`, `SURVIVED`, or `BROKEN` (its tests could not run)."""
     details: str
     seconds: float
 
     @property
     def caught(self) -> bool:
-        """Whether a test has noticed it."""
+        """Whether a test has failed on it."""
         return self.verdict == "caught"
 
 
 def copied(root: Path, *, to: Path) -> Path:
-    """Copy what git knows of a working tree, and what is new in it."""
+    """Copy the files of a working tree that git tracks or does not ignore."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
@@ -58,7 +58,7 @@ def copied(root: Path, *, to: Path) -> Path:
 
 
 def run_baseline(tree: Path, mutants: Sequence[Mutant]) -> float:
-    """Run all named tests without a mutant; gives the seconds that it took.
+    """Run all named tests without a mutant, and return their duration in seconds.
 
     Raises:
         BaselineError: one of them does not exist, or fails.
@@ -72,9 +72,9 @@ def run_baseline(tree: Path, mutants: Sequence[Mutant]) -> float:
 
 
 def run_mutants(
-    trees: Sequence[Path], mutants: Sequence[Mutant], *, said: Callable[[Result], None]
+    trees: Sequence[Path], mutants: Sequence[Mutant], *, on_result: Callable[[Result], None]
 ) -> list[Result]:
-    """Try each mutant in one of the trees, as many at a time as there are trees."""
+    """Run each mutant in one of the trees, as many at a time as there are trees."""
     free: queue.SimpleQueue[Path] = queue.SimpleQueue()
     for tree in trees:
         free.put(tree)
@@ -90,7 +90,7 @@ def run_mutants(
     with ThreadPoolExecutor(len(trees)) as pool:
         for future in as_completed([pool.submit(attempt, mutant) for mutant in mutants]):
             results.append(future.result())
-            said(results[-1])
+            on_result(results[-1])
     return results
 
 
@@ -122,8 +122,8 @@ def _attempt(mutant: Mutant, *, tree: Path) -> Result:
 def _pytest(
     tree: Path, tests: Sequence[str], *, compiled: bool, longest: float
 ) -> subprocess.CompletedProcess[str]:
-    # Python takes a compiled file for that of a source of the same size and second, so none is
-    # kept of a mutant. Those of all else save most of the time.
+    # Python identifies bytecode by the source's size and second, so that of a mutant must not be
+    # written. Bytecode of the other files saves most of the time.
     compiling = {"PYTHONDONTWRITEBYTECODE": "" if compiled else "1"}
     return subprocess.run(
         [sys.executable, *_PYTEST, *tests],
@@ -137,6 +137,6 @@ def _pytest(
 
 
 def _sources(tree: Path) -> Iterator[str]:
-    """Give the packages of the copy, which have to come before those of the working tree."""
+    """Yield the packages of the copy, which must come before those of the working tree."""
     for pattern in ("libs/*/src", "services/*/src", "engine/src", "local/src", "testbed/src"):
         yield from map(str, sorted(tree.glob(pattern)))

@@ -1,7 +1,7 @@
-"""Close the connection that aiokafka forgets when it is cancelled while it asks for metadata.
+"""Closes the connection that aiokafka leaks when it is cancelled during a metadata request.
 
-``AIOKafkaClient.bootstrap`` drops its first connection then. Nothing of ours can reach it, and the
-test that runs when it is collected, any test, would fail with an unclosed socket.
+`AIOKafkaClient.bootstrap` then drops its first connection without closing it. The test that runs
+when it is garbage-collected, any test, would fail with an unclosed socket.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from aiokafka.conn import AIOKafkaConnection
 
 
 def pytest_configure() -> None:
-    """Let every bootstrap close what it has opened, should it be cancelled."""
+    """Make each bootstrap close its connections if it is cancelled."""
     create_conn, bootstrap = aiokafka.client.create_conn, aiokafka.client.AIOKafkaClient.bootstrap
     opened: contextvars.ContextVar[list[AIOKafkaConnection]] = contextvars.ContextVar("opened")
 

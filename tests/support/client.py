@@ -1,4 +1,4 @@
-"""A user of Sluice, who asks for runs by HTTP and follows them."""
+"""An HTTP client of Sluice that starts runs and follows them."""
 
 import io
 import json
@@ -11,31 +11,31 @@ import aiohttp
 Json = dict[str, Any]
 
 OUTCOME_SECONDS = 180.0
-"""How long an outcome, or the next word of one, may take on a machine that is busy."""
+"""Time limit for an outcome, or for the next event before it, on a busy machine."""
 
 
 class Client:
-    """A user of one Sluice; ``http`` knows where it answers."""
+    """A client of one Sluice; `http` has its base URL."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self.http = http
 
     async def post(self, document: Mapping[str, Any], **headers: str) -> tuple[int, Json]:
-        """Ask for a run; gives status and body."""
+        """Post a request for a run; return status and body."""
         body = io.BytesIO(json.dumps(document).encode())
         headers = {"Content-Type": "application/json", **headers}
         async with self.http.post("/v1/runs", data=body, headers=headers) as response:
             return response.status, await response.json()
 
     async def accepted(self, document: Mapping[str, Any]) -> str:
-        """Ask for a run that must be accepted; gives its id."""
+        """Start a run that must be accepted; return its id."""
         status, body = await self.post(document)
         assert status in (HTTPStatus.OK, HTTPStatus.ACCEPTED), body
         run_id: str = body["id"]
         return run_id
 
     async def events(self, run_id: str) -> list[Json]:
-        """Follow a run to its end."""
+        """Follow a run to its end; return its events."""
         url = f"/v1/runs/{run_id}/events"
         timeout = aiohttp.ClientTimeout(total=OUTCOME_SECONDS)
         found: list[Json] = []
@@ -48,5 +48,5 @@ class Client:
         return found
 
     async def outcome(self, document: Mapping[str, Any]) -> Json:
-        """Ask for a run and wait for its outcome."""
+        """Start a run and return its outcome."""
         return (await self.events(await self.accepted(document)))[-1]

@@ -1,4 +1,4 @@
-"""Words, counted as map-reduce counts them."""
+"""A word count by the rule of the map-reduce workflow."""
 
 import collections
 import itertools
@@ -9,7 +9,7 @@ BOOK = Path("examples/texts/alice-in-wonderland.txt").read_text(encoding="utf-8"
 
 
 def words(text: str) -> dict[str, int]:
-    """Count words by the rule: maximal runs of alphanumeric characters, casefolded."""
+    """Return the count of each word: maximal runs of alphanumeric characters, casefolded."""
     runs = itertools.groupby(text, str.isalnum)
     return dict(collections.Counter("".join(run).casefold() for word, run in runs if word))
 

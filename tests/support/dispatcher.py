@@ -1,4 +1,4 @@
-"""The dispatcher's services on fakes: everything but Kafka, SQLite and Kubernetes is real."""
+"""The dispatcher on fakes; everything except Kafka, SQLite and Kubernetes is real."""
 
 import functools
 import itertools
@@ -58,7 +58,7 @@ class FakeLedger:
 
 
 class FakeOutcomePublisher:
-    """What was published, and errors to come; `log_for_test` tells the order."""
+    """Records what was published, in order (`log_for_test`), and fails on demand."""
 
     def __init__(self) -> None:
         self.outcomes_for_test: list[PublishedEvent] = []
@@ -68,7 +68,7 @@ class FakeOutcomePublisher:
         self._failures = 0
 
     def fail_for_test(self, *, times: int) -> None:
-        """Answer the next calls with an error, having written nothing."""
+        """Fail the next calls without writing anything."""
         self._failures = times
 
     async def publish_outcome(self, published: PublishedEvent) -> None:
@@ -96,7 +96,7 @@ class FakeOutcomePublisher:
 
 
 class Desk:
-    """A dispatcher on fakes, and the records that are put before it."""
+    """A dispatcher on fakes, and its records."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Desk:
         offset: int | None = None,
         timestamp_ms: int = 1_800_000_000_000,
     ) -> IncomingRecord:
-        """Make the next record of the request topic."""
+        """Return the next record of the request topic."""
         value = document if document is None or isinstance(document, bytes) else dumps(document)
         return IncomingRecord(
             position=Position(
@@ -165,12 +165,12 @@ def _builder() -> WorkflowBuilder:
 
 
 def dumps(document: Mapping[str, JsonValue]) -> bytes:
-    """Write a document as a client would."""
+    """Return a document as a client sends it."""
     return json.dumps(document).encode()
 
 
 def hello(run_id: str, *, name: str = "Ada", **more: Any) -> dict[str, JsonValue]:
-    """Ask for a greeting."""
+    """Return a request for a run of `hello`."""
     return {"id": run_id, "workflow": "hello", "parameters": {"name": name}, **more}
 
 

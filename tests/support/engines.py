@@ -1,4 +1,4 @@
-"""What Workflows run on in tests: the local engine, or a real Argo Workflows on the testbed."""
+"""The engines of tests: the local engine, or a real Argo Workflows on the testbed."""
 
 import os
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ KAFKA_LINES = load_versions().kafka
 
 @dataclass(frozen=True, kw_only=True)
 class Home:
-    """A namespace of a real cluster for one Sluice, whose services are their own accounts there."""
+    """A namespace of a real cluster for one Sluice; each service has its own account there."""
 
     namespace: str
     kubeconfig: Path
     accounts: Mapping[str, Path]
 
     def told(self, service: str) -> dict[str, str]:
-        """Return what a service is told so that it lives here."""
+        """Return the variables that make a service use this namespace."""
         if service not in self.accounts:
             return {}
         return {
@@ -40,19 +40,19 @@ class Home:
 
 @dataclass(frozen=True)
 class Engine:
-    """Some engine by its name; ``testbed`` runs it, unless it is the local one."""
+    """An engine; `testbed` runs it, unless it is the local one."""
 
     name: str
     testbed: Testbed | None = None
 
     @property
     def is_local(self) -> bool:
-        """Whether each Sluice brings its own local engine."""
+        """Whether each Sluice starts its own local engine."""
         return self.testbed is None
 
     @property
     def many(self) -> int:
-        """How many runs are many here, in a minute or less."""
+        """The number of runs that take at most a minute here."""
         return 500 if self.is_local else 100
 
     @property
@@ -67,7 +67,7 @@ class Engine:
         return self.testbed
 
     def home(self) -> Home | None:
-        """Make room for one Sluice; None: it brings its own engine."""
+        """Create a namespace for one Sluice; None if it starts its own engine."""
         if self.testbed is None:
             return None
         namespace = unique_name("e2e")
@@ -87,17 +87,17 @@ def engine_parameters() -> list[object]:
 
 
 def real_engines() -> list[object]:
-    """Return the names of those that are no stand-ins, which need the testbed."""
+    """Return the names of the real engines, which need the testbed."""
     lines = [f"argo-{line}" for line in load_versions().argo_lines]
     return [pytest.param(line, marks=pytest.mark.cluster) for line in lines]
 
 
 def running_engine(name: str) -> Engine:
-    """Return an engine; a real one must run already, for it is shared by all who test on it."""
+    """Return an engine; a real one must run already, because all its tests share it."""
     if name == LOCAL:
         return Engine(name)
     if lacks := missing():
-        skip("no testbed here: " + " ".join(lacks))
+        skip("no testbed: " + " ".join(lacks))
     engine = Engine(name, Testbed(default_folders(), load_versions(), rules=RULES))
     if engine.cluster.line() != engine.line:
         skip(f"Argo Workflows {engine.line} does not run; `make test-cluster` starts it")
@@ -105,6 +105,6 @@ def running_engine(name: str) -> Engine:
 
 
 def skip(reason: str) -> NoReturn:
-    """Skip a test because of what this computer lacks; CI must lack nothing."""
+    """Skip a test for lack of something on this machine; fail in CI, which must lack nothing."""
     assert "CI" not in os.environ, reason
     pytest.skip(reason)

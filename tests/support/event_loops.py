@@ -1,7 +1,7 @@
-"""No event loop but those of the tests.
+"""Prevents event loops other than those of the tests.
 
-looptime asks for "the" event loop before every test, and asyncio makes one, which nobody closes,
-unless it was told that there is none.
+looptime gets the current event loop before each test. asyncio would create one, which is never
+closed, unless the current loop was set to None.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A stateful stand-in for one Lease on the API server, with the interface of `LeaseApi`."""
+"""A stateful fake of one Lease on the API server, with the interface of `LeaseApi`."""
 
 import asyncio
 from collections import deque
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 class FakeLease:
-    """A Lease in memory, or none yet."""
+    """A Lease in memory, which may not exist yet."""
 
     def __init__(self) -> None:
         self._lease: Json | None = None
@@ -74,39 +74,39 @@ class FakeLease:
             raise ApiUnavailableError("the Lease: the answer was lost")
         return deepcopy(lease)
 
-    # What only tests may do.
+    # Only for tests.
 
     @property
     def spec_for_test(self) -> Json:
-        """What it says."""
+        """The spec of the Lease."""
         spec: Json = self._existing()["spec"]
         return spec
 
     def fail_for_test(self, *errors: ApiError | ApiUnavailableError) -> None:
-        """Answer the next requests with these errors, having done nothing."""
+        """Fail the next requests with these errors, without any effect."""
         self._failures.extend(errors)
 
     def lose_answers_for_test(self, *, times: int) -> None:
-        """Do what the next writes ask for, and let the answers get lost."""
+        """Apply the next writes, and lose their responses."""
         self._lost_answers += times
 
     def go_away_for_test(self) -> None:
-        """Answer nothing."""
+        """Fail all requests from now on."""
         self._away = True
 
     def come_back_for_test(self) -> None:
-        """Answer again."""
+        """Serve requests again."""
         self._away = False
 
     def conflict_for_test(self) -> None:
-        """Let somebody write it in between the next read and the replacement."""
+        """Write the Lease between the next read and the replacement."""
         self._conflict = True
 
     def delete_for_test(self) -> None:
-        """Let it be gone."""
+        """Delete the Lease."""
         self._lease = None
 
     def write_for_test(self, **spec: Any) -> None:
-        """Write into it as somebody else would."""
+        """Write into the Lease as another process."""
         lease = self._lease or {"metadata": {"name": "turns"}, "spec": {}}
         self._write({**lease, "spec": {**lease["spec"], **spec}})

@@ -1,4 +1,4 @@
-"""A Kafka that takes records and keeps them in memory, behind the runtime's `Producer`."""
+"""A fake of the runtime's `Producer` that keeps records in memory."""
 
 import asyncio
 import zlib
@@ -11,7 +11,7 @@ from sluice_runtime.deadlines import Deadline, DeadlineExceededError
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 
 TIMESTAMP_MS = 1_790_000_000_000
-"""When the first record is written; each later one a millisecond later."""
+"""The timestamp of the first record; each later one is a millisecond later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,9 @@ class _Failure:
 
 @dataclass(kw_only=True)
 class FakeProducer:
-    """Topics of `partitions` partitions each; a key always takes the same one.
+    """Topics of `partitions` partitions each; a key always goes to the same one.
 
-    Fails the way the real one does: with `KafkaUnavailableError` once a deadline has passed.
+    It fails like the real producer, with `KafkaUnavailableError` once a deadline has passed.
     """
 
     partitions: int = 3
@@ -76,18 +76,18 @@ class FakeProducer:
             raise KafkaUnavailableError("No time left.") from e
 
     def records_for_test(self, topic: str) -> list[IncomingRecord]:
-        """Give what the topic holds, in the order in which it was written."""
+        """Return the topic's records in the order of writing."""
         return [record for record in self._written if record.position.topic == topic]
 
     def fail_next_for_test(
         self, *, written: bool = False, error: Exception | None = None, times: int = 1
     ) -> None:
-        """Fail the next sends; `written` records are on the topic all the same."""
+        """Fail the next sends; `written` records are on the topic nevertheless."""
         error = error or KafkaUnavailableError("not acknowledged in time.")
         self._failures += [_Failure(error=error, written=written)] * times
 
     def away_for_test(self, *, away: bool) -> None:
-        """Let no broker answer, or let them come back."""
+        """Make all brokers unavailable, or available again."""
         self._away = away
 
     @asynccontextmanager
@@ -100,12 +100,12 @@ class FakeProducer:
             self._open.set()
 
     async def waiting_for_test(self, count: int) -> None:
-        """Wait until so many sends wait for their acknowledgement."""
+        """Wait until `count` sends wait for their acknowledgement."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._waiting >= count)
 
     async def attempts_for_test(self, count: int) -> None:
-        """Wait until there have been so many attempts to send or to connect."""
+        """Wait until there have been `count` attempts to send or to connect."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._attempts >= count)
 

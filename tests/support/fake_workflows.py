@@ -1,7 +1,7 @@
-"""A stateful stand-in for the API server's Workflows, with the interface of `WorkflowsApi`.
+"""A stateful fake of the API server's Workflows, with the interface of `WorkflowsApi`.
 
-It keeps resourceVersions, a history that watches replay, finalizers and deletionTimestamps the way
-an API server does, and runs nothing: tests play Argo's controller through `set_status_for_test`.
+It has resourceVersions, a history for watches, finalizers and deletionTimestamps like an API
+server. It runs nothing: tests play Argo's controller with `set_status_for_test`.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class _Change:
 
 @dataclass(eq=False)
 class _Stream:
-    """One open watch: bytes waiting to be read, or how it ends."""
+    """One open watch: bytes to be read, and whether it has ended."""
 
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     raw: deque[bytes] = field(default_factory=deque)
@@ -50,7 +50,7 @@ class _Stream:
 
 
 class FakeWorkflows:
-    """An API server's Workflows of one namespace, in memory."""
+    """The Workflows of one namespace, in memory."""
 
     def __init__(self, *, namespace: str = "argo", bookmark_every: float = 60.0) -> None:
         self._namespace = namespace
@@ -108,7 +108,7 @@ class FakeWorkflows:
         return self._answer("patch", await self._write(name, obj))
 
     async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
-        """See `WorkflowsApi.list_page`; a token is good until the history expires."""
+        """See `WorkflowsApi.list_page`; a token is valid until the history expires."""
         await self._enter("list_page")
         after = ""
         version = self._version
@@ -141,18 +141,18 @@ class FakeWorkflows:
             self._streams.discard(stream)
             await self._notify()
 
-    # What only tests may do.
+    # Only for tests.
 
     def object_for_test(self, name: str) -> Json:
-        """Give a copy of one object; KeyError if it is gone."""
+        """Return a copy of one object; KeyError if it does not exist."""
         return deepcopy(self._objects[name])
 
     def names_for_test(self) -> set[str]:
-        """Name the objects that exist."""
+        """Return the names of all objects."""
         return set(self._objects)
 
     def calls_for_test(self, operation: Operation) -> int:
-        """Count the calls so far, failed ones included."""
+        """Return the number of calls so far, including failed ones."""
         return self._calls[operation]
 
     async def set_status_for_test(self, name: str, **status: Any) -> Json:
@@ -165,7 +165,7 @@ class FakeWorkflows:
         return await self.change_for_test(name, change)
 
     async def change_for_test(self, name: str, change: Callable[[Json], None]) -> Json:
-        """Change an object as anybody with the right might."""
+        """Change an object as another client."""
         obj = deepcopy(self._objects[name])
         change(obj)
         return await self._write(name, obj)
@@ -177,7 +177,7 @@ class FakeWorkflows:
         await self._write(name, obj)
 
     async def remove_for_test(self, name: str) -> None:
-        """Make the object vanish, finalizers or not."""
+        """Remove the object in spite of its finalizers."""
         before = self._objects.pop(name)
         gone = deepcopy(before)
         self._version += 1
@@ -185,7 +185,7 @@ class FakeWorkflows:
         await self._record(_Change(self._version, before, gone, deleted=True))
 
     def expire_history_for_test(self) -> None:
-        """Forget the past, as etcd's compaction does: older versions are answered with 410."""
+        """Expire the history like etcd's compaction: older versions get a 410."""
         self._history.clear()
         self._version += 1
         self._oldest = self._version
@@ -203,36 +203,36 @@ class FakeWorkflows:
             stream.wake.set()
 
     def send_raw_for_test(self, data: bytes) -> None:
-        """Put bytes into all open watches as they are."""
+        """Send raw bytes over all open watches."""
         for stream in self._streams:
             stream.raw.append(data)
             stream.wake.set()
 
     def go_silent_for_test(self) -> None:
-        """Send nothing any more over watches that are open, and keep them open."""
+        """Stop sending over open watches, and keep them open."""
         self._silent = True
 
     def speak_again_for_test(self) -> None:
-        """End the silence for watches opened from now on and those still open."""
+        """Resume sending over all watches."""
         self._silent = False
         for stream in self._streams:
             stream.wake.set()
 
     def fail_for_test(self, operation: Operation, *errors: Exception) -> None:
-        """Answer the next calls with these errors, having done nothing."""
+        """Fail the next calls with these errors, without any effect."""
         self._failures[operation].extend(errors)
 
     def lose_answers_for_test(self, operation: Operation, *, times: int = 1) -> None:
-        """Carry out the next calls, and let their answers get lost."""
+        """Apply the next calls, and lose their responses."""
         self._lost_answers[operation] += times
 
     def hold_for_test(self, operation: Operation, *, after: int = 0) -> asyncio.Event:
-        """Let so many calls pass; the next ones wait until the returned event is set."""
+        """Let `after` calls pass; later ones wait until the returned event is set."""
         self._passing[operation] = after
         return self._held.setdefault(operation, asyncio.Event())
 
     def heal_for_test(self) -> None:
-        """End every fault that was asked for and has not shown yet."""
+        """Cancel all faults that have not occurred yet."""
         self._failures.clear()
         self._lost_answers.clear()
         for held in self._held.values():
@@ -241,15 +241,15 @@ class FakeWorkflows:
         self.speak_again_for_test()
 
     async def wait_for_test(self, condition: Callable[[], bool]) -> None:
-        """Wait until the condition holds; looked at after each call, change and opened stream."""
+        """Wait until the condition holds; it is checked after each call, change and stream."""
         async with self._changed:
             await self._changed.wait_for(condition)
 
     def streams_for_test(self) -> int:
-        """Count the open watches."""
+        """Return the number of open watches."""
         return len(self._streams)
 
-    # What an API server does inside.
+    # Internals of the API server.
 
     async def _enter(self, operation: Operation) -> None:
         self._calls[operation] += 1
@@ -283,7 +283,7 @@ class FakeWorkflows:
             self._objects[name] = obj
             await self._record(_Change(self._version, before, deepcopy(obj), deleted=False))
             return obj
-        # As etcd has it: the last state is the one before, finalizer and all, at a new version.
+        # As in etcd: the last state is the previous one, with its finalizer, at a new version.
         last = deepcopy(self._objects.pop(name))
         last["metadata"]["resourceVersion"] = str(self._version)
         await self._record(_Change(self._version, before, last, deleted=True))
@@ -332,7 +332,7 @@ class FakeWorkflows:
 
 
 def _reached(moment: float) -> bool:
-    """Tell whether a timer set for this moment has rung, whatever the rounding of clocks."""
+    """Return whether a timer for this moment has fired, with a tolerance for clock rounding."""
     return asyncio.get_running_loop().time() >= moment - 0.001
 
 
@@ -342,12 +342,12 @@ def _selected(obj: Json | None) -> bool:
 
 
 def _seen_as(change: _Change) -> bytes | None:
-    """What a watch with the selector sees of a change."""
+    """Return a change as a watch with the selector sees it; None if it does not."""
     was, is_now = _selected(change.before), _selected(change.after) and not change.deleted
     if not was and not is_now:
         return None
     if not is_now and not change.deleted and change.before is not None:
-        # It left the selection: the state before, at the version of the change.
+        # The object left the selection: the watch gets its previous state, at the new version.
         left = deepcopy(change.before)
         left["metadata"]["resourceVersion"] = str(change.version)
         return _line("DELETED", left)

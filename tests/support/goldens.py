@@ -1,4 +1,4 @@
-"""Golden files: what was agreed on, byte for byte; `--update-goldens` agrees anew."""
+"""Golden files: expected output, byte for byte; `--update-goldens` rewrites them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-goldens",
         action="store_true",
-        help="write the golden files from what the code gives now",
+        help="rewrite the golden files with the current output",
     )
 
 

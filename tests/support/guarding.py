@@ -1,4 +1,4 @@
-"""Watches services under the memory limits of their chart while something is done to them."""
+"""Runs services under the memory limits of their chart, and observes them during an attack."""
 
 import asyncio
 import contextlib
@@ -16,24 +16,24 @@ from tests.support.limits import FIGURES, MEBIBYTE, MemoryLimit, chart_limits, p
 from tests.support.sluice import Sluice
 
 ATTACK_SECONDS = 75.0
-"""How long an attack may last, until what it has left behind is gone."""
+"""Time limit for an attack and its aftermath."""
 
 DRAIN_SECONDS = 45.0
-"""How long what an attack has left behind may take to be gone."""
+"""Time limit for the aftermath of an attack."""
 
 Launchers = Mapping[str, Sequence[str]]
-"""Words to put before the commands of services, by their names."""
+"""Prefixes of the commands of services, by their names."""
 
 _BETWEEN_LOOKS = 0.1
 _END_SECONDS = 5.0
 
 
 class NotDrainedError(Exception):
-    """What should come true after an attack did not, in time."""
+    """A condition after an attack was not met in time."""
 
 
 class Guard:
-    """The parts of a Sluice that are attacked, and what was seen of them."""
+    """The services of a Sluice that are attacked, and their measurements."""
 
     def __init__(self, sluice: Sluice, limits: Mapping[str, MemoryLimit]) -> None:
         self.sluice = sluice
@@ -49,7 +49,7 @@ class Guard:
     async def during(
         self, attack: Coroutine[Any, Any, None], *, seconds: float = ATTACK_SECONDS
     ) -> None:
-        """Let an attack go on until it is over, or a part has ended, or its time is up."""
+        """Wait until an attack is over, a service has ended, or its time is up."""
         ends: list[asyncio.Future[Any]] = [
             asyncio.wrap_future(self.sluice.child(name).exited) for name in self._limits
         ]
@@ -65,7 +65,7 @@ class Guard:
         except NotDrainedError as e:
             self._missing.append(str(e))
         finally:
-            # Not the ends: they are the processes' own.
+            # The ends stay: they belong to the processes.
             attacking.cancel()
             await asyncio.gather(attacking, return_exceptions=True)
 
@@ -74,17 +74,17 @@ class Guard:
         try:
             await attack
         except aiohttp.ClientError:
-            # Nobody answers: it may be that its end was not seen yet.
+            # The service does not answer: its end may not have been reported yet.
             await asyncio.wait(ends, timeout=_END_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if not any(end.done() for end in ends):
                 raise
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Probe and measure all parts while the body runs.
+        """Probe and measure all services while the body runs.
 
-        On a thread and a loop of their own: what attackers keep this one busy with must not look
-        as if a service were late.
+        Probes run on a separate thread and event loop, so that attackers that keep this loop busy
+        do not make a service look late.
         """
         ended = threading.Event()
 
@@ -99,14 +99,14 @@ class Guard:
             await probing
 
     async def metric(self, service: str, name: str) -> float:
-        """Give the sum of a metric of a service, over all its labels."""
+        """Return the sum of a service's metric over all its labels."""
         url = f"{self.sluice.endpoints.health_url(service)}/metrics"
         async with aiohttp.ClientSession() as http, http.get(url) as response:
             families = text_string_to_metric_families(await response.text())
         return sum(s.value for family in families for s in family.samples if s.name == name)
 
     def assert_bounded(self) -> None:
-        """Fail if a bound was broken, and say which."""
+        """Fail with all bounds that were broken, if any."""
         assert not (found := self._breaches()), "\n".join(found)
 
     def _breaches(self) -> list[str]:
@@ -124,19 +124,19 @@ class Guard:
                 )
         if failures := self.honest.failures:
             found.append(
-                f"{failures.total()} of {self.honest.asked} questions of an honest client failed: "
+                f"{failures.total()} of {self.honest.asked} requests of an honest client failed: "
                 f"{dict(failures)}"
             )
         return found
 
     def figures(self) -> Iterator[str]:
-        """Give what was measured, a line for each part."""
+        """Yield the measurements, one line per service."""
         for name, limit in self._limits.items():
             probe = self._probes[name]
             yield (
                 f"{name}: {limit.taken(self._peaks[name]) // MEBIBYTE} of "
                 f"{limit.most // MEBIBYTE} MiB ({limit.how}), longest of {probe.asked} /livez "
-                f"{probe.longest * 1000:.0f} ms, {self.honest.asked} honest questions"
+                f"{probe.longest * 1000:.0f} ms, {self.honest.asked} honest requests"
             )
 
     def _measured(self, name: str) -> Callable[[], None]:
@@ -153,9 +153,9 @@ async def guarded(
     *names: str,
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[Guard]:
-    """Start some parts under their chart's limits, and watch them.
+    """Start some services under their chart's limits, and observe them.
 
-    ``make`` makes the Sluice, given its launchers.
+    `make` returns the Sluice for the given launchers.
     """
     config = request.config
     with chart_limits(names, config=config) as limits:
@@ -164,8 +164,8 @@ async def guarded(
         try:
             if "dispatcher" in names:
                 await asyncio.to_thread(sluice.start, "engine")
-            # A part may need what the loop of the test serves. Linux ties a child to the thread
-            # that started it; those of the executor last as long as the loop.
+            # A service may need the loop of the test. Linux ties a child to the thread that started
+            # it; threads of the executor live as long as the loop.
             await asyncio.to_thread(sluice.start, *names)
             async with guard.honest, guard.watching():
                 yield guard
@@ -178,7 +178,7 @@ async def guarded(
 async def eventually(
     check: Callable[[], Coroutine[Any, Any, bool]], *, what: str, seconds: float = DRAIN_SECONDS
 ) -> None:
-    """Wait until something holds.
+    """Wait until `check` returns true.
 
     Raises:
         NotDrainedError: it did not in time.
@@ -196,10 +196,10 @@ async def eventually(
 async def standing_still(
     look: Callable[[], Coroutine[Any, Any, object]], *, looks: int, what: str
 ) -> None:
-    """Wait until so many looks in a row have seen the same.
+    """Wait until `look` has returned the same value `looks` times in a row.
 
     Raises:
-        NotDrainedError: they did not in time.
+        NotDrainedError: it did not in time.
     """
     last: object = None
     same = 0

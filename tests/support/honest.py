@@ -1,6 +1,6 @@
-"""An honest client, who asks for one run at a time and reads it, and the kubelet's probe.
+"""An honest client, which starts and reads one run at a time, and the kubelet's probe.
 
-What they see while others attack is what the bounds are about.
+The tests of bounds assert on what they measure during an attack.
 """
 
 import asyncio
@@ -14,25 +14,25 @@ from typing import Any, Self
 import aiohttp
 
 PATIENCE_SECONDS = 10.0
-"""How long an honest client waits for an answer."""
+"""Time limit of an honest client for a response."""
 
 LIVEZ_SECONDS = 1.0
-"""How long an answer of /livez may take: part of the contract, so no margin is added."""
+"""Time limit for a response of /livez; it is part of the contract, so there is no margin."""
 
 _BETWEEN_PROBES = 0.1
 _DOCUMENT = {"workflow": "hello", "parameters": {"name": "Ada"}}
 
 
 class Honest:
-    """A client of a gateway; ``url`` is where it answers."""
+    """A client of the gateway at `url`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._http: aiohttp.ClientSession | None = None
         self.failures: collections.Counter[str] = collections.Counter()
-        """What came instead of a success: ``POST: 429``."""
+        """Failed requests by method and result: `POST: 429`."""
         self.seconds: dict[str, list[float]] = {"POST": [], "GET": []}
-        """How long each answer took."""
+        """The duration of each request."""
         self.run_ids: list[str] = []
         """The runs that were accepted."""
 
@@ -47,16 +47,16 @@ class Honest:
 
     @property
     def asked(self) -> int:
-        """Count the questions that were answered or given up."""
+        """The number of finished requests."""
         return sum(map(len, self.seconds.values()))
 
     async def ask(self, *, times: int) -> None:
-        """Ask for so many runs, one after the other, and read each once it is accepted."""
+        """Start `times` runs, one after another, and read each once it is accepted."""
         for _ in range(times):
             await self._ask()
 
     async def ask_during(self, attack: asyncio.Future[Any]) -> None:
-        """Ask for runs until the attack is over."""
+        """Start runs until the attack is over."""
         while not attack.done():
             await self._ask()
 
@@ -69,7 +69,7 @@ class Honest:
     async def _answer(
         self, method: str, path: str, expected: HTTPStatus, *, json: object = None
     ) -> str | None:
-        """Ask once; gives the run's id, or None after noting the failure."""
+        """Send one request; return the run's id, or None after a failure."""
         assert self._http is not None
         began = time.perf_counter()
         run_id: str | None = None
@@ -86,18 +86,18 @@ class Honest:
 
 
 class Probe:
-    """Asks a service's /livez again and again, on new connections, and notes what is missed."""
+    """Requests a service's /livez repeatedly, on new connections, and counts failures."""
 
     def __init__(self, health_url: str, *, each: Callable[[], None]) -> None:
         self._url = f"{health_url}/livez"
         self._each = each
         self.asked = 0
         self.longest = 0.0
-        """Seconds; of one that was missed: when it was given up."""
+        """The longest request in seconds, including failed ones."""
         self.misses: collections.Counter[str] = collections.Counter()
 
     async def run(self, ended: threading.Event) -> None:
-        """Probe until the end; calls ``each`` after each time."""
+        """Probe until `ended` is set; call `each` after each probe."""
         timeout = aiohttp.ClientTimeout(total=LIVEZ_SECONDS)
         connector = aiohttp.TCPConnector(force_close=True)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:

@@ -1,6 +1,6 @@
-"""Attackers: clients that take as much of a service as they are let.
+"""Attackers: clients that use as much of a service as they can.
 
-Each binds addresses of its own on loopback, so that it is another peer than the honest client.
+Each binds its own addresses on loopback, so that it is a different peer than the honest client.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from sluice_contracts.status_codec import PublishedEvent, encode_status
 from tests.support.kafka import KafkaServer
 
 Answers = collections.Counter[str]
-"""What attackers were answered: statuses, or kinds of errors."""
+"""Responses to attackers: statuses, or types of errors."""
 
 _POST = (
     b"POST /v1/runs HTTP/1.1\r\nHost: sluice\r\nContent-Type: application/json\r\n"
@@ -34,7 +34,7 @@ _MAX_BYTES = 4 * 1024 * 1024
 
 
 def peers(count: int) -> Iterator[str]:
-    """Give so many addresses on loopback, none of them 127.0.0.1."""
+    """Return `count` addresses on loopback, without 127.0.0.1."""
     return (f"127.0.{1 + number // 250}.{1 + number % 250}" for number in range(count))
 
 
@@ -42,7 +42,7 @@ def peers(count: int) -> Iterator[str]:
 async def idle_bodies(
     url: str, declared: Sequence[int], *, peers: Sequence[str]
 ) -> AsyncIterator[None]:
-    """Declare bodies, send one byte of each, and say no more while the body of this runs."""
+    """Declare bodies, send one byte of each, and then nothing while the context's body runs."""
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as stack:
         for number, size in enumerate(declared):
@@ -55,7 +55,7 @@ async def idle_bodies(
 async def slow_bodies(
     url: str, declared: Sequence[int], *, peers: Sequence[str]
 ) -> AsyncIterator[None]:
-    """Declare bodies, send nine tenths of each at once, and then a byte now and then."""
+    """Declare bodies, send nine tenths of each at once, and then single bytes slowly."""
     with contextlib.ExitStack() as stack:
         clients = [
             await _connected(stack, url, peer=peers[number % len(peers)])
@@ -77,7 +77,7 @@ async def slow_bodies(
 
 async def _drip(client: socket.socket, size: int, *, most_sent: asyncio.Event) -> None:
     loop, never = asyncio.get_running_loop(), asyncio.Event()
-    # Who is answered already may find that nobody reads on.
+    # After an early response the server may stop reading.
     with contextlib.suppress(ConnectionError, TimeoutError):
         async with asyncio.timeout(_MOST_SECONDS):
             await loop.sock_sendall(client, _POST % size + b"{" + b" " * (size * 9 // 10))
@@ -93,7 +93,7 @@ async def _drip(client: socket.socket, size: int, *, most_sent: asyncio.Event) -
 async def _connected(stack: contextlib.ExitStack, url: str, *, peer: str) -> socket.socket:
     to = urlsplit(url)
     client = stack.enter_context(socket.socket())
-    # As little as the kernel allows: what it takes in for a client, no service has to hold.
+    # The smallest buffer that the kernel allows: a service does not have to hold what is in it.
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.bind((peer, 0))
     client.settimeout(0)
@@ -104,7 +104,7 @@ async def _connected(stack: contextlib.ExitStack, url: str, *, peer: str) -> soc
 async def large_bodies(
     url: str, bodies: Sequence[bytes], *, rounds: int, peers: Sequence[str]
 ) -> Answers:
-    """POST all bodies at once, each so many times; gives the answers."""
+    """POST all bodies concurrently, each `rounds` times; return the responses."""
     answers: Answers = collections.Counter()
 
     async def post(http: aiohttp.ClientSession, body: bytes) -> None:
@@ -133,9 +133,9 @@ async def large_bodies(
 
 @contextlib.asynccontextmanager
 async def unread(url: str, paths: Sequence[str], *, peers: Sequence[str]) -> AsyncIterator[Answers]:
-    """GET each path from a peer, and read no more of the answer than its first bytes.
+    """GET each path from a peer, and read only the first bytes of the response.
 
-    Gives what was answered, once all were or the time that they wait for it has passed.
+    Yields the responses once all have arrived or timed out.
     """
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as stack:
@@ -157,7 +157,7 @@ async def _status(reader: socket.socket) -> str:
 
 
 async def write_records(kafka: KafkaServer, topic: str, values: Sequence[bytes]) -> None:
-    """Write all records at once, as any client may, over all partitions."""
+    """Write all records concurrently, over all partitions."""
     async with _producer(kafka) as producer:
         partitions = sorted(await producer.partitions_for(topic))
         async with asyncio.TaskGroup() as group:
@@ -167,7 +167,7 @@ async def write_records(kafka: KafkaServer, topic: str, values: Sequence[bytes])
 
 
 async def write_events(kafka: KafkaServer, topic: str, run_id: str, *, events: int) -> None:
-    """Write that a run goes on, in events that are nearly as large as one may be."""
+    """Write events of a running run that are nearly of the maximum size."""
     key = RunKey("default", run_id)
     async with _producer(kafka) as producer:
         for sequence in range(1, events + 1):

@@ -1,4 +1,4 @@
-"""The worst documents that a request may be: as large as allowed, and dear to read."""
+"""The worst documents for a request: of the maximum size, and expensive to parse."""
 
 import itertools
 from collections.abc import Callable
@@ -7,32 +7,32 @@ from sluice_contracts.topics import MAX_REQUEST_BYTES
 
 _HEAD = b'{"id":"%s","workflow":"hello","parameters":{"name":'
 _TAIL = b"}}"
-# A list of lists ends four levels down, of the 32 that are allowed.
+# The lists are four levels down, of the 32 that are allowed.
 _NESTED = b"[" * 28 + b"]" * 28
 
 
 def nested(run_id: str) -> bytes:
-    """Give 1.6 MB of lists in lists: 800,000 values."""
+    """Return 1.6 MB of nested lists: 800,000 values."""
     return _list_of(run_id, lambda _: _NESTED)
 
 
 def flat(run_id: str) -> bytes:
-    """Give 1.6 MB of one list of numbers: 800,000 values."""
+    """Return 1.6 MB of one list of numbers: 800,000 values."""
     return _list_of(run_id, lambda _: b"0")
 
 
 def objects(run_id: str) -> bytes:
-    """Give 1.6 MB of empty objects in a list."""
+    """Return 1.6 MB of empty objects in a list."""
     return _list_of(run_id, lambda _: b"{}")
 
 
 def names(run_id: str) -> bytes:
-    """Give 1.6 MB of one object whose names are all different."""
+    """Return 1.6 MB of one object whose names are all different."""
     return _filled(run_id, b"{", lambda number: b'"%x":0' % number, b"}")
 
 
 def text(run_id: str) -> bytes:
-    """Give a valid request: 256 KiB of text, every byte of it escaped."""
+    """Return a valid request: 256 KiB of text in which every byte is escaped."""
     parameters = b'{"workers":1,"text":"' + b"\\u0001" * (256 * 1024) + b'"}'
     return b'{"id":"%s","workflow":"map-reduce","parameters":%s}' % (run_id.encode(), parameters)
 
@@ -40,7 +40,7 @@ def text(run_id: str) -> bytes:
 KINDS: dict[str, Callable[[str], bytes]] = {
     each.__name__: each for each in (nested, flat, objects, names, text)
 }
-"""Makers of documents by the names of their kinds; each takes the id that the run is to have."""
+"""Functions that return a document, by kind; each takes the id of the run."""
 
 
 def _list_of(run_id: str, item: Callable[[int], bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""JSON Patch (RFC 6902), as much of it as Sluice sends: add, remove, replace and test."""
+"""The part of JSON Patch (RFC 6902) that Sluice uses: add, remove, replace and test."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -8,11 +8,11 @@ Json = dict[str, Any]
 
 
 class PatchFailedError(Exception):
-    """A test failed or a path leads nowhere; nothing was changed."""
+    """A test failed or a path does not exist; nothing was changed."""
 
 
 def apply_json_patch(document: Json, operations: Sequence[Json]) -> Json:
-    """Give the changed document; the given one stays as it is."""
+    """Return the changed document; the given one stays unchanged."""
     changed = deepcopy(document)
     for operation in operations:
         *parents, last = _pointer(operation["path"])
@@ -38,14 +38,14 @@ def apply_json_patch(document: Json, operations: Sequence[Json]) -> Json:
 
 def _pointer(path: str) -> list[str]:
     if not path.startswith("/"):
-        raise PatchFailedError(f"no JSON Pointer: {path}")
+        raise PatchFailedError(f"not a JSON Pointer: {path}")
     return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
 
 
 def _key(place: Any, part: str) -> Any:
     if isinstance(place, list):
         if not part.isdecimal():
-            raise PatchFailedError(f"no index: {part}")
+            raise PatchFailedError(f"not an index: {part}")
         return int(part)
     return part
 
@@ -66,4 +66,4 @@ def _add(place: Any, part: str, value: Any) -> None:
     elif isinstance(place, dict):
         place[part] = value
     else:
-        raise PatchFailedError(f"no container: {part}")
+        raise PatchFailedError(f"not a container: {part}")

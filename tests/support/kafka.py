@@ -1,7 +1,7 @@
-"""One real Kafka for the whole test session, and what tests do with it on the wire.
+"""One real Kafka for the whole test session, and helpers to use it.
 
-It is a process, or a container with `--kafka=testcontainers`. A test gets topics of its own by
-unique names; nothing is cleaned up between tests.
+It is a process, or a container with `--kafka=testcontainers`. Tests use topics with unique names;
+nothing is cleaned up between tests.
 """
 
 import asyncio
@@ -25,18 +25,18 @@ from tests.support.leaving_out import leave_out
 Headers = Sequence[tuple[str, bytes]]
 
 WAIT_SECONDS = 30.0
-"""How long to wait for what must come; long enough for a busy machine."""
+"""Time limit for expected records; long enough for a busy machine."""
 
 _MAX_BYTES = 4 * 1024 * 1024
 _counter = itertools.count(1)
 
 
 class KafkaServer(Protocol):
-    """A Kafka that runs somewhere."""
+    """A running Kafka."""
 
     @property
     def bootstrap_servers(self) -> str:
-        """What clients connect to: ``host:port``."""
+        """The address for clients, `host:port`."""
         ...
 
 
@@ -45,7 +45,7 @@ Broker = TypeVar("Broker", bound=EmbeddedKafka)
 
 @contextlib.contextmanager
 def running_broker(broker: Broker) -> Iterator[Broker]:
-    """Run a Kafka as a process while the body does."""
+    """Run a Kafka as a process while the body runs."""
     broker.start_sync()
     try:
         yield broker
@@ -54,17 +54,17 @@ def running_broker(broker: Broker) -> Iterator[Broker]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a person choose where Kafka runs."""
+    """Add the option that selects where Kafka runs."""
     parser.addoption(
         "--kafka",
         choices=["embedded", "testcontainers"],
         default="embedded",
-        help="run the session's Kafka as a process (the default), or in a container",
+        help="run the session's Kafka as a process (default) or in a container",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, with a container, the tests that do not use it."""
+    """With a container, deselect the tests that do not use it."""
     if config.getoption("--kafka") == "testcontainers":
         leave_out(config, items, lambda item: "kafka" not in getattr(item, "fixturenames", ()))
 
@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def kafka(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[KafkaServer]:
-    """A real Apache Kafka on ports of its own, shared by the session."""
+    """Yield a real Apache Kafka on free ports, shared by the session."""
     if request.config.getoption("--kafka") == "testcontainers":
         with running_kafka_container() as container:
             yield container
@@ -84,7 +84,7 @@ def kafka(
 
 @pytest.fixture
 def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
-    """A Kafka for one test alone, which may stop, kill and start it as it likes. Not started."""
+    """Yield a Kafka for one test, which may stop, kill and start it. It is not started."""
     broker = EmbeddedKafka(data_dir=tmp_path_factory.mktemp("own-kafka"))
     try:
         yield broker
@@ -93,12 +93,12 @@ def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafk
 
 
 def unique_name(prefix: str) -> str:
-    """Give a name that no other test of this session uses, for topics, groups and ids."""
+    """Return a name that no other test of this session uses, for topics, groups and ids."""
     return f"{prefix}-{secrets.token_hex(4)}-{next(_counter)}"
 
 
 def topic_names(prefix: str = "test") -> TopicNames:
-    """Give Sluice's four topics under names that no other test uses."""
+    """Return Sluice's four topics under names that no other test uses."""
     unique = unique_name(prefix)
     return TopicNames(
         requests=f"{unique}.requests",
@@ -129,7 +129,7 @@ async def create_topic(
 
 
 async def alter_topic(kafka: KafkaServer, topic: str, config: dict[str, str]) -> None:
-    """Set topic-level settings. Those that are not named go back to the broker's defaults."""
+    """Set topic-level settings; others are reset to the broker's defaults."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
     try:
@@ -150,7 +150,7 @@ async def produce(
     headers: Headers = (),
     partition: int | None = None,
 ) -> list[TopicPartition]:
-    """Write records in order, acknowledged; returns where each one went."""
+    """Write records in order, acknowledged; return the partition of each."""
     producer = AIOKafkaProducer(
         bootstrap_servers=kafka.bootstrap_servers, acks="all", max_request_size=_MAX_BYTES
     )
@@ -168,7 +168,7 @@ async def produce(
 
 
 async def read_all(kafka: KafkaServer, *topics: str) -> list[ConsumerRecord]:
-    """Read what the topics hold now, from their beginning, in order of partition and offset."""
+    """Return the current records of the topics, in order of partition and offset."""
     consumer = _consumer(kafka)
     await consumer.start()
     try:
@@ -178,7 +178,7 @@ async def read_all(kafka: KafkaServer, *topics: str) -> list[ConsumerRecord]:
         for partition in partitions:
             consumer.pause(*partitions)
             consumer.resume(partition)
-            # Positions, not records, tell the end: compaction and transactions leave gaps.
+            # Positions, not records, show the end: compaction and transactions leave gaps.
             while await consumer.position(partition) < ends[partition]:
                 for batch in (await consumer.getmany(timeout_ms=1000)).values():
                     records.extend(record for record in batch if record.offset < ends[partition])
@@ -194,10 +194,10 @@ async def read_until(
     *,
     timeout_seconds: float = WAIT_SECONDS,
 ) -> list[ConsumerRecord]:
-    """Read a topic from its beginning until ``enough`` holds of what was read.
+    """Return a topic's records from its beginning, as soon as `enough` is true for them.
 
     Raises:
-        AssertionError: that did not come true in time; says what was read.
+        AssertionError: that did not happen in time; the message has the records.
     """
     consumer = _consumer(kafka)
     await consumer.start()
@@ -208,23 +208,23 @@ async def read_until(
             while not enough(records):
                 records.append(await consumer.getone())
     except TimeoutError:
-        raise AssertionError(f"{topic} never held enough; it held {records}") from None
+        raise AssertionError(f"{topic} never had enough records: {records}") from None
     finally:
         await consumer.stop()
     return records
 
 
 async def read_count(kafka: KafkaServer, topic: str, count: int) -> list[ConsumerRecord]:
-    """Read a topic from its beginning until it has given ``count`` records."""
+    """Return the first `count` records of a topic."""
     return await read_until(kafka, topic, lambda records: len(records) >= count)
 
 
 async def committed(kafka: KafkaServer, *, group: str, topic: str) -> dict[int, int]:
-    """Return the group's committed offset of every partition of the topic that has one."""
+    """Return the group's committed offsets by partition of the topic, where there is one."""
     consumer = _consumer(kafka, group=group)
     await consumer.start()
     try:
-        # Assigned by hand: looking on must not move the group's members.
+        # Assigned by hand, so that the group is not rebalanced.
         offsets = {
             partition.partition: await consumer.committed(partition)
             for partition in await _assign(consumer, [topic])

@@ -1,7 +1,7 @@
-"""Three Kafka nodes that replicate to each other, for tests that take brokers away.
+"""Three Kafka nodes that replicate to each other, for tests that stop brokers.
 
-Each node is broker and controller, with a small heap. Tests of one module share the cluster, and on
-one computer there is one at a time, whatever the number of workers.
+Each node is broker and controller, with a small heap. Tests of one module share the cluster. One
+machine runs one cluster at a time, whatever the number of workers.
 """
 
 import asyncio
@@ -39,11 +39,11 @@ _MANY: Mapping[str, object] = {
     "offsets.topic.replication.factor": _COUNT,
     "transaction.state.log.replication.factor": _COUNT,
     "transaction.state.log.min.isr": 2,
-    # A dead node is missed after broker.session.timeout.ms; do not wait longer for its replicas.
+    # A dead node is noticed after broker.session.timeout.ms; do not wait longer for its replicas.
     "replica.lag.time.max.ms": 5000,
     "controller.quorum.election.timeout.ms": 500,
     "controller.quorum.fetch.timeout.ms": 1000,
-    # Whoever comes back does not take its leaderships back in the middle of another test.
+    # A node that returns must not become leader again in the middle of another test.
     "auto.leader.rebalance.enable": "false",
 }
 
@@ -63,7 +63,7 @@ class KafkaCluster:
 
     @property
     def bootstrap_servers(self) -> str:
-        """All nodes, whether they run or not."""
+        """The addresses of all nodes, running or not."""
         return self._servers(NODES)
 
     @property
@@ -72,29 +72,29 @@ class KafkaCluster:
         return [node for node in NODES if node in self._processes and node not in self._frozen]
 
     def start_sync(self) -> None:
-        """Lay out the data of all nodes, start them, and wait until each has started."""
+        """Format the data of all nodes, start them, and wait until each has started."""
         self._format()
         started = [self._launch(node) for node in NODES]
         for each in started:
             each.result(timeout=WAIT_SECONDS)
 
     def stop_sync(self) -> None:
-        """Kill what runs; nobody reads this data again."""
+        """Kill all nodes; their data are not used again."""
         for node in list(self._processes):
             self.kill(node)
 
     def kill(self, node: int) -> None:
-        """SIGKILL: what a crash leaves behind stays as it is."""
+        """Send SIGKILL, and leave the data as a crash would."""
         self._processes.pop(node).kill()
         self._frozen.discard(node)
 
     def freeze(self, node: int) -> None:
-        """SIGSTOP: connections stay, answers do not come."""
+        """Send SIGSTOP: connections stay open, responses do not come."""
         os.kill(self._processes[node].pid, signal.SIGSTOP)
         self._frozen.add(node)
 
     def thaw(self, node: int) -> None:
-        """SIGCONT: it goes on, and does not know that time has passed."""
+        """Send SIGCONT: the node continues without noticing that time has passed."""
         os.kill(self._processes[node].pid, signal.SIGCONT)
         self._frozen.discard(node)
 
@@ -105,22 +105,22 @@ class KafkaCluster:
             await asyncio.gather(*(asyncio.wrap_future(each) for each in started))
 
     async def heal(self) -> None:
-        """Have all nodes run, and wait until none lacks anything of any topic."""
+        """Start all nodes, and wait until all replicas are in sync."""
         for node in list(self._frozen):
             self.thaw(node)
         await self.start(*(node for node in NODES if node not in self._processes))
         await self.until(self._is_whole)
 
     async def leader(self, topic: str, partition: int = 0) -> int:
-        """Tell which node leads a partition; -1 is none."""
+        """Return the node that leads a partition; -1 if there is none."""
         return int((await self._partition(topic, partition))["leader"])
 
     async def in_sync(self, topic: str, partition: int = 0) -> set[int]:
-        """Tell which nodes have all of a partition's records."""
+        """Return the nodes that have all records of a partition."""
         return set((await self._partition(topic, partition))["isr"])
 
     async def coordinator(self, group: str) -> int:
-        """Tell which node keeps the offsets of a consumer group."""
+        """Return the node that coordinates a consumer group."""
         found: list[int] = []
 
         async def answered() -> bool:
@@ -128,12 +128,12 @@ class KafkaCluster:
                 found.append(await admin.find_coordinator(group))
             return True
 
-        # The first question makes the topic that the offsets are kept on.
+        # The first request creates the topic of the offsets.
         await self.until(answered)
         return found[-1]
 
     async def until_led_by_another(self, topic: str, *, than: int) -> int:
-        """Wait until a partition's leader is another node; gives it."""
+        """Wait until a partition has another leader, and return it."""
 
         async def another() -> bool:
             return await self.leader(topic) not in (than, -1)
@@ -142,7 +142,7 @@ class KafkaCluster:
         return await self.leader(topic)
 
     async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
-        """Ask again and again until this holds, through nodes that do not answer yet."""
+        """Wait until this holds, in spite of nodes that do not answer yet."""
         async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 with contextlib.suppress(KafkaError, OSError):
@@ -169,7 +169,7 @@ class KafkaCluster:
 
     @contextlib.asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        # Through a frozen node it would wait for an answer that does not come.
+        # A frozen node would never answer.
         admin = AIOKafkaAdminClient(
             bootstrap_servers=self._servers(self.answering), request_timeout_ms=5000
         )
@@ -210,7 +210,7 @@ class KafkaCluster:
         for node in NODES:
             base = config.server_properties(ports=self._ports[node], log_dir=self._data(node))
             own = {**_MANY, "node.id": node, "controller.quorum.voters": voters}
-            # Of settings that are named twice, the later one counts (java.util.Properties).
+            # The later of two equal names counts (java.util.Properties).
             more = "".join(f"{name}={value}\n" for name, value in own.items())
             self._properties(node).write_text(base + more, "ascii")
         first, *others = NODES
@@ -240,7 +240,7 @@ class KafkaCluster:
 
 @contextlib.contextmanager
 def running_cluster(folder: Path, *, one_at_a_time: Path) -> Iterator[KafkaCluster]:
-    """Run a cluster while the body does, and no other on this computer meanwhile."""
+    """Run a cluster while the body runs, and no other on this machine meanwhile."""
     with one_at_a_time.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         cluster = KafkaCluster(folder)
@@ -253,7 +253,7 @@ def running_cluster(folder: Path, *, one_at_a_time: Path) -> Iterator[KafkaClust
 
 @pytest.fixture(scope="module")
 def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
-    """Three nodes, started for the module that asks for them."""
+    """Yield three running nodes, shared by a module."""
     shared = tmp_path_factory.getbasetemp().parent
     with running_cluster(
         tmp_path_factory.mktemp("kafka-cluster"), one_at_a_time=shared / "kafka-cluster.lock"

@@ -1,4 +1,4 @@
-"""Apache Kafka in a container, where there are Docker and an image (KAFKA_IMAGE names another)."""
+"""Apache Kafka in a container, if there are Docker and an image (KAFKA_IMAGE)."""
 
 import asyncio
 import contextlib
@@ -21,16 +21,16 @@ _INSIDE = 9092
 
 @dataclass(frozen=True)
 class KafkaContainer:
-    """A broker in a container; ``bootstrap_servers`` is where it can be reached from here."""
+    """A broker in a container; `bootstrap_servers` is its address on this machine."""
 
     bootstrap_servers: str
 
 
 @contextlib.contextmanager
 def running_kafka_container() -> Iterator[KafkaContainer]:
-    """Run a Kafka while the body does, on a port that is free on this computer."""
+    """Run a Kafka while the body runs, on a free port of this machine."""
     [port] = free_ports(1)
-    # Clients are told this address, so it must be known before the broker starts.
+    # The broker advertises this address, so it must be known before the start.
     address = f"{DockerClient().host()}:{port}"
     image = os.environ.get("KAFKA_IMAGE", f"apache/kafka:{DEFAULT_VERSION}")
     container = (
@@ -45,7 +45,7 @@ def running_kafka_container() -> Iterator[KafkaContainer]:
 
 
 def _settings(address: str) -> dict[str, str]:
-    """Return what the official image is told: as the embedded Kafka, but for the listeners."""
+    """Return the variables of the official image: those of the embedded Kafka and the listeners."""
     return {
         "KAFKA_NODE_ID": "1",
         "KAFKA_PROCESS_ROLES": "broker,controller",
@@ -66,7 +66,7 @@ def _settings(address: str) -> dict[str, str]:
 
 
 async def _answer(address: str) -> None:
-    """Make one metadata round trip, as any client does first."""
+    """Wait for the answer to a metadata request, the first of any client."""
     client = AIOKafkaClient(bootstrap_servers=address)
     try:
         async with asyncio.timeout(_READY_SECONDS):

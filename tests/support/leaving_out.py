@@ -1,4 +1,4 @@
-"""Leave tests out, as pytest's own ``-k`` and ``-m`` do."""
+"""Deselects tests, like pytest's own `-k` and `-m`."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ import pytest
 def leave_out(
     config: pytest.Config, items: list[pytest.Item], left_out: Callable[[pytest.Item], bool]
 ) -> None:
-    """Take tests out of ``items``, and have pytest count them as deselected."""
+    """Remove tests from `items`, and report them to pytest as deselected."""
     deselected = [item for item in items if left_out(item)]
     if deselected:
         config.hook.pytest_deselected(items=deselected)

@@ -1,8 +1,7 @@
-"""Holds a process to the memory limit of its chart, as a node of Kubernetes does.
+"""Runs a process under the memory limit of its chart, like a node of Kubernetes.
 
-The limit is a cgroup without swap: a process that takes more is killed. Where no cgroup can be
-made, ``--memory-limit=peak`` has the peak measured and compared instead; nothing falls back to that
-by itself.
+The limit is a cgroup without swap: a process that uses more is killed. Without a cgroup,
+`--memory-limit=peak` measures the peak and compares it instead; there is no automatic fallback.
 """
 
 import contextlib
@@ -22,36 +21,36 @@ MEBIBYTE = 1024 * 1024
 _VALUES = Path("helm/sluice/values.yaml")
 _CHART_NAMES = {"status-watcher": "statusWatcher"}
 _UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "": 1}
-# The shell becomes the program, so that not a byte of it is charged elsewhere.
+# The shell becomes the program, so that all its memory is charged to the cgroup.
 _ENTER = 'echo $$ > "$0" && exec "$@"'
 
 FIGURES: pytest.StashKey[list[str]] = pytest.StashKey()
-"""What was measured, a line each; printed after the tests."""
+"""Lines with measurements; printed after the tests."""
 
 
 class NoCgroupError(Exception):
-    """This machine lets nobody make a cgroup for memory here; the message says why."""
+    """A cgroup for memory cannot be created here; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cgroup:
-    """A cgroup that limits memory; ``version`` of the kernel's interface is 1 or 2."""
+    """A cgroup that limits memory; `version` of the kernel's interface is 1 or 2."""
 
     folder: Path
     version: int
 
     def launcher(self) -> list[str]:
-        """Give what to put before a command, so that it runs in here from its first byte."""
+        """Return the prefix of a command that makes it run in this cgroup from its start."""
         return ["sh", "-c", _ENTER, str(self.folder / "cgroup.procs")]
 
     def kills(self) -> int:
-        """Count the processes that were killed in here for taking too much."""
+        """Return the number of processes that were killed here for their memory."""
         name = "memory.events" if self.version == 2 else "memory.oom_control"
         fields = dict(line.split() for line in self._read(name).splitlines())
         return int(fields["oom_kill"])
 
     def socket_bytes(self) -> int:
-        """Give the peak of TCP's buffers, as far as the limit does not count them: version 1."""
+        """Return the peak of TCP's buffers if the limit does not count them (version 1)."""
         if self.version == 2:
             return 0
         return int(self._read("memory.kmem.tcp.max_usage_in_bytes"))
@@ -62,36 +61,36 @@ class Cgroup:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryLimit:
-    """How many bytes a process may take, and the cgroup that sees to it; None: it is measured."""
+    """The limit in bytes, and the cgroup that enforces it; None: the peak is measured."""
 
     most: int
     cgroup: Cgroup | None
 
     @property
     def how(self) -> str:
-        """Say who sees to it."""
+        """The way in which the limit is enforced."""
         return f"cgroup v{self.cgroup.version}" if self.cgroup else "peak measured, not enforced"
 
     def launcher(self) -> Sequence[str]:
-        """Give what to put before a command, so that it runs under the limit."""
+        """Return the prefix of a command that makes it run under the limit."""
         return self.cgroup.launcher() if self.cgroup else []
 
     def taken(self, peak: int) -> int:
-        """Give the bytes that count against the limit, given the peak of the process' own."""
+        """Return the bytes that count against the limit, for the peak of the process itself."""
         return peak + (self.cgroup.socket_bytes() if self.cgroup else 0)
 
     def breach(self, *, peak: int) -> str | None:
-        """Say how the limit was broken; None if it was not. ``peak`` as of ``peak_bytes``."""
+        """Return how the limit was broken, or None; `peak` is from `peak_bytes`."""
         allowed = f"the chart allows {self.most // MEBIBYTE} MiB ({self.how})"
         if self.cgroup and self.cgroup.kills():
             return f"killed for its memory, last seen at {peak // MEBIBYTE} MiB; {allowed}"
         if (taken := self.taken(peak)) > self.most:
-            return f"took {taken // MEBIBYTE} MiB, buffers of sockets included; {allowed}"
+            return f"used {taken // MEBIBYTE} MiB, including socket buffers; {allowed}"
         return None
 
 
 def peak_bytes(pid: int) -> int:
-    """Give the most memory that a process has had at a time (VmHWM); 0 once it is gone."""
+    """Return the peak memory of a process (VmHWM); 0 after its end."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM"):
@@ -100,7 +99,7 @@ def peak_bytes(pid: int) -> int:
 
 
 def chart_memory_limit(service: str) -> int:
-    """Give the bytes that a pod of a service may take, by the chart's own values."""
+    """Return the memory limit of a service's pod in the chart's values, in bytes."""
     values = yaml.safe_load(_VALUES.read_text(encoding="utf-8"))
     own = values[_CHART_NAMES.get(service, service)]
     limit = _memory_of(own) or _memory_of(values["defaults"])
@@ -109,7 +108,7 @@ def chart_memory_limit(service: str) -> int:
 
 
 def bytes_of(quantity: str) -> int:
-    """Read a quantity of Kubernetes, such as ``512Mi``."""
+    """Return a quantity of Kubernetes, such as `512Mi`, in bytes."""
     number = quantity.rstrip("KMGi")
     return int(number) * _UNITS[quantity.removeprefix(number)]
 
@@ -121,10 +120,10 @@ def _memory_of(pod: Mapping[str, Any]) -> str | None:
 
 @contextlib.contextmanager
 def memory_limit(most: int, *, enforced: bool) -> Iterator[MemoryLimit]:
-    """Make a limit, to be left when what ran under it has ended.
+    """Yield a limit; leave the context after its processes have ended.
 
     Raises:
-        NoCgroupError: it is to be enforced, and cannot be here.
+        NoCgroupError: the limit cannot be enforced here.
     """
     if not enforced:
         yield MemoryLimit(most=most, cgroup=None)
@@ -146,8 +145,8 @@ def _make_cgroup(most: int) -> Cgroup:
     if version == 2:
         limits = {"memory.max": most, "memory.swap.max": 0}
     else:
-        # TCP's buffers count against a pod's limit under version 2. Here they do so only with a
-        # limit of their own; without one, they are not even counted.
+        # Version 2 counts TCP's buffers against a pod's limit. Version 1 counts them only with a
+        # separate limit.
         limits = {
             "memory.limit_in_bytes": most,
             "memory.memsw.limit_in_bytes": most,
@@ -161,7 +160,7 @@ def _make_cgroup(most: int) -> Cgroup:
 
 
 def _parent() -> tuple[Path, int]:
-    """Find where a cgroup for memory can be made: (folder, version of the interface)."""
+    """Return the folder in which a cgroup for memory can be created, and the version."""
     lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
     own = {controllers: path for _, controllers, path in (line.split(":", 2) for line in lines)}
     root = Path("/sys/fs/cgroup")
@@ -169,20 +168,20 @@ def _parent() -> tuple[Path, int]:
         mine = root / "memory" / own["memory"].lstrip("/")
         return (mine if mine.is_dir() else root / "memory"), 1
     if "" in own and (root / "cgroup.controllers").is_file():
-        # A cgroup with processes in it hands none out, unless it is the root: so beside our own.
+        # A cgroup with processes cannot have children, unless it is the root; so use a parent.
         mine = root / own[""].lstrip("/")
         for folder in (mine, *mine.parents):
             control = folder / "cgroup.subtree_control"
             if control.is_file() and "memory" in control.read_text(encoding="ascii").split():
                 return folder, 2
-    raise NoCgroupError("no cgroup around here hands out memory")
+    raise NoCgroupError("no parent cgroup has the memory controller")
 
 
 @contextlib.contextmanager
 def chart_limits(
     services: Sequence[str], *, config: pytest.Config
 ) -> Iterator[dict[str, MemoryLimit]]:
-    """Make the limits of some services as the chart sets them, enforced as pytest was told."""
+    """Yield the chart's limits of some services, enforced as `--memory-limit` says."""
     enforced = config.getoption("--memory-limit") == "cgroup"
     with contextlib.ExitStack() as stack:
         try:
@@ -198,7 +197,7 @@ def chart_limits(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a person without root have the memory measured."""
+    """Add the option that measures the memory instead, which does not need root."""
     parser.addoption(
         "--memory-limit",
         choices=["cgroup", "peak"],
@@ -211,7 +210,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Print what was measured, also of tests that passed."""
+    """Print the measurements of all tests, also of passed ones."""
     if figures := config.stash.get(FIGURES, None):
         terminalreporter.section("memory and /livez under attack")
         for figure in figures:

@@ -1,4 +1,4 @@
-"""A margin that no settings allow, for tests that wait in real time, or of one service alone."""
+"""Settings with a margin that validation refuses, for tests in real time or of one service."""
 
 from datetime import timedelta
 
@@ -8,6 +8,6 @@ __all__ = ["releasing_after"]
 
 
 def releasing_after(settings: Settings, release_after: timedelta) -> Settings:
-    """Give settings of a release that is too early for creates that land late."""
+    """Return settings whose release is too early for late creates."""
     dedupe = settings.dedupe.model_copy(update={"release_after": release_after})
     return settings.model_copy(update={"dedupe": dedupe})

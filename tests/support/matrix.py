@@ -1,7 +1,7 @@
-"""Which tests ran on which pair of an engine and a line of Kafka, and how they ended.
+"""The matrix of test results by engine and line of Kafka.
 
-Printed after each run of pytest. With ``--matrix=FILE`` the results are kept, so that several runs
-become one matrix, which ``python -m tests.support.matrix FILE...`` prints and judges.
+It is printed after each run of pytest. With `--matrix=FILE` the results are stored, so that several
+runs become one matrix. `python -m tests.support.matrix FILE...` prints and checks it.
 """
 
 import argparse
@@ -18,10 +18,10 @@ from testbed.versions import load_versions
 from tests.support.leaving_out import leave_out
 
 LOCAL = "local"
-"""The engine whose tests are the suite that all others have to pass."""
+"""The engine whose tests are the suite that all others must pass."""
 
 NEWEST = "newest"
-"""What stands for the newest line of Kafka on the command line."""
+"""The newest line of Kafka, on the command line."""
 
 _PROPERTY = "pair"
 _COLUMNS = ("passed", "failed", "skipped")
@@ -35,7 +35,7 @@ class Pair(NamedTuple):
 
 
 class Result(NamedTuple):
-    """How a test ended, on which pair."""
+    """The pair and the outcome of a test."""
 
     pair: Pair
     outcome: str
@@ -46,7 +46,7 @@ Results = Mapping[str, Result]
 
 
 def wanted_pairs() -> list[Pair]:
-    """Return every pair that Sluice is for."""
+    """Return all pairs that Sluice supports."""
     versions = load_versions()
     engines = [LOCAL, *(f"argo-{line}" for line in versions.argo_lines)]
     return [Pair(engine, line) for engine in engines for line in versions.kafka]
@@ -63,7 +63,7 @@ def newest_cluster() -> Pair:
 
 
 def table(results: Results) -> Iterator[str]:
-    """Give the lines of the matrix, and then the tests that were skipped."""
+    """Yield the lines of the matrix, and then the skipped tests."""
     counts: dict[Pair, collections.Counter[str]] = {}
     for result in results.values():
         counts.setdefault(result.pair, collections.Counter())[result.outcome] += 1
@@ -77,7 +77,7 @@ def table(results: Results) -> Iterator[str]:
 
 
 def faults(results: Results, *, wanted: Collection[Pair]) -> list[str]:
-    """Return why the matrix is not whole, a sentence each; empty: all passed everywhere."""
+    """Return what the matrix lacks, one sentence each; empty if all tests passed on all pairs."""
     found = []
     passed = {pair: _passed_on(pair, results) for pair in wanted}
     suite = set().union(*(tests for pair, tests in passed.items() if pair.engine == LOCAL))
@@ -97,7 +97,7 @@ def faults(results: Results, *, wanted: Collection[Pair]) -> list[str]:
 
 
 def _passed_on(pair: Pair, results: Results) -> set[str]:
-    """Give the tests that passed on a pair, called alike on all pairs."""
+    """Return the tests that passed on a pair, with names that do not depend on the pair."""
     return {
         test.replace(f"kafka-{pair.kafka}-{pair.engine}", "pair")
         for test, result in results.items()
@@ -106,7 +106,7 @@ def _passed_on(pair: Pair, results: Results) -> set[str]:
 
 
 def read(file: Path) -> dict[str, Result]:
-    """Return the results kept in a file; none if there is no file."""
+    """Return the results in a file; empty if it does not exist."""
     if not file.exists():
         return {}
     kept = json.loads(file.read_text("utf-8"))
@@ -119,7 +119,7 @@ def _place(pair: Pair) -> int:
 
 
 class _Recorder:
-    """Notes what pytest reports, in the process that hears of all tests."""
+    """Records pytest's reports, in the process that gets those of all tests."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
@@ -127,7 +127,7 @@ class _Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         pair = dict(report.user_properties).get(_PROPERTY)
-        # A setup tells only when it ends the test; a teardown, only when it spoils it.
+        # Setup and teardown count only if they fail or skip the test.
         if isinstance(pair, str) and (report.when == "call" or report.outcome != "passed"):
             outcome = report.outcome
             self._results[report.nodeid] = Result(Pair(*pair.split("/")), outcome)
@@ -144,25 +144,25 @@ class _Recorder:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a person choose the engines, and where the matrix is kept."""
+    """Add the options that select engines and Kafka, and the file of the matrix."""
     group = parser.getgroup("sluice")
     engines = sorted({pair.engine for pair in wanted_pairs()})
     lines = [*dict.fromkeys(pair.kafka for pair in wanted_pairs()), NEWEST]
-    group.addoption("--engine", choices=engines, help="leave out the tests on other engines")
+    group.addoption("--engine", choices=engines, help="deselect the tests on other engines")
     group.addoption(
-        "--kafka-line", choices=lines, help="leave out the tests on other lines of Kafka"
+        "--kafka-line", choices=lines, help="deselect the tests on other lines of Kafka"
     )
     group.addoption("--matrix", type=Path, metavar="FILE", help="add the results to this file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Listen, unless this is a worker: then the process that started it does."""
+    """Record results, unless this is a worker: then the process that started it does."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Recorder(config.getoption("--matrix")))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tell each test's pair to who reports it, and leave out the engines not asked for."""
+    """Attach the pair to each test's report, and deselect other engines and lines."""
     for item in items:
         parameters = _parameters(item)
         engine, kafka = parameters.get("engine"), parameters.get("kafka")
@@ -180,17 +180,17 @@ def _parameters(item: pytest.Item) -> dict[str, object]:
 
 
 def main() -> int:
-    """Print the matrix of all files; return 1 if it is not whole."""
+    """Print the matrix of all files; return 1 if it is incomplete."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.support.matrix",
-        description="Print which tests ran on which engine and Kafka. Fails unless, on every "
-        "pair wanted, all tests of the suite passed, and none failed or was skipped.",
+        description="Print the test results by engine and Kafka. Fails unless all tests of the "
+        "suite passed on each required pair, and none failed or was skipped.",
     )
-    parser.add_argument("files", type=Path, nargs="+", help="what `pytest --matrix=FILE` kept")
+    parser.add_argument("files", type=Path, nargs="+", help="files of `pytest --matrix=FILE`")
     parser.add_argument(
         "--one-cluster",
         action="store_true",
-        help="want only the local engine's pairs, and the newest Argo with the newest Kafka",
+        help="require only the local engine's pairs, and the newest Argo with the newest Kafka",
     )
     arguments = parser.parse_args()
     wanted = wanted_pairs()

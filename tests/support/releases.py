@@ -1,4 +1,4 @@
-"""The chart, installed by Helm on the testbed with the images that this repository makes."""
+"""The chart, installed by Helm on the testbed with the images of this repository."""
 
 import contextlib
 import json
@@ -26,27 +26,27 @@ from tests.support.kafka import topic_names, unique_name
 Json = dict[str, Any]
 
 CHART = Path("helm/sluice")
-# What each service is called in the chart's values.
+# The names of the services in the chart's values.
 _KEYS = {"gateway": "gateway", "dispatcher": "dispatcher", "status-watcher": "statusWatcher"}
 SERVICES = tuple(_KEYS)
 _PATIENCE = "--timeout=180s"
 
 
 def gateway_url(kubectl: Kubectl) -> str:
-    """Return where the gateway's Service answers in the namespace that is meant."""
+    """Return the URL of the gateway's Service in the namespace of `kubectl`."""
     service = kubectl.get("service", "sluice-gateway")["spec"]
     return f"http://{service['clusterIP']}:{service['ports'][0]['port']}"
 
 
 @contextlib.asynccontextmanager
 async def gateway_client(kubectl: Kubectl) -> AsyncIterator[Client]:
-    """Talk to that Service, as another pod would."""
+    """Yield a client of the gateway's Service, as used by another pod."""
     async with aiohttp.ClientSession(gateway_url(kubectl)) as http:
         yield Client(http)
 
 
 def load_images(testbed: Testbed) -> None:
-    """Give the node the images of the services, built from what is here now."""
+    """Load the images of the services into the node, built from the working tree."""
     images = Images(default_folders(), load_versions(), repository=Path())
     images.build(say=print)
     for archive in images.service_archives():
@@ -55,7 +55,7 @@ def load_images(testbed: Testbed) -> None:
 
 @dataclass(frozen=True)
 class Release:
-    """A release in a namespace of its own; its runs live in another, its topics are its own."""
+    """A release in its own namespace and with its own topics; its runs are in another namespace."""
 
     testbed: Testbed
     kafka: Kafka
@@ -66,11 +66,11 @@ class Release:
 
     @property
     def kubectl(self) -> Kubectl:
-        """The administrator, who means the release's namespace."""
+        """The administrator's kubectl in the release's namespace."""
         return self.testbed.kubectl().within(self.namespace)
 
     def helm(self, command: str, *words: str | Path, timeout: str = _PATIENCE) -> None:
-        """Run one of Helm's commands on the release, and wait for what it has changed."""
+        """Run one of Helm's commands on the release, and wait until it is complete."""
         helm = self.testbed.programs.stock.program("helm", "helm")
         where = [f"--kubeconfig={self.testbed.kubeconfig()}", f"--namespace={self.namespace}"]
         run([helm, command, "sluice", *words, *where, "--wait", timeout])
@@ -81,11 +81,11 @@ class Release:
         self.helm("upgrade", chart, "--install", *values)
 
     def client(self) -> AbstractAsyncContextManager[Client]:
-        """Talk to the gateway's Service, as another pod would."""
+        """Return a client of the gateway's Service, as used by another pod."""
         return gateway_client(self.kubectl)
 
     def url(self) -> str:
-        """Return where the gateway's Service answers."""
+        """Return the URL of the gateway's Service."""
         return gateway_url(self.kubectl)
 
     def workflows(self) -> list[Json]:
@@ -98,7 +98,7 @@ class Release:
 def released(
     testbed: Testbed, kafka: Kafka, *, chart: Path = CHART, values: Mapping[str, Any] | None = None
 ) -> Iterator[Release]:
-    """Install a chart, with values besides those that the testbed needs, while the body runs."""
+    """Install a chart while the body runs, with `values` and those that the testbed needs."""
     namespace, topics = unique_name("released"), topic_names("released")
     kubectl, runs = testbed.kubectl(), f"{namespace}-runs"
     more: Mapping[str, Any] = values or {}
@@ -118,7 +118,7 @@ def released(
             **{
                 key: {
                     "image": {"repository": f"sluice-{service}"},
-                    # Names of pods are those of the group's members, and the same in all releases.
+                    # Pod names are the group's member ids, and the same in all releases.
                     **({"consumerGroup": namespace} if key == "dispatcher" else {}),
                     **more.get(key, {}),
                 }
@@ -132,7 +132,7 @@ def released(
         release.upgrade(chart)
         yield release
     finally:
-        # Unless a test has done so: without it, what is held would hold the namespace, too.
+        # A test may have done so. Without it, finalizers would block the namespace's deletion.
         with contextlib.suppress(TestbedError):
             release.helm("uninstall")
         kubectl("delete", "namespace", namespace, runs, "--ignore-not-found", "--wait=false")

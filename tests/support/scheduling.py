@@ -1,7 +1,7 @@
-"""Which tests go to the same worker when several run at a time (``-n 6 --dist loadgroup``).
+"""Assigns tests to workers when several run concurrently (`-n 6 --dist loadgroup`).
 
-Tests that share a running Sluice stay together, so that it is started once; those that start one
-of their own go wherever there is room. Names of tests are all that a scheduler is told.
+Tests that share a running Sluice go to the same worker, so that it is started once. Tests that
+start their own go to any worker. A scheduler gets only the ids of the tests.
 """
 
 import re
@@ -15,7 +15,7 @@ _OF_THEIR_OWN = "/test_failures.py::"
 
 
 def group_of(test: str) -> str:
-    """Return the name of a test's group, given its id."""
+    """Return the group of the test with this id."""
     if _OF_THEIR_OWN in test:
         return test
     module, _, _ = test.partition("::")
@@ -24,13 +24,13 @@ def group_of(test: str) -> str:
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
-    """Gives whole groups to workers, as they become free."""
+    """Assigns whole groups to workers as they become free."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling | None:
-    """Take the place of xdist's own groups, which pytest 9.2 does not let through."""
+    """Replace xdist's own groups, which do not work with pytest 9.2."""
     grouped = config.getvalue("dist") == "loadgroup"
     return GroupScheduling(config, log) if grouped else None

@@ -1,4 +1,4 @@
-"""A real Kafka with a second listener that is secured, beside the open one that all tests use."""
+"""A real Kafka with a second, secured listener in addition to the open one."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ CERTIFICATES = {
     "listener.name.outer.ssl.truststore.type": "PEM",
     "listener.name.outer.ssl.truststore.location": str(TLS / "ours.crt"),
 }
-"""It shows a certificate, and wants one of the same authority."""
+"""The listener has a certificate, and requires one of the same authority."""
 
 TOKENS = {
     "listener.name.outer.sasl.enabled.mechanisms": "OAUTHBEARER",
@@ -29,11 +29,11 @@ TOKENS = {
         f'{_OAUTH} required unsecuredLoginStringClaim_sub="broker";'
     ),
 }
-"""It takes tokens that nobody has signed: Kafka's own validator, made for trying."""
+"""The listener accepts unsigned tokens, by Kafka's own validator for tests."""
 
 
 class SecuredKafka(EmbeddedKafka):
-    """Who comes by the inner listener may all; the outer one is as the settings say."""
+    """A Kafka with an open inner listener, and an outer one with the given settings."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class SecuredKafka(EmbeddedKafka):
 
     @property
     def outer_servers(self) -> str:
-        """What clients of the secured listener connect to."""
+        """The address of the secured listener."""
         return f"127.0.0.1:{self._outer}"
 
     def _prepare(self) -> str:
@@ -73,7 +73,7 @@ class SecuredKafka(EmbeddedKafka):
 
 
 def unsigned_token(subject: str, *, seconds: float = 3600) -> str:
-    """Make a JSON Web Token without a signature, good for so long from now on."""
+    """Return an unsigned JSON Web Token that is valid for this time from now on."""
     now = time.time()
     claims = {"sub": subject, "iat": now, "exp": now + seconds}
     return ".".join(_encoded(part) for part in ({"alg": "none"}, claims)) + "."

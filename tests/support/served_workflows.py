@@ -1,4 +1,4 @@
-"""A stand-in for the API server that processes can talk to: `FakeWorkflows` over HTTP."""
+"""A fake API server for other processes: `FakeWorkflows` over HTTP."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ _PATH = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
 
 @contextlib.asynccontextmanager
 async def served(workflows: FakeWorkflows, kubeconfig: Path) -> AsyncIterator[None]:
-    """Serve list, watch, get and patch on loopback while the body runs; writes the kubeconfig."""
+    """Serve list, watch, get and patch on loopback while the body runs; write the kubeconfig."""
     app = web.Application(middlewares=[_statuses])
     handlers = _Handlers(workflows)
     app.router.add_get(_PATH, handlers.collection)

@@ -1,6 +1,6 @@
-"""Creates that take their time: a client that gives up, and an API server that honours `timeout`.
+"""Slow creates: a client with a timeout, and an API server that honours `timeout`.
 
-A stand-in like `FakeWorkflows`; what it adds is the way of one create, in virtual seconds.
+It is a fake like `FakeWorkflows`, with delays for each part of a create, in virtual seconds.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """Seconds that a create takes: until the API server has it, in admission, and in etcd.
+    """The seconds that a create takes to the API server, in admission and in etcd.
 
-    `stopped` is how long its sender stands still before, as a stopped process does.
+    For `stopped` seconds before, the sender is stopped, like a frozen process.
     """
 
     stopped: float = 0.0
@@ -31,11 +31,10 @@ class Way:
 
 
 class SlowWorkflows(FakeWorkflows):
-    """`FakeWorkflows` whose next creates can be made slow.
+    """A `FakeWorkflows` with slow creates on demand.
 
     Args:
-        create_timeout: after which the client gives a create up, and the API server too, counted
-            from when it received it.
+        create_timeout: time limit of the client, and of the API server from the request's arrival.
     """
 
     def __init__(self, *, create_timeout: timedelta) -> None:
@@ -44,10 +43,10 @@ class SlowWorkflows(FakeWorkflows):
         self._ways: deque[Way] = deque()
         self._landings: set[asyncio.Task[Json]] = set()
         self.uids_for_test: list[str] = []
-        """Of all objects that were ever created."""
+        """The uids of all objects that were ever created."""
 
     async def create(self, manifest: Json) -> Json:
-        """See `WorkflowsApi.create`; whoever is cancelled meanwhile calls nothing back."""
+        """See `WorkflowsApi.create`; a cancelled caller does not stop the create."""
         way = self._ways.popleft() if self._ways else Way()
         if way.stopped:
             await _pass(way.stopped)
@@ -60,11 +59,11 @@ class SlowWorkflows(FakeWorkflows):
             raise ApiUnavailableError("create: no answer in time") from e
 
     def slow_for_test(self, *ways: Way) -> None:
-        """Let the next creates go these ways."""
+        """Delay the next creates in these ways."""
         self._ways.extend(ways)
 
     async def landed_for_test(self) -> None:
-        """Wait until every create so far has come to something."""
+        """Wait until all creates so far have succeeded or failed."""
         await asyncio.gather(*self._landings, return_exceptions=True)
 
     async def _land(self, manifest: Json, way: Way) -> Json:

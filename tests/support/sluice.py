@@ -1,6 +1,6 @@
-"""A whole Sluice for tests: the three services as processes of their own, on some engine.
+"""A whole Sluice for tests: the three services as processes, on any engine.
 
-Kafka is the session's; topics, data, ports and the namespace are this Sluice's own. Any part can be
+It uses the session's Kafka, with its own topics, data, ports and namespace. Any service can be
 killed and started again at any time.
 """
 
@@ -43,8 +43,8 @@ _SERVICES = {service.name: service for service in SERVICES}
 class Sluice:
     """One Sluice on loopback.
 
-    By the names of services, `told` is what some are told besides, and `launchers` are what some
-    are started by: words before their commands, of a program that becomes the service.
+    `told` maps services to additional variables. `launchers` maps services to prefixes of their
+    commands: programs that become the service.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Sluice:
             f"SLUICE_KAFKA__TOPICS__{name.upper()}": topic
             for name, topic in self.topics.model_dump().items()
         }
-        # The session's Kafka is shared, so the group must not be.
+        # The session's Kafka is shared, so each Sluice needs its own group.
         self.group = f"{self.topics.requests}.dispatcher"
         self._environment = {
             **topics,
@@ -86,11 +86,11 @@ class Sluice:
 
     @property
     def url(self) -> str:
-        """Where the gateway answers."""
+        """The URL of the gateway."""
         return self.endpoints.gateway_url
 
     def start(self, *names: str) -> None:
-        """Start parts, all of them if none is named, and wait until they are ready."""
+        """Start these processes, or all, and wait until they are ready."""
         if not names:
             if self._home is None:
                 self.start("engine")
@@ -123,57 +123,57 @@ class Sluice:
             _wait_until_ready(child, url)
 
     def stop(self, *names: str) -> None:
-        """Stop parts in order, all of them if none is named."""
+        """Stop these processes in order, or all."""
         for name in names or (*_SERVICES, "engine"):
             if name in self._children:
                 self._children.pop(name).stop(grace_seconds=30)
 
     def kill(self, name: str) -> None:
-        """SIGKILL a part."""
+        """Send SIGKILL to a process."""
         self._children.pop(name).kill()
 
     def child(self, name: str) -> ChildProcess:
-        """Give the process of a part that was started."""
+        """Return a process that was started."""
         return self._children[name]
 
     def log(self, name: str) -> str:
-        """Give all that a part has logged."""
+        """Return the whole log of a process."""
         return (self.endpoints.logs_dir / f"{name}.log").read_text(encoding="utf-8")
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
-        """Talk to it as a user does."""
+        """Yield an HTTP client of the gateway."""
         async with aiohttp.ClientSession(self.url) as http:
             yield Client(http)
 
     @property
     def namespace(self) -> str:
-        """Where its Workflows live."""
+        """The namespace of its Workflows."""
         return self._home.namespace if self._home else NAMESPACE
 
     @contextlib.asynccontextmanager
     async def kubernetes(self) -> AsyncIterator[KubernetesClient]:
-        """Talk to its engine as an administrator does."""
+        """Yield an administrator's client of its engine."""
         settings = KubernetesSettings(kubeconfig=self.endpoints.kubeconfig)
         async with KubernetesClient.connect(settings) as client:
             yield client
 
     @contextlib.asynccontextmanager
     async def workflows(self) -> AsyncIterator[WorkflowsApi]:
-        """Look at the Workflows as an administrator does."""
+        """Yield an administrator's client of its Workflows."""
         async with self.kubernetes() as client:
             yield WorkflowsApi(
                 client, namespace=self.namespace, request_timeout=timedelta(seconds=15)
             )
 
     async def delete(self, name: str) -> None:
-        """Delete a Workflow, as anybody with a kubectl can."""
+        """Delete a Workflow as an administrator."""
         async with self.kubernetes() as client:
             path = self._path(f"workflows/{name}")
             await client.call("DELETE", path, deadline=Deadline("Deleting", timedelta(seconds=15)))
 
     def apply(self, templates: Path) -> None:
-        """Make the WorkflowTemplates of a file."""
+        """Create the WorkflowTemplates of a file."""
         asyncio.run(self._make(list(yaml.safe_load_all(templates.read_bytes()))))
 
     async def _make(self, templates: list[Json]) -> None:
@@ -188,7 +188,7 @@ class Sluice:
 
 
 class Topic:
-    """A reader that goes on from where it stopped."""
+    """A reader of a topic that continues where it stopped."""
 
     def __init__(self, kafka: KafkaServer, topic: str) -> None:
         self._topic = topic
@@ -209,14 +209,14 @@ class Topic:
         await self._consumer.stop()
 
     async def records(self) -> AsyncIterator[ConsumerRecord]:
-        """Give records for ever, or until the time for an outcome has passed without one."""
+        """Yield records without end; TimeoutError if none comes within OUTCOME_SECONDS."""
         while True:
             async with asyncio.timeout(OUTCOME_SECONDS):
                 record = await self._consumer.getone()
             yield record
 
     async def of(self, key: bytes) -> AsyncIterator[ConsumerRecord]:
-        """Give the records of one key."""
+        """Yield the records of one key."""
         async for record in self.records():
             if record.key == key:
                 yield record
@@ -225,7 +225,7 @@ class Topic:
 def _wait_until_ready(child: ChildProcess, url: str) -> None:
     waited, step = 0.0, 0.05
     while waited < READY_SECONDS:
-        # Its end is what is waited for, and what must not come.
+        # The wait ends early, with an error, if the process ends.
         with contextlib.suppress(TimeoutError):
             code = child.exited.result(timeout=step)
             raise AssertionError("\n".join([f"{child.name} ended with {code}:", *child.tail()]))
@@ -251,7 +251,7 @@ def running_sluice(
     engine: Engine,
     told: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Sluice]:
-    """Run a Sluice while the body does."""
+    """Run a Sluice while the body runs."""
     sluice = Sluice(kafka, data_dir, engine=engine, told=told)
     try:
         sluice.start()

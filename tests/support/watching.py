@@ -1,4 +1,4 @@
-"""Look at Workflows as they come and go."""
+"""Observes Workflows as they are created and deleted."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 
 async def run_ids_of(workflows: WorkflowsApi) -> list[str]:
-    """Give the run id of every Workflow there is."""
+    """Return the run ids of all Workflows."""
     found, token = [], None
     while True:
         page = await workflows.list_page(limit=500, continue_token=token)
@@ -22,7 +22,7 @@ async def run_ids_of(workflows: WorkflowsApi) -> list[str]:
 
 
 async def deletions(workflows: WorkflowsApi) -> AsyncIterator[str]:
-    """Give the names of Workflows as they disappear, those that were there to begin with."""
+    """Yield the names of the present Workflows as they are deleted."""
     page = await workflows.list_page(limit=5000, continue_token=None)
     left = {workflow["metadata"]["name"] for workflow in page.items}
     version = page.resource_version
@@ -43,7 +43,7 @@ async def deletions(workflows: WorkflowsApi) -> AsyncIterator[str]:
 
 
 async def until_leaving(workflows: WorkflowsApi, run_ids: Collection[str], *, count: int) -> None:
-    """Return once so many of the runs' Workflows are deleted, though a finalizer holds them."""
+    """Wait until `count` of the runs' Workflows are deleted but kept by a finalizer."""
     async with asyncio.timeout(180):
         while True:
             page = await workflows.list_page(limit=5000, continue_token=None)

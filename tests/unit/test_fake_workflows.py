@@ -19,5 +19,5 @@ class TestFakeWorkflows(WorkflowsPortSuite):
     async def delete(self, workflows: WorkflowsApi, name: str) -> None:
         await cast("FakeWorkflows", workflows).delete_for_test(name)
 
-    async def forget_the_past(self, workflows: WorkflowsApi) -> None:
+    async def expire_history(self, workflows: WorkflowsApi) -> None:
         cast("FakeWorkflows", workflows).expire_history_for_test()

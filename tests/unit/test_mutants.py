@@ -72,7 +72,7 @@ def test_one_that_no_test_notices_survives(tree: Path) -> None:
         mutant(name="no Python", new="number *"),
     ]
     before = (tree / "rule.py").read_text()
-    results = run_mutants([tree], mutants, said=lambda _: None)
+    results = run_mutants([tree], mutants, on_result=lambda _: None)
     assert {result.mutant.name: result.verdict for result in results} == {
         "caught": "caught",
         "survives": "SURVIVED",
@@ -103,13 +103,13 @@ def test_two_changes_of_one_file_are_both_made_and_taken_back(tree: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "message"),
     [
         ('name = "a"', "file, new, old, tests, why is missing"),
-        ('name = "a"\nwhat = "b"', "what means nothing here"),
+        ('name = "a"\nwhat = "b"', "what is not a known key"),
     ],
 )
-def test_an_entry_that_makes_no_sense_is_refused(tmp_path: Path, entry: str, said: str) -> None:
+def test_an_entry_that_makes_no_sense_is_refused(tmp_path: Path, entry: str, message: str) -> None:
     (tmp_path / "part.toml").write_text(f"[[mutant]]\n{entry}\n")
-    with pytest.raises(MutantError, match=f"part: a: {said}"):
+    with pytest.raises(MutantError, match=f"part: a: {message}"):
         read_mutants(tmp_path)

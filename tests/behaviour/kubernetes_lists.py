@@ -20,7 +20,7 @@ def seen(events: list[Any]) -> list[tuple[str, str]]:
 
 
 class KubernetesListsSuite:
-    async def test_list_is_ordered_and_carries_a_version(self, api: KubernetesClient) -> None:
+    async def test_list_is_ordered_and_has_a_version(self, api: KubernetesClient) -> None:
         for name in ("b", "a", "c"):
             last = await api.create(TEMPLATES, template(name))
         answer = await api.list(TEMPLATES)
@@ -60,7 +60,9 @@ class KubernetesListsSuite:
         assert names(await api.list(TEMPLATES, labelSelector=selector)) == expected
 
     @pytest.mark.parametrize("selector", ["a=b c", "=", "a in b", "a=b=c/d"])
-    async def test_selectors_that_do_not_parse(self, api: KubernetesClient, selector: str) -> None:
+    async def test_invalid_selectors_are_refused(
+        self, api: KubernetesClient, selector: str
+    ) -> None:
         assert (await api.list(TEMPLATES, labelSelector=selector)).code == 400
 
     async def test_field_selectors(self, api: KubernetesClient) -> None:
@@ -91,10 +93,10 @@ class KubernetesListsSuite:
             third = await api.list(TEMPLATES, **{"limit": "2", "continue": token})
             assert names(third) == []
 
-    async def test_a_continue_token_that_is_none(self, api: KubernetesClient) -> None:
+    async def test_an_invalid_continue_token_is_refused(self, api: KubernetesClient) -> None:
         assert (await api.list(TEMPLATES, **{"limit": "2", "continue": "nonsense"})).code == 400
 
-    async def test_a_list_cannot_come_from_the_future(self, api: KubernetesClient) -> None:
+    async def test_a_list_from_a_future_version_times_out(self, api: KubernetesClient) -> None:
         answer = await api.list(TEMPLATES, resourceVersion="99999999")
         assert (answer.code, answer.body["reason"]) == (504, "Timeout")
 
@@ -149,7 +151,7 @@ class KubernetesListsSuite:
         ) as watch:
             assert seen([await watch.next()]) == [("ADDED", "b")]
 
-    async def test_a_finalizer_turns_a_deletion_into_a_change(self, api: KubernetesClient) -> None:
+    async def test_a_finalizer_makes_a_deletion_a_modification(self, api: KubernetesClient) -> None:
         body = template("a")
         body["metadata"]["finalizers"] = ["sluice.dev/f"]
         start = version((await api.create(TEMPLATES, body)).body)

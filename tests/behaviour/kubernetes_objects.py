@@ -41,9 +41,7 @@ class KubernetesObjectsSuite:
         await api.create(TEMPLATES, template("one"))
         refused(await api.create(TEMPLATES, template("one")), 409, "AlreadyExists")
 
-    async def test_what_cannot_be_created_in_time_is_not_created(
-        self, api: KubernetesClient
-    ) -> None:
+    async def test_a_create_past_its_timeout_has_no_effect(self, api: KubernetesClient) -> None:
         late = await api.call(
             "POST", api.path(TEMPLATES), template("late"), query={"timeout": "1ns"}
         )
@@ -98,7 +96,7 @@ class KubernetesObjectsSuite:
         answer = await api.call("POST", api.path(TEMPLATES), b"{nonsense")
         refused(answer, 400, "BadRequest")
 
-    async def test_what_does_not_exist_is_not_found(self, api: KubernetesClient) -> None:
+    async def test_a_missing_object_is_not_found(self, api: KubernetesClient) -> None:
         refused(await api.get(TEMPLATES, "none"), 404, "NotFound")
         refused(await api.delete(TEMPLATES, "none"), 404, "NotFound")
         refused(await api.patch(TEMPLATES, "none", {}), 404, "NotFound")
@@ -195,7 +193,7 @@ class KubernetesObjectsSuite:
         refused(await api.patch(TEMPLATES, "one", [add, operation], JSON_PATCH), 422, "Invalid")
         assert (await api.get(TEMPLATES, "one")).body == created
 
-    async def test_json_patch_replaces_what_is_not_there(self, api: KubernetesClient) -> None:
+    async def test_json_patch_replaces_a_missing_member(self, api: KubernetesClient) -> None:
         await api.create(TEMPLATES, template("one", a="1"))
         replace = {"op": "replace", "path": "/metadata/labels/b", "value": "2"}
         changed = (await api.patch(TEMPLATES, "one", [replace], JSON_PATCH)).body
@@ -254,7 +252,7 @@ class KubernetesObjectsSuite:
         answer = await api.create(TEMPLATES, body)
         assert (answer.code, answer.body["message"]) == (500, "etcdserver: request is too large")
 
-    async def test_a_body_that_no_server_reads(self, api: KubernetesClient) -> None:
+    async def test_a_too_large_body_is_refused(self, api: KubernetesClient) -> None:
         answer = await api.call("POST", api.path(TEMPLATES), b" " * (3 * 1024 * 1024 + 1))
         refused(answer, 413, "RequestEntityTooLarge")
 

@@ -1,4 +1,4 @@
-"""What clients may write, and what is made of it: codecs and transactions."""
+"""Records of clients: compression codecs and transactions."""
 
 import asyncio
 from datetime import timedelta
@@ -29,7 +29,7 @@ async def read(kafka: EmbeddedKafka, topic: str, count: int) -> list[bytes | Non
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-async def test_clients_may_compress_as_they_like(kafka: EmbeddedKafka, codec: str) -> None:
+async def test_all_compression_codecs_are_read(kafka: EmbeddedKafka, codec: str) -> None:
     topic = unique_name("codec")
     await create_topic(kafka, topic)
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, compression_type=codec)
@@ -39,7 +39,7 @@ async def test_clients_may_compress_as_they_like(kafka: EmbeddedKafka, codec: st
     assert await read(kafka, topic, 2) == [b"a" * 1000, b"behind"]
 
 
-async def test_requests_of_an_aborted_transaction_were_never_made(kafka: EmbeddedKafka) -> None:
+async def test_aborted_transactions_are_not_read(kafka: EmbeddedKafka) -> None:
     topic = unique_name("transaction")
     await create_topic(kafka, topic)
     producer = AIOKafkaProducer(

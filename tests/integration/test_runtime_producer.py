@@ -1,4 +1,4 @@
-"""The producer on real Kafka: through crashes, silence and refusals."""
+"""The producer on real Kafka: crashes, silent brokers and refusals."""
 
 import asyncio
 import itertools
@@ -55,7 +55,7 @@ async def topic(kafka: EmbeddedKafka) -> str:
         OutgoingRecord(key=None, value=b"v" * 1_600_000),
     ],
 )
-async def test_a_record_is_there_once_it_is_acknowledged(
+async def test_an_acknowledged_record_can_be_read(
     kafka: EmbeddedKafka, producer: RecordProducer, topic: str, record: OutgoingRecord
 ) -> None:
     position = await producer.send(topic, record, deadline=within())
@@ -64,7 +64,7 @@ async def test_a_record_is_there_once_it_is_acknowledged(
     assert (read.key, read.value, read.headers) == (record.key, record.value, record.headers)
 
 
-async def test_a_record_of_nothing_is_written_as_the_nearest_that_aiokafka_takes(
+async def test_a_record_without_key_and_value_is_written_with_an_empty_value(
     kafka: EmbeddedKafka, producer: RecordProducer, topic: str
 ) -> None:
     await producer.send(topic, OutgoingRecord(key=None, value=None), deadline=within())
@@ -72,7 +72,7 @@ async def test_a_record_of_nothing_is_written_as_the_nearest_that_aiokafka_takes
     assert (read.key, read.value) == (None, b"")
 
 
-async def test_a_record_too_large_for_its_topic_is_refused_and_the_next_goes_through(
+async def test_a_too_large_record_is_refused_and_the_next_succeeds(
     kafka: EmbeddedKafka, producer: RecordProducer, topic: str
 ) -> None:
     """The refusal leaves a gap in the sequence numbers: the old producer could send no more."""
@@ -86,7 +86,7 @@ async def test_a_record_too_large_for_its_topic_is_refused_and_the_next_goes_thr
     assert [each.value for each in await read_all(kafka, topic)] == [b"small"] * 3 + [b"last"]
 
 
-async def test_a_record_too_large_does_not_take_the_small_ones_beside_it_for_refused(
+async def test_a_too_large_record_does_not_refuse_concurrent_small_ones(
     producer: RecordProducer, topic: str
 ) -> None:
     records = [OutgoingRecord(key=b"k", value=b"v" * size) for size in (10, 2_200_000, 20) * 10]
@@ -101,14 +101,14 @@ async def test_a_record_too_large_does_not_take_the_small_ones_beside_it_for_ref
     await producer.send(topic, records[0], deadline=within())
 
 
-async def test_a_topic_that_is_not_there(producer: RecordProducer) -> None:
+async def test_a_missing_topic_is_unavailable(producer: RecordProducer) -> None:
     with pytest.raises(KafkaUnavailableError):
         await producer.send(
             unique_name("none"), OutgoingRecord(key=b"k", value=b"v"), deadline=within(3)
         )
 
 
-async def test_nobody_there(own_kafka: EmbeddedKafka) -> None:
+async def test_no_broker_is_unavailable(own_kafka: EmbeddedKafka) -> None:
     producer = make_producer(own_kafka)
     with pytest.raises(KafkaUnavailableError, match="No broker answered"):
         await producer.start(deadline=within(2))
@@ -116,7 +116,7 @@ async def test_nobody_there(own_kafka: EmbeddedKafka) -> None:
         await producer.close()
 
 
-async def test_a_broker_killed_in_the_middle_loses_nothing_that_was_acknowledged(
+async def test_a_killed_broker_loses_no_acknowledged_record(
     own_kafka: EmbeddedKafka,
 ) -> None:
     await own_kafka.start()
@@ -166,8 +166,8 @@ async def test_a_broker_killed_in_the_middle_loses_nothing_that_was_acknowledged
     assert {*acknowledged, b"!"} <= set(written)
 
 
-async def test_a_broker_that_falls_silent_holds_nobody_up(own_kafka: EmbeddedKafka) -> None:
-    """Stopped, not dead: connections stay, answers do not come, and stop() would wait for them."""
+async def test_a_silent_broker_does_not_delay_beyond_the_deadline(own_kafka: EmbeddedKafka) -> None:
+    """A stopped broker keeps connections open without answers, and stop() would wait for them."""
     await own_kafka.start()
     await create_topic(own_kafka, "t")
     producer = make_producer(own_kafka)

@@ -1,4 +1,4 @@
-"""Folding on real Kafka: through restarts, topics made anew, and brokers that go and come."""
+"""Projection from real Kafka: with restarts, recreated topics and unavailable brokers."""
 
 import asyncio
 import contextlib
@@ -87,7 +87,9 @@ def topic() -> str:
     return unique_name("projecting")
 
 
-async def test_it_goes_on_where_it_stood(kafka: EmbeddedKafka, topic: str, tmp_path: Path) -> None:
+async def test_projection_continues_after_a_restart(
+    kafka: EmbeddedKafka, topic: str, tmp_path: Path
+) -> None:
     await create_topic(kafka, topic, partitions=3)
     for partition in range(3):
         await produce(kafka, topic, *(b"%d" % n for n in range(300)), partition=partition)
@@ -110,7 +112,7 @@ async def until_last(store: SqliteStore, expected: bytes) -> None:
             await _a_moment()
 
 
-async def test_interrupted_anywhere_it_folds_each_record_once(
+async def test_any_interruption_projects_each_record_once(
     kafka: EmbeddedKafka, topic: str, tmp_path: Path
 ) -> None:
     await create_topic(kafka, topic, partitions=2)
@@ -128,7 +130,7 @@ async def test_interrupted_anywhere_it_folds_each_record_once(
         assert len(await values(store)) == 1000
 
 
-async def test_an_empty_topic(kafka: EmbeddedKafka, topic: str, tmp_path: Path) -> None:
+async def test_an_empty_topic_is_complete(kafka: EmbeddedKafka, topic: str, tmp_path: Path) -> None:
     await create_topic(kafka, topic)
     async with projecting(kafka, tmp_path / "view.sqlite", topic) as (projector, store):
         assert projector.waiting_for() is not None
@@ -137,7 +139,7 @@ async def test_an_empty_topic(kafka: EmbeddedKafka, topic: str, tmp_path: Path) 
         assert await values(store) == []
 
 
-async def test_a_topic_deleted_and_made_anew_is_folded_anew(
+async def test_a_deleted_and_recreated_topic_is_projected_again(
     kafka: EmbeddedKafka, topic: str, tmp_path: Path
 ) -> None:
     await create_topic(kafka, topic)
@@ -163,7 +165,7 @@ async def _delete(kafka: EmbeddedKafka, topic: str) -> None:
 
 
 async def _create_again(kafka: EmbeddedKafka, topic: str) -> None:
-    """Deletion is answered before it is done everywhere."""
+    """A deletion is acknowledged before it is complete on all nodes."""
     async with asyncio.timeout(WAIT_SECONDS):
         while True:
             try:
@@ -172,7 +174,7 @@ async def _create_again(kafka: EmbeddedKafka, topic: str) -> None:
                 await _a_moment()
 
 
-async def test_staleness_tells_of_a_broker_that_went_and_came(
+async def test_staleness_grows_while_the_broker_is_down(
     own_kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
     await own_kafka.start()
@@ -190,7 +192,7 @@ async def test_staleness_tells_of_a_broker_that_went_and_came(
         await until_values(store, [b"before", b"after"])
 
 
-async def test_a_broker_may_be_away_for_longer_than_a_request_may_take(
+async def test_a_broker_may_be_down_longer_than_a_request_timeout(
     own_kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
     await own_kafka.start()
@@ -225,10 +227,10 @@ asyncio.run(main())
 """
 
 
-async def test_a_header_name_that_is_no_text_stops_nobody(
+async def test_a_header_name_that_is_not_utf_8_is_read(
     kafka: EmbeddedKafka, topic: str, tmp_path: Path
 ) -> None:
-    """Any client may write one, and aiokafka alone would fail at it for ever."""
+    """Any client may write one, and aiokafka alone would fail on it again and again."""
     await create_topic(kafka, topic)
     await produce(kafka, topic, b"before")
     await asyncio.to_thread(
@@ -245,9 +247,7 @@ async def test_a_header_name_that_is_no_text_stops_nobody(
         assert rows == [(b"before", ""), (b"odd", "\\xff\\xfe"), (b"behind", "plain")]
 
 
-async def test_a_record_as_large_as_topics_take_is_read(
-    kafka: EmbeddedKafka, topic: str, tmp_path: Path
-) -> None:
+async def test_the_largest_record_is_read(kafka: EmbeddedKafka, topic: str, tmp_path: Path) -> None:
     await create_topic(kafka, topic, config={"max.message.bytes": "2200000"})
     await produce(kafka, topic, b"v" * 2_100_000, b"behind")
     async with projecting(kafka, tmp_path / "view.sqlite", topic) as (projector, store):
@@ -255,9 +255,7 @@ async def test_a_record_as_large_as_topics_take_is_read(
         assert [len(value) for value in await values(store)] == [2_100_000, 6]
 
 
-async def test_what_was_never_committed_is_not_folded_and_holds_nothing_up(
-    kafka: EmbeddedKafka, tmp_path: Path
-) -> None:
+async def test_uncommitted_records_are_skipped(kafka: EmbeddedKafka, tmp_path: Path) -> None:
     topic = unique_name("projection")
     await create_topic(kafka, topic)
     producer = AIOKafkaProducer(

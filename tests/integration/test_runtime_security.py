@@ -1,4 +1,4 @@
-"""Connections that show a token or a certificate, to a real Kafka that wants one."""
+"""Connections with a token or a certificate, to a real Kafka that requires it."""
 
 import asyncio
 import shutil
@@ -37,7 +37,7 @@ CONNECTIONS = 12
 
 @pytest.fixture(scope="module")
 def by_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
-    """A Kafka that takes tokens, and ends each connection soon, as the token's end would."""
+    """A Kafka that accepts tokens, and soon ends each connection, as for an expired token."""
     kafka = SecuredKafka(
         data_dir=tmp_path_factory.mktemp("by-token"),
         protocol="SASL_PLAINTEXT",
@@ -49,7 +49,7 @@ def by_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]
 
 @pytest.fixture(scope="module")
 def by_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
-    """A Kafka that takes nobody without a certificate."""
+    """A Kafka that requires client certificates."""
     kafka = SecuredKafka(
         data_dir=tmp_path_factory.mktemp("by-certificate"), protocol="SSL", settings=CERTIFICATES
     )
@@ -82,13 +82,13 @@ def tls_settings(kafka: SecuredKafka, who: str | None, folder: Path = TLS) -> Ka
 
 
 async def use(kafka: KafkaSettings) -> None:
-    """Do as the services do at their start."""
+    """Do the same as the services at their start."""
     deadline = Deadline("reach Kafka", timedelta(seconds=WAIT_SECONDS))
     await ensure_topics(kafka, client_id="test", deadline=deadline)
 
 
 async def write(producer: RecordProducer, topic: str, value: bytes) -> None:
-    """Write until it is acknowledged, as the services do."""
+    """Send until the record is acknowledged, like the services."""
     while True:
         try:
             deadline = Deadline("send", timedelta(seconds=WAIT_SECONDS))
@@ -98,13 +98,13 @@ async def write(producer: RecordProducer, topic: str, value: bytes) -> None:
         return
 
 
-async def test_a_token_lets_in(by_token: SecuredKafka, tmp_path: Path) -> None:
+async def test_a_token_authenticates(by_token: SecuredKafka, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(unsigned_token("sluice") + "\n")
     await use(token_settings(by_token, file))
 
 
-async def test_a_token_that_ran_out_is_refused_in_so_many_words(
+async def test_an_expired_token_is_refused_with_the_reason(
     by_token: SecuredKafka, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "token"
@@ -115,7 +115,7 @@ async def test_a_token_that_ran_out_is_refused_in_so_many_words(
     assert file.read_text() not in caplog.text
 
 
-async def test_connections_that_end_with_their_tokens_lose_nothing(
+async def test_connections_that_end_with_their_tokens_lose_no_records(
     by_token: SecuredKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic, file = unique_name("tokens"), tmp_path / "token"
@@ -125,7 +125,7 @@ async def test_connections_that_end_with_their_tokens_lose_nothing(
     handed_out: list[str] = []
 
     def renewed(tokens: TokenFile) -> str:
-        """Stand in for the kubelet: whoever reads the file finds a new token."""
+        """Play the kubelet: readers of the file get a new token."""
         file.write_text(unsigned_token(f"sluice-{len(handed_out)}"))
         handed_out.append(read(tokens))
         return handed_out[-1]
@@ -150,12 +150,12 @@ async def test_connections_that_end_with_their_tokens_lose_nothing(
     assert seen == [b"%d" % each for each in range(written)]
 
 
-async def test_a_certificate_lets_in(by_certificate: SecuredKafka) -> None:
+async def test_a_certificate_authenticates(by_certificate: SecuredKafka) -> None:
     await use(tls_settings(by_certificate, "first"))
 
 
 @pytest.mark.parametrize("who", [None, "stranger"])
-async def test_who_shows_no_certificate_or_one_of_others_is_refused_in_so_many_words(
+async def test_a_missing_or_foreign_certificate_is_refused_with_the_reason(
     by_certificate: SecuredKafka, who: str | None
 ) -> None:
     with structlog.testing.capture_logs() as logs, pytest.raises(KafkaUnavailableError):
@@ -165,7 +165,7 @@ async def test_who_shows_no_certificate_or_one_of_others_is_refused_in_so_many_w
     assert "CERTIFICATE" in refusals.pop()
 
 
-async def test_a_renewed_certificate_is_shown_by_the_next_connection(
+async def test_the_next_connection_uses_a_renewed_certificate(
     by_certificate: SecuredKafka, tmp_path: Path
 ) -> None:
     topic = unique_name("renewed")
@@ -184,7 +184,7 @@ async def test_a_renewed_certificate_is_shown_by_the_next_connection(
 
 
 def mount(folder: Path, who: str) -> None:
-    """Put somebody's certificate there, as a Secret is renewed."""
+    """Write a certificate, as when a Secret is renewed."""
     for ending in ("crt", "key"):
         renewed = folder / f"{who}.{ending}"
         shutil.copy(TLS / renewed.name, renewed)

@@ -1,4 +1,4 @@
-"""Topics on real Kafka: created, verified, and refused with words that help."""
+"""Topics on real Kafka: created, verified, and refused with helpful messages."""
 
 import asyncio
 from datetime import timedelta
@@ -38,7 +38,7 @@ def within(seconds: float = 30) -> Deadline:
     return Deadline("verify topics", timedelta(seconds=seconds))
 
 
-async def test_missing_topics_are_created_as_the_table_says(
+async def test_missing_topics_are_created_with_the_tables_settings(
     kafka: EmbeddedKafka, names: TopicNames, settings: KafkaSettings
 ) -> None:
     await ensure_topics(settings, client_id="test", deadline=within())
@@ -61,7 +61,7 @@ async def test_missing_topics_are_created_as_the_table_says(
         assert spec.config().items() <= actual[spec.name].items()
 
 
-async def test_topics_that_are_there_are_verified_and_left_alone(
+async def test_existing_topics_are_verified_and_unchanged(
     kafka: EmbeddedKafka, names: TopicNames, settings: KafkaSettings
 ) -> None:
     await ensure_topics(settings, client_id="test", deadline=within())
@@ -71,13 +71,13 @@ async def test_topics_that_are_there_are_verified_and_left_alone(
 
 
 @pytest.mark.parametrize("_", range(3))
-async def test_all_services_may_be_the_one_to_create_them(_: int, settings: KafkaSettings) -> None:
+async def test_concurrent_creation_succeeds(_: int, settings: KafkaSettings) -> None:
     await asyncio.gather(
         *(ensure_topics(settings, client_id=f"test-{n}", deadline=within()) for n in range(3))
     )
 
 
-async def test_a_promise_that_a_topic_breaks_is_named(
+async def test_a_broken_promise_of_a_topic_is_named(
     kafka: EmbeddedKafka, names: TopicNames, settings: KafkaSettings
 ) -> None:
     config = {
@@ -96,7 +96,7 @@ async def test_a_promise_that_a_topic_breaks_is_named(
     )
 
 
-async def test_for_ever_may_be_written_as_the_longest_time_that_kafka_knows(
+async def test_the_longest_retention_counts_as_unlimited(
     kafka: EmbeddedKafka, names: TopicNames, settings: KafkaSettings
 ) -> None:
     config = topic_table(names).results.config() | {"retention.ms": str(2**63 - 1)}
@@ -106,7 +106,7 @@ async def test_for_ever_may_be_written_as_the_longest_time_that_kafka_knows(
     await ensure_topics(settings, client_id="test", deadline=within())
 
 
-async def test_topics_are_looked_at_again(
+async def test_topics_are_verified_periodically(
     kafka: EmbeddedKafka, names: TopicNames, settings: KafkaSettings
 ) -> None:
     await ensure_topics(settings, client_id="test", deadline=within())
@@ -130,7 +130,7 @@ async def test_topics_are_looked_at_again(
         await asyncio.wait({watching})
 
 
-async def test_more_replicas_than_brokers_is_a_matter_of_settings(
+async def test_more_replicas_than_brokers_is_a_mismatch(
     names: TopicNames, settings: KafkaSettings
 ) -> None:
     greedy = settings.model_copy(update={"replication_factor": 3})
@@ -139,13 +139,13 @@ async def test_more_replicas_than_brokers_is_a_matter_of_settings(
     assert f"Topic {names.requests} cannot be created: " in str(caught.value)
 
 
-async def test_a_name_that_kafka_does_not_take(settings: KafkaSettings) -> None:
+async def test_an_invalid_topic_name_is_a_mismatch(settings: KafkaSettings) -> None:
     odd = settings.model_copy(update={"topics": TopicNames(requests="not a topic")})
     with pytest.raises(TopicMismatchError, match="Topic not a topic cannot be created"):
         await ensure_topics(odd, client_id="test", deadline=within())
 
 
-async def test_nobody_there(own_kafka: EmbeddedKafka, settings: KafkaSettings) -> None:
+async def test_no_broker_is_unavailable(own_kafka: EmbeddedKafka, settings: KafkaSettings) -> None:
     nobody = settings.model_copy(update={"bootstrap_servers": own_kafka.bootstrap_servers})
     with pytest.raises(KafkaUnavailableError, match="Topics could not be verified"):
         await ensure_topics(nobody, client_id="test", deadline=within(5))

@@ -1,1 +1,1 @@
-"""Tests of what dispatcher and status-watcher agree on about a Workflow."""
+"""Tests of libs/argo."""

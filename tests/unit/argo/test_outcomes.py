@@ -1,4 +1,4 @@
-"""What is written on the Workflow says exactly what is to be told, and what was."""
+"""The annotations of a Workflow record exactly the claimed and the published outcome."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

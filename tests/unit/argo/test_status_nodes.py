@@ -30,7 +30,7 @@ def compressed(nodes: object) -> str:
     return packed(json.dumps(nodes).encode())
 
 
-def test_nodes_as_they_are() -> None:
+def test_plain_nodes() -> None:
     assert read_nodes({"nodes": NODES}) == NODES
     for status in ({}, {"nodes": None}, {"compressedNodes": ""}):
         assert read_nodes(status) == {}
@@ -58,7 +58,7 @@ def test_a_bomb_in_the_formats_of_argo_4_1_is_unreadable(codec: Any) -> None:
 
 
 @pytest.mark.parametrize("codec", [cramjam.zstd, cramjam.brotli])
-def test_nodes_that_are_cut_short_are_unreadable(codec: Any) -> None:
+def test_truncated_nodes_are_unreadable(codec: Any) -> None:
     packed = bytes(codec.compress(json.dumps(NODES).encode()))[:-3]
     with pytest.raises(UnreadableNodesError):
         read_nodes({"compressedNodes": base64.b64encode(packed).decode()})
@@ -68,7 +68,7 @@ def test_nodes_that_are_cut_short_are_unreadable(codec: Any) -> None:
     "text",
     ["%", "e30=", "é", packed(b"{"), compressed(NODES)[:40]],
 )
-def test_nodes_that_cannot_be_read(text: str) -> None:
+def test_invalid_compressed_nodes_are_unreadable(text: str) -> None:
     with pytest.raises(UnreadableNodesError):
         read_nodes({"compressedNodes": text})
 
@@ -88,24 +88,24 @@ def test_nodes_that_cannot_be_read(text: str) -> None:
         packed(b'{"a": {"message": "\\uDFFF"}}'),
     ],
 )
-def test_whatever_stands_in_compressed_nodes_is_at_worst_unreadable(odd: object) -> None:
+def test_any_compressed_nodes_are_readable_or_unreadable(odd: object) -> None:
     with pytest.raises(UnreadableNodesError):
         read_nodes({"compressedNodes": odd})
 
 
 @pytest.mark.parametrize("odd", [7, "text", [{}], {"a": None}, {"a": "text"}])
-def test_nodes_that_are_no_map_of_objects_are_unreadable(odd: object) -> None:
+def test_nodes_must_be_a_map_of_objects(odd: object) -> None:
     with pytest.raises(UnreadableNodesError):
         read_nodes({"nodes": odd})
 
 
-def test_a_whole_character_in_two_halves_is_read() -> None:
+def test_a_surrogate_pair_is_read() -> None:
     status = {"compressedNodes": packed(b'{"a": {"message": "\\ud83d\\ude00"}}')}
     assert read_nodes(status) == {"a": {"message": "\U0001f600"}}
 
 
 @pytest.mark.parametrize("beyond", [0, 1])
-def test_a_little_that_unpacks_to_very_much_is_unreadable(beyond: int) -> None:
+def test_a_gzip_bomb_is_unreadable(beyond: int) -> None:
     head, tail = b'{"a": {"x": "', b'"}}'
     filling = MAX_NODES_BYTES - len(head) - len(tail) + beyond
     status = {"compressedNodes": packed(head + b"x" * filling + tail)}
@@ -134,10 +134,10 @@ MAPS = st.dictionaries(
 
 
 @given(MAPS, st.sampled_from([None, 1]), st.booleans(), st.data())
-def test_a_member_at_a_time_reads_what_the_parser_reads(
+def test_member_by_member_parsing_equals_the_parser(
     nodes: Nodes, indent: int | None, ascii_only: bool, data: st.DataObject
 ) -> None:
-    """Whole texts, and texts that something was cut out of."""
+    """Complete texts, and texts with a part removed."""
     text = json.dumps(nodes, indent=indent, ensure_ascii=ascii_only)
     start = data.draw(st.integers(0, len(text)))
     cut = text[:start] + text[start + data.draw(st.integers(0, 2)) :]
@@ -158,7 +158,7 @@ def test_a_member_at_a_time_reads_what_the_parser_reads(
 
 
 @pytest.mark.parametrize("status", [{"nodes": {}}, {"compressedNodes": compressed({})}, {}])
-def test_nodes_are_written_as_they_were_read(status: dict[str, object]) -> None:
+def test_nodes_are_written_in_their_form(status: dict[str, object]) -> None:
     written = write_nodes(status | {"phase": "Running"}, NODES)
     assert read_nodes(written) == NODES
     assert written["phase"] == "Running"

@@ -1,4 +1,4 @@
-"""Argo's Workflows as the API server offers them, against a server on loopback."""
+"""The API of Argo's Workflows, against a server on loopback."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -151,7 +151,7 @@ async def test_a_token_too_old(server: ApiServer, workflows: WorkflowsApi) -> No
 
 
 @pytest.mark.parametrize("answer", [{}, {"metadata": None}, {"metadata": {"resourceVersion": ""}}])
-async def test_a_list_that_is_none(
+async def test_an_invalid_list_is_unavailable(
     server: ApiServer, workflows: WorkflowsApi, answer: dict[str, Any]
 ) -> None:
     server.answers(answer)

@@ -1,4 +1,4 @@
-"""One of every message, and how a record reads on paper."""
+"""One message of each kind, and records as readable text."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ _NO_WORKFLOW = {
 
 
 def step(number: int, phase: str = "Succeeded", **changes: Any) -> Step:
-    """Give a finished step."""
+    """Return a finished step."""
     return Step(
         id=f"{workflow_name(KEY)}-{number}",
         name=f"count({number})",
@@ -42,7 +42,7 @@ def step(number: int, phase: str = "Succeeded", **changes: Any) -> Step:
 
 
 def status_event(phase: Phase, **changes: Any) -> StatusEvent:
-    """Give an event about the run at that phase."""
+    """Return an event of the run in this phase."""
     common: dict[str, Any] = {
         "run_id": KEY.run_id,
         "tenant": KEY.tenant,
@@ -85,14 +85,14 @@ _DETAILS: dict[Phase, dict[str, Any]] = {
 
 
 def published(phase: Phase, **changes: Any) -> PublishedEvent:
-    """Give the event as it is written."""
+    """Return the event with the metadata of its record."""
     return PublishedEvent(
         event=status_event(phase, **changes), fingerprint=FINGERPRINT, traceparent=TRACEPARENT
     )
 
 
 def refusal() -> RefusalNotice:
-    """Give the notice about a request whose id another run has."""
+    """Return the notice about a request whose id belongs to another run."""
     position = Position("sluice.requests", 3, 42)
     return RefusalNotice(
         event_id=event_id("refused", str(position)),
@@ -105,7 +105,7 @@ def refusal() -> RefusalNotice:
 
 
 def received(written: OutgoingRecord, *, offset: int = 0) -> IncomingRecord:
-    """Give the record as a reader gets it."""
+    """Return the record as a reader gets it."""
     return IncomingRecord(
         position=Position("sluice.status", 0, offset),
         timestamp_ms=1_796_117_400_000,
@@ -116,7 +116,7 @@ def received(written: OutgoingRecord, *, offset: int = 0) -> IncomingRecord:
 
 
 def on_paper(record: OutgoingRecord) -> str:
-    """Write a record so that people can read it: key, headers, and the value indented if JSON."""
+    """Return a record as readable text: key, headers, and the value, indented if it is JSON."""
     lines = [f"key: {_text(record.key)}"]
     lines += [f"{name}: {_text(value)}" for name, value in record.headers]
     return "\n".join([*lines, "", _value(record.value), ""])

@@ -1,4 +1,4 @@
-"""Dead letters: as received, with the reason, and always small enough for their topic."""
+"""Dead letters: as received, with the reason, and never too large for their topic."""
 
 import json
 
@@ -38,7 +38,7 @@ def test_the_record_is_kept_as_received(
     assert letter.headers[: len(headers)] == headers
 
 
-def test_the_headers_tell_where_it_stood_and_why_it_died() -> None:
+def test_the_headers_have_position_and_reason() -> None:
     letter = encode_dead_letter(_record(), _BAD, key=KEY)
     told = {name: value.decode() for name, value in letter.headers}
     assert Problem.model_validate_json(told.pop("sluice_problem")) == _BAD
@@ -54,14 +54,14 @@ def test_the_headers_tell_where_it_stood_and_why_it_died() -> None:
     assert header(nameless.headers, "sluice_run") == ""
 
 
-def test_a_received_header_does_not_pass_for_ours() -> None:
+def test_a_received_header_cannot_pass_for_ours() -> None:
     forged = _record(headers=(("sluice_run", b"default/forged"), ("SLUICE_OFFSET", b"99")))
     letter = encode_dead_letter(forged, _BAD, key=None)
     assert header(letter.headers, "sluice_run") == ""
     assert header(letter.headers, "sluice_offset") == "2"
 
 
-def test_the_largest_record_that_arrives_uncompressed_is_kept_whole() -> None:
+def test_the_largest_uncompressed_record_is_kept_whole() -> None:
     value = b"v" * (_TABLE.requests.max_message_bytes - 100)
     worst = problem(
         ProblemType.INVALID_REQUEST,
@@ -73,7 +73,7 @@ def test_the_largest_record_that_arrives_uncompressed_is_kept_whole() -> None:
     assert letter.size < _TABLE.dlq.max_message_bytes
 
 
-def test_a_record_that_came_compressed_is_cut_to_fit() -> None:
+def test_an_inflated_record_is_truncated_to_fit() -> None:
     """Brokers measure compressed batches, so that a record may be far larger than the topic's."""
     bomb = _record(b"v" * 30_000_000, headers=(("sender", b"s" * 100),))
     letter = encode_dead_letter(bomb, _BAD, key=KEY)
@@ -84,7 +84,7 @@ def test_a_record_that_came_compressed_is_cut_to_fit() -> None:
     assert header(letter.headers, "sluice_reason") == _BAD.type
 
 
-def test_keys_and_headers_can_be_bombs_too() -> None:
+def test_inflated_keys_and_headers_are_dropped_to_fit() -> None:
     for bomb in (
         _record(key=b"k" * 30_000_000),
         _record(headers=(("h", b"v" * 30_000_000),)),
@@ -95,7 +95,7 @@ def test_keys_and_headers_can_be_bombs_too() -> None:
         assert header(letter.headers, "sluice_truncated") is not None
 
 
-def test_a_request_that_is_wrong_in_every_place_makes_a_letter_that_fits() -> None:
+def test_a_request_with_faults_everywhere_makes_a_letter_that_fits() -> None:
     """Its problem is a header; 60,000 unknown fields named one by one would fill 10 MB."""
     document = {f"{'/' * 100}{number}": 1 for number in range(10_000)}
     record = _record(json.dumps(document).encode())

@@ -1,4 +1,4 @@
-"""Every message as it stands on the wire: a change here is a change of the contract."""
+"""Every message on the wire: a change here is a change of the contract."""
 
 from datetime import timedelta
 

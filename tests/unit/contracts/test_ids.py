@@ -1,4 +1,4 @@
-"""Ids and names: deterministic, of the right shape, and never two runs under one name."""
+"""Ids and names are deterministic, valid and unique."""
 
 import re
 
@@ -29,7 +29,7 @@ def test_a_workflow_name_is_a_dns_label_and_the_same_every_time(key: RunKey) -> 
     assert workflow_name(key) == workflow_name(RunKey(*key))
 
 
-def test_the_name_is_what_the_design_says() -> None:
+def test_a_workflow_name_follows_the_design() -> None:
     # Other languages must be able to compute it: base32(sha256("default" NUL "order-4711")).
     assert workflow_name(RunKey("default", "order-4711")) == "run-thpbmov3li4dtrkwqmubvxhhma"
 
@@ -42,7 +42,7 @@ def test_different_runs_have_different_names_and_keys(one: RunKey, other: RunKey
 
 
 @given(st.text("ab-._", min_size=2, max_size=12), st.data())
-def test_where_tenant_ends_and_id_begins_matters(text: str, data: st.DataObject) -> None:
+def test_the_boundary_between_tenant_and_id_matters(text: str, data: st.DataObject) -> None:
     splits = st.integers(min_value=0, max_value=len(text))
     first, second = data.draw(splits), data.draw(splits)
     keys = [RunKey(text[:at], text[at:]) for at in (first, second)]
@@ -80,7 +80,7 @@ def test_derived_ids_do_not_collide_through_their_parts(one: list[str], other: l
         ("٣", False),
     ],
 )
-def test_what_may_name_a_run(text: str, valid: bool) -> None:
+def test_valid_and_invalid_run_ids(text: str, valid: bool) -> None:
     assert is_run_id(text) is valid
     assert _accepts(TypeAdapter(RunId), text) is valid
 
@@ -101,7 +101,7 @@ def test_what_may_name_a_run(text: str, valid: bool) -> None:
         ("a\n", False),
     ],
 )
-def test_what_may_name_a_tenant(text: str, valid: bool) -> None:
+def test_valid_and_invalid_tenants(text: str, valid: bool) -> None:
     assert is_tenant(text) is valid
     assert _accepts(TypeAdapter(Tenant), text) is valid
 

@@ -1,4 +1,4 @@
-"""What a document holds is counted without parsing it, and never too low."""
+"""The values of a document are counted without parsing it, and never too low."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ def _encoded(document: JsonValue, *, ascii_only: bool, indent: int | None) -> by
 
 
 @given(DOCUMENTS, st.booleans(), st.sampled_from([None, 2]))
-def test_no_value_is_missed(document: JsonValue, ascii_only: bool, indent: int | None) -> None:
+def test_every_value_is_counted(document: JsonValue, ascii_only: bool, indent: int | None) -> None:
     size = measure(_encoded(document, ascii_only=ascii_only, indent=indent), most_values=MANY)
     values = len(_walk(document))
     # An empty container counts for the value that it does not have.
@@ -62,7 +62,7 @@ def test_the_parsed_document_is_no_larger_than_estimated(
     "data", ["x" * 1000 + "\U0001f600", "x" * 1000 + "\u20ac", "x" * 1000 + "\xe9"]
 )
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_one_wide_character_widens_its_whole_text(data: str, ascii_only: bool) -> None:
+def test_one_wide_character_widens_its_whole_string(data: str, ascii_only: bool) -> None:
     estimated = measure(
         _encoded(data, ascii_only=ascii_only, indent=None), most_values=MANY
     ).decoded_bytes

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): stable types, true statuses, no values."""
+"""Problem documents (RFC 9457): stable types, correct statuses, no values."""
 
 import re
 
@@ -43,7 +43,7 @@ def test_the_types_are_those_that_clients_know() -> None:
     }
 
 
-def test_absent_members_stay_away() -> None:
+def test_absent_members_are_omitted() -> None:
     text = problem(ProblemType.INTERNAL, "Oops.").model_dump_json(exclude_none=True)
     assert "instance" not in text
     assert "trace_id" not in text

@@ -5,7 +5,7 @@ import pytest
 from sluice_contracts.records import Headers, OutgoingRecord, Position, header
 
 
-def test_a_position_is_written_as_people_read_it() -> None:
+def test_a_position_is_readable_as_text() -> None:
     assert str(Position("sluice.requests", 3, 42)) == "sluice.requests/3@42"
     assert Position("t", 0, 9) < Position("t", 0, 10) < Position("t", 1, 0)
 

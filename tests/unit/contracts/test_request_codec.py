@@ -1,4 +1,4 @@
-"""Request records: every way in, and all the garbage that may come by it."""
+"""Request records: all valid formats, and invalid records."""
 
 import base64
 import json
@@ -163,14 +163,14 @@ def test_a_command(command: str) -> None:
     assert received.command.type == command
 
 
-def test_the_trace_goes_on() -> None:
+def test_the_trace_continues() -> None:
     parent = continue_trace(None)
     received = run_of(record(HELLO, headers=(("traceparent", parent.encode()),)))
     assert trace_id(received.traceparent) == trace_id(parent)
     assert received.traceparent != parent
 
 
-def test_header_names_are_taken_in_any_case_and_the_last_one_counts() -> None:
+def test_header_names_are_case_insensitive_and_the_last_one_counts() -> None:
     headers: Headers = (
         ("Content-Type", b"text/plain"),
         ("CE_SpecVersion", b"1.0"),
@@ -194,7 +194,7 @@ REQUESTS = st.builds(
 
 
 @given(REQUESTS, st.binary())
-def test_what_is_written_is_read(request: RunRequest, old_key: bytes) -> None:
+def test_a_written_record_can_be_read(request: RunRequest, old_key: bytes) -> None:
     assert request.id is not None
     written = encode_request(
         request,
@@ -213,7 +213,7 @@ def test_what_is_written_is_read(request: RunRequest, old_key: bytes) -> None:
 
 
 @given(st.sampled_from(COMMANDS), RUN_IDS, TENANTS)
-def test_what_is_commanded_is_read(command: str, run_id: str, tenant: str) -> None:
+def test_a_written_command_can_be_read(command: str, run_id: str, tenant: str) -> None:
     asked = Command.model_validate({"type": command, "id": run_id, "tenant": tenant})
     written = encode_request(
         asked,
@@ -260,7 +260,7 @@ def test_what_is_commanded_is_read(command: str, run_id: str, tenant: str) -> No
         (b'{"type":"stop","id":"a","x":1,"x":1}', _JSON, "'x' twice", None),
     ],
 )
-def test_garbage_says_what_it_is_and_which_run_it_would_have_been(
+def test_invalid_records_have_a_problem_and_the_runs_key(
     value: bytes, kind: ProblemType, detail: str, run: str | None
 ) -> None:
     error = refused(record(value, key=b"k"))
@@ -275,7 +275,7 @@ def test_a_tombstone() -> None:
     assert (error.problem.type, error.key) == (ProblemType.EMPTY_RECORD, None)
 
 
-def test_a_record_too_large_is_not_even_parsed() -> None:
+def test_a_too_large_record_is_not_parsed() -> None:
     at_most = b'{"workflow":"w"}'.ljust(MAX_REQUEST_BYTES)
     assert run_of(record(at_most)).request.workflow == "w"
     error = refused(record(at_most + b" "))
@@ -283,7 +283,7 @@ def test_a_record_too_large_is_not_even_parsed() -> None:
     assert error.problem.detail == "The record has 1600001 bytes; 1600000 are allowed."
 
 
-def test_a_record_of_too_many_values_is_not_parsed_and_names_no_run() -> None:
+def test_a_record_of_too_many_values_is_not_parsed_and_has_no_key() -> None:
     error = refused(
         record(b'{"id":"a","workflow":"w","parameters":{"a":[' + b"1," * 30_000 + b"1]}}")
     )
@@ -301,14 +301,14 @@ def test_a_record_of_too_many_headers_is_refused() -> None:
     assert error.key is None
 
 
-def test_an_invalid_request_without_id_is_named_as_a_valid_one_would_be() -> None:
+def test_an_invalid_request_without_id_gets_the_same_id_as_a_valid_one() -> None:
     assert refused(record({"workflow": 1})).key == run_of(record(HELLO)).key
     assert refused(record({"workflow": 1}, headers=BINARY)).key == RunKey(
         "default", derive_run_id("/orders", "4711")
     )
 
 
-def test_what_is_known_of_the_content() -> None:
+def test_an_invalid_request_keeps_workflow_and_fingerprint() -> None:
     error = refused(record(HELLO | {"id": "a", "extra": 1}))
     assert error.workflow == "hello"
     assert error.fingerprint == run_of(record(HELLO)).request.fingerprint
@@ -322,7 +322,7 @@ def test_what_is_known_of_the_content() -> None:
     assert refused(record(b"[]")).workflow is None
 
 
-def test_a_document_that_says_things_twice_has_the_content_of_no_other() -> None:
+def test_a_document_with_duplicates_has_its_own_fingerprint() -> None:
     twice = refused(record(b'{"id":"a","workflow":"w","parameters":{"x":1,"x":2}}'))
     contents: list[JsonValue] = [{}, {"x": 1}, {"x": 2}, {"x": None}]
     for parameters in contents:
@@ -341,7 +341,7 @@ def test_a_document_that_says_things_twice_has_the_content_of_no_other() -> None
         ((*BINARY, ("ce_specversion", b"0.3")), "specversion must be 1.0"),
     ],
 )
-def test_a_binary_event_that_is_none(headers: Headers, detail: str) -> None:
+def test_an_invalid_binary_event_is_refused(headers: Headers, detail: str) -> None:
     error = refused(record(HELLO, headers=headers))
     assert error.problem.type is ProblemType.MALFORMED_EVENT
     assert detail in error.problem.detail
@@ -362,13 +362,13 @@ def test_a_binary_event_that_is_none(headers: Headers, detail: str) -> None:
         ({"data": HELLO}, "specversion must be 1.0"),
     ],
 )
-def test_a_structured_event_that_is_none(event: JsonValue, detail: str) -> None:
+def test_an_invalid_structured_event_is_refused(event: JsonValue, detail: str) -> None:
     error = refused(record(event, headers=STRUCTURED_HEADERS))
     assert error.problem.type is ProblemType.MALFORMED_EVENT
     assert detail in error.problem.detail
 
 
-def test_events_with_nul_cannot_pass_for_others() -> None:
+def test_an_event_with_nul_cannot_pass_for_another() -> None:
     """Ids are derived from attributes with NUL between them."""
     split_early = (*BINARY[:2], ("ce_source", b"a"), ("ce_id", b"b\0c"))
     split_late = (*BINARY[:2], ("ce_source", b"a\0b"), ("ce_id", b"c"))
@@ -381,14 +381,14 @@ def _structured(members: str) -> IncomingRecord:
     return record(f"{{{attributes},{members}}}".encode(), headers=STRUCTURED_HEADERS)
 
 
-def test_a_structured_event_whose_data_says_things_twice_names_its_run() -> None:
+def test_structured_data_with_duplicates_keep_their_run_id() -> None:
     error = refused(_structured('"data":{"id":"a","workflow":"w","workflow":"v"}'))
     assert error.key == RunKey("default", "a")
     assert refused(_structured('"data":{"id":"a","workflow":"w"},"x":1,"x":2')).key == error.key
     assert refused(_structured('"data":{"id":"a"},"data":{"id":"b"}')).key is None
 
 
-def test_what_is_encoded_in_a_structured_event_is_the_document_not_another_event() -> None:
+def test_base64_data_are_the_document_and_not_another_event() -> None:
     inner = b'{"id":"a","x":1,"x":2,"data":{"id":"victim","workflow":"w"}}'
     encoded = base64.b64encode(inner).decode()
     assert refused(_structured(f'"data_base64":"{encoded}"')).key == RunKey("default", "a")

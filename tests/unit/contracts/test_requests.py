@@ -1,4 +1,4 @@
-"""Request documents: what is taken, and what a client is told about what is not."""
+"""Request documents: valid ones, and the errors for invalid ones."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -137,7 +137,7 @@ def test_the_end_of_time_can_be_compared_with_now() -> None:
         ),
     ],
 )
-def test_every_place_that_is_wrong_is_named(document: JsonValue, errors: dict[str, str]) -> None:
+def test_every_fault_is_named(document: JsonValue, errors: dict[str, str]) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         read_request(document)
     assert {error.pointer: error.detail for error in caught.value.errors} == errors
@@ -156,14 +156,14 @@ def test_every_place_that_is_wrong_is_named(document: JsonValue, errors: dict[st
         "0000-01-01T00:00:00Z",
     ],
 )
-def test_a_moment_that_is_in_no_calendar(moment: str) -> None:
+def test_a_date_that_does_not_exist_is_refused(moment: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         read_request({"workflow": "w", "expires_at": moment})
     assert [error.pointer for error in caught.value.errors] == ["/expires_at"]
     assert moment not in str(caught.value)
 
 
-def test_a_document_that_is_wrong_everywhere_does_not_make_an_endless_problem() -> None:
+def test_the_number_of_named_faults_is_limited() -> None:
     document: JsonValue = {f"unknown-{number}": 1 for number in range(10_000)}
     with pytest.raises(InvalidRequestError) as caught:
         read_request(document)
@@ -175,20 +175,20 @@ def test_a_document_that_is_wrong_everywhere_does_not_make_an_endless_problem() 
     )
 
 
-def test_as_many_errors_as_are_named_need_no_rest() -> None:
+def test_the_maximum_number_of_faults_has_no_remainder() -> None:
     document: JsonValue = {"workflow": "w"} | {f"u{n}": 1 for n in range(MAX_FIELD_ERRORS)}
     with pytest.raises(InvalidRequestError) as caught:
         read_request(document)
     assert len(caught.value.errors) == MAX_FIELD_ERRORS
 
 
-def test_a_made_up_name_is_cut() -> None:
+def test_a_clients_name_is_shortened() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         read_request({"workflow": "w", "x" * 100_000: 1})
     assert [error.pointer for error in caught.value.errors] == ["/" + "x" * 128]
 
 
-def test_requests_cannot_be_changed_but_named_anew() -> None:
+def test_requests_are_immutable_and_can_be_copied_with_an_id() -> None:
     request = RunRequest(workflow="w", parameters={"a": 1})
     with pytest.raises(ValueError, match="frozen"):
         request.workflow = "v"  # type: ignore[misc]

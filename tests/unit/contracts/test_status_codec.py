@@ -1,4 +1,4 @@
-"""Status records: what is written is read, too large ones are trimmed, foreign ones told apart."""
+"""Status records: written ones are read, too large ones truncated, foreign ones refused."""
 
 import json
 from datetime import UTC, datetime
@@ -73,7 +73,7 @@ _EVENTS = st.builds(
     st.none() | st.from_regex("[0-9a-f]{64}", fullmatch=True),
     st.none() | st.just(TRACEPARENT),
 )
-def test_what_is_written_is_read(
+def test_a_written_event_can_be_read(
     event: StatusEvent, fingerprint: str | None, traceparent: str | None
 ) -> None:
     one = PublishedEvent(event=event, fingerprint=fingerprint, traceparent=traceparent)
@@ -97,7 +97,7 @@ def test_the_kind_of_a_record_is_in_its_header() -> None:
     assert event_type(Phase.SUCCEEDED) == "sluice.run.succeeded"
 
 
-def test_which_phases_are_terminal() -> None:
+def test_terminal_phases() -> None:
     names = {"Succeeded", "Failed", "Error", "Rejected", "Expired", "Deleted"}
     assert {phase for phase in Phase if phase.terminal} == TERMINAL_PHASES == names
 
@@ -128,7 +128,7 @@ def test_outputs_of_steps_go_first() -> None:
     assert event.outputs == {"counts": '{"a":2}', "total": "2"}
 
 
-def test_then_the_steps_go_and_the_outcome_stays() -> None:
+def test_steps_go_next_and_the_outcome_stays() -> None:
     steps = tuple(step(number, message="m" * 20_000) for number in range(100))
     outputs = {"counts": "c" * 1_500_000}
     written = encode_status(
@@ -187,7 +187,7 @@ def test_a_record_that_breaks_the_contract(value: bytes | None) -> None:
 
 
 @given(st.none() | st.binary(), st.sampled_from([b"sluice.run.x", b"sluice.request.refused"]))
-def test_no_bytes_pass_for_an_event(value: bytes | None, kind: bytes) -> None:
+def test_arbitrary_bytes_are_refused(value: bytes | None, kind: bytes) -> None:
     assert _foreign(value, kind=kind)
 
 
@@ -216,7 +216,7 @@ def test_messages_are_frozen_and_closed() -> None:
         encode_refusal(refusal(), source="/t", traceparent=None),
     ],
 )
-def test_fields_of_a_newer_version_are_passed_over(written: OutgoingRecord) -> None:
+def test_fields_of_a_newer_version_are_ignored(written: OutgoingRecord) -> None:
     document = json.loads(written.value or b"")
     record = received(written)
     newer = json.dumps({**document, "mood": "good"}).encode()

@@ -1,4 +1,4 @@
-"""JSON with exactly one meaning; everything else is refused, whatever the bytes."""
+"""JSON with exactly one meaning is parsed; all other bytes are refused."""
 
 import json
 import math
@@ -45,7 +45,7 @@ def test_any_json_round_trips(document: JsonValue) -> None:
 
 @given(st.binary() | st.text('[]{}",:\\u0dD8 1eE+-.tnf', max_size=40).map(str.encode))
 @example(b"\\ud800")
-def test_any_bytes_are_read_as_python_reads_them_or_refused(data: bytes) -> None:
+def test_any_bytes_are_parsed_like_pythons_json_or_refused(data: bytes) -> None:
     try:
         document = parse(data)
     except MalformedJsonError:
@@ -85,7 +85,7 @@ def test_any_bytes_are_read_as_python_reads_them_or_refused(data: bytes) -> None
         ),
     ],
 )
-def test_what_is_refused_and_why(data: bytes, message: str) -> None:
+def test_malformed_json_is_refused_with_the_reason(data: bytes, message: str) -> None:
     with pytest.raises(MalformedJsonError) as caught:
         parse(data)
     assert str(caught.value) == message
@@ -103,7 +103,7 @@ def test_what_is_refused_and_why(data: bytes, message: str) -> None:
         (b'{"a":{"a":{"a":1}}}', {"a": {"a": {"a": 1}}}),
     ],
 )
-def test_what_is_taken(data: bytes, document: JsonValue) -> None:
+def test_valid_json_is_parsed(data: bytes, document: JsonValue) -> None:
     assert parse(data) == document
 
 
@@ -121,13 +121,13 @@ def test_depth_is_counted_in_levels(opening: str, closing: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"[" * 1_000_000, b'{"a":' * 200_000, b"]" * 99 + b"[" * 99_999])
-def test_brackets_without_end_do_not_exhaust_the_stack(data: bytes) -> None:
+def test_endless_brackets_do_not_exhaust_the_stack(data: bytes) -> None:
     with pytest.raises(MalformedJsonError):
         parse(data)
 
 
 @given(st.text('[]{}"\\', max_size=200))
-def test_brackets_in_strings_are_no_levels(text: str) -> None:
+def test_brackets_in_strings_do_not_count_as_levels(text: str) -> None:
     brackets = "[" * MAX_DEPTH + text
     assert parse(json.dumps({brackets: brackets}).encode()) == {brackets: brackets}
 
@@ -170,13 +170,13 @@ def test_too_many_values_are_refused_before_anything_is_parsed(
     assert peak < 4 * len(data) + 1_000_000
 
 
-def test_as_many_values_as_are_allowed_are_taken() -> None:
+def test_the_maximum_number_of_values_is_accepted() -> None:
     assert len(parse(_list_of(b"0", MAX_VALUES - 1))) == MAX_VALUES - 1  # type: ignore[arg-type]
     names = b",".join(b'"%d":0' % number for number in range(MAX_VALUES // 2 - 1))
     assert len(parse(b"{" + names + b"}")) == MAX_VALUES // 2 - 1  # type: ignore[arg-type]
 
 
-def test_what_stands_in_a_text_is_no_value() -> None:
+def test_separators_in_strings_do_not_count_as_values() -> None:
     text = ',:[{"\\' * 50_000
     assert parse(json.dumps({"text": text}).encode()) == {"text": text}
 
@@ -192,24 +192,26 @@ def test_what_stands_in_a_text_is_no_value() -> None:
         (b'{"":1,"":2}', "", {"": None}),
     ],
 )
-def test_what_is_said_twice_is_said_not_at_all(data: bytes, name: str, salvaged: JsonValue) -> None:
+def test_duplicate_members_are_null_in_the_salvaged_document(
+    data: bytes, name: str, salvaged: JsonValue
+) -> None:
     with pytest.raises(AmbiguousJsonError) as caught:
         parse(data)
     assert str(caught.value) == f"An object names {name!r} twice."
     assert caught.value.salvaged == salvaged
 
 
-def test_a_long_name_is_cut_in_the_message() -> None:
+def test_a_long_name_is_shortened_in_the_message() -> None:
     name = b"x" * 10_000
     with pytest.raises(AmbiguousJsonError) as caught:
         parse(b'{"%s":1,"%s":2}' % (name, name))
     assert len(str(caught.value)) < 100
 
 
-def test_finding_the_name_that_stands_twice_takes_no_longer_with_many_names(
+def test_a_duplicate_is_found_in_linear_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """100,000 names compared with each other would outlast the suite's timeout."""
+    """Comparing 100,000 names with each other would exceed the suite's timeout."""
     monkeypatch.setattr(strict_json, "MAX_VALUES", 1_000_000)
     names = b",".join(b'"%d":0' % number for number in range(100_000))
     with pytest.raises(AmbiguousJsonError, match="'7'"):
@@ -226,7 +228,7 @@ def test_canonical_does_not_depend_on_the_order_of_names(
 
 
 @given(DOCUMENTS, DOCUMENTS)
-def test_canonical_tells_documents_apart(one: JsonValue, other: JsonValue) -> None:
+def test_canonical_differs_for_different_documents(one: JsonValue, other: JsonValue) -> None:
     if canonical(one) == canonical(other):
         assert json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
@@ -249,7 +251,7 @@ def test_fingerprints_differ_with_the_content(
     assert (one == two) is same
 
 
-def test_the_fingerprint_is_what_it_always_was() -> None:
+def test_the_fingerprint_does_not_change_between_versions() -> None:
     # It is kept on Workflows and in ledgers: a change would make every repeat another run.
     assert fingerprint("hello", {"name": "Ada", "n": 1}) == (
         "326f4ed2b2633ac7863b0b581dd2c290aa67d686b19a47aa6c01113050484e45"

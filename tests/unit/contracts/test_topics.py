@@ -1,4 +1,4 @@
-"""The topic table, and every promise that a topic can break."""
+"""The topic table, and all promises that a topic can break."""
 
 import pytest
 
@@ -17,7 +17,7 @@ TABLE = topic_table(TopicNames())
 
 
 def cluster(**changes: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Give the topics as they are created, but for the changes, by part."""
+    """Return the settings of created topics, with these changes by topic."""
     defaults = {"min.insync.replicas": "2", "compression.type": "producer"}
     actual = {spec.name: defaults | spec.config() for spec in TABLE}
     for part, settings in changes.items():
@@ -45,19 +45,19 @@ def test_names_are_settings() -> None:
     assert [spec.name for spec in topic_table(names)] == ["r", "s", "o", "d"]
 
 
-def test_every_topic_takes_what_is_written_to_it() -> None:
+def test_every_topic_accepts_its_largest_record() -> None:
     assert TABLE.requests.max_message_bytes > MAX_REQUEST_BYTES
     assert TABLE.status.max_message_bytes > MAX_STATUS_BYTES
     assert TABLE.results.max_message_bytes > MAX_STATUS_BYTES
     assert TABLE.dlq.max_message_bytes > MAX_DEAD_LETTER_BYTES > TABLE.requests.max_message_bytes
 
 
-def test_topics_as_they_are_created_break_nothing() -> None:
+def test_created_topics_have_no_mismatch() -> None:
     assert wrong(cluster()) == []
 
 
 @pytest.mark.parametrize("policy", ["delete,compact", "compact, delete"])
-def test_the_order_of_policies_means_nothing(policy: str) -> None:
+def test_the_order_of_policies_does_not_matter(policy: str) -> None:
     assert wrong(cluster(results={"cleanup_policy": policy})) == []
 
 
@@ -71,14 +71,16 @@ def test_the_order_of_policies_means_nothing(policy: str) -> None:
         ("results", "compact", "compact,delete"),
     ],
 )
-def test_a_cleanup_policy_that_loses_records(part: str, policy: str, needed: str) -> None:
+def test_a_cleanup_policy_that_loses_records_is_a_mismatch(
+    part: str, policy: str, needed: str
+) -> None:
     (sentence,) = wrong(cluster(**{part: {"cleanup_policy": policy}}))
     name = getattr(TABLE, part).name
     assert sentence == f"{name}: cleanup.policy is {policy!r}, must be {needed!r}."
 
 
 @pytest.mark.parametrize("part", ["requests", "status", "results", "dlq"])
-def test_a_topic_that_takes_too_little(part: str) -> None:
+def test_a_too_small_message_limit_is_a_mismatch(part: str) -> None:
     spec = getattr(TABLE, part)
     enough = {"max_message_bytes": str(spec.max_message_bytes + 1)}
     assert wrong(cluster(**{part: enough})) == []
@@ -100,7 +102,9 @@ def test_a_topic_that_takes_too_little(part: str) -> None:
         (7 * DAY_MS, -1, False),
     ],
 )
-def test_outcomes_outlast_replays(outcomes: int, requests: int, kept: bool) -> None:
+def test_outcomes_must_be_kept_longer_than_requests(
+    outcomes: int, requests: int, kept: bool
+) -> None:
     found = wrong(
         cluster(results={"retention_ms": str(outcomes)}, requests={"retention_ms": str(requests)})
     )
@@ -117,7 +121,7 @@ def test_a_dedupe_window_too_short_is_explained() -> None:
     )
 
 
-def test_nothing_is_deleted_for_its_size_before_its_time() -> None:
+def test_retention_by_size_is_a_mismatch() -> None:
     assert wrong(cluster(status={"retention_bytes": "1"}, dlq={"retention_bytes": "1"})) == []
     for part in ("requests", "results"):
         (sentence,) = wrong(cluster(**{part: {"retention_bytes": "1073741824"}}))
@@ -127,7 +131,7 @@ def test_nothing_is_deleted_for_its_size_before_its_time() -> None:
         )
 
 
-def test_one_broker_must_not_be_enough_to_lose_a_record() -> None:
+def test_one_in_sync_replica_is_a_mismatch() -> None:
     (sentence,) = wrong(cluster(status={"min_insync_replicas": "1"}))
     assert sentence == (
         "sluice.status: min.insync.replicas is 1, must be at least 2: an acknowledged record "
@@ -138,7 +142,7 @@ def test_one_broker_must_not_be_enough_to_lose_a_record() -> None:
 
 
 @pytest.mark.parametrize("part", ["requests", "status", "results", "dlq"])
-def test_brokers_date_all_records(part: str) -> None:
+def test_timestamps_of_producers_are_a_mismatch(part: str) -> None:
     (dated,) = wrong(cluster(**{part: {"message_timestamp_type": "CreateTime"}}))
     assert dated == (
         f"{getattr(TABLE, part).name}: message.timestamp.type is 'CreateTime', must be "
@@ -148,7 +152,7 @@ def test_brokers_date_all_records(part: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["requests", "status", "results", "dlq"])
-def test_no_replica_that_lacks_records_becomes_the_leader(part: str) -> None:
+def test_unclean_leader_election_is_a_mismatch(part: str) -> None:
     (unclean,) = wrong(cluster(**{part: {"unclean_leader_election_enable": "true"}}))
     assert unclean == (
         f"{getattr(TABLE, part).name}: unclean.leader.election.enable is 'true', must be 'false': "
@@ -156,12 +160,12 @@ def test_no_replica_that_lacks_records_becomes_the_leader(part: str) -> None:
     )
 
 
-def test_nobody_inflates_requests() -> None:
+def test_compressed_requests_are_a_mismatch() -> None:
     (inflated,) = wrong(cluster(requests={"compression_type": "producer"}))
     assert inflated.startswith("sluice.requests: compression.type is 'producer', must be 'unc")
 
 
-def test_a_mismatch_says_whose_it_is() -> None:
+def test_a_mismatch_names_its_topic() -> None:
     actual = cluster(results={"cleanup_policy": "delete"})
     (found,) = mismatches(TABLE, actual, in_sync_replicas=2)
     assert found == Mismatch(
@@ -169,7 +173,7 @@ def test_a_mismatch_says_whose_it_is() -> None:
     )
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
+def test_all_mismatches_are_reported_together() -> None:
     changes = {"cleanup_policy": "compact", "max_message_bytes": "1", "retention_ms": "1"}
     parts = ("requests", "status", "results", "dlq")
     assert len(wrong(cluster(**dict.fromkeys(parts, changes)))) == 9

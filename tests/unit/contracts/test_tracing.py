@@ -1,4 +1,4 @@
-"""W3C Trace Context: the trace goes on, whatever the caller sent."""
+"""W3C Trace Context: the trace continues for any header of the caller."""
 
 import re
 
@@ -14,7 +14,7 @@ _SHAPE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @pytest.mark.parametrize("flags", ["00", "01", "ff"])
-def test_a_trace_is_continued_by_a_span_of_our_own(flags: str) -> None:
+def test_a_trace_continues_with_a_new_span(flags: str) -> None:
     parent = f"00-{TRACE}-00f067aa0ba902b7-{flags}"
     child = continue_trace(parent)
     assert _SHAPE.fullmatch(child)
@@ -46,11 +46,11 @@ def test_a_malformed_parent_starts_a_trace(malformed: str | None) -> None:
 
 
 @given(st.none() | st.text())
-def test_what_comes_out_is_always_well_formed(parent: str | None) -> None:
+def test_a_traceparent_is_always_well_formed(parent: str | None) -> None:
     started = continue_trace(parent)
     assert _SHAPE.fullmatch(started)
     assert trace_id(started) == started.split("-")[1]
 
 
-def test_traces_do_not_meet() -> None:
+def test_new_traces_differ() -> None:
     assert len({trace_id(continue_trace(None)) for _ in range(100)}) == 100

@@ -6,19 +6,19 @@ from collections.abc import Awaitable, Callable
 
 
 def now() -> float:
-    """Give the loop's time in seconds."""
+    """Return the loop's time in seconds."""
     return asyncio.get_running_loop().time()
 
 
 async def pause(seconds: float) -> None:
-    """Let so much of the loop's time pass."""
+    """Let the loop's time pass by `seconds`."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await asyncio.Event().wait()
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Let the loop's time pass until this holds: work in threads keeps no virtual time."""
+    """Let the loop's time pass until `holds` is true: threads do not use virtual time."""
     for _ in range(2000):
         if await holds():
             return

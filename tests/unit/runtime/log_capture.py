@@ -1,4 +1,4 @@
-"""What a piece of code logs, as the events that structlog was given."""
+"""Captures log events as passed to structlog."""
 
 import contextlib
 from collections.abc import Iterator, MutableMapping
@@ -9,7 +9,7 @@ import structlog
 
 @contextlib.contextmanager
 def captured(logger: Any) -> Iterator[list[dict[str, Any]]]:
-    """Collect the events of a module's logger, however logs are configured."""
+    """Collect the events of a module's logger, for any configuration of logs."""
     events: list[dict[str, Any]] = []
 
     def collect(_: Any, level: str, event: MutableMapping[str, Any]) -> dict[str, Any]:

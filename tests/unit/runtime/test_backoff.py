@@ -1,4 +1,4 @@
-"""Delays grow, are spread, and end somewhere."""
+"""Delays grow, have jitter and are bounded."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ def _earliest(low: float, _: float) -> float:
     return low
 
 
-def test_delays_double_until_the_longest() -> None:
+def test_delays_double_up_to_the_longest() -> None:
     backoff = Backoff(first=timedelta(seconds=1), longest=timedelta(seconds=10), uniform=_latest)
     assert [backoff.delay(failures) for failures in range(1, 7)] == [1, 2, 4, 8, 10, 10]
 
@@ -27,18 +27,18 @@ def test_half_of_the_delay_is_jitter() -> None:
     assert [backoff.delay(failures) for failures in (1, 2, 3)] == [0.5, 1, 2]
 
 
-def test_the_other_side_may_ask_for_more() -> None:
+def test_a_longer_retry_after_wins() -> None:
     backoff = Backoff(first=timedelta(seconds=1), uniform=_latest)
     assert backoff.delay(1, at_least=7) == 7
     assert backoff.delay(1, at_least=0.5) == 1
 
 
 @given(st.integers(0, 10**9), st.floats(1, 100))
-def test_a_night_of_failures_overflows_nothing(failures: int, factor: float) -> None:
+def test_many_failures_do_not_overflow(failures: int, factor: float) -> None:
     delay = Backoff(factor=factor).delay(failures)
     assert 0 < delay <= 30
 
 
 @pytest.mark.parametrize("failures", [1, 2, 50])
-def test_clients_do_not_come_back_together(failures: int) -> None:
+def test_delays_of_clients_differ(failures: int) -> None:
     assert len({Backoff().delay(failures) for _ in range(50)}) > 1

@@ -1,4 +1,4 @@
-"""One budget of time for many calls, on a virtual clock."""
+"""One time budget for many calls, on a virtual clock."""
 
 import asyncio
 from datetime import timedelta
@@ -11,7 +11,7 @@ from tests.unit.runtime.clock import now, pause
 pytestmark = pytest.mark.looptime
 
 
-async def test_what_is_in_time_goes_through() -> None:
+async def test_a_body_within_the_deadline_passes() -> None:
     deadline = Deadline("a call", timedelta(seconds=5))
     async with deadline.enforce(), asyncio.timeout(10):
         await pause(4)
@@ -34,7 +34,7 @@ async def test_the_budget_is_shared_by_all_calls() -> None:
     assert (done, now() - started) == ([2, 4], 5)
 
 
-async def test_past_it_nothing_is_started() -> None:
+async def test_an_expired_deadline_cancels_at_once() -> None:
     deadline = Deadline("a call", timedelta(0))
     with pytest.raises(DeadlineExceededError):
         async with deadline.enforce():

@@ -1,4 +1,4 @@
-"""The margin between an outcome and the end of its Workflow, as both services are told it."""
+"""The margin between an outcome and the end of its Workflow, in the settings of both services."""
 
 from datetime import timedelta
 
@@ -12,11 +12,11 @@ from sluice_status_watcher.settings import Settings as WatcherSettings
 SERVICES = pytest.mark.parametrize("service", [DispatcherSettings, WatcherSettings])
 
 
-def test_a_workflow_outlives_every_create_that_may_not_know_of_its_outcome() -> None:
+def test_a_workflow_outlives_every_create_that_may_ignore_its_outcome() -> None:
     settings = DedupeSettings()
     behind, given_up = settings.ledger_freshness, settings.create_timeout
-    # Stopped for as long as nobody notices; received when the client gives up, at the latest; from
-    # then on the API server counts.
+    # A stop may be unnoticed for this long. The request arrives by the client's timeout, from which
+    # the API server counts its own.
     unnoticed = behind
     received = behind + unnoticed + given_up
     assert received + given_up + APPLY_SLACK == settings.least_release_after

@@ -1,4 +1,4 @@
-"""Durations as people write them."""
+"""Durations in settings."""
 
 from datetime import timedelta
 
@@ -25,20 +25,20 @@ _DURATION = TypeAdapter(Duration)
         (timedelta(seconds=3), timedelta(seconds=3)),
     ],
 )
-def test_what_is_understood(written: object, meant: timedelta) -> None:
+def test_durations_are_parsed(written: object, meant: timedelta) -> None:
     assert _DURATION.validate_python(written) == meant
 
 
 @pytest.mark.parametrize(
     "written", ["", "10", "s", "-1s", "1w", "1s 2s", "1e3s", "PT10S", "1,5s", "10S", "00:00:10"]
 )
-def test_what_is_not(written: str) -> None:
+def test_other_text_is_refused(written: str) -> None:
     with pytest.raises(ValidationError, match=r"Must be a number with a unit, as in 500ms, 10s"):
         _DURATION.validate_python(written)
 
 
 @pytest.mark.parametrize("written", ["999999999999d", "9" * 400 + "s"])
-def test_longer_than_can_be_told(written: str) -> None:
+def test_too_long_durations_are_refused(written: str) -> None:
     with pytest.raises(ValidationError, match="Must be less than a million years"):
         _DURATION.validate_python(written)
 

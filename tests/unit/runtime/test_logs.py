@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, each event once, whoever logs it."""
+"""Logs: one JSON object per line, and each event once, for all loggers."""
 
 import json
 import logging
@@ -59,7 +59,7 @@ def test_foreign_loggers_log_the_same_way(capsys: pytest.CaptureFixture[str]) ->
     }
 
 
-def test_configured_twice_it_logs_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_repeated_configuration_logs_once(capsys: pytest.CaptureFixture[str]) -> None:
     logger = structlog.get_logger()
     configure_logs(LogSettings(), service="gateway")
     configure_logs(LogSettings(), service="gateway")
@@ -69,7 +69,9 @@ def test_configured_twice_it_logs_once(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
-def test_less_severe_events_are_not_written(level: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_below_the_level_are_not_written(
+    level: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     configure_logs(LogSettings(level=level), service="gateway")
     levels = ["debug", "info", "warning", "error"]
     for each in levels:
@@ -79,7 +81,7 @@ def test_less_severe_events_are_not_written(level: Any, capsys: pytest.CaptureFi
     assert [event["level"] for event in lines(capsys) if event["event"] == "ours"] == expected
 
 
-def test_clients_do_not_tell_the_values_of_records(capsys: pytest.CaptureFixture[str]) -> None:
+def test_clients_do_not_log_values_of_records(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(LogSettings(level="debug"), service="gateway")
     chatties = (
         *("aiokafka.consumer.fetcher", "aiosqlite", "asyncio", "aiohttp.access"),
@@ -110,7 +112,7 @@ def test_errors_come_with_their_traceback(who: str, capsys: pytest.CaptureFixtur
     assert "exc_info" not in event
 
 
-def test_what_is_no_json_is_written_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_that_are_not_json_are_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(LogSettings(), service="gateway")
     structlog.get_logger().info("odd", value={1, 2}, data=b"\xff", error=ValueError("x"))
     (event,) = lines(capsys)
@@ -140,7 +142,7 @@ def test_tracebacks_do_not_show_local_variables(
     assert SECRET not in out
 
 
-def test_what_the_kafka_client_tries_again_is_no_error_yet(
+def test_retried_errors_of_the_kafka_client_are_warnings(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure_logs(LogSettings(), service="gateway")

@@ -9,7 +9,7 @@ from sluice_runtime.loop_delay import LoopDelay
 
 
 class Clock:
-    """A loop's clock that a blocking step moves on."""
+    """A loop's clock that a blocking step advances."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._time = loop.time
@@ -20,7 +20,7 @@ class Clock:
 
 
 @pytest.mark.looptime
-async def test_what_blocks_the_loop_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_blocked_loop_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     loop, registry = asyncio.get_running_loop(), CollectorRegistry()
     clock = Clock(loop)
     monkeypatch.setattr(loop, "time", clock)

@@ -21,7 +21,7 @@ async def _get(port: int, path: str) -> tuple[int, Any]:
         return response.status, await response.text()
 
 
-async def test_ready_when_nothing_is_waited_for() -> None:
+async def test_a_service_is_ready_without_reasons() -> None:
     readiness: Readiness = {"kafka": lambda: None}
     async with serve_probes(ANYWHERE, readiness=readiness, registry=CollectorRegistry()) as port:
         assert await _get(port, "/livez") == (200, {"status": "alive"})
@@ -29,7 +29,7 @@ async def test_ready_when_nothing_is_waited_for() -> None:
         assert (await _get(port, "/nothing"))[0] == 404
 
 
-async def test_not_ready_it_says_what_it_waits_for_and_looks_again_each_time() -> None:
+async def test_readiness_lists_current_reasons() -> None:
     waiting: dict[str, str | None] = {"kafka": "no broker answers", "view": None}
     readiness: Readiness = {
         "kafka": lambda: waiting["kafka"],
@@ -45,7 +45,7 @@ async def test_not_ready_it_says_what_it_waits_for_and_looks_again_each_time() -
         assert (await _get(port, "/readyz"))[0] == 200
 
 
-async def test_metrics_are_those_of_the_registry() -> None:
+async def test_metrics_come_from_the_registry() -> None:
     registry = CollectorRegistry()
     Counter("runs", "Runs.", registry=registry).inc(3)
     async with serve_probes(ANYWHERE, readiness={}, registry=registry) as port:
@@ -54,7 +54,7 @@ async def test_metrics_are_those_of_the_registry() -> None:
     assert "runs_total 3.0" in text
 
 
-async def test_afterwards_nobody_listens() -> None:
+async def test_the_port_is_closed_afterwards() -> None:
     async with serve_probes(ANYWHERE, readiness={}, registry=CollectorRegistry()) as port:
         pass
     with pytest.raises(aiohttp.ClientConnectionError):

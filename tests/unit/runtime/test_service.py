@@ -1,4 +1,4 @@
-"""How a service's process begins and ends."""
+"""Start and end of a service's process."""
 
 import asyncio
 import logging
@@ -66,7 +66,7 @@ async def _serve_eternally(settings: Settings, stop: asyncio.Event) -> None:
     await run_tasks({"eternal": eternal()}, stop=stop, grace=settings.shutdown_grace)
 
 
-def test_told_to_stop_it_ends_well() -> None:
+def test_a_signal_ends_the_service_with_0() -> None:
     run(_serve_eternally)
 
 
@@ -81,7 +81,7 @@ def test_settings_reach_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen[0].speed == 9
 
 
-def test_wrong_settings_are_told_and_nothing_is_started(
+def test_invalid_settings_are_printed_and_prevent_the_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SLUICE_SPEED", "fast")
@@ -91,7 +91,7 @@ def test_wrong_settings_are_told_and_nothing_is_started(
     assert "Traceback" not in err
 
 
-def test_what_cannot_work_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_startup_errors_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     async def serve(_: Settings, __: asyncio.Event) -> None:
         raise StartupError("The port is in use.")
 
@@ -99,7 +99,7 @@ def test_what_cannot_work_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "test: The port is in use.\n"
 
 
-def test_files_that_cannot_secure_the_connection_are_told(
+def test_unusable_certificates_are_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SLUICE_KAFKA__SECURITY_PROTOCOL", "SSL")
@@ -129,7 +129,7 @@ def test_a_task_that_ends_by_itself_ends_the_process_with_1() -> None:
     assert code_of(serve) == 1
 
 
-def test_whoever_does_not_see_stop_is_cancelled_after_the_grace(
+def test_a_service_that_ignores_stop_is_cancelled_after_the_grace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SLUICE_SHUTDOWN_GRACE", "10ms")
@@ -188,7 +188,7 @@ async def test_the_start_waits_for_kafka() -> None:
     assert tries == [0, 1, 3, 7]
 
 
-async def test_other_errors_of_the_start_are_no_matter_of_patience() -> None:
+async def test_other_errors_of_the_start_are_not_retried() -> None:
     async def step() -> None:
         raise StartupError("wrong")
 
@@ -197,7 +197,7 @@ async def test_other_errors_of_the_start_are_no_matter_of_patience() -> None:
 
 
 @pytest.mark.looptime
-async def test_who_is_told_to_stop_while_waiting_for_kafka_stops_at_once() -> None:
+async def test_a_stop_ends_the_wait_for_kafka() -> None:
     stop = asyncio.Event()
 
     async def step() -> None:

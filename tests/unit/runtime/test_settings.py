@@ -1,4 +1,4 @@
-"""Settings: from the environment and one file, and errors that name places but no values."""
+"""Settings from the environment and one file; errors name places, but no values."""
 
 import traceback
 from datetime import timedelta
@@ -71,12 +71,12 @@ def test_the_environment_wins_over_the_file_setting_by_setting(
     assert settings.shutdown_grace == timedelta(seconds=5)
 
 
-def test_arguments_win_over_all(config: Path) -> None:
+def test_arguments_have_the_highest_precedence(config: Path) -> None:
     config.write_text("shutdown_grace: 5s")
     assert Settings(shutdown_grace=timedelta(seconds=1)).shutdown_grace == timedelta(seconds=1)
 
 
-def test_an_empty_file_says_nothing(config: Path) -> None:
+def test_an_empty_file_sets_nothing(config: Path) -> None:
     config.write_text("")
     assert load_settings(Settings) == load_settings(Settings)
 
@@ -87,7 +87,7 @@ def test_a_dot_env_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert load_settings(Settings).shutdown_grace == timedelta(seconds=20)
 
 
-def test_each_wrong_setting_is_named_as_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_invalid_setting_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_KAFKA__PARTITIONS", SECRET)
     monkeypatch.setenv("SLUICE_KAFKA__NO_SUCH", SECRET)
     monkeypatch.setenv("SLUICE_SHUTDOWN_GRACE", SECRET)
@@ -118,18 +118,18 @@ def test_each_wrong_setting_is_named_as_it_is_set(monkeypatch: pytest.MonkeyPatc
         ("kafka: {1: 2}", "kafka.1 (SLUICE_KAFKA__1): Keys should be strings"),
     ],
 )
-def test_a_file_that_makes_no_sense(config: Path, text: str, message: str) -> None:
+def test_an_invalid_file_is_refused(config: Path, text: str, message: str) -> None:
     config.write_text(text)
     assert message in refused()
 
 
-def test_a_file_that_is_no_text(config: Path) -> None:
+def test_a_binary_file_is_refused(config: Path) -> None:
     for data in (b"\xff\xfe\x00", b"kafka: \xff", b"\x00"):
         config.write_bytes(data + SECRET.encode())
         assert refused() == f"SLUICE_CONFIG: {config} is not readable YAML."
 
 
-def test_a_file_that_is_not_there(config: Path) -> None:
+def test_a_missing_file_is_refused(config: Path) -> None:
     assert refused() == f"SLUICE_CONFIG: {config} is not a file."
     config.mkdir()
     assert refused() == f"SLUICE_CONFIG: {config} is not a file."
@@ -150,7 +150,7 @@ def test_a_password_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.kafka.password.get_secret_value() == SECRET
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_immutable() -> None:
     settings = load_settings(Settings)
     with pytest.raises(ValueError, match="frozen"):
         settings.shutdown_grace = timedelta()  # type: ignore[misc]
@@ -240,7 +240,7 @@ TLS = {"security_protocol": "SSL"}
         (TOKENS | {"aws_region": "eu-central-1/../x"}, "aws_region"),
     ],
 )
-def test_what_is_missing_or_too_much_is_said(
+def test_incomplete_or_contradictory_credentials_are_refused(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], message: str
 ) -> None:
     for name, value in given.items():
@@ -259,5 +259,5 @@ def test_what_is_missing_or_too_much_is_said(
         SASL | {"username": "u", "password": "p", "certificate_file": "c", "key_file": "k"},
     ],
 )
-def test_what_goes_together(given: dict[str, str]) -> None:
+def test_valid_combinations_of_credentials(given: dict[str, str]) -> None:
     KafkaSettings.model_validate(given)

@@ -1,4 +1,4 @@
-"""A process is a few eternal tasks: the first to end, ends it, and says so."""
+"""The tasks of a process: the first that ends stops the others."""
 
 import asyncio
 import os
@@ -48,7 +48,7 @@ async def _fails_after(seconds: float) -> None:
     raise BoomError
 
 
-async def test_it_runs_until_told_to_stop() -> None:
+async def test_tasks_run_until_stop_is_set() -> None:
     one, two, stop = Eternal(), Eternal(cleanup_takes=3), asyncio.Event()
     supervised = asyncio.create_task(
         run_tasks({"one": one.run(), "two": two.run()}, stop=stop, grace=GRACE)
@@ -60,7 +60,7 @@ async def test_it_runs_until_told_to_stop() -> None:
     assert (one.cleaned_up, two.cleaned_up, now()) == (True, True, 3)
 
 
-async def test_the_first_to_fail_ends_all_and_is_the_cause() -> None:
+async def test_the_first_failed_task_ends_all_and_is_the_cause() -> None:
     other = Eternal()
     tasks = {"pump": _fails_after(5), "other": other.run()}
     with pytest.raises(TaskEndedError, match="pump ended by itself") as caught:
@@ -69,7 +69,7 @@ async def test_the_first_to_fail_ends_all_and_is_the_cause() -> None:
     assert (other.cleaned_up, now()) == (True, 5)
 
 
-async def test_a_task_that_just_returns_ends_all_too() -> None:
+async def test_a_task_that_returns_ends_all() -> None:
     other = Eternal()
     tasks = {"pump": _ends_after(5), "other": other.run()}
     with pytest.raises(TaskEndedError, match="pump ended by itself") as caught:
@@ -78,8 +78,8 @@ async def test_a_task_that_just_returns_ends_all_too() -> None:
     assert other.cleaned_up
 
 
-async def test_a_task_cancelled_from_within_does_not_end_unnoticed() -> None:
-    """It has no error to tell: awaiting a cancelled future looks like being cancelled."""
+async def test_a_task_cancelled_from_within_ends_all() -> None:
+    """It has no error: awaiting a cancelled future looks like being cancelled."""
 
     async def waits_for_what_is_cancelled() -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -94,7 +94,7 @@ async def test_a_task_cancelled_from_within_does_not_end_unnoticed() -> None:
         )
 
 
-async def test_a_task_that_ends_because_of_stop_is_no_error() -> None:
+async def test_a_task_may_end_after_stop() -> None:
     stop = asyncio.Event()
 
     async def ends_on_stop() -> None:
@@ -113,7 +113,7 @@ async def test_stop_set_before_the_start() -> None:
     assert task.cleaned_up is task.started.is_set()
 
 
-async def test_a_task_that_does_not_stop_is_called_by_its_name() -> None:
+async def test_a_task_that_does_not_stop_is_named() -> None:
     release = asyncio.Event()
 
     async def stubborn() -> None:
@@ -136,7 +136,7 @@ async def test_a_task_that_does_not_stop_is_called_by_its_name() -> None:
     await asyncio.gather(*(asyncio.all_tasks() - before))
 
 
-async def test_a_task_that_fails_while_stopping_is_told() -> None:
+async def test_a_failure_while_stopping_is_logged() -> None:
     async def fails_to_stop() -> None:
         try:
             await asyncio.Event().wait()
@@ -154,13 +154,13 @@ async def test_a_task_that_fails_while_stopping_is_told() -> None:
     ]
 
 
-async def test_one_failure_is_told_once() -> None:
+async def test_a_failure_is_logged_once() -> None:
     with captured(supervision) as logged, pytest.raises(TaskEndedError):
         await run_tasks({"pump": _fails_after(1)}, stop=asyncio.Event(), grace=GRACE)
     assert [event["event"] for event in logged] == ["task ended by itself"]
 
 
-async def test_cancelled_from_outside_it_cleans_up() -> None:
+async def test_cancellation_from_outside_stops_the_tasks() -> None:
     task = Eternal(cleanup_takes=2)
     supervised = asyncio.create_task(
         run_tasks({"task": task.run()}, stop=asyncio.Event(), grace=GRACE)
@@ -172,7 +172,7 @@ async def test_cancelled_from_outside_it_cleans_up() -> None:
     assert task.cleaned_up
 
 
-async def test_nothing_to_run_waits_for_stop() -> None:
+async def test_no_tasks_wait_for_stop() -> None:
     stop = asyncio.Event()
     stop.set()
     await run_tasks({}, stop=stop, grace=GRACE)
@@ -192,7 +192,7 @@ async def test_signals_set_stop(number: Any) -> None:
 
 
 @pytest.mark.looptime
-async def test_who_works_ends_before_what_it_works_with() -> None:
+async def test_tasks_end_in_order_before_their_dependencies() -> None:
     stop, log = asyncio.Event(), []
     stop.set()
 

@@ -1,4 +1,4 @@
-"""The built-in workflows, as they are sent."""
+"""The built-in workflows in the form that is sent to the cluster."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 
 class _BlockDumper(yaml.SafeDumper):
-    """Writes programs as blocks, for people to read."""
+    """Writes programs as YAML blocks, so that they are readable."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -85,8 +85,8 @@ def test_every_reference_is_one_that_argo_resolves(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("entry", BUILT_IN, ids=lambda entry: entry.name)
-def test_every_path_that_a_program_uses_is_declared(entry: Entry) -> None:
-    """A local engine puts each declared path into the step's own folder."""
+def test_every_path_of_a_program_is_declared(entry: Entry) -> None:
+    """The local engine maps each declared path into the step's folder."""
     for template in manifest_of(entry)["spec"]["templates"][1:]:
         declared = {
             item.get("path") or item["valueFrom"]["path"]
@@ -103,7 +103,7 @@ def test_every_path_that_a_program_uses_is_declared(entry: Entry) -> None:
         assert used == declared
 
 
-def test_the_workflows_are_those_that_are_documented() -> None:
+def test_all_workflows_are_documented() -> None:
     assert [entry.name for entry in BUILT_IN] == list(PARAMETERS)
 
 
@@ -127,7 +127,7 @@ def test_limits(workflow: str, parameters: dict[str, Any]) -> None:
         entry.arguments(parameters)
 
 
-def test_the_largest_text_is_taken() -> None:
+def test_the_largest_text_is_accepted() -> None:
     (entry,) = (entry for entry in BUILT_IN if entry.name == "map-reduce")
 
     arguments = entry.arguments({"text": "x" * 256 * 1024, "workers": 50})

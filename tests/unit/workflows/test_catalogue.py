@@ -37,7 +37,7 @@ def test_entries_keep_their_order() -> None:
     assert catalogue.get("map-reduce") is BUILT_IN[2]
 
 
-def test_an_unknown_name_says_what_there_is() -> None:
+def test_an_unknown_name_lists_the_known_names() -> None:
     with pytest.raises(UnknownWorkflowError) as refused:
         Catalogue(BUILT_IN).get("map-reduc")
 
@@ -80,7 +80,7 @@ def badly_defined() -> list[object]:
     return [entry_of(one_step, name="Not A Name")]
 
 
-def test_entry_points_give_an_entry_or_several() -> None:
+def test_entry_points_provide_one_or_several_entries() -> None:
     here = __name__
     points = [point(f"{here}:two", name="b"), point(f"{here}:ONE", name="a")]
 
@@ -100,14 +100,14 @@ def test_entry_points_give_an_entry_or_several() -> None:
         (f"{__name__}:badly_defined", "is not a valid name of a workflow"),
     ],
 )
-def test_an_entry_point_that_gives_no_entries_is_named(value: str, message: str) -> None:
+def test_an_entry_point_without_entries_is_named(value: str, message: str) -> None:
     with pytest.raises(CatalogueError, match=message) as refused:
         load_catalogue(file=None, entry_points=[point(value)])
 
     assert f"entry point `tried = {value}` of sluice.workflows" in str(refused.value)
 
 
-def test_a_name_that_two_sources_give_is_refused(tmp_path: Path) -> None:
+def test_a_name_in_two_sources_is_refused(tmp_path: Path) -> None:
     file = written(tmp_path, "entries: [{name: hello, description: d, template: {name: t}}]")
 
     with pytest.raises(CatalogueError, match=r"two workflows named `hello`.*catalogue\.yaml"):
@@ -144,7 +144,7 @@ def test_the_examples_work(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-def test_the_example_packages_entry_point_is_the_one_that_is_tested() -> None:
+def test_the_example_package_has_the_tested_entry_point() -> None:
     text = (EXAMPLES / "shouting" / "pyproject.toml").read_text(encoding="utf-8")
 
     assert '[project.entry-points."sluice.workflows"]\nshouting = "sluice_shouting:entries"' in text
@@ -163,7 +163,7 @@ def test_the_example_packages_entry_point_is_the_one_that_is_tested() -> None:
         ({"day": "2026-12-01", "parameter_0": "x"}, "/parameters/parameter_0"),
     ],
 )
-def test_what_the_file_declares_is_enforced(parameters: dict[str, Any], place: str) -> None:
+def test_declarations_of_the_file_are_enforced(parameters: dict[str, Any], place: str) -> None:
     report = read_catalogue_file(EXAMPLES / "catalogue.yaml")[0]
 
     with pytest.raises(InvalidParametersError) as refused:
@@ -216,7 +216,7 @@ def entry_text(parameters: str) -> str:
         ),
     ],
 )
-def test_a_mistake_is_shown_with_its_place(tmp_path: Path, parameters: str, message: str) -> None:
+def test_a_fault_is_reported_with_its_place(tmp_path: Path, parameters: str, message: str) -> None:
     file = written(tmp_path, entry_text(parameters))
 
     with pytest.raises(CatalogueError) as refused:
@@ -245,7 +245,7 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str, message: 
     assert message in str(refused.value)
 
 
-def test_all_mistakes_are_shown_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_together(tmp_path: Path) -> None:
     file = written(tmp_path, entry_text("{name: p, type: float}, {type: text}"))
 
     with pytest.raises(CatalogueError) as refused:
@@ -253,12 +253,12 @@ def test_all_mistakes_are_shown_at_once(tmp_path: Path) -> None:
     assert len(str(refused.value).splitlines()) == 2
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"catalogue\.yaml: cannot be read: No such file"):
         load_catalogue(file=tmp_path / "catalogue.yaml", entry_points=[])
 
 
-def test_yaml_anchors_may_share_what_repeats(tmp_path: Path) -> None:
+def test_yaml_anchors_are_supported(tmp_path: Path) -> None:
     file = written(
         tmp_path,
         "entries:\n- &one {name: a, description: d, template: {name: t}}\n- {<<: *one, name: b}\n",

@@ -1,4 +1,4 @@
-"""What no builder may send to the cluster."""
+"""Workflows that no builder may send to the cluster."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -53,7 +53,7 @@ VALUE = "{{workflow.parameters.text}}"
         script(command="python", source="print('{{inputs.parameters.x}}')"),
     ],
 )
-def test_code_holds_no_reference(build: Callable[[Couler], object]) -> None:
+def test_references_in_code_are_refused(build: Callable[[Couler], object]) -> None:
     with pytest.raises(CompileError, match=r"code of step `s` contains '\{\{'"):
         compile_(build)
 
@@ -66,12 +66,12 @@ def test_code_holds_no_reference(build: Callable[[Couler], object]) -> None:
         script(command="python", source="print('}}')", env={"TEXT": VALUE}),
     ],
 )
-def test_data_may(build: Callable[[Couler], object]) -> None:
+def test_references_in_data_are_allowed(build: Callable[[Couler], object]) -> None:
     assert VALUE in compile_(build)
 
 
-def test_arguments_that_become_code_are_seen_through_couler() -> None:
-    """Couler turns args into inputs; what follows `-c` then stands in the task's arguments."""
+def test_arguments_that_couler_turns_into_code_are_refused() -> None:
+    """Couler converts args to inputs; the text after `-c` is then in the task's arguments."""
     with pytest.raises(CompileError, match=r"code of step `s` contains"):
         compile_(container(command=["sh", "-c"], args=[VALUE]))
 
@@ -81,12 +81,12 @@ def test_an_expression_is_refused() -> None:
         compile_(container(env={"TEXT": "{{=sprig.b64dec(workflow.parameters.text)}}"}))
 
 
-def test_a_parameter_has_to_be_declared() -> None:
+def test_an_undeclared_parameter_is_refused() -> None:
     with pytest.raises(CompileError, match="refers to parameter `test`"):
         compile_(container(env={"TEXT": "{{workflow.parameters.test}}"}))
 
 
-def test_a_text_has_to_fit_into_the_environment() -> None:
+def test_a_text_too_large_for_the_environment_is_refused() -> None:
     build = container(env={"TEXT": VALUE})
 
     assert compile_(build, Large)
@@ -94,7 +94,7 @@ def test_a_text_has_to_fit_into_the_environment() -> None:
         compile_(build, TooLarge)
 
 
-def test_a_builder_has_to_build() -> None:
+def test_a_builder_without_steps_is_refused() -> None:
     with pytest.raises(CompileError, match="created no step"):
         compile_(lambda _: None)
 
@@ -104,7 +104,7 @@ def test_template_names_are_unique() -> None:
         compile_(container(step_name="main"))
 
 
-def test_outputs_need_names_of_their_own() -> None:
+def test_outputs_need_explicit_names() -> None:
     def build(couler: Couler) -> object:
         output = couler.create_parameter_artifact(path="/sluice/out/x")
         return container(output=output)(couler)

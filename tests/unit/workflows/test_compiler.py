@@ -23,7 +23,7 @@ HELLO = BUILT_IN[0]
 
 
 def state_of(couler: Couler) -> dict[str, Any]:
-    """Give all that Couler keeps between calls."""
+    """Return all state that Couler keeps between calls."""
     state = {
         name: value
         for name, value in vars(couler.states).items()
@@ -38,7 +38,7 @@ def test_every_global_of_couler_is_reset() -> None:
 
 
 def dirty(couler: Couler, settings: CompileSettings) -> Iterable[Extension]:
-    """Leave every trace that a builder can, then fail in the middle."""
+    """Change all state that a builder can, then fail in the middle."""
     os.environ["couler_cluster_config"] = "/nowhere/cluster.py"  # noqa: SIM112 Couler's name
     couler.create_secret({"key": "secret"})
     couler.config_workflow(name="other", user_id="me", timeout=1, time_to_clean=1)
@@ -92,7 +92,7 @@ def python(code: str) -> str:
     ).stdout
 
 
-def test_nothing_is_printed_at_exit_and_yaml_is_as_before() -> None:
+def test_exit_prints_nothing_and_yaml_is_unchanged() -> None:
     assert (
         python(
             """
@@ -165,7 +165,7 @@ def test_a_builder_cannot_submit() -> None:
         compile_entry(entry_of(submit), settings=SETTINGS)
 
 
-def test_settings_apply_to_whatever_is_built() -> None:
+def test_settings_apply_to_all_builders() -> None:
     settings = CompileSettings(
         python_image="registry/python:3", service_account="robot", ttl_seconds=5, run_as_user=7
     )
@@ -212,7 +212,7 @@ def test_settings_apply_to_whatever_is_built() -> None:
         (TemplateRef(name="x.y", cluster_scope=True), {"name": "x.y", "clusterScope": True}),
     ],
 )
-def test_a_reference_has_only_what_strict_argo_lets_through(
+def test_a_reference_has_only_fields_that_strict_argo_allows(
     reference: TemplateRef, expected: dict[str, object]
 ) -> None:
     entry = entry_of(reference, parameters=Everything)
@@ -231,7 +231,7 @@ def test_a_reference_has_only_what_strict_argo_lets_through(
     }
 
 
-def test_an_extension_of_something_that_is_not_there_fails() -> None:
+def test_an_extension_of_a_missing_template_fails() -> None:
     def builder(couler: Couler, settings: CompileSettings) -> Iterable[Extension]:
         couler.set_dependencies(lambda: one_step(couler, settings))
         return [fan_out(task="absent", over="[]", parameters={}, artifacts={})]

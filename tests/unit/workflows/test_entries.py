@@ -69,7 +69,7 @@ def test_errors_point_at_each_place_and_never_repeat_a_value() -> None:
 @pytest.mark.parametrize(
     "number", [3.0, True, "3", None, 2**53, -(2**53), pytest.param(10**5000, id="huge")]
 )
-def test_an_integer_is_an_integer_that_json_carries(number: JsonValue) -> None:
+def test_an_integer_must_be_exact_in_json(number: JsonValue) -> None:
     assert list(errors_of(EVERYTHING, {"text": "", "number": number})) == ["/parameters/number"]
 
 
@@ -81,14 +81,14 @@ def test_a_hostile_name_cannot_break_the_report() -> None:
     assert pointer.isascii()
 
 
-def test_a_flood_of_errors_is_cut() -> None:
+def test_the_number_of_errors_is_limited() -> None:
     errors = errors_of(EVERYTHING, {"text": ""} | {f"p{i}": i for i in range(1000)})
 
     assert len(errors) == MAX_FIELD_ERRORS + 1
     assert errors["/parameters"] == f"{1000 - MAX_FIELD_ERRORS} more places are wrong"
 
 
-def test_a_validator_of_the_authors_own_is_heard() -> None:
+def test_an_authors_validator_is_applied() -> None:
     class Even(Parameters):
         number: int
 
@@ -109,7 +109,7 @@ def test_the_message_names_workflow_and_places() -> None:
         EVERYTHING.arguments({})
 
 
-def test_a_workflow_without_parameters_says_so() -> None:
+def test_a_workflow_without_parameters_refuses_any() -> None:
     assert errors_of(entry_of(one_step), {"x": 1}) == {
         "/parameters/x": "unknown parameter; this workflow takes none"
     }
@@ -124,7 +124,7 @@ def test_the_schema_is_valid_json_schema_of_plain_types(entry: Entry) -> None:
     assert schema["additionalProperties"] is False
 
 
-def test_the_schema_tells_the_limit_of_a_text() -> None:
+def test_the_schema_has_the_limit_of_a_text() -> None:
     properties: Any = EVERYTHING.parameter_schema()["properties"]
 
     assert properties["text"] == {
@@ -138,7 +138,7 @@ def test_the_schema_tells_the_limit_of_a_text() -> None:
 
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(list(Everything.model_fields)), st.text(max_size=20)))
-def test_what_the_model_takes_the_schema_takes(texts: dict[str, str]) -> None:
+def test_model_and_schema_accept_the_same_values(texts: dict[str, str]) -> None:
     parameters: dict[str, JsonValue] = {**texts}
     try:
         EVERYTHING.arguments(parameters)
@@ -202,7 +202,7 @@ class NotStrict(BaseModel):
         (NotStrict, "does not extend"),
     ],
 )
-def test_a_model_that_could_do_harm_is_refused(model: Any, message: str) -> None:
+def test_an_unsafe_model_is_refused(model: Any, message: str) -> None:
     with pytest.raises(CatalogueError, match=message):
         entry_of(one_step, parameters=model)
 

@@ -1,4 +1,4 @@
-"""The examples of WorkflowTemplates: catalogue, templates and README fit together."""
+"""The examples of WorkflowTemplates: catalogue, templates and README match."""
 
 import json
 import re
@@ -38,14 +38,14 @@ def spec_of(entry: Entry) -> Json:
 
 
 def programs(spec: Json) -> Iterator[tuple[Json, Json]]:
-    """Give each template that makes a pod, with its container."""
+    """Yield each template that makes a pod, with its container."""
     for template in spec["templates"]:
         if container := template.get("script") or template.get("container"):
             yield template, container
 
 
 def calls(template: Json) -> Iterator[tuple[str, Json]]:
-    """Give each step or task of a template, with the word that tags have for it."""
+    """Yield each step or task of a template, with its keyword in references."""
     for group in template.get("steps", ()):
         yield from (("steps", step) for step in group)
     yield from (("tasks", task) for task in template.get("dag", {}).get("tasks", ()))
@@ -63,7 +63,7 @@ def tags(value: Json) -> list[str]:
 # --- the catalogue
 
 
-def test_the_catalogue_offers_every_template() -> None:
+def test_the_catalogue_has_every_template() -> None:
     catalogue = load_catalogue(file=EXAMPLES / "catalogue.yaml", entry_points=[])
 
     assert {entry.name for entry in ENTRIES} <= {entry.name for entry in catalogue}
@@ -79,7 +79,7 @@ def test_an_entry_and_its_template_have_the_same_parameters(entry: Entry) -> Non
 
 
 @each_entry
-def test_their_defaults_and_choices_are_the_same(entry: Entry) -> None:
+def test_entry_and_template_have_the_same_defaults_and_choices(entry: Entry) -> None:
     declared = {each["name"]: each for each in spec_of(entry)["arguments"]["parameters"]}
     for name, field in wire_names(entry.parameters).items():
         default = None if field.is_required() else encode(field, field.default)
@@ -95,7 +95,7 @@ def test_their_defaults_and_choices_are_the_same(entry: Entry) -> None:
 
 
 @each_entry
-def test_a_template_is_one_that_runs_everywhere(entry: Entry) -> None:
+def test_a_template_is_valid_and_supported(entry: Entry) -> None:
     template = template_of(entry)
     [request, *_] = [each for each in REQUESTS if each["workflow"] == entry.name]
     values = entry.arguments(request["parameters"])
@@ -146,8 +146,8 @@ def test_pods_are_restricted(entry: Entry) -> None:
 
 
 @each_entry
-def test_what_is_written_lies_in_a_volume(entry: Entry) -> None:
-    """Everything else is read-only, and the local engine puts only declared paths in place."""
+def test_written_files_are_in_a_volume(entry: Entry) -> None:
+    """Everything else is read-only, and the local engine maps only declared paths."""
     spec = spec_of(entry)
     assert spec["volumes"] == [{"name": "out", "emptyDir": {}}]
     for template, container in programs(spec):
@@ -163,7 +163,7 @@ def test_what_is_written_lies_in_a_volume(entry: Entry) -> None:
 
 
 @each_entry
-def test_every_tag_is_one_that_argo_replaces(entry: Entry) -> None:
+def test_every_reference_is_resolved_by_argo(entry: Entry) -> None:
     spec = spec_of(entry)
     by_name = {template["name"]: template for template in spec["templates"]}
     everywhere = {"workflow.name", "workflow.status", "workflow.failures"}
@@ -182,7 +182,7 @@ def test_every_tag_is_one_that_argo_replaces(entry: Entry) -> None:
 # --- the README
 
 
-def test_its_requests_are_requests_to_the_catalogue() -> None:
+def test_documented_requests_fit_the_catalogue() -> None:
     entries = {entry.name: entry for entry in ENTRIES}
     for document in REQUESTS:
         request = read_request(document)
@@ -192,7 +192,7 @@ def test_its_requests_are_requests_to_the_catalogue() -> None:
     assert len({document["id"] for document in REQUESTS}) == len(REQUESTS)
 
 
-def test_what_it_names_is_there() -> None:
+def test_documented_files_exist() -> None:
     links = re.findall(r"\]\(([^)#]+)", README)
     files = re.findall(r"examples/templates/[\w.-]+", README)
     assert links

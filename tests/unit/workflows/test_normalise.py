@@ -1,4 +1,4 @@
-"""Couler's quirks, as Couler itself makes them, and what is left of them."""
+"""Couler's quirks, as Couler itself produces them, and the normalised result."""
 
 import json
 from collections import OrderedDict
@@ -15,7 +15,7 @@ from tests.unit.workflows.support import SETTINGS, entry_of
 
 
 def compiled(build: Callable[[Couler], object]) -> dict[str, Any]:
-    """Give the spec that the whole compiler makes of what `build` tells Couler."""
+    """Return the spec that the whole compiler makes of the calls of `build`."""
 
     def builder(couler: Couler, _: object) -> tuple[()]:
         build(couler)
@@ -32,7 +32,7 @@ def template(spec: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-def test_nothing_of_couler_shows() -> None:
+def test_no_quirk_of_couler_remains() -> None:
     def build(couler: Couler) -> None:
         couler.config_workflow(time_to_clean=5, service_account="theirs", timeout=60)
         for name in ("a", "b"):
@@ -141,7 +141,7 @@ def diamond(couler: Couler) -> None:
     couler.set_dependencies(lambda: job("d"), dependencies=["b", "c"])
 
 
-def test_arguments_that_pile_up_are_settled() -> None:
+def test_accumulated_arguments_are_reduced() -> None:
     spec = compiled(diamond)
 
     tasks = {task["name"]: task for task in spec["templates"][0]["dag"]["tasks"]}
@@ -167,7 +167,7 @@ def test_arguments_that_pile_up_are_settled() -> None:
         ]
 
 
-def test_dependencies_are_said_in_one_way() -> None:
+def test_dependencies_become_depends() -> None:
     def build(couler: Couler) -> None:
         def job(name: str) -> Any:
             return couler.run_container(image="i", command="c", step_name=name)
@@ -195,7 +195,7 @@ def test_dependencies_are_said_in_one_way() -> None:
     assert not any("dependencies" in task for task in tasks)
 
 
-def test_both_kinds_of_dependencies_are_joined_and_nested_lists_flattened() -> None:
+def test_both_kinds_of_dependencies_are_merged() -> None:
     spec = normalise(
         {
             "spec": {
@@ -221,7 +221,7 @@ def test_both_kinds_of_dependencies_are_joined_and_nested_lists_flattened() -> N
     assert spec["templates"][0]["dag"]["tasks"][0]["depends"] == "a && b && (c || d)"
 
 
-def test_artifacts_go_by_the_names_they_were_given() -> None:
+def test_artifacts_keep_their_names() -> None:
     def build(couler: Couler) -> None:
         written = couler.run_container(
             image="i",
@@ -255,7 +255,7 @@ def test_the_same_builder_compiles_to_the_same_bytes() -> None:
     assert json.dumps(compiled(diamond)) == json.dumps(compiled(diamond))
 
 
-def test_the_input_is_left_alone() -> None:
+def test_the_input_is_unchanged() -> None:
     task = OrderedDict(name="x-1", template="x")
     raw = {"spec": {"affinity": {}, "templates": [{"name": "main", "steps": [[task]]}]}}
     before = json.dumps(raw)
@@ -268,7 +268,7 @@ def test_the_input_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("text", ['say "{{x}}"', "'a'", '"{{x}}" or "{{y}}"', "it's '1'"])
-def test_quotes_that_were_meant_stay(text: str) -> None:
+def test_intended_quotes_stay(text: str) -> None:
     raw = {"spec": {"templates": [{"name": "main", "container": {"env": [{"value": text}]}}]}}
 
     spec = normalise(raw)
@@ -276,7 +276,7 @@ def test_quotes_that_were_meant_stay(text: str) -> None:
     assert spec["templates"][0]["container"]["env"][0]["value"] == text
 
 
-def test_names_that_are_no_line_numbers_stay() -> None:
+def test_names_without_line_numbers_stay() -> None:
     step = {"name": "phase-two", "template": "phase"}
 
     spec = normalise({"spec": {"templates": [{"name": "main", "steps": [[step]]}]}})

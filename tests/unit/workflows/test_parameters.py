@@ -32,7 +32,7 @@ class OneText(Parameters):
 
 @settings(deadline=None)
 @given(UNICODE)
-def test_any_text_travels_without_anything_that_argo_could_evaluate(text: str) -> None:
+def test_encoded_text_has_nothing_for_argo_to_evaluate(text: str) -> None:
     field = wire_names(OneText)["text"]
 
     argument = encode(field, OneText(text=text).text)
@@ -69,16 +69,16 @@ def test_a_lone_surrogate_is_refused(text: str) -> None:
     "value",
     ["{{workflow.name}}", "{{=1+1}}", "a{", "{", "line\nbreak", "nul\0", "$(HOME)", "12345678901"],
 )
-def test_plain_text_refuses_what_could_be_evaluated(value: str) -> None:
+def test_plain_text_refuses_expressions(value: str) -> None:
     assert not accepts(Annotated[str, PlainText(max_bytes=10)], value)
 
 
 @pytest.mark.parametrize("value", ["", "a b", '{"a": 1}', "}}", "$HOME", "naïve"])
-def test_plain_text_takes_the_rest(value: str) -> None:
+def test_plain_text_accepts_other_text(value: str) -> None:
     assert accepts(Annotated[str, PlainText(max_bytes=10)], value)
 
 
-def test_a_pattern_has_to_match_the_whole_value() -> None:
+def test_a_pattern_must_match_the_whole_value() -> None:
     pattern = Annotated[str, PlainText(pattern="a|bc")]
 
     assert accepts(pattern, "bc")

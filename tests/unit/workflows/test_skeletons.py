@@ -21,7 +21,7 @@ MARKS = st.dictionaries(ANY_TEXT, ANY_TEXT, max_size=3)
 
 
 def with_text(entry: Entry, text: str) -> dict[str, str]:
-    """Give the text to every parameter that takes any text."""
+    """Return arguments with the text for each parameter that accepts any text."""
     fields = {"name", "message", "text", "reason"} & set(entry.parameters.model_fields)
     return dict.fromkeys(fields, text[:4])
 
@@ -36,7 +36,7 @@ def with_text(entry: Entry, text: str) -> dict[str, str]:
     annotations=MARKS,
     finalizers=st.lists(ANY_TEXT, max_size=2),
 )
-def test_nothing_but_identity_and_values_can_differ(
+def test_runs_differ_in_identity_and_values_only(
     compiled: tuple[Entry, Skeleton],
     text: str,
     name: str,
@@ -83,7 +83,7 @@ def instantiated(skeleton: Skeleton, arguments: dict[str, str]) -> dict[str, Any
     )
 
 
-def test_what_one_run_changes_the_next_does_not_see() -> None:
+def test_a_changed_manifest_does_not_affect_the_next() -> None:
     _, hello = COMPILED[0]
     first = instantiated(hello, {"name": "QQ=="})
     first["spec"]["templates"].clear()
@@ -92,7 +92,7 @@ def test_what_one_run_changes_the_next_does_not_see() -> None:
 
 
 @pytest.mark.parametrize("arguments", [{}, {"name": "QQ==", "other": "1"}, {"other": "1"}])
-def test_arguments_have_to_be_those_of_the_workflow(arguments: dict[str, str]) -> None:
+def test_arguments_must_be_those_of_the_workflow(arguments: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="needs exactly"):
         instantiated(COMPILED[0][1], arguments)
 

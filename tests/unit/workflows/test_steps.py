@@ -50,14 +50,14 @@ def encoded(text: str) -> str:
 
 
 def words_of(text: str) -> "Counter[str]":
-    """Count by the rule itself: maximal runs of isalnum, casefolded."""
+    """Return the count by the definition: maximal runs of isalnum, casefolded."""
     return Counter(
         "".join(run).casefold() for is_word, run in itertools.groupby(text, str.isalnum) if is_word
     )
 
 
 def run(program: ModuleType, *args: str, **env: object) -> str:
-    """Run a program the way a container does: source after -c, data in the environment."""
+    """Run a program like a container: source after -c, data in the environment."""
     finished = subprocess.run(
         [sys.executable, "-c", inspect.getsource(program), *args],
         env={"PATH": os.environ["PATH"]} | {name: str(value) for name, value in env.items()},
@@ -71,7 +71,7 @@ def run(program: ModuleType, *args: str, **env: object) -> str:
 def run_here(
     monkeypatch: pytest.MonkeyPatch, program: ModuleType, *args: str, **env: object
 ) -> None:
-    """Run a program inside this process, where its lines can be seen."""
+    """Run a program inside this process, where coverage measures it."""
     with monkeypatch.context() as patch:
         patch.setattr(sys, "argv", ["-c", *args])
         for name, value in env.items():
@@ -98,7 +98,7 @@ def test_a_program_can_be_embedded(program: ModuleType) -> None:
 
 @settings(deadline=None)
 @given(TEXTS, st.integers(1, 50))
-def test_chunks_make_up_the_text_and_cut_no_word(text: str, workers: int) -> None:
+def test_chunks_are_the_text_without_split_words(text: str, workers: int) -> None:
     chunks = split_text.split(text, workers)
 
     assert len(chunks) == workers
@@ -168,7 +168,7 @@ def test_past_the_limit_the_thousand_most_frequent_remain_ties_by_word() -> None
     assert list(json.loads(shortened)) == expected
 
 
-def test_a_word_that_does_not_fit_is_left_out_and_the_next_stay() -> None:
+def test_a_word_that_does_not_fit_is_skipped() -> None:
     counts = {"x" * LIMIT: 9, "small": 1}
 
     assert sum_counts.summary(counts) == ('{"small":1}', True)
@@ -207,7 +207,7 @@ def test_map_reduce_as_processes(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "World", NASTY])
-def test_texts_come_through_byte_for_byte(tmp_path: Path, text: str) -> None:
+def test_texts_pass_unchanged(tmp_path: Path, text: str) -> None:
     handed, received, greeting = tmp_path / "a" / "h", tmp_path / "b" / "r", tmp_path / "c" / "g"
     run(write_message, MESSAGE=encoded(text), ARTIFACT=handed)
     run(read_message, ARTIFACT=handed, MESSAGE=received)
@@ -236,7 +236,7 @@ def test_results_are_calculated(operation: str, numbers: str, result: str) -> No
     assert run(calculate, *numbers.split(), OPERATION=operation) == result
 
 
-def test_programs_run_inside_this_process_too(
+def test_programs_can_run_in_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     at = {name: tmp_path / name / "file" for name in "abcdefghi"}

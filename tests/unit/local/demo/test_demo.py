@@ -1,4 +1,4 @@
-"""The demo's own count, its reading of events, and its verdict."""
+"""The demo's own count, its parser of events, and its comparison."""
 
 import json
 from collections import Counter
@@ -48,7 +48,7 @@ def test_counting_agrees_with_a_plain_loop(text: str) -> None:
     assert count_words(text) == counts
 
 
-def test_the_book_is_as_its_readme_says() -> None:
+def test_the_book_matches_its_readme() -> None:
     book = BOOK.read_bytes()
     assert f"{len(book):,} bytes" in BOOK.with_name("README.md").read_text("utf-8")
     assert 100_000 <= len(book) <= 250_000
@@ -60,7 +60,7 @@ async def lines(*texts: bytes) -> AsyncIterator[bytes]:
         yield text
 
 
-async def test_events_are_read_whatever_else_the_stream_says() -> None:
+async def test_other_fields_of_an_event_stream_are_ignored() -> None:
     stream = lines(
         b": keep-alive\n",
         b"\n",
@@ -96,7 +96,7 @@ def test_outputs_are_json_text() -> None:
         ({}, 3, False),
     ],
 )
-def test_any_difference_is_noticed(counted: dict[str, int], total: int, *, same: bool) -> None:
+def test_any_difference_is_detected(counted: dict[str, int], total: int, *, same: bool) -> None:
     assert is_same_count(Counter(counted), total=total, own=Counter(a=2, b=1)) is same
 
 
@@ -105,7 +105,7 @@ def test_argos_progress() -> None:
 
 
 @pytest.mark.integration
-async def test_a_stream_that_breaks_is_resumed_behind_the_last_event() -> None:
+async def test_a_broken_stream_resumes_after_the_last_event() -> None:
     asked_from: list[str | None] = []
 
     async def events(request: web.Request) -> web.Response:

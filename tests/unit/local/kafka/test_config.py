@@ -18,16 +18,16 @@ def test_server_properties(golden: Golden) -> None:
     golden("local/server.properties", text)
 
 
-def test_the_cluster_id_is_what_kafka_takes() -> None:
+def test_the_cluster_id_is_valid_for_kafka() -> None:
     assert len(base64.urlsafe_b64decode(config.CLUSTER_ID + "==")) == 16
 
 
-def test_a_folder_of_any_script_reaches_java_whole() -> None:
+def test_a_folder_in_any_script_is_escaped_for_java() -> None:
     text = server_properties(ports=PORTS, log_dir=Path("/d\\ä/😀 x"))
     assert "log.dirs=/d\\\\\\u00e4/\\ud83d\\ude00 x\n" in text
 
 
-def test_a_comma_would_end_the_folders_name() -> None:
+def test_a_comma_in_the_folder_is_refused() -> None:
     with pytest.raises(LocalModeError, match="comma"):
         server_properties(ports=PORTS, log_dir=Path("/a,b"))
 

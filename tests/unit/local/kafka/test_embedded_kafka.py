@@ -1,4 +1,4 @@
-"""The real Kafka, and the helpers by which other tests talk to it."""
+"""The real Kafka, and the helpers that other tests use."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from tests.support.kafka import (
 pytestmark = pytest.mark.integration
 
 
-async def test_what_is_produced_is_read_in_order(kafka: EmbeddedKafka) -> None:
+async def test_records_are_read_in_order(kafka: EmbeddedKafka) -> None:
     topic = unique_name("order")
     await create_topic(kafka, topic, partitions=3)
     await produce(kafka, topic, b"a", b"b", key=b"k", headers=[("h", b"1")])
@@ -38,7 +38,7 @@ async def test_an_empty_topic_reads_as_empty(kafka: EmbeddedKafka) -> None:
     assert await committed(kafka, group=unique_name("nobody"), topic=topic) == {}
 
 
-async def test_two_megabytes_pass(kafka: EmbeddedKafka) -> None:
+async def test_a_record_of_two_megabytes_passes(kafka: EmbeddedKafka) -> None:
     topic = unique_name("large")
     await create_topic(kafka, topic, config={"max.message.bytes": str(3 << 20)})
     await produce(kafka, topic, b"x" * (2 << 20))
@@ -57,7 +57,7 @@ async def test_acknowledged_records_survive_a_crash(own_kafka: EmbeddedKafka) ->
     assert [r.value for r in await read_all(own_kafka, "crash")] == [b"kept"]
 
 
-def test_it_stops_when_asked(own_kafka: EmbeddedKafka) -> None:
+def test_stop_ends_the_process(own_kafka: EmbeddedKafka) -> None:
     own_kafka.start_sync()
     process = own_kafka.process
     own_kafka.stop_sync()

@@ -1,4 +1,4 @@
-"""The cache of jars: fetched once, verified always."""
+"""The cache of jars: fetched once, verified at each start."""
 
 import hashlib
 from pathlib import Path, PurePosixPath
@@ -83,7 +83,7 @@ def test_a_tampered_jar_is_refused_and_never_cached(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("download")] == []
 
 
-def test_a_passing_failure_is_tried_again(tmp_path: Path) -> None:
+def test_a_temporary_failure_is_retried(tmp_path: Path) -> None:
     repository = FakeRepository()
     repository.failures_left = 2
     fetch_missing(JARS[:1], cache_dir=tmp_path, download=repository)
@@ -101,19 +101,19 @@ def test_a_missing_network_is_explained(tmp_path: Path) -> None:
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_cache_that_is_no_folder_is_named(tmp_path: Path) -> None:
+def test_a_cache_that_is_a_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "cache"
     file.touch()
     with pytest.raises(LocalModeError, match="cache folder"):
         fetch_missing(JARS, cache_dir=file, download=FakeRepository())
 
 
-def test_a_version_without_a_lock_says_how_to_make_one() -> None:
+def test_a_version_without_a_lock_file_is_explained() -> None:
     with pytest.raises(LocalModeError, match=r"lock --version 0\.8"):
         locked_jars("0.8")
 
 
-def test_the_cache_is_where_the_desktop_standard_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_folder_follows_xdg(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert default_cache_dir() == Path("/somewhere/sluice")
     monkeypatch.delenv("XDG_CACHE_HOME")

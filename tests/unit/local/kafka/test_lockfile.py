@@ -1,4 +1,4 @@
-"""Lock files: what they say, and what is no lock file."""
+"""Lock files: valid ones and invalid ones."""
 
 from pathlib import PurePosixPath
 
@@ -13,12 +13,12 @@ JAR = LockedJar(
 )
 
 
-def test_the_path_tells_the_coordinates() -> None:
+def test_the_path_has_the_coordinates() -> None:
     assert (JAR.group, JAR.artifact, JAR.version) == ("org.lwjgl.core", "lwjgl", "3.3.1")
     assert JAR.classifier == "natives-linux"
 
 
-def test_what_is_rendered_parses_to_the_same_sorted_by_path() -> None:
+def test_a_rendered_lock_file_parses_to_the_same_jars() -> None:
     other = LockedJar(path=PurePosixPath("a/b/1/b-1.jar"), sha256="b" * 64)
     assert parse(render([JAR, other])) == [other, JAR]
 

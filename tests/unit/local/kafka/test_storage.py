@@ -1,4 +1,4 @@
-"""Kafka's data folder: ours is used again, any other is refused with a way out."""
+"""Kafka's data folder: ours is used again, any other is refused with a remedy."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from sluice_local.kafka.storage import KafkaStorage
 
 
 def prepare(folder: Path, *, version: str = "4.3.1", java: Path = Path("/bin/false")) -> None:
-    """Prepare with a Java that can only fail: a folder that is laid out does not need it."""
+    """Prepare with a Java that always fails: a formatted folder does not need it."""
     KafkaStorage(folder).prepare(
         java=java, class_path="", ports=KafkaPorts(client=1, controller=2), version=version
     )
@@ -28,7 +28,7 @@ def test_our_own_folder_is_used_again_with_new_ports(tmp_path: Path) -> None:
     assert "listeners=PLAINTEXT://127.0.0.1:1," in (tmp_path / "server.properties").read_text()
 
 
-def test_an_older_kafkas_folder_is_taken_over(tmp_path: Path) -> None:
+def test_an_older_kafkas_folder_is_used(tmp_path: Path) -> None:
     prepare(laid_out(tmp_path, version="3.8.1"))
     assert (tmp_path / "version").read_text() == "4.3.1\n"
 
@@ -56,7 +56,7 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
         prepare(tmp_path / "kafka")
 
 
-def test_a_failed_layout_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+def test_a_failed_format_leaves_no_log_folder(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(LocalModeError, match="could not be formatted"):
             prepare(tmp_path)

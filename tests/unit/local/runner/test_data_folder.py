@@ -9,7 +9,7 @@ from sluice_local.errors import LocalModeError
 from sluice_local.runner import data_folder
 
 
-def test_a_second_runner_is_told_of_the_first(tmp_path: Path) -> None:
+def test_a_second_runner_is_refused_with_the_first_ones_pid(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with (
         data_folder.locked(folder),
@@ -39,21 +39,21 @@ def test_clean_removes_an_unused_folder(tmp_path: Path) -> None:
     assert not data_folder.remove(folder)
 
 
-def test_clean_leaves_a_used_folder_alone(tmp_path: Path) -> None:
+def test_clean_keeps_a_used_folder(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with data_folder.locked(folder), pytest.raises(LocalModeError, match="Another Sluice uses"):
         data_folder.remove(folder)
     assert folder.exists()
 
 
-def test_clean_leaves_a_strangers_folder_alone(tmp_path: Path) -> None:
+def test_clean_keeps_another_folder(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(LocalModeError, match="was not removed"):
         data_folder.remove(tmp_path)
     assert (tmp_path / "thesis.tex").exists()
 
 
-def test_endpoints_are_there_from_publishing_to_withdrawing(tmp_path: Path) -> None:
+def test_endpoints_exist_from_publishing_to_withdrawing(tmp_path: Path) -> None:
     assert data_folder.read_endpoints(tmp_path) is None
     data_folder.publish_endpoints(tmp_path, {"kafka": "127.0.0.1:9092"})
     assert data_folder.read_endpoints(tmp_path) == {"kafka": "127.0.0.1:9092"}
@@ -62,7 +62,7 @@ def test_endpoints_are_there_from_publishing_to_withdrawing(tmp_path: Path) -> N
     assert data_folder.read_endpoints(tmp_path) is None
 
 
-def test_a_log_grown_too_large_makes_room(tmp_path: Path) -> None:
+def test_a_large_log_is_renamed(tmp_path: Path) -> None:
     log = data_folder.log_file(tmp_path, "kafka")
     log.write_text("small")
     assert data_folder.log_file(tmp_path, "kafka").read_text() == "small"

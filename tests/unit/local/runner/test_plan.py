@@ -1,4 +1,4 @@
-"""What runs where."""
+"""Endpoints and command lines."""
 
 import socket
 import sys
@@ -52,7 +52,7 @@ def all_zero(data_dir: Path) -> Options:
     )
 
 
-def test_the_gateway_is_told_its_port_and_nothing_of_kubernetes() -> None:
+def test_the_gateway_gets_its_port_and_no_kubernetes_settings() -> None:
     assert service_environment(GATEWAY, ENDPOINTS) == COMMON | {
         "SLUICE_DATA_DIR": "/data/gateway",
         "SLUICE_HEALTH__PORT": "8090",
@@ -62,7 +62,7 @@ def test_the_gateway_is_told_its_port_and_nothing_of_kubernetes() -> None:
 
 
 @pytest.mark.parametrize(("service", "port"), [(DISPATCHER, "8091"), (STATUS_WATCHER, "8092")])
-def test_the_others_are_told_where_the_engine_is(service: Service, port: str) -> None:
+def test_other_services_get_the_kubeconfig(service: Service, port: str) -> None:
     assert service_environment(service, ENDPOINTS) == COMMON | {
         "SLUICE_DATA_DIR": f"/data/{service.name}",
         "SLUICE_HEALTH__PORT": port,
@@ -80,7 +80,7 @@ def test_the_others_are_told_where_the_engine_is(service: Service, port: str) ->
         (STATUS_WATCHER, StatusWatcherSettings),
     ],
 )
-def test_the_services_understand_what_they_are_told(
+def test_the_services_accept_their_variables(
     service: Service, settings: type[ServiceSettings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in service_environment(service, ENDPOINTS).items():
@@ -106,7 +106,7 @@ def test_processes_run_on_this_python() -> None:
     assert engine.ready_url == "http://127.0.0.1:8093/readyz"
 
 
-def test_zero_takes_free_ports_all_different(tmp_path: Path) -> None:
+def test_port_0_becomes_different_free_ports(tmp_path: Path) -> None:
     chosen = choose_endpoints(all_zero(tmp_path))
     taken = [
         chosen.http_port,
@@ -151,7 +151,7 @@ def test_a_taken_port_is_named_with_its_purpose_and_the_remedy(tmp_path: Path) -
     assert "--kafka-port PORT" in str(caught.value)
 
 
-def test_the_summary_says_where_everything_is(golden: Golden) -> None:
+def test_the_summary_has_all_addresses(golden: Golden) -> None:
     golden("local/summary.txt", summary(ENDPOINTS, seconds=7.24))
 
 

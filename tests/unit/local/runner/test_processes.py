@@ -1,4 +1,4 @@
-"""Child processes: their lines, their end, and that none outlives its parent."""
+"""Child processes: their lines, their end, and the end of their parent."""
 
 import os
 import select
@@ -40,7 +40,7 @@ def python(code: str, tmp_path: Path, *, on_line: Lines | None = None) -> ChildP
     return ChildProcess("child", command, log_path=tmp_path / "logs/child.log", on_line=on_line)
 
 
-def test_its_last_lines_are_known_when_its_end_is(tmp_path: Path) -> None:
+def test_the_last_lines_are_known_at_the_end(tmp_path: Path) -> None:
     code = "import sys; [print(n, flush=True) for n in range(100)]; sys.exit('b\\u00e4h')"
     child = python(code, tmp_path)
     assert child.exited.result(timeout=30) == 1
@@ -48,7 +48,7 @@ def test_its_last_lines_are_known_when_its_end_is(tmp_path: Path) -> None:
     assert len((tmp_path / "logs/child.log").read_text("utf-8").splitlines()) == 101
 
 
-def test_it_is_asked_to_stop(tmp_path: Path) -> None:
+def test_stop_sends_sigterm(tmp_path: Path) -> None:
     lines = Lines()
     child = python(WAITING, tmp_path, on_line=lines)
     lines.wait_for("waiting")
@@ -58,7 +58,7 @@ def test_it_is_asked_to_stop(tmp_path: Path) -> None:
     assert not child.running
 
 
-def test_it_is_killed_when_it_does_not_listen(tmp_path: Path) -> None:
+def test_stop_kills_a_process_that_ignores_sigterm(tmp_path: Path) -> None:
     lines = Lines()
     child = python(DEAF, tmp_path, on_line=lines)
     lines.wait_for("waiting")
@@ -66,7 +66,7 @@ def test_it_is_killed_when_it_does_not_listen(tmp_path: Path) -> None:
     assert child.exited.result() == -signal.SIGKILL
 
 
-def test_it_does_not_hear_the_terminals_signals(tmp_path: Path) -> None:
+def test_the_terminals_signals_do_not_reach_it(tmp_path: Path) -> None:
     lines = Lines()
     child = python(WAITING, tmp_path, on_line=lines)
     lines.wait_for("waiting")
@@ -77,14 +77,14 @@ def test_it_does_not_hear_the_terminals_signals(tmp_path: Path) -> None:
         child.kill()
 
 
-def test_a_program_that_is_not_there_ends_with_an_error(tmp_path: Path) -> None:
+def test_a_missing_program_ends_with_an_error(tmp_path: Path) -> None:
     child = ChildProcess("x", ["/no/such/program"], log_path=tmp_path / "x.log")
     assert child.exited.result(timeout=30) == 1
     assert "No such file or directory" in child.tail()[-1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
-def test_it_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+def test_a_killed_parent_kills_it(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from sluice_local.processes import ChildProcess\n"
         f"child = ChildProcess('c', [sys.executable, '-c', {DEAF!r}], log_path=Path(sys.argv[1]))\n"

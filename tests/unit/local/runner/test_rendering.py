@@ -16,7 +16,7 @@ def plain(name: str, line: str, *, now: datetime = NOW) -> str:
     return render(name, line, now=now, coloured=False)
 
 
-def test_a_json_line_is_laid_out_with_its_own_time() -> None:
+def test_a_json_line_is_formatted_with_its_own_time() -> None:
     line = json.dumps(
         {
             "run_id": "order-1",
@@ -43,7 +43,7 @@ def test_times_are_shown_in_the_readers_zone() -> None:
     ("level", "shown"),
     [("info", "it broke"), ("warning", "WARNING it broke"), ("error", "ERROR it broke")],
 )
-def test_only_levels_that_matter_are_named(level: str, shown: str) -> None:
+def test_warnings_and_errors_are_named(level: str, shown: str) -> None:
     line = json.dumps({"event": "it broke", "level": level})
     assert plain("gateway", line) == f"12:03:44 gateway         {shown}"
 
@@ -60,7 +60,7 @@ def test_a_traceback_follows_indented() -> None:
 @pytest.mark.parametrize(
     "line", ["plain words", "{not json", '["a"]', "{}", '{"no":"event"}', "null", ""]
 )
-def test_other_lines_are_passed_on_as_they_are(line: str) -> None:
+def test_other_lines_stay_unchanged(line: str) -> None:
     assert plain("kafka", line) == f"12:03:44 kafka           {line}"
 
 
@@ -68,7 +68,7 @@ def test_a_plain_line_keeps_its_own_time() -> None:
     assert plain("kafka", "01:02:03 WARN x") == "01:02:03 kafka           WARN x"
 
 
-def test_colours_are_added_around_and_change_no_text() -> None:
+def test_colours_do_not_change_the_text() -> None:
     line = '{"event":"x","level":"error","a":1}'
     coloured = render("gateway", line, now=NOW, coloured=True)
     assert "\x1b[36mgateway" in coloured
@@ -82,10 +82,10 @@ VALUES = st.none() | st.text() | st.integers() | st.lists(st.text(), max_size=3)
 
 
 @given(st.dictionaries(st.text(max_size=10), VALUES, max_size=4))
-def test_no_json_line_breaks_it(entry: dict[str, object]) -> None:
+def test_any_json_line_can_be_rendered(entry: dict[str, object]) -> None:
     assert plain("x", json.dumps(entry | {"event": "e"})).startswith("1")
 
 
 @given(st.text())
-def test_no_text_breaks_it(line: str) -> None:
+def test_any_text_can_be_rendered(line: str) -> None:
     assert plain("x", line)

@@ -1,6 +1,6 @@
-"""A stand-in for a Kafka cluster and for aiokafka's clients, as far as the runtime uses them.
+"""A fake Kafka cluster, with fakes of aiokafka's clients as far as the runtime uses them.
 
-It keeps what is written, and can fall silent, be down, refuse and forget, as tests want it.
+It stores records, and can be silent, be down, refuse and delete records on demand.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from sluice_contracts.records import Headers
 
 
 class Written(NamedTuple):
-    """A record of the log; aiokafka's names."""
+    """A record of the log, with aiokafka's attributes."""
 
     topic: str
     partition: int
@@ -34,7 +34,7 @@ class Written(NamedTuple):
 
 @dataclass
 class Log:
-    """A partition: its records that are still there, and where it ends."""
+    """A partition: its remaining records, and its first and end offsets."""
 
     records: list[Written] = field(default_factory=list)
     first: int = 0
@@ -42,18 +42,18 @@ class Log:
 
 
 class FakeCluster:
-    """Topics and their records, and what ails the brokers."""
+    """Topics with their records, and the faults of the brokers."""
 
     def __init__(self) -> None:
         self.logs: dict[TopicPartition, Log] = {}
         self.silent = False
-        """Takes requests and does not answer."""
+        """Accepts requests and does not answer."""
         self.withholding = False
-        """Answers, but gives no records."""
+        """Answers without records."""
         self.down = False
         """Refuses connections."""
         self.fatal: KafkaError | None = None
-        """What every producer made so far answers from now on."""
+        """The error of the first producer from now on."""
         self.max_message_bytes = 2**20
         self.producers: list[FakeAIOKafkaProducer] = []
         self.consumers: list[FakeAIOKafkaConsumer] = []
@@ -73,7 +73,7 @@ class FakeCluster:
         self.wake_for_test()
 
     def expire_for_test(self, topic: str, *, before: int, partition: int | None = None) -> None:
-        """Delete what retention deletes; of all partitions if none is named."""
+        """Delete records like retention, from one partition or all."""
         for tp, log in self.logs.items():
             if tp.topic == topic and partition in (None, tp.partition):
                 log.first = max(log.first, min(before, log.end))
@@ -97,7 +97,7 @@ class FakeCluster:
         return record
 
     def gap_for_test(self, topic: str, *, partition: int = 0) -> None:
-        """Use up an offset without a record, as a transaction's marker does."""
+        """Use up an offset without a record, like a transaction's marker."""
         self.logs[TopicPartition(topic, partition)].end += 1
         self.wake_for_test()
 
@@ -106,7 +106,7 @@ class FakeCluster:
         self._changed = asyncio.Event()
 
     async def in_flight_for_test(self, count: int) -> None:
-        """Wait until so many sends are waiting for an answer."""
+        """Wait until `count` sends wait for an answer."""
         await self._arrivals[count].wait()
 
     def arrived(self) -> None:
@@ -148,7 +148,7 @@ class FakeClient:
 
 
 class FakeAIOKafkaProducer:
-    """aiokafka's idempotent producer: batches wait for ever, and fatal errors stay."""
+    """aiokafka's idempotent producer: batches never expire, and fatal errors stay."""
 
     def __init__(self, cluster: FakeCluster, arguments: dict[str, Any]) -> None:
         self._cluster = cluster
@@ -243,7 +243,7 @@ class FakeAIOKafkaConsumer:
 
     async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         ends = {tp: self._cluster.logs[tp].end for tp in partitions}
-        # The answer is as old as the question, however late it comes.
+        # The answer is as old as the request, however late it arrives.
         while self._cluster.silent:
             await self._cluster.changed(within=3600)
         return ends
@@ -286,7 +286,7 @@ class FakeAIOKafkaConsumer:
             log = self._cluster.logs[tp]
             self._polled[tp] = (log.end, asyncio.get_running_loop().time())
             batch = [each for each in log.records if each.offset >= position][:max_records]
-            # aiokafka's position moves past what a batch ends with, record or not.
+            # aiokafka's position moves past the end of a batch, even without a record there.
             last = batch[-1].offset + 1 if batch else log.end
             more = any(each.offset >= last for each in log.records)
             self._positions[tp] = last if more else log.end

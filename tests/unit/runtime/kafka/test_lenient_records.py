@@ -1,4 +1,4 @@
-"""Header names that are not UTF-8 stop nobody; all else is read as aiokafka reads it."""
+"""Header names that are not UTF-8 are read; all other records are read as by aiokafka."""
 
 import tracemalloc
 from typing import Any
@@ -11,7 +11,7 @@ from sluice_runtime.kafka.lenient_records import LenientRecords
 
 
 class RawName(str):
-    """A header name whose bytes on the wire are no UTF-8."""
+    """A header name whose bytes on the wire are not UTF-8."""
 
     __slots__ = ()
 
@@ -20,7 +20,7 @@ class RawName(str):
 
 
 def batch(*headers: list[tuple[str, bytes | None]], gzip: bool = False) -> bytes:
-    """Give a batch of one record for each list of headers."""
+    """Return a batch with one record per list of headers."""
     builder: Any = _DefaultRecordBatchBuilderPy(
         magic=2,
         compression_type=1 if gzip else 0,
@@ -38,7 +38,7 @@ def batch(*headers: list[tuple[str, bytes | None]], gzip: bool = False) -> bytes
 
 
 def read(data: bytes) -> list[list[tuple[int, int, bytes, bytes, Any]]]:
-    """Read all batches as the fetcher does."""
+    """Read all batches like the fetcher."""
     records = LenientRecords(data)
     batches = []
     while records.has_next():
@@ -52,7 +52,7 @@ def read(data: bytes) -> list[list[tuple[int, int, bytes, bytes, Any]]]:
 
 
 @pytest.mark.parametrize("gzip", [False, True])
-def test_a_name_that_is_no_text_is_written_out(gzip: bool) -> None:
+def test_a_header_name_that_is_not_utf_8_becomes_hex(gzip: bool) -> None:
     data = batch([("a", b"1")], [(RawName("x"), b"\xff"), ("ü", None)], [], gzip=gzip)
     assert read(data) == [
         [
@@ -63,7 +63,7 @@ def test_a_name_that_is_no_text_is_written_out(gzip: bool) -> None:
     ]
 
 
-def test_batches_are_told_apart() -> None:
+def test_batches_are_separated() -> None:
     plain, odd = batch([("a", b"1")]), batch([(RawName("x"), b"2")])
     data = plain + odd + plain
     assert [each[0][4] for each in read(data)] == [
@@ -83,8 +83,8 @@ def test_an_incomplete_batch_at_the_end_is_not_read() -> None:
 
 
 @pytest.mark.parametrize("utf_8", [True, False])
-def test_records_are_read_when_they_are_asked_for(utf_8: bool) -> None:
-    """A batch of 2 MB may hold 200,000 records; reading them all at once blocks the event loop."""
+def test_records_are_parsed_on_demand(utf_8: bool) -> None:
+    """A batch of 2 MB may have 200,000 records; parsing all at once blocks the event loop."""
     headers: list[tuple[str, bytes | None]] = [("a" if utf_8 else RawName("x"), None)]
     data = batch(*[headers] * 5000)
     tracemalloc.start()
@@ -101,7 +101,7 @@ def test_records_are_read_when_they_are_asked_for(utf_8: bool) -> None:
 
 
 @pytest.mark.parametrize("utf_8", [True, False])
-def test_more_headers_than_are_allowed_show_as_one_more(utf_8: bool) -> None:
+def test_excess_headers_are_cut_to_one_more_than_allowed(utf_8: bool) -> None:
     headers: list[tuple[str, bytes | None]] = [("" if utf_8 else RawName("x"), None)] * 5000
     [[(offset, timestamp, key, value, read_headers)]] = read(batch(headers))
     assert (offset, timestamp, key, value) == (0, 1000, b"k", b"v0")

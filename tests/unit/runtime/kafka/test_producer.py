@@ -1,4 +1,4 @@
-"""The producer outlives its own fatal errors, and no send outlives its deadline."""
+"""The producer survives its own fatal errors, and no send exceeds its deadline."""
 
 import asyncio
 from datetime import timedelta
@@ -48,7 +48,9 @@ async def send(producer: RecordProducer, record: OutgoingRecord = RECORD) -> Pos
     return await producer.send("t", record, deadline=within())
 
 
-async def test_a_record_is_written_as_it_is(cluster: FakeCluster, producer: RecordProducer) -> None:
+async def test_a_record_is_written_unchanged(
+    cluster: FakeCluster, producer: RecordProducer
+) -> None:
     assert await send(producer) == Position("t", 0, 0)
     assert await send(producer) == Position("t", 0, 1)
     (log,) = cluster.logs.values()
@@ -60,7 +62,9 @@ async def test_a_record_is_written_as_it_is(cluster: FakeCluster, producer: Reco
     await producer.close()
 
 
-async def test_all_replicas_are_asked_for(cluster: FakeCluster, producer: RecordProducer) -> None:
+async def test_all_replicas_must_acknowledge(
+    cluster: FakeCluster, producer: RecordProducer
+) -> None:
     await producer.start(deadline=within())
     arguments = cluster.producers[0].arguments
     assert (arguments["acks"], arguments["enable_idempotence"]) == ("all", True)
@@ -72,7 +76,7 @@ async def test_all_replicas_are_asked_for(cluster: FakeCluster, producer: Record
     ("key", "value", "written"),
     [(None, None, b""), (b"k", None, None), (None, b"", b""), (None, b"v", b"v")],
 )
-async def test_what_aiokafka_does_not_take(
+async def test_a_record_without_key_and_value_gets_an_empty_value(
     cluster: FakeCluster,
     producer: RecordProducer,
     key: bytes | None,
@@ -85,12 +89,12 @@ async def test_what_aiokafka_does_not_take(
     await producer.close()
 
 
-async def test_a_silent_broker_costs_no_more_than_the_deadline(
+async def test_a_silent_broker_delays_a_send_by_its_deadline_only(
     cluster: FakeCluster, producer: RecordProducer
 ) -> None:
     await producer.start(deadline=within())
     cluster.silent = True
-    # As aiokafka's stop() does: it waits for requests that nobody answers.
+    # Like aiokafka's stop(), which waits for requests without an answer.
     cluster.producers[0].stops_only_when = asyncio.Event()
     with pytest.raises(KafkaUnavailableError, match="t: not acknowledged in time"):
         await send(producer)
@@ -121,7 +125,9 @@ async def test_a_broker_silent_from_the_start(
     assert [each.state for each in cluster.producers] == ["stopped"] * 3
 
 
-async def test_no_broker_at_all(cluster: FakeCluster, producer: RecordProducer) -> None:
+async def test_a_send_without_any_broker_fails(
+    cluster: FakeCluster, producer: RecordProducer
+) -> None:
     cluster.down = True
     with pytest.raises(KafkaUnavailableError, match="No broker answered"):
         await producer.start(deadline=within())
@@ -134,7 +140,7 @@ async def test_no_broker_at_all(cluster: FakeCluster, producer: RecordProducer) 
     assert {each.state for each in cluster.producers} == {"stopped"}
 
 
-async def test_a_fatal_error_costs_one_producer(
+async def test_a_fatal_error_replaces_the_producer(
     cluster: FakeCluster, producer: RecordProducer
 ) -> None:
     await producer.start(deadline=within())
@@ -149,7 +155,7 @@ async def test_a_fatal_error_costs_one_producer(
     assert len(cluster.producers) == 2
 
 
-async def test_all_who_wait_on_a_producer_fail_with_it_and_the_next_send_works(
+async def test_pending_sends_fail_with_their_producer_and_the_next_works(
     cluster: FakeCluster, producer: RecordProducer
 ) -> None:
     await producer.start(deadline=within())
@@ -171,7 +177,7 @@ async def test_all_who_wait_on_a_producer_fail_with_it_and_the_next_send_works(
     await producer.close()
 
 
-async def test_many_first_senders_make_one_producer(
+async def test_concurrent_first_sends_make_one_producer(
     cluster: FakeCluster, producer: RecordProducer
 ) -> None:
     await asyncio.gather(*(send(producer) for _ in range(20)))
@@ -179,7 +185,7 @@ async def test_many_first_senders_make_one_producer(
     await producer.close()
 
 
-async def test_a_cancelled_send_leaves_the_producer_to_the_others(
+async def test_a_cancelled_send_keeps_the_producer(
     cluster: FakeCluster, producer: RecordProducer
 ) -> None:
     await producer.start(deadline=within())
@@ -195,7 +201,7 @@ async def test_a_cancelled_send_leaves_the_producer_to_the_others(
     await producer.close()
 
 
-async def test_cancelled_while_connecting_nothing_is_left_behind(
+async def test_a_cancelled_connection_attempt_leaves_nothing_open(
     cluster: FakeCluster, producer: RecordProducer
 ) -> None:
     cluster.silent = True
@@ -208,7 +214,7 @@ async def test_cancelled_while_connecting_nothing_is_left_behind(
     assert [each.state for each in cluster.producers] == ["stopped"]
 
 
-async def test_a_record_too_large_for_any_topic_costs_nobody_anything(
+async def test_a_record_too_large_for_any_topic_is_refused_before_the_producer(
     cluster: FakeCluster, producer: RecordProducer
 ) -> None:
     await producer.start(deadline=within())
@@ -224,10 +230,10 @@ async def test_a_record_too_large_for_any_topic_costs_nobody_anything(
     await producer.close()
 
 
-async def test_after_a_record_too_large_for_its_topic_the_producer_is_not_trusted(
+async def test_a_record_too_large_for_its_topic_replaces_the_producer(
     cluster: FakeCluster, producer: RecordProducer
 ) -> None:
-    """The broker's no leaves a gap in the sequence numbers (aiokafka #1017)."""
+    """The broker's refusal leaves a gap in the sequence numbers (aiokafka #1017)."""
     with pytest.raises(RecordRefusedError, match="t: the record has 1048578 bytes"):
         await send(producer, OutgoingRecord(key=b"k", value=b"v" * (2**20 + 1)))
     await send(producer)
@@ -245,7 +251,7 @@ async def test_after_a_record_too_large_for_its_topic_the_producer_is_not_truste
         (TimeoutError(), KafkaUnavailableError),
     ],
 )
-async def test_errors_of_the_client(
+async def test_errors_of_the_client_become_ours(
     cluster: FakeCluster,
     producer: RecordProducer,
     error: Any,
@@ -258,7 +264,9 @@ async def test_errors_of_the_client(
     await producer.close()
 
 
-async def test_closed_is_closed(cluster: FakeCluster, producer: RecordProducer) -> None:
+async def test_a_closed_producer_stays_closed(
+    cluster: FakeCluster, producer: RecordProducer
+) -> None:
     await send(producer)
     await producer.close()
     await producer.close()
@@ -267,7 +275,7 @@ async def test_closed_is_closed(cluster: FakeCluster, producer: RecordProducer) 
     assert [each.state for each in cluster.producers] == ["stopped"]
 
 
-async def test_closing_fails_the_sends_in_hand(
+async def test_closing_fails_sends_in_flight(
     cluster: FakeCluster, producer: RecordProducer
 ) -> None:
     await producer.start(deadline=within())
@@ -280,7 +288,7 @@ async def test_closing_fails_the_sends_in_hand(
     assert now() == 0
 
 
-async def test_closed_while_it_connects_no_connection_is_left(
+async def test_closing_while_connecting_leaves_no_connection(
     cluster: FakeCluster, producer: RecordProducer
 ) -> None:
     cluster.silent = True
@@ -296,7 +304,7 @@ async def test_closed_while_it_connects_no_connection_is_left(
 
 
 @pytest.mark.parametrize("error", [KafkaConnectionError(), KeyError("a batch")])
-async def test_a_producer_that_does_not_stop_cleanly_is_told_of_and_keeps_no_connection(
+async def test_an_unclean_stop_is_logged_and_leaves_no_connection(
     cluster: FakeCluster, producer: RecordProducer, error: Exception
 ) -> None:
     await producer.start(deadline=within())

@@ -1,4 +1,4 @@
-"""Topics are looked at again while a service runs, and what breaks a promise is named."""
+"""Topics are verified while a service runs, and mismatches are named."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ BROKEN = (
 
 
 class FakeAdmin:
-    """A stand-in for aiokafka's admin client: tells what topics are set to, unless it is away."""
+    """A fake of aiokafka's admin client: returns the settings of topics, unless it is down."""
 
     def __init__(self) -> None:
         defaults = {"min.insync.replicas": "2", "compression.type": "producer"}
@@ -78,9 +78,7 @@ async def watching(admin: FakeAdmin, registry: CollectorRegistry) -> AsyncIterat
     assert admin.open == 0
 
 
-async def test_sound_topics_are_nothing_to_speak_of(
-    admin: FakeAdmin, registry: CollectorRegistry
-) -> None:
+async def test_valid_topics_are_not_logged(admin: FakeAdmin, registry: CollectorRegistry) -> None:
     async with watching(admin, registry) as watch:
         with captured(topics) as logged:
             await pause(3600)
@@ -90,7 +88,7 @@ async def test_sound_topics_are_nothing_to_speak_of(
         assert admin.looked == 29
 
 
-async def test_what_breaks_later_is_named_until_it_is_put_back(
+async def test_a_later_mismatch_is_named_until_it_is_corrected(
     admin: FakeAdmin, registry: CollectorRegistry
 ) -> None:
     async with watching(admin, registry) as watch:
@@ -114,7 +112,7 @@ async def test_what_breaks_later_is_named_until_it_is_put_back(
         assert [each["level"] for each in logged] == ["error", "error", "info"]
 
 
-async def test_while_kafka_is_away_what_was_found_last_stands(
+async def test_the_last_result_stays_while_kafka_is_unavailable(
     admin: FakeAdmin, registry: CollectorRegistry
 ) -> None:
     async with watching(admin, registry) as watch:

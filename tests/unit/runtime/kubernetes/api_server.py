@@ -1,4 +1,4 @@
-"""A stand-in for the Kubernetes API server on loopback: answers as told, notes what it got."""
+"""A fake Kubernetes API server on loopback: it sends given responses and records requests."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A request as it came in."""
+    """A received request."""
 
     method: str
     path: str
@@ -32,7 +32,7 @@ class Asked:
 
 @dataclass
 class ApiServer:
-    """What was asked, and what is answered next."""
+    """The received requests, and the next response."""
 
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
@@ -41,7 +41,7 @@ class ApiServer:
     def answers(
         self, body: Any = None, *, status: int = 200, headers: dict[str, str] | None = None
     ) -> None:
-        """Answer all that follows with this; bytes as they are, the rest as JSON."""
+        """Send this response from now on: bytes unchanged, other values as JSON."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
 
         async def answer(_: web.Request) -> web.StreamResponse:
@@ -50,7 +50,7 @@ class ApiServer:
         self.handler = answer
 
     def refuses(self, status: int, reason: str, message: str = "no") -> None:
-        """Answer all that follows with a Status."""
+        """Send a Status from now on."""
         self.answers(
             {"kind": "Status", "code": status, "reason": reason, "message": message},
             status=status,
@@ -76,7 +76,7 @@ class ApiServer:
 
 @contextlib.asynccontextmanager
 async def api_server(*, tls_in: Path | None = None) -> AsyncIterator[ApiServer]:
-    """Serve on a port of its own, with TLS if there is a folder for the certificate."""
+    """Serve on a free port, with TLS if there is a folder for the certificate."""
     server = ApiServer()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.handle)
@@ -107,7 +107,7 @@ def _context(folder: Path) -> ssl.SSLContext:
 def kubeconfig(
     url: str, *, user: dict[str, Any] | None = None, cluster: dict[str, Any] | None = None
 ) -> str:
-    """Give the text of a kubeconfig with one context, `local`."""
+    """Return the text of a kubeconfig with one context, `local`."""
     return json.dumps(
         {
             "apiVersion": "v1",

@@ -1,4 +1,4 @@
-"""The small client against a server on loopback: what is sent, and what each failure becomes."""
+"""The client against a server on loopback: its requests, and the error for each failure."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ def soon(seconds: float = 30) -> Deadline:
 TRUSTING = {"certificate-authority-data": base64.b64encode(AUTHORITY.encode()).decode()}
 
 
-async def test_json_goes_and_json_comes(tmp_path: Path) -> None:
+async def test_requests_and_responses_are_json(tmp_path: Path) -> None:
     async with api_server() as server, connected(server, tmp_path / "k") as client:
         server.answers({"kind": "Pod", "ü": [1]})
         answer = await client.call(
@@ -51,7 +51,7 @@ async def test_json_goes_and_json_comes(tmp_path: Path) -> None:
         assert "authorization" not in asked.headers
 
 
-async def test_a_slash_at_the_end_of_the_server_s_address_does_no_harm(tmp_path: Path) -> None:
+async def test_a_trailing_slash_of_the_server_is_ignored(tmp_path: Path) -> None:
     async with api_server() as server:
         server.url += "/"
         async with connected(server, tmp_path / "k") as client:
@@ -59,7 +59,7 @@ async def test_a_slash_at_the_end_of_the_server_s_address_does_no_harm(tmp_path:
         assert server.asked[0].path == "/api/x"
 
 
-async def test_a_clear_no(tmp_path: Path) -> None:
+async def test_a_status_becomes_an_api_error(tmp_path: Path) -> None:
     async with api_server() as server, connected(server, tmp_path / "k") as client:
         server.refuses(404, "NotFound")
         with pytest.raises(NotFoundError, match=r"GET /api/x: 404 NotFound$"):
@@ -69,7 +69,7 @@ async def test_a_clear_no(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"[]", b"null", b'"text"', b"\xff", b"[" * 100_000]
 )
-async def test_a_success_that_is_no_object(tmp_path: Path, body: bytes) -> None:
+async def test_a_success_without_a_json_object_is_unavailable(tmp_path: Path, body: bytes) -> None:
     async with api_server() as server, connected(server, tmp_path / "k") as client:
         server.answers(body)
         with pytest.raises(ApiUnavailableError, match=r"the response is not (a )?JSON"):
@@ -78,7 +78,7 @@ async def test_a_success_that_is_no_object(tmp_path: Path, body: bytes) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_redirects_are_not_followed(tmp_path: Path, status: int) -> None:
-    """A redirected POST would come back as the answer to a GET: a list that passes for success."""
+    """A redirected POST would become a GET, whose list would look like success."""
     async with api_server() as server, connected(server, tmp_path / "k") as client:
         server.answers({}, status=status, headers={"Location": "/elsewhere"})
         with pytest.raises(ApiUnavailableError, match=str(status)):
@@ -89,7 +89,7 @@ async def test_redirects_are_not_followed(tmp_path: Path, status: int) -> None:
         assert [asked.path for asked in server.asked] == ["/api/x"] * 2
 
 
-async def test_nobody_there(tmp_path: Path) -> None:
+async def test_no_server_is_unavailable(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     nobody = ApiServer(url=f"http://127.0.0.1:{port}")
@@ -101,7 +101,7 @@ async def test_nobody_there(tmp_path: Path) -> None:
                 pass
 
 
-async def test_no_answer_in_time(tmp_path: Path) -> None:
+async def test_a_late_response_is_unavailable(tmp_path: Path) -> None:
     async with api_server() as server, connected(server, tmp_path / "k") as client:
         hold = asyncio.Event()
 
@@ -118,7 +118,7 @@ async def test_no_answer_in_time(tmp_path: Path) -> None:
         hold.set()
 
 
-async def test_the_connection_breaks_in_the_middle(tmp_path: Path) -> None:
+async def test_a_broken_connection_is_unavailable(tmp_path: Path) -> None:
     async with api_server() as server, connected(server, tmp_path / "k") as client:
 
         async def half(request: web.Request) -> web.StreamResponse:
@@ -146,8 +146,8 @@ async def test_the_connection_breaks_in_the_middle(tmp_path: Path) -> None:
         b'{"name":"hunter2"}\r\n\r\n',
     ],
 )
-async def test_an_answer_that_is_no_http_is_not_quoted(tmp_path: Path, answer: bytes) -> None:
-    """aiohttp shows the bytes that it cannot read, and they may be a Workflow's."""
+async def test_a_response_that_is_not_http_is_not_quoted(tmp_path: Path, answer: bytes) -> None:
+    """aiohttp quotes bytes that it cannot parse, and they may be a Workflow's."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -188,7 +188,7 @@ async def test_a_stream_outlives_the_deadline_for_opening_it(tmp_path: Path) -> 
         assert server.asked[0].query == {"watch": "true"}
 
 
-async def test_a_stream_that_is_refused(tmp_path: Path) -> None:
+async def test_a_refused_stream_raises(tmp_path: Path) -> None:
     async with api_server() as server, connected(server, tmp_path / "k") as client:
         server.refuses(410, "Expired")
         with pytest.raises(GoneError):
@@ -222,7 +222,7 @@ async def test_a_stream_left_early_is_closed(tmp_path: Path) -> None:
         await left.wait()
 
 
-async def test_a_stream_left_early_does_not_wait_for_the_server_s_goodbye(tmp_path: Path) -> None:
+async def test_a_stream_left_early_does_not_wait_for_the_server(tmp_path: Path) -> None:
     opened: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
     hold = asyncio.Event()
 
@@ -279,13 +279,13 @@ async def test_a_client_certificate_of_the_kubeconfig(tmp_path: Path) -> None:
         assert server.asked[0].client_certificate
 
 
-async def test_an_authority_of_few_words_is_trusted(
+async def test_an_authority_without_all_extensions_is_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     default_context = ssl.create_default_context
 
     def strict_context(**named: Any) -> ssl.SSLContext:
-        """Give what Python 3.13 does."""
+        """Return a context as in Python 3.13."""
         context = default_context(**named)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         return context
@@ -297,7 +297,7 @@ async def test_an_authority_of_few_words_is_trusted(
         assert [asked.path for asked in server.asked] == ["/x"]
 
 
-async def test_a_server_that_is_not_trusted(tmp_path: Path) -> None:
+async def test_an_untrusted_server_is_unavailable(tmp_path: Path) -> None:
     async with api_server(tls_in=tmp_path) as server, connected(server, tmp_path / "k") as client:
         with pytest.raises(ApiUnavailableError, match="CertificateError"):
             await client.call("GET", "/x", deadline=soon())
@@ -325,7 +325,7 @@ print(json.dumps({
 async def test_a_plugin_s_token_is_renewed_when_it_expires(
     tmp_path: Path, expires: str, tokens: list[str]
 ) -> None:
-    """EKS gives tokens for a quarter of an hour; a service lives longer."""
+    """Tokens of EKS are valid for 15 minutes; a service lives longer."""
     plugin = tmp_path / "plugin.py"
     plugin.write_text(_PLUGIN)
     user = {
@@ -343,7 +343,7 @@ async def test_a_plugin_s_token_is_renewed_when_it_expires(
 
 
 class Pod:
-    """What a pod is given to find the API server by."""
+    """The files and variables by which a pod finds the API server."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.token = folder / "token"
@@ -370,7 +370,7 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
     return Pod(tmp_path, monkeypatch)
 
 
-async def test_in_a_pod_its_own_account_is_used_and_its_token_follows_the_file(
+async def test_a_pod_uses_its_serviceaccount_and_its_current_token(
     tmp_path: Path, pod: Pod
 ) -> None:
     pod.token_expires()
@@ -384,9 +384,7 @@ async def test_in_a_pod_its_own_account_is_used_and_its_token_follows_the_file(
         assert sent == ["Bearer first", "Bearer second"]
 
 
-async def test_a_token_that_cannot_be_read_for_a_moment_is_no_catastrophe(
-    tmp_path: Path, pod: Pod
-) -> None:
+async def test_a_temporarily_unreadable_token_is_unavailable(tmp_path: Path, pod: Pod) -> None:
     pod.token_expires()
     async with api_server(tls_in=tmp_path) as server:
         pod.runs_beside(server)
@@ -403,7 +401,7 @@ async def test_a_token_that_cannot_be_read_for_a_moment_is_no_catastrophe(
         assert [asked.headers["authorization"] for asked in server.asked] == ["Bearer again"]
 
 
-async def test_a_kubeconfig_that_is_named_wins_over_the_pod_s_account(
+async def test_a_named_kubeconfig_takes_precedence_over_the_serviceaccount(
     tmp_path: Path, pod: Pod
 ) -> None:
     async with api_server() as server:
@@ -413,7 +411,7 @@ async def test_a_kubeconfig_that_is_named_wins_over_the_pod_s_account(
         assert len(server.asked) == 1
 
 
-async def test_without_an_account_the_user_s_own_kubeconfig_is_used(
+async def test_the_users_kubeconfig_is_the_last_resort(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
@@ -448,19 +446,19 @@ _GOOD = kubeconfig("https://127.0.0.1:1")
         kubeconfig("https://127.0.0.1:1", user={"exec": {"command": "no-such-command"}}),
     ],
 )
-async def test_a_kubeconfig_that_is_none(tmp_path: Path, text: str) -> None:
+async def test_an_invalid_kubeconfig_is_a_configuration_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "kubeconfig"
     file.write_text(text)
     with pytest.raises(ClusterConfigurationError, match="Set SLUICE_KUBERNETES__KUBECONFIG"):
         await _connect(KubernetesSettings(kubeconfig=file))
 
 
-async def test_a_kubeconfig_that_is_not_there(tmp_path: Path) -> None:
+async def test_a_missing_kubeconfig_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ClusterConfigurationError, match="There is no usable configuration"):
         await _connect(KubernetesSettings(kubeconfig=tmp_path / "none"))
 
 
-async def test_a_context_that_is_not_there(tmp_path: Path) -> None:
+async def test_a_missing_context_is_a_configuration_error(tmp_path: Path) -> None:
     file = tmp_path / "kubeconfig"
     file.write_text(_GOOD)
     with pytest.raises(ClusterConfigurationError, match="other"):
@@ -472,5 +470,5 @@ async def _connect(settings: KubernetesSettings) -> None:
         pass
 
 
-def test_a_clear_no_is_told_from_no_answer() -> None:
+def test_refusals_and_missing_answers_are_different_errors() -> None:
     assert not issubclass(ApiUnavailableError, ApiError)

@@ -1,4 +1,4 @@
-"""What an API server's answer means: a clear no of some kind, or no clear answer."""
+"""Responses of an API server: definite refusals, and everything else."""
 
 import json
 
@@ -49,7 +49,7 @@ def status(code: int, reason: str | None, message: str | None = "no") -> bytes:
         (504, "Timeout", ApiUnavailableError),
     ],
 )
-def test_what_each_status_means(code: int, reason: str, kind: type[Exception]) -> None:
+def test_each_status_has_its_error(code: int, reason: str, kind: type[Exception]) -> None:
     error = error_for(code, status(code, reason), what="GET /x")
     assert type(error) is kind
     assert str(error) == f"GET /x: {code} {reason}"
@@ -62,23 +62,23 @@ def test_what_each_status_means(code: int, reason: str, kind: type[Exception]) -
     "body",
     [b"", b"<html>not found</html>", b"404 page not found", b"[]", b'{"kind":"Pod"}', b"\xff"],
 )
-def test_whoever_is_not_kubernetes_says_nothing_of_the_object(code: int, body: bytes) -> None:
+def test_a_response_of_a_proxy_is_unavailable(code: int, body: bytes) -> None:
     error = error_for(code, body, what="GET /x")
     assert isinstance(error, ApiUnavailableError)
     assert str(error) == f"GET /x: {code}, not answered by Kubernetes itself"
 
 
-def test_a_webhook_s_no_may_be_mended() -> None:
+def test_a_refusal_by_a_webhook_is_unavailable() -> None:
     body = status(400, "BadRequest", 'admission webhook "x" denied the request')
     assert isinstance(error_for(400, body, what="POST /x"), ApiUnavailableError)
 
 
-def test_etcd_does_not_change_its_mind() -> None:
+def test_etcds_size_limit_is_a_refusal() -> None:
     body = status(500, "InternalError", "etcdserver: request is too large")
     assert isinstance(error_for(500, body, what="POST /x"), RefusedError)
 
 
-def test_a_status_without_reason_or_message() -> None:
+def test_a_status_may_lack_reason_and_message() -> None:
     assert str(error_for(404, status(404, None, None), what="GET /x")) == "GET /x: 404 Unknown"
 
 
@@ -94,7 +94,7 @@ def test_a_status_without_reason_or_message() -> None:
 def test_the_server_s_message_is_kept_out_of_the_error_s_text(
     code: int, reason: str, message: str
 ) -> None:
-    """It can quote a parameter's value, and the text of an error reaches logs and probes."""
+    """It can quote a parameter's value, and an error's text reaches logs and probes."""
     error = error_for(code, status(code, reason, message), what="POST /x")
     assert "hunter2" not in str(error) + repr(error)
     assert error.server_message == message
@@ -111,7 +111,7 @@ def test_the_server_s_message_is_kept_out_of_the_error_s_text(
         (f"{FORBIDDEN}: ValidatingAdmissionPolicy 'mine' denied request: hunter2", "policy mine"),
     ],
 )
-def test_who_denied_it_is_named(message: str, by: str) -> None:
+def test_the_denying_object_is_named(message: str, by: str) -> None:
     error = error_for(403, status(403, "Forbidden", message), what="POST /x")
     assert str(error) == f"POST /x: 403 Forbidden by {by}"
 
@@ -126,7 +126,7 @@ def test_who_denied_it_is_named(message: str, by: str) -> None:
         "",
     ],
 )
-def test_what_only_looks_like_a_name_is_not_repeated(message: str) -> None:
+def test_text_that_only_looks_like_a_name_is_not_repeated(message: str) -> None:
     error = error_for(403, status(403, "Forbidden", message), what="POST /x")
     assert str(error) == "POST /x: 403 Forbidden"
 
@@ -151,12 +151,12 @@ def test_long_messages_are_cut() -> None:
     ],
 )
 @pytest.mark.parametrize("body", [b"", status(429, "TooManyRequests")])
-def test_how_long_to_wait(asked: str | None, seconds: float, body: bytes) -> None:
+def test_retry_after_is_parsed(asked: str | None, seconds: float, body: bytes) -> None:
     error = error_for(429, body, what="GET /x", retry_after=asked)
     assert isinstance(error, ApiUnavailableError)
     assert error.retry_after == seconds
 
 
 @given(st.integers(300, 599), st.binary(), st.none() | st.text())
-def test_any_answer_is_some_error(code: int, body: bytes, retry_after: str | None) -> None:
+def test_any_response_becomes_an_error(code: int, body: bytes, retry_after: str | None) -> None:
     assert str(error_for(code, body, what="GET /x", retry_after=retry_after)).startswith("GET /x")

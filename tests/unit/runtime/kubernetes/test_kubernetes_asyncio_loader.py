@@ -1,4 +1,4 @@
-"""kubernetes-asyncio without its 700 models; each case in a process of its own."""
+"""kubernetes-asyncio without its 700 models; each case in a new process."""
 
 import subprocess
 import sys
@@ -46,12 +46,12 @@ def test_connecting_loads_no_models(tmp_path: Path) -> None:
     assert not [name for name in loaded if ".client.models." in name or ".client.api." in name]
 
 
-def test_whoever_has_loaded_all_of_it_can_connect_too(tmp_path: Path) -> None:
+def test_the_complete_package_can_be_loaded_before(tmp_path: Path) -> None:
     loaded = _loaded(tmp_path / "kubeconfig", before="import kubernetes_asyncio.client")
     assert "kubernetes_asyncio.client.models.v1_pod" in loaded
 
 
-def test_without_the_library_it_says_so() -> None:
+def test_a_missing_library_is_reported() -> None:
     code = """
 import importlib.util
 importlib.util.find_spec = lambda name: None
@@ -68,6 +68,6 @@ except ModuleNotFoundError as e:
     "module",
     ["sluice_runtime.settings", "sluice_runtime.kafka.producer", "sluice_runtime.supervision"],
 )
-def test_what_does_not_talk_to_kubernetes_does_not_load_it(module: str) -> None:
+def test_other_modules_do_not_load_the_library(module: str) -> None:
     names = run(f"import sys, {module}; print(*sys.modules)").split()
     assert not [name for name in names if name.startswith("kubernetes_asyncio")]

@@ -1,4 +1,4 @@
-"""A projection keeps up with its topics, knows how far behind it is, and survives faults."""
+"""A projection follows its topics, measures its staleness, and survives faults."""
 
 import asyncio
 import contextlib
@@ -65,7 +65,7 @@ async def running(projector: Projector) -> AsyncIterator[Projector]:
             await task
 
 
-async def test_what_the_topics_hold_is_folded(cluster: FakeCluster, store: SqliteStore) -> None:
+async def test_all_records_are_projected(cluster: FakeCluster, store: SqliteStore) -> None:
     cluster.create_for_test("u")
     for word in "aab":
         cluster.write_for_test("t", word.encode())
@@ -82,7 +82,7 @@ async def test_what_the_topics_hold_is_folded(cluster: FakeCluster, store: Sqlit
     assert cluster.consumers[0].state == "stopped"
 
 
-async def test_it_can_be_waited_for_to_hold_what_the_topics_hold_now(
+async def test_wait_caught_up_returns_once_current_records_are_projected(
     cluster: FakeCluster, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # By itself it would not look again.
@@ -95,7 +95,7 @@ async def test_it_can_be_waited_for_to_hold_what_the_topics_hold_now(
             assert word in await words(store)
 
 
-async def test_what_was_read_already_is_not_waited_for(
+async def test_wait_caught_up_does_not_wait_for_projected_records(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
     async with running(make_projector(cluster, store)) as projector:
@@ -105,7 +105,7 @@ async def test_what_was_read_already_is_not_waited_for(
         assert now() == asked
 
 
-async def test_while_nobody_answers_nothing_is_known_to_be_complete(
+async def test_a_silent_broker_delays_completeness(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
     async with running(make_projector(cluster, store)) as projector:
@@ -119,13 +119,15 @@ async def test_while_nobody_answers_nothing_is_known_to_be_complete(
         await waiter
 
 
-async def test_empty_topics_are_caught_up_with(cluster: FakeCluster, store: SqliteStore) -> None:
+async def test_empty_topics_are_complete(cluster: FakeCluster, store: SqliteStore) -> None:
     async with running(make_projector(cluster, store)) as projector:
         await projector.wait_fresh(within=10)
         assert await words(store) == {}
 
 
-async def test_more_than_a_batch(cluster: FakeCluster, store: SqliteStore) -> None:
+async def test_more_records_than_a_batch_are_projected(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
     for _ in range(1300):
         cluster.write_for_test("t", b"a")
     async with running(make_projector(cluster, store)) as projector:
@@ -133,7 +135,7 @@ async def test_more_than_a_batch(cluster: FakeCluster, store: SqliteStore) -> No
         assert await words(store) == {"a": 1300}
 
 
-async def test_large_records_are_folded_a_few_at_a_time(
+async def test_large_records_are_projected_in_portions(
     cluster: FakeCluster, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch of 500 records may have 800 MB."""
@@ -153,7 +155,9 @@ async def test_large_records_are_folded_a_few_at_a_time(
     assert max(portions) < 4 * 1024 * 1024 + 500_000
 
 
-async def test_it_goes_on_where_the_store_stands(cluster: FakeCluster, store: SqliteStore) -> None:
+async def test_projection_continues_at_the_stored_offsets(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
     cluster.write_for_test("t", b"a")
     async with running(make_projector(cluster, store)) as projector:
         await projector.wait_fresh(within=10)
@@ -163,7 +167,7 @@ async def test_it_goes_on_where_the_store_stands(cluster: FakeCluster, store: Sq
         assert await words(store) == {"a": 1, "b": 1}
 
 
-async def test_what_retention_deleted_in_between_is_skipped(
+async def test_records_deleted_by_retention_are_skipped(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
     for word in "abcd":
@@ -182,7 +186,7 @@ async def test_what_retention_deleted_in_between_is_skipped(
 
 
 class Starts:
-    """A store that notes what it is told to drop."""
+    """A store that records the calls of `expire`."""
 
     def __init__(self, store: SqliteStore) -> None:
         self.offsets, self.apply, self.forget = store.offsets, store.apply, store.forget
@@ -192,7 +196,7 @@ class Starts:
         self.told.append({partition: first for (_, partition), first in starts.items()})
 
 
-async def test_the_store_hears_what_the_topics_have_dropped_at_the_start_and_when_it_changes(
+async def test_the_store_expires_rows_at_the_start_and_on_changes(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
     for word in "abcd":
@@ -215,7 +219,7 @@ async def test_the_store_hears_what_the_topics_have_dropped_at_the_start_and_whe
         assert starts.told[2:] == [{0: 3, 1: 0}]
 
 
-async def test_offsets_without_records_do_not_hold_it_up(
+async def test_offsets_without_records_do_not_delay_it(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
     cluster.write_for_test("t", b"a")
@@ -224,7 +228,9 @@ async def test_offsets_without_records_do_not_hold_it_up(
         await projector.wait_fresh(within=10)
 
 
-async def test_a_topic_made_anew_is_folded_anew(cluster: FakeCluster, store: SqliteStore) -> None:
+async def test_a_recreated_topic_is_projected_again(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
     for word in "abc":
         cluster.write_for_test("t", word.encode())
     async with running(make_projector(cluster, store)) as projector:
@@ -239,7 +245,7 @@ async def test_a_topic_made_anew_is_folded_anew(cluster: FakeCluster, store: Sql
     assert [each["event"] for each in logged] == ["topics were recreated, projection starts again"]
 
 
-async def test_while_it_starts_anew_it_does_not_pass_for_complete(
+async def test_a_restarted_projection_is_not_complete(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
     """An empty ledger that claims to be fresh would let replays through."""
@@ -263,7 +269,7 @@ async def test_while_it_starts_anew_it_does_not_pass_for_complete(
         assert await words(store) == {"z": 1}
 
 
-async def test_staleness_grows_while_nobody_answers_and_ends_with_it(
+async def test_staleness_grows_while_the_broker_is_silent(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
     async with running(make_projector(cluster, store)) as projector:
@@ -281,7 +287,7 @@ async def test_staleness_grows_while_nobody_answers_and_ends_with_it(
         assert (projector.staleness() or 0) <= 2
 
 
-async def test_an_answer_from_before_a_freeze_is_as_old_as_its_question(
+async def test_an_answer_from_before_a_freeze_has_the_age_of_its_request(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
     async with running(make_projector(cluster, store)) as projector:
@@ -301,10 +307,10 @@ async def test_an_answer_from_before_a_freeze_is_as_old_as_its_question(
         assert "ended meanwhile" in await words(store)
 
 
-async def test_a_suspended_machine_makes_the_fold_as_old_as_it_was_away(
+async def test_a_suspended_machine_makes_the_projection_stale(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
-    """The loop's clock stands still while it sleeps; the projection has its own clock."""
+    """The loop's clock stops while the machine sleeps; the projection has its own clock."""
     suspended = 0.0
     projector = make_projector(cluster, store, clock=lambda: now() + suspended)
     async with running(projector):
@@ -320,10 +326,10 @@ async def test_a_suspended_machine_makes_the_fold_as_old_as_it_was_away(
         assert "ended meanwhile" in await words(store)
 
 
-async def test_while_it_lags_it_is_as_old_as_what_it_has(
+async def test_a_lagging_projection_has_the_age_of_its_records(
     cluster: FakeCluster, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One partition answers, the other holds a record that does not come."""
+    """One partition is complete; a record of the other does not arrive."""
     async with running(make_projector(cluster, store)) as projector:
         await projector.wait_fresh(within=1)
         consumer = cluster.consumers[0]
@@ -338,7 +344,7 @@ async def test_while_it_lags_it_is_as_old_as_what_it_has(
         await projector.wait_fresh(within=1)
 
 
-async def test_an_idle_fold_stays_fresh(cluster: FakeCluster, store: SqliteStore) -> None:
+async def test_an_idle_projection_stays_fresh(cluster: FakeCluster, store: SqliteStore) -> None:
     async with running(make_projector(cluster, store)) as projector:
         await projector.wait_fresh(within=1)
         for _ in range(100):
@@ -347,7 +353,7 @@ async def test_an_idle_fold_stays_fresh(cluster: FakeCluster, store: SqliteStore
 
 
 @pytest.mark.parametrize("error", [KafkaError(), KafkaConnectionError(), OSError(), TimeoutError()])
-async def test_what_goes_wrong_with_kafka_is_tried_again(
+async def test_errors_of_kafka_are_retried(
     cluster: FakeCluster, store: SqliteStore, error: Exception
 ) -> None:
     async with running(make_projector(cluster, store)) as projector:
@@ -367,7 +373,7 @@ async def test_what_goes_wrong_with_kafka_is_tried_again(
         assert await words(store) == {"a": 1}
 
 
-async def test_pauses_between_tries_grow_and_start_over(
+async def test_pauses_between_retries_grow_and_reset(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
     cluster.down = True
@@ -387,7 +393,7 @@ async def test_pauses_between_tries_grow_and_start_over(
             assert logged[-1]["retry_in"] == 0.2
 
 
-async def test_a_topic_that_is_not_there_yet(cluster: FakeCluster, store: SqliteStore) -> None:
+async def test_a_missing_topic_is_awaited(cluster: FakeCluster, store: SqliteStore) -> None:
     async with running(make_projector(cluster, store, "later")) as projector:
         await pause(5)
         assert projector.staleness() is None
@@ -410,10 +416,10 @@ async def test_partitions_added_later_are_found(cluster: FakeCluster, store: Sql
         assert now() < 70
 
 
-async def test_what_is_wrong_with_the_store_is_no_matter_of_kafka(
+async def test_errors_of_the_store_are_not_retried(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
-    """Tried again it would fail again: it must end the process, visibly."""
+    """A retry would fail again, so the error must end the process."""
     cluster.write_for_test("t", b"\xff")
     with pytest.raises(UnicodeDecodeError):
         await make_projector(cluster, store).run()

@@ -1,4 +1,4 @@
-"""The file that topics are projected into: exact at every moment, and no obstacle to a start."""
+"""The file of a projection is exact at every moment, and never prevents a start."""
 
 import asyncio
 import contextlib
@@ -68,7 +68,7 @@ async def _filled(path: Path) -> None:
         await store.apply(RECORDS)
 
 
-async def test_records_and_offsets_are_there_after_a_restart(path: Path) -> None:
+async def test_records_and_offsets_survive_a_restart(path: Path) -> None:
     async with open_store(path) as store:
         assert await store.offsets() == {}
         await store.apply([*RECORDS, record("z", 7, partition=1)])
@@ -78,7 +78,7 @@ async def test_records_and_offsets_are_there_after_a_restart(path: Path) -> None
         assert await store.offsets() == {("t", 0): 4, ("t", 1): 8}
 
 
-async def test_what_the_topics_have_dropped_is_deleted_by_the_statements_of_the_tables(
+async def test_expiry_statements_delete_rows_of_deleted_records(
     path: Path,
 ) -> None:
     tables = "CREATE TABLE IF NOT EXISTS seen (partition INTEGER, offset INTEGER)"
@@ -111,13 +111,13 @@ async def test_offsets_may_have_gaps(path: Path) -> None:
         assert await store.offsets() == {("t", 0): 18}
 
 
-async def test_nothing_is_applied_for_nothing(path: Path) -> None:
+async def test_an_empty_batch_changes_nothing(path: Path) -> None:
     async with open_store(path) as store:
         await store.apply([])
         assert await everything(store) == ([], [], {})
 
 
-async def test_the_event_loop_goes_round_between_large_records(path: Path) -> None:
+async def test_the_event_loop_runs_between_large_records(path: Path) -> None:
     rounds, seen = 0, []
 
     def noting(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
@@ -138,11 +138,11 @@ async def test_the_event_loop_goes_round_between_large_records(path: Path) -> No
 
 
 class CrashError(Exception):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 def _crashes_at(statement: int) -> Any:
-    """ProjectRecord as usual, but for one statement that SQLite cannot run."""
+    """Project as usual, with one additional statement that SQLite cannot run."""
     left = statement
 
     def crashing(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
@@ -205,7 +205,7 @@ async def test_a_batch_that_fails_leaves_nothing_behind(path: Path) -> None:
         assert await store.offsets() == {("t", 0): 5}
 
 
-async def test_a_fold_that_fails_writes_nothing(path: Path) -> None:
+async def test_a_failed_projection_writes_nothing(path: Path) -> None:
     def broken(_: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
         raise CrashError
 
@@ -216,7 +216,7 @@ async def test_a_fold_that_fails_writes_nothing(path: Path) -> None:
 
 
 async def test_readers_see_whole_batches(path: Path) -> None:
-    """One batch writes 200 words: a reader sees all of them or none, however they interleave."""
+    """One batch writes 200 words: a reader sees all of them or none."""
     async with open_store(path) as store:
         batch = [record(f"w{n}", n) for n in range(200)]
         applying = asyncio.create_task(store.apply(batch))
@@ -226,7 +226,7 @@ async def test_readers_see_whole_batches(path: Path) -> None:
         assert len(await words(store)) == 200
 
 
-async def test_a_cancelled_write_is_done_or_not(path: Path) -> None:
+async def test_a_cancelled_write_is_complete_or_absent(path: Path) -> None:
     async with open_store(path) as store:
         writing = asyncio.create_task(store.apply(RECORDS))
         await asyncio.sleep(0)
@@ -240,7 +240,7 @@ async def test_a_cancelled_write_is_done_or_not(path: Path) -> None:
         ]
 
 
-async def test_statements_of_the_service_s_own(path: Path) -> None:
+async def test_statements_of_a_service_are_one_transaction(path: Path) -> None:
     async with open_store(path) as store:
         await store.write([("INSERT INTO words VALUES (?, ?)", ("a", 1))])
         with pytest.raises(sqlite3.IntegrityError):
@@ -255,7 +255,7 @@ async def test_statements_of_the_service_s_own(path: Path) -> None:
         assert await words(store) == {"a": 1}
 
 
-async def test_forgotten_is_all_gone_and_folding_begins_anew(path: Path) -> None:
+async def test_forget_deletes_everything_and_projection_restarts(path: Path) -> None:
     await _filled(path)
     async with open_store(path) as store:
         await store.forget()
@@ -264,7 +264,7 @@ async def test_forgotten_is_all_gone_and_folding_begins_anew(path: Path) -> None
         assert await words(store) == {"a": 1}
 
 
-async def test_forgetting_does_not_mind_readers(path: Path) -> None:
+async def test_forget_works_with_concurrent_readers(path: Path) -> None:
     await _filled(path)
     async with open_store(path) as store:
         before = [asyncio.create_task(words(store)) for _ in range(10)]
@@ -278,7 +278,7 @@ async def test_forgetting_does_not_mind_readers(path: Path) -> None:
 @pytest.mark.parametrize(
     "garbage", [b"this is no database" * 100, b"SQLite format 3\0" + b"x" * 4096]
 )
-async def test_a_damaged_file_is_made_anew(path: Path, garbage: bytes) -> None:
+async def test_a_damaged_file_is_recreated(path: Path, garbage: bytes) -> None:
     _write(path, garbage)
     _write(_journal(path), garbage)
     with captured(sqlite_store) as logged:
@@ -289,7 +289,7 @@ async def test_a_damaged_file_is_made_anew(path: Path, garbage: bytes) -> None:
         assert await store.offsets() == {("t", 0): 4}
 
 
-async def test_an_empty_or_cut_off_file(path: Path) -> None:
+async def test_an_empty_or_truncated_file_is_recreated(path: Path) -> None:
     await _filled(path)
     whole = _read(path)
     for size in (0, 10, 100):
@@ -299,8 +299,8 @@ async def test_an_empty_or_cut_off_file(path: Path) -> None:
             assert await store.offsets() == {("t", 0): 4}
 
 
-async def test_damage_found_in_use_is_gone_after_the_next_start(path: Path) -> None:
-    """The header is sound, a page is not: only work on it shows that."""
+async def test_damage_found_in_use_is_repaired_by_the_next_start(path: Path) -> None:
+    """The header is intact, a page is not: only a query finds that."""
     await _filled(path)
     async with open_store(path) as store:
         (page_size,) = (await store.read("PRAGMA page_size"))[0]
@@ -320,7 +320,7 @@ async def test_damage_found_in_use_is_gone_after_the_next_start(path: Path) -> N
 
 
 async def test_the_file_may_be_deleted_without_its_journal(path: Path) -> None:
-    """As somebody does who wants it rebuilt, after a crash that left the journal."""
+    """A user deletes the file to rebuild it, after a crash that left the journal."""
     async with open_store(path) as store:
         await store.apply(RECORDS)
         journal = _read(_journal(path))
@@ -331,7 +331,7 @@ async def test_the_file_may_be_deleted_without_its_journal(path: Path) -> None:
 
 
 async def test_a_crash_before_the_checkpoint_loses_nothing(path: Path, tmp_path: Path) -> None:
-    """What a killed process leaves: the file and its journal."""
+    """Return the files that a killed process leaves: the file and its journal."""
     left = tmp_path / "left"
     left.mkdir()
     async with open_store(path) as store:
@@ -344,7 +344,7 @@ async def test_a_crash_before_the_checkpoint_loses_nothing(path: Path, tmp_path:
 
 
 @pytest.mark.parametrize("version", [2, 99])
-async def test_another_version_is_made_anew(path: Path, version: int) -> None:
+async def test_another_version_is_recreated(path: Path, version: int) -> None:
     await _filled(path)
     with captured(sqlite_store) as logged:
         async with open_store(path, version=version) as store:
@@ -354,7 +354,7 @@ async def test_another_version_is_made_anew(path: Path, version: int) -> None:
         assert await store.offsets() == {}
 
 
-async def test_a_file_that_cannot_be_opened_is_left_alone(path: Path) -> None:
+async def test_a_file_that_cannot_be_opened_is_kept(path: Path) -> None:
     _write(path / "precious", b"")
     with pytest.raises(StoreUnusableError, match=f"{path} cannot be opened: unable to open"):
         await open_store(path).__aenter__()
@@ -362,7 +362,7 @@ async def test_a_file_that_cannot_be_opened_is_left_alone(path: Path) -> None:
     assert _read(path / "precious") == b""
 
 
-async def test_a_file_that_another_process_writes_is_not_taken_for_damaged(path: Path) -> None:
+async def test_a_locked_file_is_not_damaged(path: Path) -> None:
     path.parent.mkdir()
     other = sqlite3.connect(path, isolation_level=None)
     try:

@@ -1,4 +1,4 @@
-"""A small projection for tests: how often each word was seen, and the last value of each key."""
+"""A small projection for tests: the count of each word, and the last value of each key."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -20,7 +20,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def project(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
-    """Count the word, remember it under its key; nothing idempotent about it."""
+    """Count the word, and store it under its key; this is not idempotent."""
     word = (record.value or b"").decode()
     yield "INSERT INTO words VALUES (?, 1) ON CONFLICT DO UPDATE SET seen = seen + 1", (word,)
     if record.key is not None:

@@ -1,4 +1,4 @@
-"""Print what OPERATION makes of the integers in the arguments."""
+"""Print the result of OPERATION on the integers in the arguments."""
 
 import os
 import sys

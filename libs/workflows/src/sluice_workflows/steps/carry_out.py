@@ -1,4 +1,4 @@
-"""Report, once approved, what was approved: REASON (base64url) into the file MESSAGE."""
+"""Write a report of the approval of REASON (base64url) into the file MESSAGE."""
 
 import base64
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def report(reason: str) -> str:
-    """Say that it was approved, and why it had been asked for."""
+    """Return the message of the approval, with its reason."""
     return f"Approved: {reason}" if reason else "Approved"
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     reason = base64.urlsafe_b64decode(os.environ["REASON"]).decode()
     message = Path(os.environ["MESSAGE"])
     message.parent.mkdir(parents=True, exist_ok=True)
-    # Argo takes one newline off the end of an output parameter: this one.
+    # Argo removes one newline from the end of an output parameter: this one.
     message.write_bytes((report(reason) + "\n").encode())
 
 

@@ -1,4 +1,4 @@
-"""Greet the one that NAME (base64url) names, into the file GREETING."""
+"""Write a greeting for NAME (base64url) into the file GREETING."""
 
 import base64
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def greet(name: str) -> str:
-    """Say hello."""
+    """Return the greeting."""
     return f"Hello, {name}!"
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     name = base64.urlsafe_b64decode(os.environ["NAME"]).decode()
     greeting = Path(os.environ["GREETING"])
     greeting.parent.mkdir(parents=True, exist_ok=True)
-    # Argo takes one newline off the end of an output parameter: this one.
+    # Argo removes one newline from the end of an output parameter: this one.
     greeting.write_bytes((greet(name) + "\n").encode())
 
 

@@ -1,4 +1,4 @@
-"""Show REASON (base64url) to whoever approves, as the output parameter in the file PROPOSAL."""
+"""Write REASON (base64url) into the file PROPOSAL, an output parameter for the approver."""
 
 import base64
 import os
@@ -9,7 +9,7 @@ def main() -> None:
     """Run as a step."""
     proposal = Path(os.environ["PROPOSAL"])
     proposal.parent.mkdir(parents=True, exist_ok=True)
-    # Argo takes one newline off the end of an output parameter: this one.
+    # Argo removes one newline from the end of an output parameter: this one.
     proposal.write_bytes(base64.urlsafe_b64decode(os.environ["REASON"]) + b"\n")
 
 

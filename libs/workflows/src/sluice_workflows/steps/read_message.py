@@ -1,4 +1,4 @@
-"""Read the file ARTIFACT and give its text as the output parameter in the file MESSAGE."""
+"""Copy the text of the file ARTIFACT into the file MESSAGE, an output parameter."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ def main() -> None:
     """Run as a step."""
     message = Path(os.environ["MESSAGE"])
     message.parent.mkdir(parents=True, exist_ok=True)
-    # Argo takes one newline off the end of an output parameter: this one.
+    # Argo removes one newline from the end of an output parameter: this one.
     message.write_bytes(Path(os.environ["ARTIFACT"]).read_bytes() + b"\n")
 
 

@@ -1,6 +1,6 @@
 """Split the text in the file TEXT (base64url) into WORKERS chunks, files of the folder CHUNKS.
 
-Prints the JSON list of the chunks' names, one step for each of which counts its words.
+Print the JSON list of the chunks' names; one step per chunk counts its words.
 """
 
 import base64
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def split(text: str, workers: int) -> list[str]:
-    """Cut `text` into `workers` chunks of about the same length, never inside a word.
+    """Return `text` in `workers` chunks of about the same length, never cut inside a word.
 
     A word is a maximal run of alphanumeric characters. Chunks may be empty.
     """

@@ -1,6 +1,6 @@
 """Sum the partial counts in the folder PARTS into the output parameters COUNTS, TOTAL, TRUNCATED.
 
-A Workflow has to fit into etcd, so the counts are shortened once they would pass 128 KiB.
+A Workflow must fit into etcd, so the counts are truncated above 128 KiB.
 """
 
 import json
@@ -14,9 +14,9 @@ MAX_WORDS_WHEN_TRUNCATED = 1000
 
 
 def summary(counts: Mapping[str, int]) -> tuple[str, bool]:
-    """Write `counts` as a JSON object, most frequent word first; tell whether words were left out.
+    """Return `counts` as a JSON object, most frequent word first, and whether it is truncated.
 
-    Past 128 KiB only the 1,000 most frequent words are kept, and of those only what fits.
+    Above 128 KiB only the 1,000 most frequent words are kept, and of those only as many as fit.
     """
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     whole = encoded(dict(ranked))
@@ -33,7 +33,7 @@ def summary(counts: Mapping[str, int]) -> tuple[str, bool]:
 
 
 def encoded(counts: Mapping[str, int]) -> str:
-    """Write compact JSON, words as they are."""
+    """Return `counts` as compact JSON, with words unescaped."""
     return json.dumps(counts, ensure_ascii=False, separators=(",", ":"))
 
 

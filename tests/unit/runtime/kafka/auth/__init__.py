@@ -1,1 +1,1 @@
-"""Tests of how a client proves to Kafka who it is."""
+"""Tests of authentication and TLS of Kafka clients."""

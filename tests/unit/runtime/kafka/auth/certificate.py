@@ -1,6 +1,6 @@
-"""A certificate for 127.0.0.1 with its key and who signed it: worth nothing but to these tests.
+"""A certificate for 127.0.0.1 with its key and authority, for these tests only.
 
-The authority is as plain as that of an EKS cluster: a subject, a key, and that it is one.
+The authority has as few fields as that of an EKS cluster: a subject, a key, and the CA flag.
 """
 
 AUTHORITY = """\

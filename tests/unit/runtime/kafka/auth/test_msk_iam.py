@@ -1,7 +1,7 @@
-"""Tokens for Amazon MSK: who signs them, and what they say.
+"""Tokens for Amazon MSK: their signer and their content.
 
-Nothing here asks AWS. The Pod Identity agent and STS are stand-ins on loopback, and the signature
-is computed anew by hand, as IAM's user guide describes it:
+No test calls AWS. The Pod Identity agent and STS are fakes on loopback, and the signature
+is computed independently, as IAM's user guide describes it:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
@@ -34,7 +34,7 @@ AUTHORIZATION = "of-the-pod"
 
 @pytest.fixture(autouse=True)
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No credentials but those that a test gives."""
+    """Remove all credentials except those of a test."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
@@ -49,13 +49,13 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(token: str) -> str:
-    """Give the address that is the token."""
+    """Return the URL in the token."""
     assert "=" not in token
     return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
 
 
 def signature(query: dict[str, str], *, host: str, secret: str) -> str:
-    """Sign a GET with its credentials in the query, by hand."""
+    """Return the signature of a GET with its credentials in the query."""
     canonical_query = "&".join(
         f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in sorted(query.items())
     )
@@ -71,7 +71,7 @@ def signature(query: dict[str, str], *, host: str, secret: str) -> str:
 
 
 def checked(token: str, *, key: str = KEY, secret: str = SECRET, session: str = SESSION) -> None:
-    """See that it is what a broker takes, signed by these credentials."""
+    """Check that a broker accepts the token, and that these credentials signed it."""
     address = urlsplit(opened(token))
     assert (address.scheme, address.netloc, address.path) == (
         "https",
@@ -100,7 +100,7 @@ async def test_a_token_is_a_signed_request_to_connect() -> None:
 
 
 @pytest.mark.usefixtures("keys")
-async def test_a_connection_at_msk_gets_such_tokens() -> None:
+async def test_a_connection_to_msk_uses_signed_tokens() -> None:
     settings = KafkaSettings(
         security_protocol="SASL_SSL", sasl_mechanism="OAUTHBEARER", aws_region=REGION
     )
@@ -110,7 +110,7 @@ async def test_a_connection_at_msk_gets_such_tokens() -> None:
 
 
 class Agent:
-    """Stands in for the agent of EKS Pod Identity."""
+    """A fake agent of EKS Pod Identity."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -136,7 +136,7 @@ class Agent:
 
 @pytest.fixture
 async def agent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Agent]:
-    """The agent, and what the webhook of Pod Identity puts into a pod."""
+    """The fake agent, and the variables that the webhook of Pod Identity sets in a pod."""
     made = Agent()
     app = web.Application()
     app.router.add_get("/v1/credentials", made.answer)
@@ -158,7 +158,7 @@ async def test_a_pod_signs_as_its_role(agent: Agent) -> None:
     assert agent.asked == 1
 
 
-async def test_credentials_that_run_out_are_renewed(agent: Agent) -> None:
+async def test_expired_credentials_are_renewed(agent: Agent) -> None:
     tokens = MskIamTokens(REGION)
     # botocore renews those that have ten minutes left, or less.
     agent.lifetime = timedelta(minutes=9)
@@ -168,7 +168,7 @@ async def test_credentials_that_run_out_are_renewed(agent: Agent) -> None:
         checked(await tokens.token(), key=f"{KEY}{before + 1}", secret=f"{SECRET}{before + 1}")
 
 
-async def test_an_agent_that_gives_nothing_is_told_of_and_asked_again(agent: Agent) -> None:
+async def test_an_agent_without_credentials_is_reported_and_asked_again(agent: Agent) -> None:
     tokens = MskIamTokens(REGION)
     agent.status = 404
     with pytest.raises(CredentialsError) as caught:
@@ -198,7 +198,7 @@ async def test_a_pod_with_irsa_asks_sts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, lets: bool
 ) -> None:
     async def answer(request: web.Request) -> web.Response:
-        """Stand in for STS."""
+        """Respond like STS."""
         asked = await request.post()
         assert (asked["RoleArn"], asked["WebIdentityToken"]) == (ROLE, AUTHORIZATION)
         return web.Response(text=ASSUMED if lets else DENIED, status=200 if lets else 403)
@@ -223,7 +223,7 @@ async def test_a_pod_with_irsa_asks_sts(
     assert AUTHORIZATION not in str(caught.value)
 
 
-async def test_who_has_no_role_is_told_what_to_do() -> None:
+async def test_missing_credentials_are_explained() -> None:
     with pytest.raises(CredentialsError) as caught:
         await MskIamTokens(REGION).token()
     assert str(caught.value) == (
@@ -233,7 +233,7 @@ async def test_who_has_no_role_is_told_what_to_do() -> None:
 
 
 @pytest.mark.usefixtures("keys")
-def test_without_botocore_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_botocore_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "botocore.session", None)
     with pytest.raises(
         CredentialsError, match=r"needs botocore, .*: install sluice-runtime\[msk\]"
@@ -241,8 +241,8 @@ def test_without_botocore_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatc
         MskIamTokens(REGION)
 
 
-def test_nobody_else_loads_botocore() -> None:
-    """It costs time and memory, and `make run` does not have it."""
+def test_only_msk_loads_botocore() -> None:
+    """botocore costs time and memory, and `make run` does not have it."""
     program = (
         "import sys, sluice_runtime.kafka.settings as s\n"
         "s.connection(s.KafkaSettings(), client_id='me')\n"

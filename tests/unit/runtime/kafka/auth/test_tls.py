@@ -1,4 +1,4 @@
-"""Certificates that are renewed while connections come and go."""
+"""Certificates that are renewed between connections."""
 
 import asyncio
 import shutil
@@ -21,7 +21,7 @@ Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run:
-    """Both begin connections, each in its own way."""
+    """asyncio and uvloop begin connections in different ways."""
 
     def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
         with asyncio.Runner(loop_factory=request.param) as runner:
@@ -32,12 +32,12 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 @dataclass(frozen=True)
 class Mounted:
-    """A folder that certificates are mounted in."""
+    """A folder with mounted certificates."""
 
     folder: Path
 
     def put(self, *, ca: str = "ours", who: str = "first", key: str = "") -> None:
-        """Renew the files, as the kubelet does: others take their place."""
+        """Replace the files like the kubelet."""
         for name, source in {
             "ca.crt": f"{ca}.crt",
             "tls.crt": f"{who}.crt",
@@ -69,7 +69,7 @@ def wants_certificates() -> ssl.SSLContext:
 
 
 async def who_am_i(port: int, context: ssl.SSLContext) -> str:
-    """Connect, and hear whose certificate the server saw."""
+    """Connect, and return the subject of the certificate that the server got."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
     try:
         return (await reader.read()).decode()
@@ -78,7 +78,7 @@ async def who_am_i(port: int, context: ssl.SSLContext) -> str:
 
 
 async def serve() -> AsyncIterator[int]:
-    """A server that wants a certificate, and says whose it got."""
+    """A server that requires a certificate, and sends its subject."""
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         [[(_, name)]] = writer.get_extra_info("peercert")["subject"]
@@ -90,7 +90,7 @@ async def serve() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-def test_the_next_connection_shows_what_was_renewed(run: Run, mounted: Mounted) -> None:
+def test_the_next_connection_uses_a_renewed_certificate(run: Run, mounted: Mounted) -> None:
     async def body() -> None:
         context = mounted.context()
         async for port in serve():
@@ -101,7 +101,7 @@ def test_the_next_connection_shows_what_was_renewed(run: Run, mounted: Mounted) 
     run(body)
 
 
-def test_an_authority_that_is_gone_is_trusted_no_more(run: Run, mounted: Mounted) -> None:
+def test_a_removed_authority_is_no_longer_trusted(run: Run, mounted: Mounted) -> None:
     async def body() -> None:
         context = mounted.context()
         async for port in serve():
@@ -115,7 +115,7 @@ def test_an_authority_that_is_gone_is_trusted_no_more(run: Run, mounted: Mounted
     run(body)
 
 
-def test_half_a_renewal_changes_nothing_and_is_told_of(run: Run, mounted: Mounted) -> None:
+def test_half_a_renewal_is_logged_and_changes_nothing(run: Run, mounted: Mounted) -> None:
     async def body() -> None:
         context = mounted.context()
         async for port in serve():
@@ -132,13 +132,13 @@ def test_half_a_renewal_changes_nothing_and_is_told_of(run: Run, mounted: Mounte
     run(body)
 
 
-def test_files_that_stay_are_read_once(mounted: Mounted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_files_are_read_once(mounted: Mounted, monkeypatch: pytest.MonkeyPatch) -> None:
     context = mounted.context()
     monkeypatch.delattr(ssl, "create_default_context")
     context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="127.0.0.1")
 
 
-def test_who_shows_no_certificate_learns_why_it_is_closed() -> None:
+def test_a_missing_client_certificate_is_logged() -> None:
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     server = wants_certificates().wrap_bio(to_server, to_client, server_side=True)
     context = ReloadingSSLContext.of(ca_file=TLS / "ours.crt", certificate_file=None, key_file=None)
@@ -155,7 +155,7 @@ def test_who_shows_no_certificate_learns_why_it_is_closed() -> None:
 
 
 @pytest.mark.parametrize("name", ["ca.crt", "tls.crt", "tls.key"])
-def test_a_file_that_is_not_there_is_named(mounted: Mounted, name: str) -> None:
+def test_a_missing_file_is_named(mounted: Mounted, name: str) -> None:
     file = mounted.folder / name
     file.unlink()
     with pytest.raises(CredentialsError) as caught:
@@ -168,9 +168,7 @@ def test_a_file_that_is_not_there_is_named(mounted: Mounted, name: str) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no PEM", b"\xff\xfe", b"-----BEGIN CERTIFICATE-----\n"])
 @pytest.mark.parametrize("name", ["ca.crt", "tls.crt", "tls.key"])
-def test_a_file_that_is_something_else_is_named(
-    mounted: Mounted, name: str, content: bytes
-) -> None:
+def test_a_file_of_another_kind_is_named(mounted: Mounted, name: str, content: bytes) -> None:
     file = mounted.folder / name
     file.write_bytes(content)
     with pytest.raises(CredentialsError) as caught:
@@ -178,19 +176,19 @@ def test_a_file_that_is_something_else_is_named(
     assert str(file) in str(caught.value)
 
 
-def test_a_key_of_another_certificate_is_told_of(mounted: Mounted) -> None:
+def test_a_key_of_another_certificate_is_refused(mounted: Mounted) -> None:
     mounted.put(who="first", key="renewed")
     with pytest.raises(CredentialsError, match=r"not that of the key in .*tls\.key"):
         mounted.context()
 
 
-def test_nobody_is_asked_for_the_password_of_a_key(mounted: Mounted) -> None:
+def test_an_encrypted_key_is_refused_without_a_prompt(mounted: Mounted) -> None:
     mounted.put(who="first", key="encrypted")
     with pytest.raises(CredentialsError, match=r"kafka\.key_file: .* it is encrypted"):
         mounted.context()
 
 
-def test_authorities_may_be_described_in_any_language(mounted: Mounted) -> None:
+def test_a_ca_file_may_have_comments_in_any_language(mounted: Mounted) -> None:
     file = mounted.folder / "ca.crt"
     file.write_text("# Főtanúsítvány\n" + file.read_text(), "utf-8")
     assert mounted.context().check_hostname

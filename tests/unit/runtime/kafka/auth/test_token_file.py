@@ -1,4 +1,4 @@
-"""A token from a file, as it is at that moment."""
+"""The current token of a file."""
 
 import asyncio
 from pathlib import Path
@@ -19,14 +19,14 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def authenticator(monkeypatch: pytest.MonkeyPatch, file: Path) -> Any:
-    """What aiokafka authenticates a connection with."""
+    """aiokafka's authenticator of a connection."""
     monkeypatch.setattr(conn, "OAuthAuthenticator", conn.OAuthAuthenticator)
     patch_oauth_error_handling()
     file.write_text("a.b.c")
     return conn.OAuthAuthenticator(sasl_oauth_token_provider=TokenFile(file))
 
 
-def test_every_connection_gets_the_token_of_its_time(file: Path) -> None:
+def test_every_connection_reads_the_current_token(file: Path) -> None:
     file.write_text("a.first.token\n")
     settings = KafkaSettings(
         security_protocol="SASL_SSL", sasl_mechanism="OAUTHBEARER", token_file=file
@@ -37,14 +37,14 @@ def test_every_connection_gets_the_token_of_its_time(file: Path) -> None:
     assert asyncio.run(provider.token()) == "a.renewed.token"
 
 
-async def test_a_file_that_went_away_is_told_of(file: Path) -> None:
+async def test_a_removed_token_file_is_reported(file: Path) -> None:
     message = f"kafka.token_file: {file} cannot be used: No such file or directory."
     with pytest.raises(CredentialsError) as caught:
         await TokenFile(file).token()
     assert str(caught.value) == message
 
 
-def test_it_has_to_be_there_at_the_start(file: Path) -> None:
+def test_a_missing_token_file_fails_the_start(file: Path) -> None:
     settings = KafkaSettings(
         security_protocol="SASL_SSL", sasl_mechanism="OAUTHBEARER", token_file=file
     )
@@ -53,7 +53,7 @@ def test_it_has_to_be_there_at_the_start(file: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"two words", b"a\x01auth=b", b"\xff\xfe"])
-def test_what_is_no_token_is_not_sent_and_not_shown(file: Path, content: bytes) -> None:
+def test_invalid_tokens_are_neither_sent_nor_shown(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(CredentialsError) as caught:
         TokenFile(file).read()
@@ -63,11 +63,11 @@ def test_what_is_no_token_is_not_sent_and_not_shown(file: Path, content: bytes) 
     assert caught.value.__cause__ is None
 
 
-async def test_a_broker_that_accepts_hears_no_more(authenticator: Any) -> None:
+async def test_an_accepted_token_ends_the_exchange(authenticator: Any) -> None:
     assert await authenticator.step(None) == (b"n,,\x01auth=Bearer a.b.c\x01\x01", True)
     assert await authenticator.step(b"") is None
 
 
-async def test_a_broker_that_refuses_is_asked_for_its_reason(authenticator: Any) -> None:
+async def test_a_refused_token_is_followed_by_one_byte(authenticator: Any) -> None:
     await authenticator.step(None)
     assert await authenticator.step(b'{"status":"invalid_token"}') == (b"\x01", True)

@@ -127,7 +127,7 @@ class KubernetesObjectsSuite:
         other = created | {"metadata": created["metadata"] | {"uid": "1-2-3"}}
         refused(await api.put(TEMPLATES, "one", other), 409, "Conflict")
 
-    async def test_the_same_content_is_no_change(self, api: KubernetesClient) -> None:
+    async def test_the_same_content_changes_nothing(self, api: KubernetesClient) -> None:
         created = (await api.create(TEMPLATES, template("one"))).body
         assert (await api.put(TEMPLATES, "one", created)).body == created
         assert (await api.patch(TEMPLATES, "one", {})).body == created

@@ -15,13 +15,13 @@ from tests.support.sluice import Sluice
 
 
 class Guarded(Protocol):
-    """Starts the named parts under their limits, while the body runs; see `Sluice` for `told`."""
+    """Runs the named services under their limits; `environment` is that of `Sluice`."""
 
     def __call__(
         self,
         *names: str,
         kafka: KafkaServer,
-        told: Mapping[str, Mapping[str, str]] | None = None,
+        environment: Mapping[str, Mapping[str, str]] | None = None,
     ) -> AbstractAsyncContextManager[Guard]: ...
 
 
@@ -30,11 +30,13 @@ def guard_of(tmp_path: Path, request: pytest.FixtureRequest) -> Guarded:
     """Start parts under their limits, on some Kafka."""
 
     def start(
-        *names: str, kafka: KafkaServer, told: Mapping[str, Mapping[str, str]] | None = None
+        *names: str, kafka: KafkaServer, environment: Mapping[str, Mapping[str, str]] | None = None
     ) -> AbstractAsyncContextManager[Guard]:
         def make(launchers: Launchers) -> Sluice:
             engine = running_engine(LOCAL)
-            return Sluice(kafka, tmp_path, engine=engine, told=told, launchers=launchers)
+            return Sluice(
+                kafka, tmp_path, engine=engine, environment=environment, launchers=launchers
+            )
 
         return guarded(make, *names, request=request)
 

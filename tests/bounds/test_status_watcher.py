@@ -50,14 +50,14 @@ async def test_a_thousand_large_workflows_while_kafka_is_away(
     guard_of: Guarded, kafka_alone: EmbeddedKafka, tmp_path: Path
 ) -> None:
     kubeconfig = tmp_path / "kubeconfig"
-    told = {WATCHER: {"SLUICE_KUBERNETES__KUBECONFIG": str(kubeconfig)}}
+    environment = {WATCHER: {"SLUICE_KUBERNETES__KUBECONFIG": str(kubeconfig)}}
     workflows = FakeWorkflows()
     run_ids = [f"order-{number}" for number in range(len(SIZES))]
     # Before anybody is probed from the loop that this would hold up.
     nodes = {size: packed(size) for size in SIZES}
     async with (
         served(workflows, kubeconfig),
-        guard_of(WATCHER, kafka=kafka_alone, told=told) as guard,
+        guard_of(WATCHER, kafka=kafka_alone, environment=environment) as guard,
     ):
         topics = guard.sluice.topics
 

@@ -45,8 +45,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedKafka]:
 @pytest.fixture(scope="module")
 def sluice(kafka: GuardedKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sluice]:
     """A Sluice each of whose services is its own account. Not started."""
-    told = {service: kafka.told(account) for service, account in ACCOUNTS.items()}
-    made = Sluice(kafka, tmp_path_factory.mktemp("sluice"), engine=Engine(LOCAL), told=told)
+    environment = {service: kafka.told(account) for service, account in ACCOUNTS.items()}
+    made = Sluice(
+        kafka, tmp_path_factory.mktemp("sluice"), engine=Engine(LOCAL), environment=environment
+    )
     try:
         yield made
     finally:

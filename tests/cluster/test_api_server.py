@@ -54,8 +54,8 @@ class TestRealWorkflows(WorkflowsPortSuite):
             )
 
     @pytest.mark.upheaval
-    async def test_a_watch_from_the_forgotten_past_says_so(self, workflows: WorkflowsApi) -> None:
-        await super().test_a_watch_from_the_forgotten_past_says_so(workflows)
+    async def test_a_watch_from_an_expired_version_is_an_error(self, workflows: WorkflowsApi) -> None:
+        await super().test_a_watch_from_an_expired_version_is_an_error(workflows)
 
     async def delete(self, workflows: WorkflowsApi, name: str) -> None:
         assert (await self.api.delete(WORKFLOWS, name)).code == 200

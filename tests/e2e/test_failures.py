@@ -36,7 +36,7 @@ SHORT_LIVED = {
 @pytest.fixture
 def mortal(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A Sluice of the test's own, to be killed at will."""
-    with running_sluice(kafka, tmp_path, engine=engine, told=EARLY_RELEASE) as running:
+    with running_sluice(kafka, tmp_path, engine=engine, environment=EARLY_RELEASE) as running:
         yield running
 
 
@@ -44,15 +44,15 @@ def mortal(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Sluic
 def nameless(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A short-lived one whose dispatcher has no name, so that it leaves its group when it stops."""
     dispatcher = {**SHORT_LIVED["dispatcher"], "SLUICE_KAFKA__INSTANCE_ID": ""}
-    told = {**SHORT_LIVED, "dispatcher": dispatcher}
-    with running_sluice(kafka, tmp_path, engine=engine, told=told) as running:
+    environment = {**SHORT_LIVED, "dispatcher": dispatcher}
+    with running_sluice(kafka, tmp_path, engine=engine, environment=environment) as running:
         yield running
 
 
 @pytest.fixture
 def short_lived(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A Sluice whose Workflows are gone soon after their end."""
-    with running_sluice(kafka, tmp_path, engine=engine, told=SHORT_LIVED) as running:
+    with running_sluice(kafka, tmp_path, engine=engine, environment=SHORT_LIVED) as running:
         yield running
 
 

@@ -44,14 +44,16 @@ def secured(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sluice]:
     else:
         settings, protocol, shown = CERTIFICATES, "SSL", BY_CERTIFICATE
     kafka = SecuredKafka(data_dir=tmp_path / "kafka", protocol=protocol, settings=settings)
-    told = shown | {
+    environment = shown | {
         "SLUICE_KAFKA__BOOTSTRAP_SERVERS": kafka.outer_servers,
         "SLUICE_KAFKA__REPLICATION_FACTOR": "1",
     }
-    everybody = {service.name: told for service in SERVICES}
+    everybody = {service.name: environment for service in SERVICES}
     with (
         running_broker(kafka),
-        running_sluice(kafka, tmp_path / "sluice", engine=Engine(LOCAL), told=everybody) as sluice,
+        running_sluice(
+            kafka, tmp_path / "sluice", engine=Engine(LOCAL), environment=everybody
+        ) as sluice,
     ):
         yield sluice
 

@@ -33,8 +33,8 @@ def sluice(
 ) -> Iterator[Sluice]:
     """A Sluice with the examples' catalogue and templates."""
     folder = tmp_path_factory.mktemp("templates")
-    told = {"gateway": CATALOGUE, "dispatcher": CATALOGUE}
-    with running_sluice(kafka, folder, engine=engine, told=told) as running:
+    environment = {"gateway": CATALOGUE, "dispatcher": CATALOGUE}
+    with running_sluice(kafka, folder, engine=engine, environment=environment) as running:
         entries = yaml.safe_load((EXAMPLES / "catalogue.yaml").read_bytes())["entries"]
         for entry in entries:
             running.apply(EXAMPLES / f"{entry['template']['name']}.yaml")

@@ -38,9 +38,9 @@ def project_one(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
 
 @contextlib.asynccontextmanager
 async def projecting(
-    kafka: EmbeddedKafka, path: Path, *topics: str, **told: Any
+    kafka: EmbeddedKafka, path: Path, *topics: str, **more: Any
 ) -> AsyncIterator[tuple[Projector, SqliteStore]]:
-    settings = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, **told)
+    settings = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, **more)
     async with SqliteStore.open(path, tables=TABLES, version=1, project=project_one) as store:
         projector = Projector(
             name="test",
@@ -198,8 +198,8 @@ async def test_a_broker_may_be_down_longer_than_a_request_timeout(
     await own_kafka.start()
     await create_topic(own_kafka, "t")
     await produce(own_kafka, "t", b"before")
-    told = {"request_timeout": timedelta(seconds=1)}
-    async with projecting(own_kafka, tmp_path / "view.sqlite", "t", **told) as (projector, store):
+    more = {"request_timeout": timedelta(seconds=1)}
+    async with projecting(own_kafka, tmp_path / "view.sqlite", "t", **more) as (projector, store):
         await projector.wait_fresh(within=2)
         await asyncio.to_thread(own_kafka.kill_for_test)
         # In these, several requests have failed for good.

@@ -28,7 +28,7 @@ class Home:
     kubeconfig: Path
     accounts: Mapping[str, Path]
 
-    def told(self, service: str) -> dict[str, str]:
+    def environment(self, service: str) -> dict[str, str]:
         """Return the variables that make a service use this namespace."""
         if service not in self.accounts:
             return {}

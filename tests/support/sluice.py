@@ -43,8 +43,8 @@ _SERVICES = {service.name: service for service in SERVICES}
 class Sluice:
     """One Sluice on loopback.
 
-    `told` maps services to additional variables. `launchers` maps services to prefixes of their
-    commands: programs that become the service.
+    `environment` maps services to additional variables. `launchers` maps services to prefixes of
+    their commands: programs that become the service.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class Sluice:
         data_dir: Path,
         *,
         engine: Engine,
-        told: Mapping[str, Mapping[str, str]] | None = None,
+        environment: Mapping[str, Mapping[str, str]] | None = None,
         launchers: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self._told = told or {}
+        self._additions = environment or {}
         self._launchers = launchers or {}
         self.engine = engine
         self._home = home = engine.home()
@@ -113,8 +113,8 @@ class Sluice:
                     **self._environment,
                     **({"SLUICE_DISPATCH__GROUP": self.group} if name == "dispatcher" else {}),
                     **(CATALOGUE if name in ("gateway", "dispatcher") else {}),
-                    **(self._home.told(name) if self._home else {}),
-                    **self._told.get(name, {}),
+                    **(self._home.environment(name) if self._home else {}),
+                    **self._additions.get(name, {}),
                 },
             )
             self._children[name] = child
@@ -249,10 +249,10 @@ def running_sluice(
     data_dir: Path,
     *,
     engine: Engine,
-    told: Mapping[str, Mapping[str, str]] | None = None,
+    environment: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Sluice]:
     """Run a Sluice while the body runs."""
-    sluice = Sluice(kafka, data_dir, engine=engine, told=told)
+    sluice = Sluice(kafka, data_dir, engine=engine, environment=environment)
     try:
         sluice.start()
         yield sluice

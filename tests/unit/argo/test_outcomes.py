@@ -32,18 +32,18 @@ outcomes = st.builds(
 
 
 @given(outcomes)
-def test_a_mark_says_the_same_when_it_is_read_again(outcome: Outcome) -> None:
+def test_a_mark_can_be_encoded_and_decoded(outcome: Outcome) -> None:
     assert decode_outcome(encode_outcome(outcome)) == outcome
 
 
 @given(outcomes, st.integers(0, 2**63 - 1))
-def test_a_claim_says_the_same_when_it_is_read_again(outcome: Outcome, sequence: int) -> None:
+def test_a_claim_can_be_encoded_and_decoded(outcome: Outcome, sequence: int) -> None:
     claim = Claim(outcome=outcome, sequence=sequence, holder="3f9ac1")
     assert decode_claim(encode_claim(claim)) == claim
 
 
 @given(outcomes)
-def test_a_claim_is_no_mark_and_a_mark_no_claim(outcome: Outcome) -> None:
+def test_claims_and_marks_are_distinguishable(outcome: Outcome) -> None:
     claim = Claim(outcome=outcome, sequence=7, holder="3f9ac1")
     assert decode_outcome(encode_claim(claim)) is None
     assert decode_claim(encode_outcome(outcome)) is None
@@ -68,16 +68,16 @@ def test_a_claim_is_no_mark_and_a_mark_no_claim(outcome: Outcome) -> None:
         '{"outcome": "1/Running@", "sequence": "7", "holder": "ada"}',
     ],
 )
-def test_what_is_no_claim_is_taken_for_none(text: object) -> None:
+def test_an_invalid_claim_is_none(text: object) -> None:
     assert decode_claim(text) is None
 
 
-def test_the_mark_reads_as_agreed() -> None:
+def test_the_format_of_marks() -> None:
     outcome = Outcome(attempt=2, phase=Phase.FAILED, finished_at=MOMENT)
     assert encode_outcome(outcome) == "2/Failed@2026-01-01T00:05:00Z"
 
 
-def test_the_claim_reads_as_agreed() -> None:
+def test_the_format_of_claims() -> None:
     outcome = Outcome(attempt=2, phase=Phase.FAILED, finished_at=MOMENT)
     claim = Claim(outcome=outcome, sequence=4711, holder="3f9ac1")
     assert encode_claim(claim) == (
@@ -102,11 +102,11 @@ def test_the_claim_reads_as_agreed() -> None:
         "-1/Error@",
     ],
 )
-def test_what_is_no_mark_is_taken_for_none(text: object) -> None:
+def test_an_invalid_mark_is_none(text: object) -> None:
     assert decode_outcome(text) is None
 
 
-def test_the_later_attempt_counts_and_the_object_is_believed_first() -> None:
+def test_the_later_attempt_counts_and_the_first_argument_on_a_tie() -> None:
     first = Outcome(attempt=1, phase=Phase.FAILED, finished_at=MOMENT)
     same = Outcome(attempt=1, phase=Phase.ERROR, finished_at=MOMENT)
     second = Outcome(attempt=2, phase=Phase.SUCCEEDED, finished_at=MOMENT)
@@ -119,7 +119,7 @@ def test_the_later_attempt_counts_and_the_object_is_believed_first() -> None:
 
 
 @pytest.mark.parametrize("text", [None, 5, "", "yesterday"])
-def test_what_is_no_time_is_taken_for_none(text: object) -> None:
+def test_an_invalid_time_is_none(text: object) -> None:
     assert parse_timestamp(text) is None
 
 

@@ -42,7 +42,7 @@ async def test_create(server: ApiServer, workflows: WorkflowsApi) -> None:
     assert (asked.method, asked.path, asked.body) == ("POST", PATH, {"kind": "Workflow"})
 
 
-async def test_a_create_tells_the_api_server_when_it_will_be_given_up(
+async def test_a_create_sends_its_timeout_to_the_api_server(
     server: ApiServer, tmp_path: Path
 ) -> None:
     async with connected(server, tmp_path / "kubeconfig") as client:
@@ -60,7 +60,7 @@ async def test_a_create_tells_the_api_server_when_it_will_be_given_up(
     assert read.query == {}
 
 
-async def test_a_create_is_given_up_by_its_own_timeout(server: ApiServer, tmp_path: Path) -> None:
+async def test_a_create_has_its_own_timeout(server: ApiServer, tmp_path: Path) -> None:
     gate = asyncio.Event()
 
     async def never(_: web.Request) -> web.StreamResponse:
@@ -82,7 +82,7 @@ async def test_a_create_is_given_up_by_its_own_timeout(server: ApiServer, tmp_pa
     assert "create a Workflow: not done within 0.05 s" in str(caught.value)
 
 
-async def test_the_name_is_taken(server: ApiServer, workflows: WorkflowsApi) -> None:
+async def test_a_taken_name_already_exists(server: ApiServer, workflows: WorkflowsApi) -> None:
     server.refuses(409, "AlreadyExists")
     with pytest.raises(AlreadyExistsError):
         await workflows.create({})
@@ -144,7 +144,7 @@ async def test_list_by_pages(server: ApiServer, workflows: WorkflowsApi) -> None
     assert second_query == ours | {"continue": "more"}
 
 
-async def test_a_token_too_old(server: ApiServer, workflows: WorkflowsApi) -> None:
+async def test_an_expired_token_is_gone(server: ApiServer, workflows: WorkflowsApi) -> None:
     server.refuses(410, "Expired")
     with pytest.raises(GoneError):
         await workflows.list_page(limit=1, continue_token="old")
@@ -174,7 +174,9 @@ async def test_watch(server: ApiServer, workflows: WorkflowsApi) -> None:
     }
 
 
-async def test_a_watch_from_a_version_too_old(server: ApiServer, workflows: WorkflowsApi) -> None:
+async def test_a_watch_from_an_expired_version_is_gone(
+    server: ApiServer, workflows: WorkflowsApi
+) -> None:
     server.refuses(410, "Expired")
     with pytest.raises(GoneError):
         async with workflows.watch(resource_version="1", timeout_seconds=1):

@@ -40,9 +40,9 @@ def test_the_record_is_kept_as_received(
 
 def test_the_headers_have_position_and_reason() -> None:
     letter = encode_dead_letter(_record(), _BAD, key=KEY)
-    told = {name: value.decode() for name, value in letter.headers}
-    assert Problem.model_validate_json(told.pop("sluice_problem")) == _BAD
-    assert told == {
+    added = {name: value.decode() for name, value in letter.headers}
+    assert Problem.model_validate_json(added.pop("sluice_problem")) == _BAD
+    assert added == {
         "sluice_reason": "urn:sluice:problem:malformed-json",
         "sluice_topic": "t",
         "sluice_partition": "1",

@@ -110,8 +110,8 @@ def _read(written: OutgoingRecord) -> StatusEvent:
 
 
 def test_an_event_that_fits_is_not_touched() -> None:
-    untold = status_event(Phase.SUCCEEDED, message="").model_dump_json()
-    room = MAX_STATUS_BYTES - len(untold.encode())
+    without_message = status_event(Phase.SUCCEEDED, message="").model_dump_json()
+    room = MAX_STATUS_BYTES - len(without_message.encode())
     for size, truncated in ((room, False), (room + 1, True)):
         written = encode_status(published(Phase.SUCCEEDED, message="m" * size), source="/test")
         event = _read(written)

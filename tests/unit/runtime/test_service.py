@@ -124,7 +124,7 @@ def test_a_task_that_ends_by_itself_ends_the_process_with_1() -> None:
         async def fails() -> None:
             raise ValueError("broken")
 
-        await run_tasks({"pump": fails()}, stop=stop, grace=settings.shutdown_grace)
+        await run_tasks({"consumer": fails()}, stop=stop, grace=settings.shutdown_grace)
 
     assert code_of(serve) == 1
 

@@ -62,8 +62,8 @@ async def test_tasks_run_until_stop_is_set() -> None:
 
 async def test_the_first_failed_task_ends_all_and_is_the_cause() -> None:
     other = Eternal()
-    tasks = {"pump": _fails_after(5), "other": other.run()}
-    with pytest.raises(TaskEndedError, match="pump ended by itself") as caught:
+    tasks = {"consumer": _fails_after(5), "other": other.run()}
+    with pytest.raises(TaskEndedError, match="consumer ended by itself") as caught:
         await run_tasks(tasks, stop=asyncio.Event(), grace=GRACE)
     assert isinstance(caught.value.__cause__, BoomError)
     assert (other.cleaned_up, now()) == (True, 5)
@@ -71,8 +71,8 @@ async def test_the_first_failed_task_ends_all_and_is_the_cause() -> None:
 
 async def test_a_task_that_returns_ends_all() -> None:
     other = Eternal()
-    tasks = {"pump": _ends_after(5), "other": other.run()}
-    with pytest.raises(TaskEndedError, match="pump ended by itself") as caught:
+    tasks = {"consumer": _ends_after(5), "other": other.run()}
+    with pytest.raises(TaskEndedError, match="consumer ended by itself") as caught:
         await run_tasks(tasks, stop=asyncio.Event(), grace=GRACE)
     assert caught.value.__cause__ is None
     assert other.cleaned_up
@@ -86,9 +86,9 @@ async def test_a_task_cancelled_from_within_ends_all() -> None:
         future.cancel()
         await future
 
-    with pytest.raises(TaskEndedError, match="pump ended by itself"):
+    with pytest.raises(TaskEndedError, match="consumer ended by itself"):
         await run_tasks(
-            {"pump": waits_for_what_is_cancelled(), "other": Eternal().run()},
+            {"consumer": waits_for_what_is_cancelled(), "other": Eternal().run()},
             stop=asyncio.Event(),
             grace=GRACE,
         )
@@ -124,9 +124,9 @@ async def test_a_task_that_does_not_stop_is_named() -> None:
                 continue
 
     before = asyncio.all_tasks()
-    with captured(supervision) as logged, pytest.raises(TaskEndedError, match="pump"):
+    with captured(supervision) as logged, pytest.raises(TaskEndedError, match="consumer"):
         await run_tasks(
-            {"pump": _fails_after(1), "stubborn": stubborn()}, stop=asyncio.Event(), grace=GRACE
+            {"consumer": _fails_after(1), "stubborn": stubborn()}, stop=asyncio.Event(), grace=GRACE
         )
     assert now() == 21
     (stuck,) = [event for event in logged if event["event"] == "task does not stop"]
@@ -156,7 +156,7 @@ async def test_a_failure_while_stopping_is_logged() -> None:
 
 async def test_a_failure_is_logged_once() -> None:
     with captured(supervision) as logged, pytest.raises(TaskEndedError):
-        await run_tasks({"pump": _fails_after(1)}, stop=asyncio.Event(), grace=GRACE)
+        await run_tasks({"consumer": _fails_after(1)}, stop=asyncio.Event(), grace=GRACE)
     assert [event["event"] for event in logged] == ["task ended by itself"]
 
 
@@ -196,14 +196,14 @@ async def test_tasks_end_in_order_before_their_dependencies() -> None:
     stop, log = asyncio.Event(), []
     stop.set()
 
-    async def pump() -> None:
+    async def consumer() -> None:
         try:
             await asyncio.Event().wait()
         finally:
             drained = asyncio.Event()
             asyncio.get_running_loop().call_later(3, drained.set)
             await drained.wait()
-            log.append("pump")
+            log.append("consumer")
 
     async def ledger() -> None:
         try:
@@ -211,6 +211,6 @@ async def test_tasks_end_in_order_before_their_dependencies() -> None:
         finally:
             log.append("ledger")
 
-    tasks = {"pump": pump(), "ledger": ledger()}
+    tasks = {"consumer": consumer(), "ledger": ledger()}
     await run_tasks(tasks, stop=stop, grace=timedelta(seconds=5))
-    assert log == ["pump", "ledger"]
+    assert log == ["consumer", "ledger"]

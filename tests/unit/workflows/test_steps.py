@@ -158,7 +158,7 @@ def test_exactly_the_limit_is_not_truncated() -> None:
     assert sum_counts.summary(counts) == (sum_counts.encoded(counts), False)
 
 
-def test_past_the_limit_the_thousand_most_frequent_remain_ties_by_word() -> None:
+def test_above_the_limit_the_thousand_most_frequent_words_remain() -> None:
     counts = {f"{i:05}-{'x' * 100}": 1 + i % 2 for i in range(2400)}
 
     shortened, truncated = sum_counts.summary(counts)

@@ -83,7 +83,7 @@ def test_a_missing_program_ends_with_an_error(tmp_path: Path) -> None:
     assert "No such file or directory" in child.tail()[-1]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can end a child with its parent")
 def test_a_killed_parent_kills_it(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from sluice_local.processes import ChildProcess\n"

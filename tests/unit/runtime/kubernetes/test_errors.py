@@ -88,7 +88,7 @@ def test_a_status_may_lack_reason_and_message() -> None:
         (400, "BadRequest", 'admission webhook "w.example" denied the request: got "hunter2"'),
         (403, "hunter2", 'admission webhook "w.example" denied the request'),
         (422, "Invalid", 'Workflow "x" is invalid: spec.arguments: Invalid value: "hunter2"'),
-        (500, "InternalError", 'failed calling webhook "w.example": hunter2 is no number'),
+        (500, "InternalError", 'failed calling webhook "w.example": hunter2 is not a number'),
     ],
 )
 def test_the_server_s_message_is_kept_out_of_the_error_s_text(

@@ -190,10 +190,10 @@ class Starts:
 
     def __init__(self, store: SqliteStore) -> None:
         self.offsets, self.apply, self.forget = store.offsets, store.apply, store.forget
-        self.told: list[dict[int, int]] = []
+        self.seen: list[dict[int, int]] = []
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
-        self.told.append({partition: first for (_, partition), first in starts.items()})
+        self.seen.append({partition: first for (_, partition), first in starts.items()})
 
 
 async def test_the_store_expires_rows_at_the_start_and_on_changes(
@@ -205,18 +205,18 @@ async def test_the_store_expires_rows_at_the_start_and_on_changes(
     starts = Starts(store)
     async with running(make_projector(cluster, starts)) as projector:
         await projector.wait_fresh(within=10)
-        assert starts.told == [{0: 1, 1: 0}]
+        assert starts.seen == [{0: 1, 1: 0}]
         await pause(600)
-        assert len(starts.told) == 1
+        assert len(starts.seen) == 1
         cluster.expire_for_test("t", before=3)
 
-        async def told() -> bool:
-            return starts.told == [{0: 1, 1: 0}, {0: 3, 1: 0}]
+        async def expired() -> bool:
+            return starts.seen == [{0: 1, 1: 0}, {0: 3, 1: 0}]
 
-        await until(told)
+        await until(expired)
     async with running(make_projector(cluster, starts)) as projector:
         await projector.wait_fresh(within=10)
-        assert starts.told[2:] == [{0: 3, 1: 0}]
+        assert starts.seen[2:] == [{0: 3, 1: 0}]
 
 
 async def test_offsets_without_records_do_not_delay_it(
@@ -386,10 +386,10 @@ async def test_pauses_between_retries_grow_and_reset(
             await projector.wait_fresh(within=1)
             cluster.consumers[-1].fails_once_with = KafkaError()
 
-            async def told() -> bool:
+            async def retried() -> bool:
                 return len(logged) > len(pauses)
 
-            await until(told)
+            await until(retried)
             assert logged[-1]["retry_in"] == 0.2
 
 

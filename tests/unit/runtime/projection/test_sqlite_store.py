@@ -276,7 +276,7 @@ async def test_forget_works_with_concurrent_readers(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"this is no database" * 100, b"SQLite format 3\0" + b"x" * 4096]
+    "garbage", [b"not a database at all" * 100, b"SQLite format 3\0" + b"x" * 4096]
 )
 async def test_a_damaged_file_is_recreated(path: Path, garbage: bytes) -> None:
     _write(path, garbage)

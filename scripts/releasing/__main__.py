@@ -5,10 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.releasing.errors import ReleaseError
-from scripts.releasing.output import say
 from scripts.releasing.release import Release
-from scripts.releasing.repository import Repository
+from scripts.releasing.repository import ReleaseError, Repository, say
 
 _HOW = """\
 A release is a tag: a commit's time and name, as in 20261125T235644-ce68e6e12ab3. It always names

@@ -6,12 +6,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.releasing.errors import ReleaseError
-from scripts.releasing.output import say
-from scripts.releasing.repository import Repository
-from scripts.releasing.values import insist_on_immutable, tag_in, with_tag
+from scripts.releasing.repository import ReleaseError, Repository, say
 
-__all__ = ["CONTEXT", "Release"]
+__all__ = ["CONTEXT", "Release", "tag_in", "with_tag"]
 
 _ENVIRONMENTS = Path("argocd/environments")
 _IMAGES = {
@@ -27,6 +24,18 @@ CONTEXT = ("Dockerfile", "LICENSE", "requirements", "libs", "engine", "scripts",
 _CREDENTIALS = re.compile(r"^(https?://)[^/@]*@")
 _RELEASED = "Release-Environment"
 _UNDOES = "Release-Undoes"
+
+_MOVING = frozenset({"latest", "main", "master", "dev", "staging", "prod", "stable", "edge"})
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_TAG_LINE = re.compile(
+    r"""
+    ^(image:[ ]*(?:\#.*)?\n              # the section at the top level,
+      (?:[ ]+.*\n|[ ]*\n|\#.*\n)*?       # what else it has,
+      [ ]+tag:[ ]*)                      # the value
+    (?:"([^"\n]*)"|([^"'\s\#]+))         # with or without quotes
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ class Release:
         Raises:
             ReleaseError: the tag is not immutable, or git failed.
         """
-        insist_on_immutable(tag)
+        _insist_on_immutable(tag)
         file = self._values(environment)
 
         def change() -> str | None:
@@ -182,3 +191,33 @@ class Release:
         except FileNotFoundError:
             raise ReleaseError("there is no docker here; install it, with buildx") from None
         return done.returncode == 0
+
+
+def tag_in(text: str) -> str:
+    """Return `image.tag`.
+
+    Raises:
+        ReleaseError: the values have none.
+    """
+    found = _TAG_LINE.search(text)
+    if found is None:
+        raise ReleaseError("there is no image.tag in these values")
+    return found[2] or found[3] or ""
+
+
+def with_tag(text: str, tag: str) -> str:
+    """Return the values, comments included, with another `image.tag`."""
+    tag_in(text)
+    return _TAG_LINE.sub(lambda found: f'{found[1]}"{tag}"', text, count=1)
+
+
+def _insist_on_immutable(tag: str) -> None:
+    """Refuse a tag that does not always name the same image.
+
+    Raises:
+        ReleaseError: the tag may move, or is not a valid tag.
+    """
+    if not _TAG.fullmatch(tag) or tag in _MOVING:
+        raise ReleaseError(
+            f"{tag!r} may come to name another image; use a tag as printed by `scripts/release tag`"
+        )

@@ -1,18 +1,20 @@
 """A git repository and the one that it is pushed to."""
 
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.releasing.errors import ReleaseError
-from scripts.releasing.output import say
-
-__all__ = ["Repository"]
+__all__ = ["ReleaseError", "Repository", "say"]
 
 _TRIES = 5
 _BEATEN = ("fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref")
 """What git says when someone else has pushed first."""
+
+
+class ReleaseError(Exception):
+    """A release cannot continue; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -108,3 +110,9 @@ class Repository:
                 f"{branch} has commits that {self.remote} lacks; push them or drop them first"
             )
         self.git("merge", "--quiet", "--ff-only", "FETCH_HEAD")
+
+
+def say(line: str) -> None:
+    """Write a progress line to standard error; standard output has the answer only."""
+    sys.stderr.write(f"release: {line}\n")
+    sys.stderr.flush()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.releasing.values import with_tag
+from scripts.releasing.release import with_tag
 from testbed.folders import default_folders
 from testbed.stock import Stock
 from testbed.versions import load_versions

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.releasing.release import CONTEXT
-from scripts.releasing.values import tag_in, with_tag
+from scripts.releasing.release import CONTEXT, tag_in, with_tag
 from tests.gitops.clones import Clone, git
 
 

@@ -54,7 +54,9 @@ class TestRealWorkflows(WorkflowsPortSuite):
             )
 
     @pytest.mark.upheaval
-    async def test_a_watch_from_an_expired_version_is_an_error(self, workflows: WorkflowsApi) -> None:
+    async def test_a_watch_from_an_expired_version_is_an_error(
+        self, workflows: WorkflowsApi
+    ) -> None:
         await super().test_a_watch_from_an_expired_version_is_an_error(workflows)
 
     async def delete(self, workflows: WorkflowsApi, name: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from sluice_runtime.kubernetes.errors import AlreadyExistsError, ConflictError, NotFoundError
 from sluice_runtime.kubernetes.leases import LeaseApi
-from sluice_status_watcher.leases import given_up, held_by, holder_of, renewal_of
+from sluice_status_watcher.domain.lease_spec import given_up, held_by, holder_of, renewal_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 LENGTH = timedelta(seconds=15)

@@ -34,13 +34,13 @@ from sluice_runtime.kubernetes.errors import NotFoundError
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.probes import HealthSettings
 from sluice_runtime.service import StartupError, StoppedError
-from sluice_status_watcher.adapters.results_topic import ResultsTopic
+from sluice_status_watcher.adapters.results_reader import ResultsTopic
+from sluice_status_watcher.adapters.status_publisher import StatusPublisher
 from sluice_status_watcher.bootstrap import serve
+from sluice_status_watcher.domain.published_outcome import Appended
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.published_outcome import Appended
-from sluice_status_watcher.publishing import StatusPublisher
+from sluice_status_watcher.services.results_repair import SupersededOutcomes
 from sluice_status_watcher.settings import LeaseSettings, Settings
-from sluice_status_watcher.superseded import SupersededOutcomes
 from tests.support.kafka import WAIT_SECONDS, create_topic, read_all, read_until, topic_names
 from tests.support.margins import releasing_after
 

@@ -246,8 +246,8 @@ def test_import_rules_look_at_every_package() -> None:
         ("sluice_gateway.handlers", "aiokafka"),
         ("sluice_gateway.handlers", "sluice_gateway.adapters"),
         ("sluice_dispatcher.services", "aiohttp"),
-        ("sluice_status_watcher.transitions", "aiokafka"),
-        ("sluice_status_watcher.transitions", "asyncio"),
+        ("sluice_status_watcher.domain.transitions", "aiokafka"),
+        ("sluice_status_watcher.domain.transitions", "asyncio"),
     ],
 )
 def test_each_rule_of_the_layout_is_a_contract(source: str, forbidden: str) -> None:

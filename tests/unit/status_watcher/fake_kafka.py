@@ -11,8 +11,8 @@ from sluice_contracts.status_codec import PublishedEvent, decode_status
 from sluice_contracts.topics import TopicNames
 from sluice_runtime.deadlines import Deadline, DeadlineExceededError
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_status_watcher.adapters.results_topic import appended, outcome_of
-from sluice_status_watcher.published_outcome import Appended, Published
+from sluice_status_watcher.adapters.results_reader import appended, outcome_of
+from sluice_status_watcher.domain.published_outcome import Appended, Published
 from tests.unit.runtime.clock import pause
 
 TOPICS = TopicNames()

@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from sluice_runtime.supervision import run_tasks
 from sluice_status_watcher.bootstrap import StatusWatcher
-from sluice_status_watcher.leading import Alone, Turn
 from sluice_status_watcher.ports import Workflows
+from sluice_status_watcher.services.leader_election import Alone, Turn
 from sluice_status_watcher.settings import Settings
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.api_connection import ApiConnection

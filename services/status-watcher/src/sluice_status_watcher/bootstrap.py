@@ -22,20 +22,20 @@ from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import Readiness, serve_probes
 from sluice_runtime.service import StartupError, wait_for_kafka
 from sluice_runtime.supervision import run_tasks
-from sluice_status_watcher.adapters.results_topic import ResultsTopic
-from sluice_status_watcher.following import follow
-from sluice_status_watcher.leading import Alone, LeasedTurn, Turn
+from sluice_status_watcher.adapters.results_reader import ResultsTopic
+from sluice_status_watcher.adapters.status_publisher import StatusPublisher
+from sluice_status_watcher.domain.work_item import News, needs_of, size_of, stage_of
+from sluice_status_watcher.handlers.event_router import follow
+from sluice_status_watcher.handlers.reflector import WatchHealth, Watching
+from sluice_status_watcher.handlers.work_queue import Workers
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.news import News, needs_of, size_of, stage_of
 from sluice_status_watcher.ports import PublishedOutcomes, Workflows
-from sluice_status_watcher.publishing import StatusPublisher
-from sluice_status_watcher.queueing import Workers
-from sluice_status_watcher.reconciling import Reconciler
-from sluice_status_watcher.recovery import recover
-from sluice_status_watcher.rehearsing import rehearse
+from sluice_status_watcher.services.leader_election import Alone, LeasedTurn, Turn
+from sluice_status_watcher.services.preflight import rehearse
+from sluice_status_watcher.services.reconciler import Reconciler
+from sluice_status_watcher.services.recovery import recover
+from sluice_status_watcher.services.results_repair import SupersededOutcomes
 from sluice_status_watcher.settings import Settings
-from sluice_status_watcher.superseded import SupersededOutcomes
-from sluice_status_watcher.watching import WatchHealth, Watching
 
 __all__ = ["StatusProducer", "StatusWatcher", "serve"]
 

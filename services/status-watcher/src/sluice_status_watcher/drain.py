@@ -9,7 +9,7 @@ from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.errors import ApiError
 from sluice_runtime.service import StartupError, run_service
-from sluice_status_watcher.draining import drain
+from sluice_status_watcher.services.finalizer_drain import drain
 from sluice_status_watcher.settings import Settings
 
 __all__ = ["main"]

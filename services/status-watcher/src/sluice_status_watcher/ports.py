@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sluice_argo.workflows_api import WorkflowPage
-from sluice_status_watcher.published_outcome import Appended, Published
+from sluice_status_watcher.domain.published_outcome import Appended, Published
 
 __all__ = ["PublishedOutcomes", "Workflows"]
 

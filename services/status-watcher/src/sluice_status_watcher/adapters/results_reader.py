@@ -1,0 +1,164 @@
+"""Reads the results topic once, from a moment on to where it ends now."""
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from sluice_argo.outcomes import Outcome
+from sluice_contracts.records import IncomingRecord, OutgoingRecord
+from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.consumer import incoming, stop_consumer
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_status_watcher.domain.published_outcome import Appended, Published
+
+__all__ = ["ResultsTopic", "appended", "outcome_of"]
+
+_POLL_MS = 1000
+
+
+class ResultsTopic:
+    """The real `PublishedOutcomes`."""
+
+    def __init__(
+        self,
+        make_consumer: Callable[[], AIOKafkaConsumer],
+        *,
+        topic: str,
+        patience: timedelta = timedelta(seconds=30),
+    ) -> None:
+        self._make_consumer = make_consumer
+        self._topic = topic
+        self._patience = patience
+
+    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Published]:
+        """See `PublishedOutcomes.find`."""
+        keys = set(wanted.values())
+        found: dict[str, Published] = {}
+        try:
+            async with self._consumer() as consumer:
+                async for record in self._records(consumer, since=since):
+                    # Most records are of other runs; they need not be decoded.
+                    if record.key in keys and (told := outcome_of(record)) is not None:
+                        uid, published = told
+                        if uid in wanted and not _is_older(published, found.get(uid)):
+                            found[uid] = published
+        except (KafkaError, OSError) as e:
+            raise KafkaUnavailableError(
+                f"{self._topic} could not be read to its end: {type(e).__name__}."
+            ) from e
+        return found
+
+    async def follow(self, *, since: datetime) -> AsyncGenerator[Appended | None, None]:
+        """See `PublishedOutcomes.follow`; ends when the topic has more partitions than before."""
+        try:
+            async with self._consumer() as consumer:
+                async with Deadline("find the place to read from", self._patience).enforce():
+                    await self._assign(consumer, since=since)
+                partitions = consumer.assignment()
+                while len(consumer.partitions_for_topic(self._topic) or ()) <= len(partitions):
+                    batches = await consumer.getmany(timeout_ms=_POLL_MS)
+                    for records in batches.values():
+                        for record in map(incoming, records):
+                            if (told := outcome_of(record)) is not None:
+                                yield appended(record, *told)
+                    if await _is_at_the_end(consumer):
+                        yield None
+        except (KafkaError, OSError) as e:
+            raise KafkaUnavailableError(
+                f"{self._topic} could not be read on: {type(e).__name__}."
+            ) from e
+
+    @contextlib.asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = self._make_consumer()
+        try:
+            async with Deadline("connect to Kafka", self._patience).enforce():
+                await consumer.start()
+            yield consumer
+        finally:
+            await stop_consumer(consumer)
+
+    async def _records(
+        self, consumer: AIOKafkaConsumer, *, since: datetime
+    ) -> AsyncIterator[IncomingRecord]:
+        async with Deadline("find the place to read from", self._patience).enforce():
+            ends = await self._assign(consumer, since=since)
+        consumer.pause(*(tp for tp in consumer.assignment() if tp not in ends))
+        while ends:
+            # Progress is asked for, not speed: the topic may be long.
+            async with Deadline("read on", self._patience).enforce():
+                batches: dict[TopicPartition, list[Any]] = {}
+                while not batches:
+                    await _drop_finished(consumer, ends)
+                    if not ends:
+                        return
+                    batches = await consumer.getmany(*ends, timeout_ms=_POLL_MS)
+            for records in batches.values():
+                for record in records:
+                    yield incoming(record)
+
+    async def _assign(
+        self, consumer: AIOKafkaConsumer, *, since: datetime
+    ) -> dict[TopicPartition, int]:
+        """Go to the first record since then, or to the end.
+
+        Gives the end of each partition that has one.
+        """
+        numbers = await consumer._client._wait_on_metadata(self._topic)  # noqa: SLF001 - the public call answers from an empty cache before the first assignment
+        partitions = [TopicPartition(self._topic, number) for number in numbers]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        since_ms = int(since.timestamp() * 1000)
+        starts = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+        for tp, start in starts.items():
+            consumer.seek(tp, ends[tp] if start is None else start.offset)
+        return {tp: end for tp, end in ends.items() if starts[tp] is not None}
+
+
+async def _is_at_the_end(consumer: AIOKafkaConsumer) -> bool:
+    for tp in consumer.assignment():
+        end = consumer.highwater(tp)
+        if end is None or await consumer.position(tp) < end:
+            return False
+    return True
+
+
+def appended(record: IncomingRecord, uid: str, published: Published) -> Appended:
+    """Give the gist of a record of the results topic, and of what `outcome_of` read in it."""
+    return Appended(
+        uid=uid,
+        record_key=record.key or b"",
+        attempt=published.outcome.attempt,
+        appended_at=datetime.fromtimestamp(record.timestamp_ms / 1000, UTC),
+    )
+
+
+async def _drop_finished(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
+    for tp in list(ends):
+        if await consumer.position(tp) >= ends[tp]:
+            consumer.pause(tp)
+            del ends[tp]
+
+
+def _is_older(published: Published, known: Published | None) -> bool:
+    return known is not None and published.outcome.attempt <= known.outcome.attempt
+
+
+def outcome_of(record: IncomingRecord) -> tuple[str, Published] | None:
+    """Read a record of the results topic: whose outcome it is, by uid; None if no Workflow's."""
+    try:
+        published = decode_status(record)
+    except ForeignRecordError:
+        return None
+    event = published.event if isinstance(published, PublishedEvent) else None
+    if event is None or event.uid is None or not event.terminal:
+        return None
+    return event.uid, Published(
+        outcome=Outcome(attempt=event.attempt, phase=event.phase, finished_at=event.finished_at),
+        record=OutgoingRecord(key=record.key, value=record.value, headers=record.headers),
+    )

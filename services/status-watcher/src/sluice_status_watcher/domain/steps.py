@@ -1,0 +1,121 @@
+"""What Argo says of a Workflow's steps: the nodes of its status."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from pydantic import JsonValue
+
+from sluice_argo.timestamps import parse_timestamp
+from sluice_contracts.status import Step
+from sluice_status_watcher.domain.lenient_json import as_map, as_text, as_value
+
+__all__ = ["Node", "is_waiting", "output_parameters", "read_steps", "size_of", "step_of"]
+
+# A node of these types only holds others; whether something runs is told by those.
+_PARENTS: Final = frozenset({"Steps", "StepGroup", "DAG", "TaskGroup", "Retry"})
+# Nobody wrote these into a template: the fan-out of `withItems`, and one line of `steps`.
+_BOOKKEEPING: Final = frozenset({"StepGroup", "TaskGroup"})
+# The tuple, its nine short texts, and what an allocator adds.
+_NODE_BYTES: Final = 1024
+_UNDER_WAY: Final = frozenset({"Pending", "Running"})
+
+
+class Node(NamedTuple):
+    """One step as Argo reports it, small and hashable: thousands are held while Kafka is away."""
+
+    id: str
+    name: str
+    template: str | None
+    type: str | None
+    phase: str
+    message: str | None
+    started_at: str | None
+    finished_at: str | None
+    outputs: tuple[tuple[str, JsonValue], ...]
+
+
+def read_steps(nodes: Mapping[str, Any], *, root: str) -> tuple[Node, ...]:
+    """Give the steps in the order in which they started.
+
+    Left out are groups, and the root (its id is the Workflow's name) where it only holds the
+    others: the event itself says of it all there is to say.
+    """
+    steps = [
+        _node(node_id, node)
+        for node_id, node in nodes.items()
+        if isinstance(node, dict)
+        and as_text(node.get("type")) not in _BOOKKEEPING
+        and not (node_id == root and as_text(node.get("type")) in _PARENTS)
+    ]
+    return tuple(sorted(steps, key=lambda step: (step.started_at or "~", step.name, step.id)))
+
+
+def size_of(node: Node) -> int:
+    """Give about how many bytes of memory a step takes."""
+    values = sum(len(value if isinstance(value, str) else repr(value)) for _, value in node.outputs)
+    return _NODE_BYTES + len(node.message or "") + values
+
+
+def is_waiting(nodes: Mapping[str, Any]) -> bool:
+    """Tell whether all that is under way are suspend steps: the run waits to be resumed."""
+    under_way = {
+        as_text(node.get("type"))
+        for node in nodes.values()
+        if isinstance(node, dict) and as_text(node.get("phase")) in _UNDER_WAY
+    }
+    return under_way - _PARENTS == {"Suspend"}
+
+
+def output_parameters(outputs: object) -> dict[str, JsonValue]:
+    """Give the output parameters that have a value, by name; the exit code is none.
+
+    Raises:
+        NestedTooDeeplyError: a value that could not be told of.
+    """
+    parameters = as_map(outputs).get("parameters")
+    if not isinstance(parameters, list):
+        return {}
+    return {
+        name: as_value(parameter["value"])
+        for parameter in map(as_map, parameters)
+        if (name := as_text(parameter.get("name"))) is not None and "value" in parameter
+    }
+
+
+def step_of(node: Node) -> Step:
+    """Write a node the way events show it."""
+    return Step(
+        id=node.id,
+        name=node.name,
+        template=node.template,
+        type=node.type,
+        phase=node.phase,
+        message=node.message,
+        started_at=parse_timestamp(node.started_at),
+        finished_at=parse_timestamp(node.finished_at),
+        outputs=dict(node.outputs),
+    )
+
+
+def _node(node_id: str, node: Mapping[str, Any]) -> Node:
+    outputs = as_map(node.get("outputs"))
+    shown = output_parameters(outputs)
+    if outputs.get("result") is not None:
+        shown = {"result": as_value(outputs["result"])} | shown
+    return Node(
+        id=node_id,
+        name=as_text(node.get("displayName")) or as_text(node.get("name")) or node_id,
+        template=_template(node),
+        type=as_text(node.get("type")),
+        # Argo has made the node but not looked at it yet.
+        phase=as_text(node.get("phase")) or "Pending",
+        message=as_text(node.get("message")),
+        started_at=as_text(node.get("startedAt")),
+        finished_at=as_text(node.get("finishedAt")),
+        outputs=tuple(shown.items()),
+    )
+
+
+def _template(node: Mapping[str, Any]) -> str | None:
+    reference = as_map(node.get("templateRef"))
+    return as_text(node.get("templateName")) or as_text(reference.get("template"))

@@ -1,0 +1,1 @@
+"""What comes in: the API server's watch, and the queue of work that follows from it."""

@@ -1,0 +1,1 @@
+"""The order of effects; no I/O but through ports."""

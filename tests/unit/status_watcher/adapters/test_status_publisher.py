@@ -1,0 +1,125 @@
+"""The door to the topics: it comes back when the world has acknowledged."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sluice_contracts.records import OutgoingRecord
+from sluice_contracts.status import StatusEvent
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
+from sluice_status_watcher.adapters.status_publisher import StatusPublisher
+from sluice_status_watcher.domain.transitions import Told, transition
+from sluice_status_watcher.domain.workflow_state import Identity, observe
+from tests.unit.status_watcher.manifests import FINISHED, node, nodes, stored
+from tests.unit.status_watcher.world import TOPICS, FakeKafka
+
+pytestmark = pytest.mark.looptime
+
+
+def event(phase: str = "Succeeded", **status: Any) -> tuple[StatusEvent, Identity]:
+    end = {"finishedAt": FINISHED} if phase in {"Succeeded", "Failed"} else {}
+    document = stored(status={"phase": phase, **end, **status})
+    observed = observe(document, observed_at=datetime(2026, 1, 1, tzinfo=UTC))
+    told, _ = transition(observed, Told())
+    assert told is not None
+    return told, observed.identity
+
+
+def publisher(kafka: FakeKafka) -> StatusPublisher:
+    backoff = Backoff(uniform=lambda low, high: high)  # noqa: ARG005
+    return StatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=10), backoff=backoff)
+
+
+def headers(record: OutgoingRecord) -> dict[str, str]:
+    return {name: value.decode() for name, value in record.headers}
+
+
+async def test_a_state_goes_to_the_status_topic_alone() -> None:
+    kafka = FakeKafka()
+    await publisher(kafka).publish(*event("Running"))
+    ((topic, record, _),) = kafka.records
+    assert (topic, record.key) == (TOPICS.status, b"default/order-1")
+    assert headers(record).items() >= {
+        ("ce_type", "sluice.run.running"),
+        ("ce_source", "/sluice/status-watcher"),
+        ("ce_subject", "default/order-1"),
+        ("ce_fingerprint", "f" * 64),
+        ("ce_sequence", "7"),
+    }
+    assert headers(record)["traceparent"].startswith("00-")
+
+
+async def test_an_outcome_goes_to_the_results_topic_first() -> None:
+    kafka = FakeKafka()
+    await publisher(kafka).publish(*event())
+    (first, one, _), (second, other, _) = kafka.records
+    assert (first, second) == (TOPICS.results, TOPICS.status)
+    assert one == other
+
+
+async def test_what_is_not_acknowledged_is_sent_again_for_ever(looptime: Any) -> None:
+    kafka = FakeKafka()
+    kafka.fail_for_test(*[KafkaUnavailableError("no broker") for _ in range(200)])
+    await publisher(kafka).publish(*event("Running"))
+    assert [topic for topic, _, _ in kafka.records] == [TOPICS.status]
+    assert looptime > 190 * 30
+
+
+async def test_the_status_of_an_outcome_is_sent_again_for_ever(looptime: Any) -> None:
+    kafka = FakeKafka()
+    failures = [KafkaUnavailableError("no broker") for _ in range(200)]
+    kafka.fail_for_test(*failures, topic=TOPICS.status)
+    await publisher(kafka).publish(*event())
+    assert [topic for topic, _, _ in kafka.records] == [TOPICS.results, TOPICS.status]
+    assert looptime > 190 * 30
+
+
+async def test_an_outcome_is_given_up_after_five_seconds(looptime: Any) -> None:
+    kafka = FakeKafka()
+    kafka.get_stuck_for_test()
+    with pytest.raises(KafkaUnavailableError, match="not acknowledged in time"):
+        await publisher(kafka).publish(*event())
+    assert looptime == 5
+    assert kafka.records == []
+    await kafka.land_for_test(all_of_them=True)
+    # It was sent once, and the status never before it.
+    assert [topic for topic, _, _ in kafka.records] == [TOPICS.results]
+
+
+async def test_a_lost_acknowledgement_gives_the_same_event_twice() -> None:
+    kafka = FakeKafka()
+    kafka.lose_acknowledgements_for_test(times=1)
+    await publisher(kafka).publish(*event("Running"))
+    one, other = kafka.events_for_test()
+    assert one == other
+
+
+async def test_an_outcome_that_is_refused_goes_without_its_details() -> None:
+    kafka = FakeKafka()
+    kafka.fail_for_test(RecordRefusedError("too large"), topic=TOPICS.results)
+    told, identity = event(
+        nodes=nodes(node("a", phase="Succeeded")),
+        message="m" * 5000,
+        outputs={"parameters": [{"name": "big", "value": "x"}]},
+    )
+    await publisher(kafka).publish(told, identity)
+    (whole,) = kafka.events_for_test(TOPICS.status)
+    assert whole == told
+    (bare,) = kafka.events_for_test(TOPICS.results)
+    assert (bare.steps, bare.outputs, bare.truncated) == ((), {}, True)
+    assert bare.message == "m" * 1024
+    assert (bare.event_id, bare.phase) == (told.event_id, told.phase)
+
+
+async def test_an_outcome_that_is_refused_whatever_it_holds_is_for_another_time() -> None:
+    kafka = FakeKafka()
+    kafka.fail_for_test(*[RecordRefusedError("too large") for _ in range(3)], topic=TOPICS.results)
+    with pytest.raises(KafkaUnavailableError, match="too large"):
+        await publisher(kafka).publish(*event())
+    assert kafka.records == []
+    await publisher(kafka).publish(*event())
+    (bare,) = kafka.events_for_test(TOPICS.results)
+    assert bare.truncated
+    assert bare.message is None

@@ -1,0 +1,199 @@
+"""What the status-watcher changes on a Workflow, and what it never touches."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice_argo import metadata
+from sluice_argo.outcomes import Claim, Outcome, encode_claim
+from sluice_contracts.status import Phase
+from sluice_status_watcher.domain.patches import claiming, next_patch
+from sluice_status_watcher.domain.workflow_state import Standing, observe
+from tests.support.json_patch import PatchFailedError, apply_json_patch
+from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, Json, stored
+
+FAILED = Outcome(attempt=1, phase=Phase.FAILED, finished_at=datetime(2026, 1, 1, 0, 5, tzinfo=UTC))
+MARK = f"1/Failed@{FINISHED}"
+CLAIM = encode_claim(Claim(outcome=FAILED, sequence=7, holder="ada"))
+
+
+def ended(
+    *,
+    mark: str | None = None,
+    claim: str | None = None,
+    finalizers: Any = (metadata.FINALIZER,),
+) -> Json:
+    document = stored(status={"phase": "Failed", "finishedAt": FINISHED})
+    document["metadata"]["finalizers"] = list(finalizers)
+    if mark is not None:
+        document["metadata"]["annotations"][metadata.PUBLISHED] = mark
+    if claim is not None:
+        document["metadata"]["annotations"][metadata.OUTCOME_CLAIM] = claim
+    return document
+
+
+def running(**annotations: str) -> Json:
+    document = stored(status={"phase": "Running"})
+    document["metadata"]["annotations"] |= annotations
+    return document
+
+
+def standing(document: Json, *, gone: bool = False) -> Standing:
+    return observe(document, observed_at=datetime.now(UTC), gone=gone).standing
+
+
+def patched(document: Json, outcome: Outcome | None, *, releasable: bool = False) -> Json:
+    return apply_json_patch(
+        document, next_patch(standing(document), outcome, releasable=releasable)
+    )
+
+
+def test_nothing_is_changed_before_an_outcome_was_told() -> None:
+    assert next_patch(standing(running()), None, releasable=True) == []
+    assert next_patch(standing(ended()), None, releasable=True) == []
+
+
+def test_a_claim_is_made_on_the_very_state_that_it_speaks_of() -> None:
+    claim = Claim(outcome=FAILED, sequence=7, holder="ada")
+    operations = claiming(standing(ended()), claim)
+    after = apply_json_patch(ended(), operations)
+    assert standing(after).claim == claim
+    assert standing(after).published is None
+    for change in ({"resourceVersion": "8"}, {"uid": "another"}):
+        changed = ended()
+        changed["metadata"] |= change
+        with pytest.raises(PatchFailedError):
+            apply_json_patch(changed, operations)
+
+
+def test_the_mark_takes_the_place_of_the_claim() -> None:
+    after = patched(ended(claim=CLAIM), FAILED)
+    assert after["metadata"]["annotations"][metadata.PUBLISHED] == MARK
+    assert metadata.OUTCOME_CLAIM not in after["metadata"]["annotations"]
+
+
+def test_reopening_takes_a_claim_that_was_kept_away() -> None:
+    after = patched(running(**{metadata.OUTCOME_CLAIM: CLAIM}), FAILED)["metadata"]
+    assert metadata.OUTCOME_CLAIM not in after["annotations"]
+    assert after["annotations"][metadata.ATTEMPT] == "2"
+
+
+def test_the_mark_comes_first_and_the_finalizer_stays() -> None:
+    after = patched(ended(), FAILED)["metadata"]
+    assert after["annotations"][metadata.PUBLISHED] == MARK
+    assert after["finalizers"] == [metadata.FINALIZER]
+
+
+def test_a_marked_workflow_waits_for_its_release() -> None:
+    assert next_patch(standing(ended(mark=MARK)), FAILED, releasable=False) == []
+
+
+def test_a_stale_mark_is_replaced() -> None:
+    again = patched(ended(mark=f"1/Error@{FINISHED_AGAIN}"), FAILED)
+    assert again["metadata"]["annotations"][metadata.PUBLISHED] == MARK
+
+
+@given(
+    st.lists(st.sampled_from(["a/x", "b/y", "workflows.argoproj.io/artifact-gc"]), unique=True),
+    st.data(),
+)
+def test_release_takes_our_finalizer_and_no_other(others: list[str], data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(others)))
+    finalizers = [*others[:place], metadata.FINALIZER, *others[place:]]
+    after = patched(ended(mark=MARK, finalizers=finalizers), FAILED, releasable=True)
+    assert after["metadata"]["finalizers"] == others
+
+
+def test_mark_and_release_are_one_patch_if_both_are_due() -> None:
+    after = patched(ended(), FAILED, releasable=True)["metadata"]
+    assert after["annotations"][metadata.PUBLISHED] == MARK
+    assert after["finalizers"] == []
+
+
+def test_a_released_workflow_is_left_alone() -> None:
+    released = ended(mark=MARK, finalizers=[])
+    assert next_patch(standing(released), FAILED, releasable=True) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d["metadata"].update(uid="another"),
+        lambda d: d["metadata"].update(finalizers=["other", metadata.FINALIZER]),
+        lambda d: d["metadata"].update(finalizers=[]),
+        lambda d: d["status"].update(finishedAt=FINISHED_AGAIN),
+        lambda d: d.update(status={"phase": "Running"}),
+    ],
+)
+def test_release_fails_if_the_object_is_not_what_it_was(change: Any) -> None:
+    operations = next_patch(standing(ended(mark=MARK)), FAILED, releasable=True)
+    changed = ended(mark=MARK)
+    change(changed)
+    with pytest.raises(PatchFailedError):
+        apply_json_patch(changed, operations)
+
+
+def test_release_does_not_mind_what_the_controller_does_meanwhile() -> None:
+    operations = next_patch(standing(ended(mark=MARK)), FAILED, releasable=True)
+    changed = ended(mark=MARK)
+    changed["metadata"]["resourceVersion"] = "99"
+    changed["metadata"]["labels"]["workflows.argoproj.io/workflow-archiving-status"] = "Archived"
+    assert apply_json_patch(changed, operations)["metadata"]["finalizers"] == []
+
+
+def test_a_deleted_workflow_is_released_at_its_deletion() -> None:
+    document = running()
+    document["metadata"]["deletionTimestamp"] = FINISHED
+    deleted = Outcome(attempt=1, phase=Phase.DELETED, finished_at=FAILED.finished_at)
+    after = patched(document, deleted, releasable=True)["metadata"]
+    assert after["finalizers"] == []
+    assert after["annotations"][metadata.PUBLISHED] == f"1/Deleted@{FINISHED}"
+
+
+def test_nothing_can_be_changed_on_an_object_that_is_gone() -> None:
+    assert next_patch(standing(ended(), gone=True), FAILED, releasable=True) == []
+
+
+@pytest.mark.parametrize("finalizers", [None, [], ["other"]])
+def test_a_reopened_workflow_gets_its_finalizer_back_and_its_next_number(
+    finalizers: list[str] | None,
+) -> None:
+    document = running(**{metadata.PUBLISHED: MARK})
+    document["metadata"]["finalizers"] = finalizers
+    if finalizers is None:
+        del document["metadata"]["finalizers"]
+    after = patched(document, FAILED)["metadata"]
+    assert after["finalizers"] == [*(finalizers or []), metadata.FINALIZER]
+    assert after["annotations"][metadata.ATTEMPT] == "2"
+    assert metadata.PUBLISHED not in after["annotations"]
+
+
+def test_reopening_is_done_once() -> None:
+    after = patched(running(**{metadata.PUBLISHED: MARK}), FAILED)
+    assert next_patch(standing(after), FAILED, releasable=True) == []
+    assert next_patch(standing(after), None, releasable=True) == []
+
+
+def test_reopening_keeps_a_finalizer_that_is_still_there() -> None:
+    after = patched(running(), FAILED)["metadata"]
+    assert after["finalizers"] == [metadata.FINALIZER]
+    assert after["annotations"][metadata.ATTEMPT] == "2"
+
+
+def test_reopening_insists_on_the_state_that_was_seen() -> None:
+    operations = next_patch(standing(running()), FAILED, releasable=False)
+    moved_on = running()
+    moved_on["metadata"]["resourceVersion"] = "8"
+    with pytest.raises(PatchFailedError):
+        apply_json_patch(moved_on, operations)
+
+
+def test_no_finalizer_is_added_to_an_object_that_is_being_deleted() -> None:
+    document = running(**{metadata.PUBLISHED: MARK})
+    document["metadata"] |= {"finalizers": ["other"], "deletionTimestamp": FINISHED_AGAIN}
+    after = patched(document, FAILED)["metadata"]
+    assert after["finalizers"] == ["other"]
+    assert after["annotations"][metadata.ATTEMPT] == "2"

@@ -1,0 +1,404 @@
+"""What is told follows from states, however they come."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice_argo import metadata
+from sluice_argo.outcomes import Claim, Outcome, encode_claim, encode_outcome
+from sluice_contracts.status import Phase, StatusEvent
+from sluice_status_watcher.domain.transitions import (
+    Told,
+    attempt_of,
+    claim_to_make,
+    claimed_event,
+    known_outcome,
+    open_claim,
+    transition,
+)
+from sluice_status_watcher.domain.workflow_state import Observed, observe
+from tests.unit.status_watcher.manifests import (
+    FINISHED,
+    FINISHED_AGAIN,
+    STARTED,
+    Json,
+    name_of,
+    node,
+    nodes,
+    stored,
+)
+
+NOW = datetime(2026, 1, 1, 0, 6, tzinfo=UTC)
+ENDED = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+
+
+def state(
+    version: int,
+    phase: str | None = None,
+    *,
+    annotations: dict[str, str] | None = None,
+    deleted: bool = False,
+    gone: bool = False,
+    **status: Any,
+) -> Observed:
+    document = stored(version=version)
+    if phase is not None:
+        document["status"] = {"phase": phase, **status}
+    document["metadata"]["annotations"] |= annotations or {}
+    if deleted:
+        document["metadata"]["deletionTimestamp"] = "2026-01-01T01:00:00Z"
+    return observe(document, observed_at=NOW, gone=gone)
+
+
+def tell(*states: Observed, told: Told | None = None) -> tuple[list[StatusEvent], Told]:
+    events = []
+    told = told or Told()
+    for observed in states:
+        event, told = transition(observed, told)
+        if event is not None:
+            events.append(event)
+    return events, told
+
+
+def summary(events: list[StatusEvent]) -> list[str]:
+    return [f"{event.attempt}/{event.phase}" for event in events]
+
+
+def test_a_run_from_its_beginning_to_its_end() -> None:
+    events, told = tell(
+        state(1),
+        state(2, "Pending"),
+        state(3, "Running"),
+        state(4, "Succeeded", finishedAt=FINISHED),
+    )
+    assert summary(events) == ["1/Submitted", "1/Pending", "1/Running", "1/Succeeded"]
+    assert [event.sequence for event in events] == [1, 2, 3, 4]
+    assert [event.terminal for event in events] == [False, False, False, True]
+    assert told.outcome == Outcome(attempt=1, phase=Phase.SUCCEEDED, finished_at=ENDED)
+
+
+def test_an_event_says_whose_it_is() -> None:
+    ((event,), _) = tell(state(3, "Running", progress="1/2", message="m", startedAt=STARTED))
+    assert event.model_dump(include={"run_id", "tenant", "workflow", "workflow_name", "uid"}) == {
+        "run_id": "order-1",
+        "tenant": "default",
+        "workflow": "hello",
+        "workflow_name": name_of("order-1"),
+        "uid": "uid-of-order-1",
+    }
+    assert (event.progress, event.message, event.namespace) == ("1/2", "m", "argo")
+    assert event.observed_at == NOW
+
+
+def test_what_nobody_could_see_is_not_told() -> None:
+    labelled = stored(
+        version=4, status={"phase": "Running", "conditions": [{"type": "PodRunning"}]}
+    )
+    labelled["metadata"]["labels"]["workflows.argoproj.io/phase"] = "Running"
+    events, told = tell(
+        state(3, "Running"), state(3, "Running"), observe(labelled, observed_at=NOW)
+    )
+    assert summary(events) == ["1/Running"]
+    assert told.sequence == 4
+
+
+def test_every_visible_change_is_told() -> None:
+    events, _ = tell(
+        state(1, "Running"),
+        state(2, "Running", progress="1/2"),
+        state(3, "Running", progress="1/2", message="m"),
+        state(4, "Running", progress="1/2", message="m", startedAt=STARTED),
+        state(5, "Running", outputs={"parameters": [{"name": "a", "value": "1"}]}),
+    )
+    assert [event.sequence for event in events] == [1, 2, 3, 4, 5]
+
+
+def test_steps_are_those_that_changed_and_all_at_the_end() -> None:
+    before = nodes(node("a", phase="Running"), node("b", phase="Running"))
+    after = nodes(node("a", phase="Succeeded"), node("b", phase="Running"))
+    events, _ = tell(
+        state(1, "Running", nodes=before),
+        state(2, "Running", nodes=after),
+        state(3, "Running", nodes=after, progress="1/2"),
+        state(4, "Failed", nodes=after, finishedAt=FINISHED),
+    )
+    assert [[step.id for step in event.steps] for event in events] == [
+        ["a", "b"],
+        ["a"],
+        [],
+        ["a", "b"],
+    ]
+
+
+def test_a_state_older_than_what_was_told_is_not_told() -> None:
+    events, told = tell(state(5, "Running"), state(4, "Pending"))
+    assert summary(events) == ["1/Running"]
+    assert told.sequence == 5
+
+
+def test_after_the_end_only_a_new_attempt_is_told() -> None:
+    events, _ = tell(
+        state(4, "Failed", finishedAt=FINISHED),
+        state(5, "Failed", finishedAt=FINISHED, message="archived"),
+        state(6, "Running"),
+        state(7, "Running"),
+        state(8, "Succeeded", finishedAt=FINISHED_AGAIN),
+    )
+    assert summary(events) == ["1/Failed", "2/Running", "2/Succeeded"]
+
+
+def test_an_attempt_that_nobody_saw_run_is_told_by_its_end() -> None:
+    events, _ = tell(
+        state(4, "Failed", finishedAt=FINISHED), state(9, "Failed", finishedAt=FINISHED_AGAIN)
+    )
+    assert summary(events) == ["1/Failed", "2/Failed"]
+
+
+def test_the_mark_on_the_object_speaks_for_an_earlier_process() -> None:
+    mark = {metadata.PUBLISHED: f"1/Failed@{FINISHED}"}
+    assert tell(state(5, "Failed", annotations=mark, finishedAt=FINISHED))[0] == []
+    assert summary(tell(state(6, "Running", annotations=mark))[0]) == ["2/Running"]
+    assert summary(tell(state(7, "Succeeded", annotations=mark, finishedAt=FINISHED_AGAIN))[0]) == [
+        "2/Succeeded"
+    ]
+
+
+def test_the_attempt_on_the_object_speaks_for_an_earlier_process() -> None:
+    second = {metadata.ATTEMPT: "2"}
+    events, _ = tell(
+        state(6, "Running", annotations=second),
+        state(7, "Failed", annotations=second, finishedAt=FINISHED_AGAIN),
+    )
+    assert summary(events) == ["2/Running", "2/Failed"]
+
+
+def test_a_remembered_outcome_of_an_earlier_attempt_changes_nothing() -> None:
+    told = Told(outcome=Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED))
+    second = {metadata.ATTEMPT: "2"}
+    events, _ = tell(
+        state(6, "Running", annotations=second), state(7, "Running", annotations=second), told=told
+    )
+    assert summary(events) == ["2/Running"]
+
+
+def test_deleted_is_told_once_and_stays() -> None:
+    events, _ = tell(
+        state(5, "Running"),
+        state(6, "Running", deleted=True),
+        state(7, "Running", deleted=True, progress="2/2"),
+        state(8, "Succeeded", deleted=True, finishedAt=FINISHED),
+        state(9, "Succeeded", deleted=True, gone=True, finishedAt=FINISHED),
+    )
+    assert summary(events) == ["1/Running", "1/Deleted"]
+    assert events[-1].finished_at == datetime(2026, 1, 1, 1, tzinfo=UTC)
+
+
+def test_a_real_end_is_told_of_a_deleted_workflow_if_it_comes_first() -> None:
+    events, _ = tell(
+        state(6, "Succeeded", finishedAt=FINISHED),
+        state(7, "Succeeded", deleted=True, finishedAt=FINISHED),
+    )
+    assert summary(events) == ["1/Succeeded"]
+
+
+def test_a_reopened_workflow_that_is_deleted_ends_as_deleted_in_the_new_attempt() -> None:
+    events, _ = tell(
+        state(5, "Failed", finishedAt=FINISHED),
+        state(6, "Running"),
+        state(7, "Running", deleted=True),
+    )
+    assert summary(events) == ["1/Failed", "2/Running", "2/Deleted"]
+
+
+# Any life of a Workflow, seen any way.
+
+ENDS = ("Succeeded", "Failed", "Error")
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[Json]:
+    """States of one Workflow in the order in which the API server had them."""
+    version = draw(st.integers(1, 50))
+    states: list[Json] = []
+
+    def add(phase: str | None, **status: Any) -> None:
+        nonlocal version
+        version += draw(st.integers(1, 5))
+        document = stored(version=version)
+        if phase is not None:
+            document["status"] = {"phase": phase, **status}
+        states.append(document)
+
+    add(None)
+    for minute in range(draw(st.integers(1, 3))):
+        for _ in range(draw(st.integers(0, 4))):
+            add(
+                draw(st.sampled_from([None, "Pending", "Running"])),
+                progress=draw(st.sampled_from("abc")),
+            )
+        end, finished = draw(st.sampled_from(ENDS)), f"2026-01-01T00:{minute:02}:00Z"
+        for label in range(draw(st.integers(1, 2))):
+            add(end, finishedAt=finished, message=str(label))
+    if draw(st.booleans()):
+        for position in range(draw(st.integers(0, len(states) - 1)), len(states)):
+            states[position]["metadata"]["deletionTimestamp"] = "2026-01-01T01:00:00Z"
+    return states
+
+
+@st.composite
+def viewings(draw: st.DrawFn) -> list[Json | None]:
+    """A life as a watcher gets to see it: with gaps, repeats, steps back, and restarts (None).
+
+    A restart knows nothing but what the mark on the object says.
+    """
+    life = draw(lives())
+    seen: list[Json | None] = []
+    position = 0
+    while position < len(life):
+        seen.append(life[position])
+        match draw(st.sampled_from(["on", "on", "restart", "back"])):
+            case "restart":
+                # The list after a restart is as new as the last state that anybody saw.
+                seen += [None, life[position]]
+            case "back":
+                seen.append(life[draw(st.integers(0, position))])
+        position += draw(st.integers(1, 2))
+    seen.append(life[-1])
+    return seen
+
+
+@given(viewings())
+def test_whoever_obeys_the_sequence_never_goes_back_from_an_end(seen: list[Json | None]) -> None:
+    told = Told()
+    mark: Outcome | None = None
+    events: list[StatusEvent] = []
+    floor = -1
+    for document in seen:
+        if document is None:
+            told, floor = Told(), told.sequence
+            continue
+        if int(document["metadata"]["resourceVersion"]) < floor:
+            continue
+        if mark is not None:
+            document["metadata"]["annotations"][metadata.PUBLISHED] = encode_outcome(mark)
+        event, told = transition(observe(document, observed_at=NOW), told)
+        mark = told.outcome
+        events += [event] if event else []
+
+    followed: list[StatusEvent] = []
+    for event in events:
+        if not followed or event.sequence > followed[-1].sequence:
+            followed.append(event)
+    ended: set[int] = set()
+    for event in followed:
+        assert event.attempt not in ended, summary(followed)
+        if event.terminal:
+            ended.add(event.attempt)
+    ends = [event for event in events if event.terminal]
+    assert len({event.attempt for event in ends}) == len(ends), summary(events)
+    assert len(ends) >= 1
+    assert [event.attempt for event in followed] == sorted(event.attempt for event in followed)
+
+
+@given(viewings())
+def test_the_same_state_always_gives_the_same_event(seen: list[Json | None]) -> None:
+    ids: dict[tuple[str, int, int], str] = {}
+    for document in seen:
+        if document is None:
+            continue
+        event, _ = transition(observe(document, observed_at=NOW), Told())
+        assert event is not None
+        key = (str(event.uid), event.attempt, event.sequence)
+        assert ids.setdefault(key, event.event_id) == event.event_id
+    assert len(set(ids.values())) == len(ids)
+
+
+@given(viewings())
+def test_telling_again_what_was_told_last_tells_nothing(seen: list[Json | None]) -> None:
+    told = Told()
+    for document in seen:
+        if document is not None:
+            observed = observe(document, observed_at=NOW)
+            _, told = transition(observed, told)
+            assert transition(observed, told) == (None, told)
+
+
+CLAIM = Claim(
+    outcome=Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED), sequence=4, holder="ada"
+)
+
+
+def claimed(version: int, phase: str, *, claim: Claim = CLAIM, **more: Any) -> Observed:
+    annotations = {metadata.OUTCOME_CLAIM: encode_claim(claim)} | more.pop("annotations", {})
+    return state(version, phase, annotations=annotations, **more)
+
+
+def test_an_end_is_to_be_claimed_under_its_own_version() -> None:
+    ended = state(4, "Failed", finishedAt=FINISHED).standing
+    assert claim_to_make(ended, None, holder="ada") == CLAIM
+
+
+def test_nothing_is_claimed_but_an_end_that_was_not_told() -> None:
+    assert claim_to_make(state(4, "Running").standing, None, holder="ada") is None
+    told = state(4, "Failed", finishedAt=FINISHED).standing
+    assert claim_to_make(told, CLAIM.outcome, holder="ada") is None
+    gone = state(4, "Failed", finishedAt=FINISHED, gone=True).standing
+    assert claim_to_make(gone, None, holder="ada") is None
+
+
+def test_the_end_of_a_retry_is_claimed_for_the_next_attempt() -> None:
+    ended = state(9, "Succeeded", finishedAt=FINISHED_AGAIN).standing
+    claim = claim_to_make(ended, CLAIM.outcome, holder="bob")
+    assert claim is not None
+    assert (claim.outcome.attempt, claim.sequence) == (2, 9)
+
+
+def test_a_claim_is_open_until_its_outcome_is_known_to_be_told() -> None:
+    standing = claimed(5, "Failed", finishedAt=FINISHED).standing
+    assert open_claim(standing, None) == CLAIM
+    assert open_claim(standing, CLAIM.outcome) is None
+    # Who has raised the attempt had told it.
+    later = claimed(6, "Running", annotations={metadata.ATTEMPT: "2"}).standing
+    assert open_claim(later, None) is None
+    assert open_claim(state(5, "Failed", finishedAt=FINISHED).standing, None) is None
+
+
+def test_a_claim_is_kept_under_its_sequence_whatever_happened_to_the_object_since() -> None:
+    steps = nodes(node("a", phase="Failed"))
+    at_once, told = claimed_event(claimed(5, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM)
+    later, _ = claimed_event(claimed(8, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM)
+    assert at_once == later
+    assert (at_once.sequence, at_once.phase, at_once.truncated) == (4, Phase.FAILED, False)
+    assert [step.id for step in at_once.steps] == ["a"]
+    assert told == Told(sequence=4, outcome=CLAIM.outcome)
+    unclaimed, _ = transition(state(4, "Failed", finishedAt=FINISHED, nodes=steps), Told())
+    assert unclaimed == at_once
+
+
+def test_of_a_workflow_that_has_gone_on_a_claim_is_kept_in_brief() -> None:
+    event, told = claimed_event(claimed(8, "Running", message="again"), CLAIM)
+    assert (event.attempt, event.phase, event.terminal) == (1, Phase.FAILED, True)
+    assert (event.finished_at, event.sequence) == (ENDED, 4)
+    assert (event.message, event.steps, event.truncated) == (None, (), True)
+    assert told.outcome == CLAIM.outcome
+
+
+def test_attempts_are_counted_from_what_is_known() -> None:
+    standing = state(5, "Running").standing
+    outcome = Outcome(attempt=4, phase=Phase.FAILED, finished_at=ENDED)
+    assert attempt_of(standing, None) == 1
+    assert attempt_of(standing, outcome) == 5
+    assert known_outcome(standing, outcome) is outcome
+
+
+def test_of_a_step_that_was_told_eight_bytes_are_kept() -> None:
+    steps = nodes(*(node(str(n), phase="Succeeded", message="m" * 1000) for n in range(100)))
+    events, told = tell(state(1, "Running", nodes=steps))
+    assert len(events[0].steps) == 100
+    assert len(told.steps) == 8 * 100
+    steps |= nodes(node("7", phase="Failed"), node("new", phase="Running"))
+    (event,), told = tell(state(2, "Running", nodes=steps), told=told)
+    assert {step.id for step in event.steps} == {"7", "new"}
+    assert len(told.steps) == 8 * 101

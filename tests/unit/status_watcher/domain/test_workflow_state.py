@@ -1,0 +1,333 @@
+"""What a Workflow says, read the way Argo writes it."""
+
+import base64
+import gzip
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice_argo import metadata
+from sluice_contracts.ids import RunKey
+from sluice_contracts.status import Phase
+from sluice_status_watcher.domain import workflow_state
+from sluice_status_watcher.domain.steps import step_of
+from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError, Observed, observe
+from tests.unit.status_watcher.manifests import (
+    FINISHED,
+    STARTED,
+    Json,
+    name_of,
+    node,
+    nodes,
+    stored,
+)
+
+NAME = name_of("order-1")
+NOW = datetime(2026, 1, 1, 0, 6, tzinfo=UTC)
+
+
+def read(document: Json, *, gone: bool = False) -> Observed:
+    return observe(document, observed_at=NOW, gone=gone)
+
+
+def with_status(**status: Any) -> Json:
+    return stored(status=status)
+
+
+def waiting(phase: str = "Running") -> Json:
+    return node("wait", phase=phase, kind="Suspend")
+
+
+@pytest.mark.parametrize(
+    ("document", "phase"),
+    [
+        (stored(), Phase.SUBMITTED),
+        (with_status(phase=["Running"]), Phase.SUBMITTED),
+        (with_status(), Phase.SUBMITTED),
+        (with_status(phase=""), Phase.SUBMITTED),
+        (with_status(phase="Pending"), Phase.PENDING),
+        (with_status(phase="Running"), Phase.RUNNING),
+        (with_status(phase="Succeeded", finishedAt=FINISHED), Phase.SUCCEEDED),
+        (with_status(phase="Failed", finishedAt=FINISHED), Phase.FAILED),
+        (with_status(phase="Error", finishedAt=FINISHED), Phase.ERROR),
+        (with_status(phase="Daydreaming"), Phase.RUNNING),
+        (stored(spec={"suspend": True}), Phase.SUBMITTED),
+        (stored(spec={"suspend": True}, status={"phase": "Running"}), Phase.SUSPENDED),
+        (stored(spec={"suspend": True}, status={"phase": "Failed"}), Phase.FAILED),
+        (with_status(phase="Running", nodes=nodes(waiting())), Phase.SUSPENDED),
+        (
+            with_status(
+                phase="Running",
+                nodes=nodes(waiting(), node(NAME, phase="Running", kind="DAG")),
+            ),
+            Phase.SUSPENDED,
+        ),
+        (
+            with_status(phase="Running", nodes=nodes(waiting(), node("a", phase="Running"))),
+            Phase.RUNNING,
+        ),
+        (
+            with_status(phase="Running", nodes=nodes(waiting(), node("a", phase="Pending"))),
+            Phase.RUNNING,
+        ),
+        (
+            with_status(phase="Running", nodes=nodes(waiting("Succeeded"))),
+            Phase.RUNNING,
+        ),
+    ],
+)
+def test_phase(document: Json, phase: Phase) -> None:
+    assert read(document).standing.phase is phase
+
+
+@pytest.mark.parametrize("phase", ["", "Pending", "Running"])
+def test_a_deleted_workflow_that_has_not_finished_is_deleted(phase: str) -> None:
+    document = with_status(phase=phase)
+    assert read(document, gone=True).standing.phase is Phase.DELETED
+    document["metadata"]["deletionTimestamp"] = FINISHED
+    standing = read(document).standing
+    assert standing.phase is Phase.DELETED
+    assert standing.finished_at == datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+    assert standing.end == ("/metadata/deletionTimestamp", FINISHED)
+
+
+def test_a_real_end_counts_for_more_than_deletion() -> None:
+    document = with_status(phase="Failed", finishedAt=FINISHED)
+    document["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z"
+    standing = read(document, gone=True).standing
+    assert standing.phase is Phase.FAILED
+    assert standing.end == ("/status/finishedAt", FINISHED)
+
+
+def test_who_it_is_stands_in_its_marks() -> None:
+    identity = read(stored("order-9", version=12)).identity
+    assert identity.key == RunKey("default", "order-9")
+    assert (identity.uid, identity.name) == ("uid-of-order-9", name_of("order-9"))
+    assert (identity.namespace, identity.workflow) == ("argo", "hello")
+    assert identity.fingerprint == "f" * 64
+    assert identity.traceparent is not None
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "words"),
+    [
+        ("annotations", metadata.RUN_ID, None, "run-id"),
+        ("annotations", metadata.RUN_ID, "no run id!", "run-id"),
+        ("labels", metadata.TENANT, None, "tenant"),
+        ("labels", metadata.TENANT, "No_Tenant", "tenant"),
+    ],
+)
+def test_a_workflow_without_the_marks_of_a_run_is_foreign(
+    part: str, name: str, value: str | None, words: str
+) -> None:
+    document = stored()
+    del document["metadata"][part][name]
+    if value is not None:
+        document["metadata"][part][name] = value
+    with pytest.raises(ForeignWorkflowError, match=words):
+        read(document)
+
+
+def test_a_copy_does_not_speak_for_the_run() -> None:
+    document = stored()
+    document["metadata"]["name"] = f"{NAME}-x7k2p"
+    with pytest.raises(ForeignWorkflowError, match=f"run default/order-1 is {NAME}"):
+        read(document)
+
+
+def test_a_workflow_without_any_annotations_is_foreign() -> None:
+    document = stored()
+    del document["metadata"]["annotations"]
+    with pytest.raises(ForeignWorkflowError):
+        read(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "attempt"),
+    [("3", 3), ("0", 1), ("-2", 1), ("many", 1), (None, 1), ("9" * 5000, 1), (["2"], 1)],
+)
+def test_attempt(text: object, attempt: int) -> None:
+    document = stored()
+    if text is not None:
+        document["metadata"]["annotations"][metadata.ATTEMPT] = text
+    assert read(document).standing.attempt == attempt
+
+
+def test_times_progress_and_message() -> None:
+    observed = read(
+        with_status(phase="Running", startedAt=STARTED, progress="1/3", message="on its way")
+    )
+    assert observed.started_at == datetime(2026, 1, 1, 0, 0, 10, tzinfo=UTC)
+    assert (observed.progress, observed.message) == ("1/3", "on its way")
+    assert observed.sequence == 7
+
+
+def test_outputs_are_the_workflows_own_without_the_exit_code() -> None:
+    outputs = {
+        "parameters": [{"name": "total", "value": "12"}, {"name": "later", "valueFrom": {}}],
+        "exitCode": "0",
+        "result": "printed",
+    }
+    observed = read(with_status(phase="Succeeded", finishedAt=FINISHED, outputs=outputs))
+    assert observed.outputs == {"total": "12"}
+
+
+def test_outputs_are_those_of_the_root_if_the_workflow_has_none() -> None:
+    root = node(
+        NAME,
+        phase="Succeeded",
+        kind="DAG",
+        outputs={"parameters": [{"name": "total", "value": "12"}]},
+    )
+    assert read(with_status(phase="Running", nodes=nodes(root))).outputs == {"total": "12"}
+
+
+def test_steps_are_the_nodes_that_somebody_wrote() -> None:
+    observed = read(
+        with_status(
+            phase="Running",
+            nodes=nodes(
+                node(NAME, phase="Running", kind="Steps"),
+                node("group", phase="Running", kind="StepGroup"),
+                node("fan", phase="Running", kind="TaskGroup"),
+                node("late", phase="Running", startedAt="2026-01-01T00:01:00Z"),
+                node("early", phase="Succeeded"),
+                node("never", phase="Omitted", kind="Skipped", startedAt=None),
+                node("again", phase="Running", kind="Retry"),
+            ),
+        )
+    )
+    assert [step.id for step in observed.steps] == ["again", "early", "late", "never"]
+
+
+def test_the_root_is_a_step_where_it_is_the_only_one() -> None:
+    observed = read(with_status(phase="Running", nodes=nodes(node(NAME, phase="Running"))))
+    assert [step.id for step in observed.steps] == [NAME]
+
+
+def test_a_step_says_all_there_is_to_say() -> None:
+    full = node(
+        "a",
+        phase="Succeeded",
+        finishedAt=FINISHED,
+        message="fine",
+        outputs={
+            "parameters": [{"name": "p", "value": "1"}],
+            "result": "printed",
+            "exitCode": "0",
+            "artifacts": [{"name": "main-logs"}],
+        },
+    )
+    (step,) = read(with_status(phase="Running", nodes=nodes(full))).steps
+    shown = step_of(step)
+    assert shown.outputs == {"result": "printed", "p": "1"}
+    assert (shown.name, shown.template, shown.type) == ("a", "main", "Pod")
+    assert (shown.phase, shown.message) == ("Succeeded", "fine")
+    assert shown.finished_at == datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+
+
+def test_a_step_by_reference_names_the_template_that_it_refers_to() -> None:
+    bare = {"templateRef": {"name": "shared", "template": "count"}}
+    (step,) = read(with_status(phase="Running", nodes={"n": bare})).steps
+    assert step_of(step).model_dump(exclude_none=True) == {
+        "id": "n",
+        "name": "n",
+        "template": "count",
+        "phase": "Pending",
+        "outputs": {},
+    }
+
+
+def test_compressed_nodes_are_read() -> None:
+    packed = base64.b64encode(gzip.compress(json.dumps(nodes(waiting())).encode())).decode()
+    observed = read(with_status(phase="Running", compressedNodes=packed))
+    assert observed.standing.phase is Phase.SUSPENDED
+    assert [step.id for step in observed.steps] == ["wait"]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"compressedNodes": "not base64"},
+        {"compressedNodes": 7},
+        {"nodes": [1]},
+        {"compressedNodes": base64.b64encode(gzip.compress(b"[]")).decode()},
+        {"offloadNodeStatusVersion": "fnv:1234"},
+        {"nodes": {"odd": None}},
+        {"nodes": None, "outputs": "odd"},
+        {"outputs": {"parameters": ["odd", {"name": "x"}]}},
+        {"outputs": {"parameters": [{"name": 1, "value": 1}, {"name": {}, "value": 1}]}},
+    ],
+)
+def test_an_outcome_does_not_depend_on_nodes_that_cannot_be_read(status: Json) -> None:
+    observed = read(with_status(phase="Succeeded", finishedAt=FINISHED, **status))
+    assert observed.standing.phase is Phase.SUCCEEDED
+    assert (observed.steps, observed.outputs) == ((), {})
+
+
+def test_a_step_whose_words_are_no_text_says_what_can_be_said() -> None:
+    odd = {"type": ["Pod"], "phase": {}, "displayName": 7, "message": [], "startedAt": 1}
+    (step,) = read(with_status(phase="Running", nodes={"a": odd})).steps
+    assert step_of(step).model_dump(exclude_none=True) == {
+        "id": "a",
+        "name": "a",
+        "phase": "Pending",
+        "outputs": {},
+    }
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 7, "soon"]
+)
+def test_an_end_at_no_time_is_an_end(moment: object) -> None:
+    standing = read(with_status(phase="Failed", finishedAt=moment)).standing
+    assert (standing.phase, standing.finished_at) == (Phase.FAILED, None)
+    assert standing.end == ("/status/finishedAt", moment)
+
+
+def test_half_a_character_in_a_message_is_replaced() -> None:
+    assert read(with_status(phase="Running", message="a\ud800b")).message == "a?b"
+
+
+def test_what_nobody_thought_of_costs_the_details_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(workflow_state, "read_steps", fail)
+    observed = read(with_status(phase="Failed", finishedAt=FINISHED, progress="1/2"))
+    assert observed.identity.key == RunKey("default", "order-1")
+    assert observed.standing.phase is Phase.FAILED
+    assert observed.standing.finished_at == datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+    assert (observed.sequence, observed.progress, observed.steps) == (7, None, ())
+    assert observed.defect == "ZeroDivisionError"
+
+
+_words = st.sampled_from(
+    [
+        "phase", "type", "nodes", "outputs", "parameters", "name", "value", "result", "message",
+        "displayName", "templateRef", "template", "startedAt", "finishedAt", "progress",
+        "compressedNodes", "Running", "Failed", "Suspend", "Pod", "DAG", FINISHED, NAME, "\ud800",
+    ]
+)  # fmt: skip
+_anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _words | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_words, inner, max_size=6),
+    max_leaves=30,
+)
+_status = st.dictionaries(_words, _anything, max_size=8)
+
+
+@given(status=_status | _anything, odd=_anything, gone=st.booleans())
+def test_no_workflow_is_a_surprise(status: Any, odd: Any, gone: bool) -> None:
+    document = stored(status=status, spec=odd)
+    document["metadata"] |= {"creationTimestamp": odd, "finalizers": odd}
+    document["metadata"]["annotations"] |= dict.fromkeys(
+        (metadata.ATTEMPT, metadata.PUBLISHED, metadata.TRACEPARENT), odd
+    )
+    observed = read(document, gone=gone)
+    # Not by the net below the readers: they know what to do with it.
+    assert observed.defect in {None, "UnreadableNodesError"}

@@ -1,0 +1,186 @@
+"""A Workflow that went while nobody watched was deleted, unless somebody knows better."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from sluice_argo import metadata
+from sluice_argo.outcomes import Outcome
+from sluice_contracts.status import Phase
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError
+from sluice_status_watcher.adapters.status_publisher import StatusPublisher
+from sluice_status_watcher.domain.transitions import Told, transition
+from sluice_status_watcher.domain.workflow_state import Observed, observe
+from sluice_status_watcher.services.deletion_check import Missing, Vanishing
+from sluice_status_watcher.services.outcome_lookup import Doubts
+from tests.support.fake_workflows import FakeWorkflows
+from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of
+from tests.unit.status_watcher.scenes import NAME, finish, submit
+from tests.unit.status_watcher.world import TOPICS, FakeKafka, World, later
+
+pytestmark = pytest.mark.looptime
+
+ENDED = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+FAILED = Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
+
+
+class Scene:
+    """A Workflow that was seen running, and a watcher that does not see it any more."""
+
+    def __init__(self) -> None:
+        self.workflows = FakeWorkflows()
+        self.kafka = FakeKafka()
+        self.publisher = StatusPublisher(self.kafka, TOPICS, send_timeout=timedelta(seconds=10))
+
+    async def seen(self) -> Observed:
+        return read(await self.workflows.create(manifest(status={"phase": "Running"})))
+
+    async def tell(self, document: Json, *, outcome: Outcome | None = None) -> None:
+        """Tell as another watcher does."""
+        event, _ = transition(read(document), Told(outcome=outcome))
+        assert event is not None
+        await self.publisher.publish(event, read(document).identity)
+
+    async def last_state(
+        self, last: Observed, *, outcome: Outcome | None = None
+    ) -> Observed | None:
+        doubts = Doubts(self.kafka, self.publisher)
+        vanishing = Vanishing(
+            self.workflows, doubts, answer=lambda _uid, _state: None, backoff=Backoff()
+        )
+        return await vanishing.last_state(Missing(last=last, outcome=outcome, sequence=500))
+
+
+def read(document: Json) -> Observed:
+    return observe(document, observed_at=ENDED)
+
+
+async def test_what_nobody_has_told_of_was_deleted() -> None:
+    scene = Scene()
+    last = await scene.seen()
+    await scene.workflows.remove_for_test(NAME)
+    state = await scene.last_state(last)
+    assert state is not None
+    event, _ = transition(state, Told(sequence=last.sequence))
+    assert event is not None
+    assert (event.phase, event.attempt, event.sequence) == (Phase.DELETED, 1, 500)
+    assert event.finished_at is None
+    # The margin allows for clocks that differ.
+    assert scene.kafka.scans == [datetime(2025, 12, 31, 23, 55, tzinfo=UTC)]
+
+
+async def test_what_was_recreated_under_its_name_was_deleted_before() -> None:
+    scene = Scene()
+    last = await scene.seen()
+    await scene.workflows.remove_for_test(NAME)
+    await scene.workflows.create(manifest())
+    assert await scene.last_state(last) is not None
+
+
+async def test_what_another_watcher_has_told_of_is_not_told_again() -> None:
+    scene = Scene()
+    last = await scene.seen()
+    await scene.tell(
+        await scene.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=FINISHED)
+    )
+    await scene.workflows.remove_for_test(NAME)
+    assert await scene.last_state(last) is None
+
+
+async def test_the_end_of_an_earlier_attempt_does_not_speak_for_this_one() -> None:
+    scene = Scene()
+    await scene.seen()
+    failed = await scene.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=FINISHED)
+    await scene.tell(failed)
+    running = await scene.workflows.set_status_for_test(NAME, phase="Running", finishedAt=None)
+    await scene.workflows.remove_for_test(NAME)
+    state = await scene.last_state(read(running), outcome=FAILED)
+    assert state is not None
+    event, _ = transition(state, Told(outcome=FAILED))
+    assert event is not None
+    assert (event.phase, event.attempt) == (Phase.DELETED, 2)
+
+
+async def test_an_end_that_was_told_is_the_end() -> None:
+    scene = Scene()
+    await scene.seen()
+    failed = await scene.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=FINISHED)
+    await scene.workflows.remove_for_test(NAME)
+    assert await scene.last_state(read(failed), outcome=FAILED) is None
+    assert scene.workflows.calls_for_test("get") == 0
+
+
+async def test_what_has_only_lost_its_label_lives_on() -> None:
+    scene = Scene()
+    last = await scene.seen()
+    await scene.workflows.change_for_test(
+        NAME, lambda obj: obj["metadata"]["labels"].pop(metadata.MANAGED_BY)
+    )
+    with capture_logs() as logs:
+        assert await scene.last_state(last) is None
+    assert [log["event"] for log in logs] == ["no longer labelled as ours"]
+
+
+async def test_it_is_asked_until_there_is_an_answer() -> None:
+    scene = Scene()
+    last = await scene.seen()
+    await scene.workflows.remove_for_test(NAME)
+    scene.workflows.fail_for_test("get", ApiUnavailableError("503"), ApiUnavailableError("503"))
+    scene.kafka.fail_scans_for_test(times=2)
+    assert await scene.last_state(last) is not None
+    assert len(scene.kafka.scans) == 3
+
+
+async def test_without_leave_to_look_nothing_is_made_up() -> None:
+    scene = Scene()
+    last = await scene.seen()
+    forbidden = RefusedError("403", status=403, reason="Forbidden")
+    scene.workflows.fail_for_test("get", forbidden)
+    assert await scene.last_state(last) is None
+    assert scene.kafka.scans == []
+
+
+async def test_a_thousand_that_vanish_at_once_are_asked_about_by_two_readings() -> None:
+    world, count = World(), 1000
+    async with world.watching():
+        for number in range(count):
+            await submit(world, f"order-{number}")
+        await world.kafka.wait_for_test(lambda: len(world.kafka.records) == count)
+        scans = len(world.kafka.scans)
+        world.kafka.slow_scans_for_test(10)
+        world.workflows.go_silent_for_test()
+        for number in range(count):
+            await world.workflows.remove_for_test(name_of(f"order-{number}"))
+        world.workflows.expire_history_for_test()
+        world.workflows.drop_streams_for_test()
+        world.workflows.speak_again_for_test()
+        await world.kafka.wait_for_test(lambda: len(world.kafka.records) == 3 * count)
+        await later(60)
+        assert len(world.kafka.scans) - scans <= 2
+        assert world.metric("known_workflows") == 0
+    deleted = [event for event in world.kafka.events_for_test() if event.terminal]
+    assert {event.phase for event in deleted} == {Phase.DELETED}
+    assert len({event.run_id for event in deleted}) == len(deleted) == count
+
+
+async def test_others_are_told_of_while_it_is_asked_about_the_vanished() -> None:
+    """More have vanished than there are workers, and Kafka's answer takes its time."""
+    world = World(concurrency=2)
+    async with world.watching():
+        for number in range(5):
+            await submit(world, f"order-{number}")
+        await world.kafka.wait_for_test(lambda: len(world.kafka.records) == 5)
+        world.kafka.fail_scans_for_test(times=1000)
+        world.workflows.go_silent_for_test()
+        for number in range(4):
+            await world.workflows.remove_for_test(name_of(f"order-{number}"))
+        world.workflows.expire_history_for_test()
+        world.workflows.drop_streams_for_test()
+        world.workflows.speak_again_for_test()
+        await later(60)
+        await finish(world, name=name_of("order-4"))
+        await world.told("1/Submitted", "1/Succeeded", run_id="order-4")
+        world.kafka.fail_scans_for_test(times=0)
+        await world.told("1/Submitted", "1/Deleted", run_id="order-0")

@@ -1,0 +1,183 @@
+"""Before anything is told, it is known what was told."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sluice_argo import metadata
+from sluice_argo.outcomes import Outcome
+from sluice_contracts.problems import ProblemType, problem
+from sluice_contracts.records import IncomingRecord, Position
+from sluice_contracts.status import Phase, RefusalNotice
+from sluice_contracts.status_codec import PublishedEvent, encode_refusal, encode_status
+from sluice_runtime.kubernetes.errors import ApiUnavailableError, GoneError
+from sluice_status_watcher.adapters.results_reader import outcome_of
+from sluice_status_watcher.adapters.status_publisher import StatusPublisher
+from sluice_status_watcher.domain.transitions import Told, transition
+from sluice_status_watcher.domain.workflow_state import observe
+from sluice_status_watcher.handlers.reflector import WatchHealth
+from sluice_status_watcher.services.recovery import Recovered, question_of, recover
+from tests.support.fake_workflows import FakeWorkflows
+from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of, stored
+from tests.unit.status_watcher.world import TOPICS, FakeKafka
+
+pytestmark = pytest.mark.looptime
+
+NOW = datetime(2026, 1, 1, 0, 6, tzinfo=UTC)
+ENDED = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def failed(*, mark: str | None = None) -> Json:
+    document = stored(status={"phase": "Failed", "finishedAt": FINISHED})
+    if mark is not None:
+        document["metadata"]["annotations"][metadata.PUBLISHED] = mark
+    return document
+
+
+async def publish(kafka: FakeKafka, document: Json) -> None:
+    observed = observe(document, observed_at=NOW)
+    event, _ = transition(observed, Told())
+    assert event is not None
+    publisher = StatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=10))
+    await publisher.publish(event, observed.identity)
+
+
+def test_a_marked_end_leaves_nothing_to_ask() -> None:
+    assert question_of(observe(failed(mark=f"1/Failed@{FINISHED}"), observed_at=NOW)) is None
+
+
+def test_an_end_without_its_mark_is_asked_about_from_when_it_ended() -> None:
+    question = question_of(observe(failed(), observed_at=NOW))
+    assert question is not None
+    assert (question.uid, question.record_key) == ("uid-of-order-1", b"default/order-1")
+    assert question.since == ENDED
+
+
+def test_a_workflow_that_goes_on_is_asked_about_from_when_it_was_created() -> None:
+    question = question_of(observe(stored(status={"phase": "Running"}), observed_at=NOW))
+    assert question is not None
+    assert question.since == CREATED
+
+
+def test_a_workflow_that_says_nothing_of_its_age_is_asked_about_from_the_beginning() -> None:
+    document = stored()
+    del document["metadata"]["creationTimestamp"]
+    question = question_of(observe(document, observed_at=NOW))
+    assert question is not None
+    assert question.since.year == 1
+
+
+def health() -> WatchHealth:
+    return WatchHealth(clock=lambda: 0.0)
+
+
+NOTHING = Recovered(outcomes={}, in_doubt=[])
+
+
+async def test_nothing_is_read_if_there_is_nothing_to_ask() -> None:
+    kafka, workflows = FakeKafka(), FakeWorkflows()
+    assert await recover(workflows, kafka, page_size=10, health=health()) == NOTHING
+    marked = manifest(status={"phase": "Failed", "finishedAt": FINISHED})
+    marked["metadata"]["annotations"][metadata.PUBLISHED] = f"1/Failed@{FINISHED}"
+    await workflows.create(marked)
+    foreign = manifest("foreign")
+    foreign["metadata"]["annotations"].clear()
+    await workflows.create(foreign)
+    assert await recover(workflows, kafka, page_size=10, health=health()) == NOTHING
+    assert kafka.scans == []
+
+
+async def test_what_was_told_is_found_and_what_was_not_is_not() -> None:
+    kafka, workflows = FakeKafka(), FakeWorkflows()
+    for run_id in ("told", "untold", "runs"):
+        await workflows.create(manifest(run_id))
+    for name in (name_of("told"), name_of("untold")):
+        await workflows.set_status_for_test(name, phase="Failed", finishedAt=FINISHED)
+    await publish(kafka, workflows.object_for_test(name_of("told")))
+    recovered = await recover(workflows, kafka, page_size=2, health=health())
+    assert recovered.outcomes == {
+        "uid-1": Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
+    }
+    # Only what stands there first is known to be told.
+    [(_, result, _)] = [each for each in kafka.records if each[0] == TOPICS.results]
+    assert recovered.in_doubt == [result]
+    # The margin allows for clocks that differ.
+    assert kafka.scans == [CREATED - timedelta(minutes=5)]
+
+
+async def test_it_is_asked_until_there_is_an_answer() -> None:
+    kafka, workflows = FakeKafka(), FakeWorkflows()
+    await workflows.create(manifest(status={"phase": "Failed", "finishedAt": FINISHED}))
+    await publish(kafka, workflows.object_for_test(name_of("order-1")))
+    workflows.fail_for_test(
+        "list_page",
+        ApiUnavailableError("down"),
+        GoneError("410", status=410, reason="Expired"),
+    )
+    kafka.fail_scans_for_test(times=3)
+    recovered = await recover(workflows, kafka, page_size=10, health=health())
+    assert list(recovered.outcomes) == ["uid-1"]
+    assert len(kafka.scans) == 4
+
+
+async def test_what_an_attempt_has_followed_is_in_no_doubt() -> None:
+    kafka, workflows = FakeKafka(), FakeWorkflows()
+    await workflows.create(manifest())
+    failed = await workflows.set_status_for_test(
+        name_of("order-1"), phase="Failed", finishedAt=FINISHED
+    )
+    await publish(kafka, failed)
+    await workflows.set_status_for_test(name_of("order-1"), phase="Running", finishedAt=None)
+    assert len((await recover(workflows, kafka, page_size=2, health=health())).in_doubt) == 1
+    await workflows.change_for_test(
+        name_of("order-1"),
+        lambda obj: obj["metadata"]["annotations"].update({metadata.ATTEMPT: "2"}),
+    )
+    assert await recover(workflows, kafka, page_size=2, health=health()) == Recovered(
+        outcomes={"uid-1": Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)}, in_doubt=[]
+    )
+
+
+def incoming(document: Json | None, *, offset: int = 0) -> IncomingRecord:
+    if document is None:
+        record = encode_refusal(
+            RefusalNotice(
+                event_id="e",
+                run_id="order-1",
+                tenant="default",
+                request="t/0@1",
+                problem=problem(ProblemType.ID_CONFLICT, "taken"),
+                observed_at=NOW,
+            ),
+            source="/test",
+            traceparent=None,
+        )
+    else:
+        event, _ = transition(observe(document, observed_at=NOW), Told())
+        assert event is not None
+        published = PublishedEvent(event=event, fingerprint=None, traceparent=None)
+        record = encode_status(published, source="/test")
+    return IncomingRecord(
+        position=Position("results", 0, offset),
+        timestamp_ms=int(NOW.timestamp() * 1000),
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+    )
+
+
+def test_a_result_tells_whose_outcome_it_is() -> None:
+    outcome = Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
+    found = outcome_of(incoming(failed()))
+    assert found is not None
+    assert (found[0], found[1].outcome) == ("uid-of-order-1", outcome)
+
+
+def test_other_records_tell_nothing() -> None:
+    assert outcome_of(incoming(None)) is None
+    assert outcome_of(incoming(stored(status={"phase": "Running"}))) is None
+    foreign = IncomingRecord(
+        position=Position("results", 0, 0), timestamp_ms=0, key=b"default/order-1", value=b"{}"
+    )
+    assert outcome_of(foreign) is None

@@ -1,0 +1,147 @@
+"""Of each run the last attempt's outcome is the last one on the results topic."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from sluice_contracts.records import OutgoingRecord
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_status_watcher.adapters.status_publisher import StatusPublisher
+from sluice_status_watcher.domain.transitions import Told, transition
+from sluice_status_watcher.domain.workflow_state import observe
+from sluice_status_watcher.metrics import Metrics
+from sluice_status_watcher.services.results_repair import SupersededOutcomes
+from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, stored
+from tests.unit.status_watcher.world import TOPICS, FakeKafka, later
+
+pytestmark = pytest.mark.looptime
+
+
+class Scene:
+    """A results topic, and one that puts it in order."""
+
+    def __init__(self) -> None:
+        self.kafka = FakeKafka()
+        self.publisher = StatusPublisher(self.kafka, TOPICS, send_timeout=timedelta(seconds=10))
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        superseded = SupersededOutcomes(
+            self.kafka, self.publisher, metrics=Metrics(CollectorRegistry())
+        )
+        task = asyncio.create_task(superseded.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def write(self, attempt: int, run_id: str = "order-1", **metadata: Any) -> None:
+        """Append the outcome of an attempt."""
+        at = FINISHED if attempt == 1 else FINISHED_AGAIN
+        document = stored(run_id, status={"phase": "Failed", "finishedAt": at})
+        document["metadata"]["annotations"]["sluice.dev/attempt"] = str(attempt)
+        document["metadata"] |= metadata
+        observed = observe(document, observed_at=datetime.now(UTC))
+        event, _ = transition(observed, Told())
+        assert event is not None
+        await self.publisher.publish(event, observed.identity)
+
+    def attempts(self, run_id: str = "order-1") -> list[int]:
+        events = self.kafka.events_for_test(TOPICS.results)
+        return [event.attempt for event in events if event.run_id == run_id]
+
+
+async def test_what_stands_behind_a_later_attempt_is_followed_by_it_again() -> None:
+    scene = Scene()
+    async with scene.running():
+        for attempt in (1, 2, 3, 1):
+            await scene.write(attempt)
+            await later(1)
+        assert scene.attempts() == [1, 2, 3, 1, 3]
+        await scene.write(2)
+        await later(1)
+        assert scene.attempts() == [1, 2, 3, 1, 3, 2, 3]
+        # Its readers have it already, and ignore what is not newer.
+        assert len(scene.kafka.records) == 7 + 5
+
+
+async def test_it_is_the_same_record() -> None:
+    scene = Scene()
+    async with scene.running():
+        for attempt in (1, 2, 1):
+            await scene.write(attempt)
+        await later(1)
+    results = [record for topic, record, _ in scene.kafka.records if topic == TOPICS.results]
+    assert results[3] == results[1]
+
+
+async def test_what_is_in_order_is_left_alone() -> None:
+    scene = Scene()
+    for attempt in (1, 1, 2, 2):
+        await scene.write(attempt)
+    await scene.write(1, "order-2")
+    async with scene.running():
+        await scene.write(3)
+        await scene.write(1, "order-2")
+        await later(100)
+    assert scene.attempts() == [1, 1, 2, 2, 3]
+    assert scene.attempts("order-2") == [1, 1]
+
+
+async def test_what_was_out_of_order_before_is_judged_at_the_end() -> None:
+    scene = Scene()
+    for attempt in (1, 2, 1, 2):
+        await scene.write(attempt)
+    async with scene.running():
+        await later(100)
+    assert scene.attempts() == [1, 2, 1, 2]
+
+
+async def test_another_workflow_of_the_same_run_is_no_earlier_attempt() -> None:
+    """The id was used again, after the window in which it could not be."""
+    scene = Scene()
+    async with scene.running():
+        await scene.write(2)
+        await scene.write(1, uid="uid-of-another")
+        await later(100)
+    assert scene.attempts() == [2, 1]
+
+
+async def test_it_is_put_right_once_kafka_takes_it() -> None:
+    scene = Scene()
+    async with scene.running():
+        for attempt in (1, 2):
+            await scene.write(attempt)
+        await later(1)
+        scene.kafka.fail_scans_for_test(times=3)
+        await scene.write(1)
+        scene.kafka.fail_for_test(*[KafkaUnavailableError("no leader")] * 3)
+        await later(100)
+    assert scene.attempts() == [1, 2, 1, 2]
+
+
+async def test_a_later_attempt_that_is_not_found_any_more_is_nobody_s_end() -> None:
+    scene = Scene()
+    async with scene.running():
+        for attempt in (1, 2):
+            await scene.write(attempt)
+        await later(1)
+        # Compaction was quicker.
+        kept: list[tuple[str, OutgoingRecord, int]] = [
+            record for record in scene.kafka.records if record[0] != TOPICS.results
+        ]
+        scene.kafka.records[:] = [("other", record, at) for _, record, at in scene.kafka.records]
+        assert kept
+        await scene.write(1)
+        await later(100)
+        assert scene.attempts() == [1]
+        await scene.write(2)
+        await scene.write(1)
+        await later(100)
+    assert scene.attempts() == [1, 2, 1, 2]

@@ -1,0 +1,47 @@
+"""A Workflow of many nodes is read in a thread, and to the same end."""
+
+import base64
+import gzip
+import json
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sluice_status_watcher.domain.workflow_state import observe
+from sluice_status_watcher.services import workflow_parsing
+from sluice_status_watcher.services.workflow_parsing import observe_aside
+from tests.unit.status_watcher.manifests import manifest
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("nodes", "in_a_thread"), [(5000, True), (3, False)])
+@pytest.mark.parametrize("compressed", [True, False])
+async def test_many_nodes_are_read_in_a_thread(
+    monkeypatch: pytest.MonkeyPatch, nodes: int, in_a_thread: bool, compressed: bool
+) -> None:
+    """The event loop would stand still for up to a second, and the Lease go unrenewed."""
+    threads = []
+
+    def noting(*arguments: Any, **more: Any) -> Any:
+        threads.append(threading.current_thread())
+        return observe(*arguments, **more)
+
+    monkeypatch.setattr(workflow_parsing, "observe", noting)
+    found = {
+        f"n{number}": {"id": f"n{number}", "type": "Pod", "phase": "Running"}
+        for number in range(nodes)
+    }
+    document = manifest("order-1")
+    packed = base64.b64encode(gzip.compress(json.dumps(found).encode(), 1)).decode()
+    document["status"] = {
+        "phase": "Running",
+        **({"compressedNodes": packed} if compressed else {"nodes": found}),
+    }
+    document["metadata"] |= {"uid": "u", "resourceVersion": "7"}
+    observed = await observe_aside(document, observed_at=NOW)
+    assert observed == observe(document, observed_at=NOW)
+    assert len(observed.steps) == nodes
+    assert [thread is threading.main_thread() for thread in threads] == [not in_a_thread]

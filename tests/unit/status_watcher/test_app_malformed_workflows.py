@@ -1,0 +1,108 @@
+"""One odd Workflow is told in brief, and nobody else notices."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from sluice_argo.outcomes import Claim
+from sluice_contracts.status import StatusEvent
+from sluice_status_watcher.domain.transitions import Told, claimed_event
+from sluice_status_watcher.domain.workflow_state import Observed
+from sluice_status_watcher.services import event_publication
+from tests.unit.status_watcher.manifests import manifest, name_of, node, nodes
+from tests.unit.status_watcher.scenes import MARK, NAME, finish, marks, released, submit
+from tests.unit.status_watcher.world import World, later
+
+pytestmark = pytest.mark.looptime
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", ["\ud800", nested(64), nested(200), nested(400)])
+async def test_outputs_that_cannot_be_written_are_left_out(value: Any) -> None:
+    world = World()
+    outputs = {"parameters": [{"name": "odd", "value": value}]}
+    with capture_logs() as logs:
+        async with world.watching():
+            await submit(world)
+            await submit(world, "order-2")
+            steps = nodes(node("a", phase="Succeeded", outputs=outputs))
+            await world.workflows.set_status_for_test(NAME, phase="Running", nodes=steps)
+            await world.told("1/Submitted", "1/Running")
+            await finish(world, outputs=outputs)
+            await finish(world, name=name_of("order-2"))
+            await released(world)
+            await world.told("1/Submitted", "1/Succeeded", run_id="order-2")
+            assert world.metric("told_in_brief_total") == 1
+    assert marks(world) == (MARK, None, False)
+    (end,) = [e for e in world.kafka.events_for_test() if e.terminal and e.run_id == "order-1"]
+    assert (end.phase, end.steps, end.outputs, end.truncated) == ("Succeeded", (), {}, True)
+    assert end.finished_at is not None
+    # Named once, though odd twice.
+    assert [log["run"] for log in logs if log["event"] == "not told in full"] == ["default/order-1"]
+
+
+async def test_outputs_that_are_no_text_are_told_as_they_are() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        parameters = [{"name": "deep", "value": nested(63)}, {"name": "none", "value": None}]
+        await finish(world, outputs={"parameters": parameters})
+        await released(world)
+        assert world.metric("told_in_brief_total") == 0
+    end = world.kafka.events_for_test()[-1]
+    assert (end.outputs, end.truncated) == ({"deep": nested(63), "none": None}, False)
+
+
+async def test_a_state_that_cannot_be_judged_in_full_is_told_in_brief(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def picky(observed: Observed, claim: Claim) -> tuple[StatusEvent, Told]:
+        if observed.progress:
+            raise ZeroDivisionError
+        return claimed_event(observed, claim)
+
+    monkeypatch.setattr(event_publication, "claimed_event", picky)
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.told("1/Submitted")
+        await finish(world, progress="1/1", message="fine")
+        await released(world)
+        assert world.metric("told_in_brief_total") == 1
+    (end,) = world.kafka.events_for_test()[1:]
+    assert (end.phase, end.message, end.truncated) == ("Succeeded", None, True)
+    assert world.results() == ["1/Succeeded"]
+
+
+async def test_a_copy_is_left_alone_and_named_once() -> None:
+    world = World(watch={"relist_every": "60s"})
+    copy = manifest()
+    copy["metadata"]["name"] = f"{NAME}-x7k2p"
+    with capture_logs() as logs:
+        async with world.watching():
+            await submit(world)
+            await finish(world)
+            await released(world)
+            await world.workflows.create(copy)
+            await world.workflows.set_status_for_test(f"{NAME}-x7k2p", phase="Running")
+            await later(200)
+    assert world.kafka.phases_for_test() == ["1/Submitted", "1/Succeeded"]
+    named = [log["name"] for log in logs if log["event"] == "not a run, left alone"]
+    assert named == [f"{NAME}-x7k2p"]
+
+
+async def test_a_list_nested_too_deeply_is_asked_for_again() -> None:
+    world = World()
+    await submit(world)
+    # What json makes of it, wherever it comes from.
+    world.workflows.fail_for_test("list_page", RecursionError(), RecursionError())
+    async with asyncio.timeout(3600), world.watching():
+        await world.told("1/Submitted")

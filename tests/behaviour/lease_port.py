@@ -9,7 +9,7 @@ import pytest
 
 from sluice_runtime.kubernetes.errors import AlreadyExistsError, ConflictError, NotFoundError
 from sluice_runtime.kubernetes.leases import LeaseApi
-from sluice_status_watcher.domain.lease_spec import given_up, held_by, holder_of, renewal_of
+from sluice_status_watcher.domain.lease_spec import holder_of, released, renewal_of, renewed
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 LENGTH = timedelta(seconds=15)
@@ -21,15 +21,15 @@ class LeasePortSuite:
             await lease.read()
 
     async def test_a_second_creation_fails(self, lease: LeaseApi) -> None:
-        spec = held_by("ada", now=NOW, duration=LENGTH)
+        spec = renewed("ada", now=NOW, duration=LENGTH)
         await lease.create(spec)
         with pytest.raises(AlreadyExistsError):
-            await lease.create(held_by("bob", now=NOW, duration=LENGTH))
+            await lease.create(renewed("bob", now=NOW, duration=LENGTH))
         assert (await lease.read())["spec"] == spec
 
     async def test_a_read_returns_the_last_write(self, lease: LeaseApi) -> None:
-        made = await lease.create(held_by("ada", now=NOW, duration=LENGTH))
-        spec = held_by("bob", now=NOW + LENGTH, duration=LENGTH, before=made)
+        made = await lease.create(renewed("ada", now=NOW, duration=LENGTH))
+        spec = renewed("bob", now=NOW + LENGTH, duration=LENGTH, before=made)
         written = await lease.replace({**made, "spec": spec})
         assert await lease.read() == written
         assert written["spec"] == {
@@ -41,20 +41,20 @@ class LeasePortSuite:
         }
 
     async def test_a_renewal_changes_the_renewal_time(self, lease: LeaseApi) -> None:
-        made = await lease.create(held_by("ada", now=NOW, duration=LENGTH))
-        later = held_by("ada", now=NOW + LENGTH, duration=LENGTH, before=made)
+        made = await lease.create(renewed("ada", now=NOW, duration=LENGTH))
+        later = renewed("ada", now=NOW + LENGTH, duration=LENGTH, before=made)
         written = await lease.replace({**made, "spec": later})
         assert renewal_of(written) != renewal_of(made)
 
     async def test_a_stale_replacement_is_a_conflict(self, lease: LeaseApi) -> None:
-        made = await lease.create(held_by("ada", now=NOW, duration=LENGTH))
-        spec = held_by("ada", now=NOW + LENGTH, duration=LENGTH, before=made)
+        made = await lease.create(renewed("ada", now=NOW, duration=LENGTH))
+        spec = renewed("ada", now=NOW + LENGTH, duration=LENGTH, before=made)
         await lease.replace({**made, "spec": spec})
         with pytest.raises(ConflictError):
-            await lease.replace({**made, "spec": given_up(made)})
+            await lease.replace({**made, "spec": released(made)})
         assert holder_of(await lease.read()) == "ada"
 
     async def test_a_released_lease_has_no_holder(self, lease: LeaseApi) -> None:
-        made = await lease.create(held_by("ada", now=NOW, duration=LENGTH))
-        await lease.replace({**made, "spec": given_up(made)})
+        made = await lease.create(renewed("ada", now=NOW, duration=LENGTH))
+        await lease.replace({**made, "spec": released(made)})
         assert holder_of(await lease.read()) is None

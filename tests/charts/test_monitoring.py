@@ -15,7 +15,7 @@ from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import TopicWatch
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_status_watcher.bootstrap import StatusWatcher
-from sluice_status_watcher.services.leader_election import Alone
+from sluice_status_watcher.services.leader_election import AlwaysLeader
 from sluice_status_watcher.settings import Settings
 from tests.charts.promql import labels_of
 from tests.charts.rendering import CHART, Rendered
@@ -42,7 +42,7 @@ def metrics() -> dict[str, set[str]]:
         producer=kafka,
         published=kafka,
         registry=registry,
-        turn=Alone(),
+        leadership=AlwaysLeader(),
     )
     # Whether they have counted anything yet or not, which no public part of the client tells.
     collectors: list[Any] = list(registry._collector_to_names)

@@ -34,12 +34,12 @@ from sluice_runtime.kubernetes.errors import NotFoundError
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.probes import HealthSettings
 from sluice_runtime.service import StartupError, StoppedError
-from sluice_status_watcher.adapters.results_reader import ResultsTopic
-from sluice_status_watcher.adapters.status_publisher import StatusPublisher
+from sluice_status_watcher.adapters.results_reader import KafkaResultsReader
+from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
 from sluice_status_watcher.bootstrap import serve
-from sluice_status_watcher.domain.published_outcome import Appended
+from sluice_status_watcher.domain.published_outcome import AppendedOutcome
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.services.results_repair import SupersededOutcomes
+from sluice_status_watcher.services.results_repair import ResultsRepair
 from sluice_status_watcher.settings import LeaseSettings, Settings
 from tests.support.kafka import WAIT_SECONDS, create_topic, read_all, read_until, topic_names
 from tests.support.margins import releasing_after
@@ -96,8 +96,8 @@ async def write(settings: KafkaSettings, *events: StatusEvent) -> None:
         await producer.close()
 
 
-def results_topic(settings: KafkaSettings, *, patience: float = WAIT_SECONDS) -> ResultsTopic:
-    return ResultsTopic(
+def results_topic(settings: KafkaSettings, *, patience: float = WAIT_SECONDS) -> KafkaResultsReader:
+    return KafkaResultsReader(
         lambda: make_consumer(settings, client_id="test"),
         topic=settings.topics.results,
         patience=timedelta(seconds=patience),
@@ -162,7 +162,7 @@ async def test_a_topic_that_cannot_be_read_says_so() -> None:
 
 async def test_outcomes_are_followed_from_a_moment_on(settings: KafkaSettings) -> None:
     await write(settings, *(outcome(f"order-{n}", uid=f"uid-{n}") for n in range(50)))
-    async with aclosing(results_topic(settings).follow(since=LONG_AGO)) as outcomes:
+    async with aclosing(results_topic(settings).tail(since=LONG_AGO)) as outcomes:
         before = [told.uid async for told in until_the_end(outcomes)]
         assert sorted(before) == sorted(f"uid-{n}" for n in range(50))
         await write(settings, outcome("order-7", uid="uid-7", attempt=2))
@@ -174,7 +174,7 @@ async def test_outcomes_are_followed_from_a_moment_on(settings: KafkaSettings) -
 async def test_what_was_appended_before_the_moment_is_not_given(settings: KafkaSettings) -> None:
     await write(settings, outcome("order-1", uid="uid-1"))
     later = datetime.now(UTC) + timedelta(hours=1)
-    async with aclosing(results_topic(settings).follow(since=later)) as outcomes:
+    async with aclosing(results_topic(settings).tail(since=later)) as outcomes:
         assert [told async for told in until_the_end(outcomes)] == []
         await write(settings, outcome("order-2", uid="uid-2"))
         told = await anext(told async for told in outcomes if told is not None)
@@ -187,9 +187,11 @@ async def test_an_earlier_attempt_that_comes_late_does_not_stay_the_last(
     attempts = [outcome("order-1", uid="uid-1", attempt=number) for number in (1, 2, 1)]
     await write(settings, *attempts)
     producer = RecordProducer(settings, client_id="test")
-    superseded = SupersededOutcomes(
+    superseded = ResultsRepair(
         results_topic(settings),
-        StatusPublisher(producer, settings.topics, send_timeout=timedelta(seconds=WAIT_SECONDS)),
+        KafkaStatusPublisher(
+            producer, settings.topics, send_timeout=timedelta(seconds=WAIT_SECONDS)
+        ),
         metrics=Metrics(CollectorRegistry()),
     )
     running = asyncio.create_task(superseded.run())
@@ -203,8 +205,8 @@ async def test_an_earlier_attempt_that_comes_late_does_not_stay_the_last(
 
 
 async def until_the_end(
-    outcomes: AsyncGenerator[Appended | None, None],
-) -> AsyncIterator[Appended]:
+    outcomes: AsyncGenerator[AppendedOutcome | None, None],
+) -> AsyncIterator[AppendedOutcome]:
     """Give what there is now."""
     while (told := await anext(outcomes)) is not None:
         yield told

@@ -12,7 +12,7 @@ from sluice_contracts.topics import TopicNames
 from sluice_runtime.deadlines import Deadline, DeadlineExceededError
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_status_watcher.adapters.results_reader import appended, outcome_of
-from sluice_status_watcher.domain.published_outcome import Appended, Published
+from sluice_status_watcher.domain.published_outcome import AppendedOutcome, OutcomeRecord
 from tests.unit.runtime.clock import pause
 
 TOPICS = TopicNames()
@@ -61,14 +61,16 @@ class FakeKafka:
         """See `RecordProducer.unavailable`."""
         return "Kafka: away" if self._away else None
 
-    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Published]:
-        """See `PublishedOutcomes.find`."""
+    async def find(
+        self, wanted: Mapping[str, bytes], *, since: datetime
+    ) -> dict[str, OutcomeRecord]:
+        """See `ResultsReader.find`."""
         await pause(self._scan_takes)
         self.scans.append(since)
         if self._scan_failures or self._away:
             self._scan_failures = max(0, self._scan_failures - 1)
             raise KafkaUnavailableError("results: nobody is there")
-        found: dict[str, Published] = {}
+        found: dict[str, OutcomeRecord] = {}
         for record in self._incoming(TOPICS.results):
             told = outcome_of(record)
             if told is None or told[0] not in wanted or record.timestamp_ms < _ms(since):
@@ -78,8 +80,8 @@ class FakeKafka:
                 found[uid] = published
         return found
 
-    async def follow(self, *, since: datetime) -> AsyncGenerator[Appended | None, None]:
-        """See `PublishedOutcomes.follow`."""
+    async def tail(self, *, since: datetime) -> AsyncGenerator[AppendedOutcome | None, None]:
+        """See `ResultsReader.follow`."""
         read = 0
         while True:
             if self._away:
@@ -174,7 +176,7 @@ class FakeKafka:
         async with self._changed:
             self._changed.notify_all()
 
-    def _appended(self, at: int, *, since: datetime) -> Appended | None:
+    def _appended(self, at: int, *, since: datetime) -> AppendedOutcome | None:
         topic, record, timestamp = self.records[at]
         told = outcome_of(_incoming(topic, at, record, timestamp))
         if topic != TOPICS.results or told is None or timestamp < _ms(since):

@@ -24,7 +24,7 @@ async def finish(
 
 
 async def touch(world: World) -> None:
-    """Change what is nobody's business."""
+    """WatchEvent what is nobody's business."""
 
     def change(obj: Json) -> None:
         labels = obj["metadata"]["labels"]

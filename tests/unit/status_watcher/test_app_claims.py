@@ -98,7 +98,7 @@ async def test_who_claims_is_left_some_seconds_to_tell() -> None:
 
 
 async def test_a_claim_that_was_kept_meanwhile_is_not_kept_again() -> None:
-    """The other one tells when this one has begun, and is killed before it can make the mark."""
+    """The other one publishes after this one has started, and is killed before its mark."""
     world, elsewhere = World(), FakeKafka()
     elsewhere.records = world.kafka.records
     async with contextlib.AsyncExitStack() as other:

@@ -8,7 +8,7 @@ import pytest
 
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from sluice_runtime.supervision import TaskEndedError
-from sluice_status_watcher.services.leader_election import LeasedTurn, LeaseLostError
+from sluice_status_watcher.services.leader_election import LeaseElector, LeaseLostError
 from sluice_status_watcher.settings import LeaseSettings
 from tests.support.fake_lease import FakeLease
 from tests.support.fake_workflows import FakeWorkflows
@@ -18,18 +18,18 @@ from tests.unit.status_watcher.world import FakeKafka, World, later
 pytestmark = pytest.mark.looptime
 
 
-def turn_of(holder: str, lease: FakeLease) -> LeasedTurn:
-    return LeasedTurn(lease, LeaseSettings(name="turns"), holder=holder)
+def elector_of(holder: str, lease: FakeLease) -> LeaseElector:
+    return LeaseElector(lease, LeaseSettings(name="turns"), holder=holder)
 
 
 async def test_one_works_and_the_other_stands_by_ready() -> None:
     world, lease = World(), FakeLease()
-    async with world.starting(turn_of("ada", lease)):
+    async with world.starting(elector_of("ada", lease)):
         await world.until(lambda: world.workflows.streams_for_test() == 1)
         assert world.metric("leading") == 1
-        async with world.starting(bob := turn_of("bob", lease)):
+        async with world.starting(bob := elector_of("bob", lease)):
             await later(600)
-            assert not bob.begun
+            assert not bob.is_leader
             assert world.watcher is not None
             ready = world.watcher.readiness()
             assert {name: check() for name, check in ready.items()} == dict.fromkeys(ready)
@@ -44,12 +44,12 @@ async def test_who_could_not_do_the_work_is_not_ready_and_takes_no_turn() -> Non
     forbidden = FakeWorkflows()
     forbidden.fail_for_test("list_page", *[ApiUnavailableError("list: 403 Forbidden")] * 3)
     nowhere.fail_scans_for_test(times=3)
-    async with world.starting(ada := turn_of("ada", lease), workflows=forbidden, kafka=nowhere):
+    async with world.starting(ada := elector_of("ada", lease), workflows=forbidden, kafka=nowhere):
         assert world.watcher is not None
         rehearsal = world.watcher.readiness()["rehearsal"]
         assert rehearsal() == "nothing was tried yet"
         seen = []
-        while not ada.begun:
+        while not ada.is_leader:
             seen.append(rehearsal())
             await later(0.1)
         assert "list: 403 Forbidden" in seen
@@ -59,7 +59,7 @@ async def test_who_could_not_do_the_work_is_not_ready_and_takes_no_turn() -> Non
 
 async def test_who_is_cut_off_from_kafka_loses_its_turn_to_one_that_is_not() -> None:
     world, lease, cut_off = World(), FakeLease(), FakeKafka()
-    ada, bob = turn_of("ada", lease), turn_of("bob", lease)
+    ada, bob = elector_of("ada", lease), elector_of("bob", lease)
 
     async def cut_ada_off() -> None:
         async with world.starting(ada, kafka=cut_off):
@@ -69,7 +69,7 @@ async def test_who_is_cut_off_from_kafka_loses_its_turn_to_one_that_is_not() -> 
                 await submit(world)
                 await finish(world)
                 await released(world)
-                assert bob.begun
+                assert bob.is_leader
 
     with pytest.raises(TaskEndedError, match="lease ended by itself"):
         await cut_ada_off()
@@ -79,7 +79,7 @@ async def test_who_is_cut_off_from_kafka_loses_its_turn_to_one_that_is_not() -> 
 async def test_who_stands_by_and_cannot_read_the_lease_is_not_ready() -> None:
     world, lease = World(), FakeLease()
     lease.go_away_for_test()
-    async with world.starting(turn_of("ada", lease)):
+    async with world.starting(elector_of("ada", lease)):
         assert world.watcher is not None
         assert world.watcher.readiness()["lease"]() == "the Lease is not read yet"
         await later(10)
@@ -89,7 +89,7 @@ async def test_who_stands_by_and_cannot_read_the_lease_is_not_ready() -> None:
 
 async def test_the_next_one_ends_what_the_one_that_was_killed_has_begun() -> None:
     world, lease = World(), FakeLease()
-    ada, bob = turn_of("ada", lease), turn_of("bob", lease)
+    ada, bob = elector_of("ada", lease), elector_of("bob", lease)
     async with contextlib.AsyncExitStack() as first:
         await first.enter_async_context(world.starting(ada))
         await submit(world)
@@ -99,7 +99,7 @@ async def test_the_next_one_ends_what_the_one_that_was_killed_has_begun() -> Non
             await first.aclose()
             await finish(world)
             await released(world)
-            assert bob.begun
+            assert bob.is_leader
     assert world.results() == ["1/Succeeded"]
     assert lease.spec_for_test["leaseTransitions"] == 1
 
@@ -109,6 +109,6 @@ async def test_who_was_frozen_ends_when_it_sees_who_has_taken_over() -> None:
     taken = partial(lease.write_for_test, holderIdentity="bob")
     asyncio.get_running_loop().call_later(30, taken)
     with pytest.raises(TaskEndedError, match="lease ended by itself") as caught:
-        async with world.starting(turn_of("ada", lease)):
+        async with world.starting(elector_of("ada", lease)):
             await later(60)
     assert isinstance(caught.value.__cause__, LeaseLostError)

@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from sluice_argo.outcomes import Claim
 from sluice_contracts.status import StatusEvent
-from sluice_status_watcher.domain.transitions import Told, claimed_event
-from sluice_status_watcher.domain.workflow_state import Observed
+from sluice_status_watcher.domain.transitions import PublishedState, claimed_event
+from sluice_status_watcher.domain.workflow_state import WorkflowState
 from sluice_status_watcher.services import event_publication
 from tests.unit.status_watcher.manifests import manifest, name_of, node, nodes
 from tests.unit.status_watcher.scenes import MARK, NAME, finish, marks, released, submit
@@ -64,10 +64,10 @@ async def test_outputs_that_are_no_text_are_told_as_they_are() -> None:
 async def test_a_state_that_cannot_be_judged_in_full_is_told_in_brief(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def picky(observed: Observed, claim: Claim) -> tuple[StatusEvent, Told]:
-        if observed.progress:
+    def picky(state: WorkflowState, claim: Claim) -> tuple[StatusEvent, PublishedState]:
+        if state.progress:
             raise ZeroDivisionError
-        return claimed_event(observed, claim)
+        return claimed_event(state, claim)
 
     monkeypatch.setattr(event_publication, "claimed_event", picky)
     world = World()

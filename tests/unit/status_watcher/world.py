@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from sluice_runtime.supervision import run_tasks
 from sluice_status_watcher.bootstrap import StatusWatcher
 from sluice_status_watcher.ports import Workflows
-from sluice_status_watcher.services.leader_election import Alone, Turn
+from sluice_status_watcher.services.leader_election import AlwaysLeader, Leadership
 from sluice_status_watcher.settings import Settings
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.api_connection import ApiConnection
@@ -64,7 +64,7 @@ class World:
     @contextlib.asynccontextmanager
     async def starting(
         self,
-        turn: Turn | None = None,
+        leadership: Leadership | None = None,
         *,
         workflows: Workflows | None = None,
         kafka: FakeKafka | None = None,
@@ -81,7 +81,7 @@ class World:
             producer=kafka,
             published=kafka,
             registry=self.registry,
-            turn=turn or Alone(),
+            leadership=leadership or AlwaysLeader(),
         )
         stop = asyncio.Event()
         name = f"watcher {next(self._numbers)}"

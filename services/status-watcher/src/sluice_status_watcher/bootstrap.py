@@ -22,19 +22,19 @@ from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import Readiness, serve_probes
 from sluice_runtime.service import StartupError, wait_for_kafka
 from sluice_runtime.supervision import run_tasks
-from sluice_status_watcher.adapters.results_reader import ResultsTopic
-from sluice_status_watcher.adapters.status_publisher import StatusPublisher
-from sluice_status_watcher.domain.work_item import News, needs_of, size_of, stage_of
-from sluice_status_watcher.handlers.event_router import follow
-from sluice_status_watcher.handlers.reflector import WatchHealth, Watching
-from sluice_status_watcher.handlers.work_queue import Workers
+from sluice_status_watcher.adapters.results_reader import KafkaResultsReader
+from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
+from sluice_status_watcher.domain.work_item import WorkItem, coalescing_key, needs_of, size_of
+from sluice_status_watcher.handlers.event_router import route_events
+from sluice_status_watcher.handlers.reflector import Reflector, WatchHealth
+from sluice_status_watcher.handlers.work_queue import WorkQueue
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.ports import PublishedOutcomes, Workflows
-from sluice_status_watcher.services.leader_election import Alone, LeasedTurn, Turn
-from sluice_status_watcher.services.preflight import rehearse
+from sluice_status_watcher.ports import ResultsReader, Workflows
+from sluice_status_watcher.services.leader_election import AlwaysLeader, Leadership, LeaseElector
+from sluice_status_watcher.services.preflight import run_preflight
 from sluice_status_watcher.services.reconciler import Reconciler
 from sluice_status_watcher.services.recovery import recover
-from sluice_status_watcher.services.results_repair import SupersededOutcomes
+from sluice_status_watcher.services.results_repair import ResultsRepair
 from sluice_status_watcher.settings import Settings
 
 __all__ = ["StatusProducer", "StatusWatcher", "serve"]
@@ -64,18 +64,18 @@ class StatusWatcher:
         *,
         workflows: Workflows,
         producer: StatusProducer,
-        published: PublishedOutcomes,
+        published: ResultsReader,
         registry: CollectorRegistry,
-        turn: Turn,
+        leadership: Leadership,
     ) -> None:
         self._settings = settings
-        self._turn = turn
+        self._leadership = leadership
         self._workflows = workflows
         self._producer = producer
         self._published = published
         self._recovered = False
         self._metrics = metrics = Metrics(registry)
-        self._publisher = StatusPublisher(
+        self._publisher = KafkaStatusPublisher(
             producer, settings.kafka.topics, send_timeout=settings.send_timeout
         )
         self._reconciler = Reconciler(
@@ -88,10 +88,10 @@ class StatusWatcher:
             release_after=settings.dedupe.release_after,
             requeue=self._requeue,
         )
-        self._superseded = SupersededOutcomes(published, self._publisher, metrics=metrics)
-        self._workers: Workers[str, News] = Workers(
+        self._superseded = ResultsRepair(published, self._publisher, metrics=metrics)
+        self._workers: WorkQueue[str, WorkItem] = WorkQueue(
             self._reconciler.handle,
-            stage=stage_of,
+            stage=coalescing_key,
             size=size_of,
             needs=needs_of,
             concurrency=settings.concurrency,
@@ -99,13 +99,15 @@ class StatusWatcher:
             max_bytes=settings.max_bytes,
         )
         self._health = WatchHealth(clock=lambda: asyncio.get_running_loop().time())
-        self._watching = Watching(
+        self._watching = Reflector(
             workflows,
             settings.watch,
             health=self._health,
             relisting=lambda reason: metrics.relists.labels(reason).inc(),
         )
-        metrics.watch("leading", "1 if it is this one's turn to watch.", lambda: turn.begun)
+        metrics.watch(
+            "leading", "1 if it is this one's turn to watch.", lambda: leadership.is_leader
+        )
         metrics.watch("last_byte_age_seconds", "Since the API was heard.", self._health.age)
         metrics.watch("pending_states", "States that wait to be told.", self._workers.pending)
         metrics.watch("held_bytes", "Of states in memory.", self._workers.held_bytes)
@@ -120,43 +122,43 @@ class StatusWatcher:
             "watcher": self._watch(),
             "superseded": self._restore(),
             # Last: it is our turn until the work has stopped.
-            "lease": self._turn.keep(unfit=self._unfit),
+            "lease": self._leadership.run(unhealthy=self._unfit),
         }
 
     def readiness(self) -> Readiness:
         """Tell what is waited for; who stands by, for what shows that it could do the work."""
         return {
-            "lease": self._turn.unknown,
-            "rehearsal": lambda: None if self._turn.begun else self._health.trouble,
-            "recovery": lambda: self._unaware() if self._turn.begun else None,
-            "workflows": lambda: self._deaf() if self._turn.begun else None,
+            "lease": self._leadership.unknown,
+            "rehearsal": lambda: None if self._leadership.is_leader else self._health.trouble,
+            "recovery": lambda: self._unaware() if self._leadership.is_leader else None,
+            "workflows": lambda: self._deaf() if self._leadership.is_leader else None,
             "kafka": self._producer.unavailable,
         }
 
     async def _watch(self) -> None:
-        if not self._turn.begun:
-            await rehearse(self._workflows, self._published, health=self._health)
-            await self._turn.wait()
+        if not self._leadership.is_leader:
+            await run_preflight(self._workflows, self._published, health=self._health)
+            await self._leadership.wait()
         recovered = await recover(
             self._workflows,
             self._published,
             page_size=self._settings.watch.page_size,
             health=self._health,
         )
-        for record in recovered.in_doubt:
-            await self._publisher.again(record)
+        for record in recovered.republish:
+            await self._publisher.republish(record)
         for uid, outcome in recovered.outcomes.items():
             self._reconciler.recall(uid, outcome)
         self._metrics.recovered.inc(len(recovered.outcomes))
         self._recovered = True
-        async with aclosing(self._watching.forever()) as changes:
-            await follow(changes, self._workers, recalled=recovered.outcomes)
+        async with aclosing(self._watching.run()) as changes:
+            await route_events(changes, self._workers, known_uids=recovered.outcomes)
 
-    def _requeue(self, uid: str, news: News) -> None:
+    def _requeue(self, uid: str, news: WorkItem) -> None:
         self._workers.put_now(uid, news)
 
     async def _restore(self) -> None:
-        await self._turn.wait()
+        await self._leadership.wait()
         await self._superseded.run()
 
     def _unfit(self) -> str | None:
@@ -189,8 +191,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             cluster = await stack.enter_async_context(KubernetesClient.connect(settings.kubernetes))
         except ClusterConfigurationError as e:
             raise StartupError(str(e)) from e
-        turn = _turn(settings, cluster)
-        stack.push_async_callback(turn.give_up)
+        turn = _leadership(settings, cluster)
+        stack.push_async_callback(turn.release)
         producer = RecordProducer(kafka, client_id=_NAME)
         # Before the turn is given up: what is on its way to Kafka would come after the next one.
         stack.push_async_callback(producer.close)
@@ -202,11 +204,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 request_timeout=settings.kubernetes.request_timeout,
             ),
             producer=producer,
-            published=ResultsTopic(
+            published=KafkaResultsReader(
                 lambda: make_consumer(kafka, client_id=_NAME), topic=kafka.topics.results
             ),
             registry=registry,
-            turn=turn,
+            leadership=turn,
         )
         topics = TopicWatch(kafka, client_id=_NAME, registry=registry)
         # Before Kafka is there: who waits for it is alive, and says what it waits for.
@@ -236,10 +238,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     _log.info("status-watcher stopped")
 
 
-def _turn(settings: Settings, cluster: KubernetesClient) -> Turn:
+def _leadership(settings: Settings, cluster: KubernetesClient) -> Leadership:
     name = settings.lease.name
     if name is None:
-        return Alone()
+        return AlwaysLeader()
     lease = LeaseApi(
         cluster,
         namespace=settings.lease.namespace or settings.kubernetes.namespace,
@@ -248,7 +250,7 @@ def _turn(settings: Settings, cluster: KubernetesClient) -> Turn:
         request_timeout=min(settings.kubernetes.request_timeout, settings.lease.renew_every),
     )
     holder = settings.lease.holder or f"{socket.gethostname()}_{uuid.uuid4().hex}"
-    return LeasedTurn(lease, settings.lease, holder=holder)
+    return LeaseElector(lease, settings.lease, holder=holder)
 
 
 async def _reach_kafka(settings: Settings, producer: RecordProducer) -> None:

@@ -26,8 +26,8 @@ async def _drain(settings: Settings, stop: asyncio.Event) -> None:
         letting_go.cancel()
         await asyncio.wait({letting_go})
         # The Job has to try again: its pod may be asked to go elsewhere.
-        raise StartupError("Told to stop before all Workflows were let go.")
-    _log.info("no Workflow is held any more", let_go=letting_go.result())
+        raise StartupError("PublishedState to stop before all Workflows were let go.")
+    _log.info("no Workflow is held any more", finalizer_removal_patch=letting_go.result())
 
 
 async def _let_all_go(settings: Settings) -> int:

@@ -26,7 +26,7 @@ class Metrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
             registry=registry,
         )
-        self.in_brief = Counter(
+        self.without_details = Counter(
             f"{_PREFIX}_told_in_brief",
             "Workflows that could not be told of in full; the log says why.",
             registry=registry,

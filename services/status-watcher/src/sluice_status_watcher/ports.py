@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sluice_argo.workflows_api import WorkflowPage
-from sluice_status_watcher.domain.published_outcome import Appended, Published
+from sluice_status_watcher.domain.published_outcome import AppendedOutcome, OutcomeRecord
 
-__all__ = ["PublishedOutcomes", "Workflows"]
+__all__ = ["ResultsReader", "Workflows"]
 
 Json = dict[str, Any]
 
@@ -20,7 +20,7 @@ class Workflows(Protocol):
         """Read one Workflow."""
 
     async def patch(self, name: str, operations: Sequence[Json]) -> Json:
-        """Change one Workflow by JSON Patch; gives what it is then."""
+        """WatchEvent one Workflow by JSON Patch; gives what it is then."""
 
     async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
         """Read one page of Sluice's Workflows."""
@@ -31,10 +31,12 @@ class Workflows(Protocol):
         """Watch Sluice's Workflows; gives the bytes of the stream."""
 
 
-class PublishedOutcomes(Protocol):
+class ResultsReader(Protocol):
     """What the results topic already holds."""
 
-    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Published]:
+    async def find(
+        self, wanted: Mapping[str, bytes], *, since: datetime
+    ) -> dict[str, OutcomeRecord]:
         """Give the last outcome of each Workflow wanted, by uid; `wanted` maps uid to record key.
 
         `since` is a time before which none of them can have been written.
@@ -43,7 +45,7 @@ class PublishedOutcomes(Protocol):
             KafkaUnavailableError: the topic could not be read to its end.
         """
 
-    def follow(self, *, since: datetime) -> AsyncGenerator[Appended | None, None]:
+    def tail(self, *, since: datetime) -> AsyncGenerator[AppendedOutcome | None, None]:
         """Give the outcomes from then on, as they are appended; those of a key in their order.
 
         None whenever all was read that there is. May end: then it is to be asked for again.

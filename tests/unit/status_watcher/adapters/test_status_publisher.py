@@ -9,9 +9,9 @@ from sluice_contracts.records import OutgoingRecord
 from sluice_contracts.status import StatusEvent
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
-from sluice_status_watcher.adapters.status_publisher import StatusPublisher
-from sluice_status_watcher.domain.transitions import Told, transition
-from sluice_status_watcher.domain.workflow_state import Identity, observe
+from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
+from sluice_status_watcher.domain.transitions import PublishedState, transition
+from sluice_status_watcher.domain.workflow_state import Identity, parse_workflow
 from tests.unit.status_watcher.manifests import FINISHED, node, nodes, stored
 from tests.unit.status_watcher.world import TOPICS, FakeKafka
 
@@ -21,15 +21,15 @@ pytestmark = pytest.mark.looptime
 def event(phase: str = "Succeeded", **status: Any) -> tuple[StatusEvent, Identity]:
     end = {"finishedAt": FINISHED} if phase in {"Succeeded", "Failed"} else {}
     document = stored(status={"phase": phase, **end, **status})
-    observed = observe(document, observed_at=datetime(2026, 1, 1, tzinfo=UTC))
-    told, _ = transition(observed, Told())
+    state = parse_workflow(document, observed_at=datetime(2026, 1, 1, tzinfo=UTC))
+    told, _ = transition(state, PublishedState())
     assert told is not None
-    return told, observed.identity
+    return told, state.identity
 
 
-def publisher(kafka: FakeKafka) -> StatusPublisher:
+def publisher(kafka: FakeKafka) -> KafkaStatusPublisher:
     backoff = Backoff(uniform=lambda low, high: high)  # noqa: ARG005
-    return StatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=10), backoff=backoff)
+    return KafkaStatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=10), backoff=backoff)
 
 
 def headers(record: OutgoingRecord) -> dict[str, str]:

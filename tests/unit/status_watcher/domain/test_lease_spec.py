@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sluice_status_watcher.domain.lease_spec import given_up, held_by, holder_of
+from sluice_status_watcher.domain.lease_spec import holder_of, released, renewed
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=3)
@@ -10,7 +10,7 @@ LENGTH = timedelta(seconds=15)
 
 
 def test_the_first_holder() -> None:
-    assert held_by("ada", now=NOW, duration=LENGTH) == {
+    assert renewed("ada", now=NOW, duration=LENGTH) == {
         "holderIdentity": "ada",
         "leaseDurationSeconds": 15,
         "acquireTime": "2026-01-02T03:04:05.000000Z",
@@ -20,23 +20,23 @@ def test_the_first_holder() -> None:
 
 
 def test_renewing_changes_the_time_alone() -> None:
-    first = held_by("ada", now=NOW, duration=LENGTH)
-    renewed = held_by("ada", now=LATER, duration=LENGTH, before={"spec": first})
-    assert renewed == {**first, "renewTime": "2026-01-02T03:04:08.000000Z"}
+    first = renewed("ada", now=NOW, duration=LENGTH)
+    again = renewed("ada", now=LATER, duration=LENGTH, before={"spec": first})
+    assert again == {**first, "renewTime": "2026-01-02T03:04:08.000000Z"}
 
 
 def test_another_holder_is_counted() -> None:
-    first = held_by("ada", now=NOW, duration=LENGTH)
-    free = given_up({"spec": first})
+    first = renewed("ada", now=NOW, duration=LENGTH)
+    free = released({"spec": first})
     assert holder_of({"spec": free}) is None
-    next_one = held_by("bob", now=LATER, duration=LENGTH, before={"spec": free})
+    next_one = renewed("bob", now=LATER, duration=LENGTH, before={"spec": free})
     assert next_one["leaseTransitions"] == 1
     assert next_one["acquireTime"] == next_one["renewTime"] == "2026-01-02T03:04:08.000000Z"
 
 
 def test_what_others_have_written_stays() -> None:
     before = {"spec": {"preferredHolder": "eve"}}
-    assert held_by("ada", now=NOW, duration=LENGTH, before=before)["preferredHolder"] == "eve"
+    assert renewed("ada", now=NOW, duration=LENGTH, before=before)["preferredHolder"] == "eve"
 
 
 def test_a_lease_without_a_spec_is_free() -> None:
@@ -46,5 +46,5 @@ def test_a_lease_without_a_spec_is_free() -> None:
 
 
 def test_a_length_is_whole_seconds_and_never_none() -> None:
-    short = held_by("ada", now=NOW, duration=timedelta(milliseconds=300))
+    short = renewed("ada", now=NOW, duration=timedelta(milliseconds=300))
     assert short["leaseDurationSeconds"] == 1

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sluice_argo import metadata
 from sluice_argo.outcomes import Claim, Outcome, encode_claim
 from sluice_contracts.status import Phase
-from sluice_status_watcher.domain.patches import claiming, next_patch
-from sluice_status_watcher.domain.workflow_state import Standing, observe
+from sluice_status_watcher.domain.patches import bookkeeping_patch, claim_patch
+from sluice_status_watcher.domain.workflow_state import Lifecycle, parse_workflow
 from tests.support.json_patch import PatchFailedError, apply_json_patch
 from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, Json, stored
 
@@ -41,27 +41,27 @@ def running(**annotations: str) -> Json:
     return document
 
 
-def standing(document: Json, *, gone: bool = False) -> Standing:
-    return observe(document, observed_at=datetime.now(UTC), gone=gone).standing
+def lifecycle(document: Json, *, gone: bool = False) -> Lifecycle:
+    return parse_workflow(document, observed_at=datetime.now(UTC), gone=gone).lifecycle
 
 
 def patched(document: Json, outcome: Outcome | None, *, releasable: bool = False) -> Json:
     return apply_json_patch(
-        document, next_patch(standing(document), outcome, releasable=releasable)
+        document, bookkeeping_patch(lifecycle(document), outcome, releasable=releasable)
     )
 
 
 def test_nothing_is_changed_before_an_outcome_was_told() -> None:
-    assert next_patch(standing(running()), None, releasable=True) == []
-    assert next_patch(standing(ended()), None, releasable=True) == []
+    assert bookkeeping_patch(lifecycle(running()), None, releasable=True) == []
+    assert bookkeeping_patch(lifecycle(ended()), None, releasable=True) == []
 
 
 def test_a_claim_is_made_on_the_very_state_that_it_speaks_of() -> None:
     claim = Claim(outcome=FAILED, sequence=7, holder="ada")
-    operations = claiming(standing(ended()), claim)
+    operations = claim_patch(lifecycle(ended()), claim)
     after = apply_json_patch(ended(), operations)
-    assert standing(after).claim == claim
-    assert standing(after).published is None
+    assert lifecycle(after).claim == claim
+    assert lifecycle(after).published is None
     for change in ({"resourceVersion": "8"}, {"uid": "another"}):
         changed = ended()
         changed["metadata"] |= change
@@ -88,7 +88,7 @@ def test_the_mark_comes_first_and_the_finalizer_stays() -> None:
 
 
 def test_a_marked_workflow_waits_for_its_release() -> None:
-    assert next_patch(standing(ended(mark=MARK)), FAILED, releasable=False) == []
+    assert bookkeeping_patch(lifecycle(ended(mark=MARK)), FAILED, releasable=False) == []
 
 
 def test_a_stale_mark_is_replaced() -> None:
@@ -115,7 +115,7 @@ def test_mark_and_release_are_one_patch_if_both_are_due() -> None:
 
 def test_a_released_workflow_is_left_alone() -> None:
     released = ended(mark=MARK, finalizers=[])
-    assert next_patch(standing(released), FAILED, releasable=True) == []
+    assert bookkeeping_patch(lifecycle(released), FAILED, releasable=True) == []
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_released_workflow_is_left_alone() -> None:
     ],
 )
 def test_release_fails_if_the_object_is_not_what_it_was(change: Any) -> None:
-    operations = next_patch(standing(ended(mark=MARK)), FAILED, releasable=True)
+    operations = bookkeeping_patch(lifecycle(ended(mark=MARK)), FAILED, releasable=True)
     changed = ended(mark=MARK)
     change(changed)
     with pytest.raises(PatchFailedError):
@@ -137,7 +137,7 @@ def test_release_fails_if_the_object_is_not_what_it_was(change: Any) -> None:
 
 
 def test_release_does_not_mind_what_the_controller_does_meanwhile() -> None:
-    operations = next_patch(standing(ended(mark=MARK)), FAILED, releasable=True)
+    operations = bookkeeping_patch(lifecycle(ended(mark=MARK)), FAILED, releasable=True)
     changed = ended(mark=MARK)
     changed["metadata"]["resourceVersion"] = "99"
     changed["metadata"]["labels"]["workflows.argoproj.io/workflow-archiving-status"] = "Archived"
@@ -154,7 +154,7 @@ def test_a_deleted_workflow_is_released_at_its_deletion() -> None:
 
 
 def test_nothing_can_be_changed_on_an_object_that_is_gone() -> None:
-    assert next_patch(standing(ended(), gone=True), FAILED, releasable=True) == []
+    assert bookkeeping_patch(lifecycle(ended(), gone=True), FAILED, releasable=True) == []
 
 
 @pytest.mark.parametrize("finalizers", [None, [], ["other"]])
@@ -173,8 +173,8 @@ def test_a_reopened_workflow_gets_its_finalizer_back_and_its_next_number(
 
 def test_reopening_is_done_once() -> None:
     after = patched(running(**{metadata.PUBLISHED: MARK}), FAILED)
-    assert next_patch(standing(after), FAILED, releasable=True) == []
-    assert next_patch(standing(after), None, releasable=True) == []
+    assert bookkeeping_patch(lifecycle(after), FAILED, releasable=True) == []
+    assert bookkeeping_patch(lifecycle(after), None, releasable=True) == []
 
 
 def test_reopening_keeps_a_finalizer_that_is_still_there() -> None:
@@ -184,7 +184,7 @@ def test_reopening_keeps_a_finalizer_that_is_still_there() -> None:
 
 
 def test_reopening_insists_on_the_state_that_was_seen() -> None:
-    operations = next_patch(standing(running()), FAILED, releasable=False)
+    operations = bookkeeping_patch(lifecycle(running()), FAILED, releasable=False)
     moved_on = running()
     moved_on["metadata"]["resourceVersion"] = "8"
     with pytest.raises(PatchFailedError):

@@ -10,7 +10,7 @@ from sluice_argo import metadata
 from sluice_argo.outcomes import Claim, Outcome, encode_claim, encode_outcome
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_status_watcher.domain.transitions import (
-    Told,
+    PublishedState,
     attempt_of,
     claim_to_make,
     claimed_event,
@@ -18,7 +18,7 @@ from sluice_status_watcher.domain.transitions import (
     open_claim,
     transition,
 )
-from sluice_status_watcher.domain.workflow_state import Observed, observe
+from sluice_status_watcher.domain.workflow_state import WorkflowState, parse_workflow
 from tests.unit.status_watcher.manifests import (
     FINISHED,
     FINISHED_AGAIN,
@@ -42,21 +42,23 @@ def state(
     deleted: bool = False,
     gone: bool = False,
     **status: Any,
-) -> Observed:
+) -> WorkflowState:
     document = stored(version=version)
     if phase is not None:
         document["status"] = {"phase": phase, **status}
     document["metadata"]["annotations"] |= annotations or {}
     if deleted:
         document["metadata"]["deletionTimestamp"] = "2026-01-01T01:00:00Z"
-    return observe(document, observed_at=NOW, gone=gone)
+    return parse_workflow(document, observed_at=NOW, gone=gone)
 
 
-def tell(*states: Observed, told: Told | None = None) -> tuple[list[StatusEvent], Told]:
+def tell(
+    *states: WorkflowState, told: PublishedState | None = None
+) -> tuple[list[StatusEvent], PublishedState]:
     events = []
-    told = told or Told()
-    for observed in states:
-        event, told = transition(observed, told)
+    told = told or PublishedState()
+    for state in states:
+        event, told = transition(state, told)
         if event is not None:
             events.append(event)
     return events, told
@@ -98,7 +100,7 @@ def test_what_nobody_could_see_is_not_told() -> None:
     )
     labelled["metadata"]["labels"]["workflows.argoproj.io/phase"] = "Running"
     events, told = tell(
-        state(3, "Running"), state(3, "Running"), observe(labelled, observed_at=NOW)
+        state(3, "Running"), state(3, "Running"), parse_workflow(labelled, observed_at=NOW)
     )
     assert summary(events) == ["1/Running"]
     assert told.sequence == 4
@@ -175,7 +177,7 @@ def test_the_attempt_on_the_object_speaks_for_an_earlier_process() -> None:
 
 
 def test_a_remembered_outcome_of_an_earlier_attempt_changes_nothing() -> None:
-    told = Told(outcome=Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED))
+    told = PublishedState(outcome=Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED))
     second = {metadata.ATTEMPT: "2"}
     events, _ = tell(
         state(6, "Running", annotations=second), state(7, "Running", annotations=second), told=told
@@ -271,19 +273,19 @@ def viewings(draw: st.DrawFn) -> list[Json | None]:
 
 @given(viewings())
 def test_whoever_obeys_the_sequence_never_goes_back_from_an_end(seen: list[Json | None]) -> None:
-    told = Told()
+    told = PublishedState()
     mark: Outcome | None = None
     events: list[StatusEvent] = []
     floor = -1
     for document in seen:
         if document is None:
-            told, floor = Told(), told.sequence
+            told, floor = PublishedState(), told.sequence
             continue
         if int(document["metadata"]["resourceVersion"]) < floor:
             continue
         if mark is not None:
             document["metadata"]["annotations"][metadata.PUBLISHED] = encode_outcome(mark)
-        event, told = transition(observe(document, observed_at=NOW), told)
+        event, told = transition(parse_workflow(document, observed_at=NOW), told)
         mark = told.outcome
         events += [event] if event else []
 
@@ -308,7 +310,7 @@ def test_the_same_state_always_gives_the_same_event(seen: list[Json | None]) -> 
     for document in seen:
         if document is None:
             continue
-        event, _ = transition(observe(document, observed_at=NOW), Told())
+        event, _ = transition(parse_workflow(document, observed_at=NOW), PublishedState())
         assert event is not None
         key = (str(event.uid), event.attempt, event.sequence)
         assert ids.setdefault(key, event.event_id) == event.event_id
@@ -317,12 +319,12 @@ def test_the_same_state_always_gives_the_same_event(seen: list[Json | None]) -> 
 
 @given(viewings())
 def test_telling_again_what_was_told_last_tells_nothing(seen: list[Json | None]) -> None:
-    told = Told()
+    told = PublishedState()
     for document in seen:
         if document is not None:
-            observed = observe(document, observed_at=NOW)
-            _, told = transition(observed, told)
-            assert transition(observed, told) == (None, told)
+            state = parse_workflow(document, observed_at=NOW)
+            _, told = transition(state, told)
+            assert transition(state, told) == (None, told)
 
 
 CLAIM = Claim(
@@ -330,39 +332,39 @@ CLAIM = Claim(
 )
 
 
-def claimed(version: int, phase: str, *, claim: Claim = CLAIM, **more: Any) -> Observed:
+def claimed(version: int, phase: str, *, claim: Claim = CLAIM, **more: Any) -> WorkflowState:
     annotations = {metadata.OUTCOME_CLAIM: encode_claim(claim)} | more.pop("annotations", {})
     return state(version, phase, annotations=annotations, **more)
 
 
 def test_an_end_is_to_be_claimed_under_its_own_version() -> None:
-    ended = state(4, "Failed", finishedAt=FINISHED).standing
+    ended = state(4, "Failed", finishedAt=FINISHED).lifecycle
     assert claim_to_make(ended, None, holder="ada") == CLAIM
 
 
 def test_nothing_is_claimed_but_an_end_that_was_not_told() -> None:
-    assert claim_to_make(state(4, "Running").standing, None, holder="ada") is None
-    told = state(4, "Failed", finishedAt=FINISHED).standing
+    assert claim_to_make(state(4, "Running").lifecycle, None, holder="ada") is None
+    told = state(4, "Failed", finishedAt=FINISHED).lifecycle
     assert claim_to_make(told, CLAIM.outcome, holder="ada") is None
-    gone = state(4, "Failed", finishedAt=FINISHED, gone=True).standing
+    gone = state(4, "Failed", finishedAt=FINISHED, gone=True).lifecycle
     assert claim_to_make(gone, None, holder="ada") is None
 
 
 def test_the_end_of_a_retry_is_claimed_for_the_next_attempt() -> None:
-    ended = state(9, "Succeeded", finishedAt=FINISHED_AGAIN).standing
+    ended = state(9, "Succeeded", finishedAt=FINISHED_AGAIN).lifecycle
     claim = claim_to_make(ended, CLAIM.outcome, holder="bob")
     assert claim is not None
     assert (claim.outcome.attempt, claim.sequence) == (2, 9)
 
 
 def test_a_claim_is_open_until_its_outcome_is_known_to_be_told() -> None:
-    standing = claimed(5, "Failed", finishedAt=FINISHED).standing
-    assert open_claim(standing, None) == CLAIM
-    assert open_claim(standing, CLAIM.outcome) is None
+    lifecycle = claimed(5, "Failed", finishedAt=FINISHED).lifecycle
+    assert open_claim(lifecycle, None) == CLAIM
+    assert open_claim(lifecycle, CLAIM.outcome) is None
     # Who has raised the attempt had told it.
-    later = claimed(6, "Running", annotations={metadata.ATTEMPT: "2"}).standing
+    later = claimed(6, "Running", annotations={metadata.ATTEMPT: "2"}).lifecycle
     assert open_claim(later, None) is None
-    assert open_claim(state(5, "Failed", finishedAt=FINISHED).standing, None) is None
+    assert open_claim(state(5, "Failed", finishedAt=FINISHED).lifecycle, None) is None
 
 
 def test_a_claim_is_kept_under_its_sequence_whatever_happened_to_the_object_since() -> None:
@@ -372,8 +374,10 @@ def test_a_claim_is_kept_under_its_sequence_whatever_happened_to_the_object_sinc
     assert at_once == later
     assert (at_once.sequence, at_once.phase, at_once.truncated) == (4, Phase.FAILED, False)
     assert [step.id for step in at_once.steps] == ["a"]
-    assert told == Told(sequence=4, outcome=CLAIM.outcome)
-    unclaimed, _ = transition(state(4, "Failed", finishedAt=FINISHED, nodes=steps), Told())
+    assert told == PublishedState(sequence=4, outcome=CLAIM.outcome)
+    unclaimed, _ = transition(
+        state(4, "Failed", finishedAt=FINISHED, nodes=steps), PublishedState()
+    )
     assert unclaimed == at_once
 
 
@@ -386,11 +390,11 @@ def test_of_a_workflow_that_has_gone_on_a_claim_is_kept_in_brief() -> None:
 
 
 def test_attempts_are_counted_from_what_is_known() -> None:
-    standing = state(5, "Running").standing
+    lifecycle = state(5, "Running").lifecycle
     outcome = Outcome(attempt=4, phase=Phase.FAILED, finished_at=ENDED)
-    assert attempt_of(standing, None) == 1
-    assert attempt_of(standing, outcome) == 5
-    assert known_outcome(standing, outcome) is outcome
+    assert attempt_of(lifecycle, None) == 1
+    assert attempt_of(lifecycle, outcome) == 5
+    assert known_outcome(lifecycle, outcome) is outcome
 
 
 def test_of_a_step_that_was_told_eight_bytes_are_kept() -> None:

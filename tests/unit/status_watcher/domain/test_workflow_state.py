@@ -15,7 +15,11 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
 from sluice_status_watcher.domain import workflow_state
 from sluice_status_watcher.domain.steps import step_of
-from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError, Observed, observe
+from sluice_status_watcher.domain.workflow_state import (
+    ForeignWorkflowError,
+    WorkflowState,
+    parse_workflow,
+)
 from tests.unit.status_watcher.manifests import (
     FINISHED,
     STARTED,
@@ -30,8 +34,8 @@ NAME = name_of("order-1")
 NOW = datetime(2026, 1, 1, 0, 6, tzinfo=UTC)
 
 
-def read(document: Json, *, gone: bool = False) -> Observed:
-    return observe(document, observed_at=NOW, gone=gone)
+def read(document: Json, *, gone: bool = False) -> WorkflowState:
+    return parse_workflow(document, observed_at=NOW, gone=gone)
 
 
 def with_status(**status: Any) -> Json:
@@ -81,26 +85,26 @@ def waiting(phase: str = "Running") -> Json:
     ],
 )
 def test_phase(document: Json, phase: Phase) -> None:
-    assert read(document).standing.phase is phase
+    assert read(document).lifecycle.phase is phase
 
 
 @pytest.mark.parametrize("phase", ["", "Pending", "Running"])
 def test_a_deleted_workflow_that_has_not_finished_is_deleted(phase: str) -> None:
     document = with_status(phase=phase)
-    assert read(document, gone=True).standing.phase is Phase.DELETED
+    assert read(document, gone=True).lifecycle.phase is Phase.DELETED
     document["metadata"]["deletionTimestamp"] = FINISHED
-    standing = read(document).standing
-    assert standing.phase is Phase.DELETED
-    assert standing.finished_at == datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
-    assert standing.end == ("/metadata/deletionTimestamp", FINISHED)
+    lifecycle = read(document).lifecycle
+    assert lifecycle.phase is Phase.DELETED
+    assert lifecycle.finished_at == datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+    assert lifecycle.end == ("/metadata/deletionTimestamp", FINISHED)
 
 
 def test_a_real_end_counts_for_more_than_deletion() -> None:
     document = with_status(phase="Failed", finishedAt=FINISHED)
     document["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z"
-    standing = read(document, gone=True).standing
-    assert standing.phase is Phase.FAILED
-    assert standing.end == ("/status/finishedAt", FINISHED)
+    lifecycle = read(document, gone=True).lifecycle
+    assert lifecycle.phase is Phase.FAILED
+    assert lifecycle.end == ("/status/finishedAt", FINISHED)
 
 
 def test_who_it_is_stands_in_its_marks() -> None:
@@ -154,16 +158,16 @@ def test_attempt(text: object, attempt: int) -> None:
     document = stored()
     if text is not None:
         document["metadata"]["annotations"][metadata.ATTEMPT] = text
-    assert read(document).standing.attempt == attempt
+    assert read(document).lifecycle.attempt == attempt
 
 
 def test_times_progress_and_message() -> None:
-    observed = read(
+    state = read(
         with_status(phase="Running", startedAt=STARTED, progress="1/3", message="on its way")
     )
-    assert observed.started_at == datetime(2026, 1, 1, 0, 0, 10, tzinfo=UTC)
-    assert (observed.progress, observed.message) == ("1/3", "on its way")
-    assert observed.sequence == 7
+    assert state.started_at == datetime(2026, 1, 1, 0, 0, 10, tzinfo=UTC)
+    assert (state.progress, state.message) == ("1/3", "on its way")
+    assert state.sequence == 7
 
 
 def test_outputs_are_the_workflows_own_without_the_exit_code() -> None:
@@ -172,8 +176,8 @@ def test_outputs_are_the_workflows_own_without_the_exit_code() -> None:
         "exitCode": "0",
         "result": "printed",
     }
-    observed = read(with_status(phase="Succeeded", finishedAt=FINISHED, outputs=outputs))
-    assert observed.outputs == {"total": "12"}
+    state = read(with_status(phase="Succeeded", finishedAt=FINISHED, outputs=outputs))
+    assert state.outputs == {"total": "12"}
 
 
 def test_outputs_are_those_of_the_root_if_the_workflow_has_none() -> None:
@@ -187,7 +191,7 @@ def test_outputs_are_those_of_the_root_if_the_workflow_has_none() -> None:
 
 
 def test_steps_are_the_nodes_that_somebody_wrote() -> None:
-    observed = read(
+    state = read(
         with_status(
             phase="Running",
             nodes=nodes(
@@ -201,12 +205,12 @@ def test_steps_are_the_nodes_that_somebody_wrote() -> None:
             ),
         )
     )
-    assert [step.id for step in observed.steps] == ["again", "early", "late", "never"]
+    assert [step.id for step in state.steps] == ["again", "early", "late", "never"]
 
 
 def test_the_root_is_a_step_where_it_is_the_only_one() -> None:
-    observed = read(with_status(phase="Running", nodes=nodes(node(NAME, phase="Running"))))
-    assert [step.id for step in observed.steps] == [NAME]
+    state = read(with_status(phase="Running", nodes=nodes(node(NAME, phase="Running"))))
+    assert [step.id for step in state.steps] == [NAME]
 
 
 def test_a_step_says_all_there_is_to_say() -> None:
@@ -244,9 +248,9 @@ def test_a_step_by_reference_names_the_template_that_it_refers_to() -> None:
 
 def test_compressed_nodes_are_read() -> None:
     packed = base64.b64encode(gzip.compress(json.dumps(nodes(waiting())).encode())).decode()
-    observed = read(with_status(phase="Running", compressedNodes=packed))
-    assert observed.standing.phase is Phase.SUSPENDED
-    assert [step.id for step in observed.steps] == ["wait"]
+    state = read(with_status(phase="Running", compressedNodes=packed))
+    assert state.lifecycle.phase is Phase.SUSPENDED
+    assert [step.id for step in state.steps] == ["wait"]
 
 
 @pytest.mark.parametrize(
@@ -264,9 +268,9 @@ def test_compressed_nodes_are_read() -> None:
     ],
 )
 def test_an_outcome_does_not_depend_on_nodes_that_cannot_be_read(status: Json) -> None:
-    observed = read(with_status(phase="Succeeded", finishedAt=FINISHED, **status))
-    assert observed.standing.phase is Phase.SUCCEEDED
-    assert (observed.steps, observed.outputs) == ((), {})
+    state = read(with_status(phase="Succeeded", finishedAt=FINISHED, **status))
+    assert state.lifecycle.phase is Phase.SUCCEEDED
+    assert (state.steps, state.outputs) == ((), {})
 
 
 def test_a_step_whose_words_are_no_text_says_what_can_be_said() -> None:
@@ -284,9 +288,9 @@ def test_a_step_whose_words_are_no_text_says_what_can_be_said() -> None:
     "moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 7, "soon"]
 )
 def test_an_end_at_no_time_is_an_end(moment: object) -> None:
-    standing = read(with_status(phase="Failed", finishedAt=moment)).standing
-    assert (standing.phase, standing.finished_at) == (Phase.FAILED, None)
-    assert standing.end == ("/status/finishedAt", moment)
+    lifecycle = read(with_status(phase="Failed", finishedAt=moment)).lifecycle
+    assert (lifecycle.phase, lifecycle.finished_at) == (Phase.FAILED, None)
+    assert lifecycle.end == ("/status/finishedAt", moment)
 
 
 def test_half_a_character_in_a_message_is_replaced() -> None:
@@ -298,12 +302,12 @@ def test_what_nobody_thought_of_costs_the_details_alone(monkeypatch: pytest.Monk
         raise ZeroDivisionError
 
     monkeypatch.setattr(workflow_state, "read_steps", fail)
-    observed = read(with_status(phase="Failed", finishedAt=FINISHED, progress="1/2"))
-    assert observed.identity.key == RunKey("default", "order-1")
-    assert observed.standing.phase is Phase.FAILED
-    assert observed.standing.finished_at == datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
-    assert (observed.sequence, observed.progress, observed.steps) == (7, None, ())
-    assert observed.defect == "ZeroDivisionError"
+    state = read(with_status(phase="Failed", finishedAt=FINISHED, progress="1/2"))
+    assert state.identity.key == RunKey("default", "order-1")
+    assert state.lifecycle.phase is Phase.FAILED
+    assert state.lifecycle.finished_at == datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+    assert (state.sequence, state.progress, state.steps) == (7, None, ())
+    assert state.defect == "ZeroDivisionError"
 
 
 _words = st.sampled_from(
@@ -328,6 +332,6 @@ def test_no_workflow_is_a_surprise(status: Any, odd: Any, gone: bool) -> None:
     document["metadata"]["annotations"] |= dict.fromkeys(
         (metadata.ATTEMPT, metadata.PUBLISHED, metadata.TRACEPARENT), odd
     )
-    observed = read(document, gone=gone)
+    state = read(document, gone=gone)
     # Not by the net below the readers: they know what to do with it.
-    assert observed.defect in {None, "UnreadableNodesError"}
+    assert state.defect in {None, "UnreadableNodesError"}

@@ -12,7 +12,12 @@ import pytest
 from sluice_argo.metadata import RUN_ID
 from sluice_argo.workflows_api import WorkflowPage
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, GoneError, RefusedError
-from sluice_status_watcher.handlers.reflector import Change, Listed, WatchHealth, Watching
+from sluice_status_watcher.handlers.reflector import (
+    ListComplete,
+    Reflector,
+    WatchEvent,
+    WatchHealth,
+)
 from sluice_status_watcher.settings import WatchSettings
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import line, manifest, name_of, stored
@@ -26,12 +31,12 @@ class Follower:
 
     def __init__(self, workflows: FakeWorkflows, **settings: Any) -> None:
         self.workflows = workflows
-        self.seen: list[Change | Listed] = []
+        self.seen: list[WatchEvent | ListComplete] = []
         self.relists: list[str] = []
         self.health = WatchHealth(clock=lambda: asyncio.get_running_loop().time())
         self.settings = WatchSettings(**settings)
         self._changed = asyncio.Condition()
-        self._watching = Watching(
+        self._watching = Reflector(
             workflows,
             self.settings,
             health=self.health,
@@ -51,7 +56,7 @@ class Follower:
                 await task
 
     async def _follow(self) -> None:
-        async with aclosing(self._watching.forever()) as changes:
+        async with aclosing(self._watching.run()) as changes:
             async for change in changes:
                 async with self._changed:
                     self.seen.append(change)
@@ -59,7 +64,7 @@ class Follower:
 
     @property
     def lists(self) -> int:
-        return sum(isinstance(change, Listed) for change in self.seen)
+        return sum(isinstance(change, ListComplete) for change in self.seen)
 
     @property
     def versions(self) -> list[str]:
@@ -68,7 +73,7 @@ class Follower:
             f"{change.workflow['metadata']['annotations'][RUN_ID]}:"
             f"{change.workflow.get('status', {}).get('progress', '')}{'-' * change.gone}"
             for change in self.seen
-            if isinstance(change, Change)
+            if isinstance(change, WatchEvent)
         ]
 
     async def until(self, condition: Any) -> None:
@@ -102,7 +107,7 @@ async def test_first_what_exists_then_the_mark_then_what_changes(workflows: Fake
         await workflows.remove_for_test(name_of("b"))
         await follower.sees("b:-")
         assert follower.versions == ["a:", "b:", "a:1/2", "b:-"]
-        assert isinstance(follower.seen[1], Listed)
+        assert isinstance(follower.seen[1], ListComplete)
         assert follower.seen[1].uids == {"uid-1"}
         assert follower.health.listed
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_status_watcher.handlers.work_queue import Workers
+from sluice_status_watcher.handlers.work_queue import WorkQueue
 from tests.unit.status_watcher.world import moments
 
 Item = tuple[str, int]
 
 
 @contextlib.asynccontextmanager
-async def running(workers: Workers[str, Item]) -> AsyncIterator[None]:
+async def running(workers: WorkQueue[str, Item]) -> AsyncIterator[None]:
     task = asyncio.create_task(workers.run())
     try:
         yield
@@ -33,8 +33,8 @@ def make(
     max_pending: int = 100,
     size: Callable[[Item], int] = lambda _: 1,
     max_bytes: int = 1000,
-) -> Workers[str, Item]:
-    return Workers(
+) -> WorkQueue[str, Item]:
+    return WorkQueue(
         handle,
         stage=lambda item: item[0] if item[0] != "keep" else None,
         size=size,

@@ -10,11 +10,11 @@ from sluice_argo.outcomes import Outcome
 from sluice_contracts.status import Phase
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError
-from sluice_status_watcher.adapters.status_publisher import StatusPublisher
-from sluice_status_watcher.domain.transitions import Told, transition
-from sluice_status_watcher.domain.workflow_state import Observed, observe
-from sluice_status_watcher.services.deletion_check import Missing, Vanishing
-from sluice_status_watcher.services.outcome_lookup import Doubts
+from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
+from sluice_status_watcher.domain.transitions import PublishedState, transition
+from sluice_status_watcher.domain.workflow_state import WorkflowState, parse_workflow
+from sluice_status_watcher.services.deletion_check import DeletionCheck, MissingWorkflow
+from sluice_status_watcher.services.outcome_lookup import OutcomeLookup
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of
 from tests.unit.status_watcher.scenes import NAME, finish, submit
@@ -32,38 +32,42 @@ class Scene:
     def __init__(self) -> None:
         self.workflows = FakeWorkflows()
         self.kafka = FakeKafka()
-        self.publisher = StatusPublisher(self.kafka, TOPICS, send_timeout=timedelta(seconds=10))
+        self.publisher = KafkaStatusPublisher(
+            self.kafka, TOPICS, send_timeout=timedelta(seconds=10)
+        )
 
-    async def seen(self) -> Observed:
+    async def seen(self) -> WorkflowState:
         return read(await self.workflows.create(manifest(status={"phase": "Running"})))
 
     async def tell(self, document: Json, *, outcome: Outcome | None = None) -> None:
         """Tell as another watcher does."""
-        event, _ = transition(read(document), Told(outcome=outcome))
+        event, _ = transition(read(document), PublishedState(outcome=outcome))
         assert event is not None
         await self.publisher.publish(event, read(document).identity)
 
-    async def last_state(
-        self, last: Observed, *, outcome: Outcome | None = None
-    ) -> Observed | None:
-        doubts = Doubts(self.kafka, self.publisher)
-        vanishing = Vanishing(
+    async def deleted_state(
+        self, last: WorkflowState, *, outcome: Outcome | None = None
+    ) -> WorkflowState | None:
+        doubts = OutcomeLookup(self.kafka, self.publisher)
+        vanishing = DeletionCheck(
             self.workflows, doubts, answer=lambda _uid, _state: None, backoff=Backoff()
         )
-        return await vanishing.last_state(Missing(last=last, outcome=outcome, sequence=500))
+        return await vanishing.deleted_state(
+            MissingWorkflow(last=last, outcome=outcome, sequence=500)
+        )
 
 
-def read(document: Json) -> Observed:
-    return observe(document, observed_at=ENDED)
+def read(document: Json) -> WorkflowState:
+    return parse_workflow(document, observed_at=ENDED)
 
 
 async def test_what_nobody_has_told_of_was_deleted() -> None:
     scene = Scene()
     last = await scene.seen()
     await scene.workflows.remove_for_test(NAME)
-    state = await scene.last_state(last)
+    state = await scene.deleted_state(last)
     assert state is not None
-    event, _ = transition(state, Told(sequence=last.sequence))
+    event, _ = transition(state, PublishedState(sequence=last.sequence))
     assert event is not None
     assert (event.phase, event.attempt, event.sequence) == (Phase.DELETED, 1, 500)
     assert event.finished_at is None
@@ -76,7 +80,7 @@ async def test_what_was_recreated_under_its_name_was_deleted_before() -> None:
     last = await scene.seen()
     await scene.workflows.remove_for_test(NAME)
     await scene.workflows.create(manifest())
-    assert await scene.last_state(last) is not None
+    assert await scene.deleted_state(last) is not None
 
 
 async def test_what_another_watcher_has_told_of_is_not_told_again() -> None:
@@ -86,7 +90,7 @@ async def test_what_another_watcher_has_told_of_is_not_told_again() -> None:
         await scene.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=FINISHED)
     )
     await scene.workflows.remove_for_test(NAME)
-    assert await scene.last_state(last) is None
+    assert await scene.deleted_state(last) is None
 
 
 async def test_the_end_of_an_earlier_attempt_does_not_speak_for_this_one() -> None:
@@ -96,9 +100,9 @@ async def test_the_end_of_an_earlier_attempt_does_not_speak_for_this_one() -> No
     await scene.tell(failed)
     running = await scene.workflows.set_status_for_test(NAME, phase="Running", finishedAt=None)
     await scene.workflows.remove_for_test(NAME)
-    state = await scene.last_state(read(running), outcome=FAILED)
+    state = await scene.deleted_state(read(running), outcome=FAILED)
     assert state is not None
-    event, _ = transition(state, Told(outcome=FAILED))
+    event, _ = transition(state, PublishedState(outcome=FAILED))
     assert event is not None
     assert (event.phase, event.attempt) == (Phase.DELETED, 2)
 
@@ -108,7 +112,7 @@ async def test_an_end_that_was_told_is_the_end() -> None:
     await scene.seen()
     failed = await scene.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=FINISHED)
     await scene.workflows.remove_for_test(NAME)
-    assert await scene.last_state(read(failed), outcome=FAILED) is None
+    assert await scene.deleted_state(read(failed), outcome=FAILED) is None
     assert scene.workflows.calls_for_test("get") == 0
 
 
@@ -119,7 +123,7 @@ async def test_what_has_only_lost_its_label_lives_on() -> None:
         NAME, lambda obj: obj["metadata"]["labels"].pop(metadata.MANAGED_BY)
     )
     with capture_logs() as logs:
-        assert await scene.last_state(last) is None
+        assert await scene.deleted_state(last) is None
     assert [log["event"] for log in logs] == ["no longer labelled as ours"]
 
 
@@ -129,7 +133,7 @@ async def test_it_is_asked_until_there_is_an_answer() -> None:
     await scene.workflows.remove_for_test(NAME)
     scene.workflows.fail_for_test("get", ApiUnavailableError("503"), ApiUnavailableError("503"))
     scene.kafka.fail_scans_for_test(times=2)
-    assert await scene.last_state(last) is not None
+    assert await scene.deleted_state(last) is not None
     assert len(scene.kafka.scans) == 3
 
 
@@ -138,7 +142,7 @@ async def test_without_leave_to_look_nothing_is_made_up() -> None:
     last = await scene.seen()
     forbidden = RefusedError("403", status=403, reason="Forbidden")
     scene.workflows.fail_for_test("get", forbidden)
-    assert await scene.last_state(last) is None
+    assert await scene.deleted_state(last) is None
     assert scene.kafka.scans == []
 
 

@@ -9,7 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from sluice_runtime.kubernetes.errors import ApiUnavailableError
-from sluice_status_watcher.services.leader_election import Alone, LeasedTurn, LeaseLostError, Unfit
+from sluice_status_watcher.services.leader_election import (
+    AlwaysLeader,
+    HealthCheck,
+    LeaseElector,
+    LeaseLostError,
+)
 from sluice_status_watcher.settings import LeaseSettings
 from tests.support.fake_lease import FakeLease
 from tests.unit.status_watcher.world import later, moments
@@ -20,26 +25,26 @@ pytestmark = pytest.mark.looptime
 SETTINGS = LeaseSettings(name="turns")
 
 
-def turn_of(holder: str, lease: FakeLease) -> LeasedTurn:
-    return LeasedTurn(lease, SETTINGS, holder=holder, uniform=lambda _, most: most)
+def elector_of(holder: str, lease: FakeLease) -> LeaseElector:
+    return LeaseElector(lease, SETTINGS, holder=holder, uniform=lambda _, most: most)
 
 
-def in_between(holder: str, lease: FakeLease) -> LeasedTurn:
+def in_between(holder: str, lease: FakeLease) -> LeaseElector:
     """Give one that looks when no other does: of two that write at once, one is refused."""
-    return LeasedTurn(lease, SETTINGS, holder=holder, uniform=lambda least, _: least)
+    return LeaseElector(lease, SETTINGS, holder=holder, uniform=lambda least, _: least)
 
 
-def because_of(trouble: list[str]) -> Unfit:
-    """Be unfit for as long as the list holds something."""
+def because_of(trouble: list[str]) -> HealthCheck:
+    """Be unhealthy for as long as the list holds something."""
     return lambda: trouble[0] if trouble else None
 
 
 @contextlib.asynccontextmanager
 async def waiting(
-    turn: LeasedTurn, *, unfit: Unfit = lambda: None
+    turn: LeaseElector, *, unhealthy: HealthCheck = lambda: None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Let a process wait for its turn and keep it; leaving is a SIGKILL."""
-    keeping = asyncio.create_task(turn.keep(unfit=unfit))
+    keeping = asyncio.create_task(turn.run(unhealthy=unhealthy))
     try:
         yield keeping
     finally:
@@ -50,7 +55,7 @@ async def waiting(
 
 async def test_the_first_begins_at_once(looptime: Any) -> None:
     lease = FakeLease()
-    async with waiting(ada := turn_of("ada", lease)):
+    async with waiting(ada := elector_of("ada", lease)):
         await ada.wait()
     assert looptime == 0
     assert lease.spec_for_test["holderIdentity"] == "ada"
@@ -58,17 +63,17 @@ async def test_the_first_begins_at_once(looptime: Any) -> None:
 
 async def test_the_second_waits_for_as_long_as_the_first_renews() -> None:
     lease = FakeLease()
-    ada, bob = turn_of("ada", lease), in_between("bob", lease)
+    ada, bob = elector_of("ada", lease), in_between("bob", lease)
     async with waiting(ada), waiting(bob):
         await later(3600)
-        assert (ada.begun, bob.begun) == (True, False)
+        assert (ada.is_leader, bob.is_leader) == (True, False)
         assert lease.spec_for_test["leaseTransitions"] == 0
 
 
 async def test_after_a_crash_the_second_begins_when_the_lease_has_run_out(looptime: Any) -> None:
     lease = FakeLease()
-    bob = turn_of("bob", lease)
-    async with waiting(turn_of("ada", lease)):
+    bob = elector_of("bob", lease)
+    async with waiting(elector_of("ada", lease)):
         await later(60)
     async with waiting(bob):
         await bob.wait()
@@ -79,51 +84,51 @@ async def test_after_a_crash_the_second_begins_when_the_lease_has_run_out(loopti
 
 async def test_given_up_it_is_taken_at_the_next_look(looptime: Any) -> None:
     lease = FakeLease()
-    ada, bob = turn_of("ada", lease), turn_of("bob", lease)
+    ada, bob = elector_of("ada", lease), elector_of("bob", lease)
     async with contextlib.AsyncExitStack() as first:
         await first.enter_async_context(waiting(ada))
         await ada.wait()
         async with waiting(bob):
             await later(61)
-            assert not bob.begun
+            assert not bob.is_leader
             await first.aclose()
-            await ada.give_up()
-            assert not ada.begun
+            await ada.release()
+            assert not ada.is_leader
             await bob.wait()
     assert looptime <= 61 + 3
 
 
 async def test_given_up_while_a_look_of_ours_is_under_way_it_is_given_up() -> None:
     lease = FakeLease()
-    async with waiting(ada := turn_of("ada", lease)):
+    async with waiting(ada := elector_of("ada", lease)):
         await ada.wait()
     lease.conflict_for_test()
-    await ada.give_up()
+    await ada.release()
     assert "holderIdentity" not in lease.spec_for_test
 
 
 async def test_who_comes_back_under_its_name_goes_on_at_once(looptime: Any) -> None:
     lease = FakeLease()
     for _ in range(2):
-        async with waiting(ada := turn_of("ada", lease)):
+        async with waiting(ada := elector_of("ada", lease)):
             await ada.wait()
     assert looptime == 0
 
 
 async def test_who_could_not_work_takes_no_turn_until_it_could() -> None:
     lease, trouble = FakeLease(), ["Kafka: away"]
-    ada = turn_of("ada", lease)
-    async with waiting(ada, unfit=because_of(trouble)):
+    ada = elector_of("ada", lease)
+    async with waiting(ada, unhealthy=because_of(trouble)):
         await later(60)
-        assert not ada.begun
+        assert not ada.is_leader
         trouble.clear()
         await ada.wait()
 
 
 async def test_who_cannot_work_any_more_loses_its_turn_to_one_that_could(looptime: Any) -> None:
     lease, trouble = FakeLease(), list[str]()
-    ada, bob = turn_of("ada", lease), turn_of("bob", lease)
-    async with waiting(ada, unfit=because_of(trouble)) as keeping:
+    ada, bob = elector_of("ada", lease), elector_of("bob", lease)
+    async with waiting(ada, unhealthy=because_of(trouble)) as keeping:
         await ada.wait()
         async with waiting(bob):
             await later(60)
@@ -136,25 +141,25 @@ async def test_who_cannot_work_any_more_loses_its_turn_to_one_that_could(looptim
 
 async def test_where_nobody_could_work_the_turn_stays() -> None:
     lease, trouble = FakeLease(), list[str]()
-    ada, bob = turn_of("ada", lease), turn_of("bob", lease)
-    unfit = because_of(trouble)
-    async with waiting(ada, unfit=unfit) as keeping, waiting(bob, unfit=unfit):
+    ada, bob = elector_of("ada", lease), elector_of("bob", lease)
+    unhealthy = because_of(trouble)
+    async with waiting(ada, unhealthy=unhealthy) as keeping, waiting(bob, unhealthy=unhealthy):
         await ada.wait()
         trouble.append("Kafka: away")
         await later(3600)
         trouble.clear()
         await later(60)
-        assert (ada.begun, bob.begun, keeping.done()) == (True, False, False)
+        assert (ada.is_leader, bob.is_leader, keeping.done()) == (True, False, False)
 
 
 async def test_who_cannot_renew_goes_on_until_it_sees_anothers_name() -> None:
     lease = FakeLease()
-    ada = turn_of("ada", lease)
+    ada = elector_of("ada", lease)
     async with waiting(ada) as keeping:
         await ada.wait()
         lease.go_away_for_test()
         await later(3600)
-        assert ada.begun
+        assert ada.is_leader
         assert ada.unknown() is None
         lease.write_for_test(holderIdentity="bob")
         lease.come_back_for_test()
@@ -164,14 +169,14 @@ async def test_who_cannot_renew_goes_on_until_it_sees_anothers_name() -> None:
 
 async def test_who_comes_back_and_finds_it_as_it_was_has_lost_nothing() -> None:
     lease = FakeLease()
-    ada = turn_of("ada", lease)
+    ada = elector_of("ada", lease)
     async with waiting(ada) as keeping:
         await ada.wait()
         lease.go_away_for_test()
         await later(3600)
         lease.come_back_for_test()
         await later(60)
-        assert ada.begun
+        assert ada.is_leader
         assert not keeping.done()
 
 
@@ -180,16 +185,16 @@ async def test_of_two_at_the_same_moment_one_begins() -> None:
         lease = FakeLease()
         if held:
             lease.write_for_test(holderIdentity="eve", leaseDurationSeconds=15)
-        ada, bob = turn_of("ada", lease), turn_of("bob", lease)
+        ada, bob = elector_of("ada", lease), elector_of("bob", lease)
         async with waiting(ada), waiting(bob):
             await later(120)
-            assert [ada.begun, bob.begun].count(True) == 1
+            assert [ada.is_leader, bob.is_leader].count(True) == 1
 
 
 async def test_an_answer_that_was_lost_is_found_at_the_next_look(looptime: Any) -> None:
     lease = FakeLease()
     lease.lose_answers_for_test(times=1)
-    ada = turn_of("ada", lease)
+    ada = elector_of("ada", lease)
     async with waiting(ada):
         await ada.wait()
     assert looptime == 3
@@ -198,27 +203,27 @@ async def test_an_answer_that_was_lost_is_found_at_the_next_look(looptime: Any) 
 
 async def test_the_clocks_of_others_do_not_matter() -> None:
     lease = FakeLease()
-    ada, bob = turn_of("ada", lease), in_between("bob", lease)
+    ada, bob = elector_of("ada", lease), in_between("bob", lease)
     async with waiting(ada), waiting(bob):
         for year in ("1970", "2999"):
             lease.write_for_test(renewTime=f"{year}-01-01T00:00:00.000000Z")
             await later(3)
-        assert (ada.begun, bob.begun) == (True, False)
+        assert (ada.is_leader, bob.is_leader) == (True, False)
 
 
 async def test_a_lease_of_the_dead_is_taken_whatever_it_says_or_others_write_into_it() -> None:
     lease = FakeLease()
     lease.write_for_test(holderIdentity="eve", leaseDurationSeconds=2147483647)
-    async with waiting(ada := turn_of("ada", lease)):
+    async with waiting(ada := elector_of("ada", lease)):
         for number in range(20):
             lease.write_for_test(leaseTransitions=number)
             await later(1)
-        assert ada.begun
+        assert ada.is_leader
 
 
 async def test_deleted_it_is_made_again() -> None:
     lease = FakeLease()
-    async with waiting(ada := turn_of("ada", lease)):
+    async with waiting(ada := elector_of("ada", lease)):
         await ada.wait()
         lease.delete_for_test()
         await later(4)
@@ -228,7 +233,7 @@ async def test_deleted_it_is_made_again() -> None:
 async def test_who_does_not_know_whose_turn_it_is_says_why() -> None:
     lease = FakeLease()
     lease.write_for_test(holderIdentity="ada", leaseDurationSeconds=15)
-    bob = turn_of("bob", lease)
+    bob = elector_of("bob", lease)
     assert bob.unknown() == "the Lease is not read yet"
     lease.fail_for_test(ApiUnavailableError("GET …: 403 Forbidden"))
     with capture_logs() as logs:
@@ -237,35 +242,35 @@ async def test_who_does_not_know_whose_turn_it_is_says_why() -> None:
             assert bob.unknown() == "GET …: 403 Forbidden"
             await later(4)
             assert bob.unknown() is None
-            assert not bob.begun
+            assert not bob.is_leader
     assert [log["event"] for log in logs] == ["cannot tell whose turn it is"]
 
 
 async def test_giving_up_takes_nothing_from_another() -> None:
     lease = FakeLease()
-    await turn_of("bob", lease).give_up()
+    await elector_of("bob", lease).release()
     lease.write_for_test(holderIdentity="ada")
-    await turn_of("bob", lease).give_up()
+    await elector_of("bob", lease).release()
     assert lease.spec_for_test["holderIdentity"] == "ada"
 
 
 async def test_what_cannot_be_given_up_runs_out_by_itself() -> None:
     lease = FakeLease()
-    async with waiting(ada := turn_of("ada", lease)):
+    async with waiting(ada := elector_of("ada", lease)):
         await ada.wait()
     lease.go_away_for_test()
     with capture_logs() as logs:
-        await ada.give_up()
+        await ada.release()
     assert [log["event"] for log in logs] == ["the Lease could not be given up"]
 
 
 async def test_alone_it_is_always_its_turn() -> None:
-    alone = Alone()
+    alone = AlwaysLeader()
     await alone.wait()
-    assert alone.begun
+    assert alone.is_leader
     assert alone.unknown() is None
-    keeping = asyncio.create_task(alone.keep(unfit=lambda: None))
+    keeping = asyncio.create_task(alone.run(unhealthy=lambda: None))
     await later(3600)
     assert not keeping.done()
     keeping.cancel()
-    await alone.give_up()
+    await alone.release()

@@ -12,11 +12,11 @@ from sluice_contracts.status import Phase, RefusalNotice
 from sluice_contracts.status_codec import PublishedEvent, encode_refusal, encode_status
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, GoneError
 from sluice_status_watcher.adapters.results_reader import outcome_of
-from sluice_status_watcher.adapters.status_publisher import StatusPublisher
-from sluice_status_watcher.domain.transitions import Told, transition
-from sluice_status_watcher.domain.workflow_state import observe
+from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
+from sluice_status_watcher.domain.transitions import PublishedState, transition
+from sluice_status_watcher.domain.workflow_state import parse_workflow
 from sluice_status_watcher.handlers.reflector import WatchHealth
-from sluice_status_watcher.services.recovery import Recovered, question_of, recover
+from sluice_status_watcher.services.recovery import Recovered, query_for, recover
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of, stored
 from tests.unit.status_watcher.world import TOPICS, FakeKafka
@@ -36,26 +36,26 @@ def failed(*, mark: str | None = None) -> Json:
 
 
 async def publish(kafka: FakeKafka, document: Json) -> None:
-    observed = observe(document, observed_at=NOW)
-    event, _ = transition(observed, Told())
+    state = parse_workflow(document, observed_at=NOW)
+    event, _ = transition(state, PublishedState())
     assert event is not None
-    publisher = StatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=10))
-    await publisher.publish(event, observed.identity)
+    publisher = KafkaStatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=10))
+    await publisher.publish(event, state.identity)
 
 
 def test_a_marked_end_leaves_nothing_to_ask() -> None:
-    assert question_of(observe(failed(mark=f"1/Failed@{FINISHED}"), observed_at=NOW)) is None
+    assert query_for(parse_workflow(failed(mark=f"1/Failed@{FINISHED}"), observed_at=NOW)) is None
 
 
 def test_an_end_without_its_mark_is_asked_about_from_when_it_ended() -> None:
-    question = question_of(observe(failed(), observed_at=NOW))
+    question = query_for(parse_workflow(failed(), observed_at=NOW))
     assert question is not None
     assert (question.uid, question.record_key) == ("uid-of-order-1", b"default/order-1")
     assert question.since == ENDED
 
 
 def test_a_workflow_that_goes_on_is_asked_about_from_when_it_was_created() -> None:
-    question = question_of(observe(stored(status={"phase": "Running"}), observed_at=NOW))
+    question = query_for(parse_workflow(stored(status={"phase": "Running"}), observed_at=NOW))
     assert question is not None
     assert question.since == CREATED
 
@@ -63,7 +63,7 @@ def test_a_workflow_that_goes_on_is_asked_about_from_when_it_was_created() -> No
 def test_a_workflow_that_says_nothing_of_its_age_is_asked_about_from_the_beginning() -> None:
     document = stored()
     del document["metadata"]["creationTimestamp"]
-    question = question_of(observe(document, observed_at=NOW))
+    question = query_for(parse_workflow(document, observed_at=NOW))
     assert question is not None
     assert question.since.year == 1
 
@@ -72,7 +72,7 @@ def health() -> WatchHealth:
     return WatchHealth(clock=lambda: 0.0)
 
 
-NOTHING = Recovered(outcomes={}, in_doubt=[])
+NOTHING = Recovered(outcomes={}, republish=[])
 
 
 async def test_nothing_is_read_if_there_is_nothing_to_ask() -> None:
@@ -101,7 +101,7 @@ async def test_what_was_told_is_found_and_what_was_not_is_not() -> None:
     }
     # Only what stands there first is known to be told.
     [(_, result, _)] = [each for each in kafka.records if each[0] == TOPICS.results]
-    assert recovered.in_doubt == [result]
+    assert recovered.republish == [result]
     # The margin allows for clocks that differ.
     assert kafka.scans == [CREATED - timedelta(minutes=5)]
 
@@ -129,13 +129,13 @@ async def test_what_an_attempt_has_followed_is_in_no_doubt() -> None:
     )
     await publish(kafka, failed)
     await workflows.set_status_for_test(name_of("order-1"), phase="Running", finishedAt=None)
-    assert len((await recover(workflows, kafka, page_size=2, health=health())).in_doubt) == 1
+    assert len((await recover(workflows, kafka, page_size=2, health=health())).republish) == 1
     await workflows.change_for_test(
         name_of("order-1"),
         lambda obj: obj["metadata"]["annotations"].update({metadata.ATTEMPT: "2"}),
     )
     assert await recover(workflows, kafka, page_size=2, health=health()) == Recovered(
-        outcomes={"uid-1": Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)}, in_doubt=[]
+        outcomes={"uid-1": Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)}, republish=[]
     )
 
 
@@ -154,7 +154,7 @@ def incoming(document: Json | None, *, offset: int = 0) -> IncomingRecord:
             traceparent=None,
         )
     else:
-        event, _ = transition(observe(document, observed_at=NOW), Told())
+        event, _ = transition(parse_workflow(document, observed_at=NOW), PublishedState())
         assert event is not None
         published = PublishedEvent(event=event, fingerprint=None, traceparent=None)
         record = encode_status(published, source="/test")

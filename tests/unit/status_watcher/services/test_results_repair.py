@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry
 
 from sluice_contracts.records import OutgoingRecord
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_status_watcher.adapters.status_publisher import StatusPublisher
-from sluice_status_watcher.domain.transitions import Told, transition
-from sluice_status_watcher.domain.workflow_state import observe
+from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
+from sluice_status_watcher.domain.transitions import PublishedState, transition
+from sluice_status_watcher.domain.workflow_state import parse_workflow
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.services.results_repair import SupersededOutcomes
+from sluice_status_watcher.services.results_repair import ResultsRepair
 from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, stored
 from tests.unit.status_watcher.world import TOPICS, FakeKafka, later
 
@@ -27,13 +27,13 @@ class Scene:
 
     def __init__(self) -> None:
         self.kafka = FakeKafka()
-        self.publisher = StatusPublisher(self.kafka, TOPICS, send_timeout=timedelta(seconds=10))
+        self.publisher = KafkaStatusPublisher(
+            self.kafka, TOPICS, send_timeout=timedelta(seconds=10)
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        superseded = SupersededOutcomes(
-            self.kafka, self.publisher, metrics=Metrics(CollectorRegistry())
-        )
+        superseded = ResultsRepair(self.kafka, self.publisher, metrics=Metrics(CollectorRegistry()))
         task = asyncio.create_task(superseded.run())
         try:
             yield
@@ -47,10 +47,10 @@ class Scene:
         document = stored(run_id, status={"phase": "Failed", "finishedAt": at})
         document["metadata"]["annotations"]["sluice.dev/attempt"] = str(attempt)
         document["metadata"] |= metadata
-        observed = observe(document, observed_at=datetime.now(UTC))
-        event, _ = transition(observed, Told())
+        state = parse_workflow(document, observed_at=datetime.now(UTC))
+        event, _ = transition(state, PublishedState())
         assert event is not None
-        await self.publisher.publish(event, observed.identity)
+        await self.publisher.publish(event, state.identity)
 
     def attempts(self, run_id: str = "order-1") -> list[int]:
         events = self.kafka.events_for_test(TOPICS.results)

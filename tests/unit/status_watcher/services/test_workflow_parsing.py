@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sluice_status_watcher.domain.workflow_state import observe
+from sluice_status_watcher.domain.workflow_state import parse_workflow
 from sluice_status_watcher.services import workflow_parsing
-from sluice_status_watcher.services.workflow_parsing import observe_aside
+from sluice_status_watcher.services.workflow_parsing import parse_workflow_aside
 from tests.unit.status_watcher.manifests import manifest
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -27,9 +27,9 @@ async def test_many_nodes_are_read_in_a_thread(
 
     def noting(*arguments: Any, **more: Any) -> Any:
         threads.append(threading.current_thread())
-        return observe(*arguments, **more)
+        return parse_workflow(*arguments, **more)
 
-    monkeypatch.setattr(workflow_parsing, "observe", noting)
+    monkeypatch.setattr(workflow_parsing, "parse_workflow", noting)
     found = {
         f"n{number}": {"id": f"n{number}", "type": "Pod", "phase": "Running"}
         for number in range(nodes)
@@ -41,7 +41,7 @@ async def test_many_nodes_are_read_in_a_thread(
         **({"compressedNodes": packed} if compressed else {"nodes": found}),
     }
     document["metadata"] |= {"uid": "u", "resourceVersion": "7"}
-    observed = await observe_aside(document, observed_at=NOW)
-    assert observed == observe(document, observed_at=NOW)
-    assert len(observed.steps) == nodes
+    state = await parse_workflow_aside(document, observed_at=NOW)
+    assert state == parse_workflow(document, observed_at=NOW)
+    assert len(state.steps) == nodes
     assert [thread is threading.main_thread() for thread in threads] == [not in_a_thread]

@@ -14,15 +14,15 @@ from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, de
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.consumer import incoming, stop_consumer
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_status_watcher.domain.published_outcome import Appended, Published
+from sluice_status_watcher.domain.published_outcome import AppendedOutcome, OutcomeRecord
 
-__all__ = ["ResultsTopic", "appended", "outcome_of"]
+__all__ = ["KafkaResultsReader", "appended", "outcome_of"]
 
 _POLL_MS = 1000
 
 
-class ResultsTopic:
-    """The real `PublishedOutcomes`."""
+class KafkaResultsReader:
+    """The real `ResultsReader`."""
 
     def __init__(
         self,
@@ -35,10 +35,12 @@ class ResultsTopic:
         self._topic = topic
         self._patience = patience
 
-    async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> dict[str, Published]:
-        """See `PublishedOutcomes.find`."""
+    async def find(
+        self, wanted: Mapping[str, bytes], *, since: datetime
+    ) -> dict[str, OutcomeRecord]:
+        """See `ResultsReader.find`."""
         keys = set(wanted.values())
-        found: dict[str, Published] = {}
+        found: dict[str, OutcomeRecord] = {}
         try:
             async with self._consumer() as consumer:
                 async for record in self._records(consumer, since=since):
@@ -53,8 +55,8 @@ class ResultsTopic:
             ) from e
         return found
 
-    async def follow(self, *, since: datetime) -> AsyncGenerator[Appended | None, None]:
-        """See `PublishedOutcomes.follow`; ends when the topic has more partitions than before."""
+    async def tail(self, *, since: datetime) -> AsyncGenerator[AppendedOutcome | None, None]:
+        """See `ResultsReader.follow`; ends when the topic has more partitions than before."""
         try:
             async with self._consumer() as consumer:
                 async with Deadline("find the place to read from", self._patience).enforce():
@@ -128,9 +130,9 @@ async def _is_at_the_end(consumer: AIOKafkaConsumer) -> bool:
     return True
 
 
-def appended(record: IncomingRecord, uid: str, published: Published) -> Appended:
+def appended(record: IncomingRecord, uid: str, published: OutcomeRecord) -> AppendedOutcome:
     """Give the gist of a record of the results topic, and of what `outcome_of` read in it."""
-    return Appended(
+    return AppendedOutcome(
         uid=uid,
         record_key=record.key or b"",
         attempt=published.outcome.attempt,
@@ -145,11 +147,11 @@ async def _drop_finished(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, 
             del ends[tp]
 
 
-def _is_older(published: Published, known: Published | None) -> bool:
+def _is_older(published: OutcomeRecord, known: OutcomeRecord | None) -> bool:
     return known is not None and published.outcome.attempt <= known.outcome.attempt
 
 
-def outcome_of(record: IncomingRecord) -> tuple[str, Published] | None:
+def outcome_of(record: IncomingRecord) -> tuple[str, OutcomeRecord] | None:
     """Read a record of the results topic: whose outcome it is, by uid; None if no Workflow's."""
     try:
         published = decode_status(record)
@@ -158,7 +160,7 @@ def outcome_of(record: IncomingRecord) -> tuple[str, Published] | None:
     event = published.event if isinstance(published, PublishedEvent) else None
     if event is None or event.uid is None or not event.terminal:
         return None
-    return event.uid, Published(
+    return event.uid, OutcomeRecord(
         outcome=Outcome(attempt=event.attempt, phase=event.phase, finished_at=event.finished_at),
         record=OutgoingRecord(key=record.key, value=record.value, headers=record.headers),
     )

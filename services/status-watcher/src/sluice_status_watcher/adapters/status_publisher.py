@@ -15,7 +15,7 @@ from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedErro
 from sluice_runtime.kafka.producer import Producer
 from sluice_status_watcher.domain.workflow_state import Identity
 
-__all__ = ["OUTCOME_PATIENCE", "SOURCE", "StatusPublisher", "UnwritableEventError", "bare"]
+__all__ = ["OUTCOME_PATIENCE", "SOURCE", "KafkaStatusPublisher", "UnwritableEventError", "bare"]
 
 _log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ class UnwritableEventError(ValueError):
     """Something in an event cannot be written as JSON or as a header."""
 
 
-class StatusPublisher:
+class KafkaStatusPublisher:
     """Tells the world, and comes back only when the world has acknowledged it.
 
     Args:
@@ -76,7 +76,7 @@ class StatusPublisher:
             await self._publish_outcome(record, event, identity)
         await self._publish_state(record, event, identity)
 
-    async def again(self, record: OutgoingRecord) -> None:
+    async def republish(self, record: OutgoingRecord) -> None:
         """Write a record of the results topic to the status topic, which may lack it."""
         await self._insist(self._topics.status, record)
 

@@ -15,20 +15,20 @@ from sluice_runtime.kubernetes.errors import (
     NotFoundError,
 )
 from sluice_status_watcher.domain.tracked_workflow import Run
-from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError, Observed
+from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError, WorkflowState
 from sluice_status_watcher.handlers.alarms import Alarms
 from sluice_status_watcher.metrics import Metrics
 from sluice_status_watcher.ports import Workflows
-from sluice_status_watcher.services.workflow_parsing import observe_aside
+from sluice_status_watcher.services.workflow_parsing import parse_workflow_aside
 
-__all__ = ["Changer"]
+__all__ = ["ApiWorkflowClient"]
 
 _log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
 
 
-class Changer:
+class ApiWorkflowClient:
     """Patches and reads; both give the object as it is then, None if that is not known.
 
     After a failure an alarm is set to look at the object again.
@@ -49,13 +49,13 @@ class Changer:
         self._backoff = backoff
         self._now = now
 
-    async def patch(self, uid: str, run: Run, operations: Sequence[Json]) -> Observed | None:
-        """Change the object; one that has changed meanwhile is read, and left for the next look."""
-        standing = run.standing
-        if standing is None:
+    async def patch(self, uid: str, run: Run, operations: Sequence[Json]) -> WorkflowState | None:
+        """Change the object; after a conflict it is read, and patched at the next look."""
+        lifecycle = run.lifecycle
+        if lifecycle is None:
             return None
         try:
-            document = await self._workflows.patch(standing.name, operations)
+            document = await self._workflows.patch(lifecycle.name, operations)
         except ConflictError:
             self._metrics.patch_failures.labels("conflict").inc()
             run.failures += 1
@@ -69,12 +69,12 @@ class Changer:
         run.failures = 0
         return await self._observed(document)
 
-    async def read(self, uid: str, run: Run) -> Observed | None:
+    async def read(self, uid: str, run: Run) -> WorkflowState | None:
         """Read the object anew."""
-        if run.standing is None:
+        if run.lifecycle is None:
             return None
         try:
-            document = await self._workflows.get(run.standing.name)
+            document = await self._workflows.get(run.lifecycle.name)
         except (ApiError, ApiUnavailableError) as e:
             self._failed(uid, run, e, doing="read")
             return None
@@ -95,9 +95,9 @@ class Changer:
         run.stale = True
         self._alarms.set(uid, at=at)
 
-    async def _observed(self, document: Json) -> Observed | None:
+    async def _observed(self, document: Json) -> WorkflowState | None:
         try:
-            return await observe_aside(document, observed_at=self._now())
+            return await parse_workflow_aside(document, observed_at=self._now())
         except ForeignWorkflowError:
             # Somebody has taken its marks away meanwhile.
             return None

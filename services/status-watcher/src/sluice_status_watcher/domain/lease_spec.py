@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-__all__ = ["Renewal", "given_up", "held_by", "holder_of", "renewal_of"]
+__all__ = ["Renewal", "holder_of", "released", "renewal_of", "renewed"]
 
 Json = dict[str, Any]
 Renewal = tuple[str | None, str | None]
@@ -24,7 +24,7 @@ def renewal_of(lease: Json) -> Renewal:
     return holder_of(lease), _spec(lease).get("renewTime")
 
 
-def held_by(
+def renewed(
     holder: str, *, now: datetime, duration: timedelta, before: Mapping[str, Any] | None = None
 ) -> Json:
     """Give the spec of a Lease that `holder` takes or renews; `before` is the Lease as it was."""
@@ -41,7 +41,7 @@ def held_by(
     return {**spec, **renewed, "acquireTime": written, "leaseTransitions": transitions}
 
 
-def given_up(lease: Json) -> Json:
+def released(lease: Json) -> Json:
     """Give the spec of a Lease that its holder lets go, for the next one to take at once."""
     return {field: value for field, value in _spec(lease).items() if field != "holderIdentity"}
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from sluice_argo.outcomes import Outcome
 from sluice_contracts.records import OutgoingRecord
 
-__all__ = ["Appended", "Published"]
+__all__ = ["AppendedOutcome", "OutcomeRecord"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Published:
+class OutcomeRecord:
     """An outcome that the results topic holds, and its record."""
 
     outcome: Outcome
@@ -18,7 +18,7 @@ class Published:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Appended:
+class AppendedOutcome:
     """That the results topic has an outcome of a Workflow, without its content."""
 
     uid: str

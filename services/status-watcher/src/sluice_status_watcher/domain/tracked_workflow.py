@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from sluice_argo.outcomes import Claim
-from sluice_status_watcher.domain.transitions import Told
-from sluice_status_watcher.domain.workflow_state import Observed, Standing
+from sluice_status_watcher.domain.transitions import PublishedState
+from sluice_status_watcher.domain.workflow_state import Lifecycle, WorkflowState
 
 __all__ = ["Awaited", "Run"]
 
@@ -21,10 +21,10 @@ class Awaited:
 class Run:
     """A Workflow whose object exists, as far as is known. All times are the loop's."""
 
-    told: Told
+    told: PublishedState
     release_at: float | None = None
     """When the finalizer may go; None before the outcome is told."""
-    last: Observed | None = None
+    last: WorkflowState | None = None
     """As last seen, in brief; None where nothing is left to do to the object."""
     size: int = 0
     """Bytes of memory that it took when last seen."""
@@ -43,9 +43,9 @@ class Run:
     """When to look at it again after that."""
 
     @property
-    def standing(self) -> Standing | None:
+    def lifecycle(self) -> Lifecycle | None:
         """How it stood when last seen."""
-        return self.last.standing if self.last else None
+        return self.last.lifecycle if self.last else None
 
     def rest(self) -> None:
         """Keep no more than what was told: of finished Workflows there can be very many."""

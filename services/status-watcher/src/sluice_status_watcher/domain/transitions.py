@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from sluice_argo.outcomes import Claim, Outcome, later_outcome
 from sluice_contracts.status import Phase, StatusEvent, event_id
 from sluice_status_watcher.domain.steps import Node, step_of
-from sluice_status_watcher.domain.workflow_state import Observed, Standing, in_brief
+from sluice_status_watcher.domain.workflow_state import Lifecycle, WorkflowState, without_details
 
 __all__ = [
-    "Told",
+    "PublishedState",
     "attempt_of",
     "claim_to_make",
     "claimed_event",
-    "is_reopened",
-    "is_settled",
+    "is_published",
+    "is_retried",
     "known_outcome",
     "open_claim",
     "transition",
@@ -27,7 +27,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
+class PublishedState:
     """What was last told of a Workflow, as small as can be: hashes, not values."""
 
     sequence: int = -1
@@ -37,113 +37,117 @@ class Told:
     outcome: Outcome | None = None
 
 
-def transition(observed: Observed, told: Told) -> tuple[StatusEvent | None, Told]:
+def transition(
+    state: WorkflowState, told: PublishedState
+) -> tuple[StatusEvent | None, PublishedState]:
     """Give the event that this state calls for, if any, and what will have been told after it.
 
     A state older than one already told, and one that looks the same, calls for none.
     """
-    standing = observed.standing
-    outcome = known_outcome(standing, told.outcome)
+    lifecycle = state.lifecycle
+    outcome = known_outcome(lifecycle, told.outcome)
     told = replace(told, outcome=outcome)
-    if observed.sequence < told.sequence or is_settled(standing, outcome):
-        return None, replace(told, sequence=max(observed.sequence, told.sequence))
-    attempt = attempt_of(standing, outcome)
-    digests = [hash(_hashable(node)) for node in observed.steps]
+    if state.sequence < told.sequence or is_published(lifecycle, outcome):
+        return None, replace(told, sequence=max(state.sequence, told.sequence))
+    attempt = attempt_of(lifecycle, outcome)
+    digests = [hash(_hashable(node)) for node in state.steps]
     steps = array("q", sorted(digests)).tobytes()
-    visible = _visible(observed, attempt=attempt, steps=steps)
+    visible = _visible(state, attempt=attempt, steps=steps)
     if visible == told.visible:
-        return None, replace(told, sequence=observed.sequence)
-    terminal = standing.phase.terminal
+        return None, replace(told, sequence=state.sequence)
+    terminal = lifecycle.phase.terminal
     known = set() if terminal else set(array("q", told.steps))
     shown = tuple(
-        node for node, digest in zip(observed.steps, digests, strict=True) if digest not in known
+        node for node, digest in zip(state.steps, digests, strict=True) if digest not in known
     )
-    event = _event(observed, attempt=attempt, shown=shown)
+    event = _event(state, attempt=attempt, shown=shown)
     if not terminal:
-        return event, replace(told, sequence=observed.sequence, visible=visible, steps=steps)
-    return event, Told(sequence=observed.sequence, outcome=_end_of(standing, attempt=attempt))
+        return event, replace(told, sequence=state.sequence, visible=visible, steps=steps)
+    return event, PublishedState(
+        sequence=state.sequence, outcome=_end_of(lifecycle, attempt=attempt)
+    )
 
 
-def open_claim(standing: Standing, outcome: Outcome | None) -> Claim | None:
+def open_claim(lifecycle: Lifecycle, outcome: Outcome | None) -> Claim | None:
     """Give the claim whose outcome is not known to be told; None if there is none."""
-    claim = standing.claim
+    claim = lifecycle.claim
     # A claim is a change of the state that it speaks of, so it is older than what bears it.
-    if claim is None or claim.sequence >= int(standing.resource_version):
+    if claim is None or claim.sequence >= int(lifecycle.resource_version):
         return None
-    known = max(standing.attempt - 1, outcome.attempt if outcome else 0)
+    known = max(lifecycle.attempt - 1, outcome.attempt if outcome else 0)
     return claim if claim.outcome.attempt > known else None
 
 
-def claim_to_make(standing: Standing, outcome: Outcome | None, *, holder: str) -> Claim | None:
+def claim_to_make(lifecycle: Lifecycle, outcome: Outcome | None, *, holder: str) -> Claim | None:
     """Give the claim that `holder` has to make before an outcome is told.
 
     That of another, in its own name, or a new one. None if nothing is to be told, if the claim is
     its own, and of what is gone: that takes no claims.
     """
-    if standing.gone:
+    if lifecycle.gone:
         return None
-    claim = open_claim(standing, outcome)
+    claim = open_claim(lifecycle, outcome)
     if claim is not None:
         return replace(claim, holder=holder) if claim.holder != holder else None
-    if not standing.phase.terminal or is_settled(standing, outcome):
+    if not lifecycle.phase.terminal or is_published(lifecycle, outcome):
         return None
-    ended = _end_of(standing, attempt=attempt_of(standing, outcome))
-    return Claim(outcome=ended, sequence=int(standing.resource_version), holder=holder)
+    ended = _end_of(lifecycle, attempt=attempt_of(lifecycle, outcome))
+    return Claim(outcome=ended, sequence=int(lifecycle.resource_version), holder=holder)
 
 
-def claimed_event(observed: Observed, claim: Claim) -> tuple[StatusEvent, Told]:
+def claimed_event(state: WorkflowState, claim: Claim) -> tuple[StatusEvent, PublishedState]:
     """Give the event that a claim speaks of, and what will have been told after it.
 
     In full while the Workflow stands at that end; in brief if it has been retried since.
     """
-    standing, ended = observed.standing, claim.outcome
-    if _end_of(standing, attempt=ended.attempt) != ended:
-        observed = in_brief(observed)
-        standing = replace(standing, phase=ended.phase, finished_at=ended.finished_at)
-    observed = replace(observed, standing=standing, sequence=claim.sequence)
-    event = _event(observed, attempt=ended.attempt, shown=observed.steps)
-    return event, Told(sequence=claim.sequence, outcome=ended)
+    lifecycle, ended = state.lifecycle, claim.outcome
+    if _end_of(lifecycle, attempt=ended.attempt) != ended:
+        state = without_details(state)
+        lifecycle = replace(lifecycle, phase=ended.phase, finished_at=ended.finished_at)
+    state = replace(state, lifecycle=lifecycle, sequence=claim.sequence)
+    event = _event(state, attempt=ended.attempt, shown=state.steps)
+    return event, PublishedState(sequence=claim.sequence, outcome=ended)
 
 
-def known_outcome(standing: Standing, told: Outcome | None) -> Outcome | None:
+def known_outcome(lifecycle: Lifecycle, told: Outcome | None) -> Outcome | None:
     """Give the last outcome that was told, by the mark on the object or by our own memory."""
-    return later_outcome(standing.published, told)
+    return later_outcome(lifecycle.published, told)
 
 
-def is_settled(standing: Standing, outcome: Outcome | None) -> bool:
+def is_published(lifecycle: Lifecycle, outcome: Outcome | None) -> bool:
     """Tell whether the outcome told is the end that the Workflow is at: nothing more to tell.
 
     Deleted cannot be taken back; whatever a deleted Workflow does in its last seconds, it was told
     to be gone and stays so.
     """
-    if outcome is None or outcome.attempt < standing.attempt:
+    if outcome is None or outcome.attempt < lifecycle.attempt:
         return False
     if outcome.phase is Phase.DELETED:
-        return standing.deleting or standing.gone
-    same_end = standing.finished_at == outcome.finished_at
-    return standing.phase.terminal and standing.phase is not Phase.DELETED and same_end
+        return lifecycle.deleting or lifecycle.gone
+    same_end = lifecycle.finished_at == outcome.finished_at
+    return lifecycle.phase.terminal and lifecycle.phase is not Phase.DELETED and same_end
 
 
-def is_reopened(standing: Standing, outcome: Outcome | None) -> bool:
+def is_retried(lifecycle: Lifecycle, outcome: Outcome | None) -> bool:
     """Tell whether a Workflow whose end was told goes on: somebody has retried it."""
-    return outcome is not None and not is_settled(standing, outcome)
+    return outcome is not None and not is_published(lifecycle, outcome)
 
 
-def attempt_of(standing: Standing, outcome: Outcome | None) -> int:
+def attempt_of(lifecycle: Lifecycle, outcome: Outcome | None) -> int:
     """Count the attempts: one more than the last one that ended, if that is over and done with."""
-    if outcome is None or outcome.attempt < standing.attempt:
-        return standing.attempt
-    return outcome.attempt if is_settled(standing, outcome) else outcome.attempt + 1
+    if outcome is None or outcome.attempt < lifecycle.attempt:
+        return lifecycle.attempt
+    return outcome.attempt if is_published(lifecycle, outcome) else outcome.attempt + 1
 
 
-def _end_of(standing: Standing, *, attempt: int) -> Outcome:
-    return Outcome(attempt=attempt, phase=standing.phase, finished_at=standing.finished_at)
+def _end_of(lifecycle: Lifecycle, *, attempt: int) -> Outcome:
+    return Outcome(attempt=attempt, phase=lifecycle.phase, finished_at=lifecycle.finished_at)
 
 
-def _event(observed: Observed, *, attempt: int, shown: tuple[Node, ...]) -> StatusEvent:
-    identity, standing = observed.identity, observed.standing
+def _event(state: WorkflowState, *, attempt: int, shown: tuple[Node, ...]) -> StatusEvent:
+    identity, lifecycle = state.identity, state.lifecycle
     return StatusEvent(
-        event_id=event_id(identity.uid, str(attempt), str(observed.sequence)),
+        event_id=event_id(identity.uid, str(attempt), str(state.sequence)),
         run_id=identity.key.run_id,
         tenant=identity.key.tenant,
         workflow=identity.workflow,
@@ -151,31 +155,31 @@ def _event(observed: Observed, *, attempt: int, shown: tuple[Node, ...]) -> Stat
         namespace=identity.namespace,
         uid=identity.uid,
         attempt=attempt,
-        phase=standing.phase,
-        terminal=standing.phase.terminal,
-        progress=observed.progress,
-        message=observed.message,
+        phase=lifecycle.phase,
+        terminal=lifecycle.phase.terminal,
+        progress=state.progress,
+        message=state.message,
         steps=tuple(step_of(node) for node in shown),
-        outputs=observed.outputs,
-        truncated=observed.defect is not None,
-        started_at=observed.started_at,
-        finished_at=standing.finished_at,
-        observed_at=observed.observed_at,
-        sequence=observed.sequence,
+        outputs=state.outputs,
+        truncated=state.defect is not None,
+        started_at=state.started_at,
+        finished_at=lifecycle.finished_at,
+        observed_at=state.observed_at,
+        sequence=state.sequence,
     )
 
 
-def _visible(observed: Observed, *, attempt: int, steps: bytes) -> int:
+def _visible(state: WorkflowState, *, attempt: int, steps: bytes) -> int:
     """Hash all that a reader of events could tell apart."""
     return hash(
         (
             attempt,
-            observed.standing.phase,
-            observed.progress,
-            observed.message,
-            repr(observed.outputs),
-            observed.started_at,
-            observed.standing.finished_at,
+            state.lifecycle.phase,
+            state.progress,
+            state.message,
+            repr(state.outputs),
+            state.started_at,
+            state.lifecycle.finished_at,
             steps,
         )
     )

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from sluice_status_watcher.domain.workflow_state import Observed
+from sluice_status_watcher.domain.workflow_state import WorkflowState
 
-__all__ = ["Due", "Forgotten", "News", "Vanished", "needs_of", "size_of", "stage_of"]
+__all__ = ["Forgotten", "Missing", "Resync", "WorkItem", "coalescing_key", "needs_of", "size_of"]
 
 
 @dataclass(frozen=True)
-class Due:
+class Resync:
     """The time has come to look at a Workflow again, though nothing new is known of it."""
 
     size: int = 0
@@ -16,7 +16,7 @@ class Due:
 
 
 @dataclass(frozen=True)
-class Vanished:
+class Missing:
     """A list did not hold the Workflow any more; `sequence` is the list's resourceVersion."""
 
     sequence: int
@@ -27,31 +27,31 @@ class Forgotten:
     """The Workflow that had vanished needs nothing more."""
 
 
-News = Observed | Due | Vanished | Forgotten
+WorkItem = WorkflowState | Resync | Missing | Forgotten
 
 
-def size_of(news: News) -> int:
-    """Tell how many bytes of memory the news holds; see `Workers`."""
-    return news.size if isinstance(news, Observed) else 0
+def size_of(news: WorkItem) -> int:
+    """Tell how many bytes of memory the news holds; see `WorkQueue`."""
+    return news.size if isinstance(news, WorkflowState) else 0
 
 
-def needs_of(news: News) -> int:
-    """Tell how many bytes of memory it takes to work on the news; see `Workers`."""
+def needs_of(news: WorkItem) -> int:
+    """Tell how many bytes of memory it takes to work on the news; see `WorkQueue`."""
     # Who looks at a Workflow again reads it.
-    return news.size if isinstance(news, Observed | Due) else 0
+    return news.size if isinstance(news, WorkflowState | Resync) else 0
 
 
-def stage_of(news: News) -> object:
-    """Tell which waiting news a newer one makes superfluous; see `Workers`.
+def coalescing_key(news: WorkItem) -> object:
+    """Tell which waiting news a newer one makes superfluous; see `WorkQueue`.
 
     Of several states in the same phase only the last one is told; an end is never dropped in
     favour of another end.
     """
     match news:
-        case Observed():
-            standing = news.standing
-            return standing.phase, standing.finished_at if standing.phase.terminal else None
-        case Due():
-            return Due
-        case Vanished() | Forgotten():
+        case WorkflowState():
+            lifecycle = news.lifecycle
+            return lifecycle.phase, lifecycle.finished_at if lifecycle.phase.terminal else None
+        case Resync():
+            return Resync
+        case Missing() | Forgotten():
             return type(news)

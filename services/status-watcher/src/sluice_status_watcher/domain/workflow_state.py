@@ -26,10 +26,10 @@ __all__ = [
     "MAX_NODES",
     "ForeignWorkflowError",
     "Identity",
-    "Observed",
-    "Standing",
-    "in_brief",
-    "observe",
+    "Lifecycle",
+    "WorkflowState",
+    "parse_workflow",
+    "without_details",
 ]
 
 Json = dict[str, Any]
@@ -63,7 +63,7 @@ class Identity:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
+class Lifecycle:
     """How a Workflow stands: all that its attempt, its marks and its release depend on."""
 
     name: str
@@ -90,11 +90,11 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Observed:
+class WorkflowState:
     """One state of one Workflow."""
 
     identity: Identity
-    standing: Standing
+    lifecycle: Lifecycle
     sequence: int
     observed_at: datetime
     created_at: datetime | None = None
@@ -109,7 +109,7 @@ class Observed:
     """The kind of error that kept something of the above from being read, if one did."""
 
 
-def observe(document: Json, *, observed_at: datetime, gone: bool = False) -> Observed:
+def parse_workflow(document: Json, *, observed_at: datetime, gone: bool = False) -> WorkflowState:
     """Read one state of a Workflow; `gone` if this is the last one that it had.
 
     Raises:
@@ -119,41 +119,41 @@ def observe(document: Json, *, observed_at: datetime, gone: bool = False) -> Obs
     try:
         return _in_full(document, identity, observed_at=observed_at, gone=gone)
     except Exception as e:  # noqa: BLE001 - whatever is odd about it, somebody waits for its outcome
-        standing = _standing(document, {}, gone=gone)
-        return Observed(
+        lifecycle = _standing(document, {}, gone=gone)
+        return WorkflowState(
             identity=identity,
-            standing=standing,
-            sequence=int(standing.resource_version),
+            lifecycle=lifecycle,
+            sequence=int(lifecycle.resource_version),
             observed_at=observed_at,
             defect=type(e).__name__,
         )
 
 
-def in_brief(observed: Observed, *, defect: str = "left out") -> Observed:
+def without_details(state: WorkflowState, *, defect: str = "left out") -> WorkflowState:
     """Give which run it is and how it stands, without the details; `defect` says why."""
-    return replace(
-        observed, progress=None, message=None, outputs={}, steps=(), size=0, defect=defect
-    )
+    return replace(state, progress=None, message=None, outputs={}, steps=(), size=0, defect=defect)
 
 
-def _in_full(document: Json, identity: Identity, *, observed_at: datetime, gone: bool) -> Observed:
+def _in_full(
+    document: Json, identity: Identity, *, observed_at: datetime, gone: bool
+) -> WorkflowState:
     status, defect = as_map(document.get("status")), None
     try:
         nodes = read_nodes(status)
     except UnreadableNodesError as e:
         # The outcome does not depend on them, and somebody waits for it.
         nodes, defect = {}, type(e).__name__
-    standing = _standing(document, nodes, gone=gone)
+    lifecycle = _standing(document, nodes, gone=gone)
     if len(nodes) > MAX_NODES:
         defect = f"more than {MAX_NODES} nodes"
-    steps = () if defect else read_steps(nodes, root=standing.name)
+    steps = () if defect else read_steps(nodes, root=lifecycle.name)
     outputs = output_parameters(status.get("outputs")) or output_parameters(
-        nodes.get(standing.name, {}).get("outputs")
+        nodes.get(lifecycle.name, {}).get("outputs")
     )
-    return Observed(
+    return WorkflowState(
         identity=identity,
-        standing=standing,
-        sequence=int(standing.resource_version),
+        lifecycle=lifecycle,
+        sequence=int(lifecycle.resource_version),
         observed_at=observed_at,
         created_at=parse_timestamp(document["metadata"].get("creationTimestamp")),
         started_at=parse_timestamp(status.get("startedAt")),
@@ -188,7 +188,7 @@ def _identity(meta: Json) -> Identity:
     )
 
 
-def _standing(document: Json, nodes: Json, *, gone: bool) -> Standing:
+def _standing(document: Json, nodes: Json, *, gone: bool) -> Lifecycle:
     meta, status = document["metadata"], as_map(document.get("status"))
     annotations = as_map(meta.get("annotations"))
     deleting = meta.get("deletionTimestamp") is not None
@@ -200,7 +200,7 @@ def _standing(document: Json, nodes: Json, *, gone: bool) -> Standing:
         end = "/metadata/deletionTimestamp", meta["deletionTimestamp"]
     attempt = as_text(annotations.get(marks.ATTEMPT)) or ""
     finalizers = meta.get("finalizers")
-    return Standing(
+    return Lifecycle(
         name=meta["name"],
         uid=meta["uid"],
         resource_version=meta["resourceVersion"],

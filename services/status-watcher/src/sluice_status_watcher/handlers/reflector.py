@@ -22,7 +22,14 @@ from sluice_status_watcher.handlers.line_splitter import LineSplitter, LineTooLo
 from sluice_status_watcher.ports import Workflows
 from sluice_status_watcher.settings import WatchSettings
 
-__all__ = ["Change", "Listed", "RelistError", "WatchHealth", "Watching", "list_workflows"]
+__all__ = [
+    "ListComplete",
+    "Reflector",
+    "RelistError",
+    "WatchEvent",
+    "WatchHealth",
+    "list_workflows",
+]
 
 _log = structlog.get_logger(__name__)
 
@@ -36,7 +43,7 @@ _QUICK_CLOSES = 2
 
 
 @dataclass(frozen=True)
-class Change:
+class WatchEvent:
     """One Workflow as it is now; `gone` if this is the last state that it had."""
 
     workflow: Json
@@ -44,7 +51,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListComplete:
     """The end of a list: these are all Workflows that exist, and each was given before."""
 
     resource_version: str
@@ -79,7 +86,7 @@ class WatchHealth:
         return float("inf") if self._heard_at is None else self._clock() - self._heard_at
 
 
-class Watching:
+class Reflector:
     """Yields every state of every Workflow that it gets to see, and never ends."""
 
     def __init__(
@@ -100,7 +107,7 @@ class Watching:
             first=settings.backoff_first, longest=settings.backoff_longest, uniform=uniform
         )
 
-    async def forever(self) -> AsyncGenerator[Change | Listed, None]:
+    async def run(self) -> AsyncGenerator[WatchEvent | ListComplete, None]:
         """List and watch, again and again; what goes wrong is tried again after a pause."""
         failures = 0
         loop = asyncio.get_running_loop()
@@ -121,7 +128,7 @@ class Watching:
             self._relisting(reason)
             await asyncio.sleep(wait)
 
-    async def _list_then_watch(self) -> AsyncGenerator[Change | Listed, None]:
+    async def _list_then_watch(self) -> AsyncGenerator[WatchEvent | ListComplete, None]:
         """List once, then watch on from there; ends when the next list is due."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + self._settings.relist_every.total_seconds()
@@ -131,7 +138,7 @@ class Watching:
             version = ""
             async for item in listing:
                 self._health.heard()
-                if isinstance(item, Listed):
+                if isinstance(item, ListComplete):
                     version = item.resource_version
                     self._health.listed = True
                 yield item
@@ -142,7 +149,7 @@ class Watching:
                 async for kind, obj in events:
                     if kind != "BOOKMARK":
                         seen = True
-                        yield Change(obj, gone=kind == "DELETED")
+                        yield WatchEvent(obj, gone=kind == "DELETED")
                     version = obj["metadata"]["resourceVersion"]
             quick = loop.time() - opened < _QUICK_CLOSE_S and not seen
             quick_closes = quick_closes + 1 if quick else 0
@@ -182,7 +189,7 @@ class Watching:
 
 async def list_workflows(
     workflows: Workflows, *, limit: int
-) -> AsyncGenerator[Change | Listed, None]:
+) -> AsyncGenerator[WatchEvent | ListComplete, None]:
     """Give all Workflows page by page, then the mark that these were all.
 
     Raises:
@@ -198,10 +205,10 @@ async def list_workflows(
             raise ApiUnavailableError("A Workflow of the list is nested too deeply.") from e
         for item in page.items:
             uids.add(item["metadata"]["uid"])
-            yield Change(item)
+            yield WatchEvent(item)
         token = page.continue_token
         if token is None:
-            yield Listed(page.resource_version, frozenset(uids))
+            yield ListComplete(page.resource_version, frozenset(uids))
             return
 
 

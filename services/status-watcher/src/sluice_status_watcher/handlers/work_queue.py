@@ -10,13 +10,13 @@ from typing import Generic, TypeVar
 
 from sluice_status_watcher.handlers.byte_budget import ByteBudget
 
-__all__ = ["Workers"]
+__all__ = ["WorkQueue"]
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
-class Workers(Generic[K, T]):
+class WorkQueue(Generic[K, T]):
     """One worker per key that has work; at most `concurrency` of them at a time.
 
     Args:

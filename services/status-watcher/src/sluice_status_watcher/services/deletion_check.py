@@ -11,12 +11,12 @@ from sluice_contracts.status import Phase
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, NotFoundError
-from sluice_status_watcher.domain.transitions import attempt_of, is_settled
-from sluice_status_watcher.domain.workflow_state import Observed
+from sluice_status_watcher.domain.transitions import attempt_of, is_published
+from sluice_status_watcher.domain.workflow_state import WorkflowState
 from sluice_status_watcher.ports import Workflows
-from sluice_status_watcher.services.outcome_lookup import Doubts
+from sluice_status_watcher.services.outcome_lookup import OutcomeLookup
 
-__all__ = ["Missing", "Vanishing"]
+__all__ = ["DeletionCheck", "MissingWorkflow"]
 
 _log = structlog.get_logger(__name__)
 
@@ -25,10 +25,10 @@ _LOOKS = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Missing:
+class MissingWorkflow:
     """A Workflow that a list did not hold."""
 
-    last: Observed
+    last: WorkflowState
     """How it was last seen, in brief."""
     outcome: Outcome | None
     """What is known to be told of it."""
@@ -36,7 +36,7 @@ class Missing:
     """Later than all that was told."""
 
 
-class Vanishing:
+class DeletionCheck:
     """Finds out whether Workflows have gone without anybody telling of their end.
 
     They are looked into side by side and apart from the workers, which go on meanwhile: one
@@ -52,19 +52,19 @@ class Vanishing:
     def __init__(
         self,
         workflows: Workflows,
-        doubts: Doubts,
+        doubts: OutcomeLookup,
         *,
-        answer: Callable[[str, Observed | None], None],
+        answer: Callable[[str, WorkflowState | None], None],
         backoff: Backoff,
     ) -> None:
         self._workflows = workflows
         self._doubts = doubts
         self._answer = answer
         self._backoff = backoff
-        self._missing: asyncio.Queue[Missing] = asyncio.Queue()
+        self._missing: asyncio.Queue[MissingWorkflow] = asyncio.Queue()
         self._looks = asyncio.Semaphore(_LOOKS)
 
-    def ask(self, missing: Missing) -> None:
+    def ask(self, missing: MissingWorkflow) -> None:
         """Have it looked into; the answer comes later."""
         self._missing.put_nowait(missing)
 
@@ -77,15 +77,15 @@ class Vanishing:
         async with asyncio.TaskGroup() as group:
             while True:
                 missing = await self._missing.get()
-                uid = missing.last.standing.uid
+                uid = missing.last.lifecycle.uid
                 group.create_task(self._look_into(uid, missing), name=f"vanished {uid}")
 
-    async def last_state(self, missing: Missing) -> Observed | None:
+    async def deleted_state(self, missing: MissingWorkflow) -> WorkflowState | None:
         """Give the state of having been deleted; None if the end is told or it exists still.
 
         Asked until there is an answer.
         """
-        if is_settled(missing.last.standing, missing.outcome):
+        if is_published(missing.last.lifecycle, missing.outcome):
             return None
         failures = 0
         while True:
@@ -103,33 +103,35 @@ class Vanishing:
             else:
                 return _deleted(missing)
 
-    async def _look_into(self, uid: str, missing: Missing) -> None:
-        self._answer(uid, await self.last_state(missing))
+    async def _look_into(self, uid: str, missing: MissingWorkflow) -> None:
+        self._answer(uid, await self.deleted_state(missing))
 
-    async def _has_gone(self, last: Observed) -> bool:
+    async def _has_gone(self, last: WorkflowState) -> bool:
         """Ask by its name: what has only lost the label that we list by is still there."""
-        standing = last.standing
+        lifecycle = last.lifecycle
         try:
             async with self._looks:
-                document = await self._workflows.get(standing.name)
+                document = await self._workflows.get(lifecycle.name)
         except NotFoundError:
             return True
-        gone: bool = document["metadata"]["uid"] != standing.uid
+        gone: bool = document["metadata"]["uid"] != lifecycle.uid
         if not gone:
-            _log.warning("no longer labelled as ours", run=str(last.identity.key), uid=standing.uid)
+            _log.warning(
+                "no longer labelled as ours", run=str(last.identity.key), uid=lifecycle.uid
+            )
         return gone
 
-    async def _is_told(self, missing: Missing) -> bool:
+    async def _is_told(self, missing: MissingWorkflow) -> bool:
         """Ask the results topic: another watcher may have seen it go."""
-        attempt = attempt_of(missing.last.standing, missing.outcome)
+        attempt = attempt_of(missing.last.lifecycle, missing.outcome)
         return await self._doubts.answer(missing.last, attempt=attempt) is not None
 
 
-def _deleted(missing: Missing) -> Observed:
+def _deleted(missing: MissingWorkflow) -> WorkflowState:
     last = missing.last
-    _log.warning("vanished without an outcome", run=str(last.identity.key), uid=last.standing.uid)
-    standing = replace(
-        last.standing,
+    _log.warning("vanished without an outcome", run=str(last.identity.key), uid=last.lifecycle.uid)
+    lifecycle = replace(
+        last.lifecycle,
         phase=Phase.DELETED,
         finished_at=None,
         end=None,
@@ -137,4 +139,4 @@ def _deleted(missing: Missing) -> Observed:
         finalizers=(),
         gone=True,
     )
-    return replace(last, standing=standing, sequence=missing.sequence)
+    return replace(last, lifecycle=lifecycle, sequence=missing.sequence)

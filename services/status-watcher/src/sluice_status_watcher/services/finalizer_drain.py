@@ -16,7 +16,7 @@ from sluice_runtime.kubernetes.errors import (
     GoneError,
     NotFoundError,
 )
-from sluice_status_watcher.domain.patches import let_go
+from sluice_status_watcher.domain.patches import finalizer_removal_patch
 from sluice_status_watcher.ports import Workflows
 
 __all__ = ["drain"]
@@ -60,7 +60,7 @@ async def _held(workflows: Workflows, *, page_size: int) -> AsyncIterator[tuple[
     while True:
         page = await workflows.list_page(limit=page_size, continue_token=continue_token)
         for document in page.items:
-            if patch := let_go(document["metadata"]):
+            if patch := finalizer_removal_patch(document["metadata"]):
                 yield document["metadata"]["name"], patch
         continue_token = page.continue_token
         if continue_token is None:

@@ -23,19 +23,19 @@ from sluice_runtime.kubernetes.errors import (
 )
 from sluice_status_watcher.domain.lease_spec import (
     Renewal,
-    given_up,
-    held_by,
     holder_of,
+    released,
     renewal_of,
+    renewed,
 )
 from sluice_status_watcher.settings import LeaseSettings
 
-__all__ = ["Alone", "Lease", "LeaseLostError", "LeasedTurn", "Turn", "Unfit"]
+__all__ = ["AlwaysLeader", "HealthCheck", "Leadership", "Lease", "LeaseElector", "LeaseLostError"]
 
 _log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
-Unfit = Callable[[], str | None]
+HealthCheck = Callable[[], str | None]
 """Says why the work could not be done here; None if it could."""
 
 
@@ -56,11 +56,11 @@ class LeaseLostError(Exception):
     """Somebody else has taken the turn: this process was not heard for too long."""
 
 
-class Turn(Protocol):
+class Leadership(Protocol):
     """This process's turn to watch."""
 
     @property
-    def begun(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether it is this process's turn."""
 
     async def wait(self) -> None:
@@ -69,34 +69,34 @@ class Turn(Protocol):
     def unknown(self) -> str | None:
         """Say why nobody here knows whose turn it is; None if that is known."""
 
-    async def keep(self, *, unfit: Unfit) -> None:
-        """See to it for ever that the turn comes, and stays for as long as nothing is `unfit`."""
+    async def run(self, *, unhealthy: HealthCheck) -> None:
+        """Acquire and renew leadership for as long as nothing is `unhealthy`."""
 
-    async def give_up(self) -> None:
+    async def release(self) -> None:
         """Let the next one begin."""
 
 
-class Alone:
+class AlwaysLeader:
     """The turn of one that shares it with nobody."""
 
-    begun = True
+    is_leader = True
 
     async def wait(self) -> None:
-        """See `Turn.wait`."""
+        """See `Leadership.wait`."""
 
     def unknown(self) -> str | None:
-        """See `Turn.unknown`."""
+        """See `Leadership.unknown`."""
         return None
 
-    async def keep(self, *, unfit: Unfit) -> None:  # noqa: ARG002 - there is nobody else
-        """See `Turn.keep`."""
+    async def run(self, *, unhealthy: HealthCheck) -> None:  # noqa: ARG002 - there is nobody else
+        """See `Leadership.keep`."""
         await asyncio.get_running_loop().create_future()
 
-    async def give_up(self) -> None:
-        """See `Turn.give_up`."""
+    async def release(self) -> None:
+        """See `Leadership.release`."""
 
 
-class LeasedTurn:
+class LeaseElector:
     """A turn that lasts as long as a Lease names this process.
 
     Args:
@@ -126,40 +126,40 @@ class LeasedTurn:
         self._begun = asyncio.Event()
 
     @property
-    def begun(self) -> bool:
-        """See `Turn.begun`."""
+    def is_leader(self) -> bool:
+        """See `Leadership.is_leader`."""
         return self._begun.is_set()
 
     async def wait(self) -> None:
-        """See `Turn.wait`."""
+        """See `Leadership.wait`."""
         await self._begun.wait()
 
     def unknown(self) -> str | None:
-        """See `Turn.unknown`."""
-        return None if self.begun else self._failure
+        """See `Leadership.unknown`."""
+        return None if self.is_leader else self._failure
 
-    async def keep(self, *, unfit: Unfit) -> None:
-        """See `Turn.keep`: the Lease is taken when it is free, and then renewed.
+    async def run(self, *, unhealthy: HealthCheck) -> None:
+        """See `Leadership.keep`: the Lease is taken when it is free, and then renewed.
 
         Raises:
             LeaseLostError: another has it, though it was ours.
         """
         while True:
             try:
-                holder = await self._look(unfit())
+                holder = await self._look(unhealthy())
             except (AlreadyExistsError, ConflictError):
                 pass  # Somebody was quicker: the next look tells who.
             except (ApiError, ApiUnavailableError) as e:
                 self._failure = str(e)
-                _log.warning("cannot tell whose turn it is", error=str(e), ours=self.begun)
+                _log.warning("cannot tell whose turn it is", error=str(e), ours=self.is_leader)
             else:
                 self._failure = None
                 self._judge(holder)
             every = self._settings.renew_every.total_seconds()
             await asyncio.sleep(self._uniform(every / 2, every))
 
-    async def give_up(self) -> None:
-        """See `Turn.give_up`; if it fails, the next one begins when the Lease has run out."""
+    async def release(self) -> None:
+        """See `Leadership.release`; if it fails, the next one begins when the Lease has run out."""
         self._begun.clear()
         try:
             try:
@@ -175,29 +175,29 @@ class LeasedTurn:
     async def _let_go(self) -> None:
         lease = await self._lease.read()
         if holder_of(lease) == self._holder:
-            await self._lease.replace({**lease, "spec": given_up(lease)})
+            await self._lease.replace({**lease, "spec": released(lease)})
 
     def _judge(self, holder: str | None) -> None:
         if holder == self._holder:
-            if not self.begun:
+            if not self.is_leader:
                 _log.info("it is our turn", holder=holder)
                 self._begun.set()
-        elif holder is not None and self.begun:
+        elif holder is not None and self.is_leader:
             raise LeaseLostError(f"{holder} has taken the Lease.")
 
-    async def _look(self, unfit: str | None) -> str | None:
+    async def _look(self, unhealthy: str | None) -> str | None:
         """Take or renew the Lease if that may be, and give who holds it then."""
         try:
             lease = await self._lease.read()
         except NotFoundError:
-            if unfit is not None:
+            if unhealthy is not None:
                 return None
             await self._lease.create(self._ours())
             return self._holder
         holder = holder_of(lease)
-        if unfit is not None:
-            if self.begun:
-                _log.warning("the Lease is not renewed: the work cannot be done", why=unfit)
+        if unhealthy is not None:
+            if self.is_leader:
+                _log.warning("the Lease is not renewed: the work cannot be done", why=unhealthy)
             return holder
         if holder not in {None, self._holder} and not self._has_run_out(lease):
             return holder
@@ -205,7 +205,7 @@ class LeasedTurn:
         return self._holder
 
     def _ours(self, *, before: Json | None = None) -> Json:
-        return held_by(
+        return renewed(
             self._holder, now=self._now(), duration=self._settings.duration, before=before
         )
 

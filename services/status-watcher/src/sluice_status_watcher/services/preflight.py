@@ -7,14 +7,14 @@ from one that can.
 from datetime import UTC, datetime
 
 from sluice_status_watcher.handlers.reflector import WatchHealth
-from sluice_status_watcher.ports import PublishedOutcomes, Workflows
+from sluice_status_watcher.ports import ResultsReader, Workflows
 from sluice_status_watcher.services.trying import until_it_works
 
-__all__ = ["rehearse"]
+__all__ = ["run_preflight"]
 
 
-async def rehearse(
-    workflows: Workflows, published: PublishedOutcomes, *, health: WatchHealth
+async def run_preflight(
+    workflows: Workflows, published: ResultsReader, *, health: WatchHealth
 ) -> None:
     """List, and read the results topic to its end, until both have worked."""
 

@@ -13,15 +13,15 @@ import structlog
 
 from sluice_argo.outcomes import Outcome
 from sluice_contracts.records import OutgoingRecord
-from sluice_status_watcher.domain.published_outcome import Published
-from sluice_status_watcher.domain.transitions import is_settled
-from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError, Observed
-from sluice_status_watcher.handlers.reflector import Change, WatchHealth, list_workflows
-from sluice_status_watcher.ports import PublishedOutcomes, Workflows
+from sluice_status_watcher.domain.published_outcome import OutcomeRecord
+from sluice_status_watcher.domain.transitions import is_published
+from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError, WorkflowState
+from sluice_status_watcher.handlers.reflector import WatchEvent, WatchHealth, list_workflows
+from sluice_status_watcher.ports import ResultsReader, Workflows
 from sluice_status_watcher.services.trying import until_it_works
-from sluice_status_watcher.services.workflow_parsing import observe_aside
+from sluice_status_watcher.services.workflow_parsing import parse_workflow_aside
 
-__all__ = ["Question", "Recovered", "answers_to", "question_of", "recover"]
+__all__ = ["OutcomeQuery", "Recovered", "find_outcomes", "query_for", "recover"]
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ _CLOCK_MARGIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class OutcomeQuery:
     """Was the outcome of this Workflow told? It cannot have been before `since`."""
 
     uid: str
@@ -45,34 +45,34 @@ class Recovered:
 
     outcomes: Mapping[str, Outcome]
     """By uid."""
-    in_doubt: Sequence[OutgoingRecord] = ()
+    republish: Sequence[OutgoingRecord] = ()
     """Records of outcomes that the status topic may lack."""
 
 
-def question_of(observed: Observed) -> Question | None:
+def query_for(state: WorkflowState) -> OutcomeQuery | None:
     """Give what the object leaves open; None if its mark answers it.
 
     A Workflow that goes on may have been reopened before its mark was made, so it is asked about
     as well: its last attempt ended at some time since it was created.
     """
-    standing = observed.standing
-    if is_settled(standing, standing.published):
+    lifecycle = state.lifecycle
+    if is_published(lifecycle, lifecycle.published):
         return None
-    ended = standing.finished_at if standing.phase.terminal else None
-    if standing.claim is not None and standing.claim.outcome.finished_at != ended:
+    ended = lifecycle.finished_at if lifecycle.phase.terminal else None
+    if lifecycle.claim is not None and lifecycle.claim.outcome.finished_at != ended:
         # Claimed at an end before this one.
         ended = None
-    return Question(
-        uid=standing.uid,
-        attempt=standing.attempt,
-        record_key=str(observed.identity.key).encode(),
-        since=(ended or observed.created_at or datetime.min.replace(tzinfo=UTC)),
+    return OutcomeQuery(
+        uid=lifecycle.uid,
+        attempt=lifecycle.attempt,
+        record_key=str(state.identity.key).encode(),
+        since=(ended or state.created_at or datetime.min.replace(tzinfo=UTC)),
     )
 
 
 async def recover(
     workflows: Workflows,
-    published: PublishedOutcomes,
+    published: ResultsReader,
     *,
     page_size: int,
     health: WatchHealth,
@@ -82,10 +82,10 @@ async def recover(
 
     async def ask() -> Recovered:
         questions = await _questions(workflows, page_size=page_size, now=now)
-        answers = await answers_to(questions, published)
+        answers = await find_outcomes(questions, published)
         return Recovered(
             outcomes={uid: answer.outcome for uid, answer in answers.items()},
-            in_doubt=[
+            republish=[
                 answer.record
                 for question in questions
                 if (answer := answers.get(question.uid)) and _is_in_doubt(answer, question)
@@ -97,13 +97,13 @@ async def recover(
 
 async def _questions(
     workflows: Workflows, *, page_size: int, now: Callable[[], datetime]
-) -> list[Question]:
+) -> list[OutcomeQuery]:
     questions = []
     async for item in list_workflows(workflows, limit=page_size):
-        if not isinstance(item, Change):
+        if not isinstance(item, WatchEvent):
             continue
         try:
-            question = question_of(await observe_aside(item.workflow, observed_at=now()))
+            question = query_for(await parse_workflow_aside(item.workflow, observed_at=now()))
         except ForeignWorkflowError:
             continue
         if question is not None:
@@ -111,7 +111,7 @@ async def _questions(
     return questions
 
 
-def _is_in_doubt(answer: Published, question: Question) -> bool:
+def _is_in_doubt(answer: OutcomeRecord, question: OutcomeQuery) -> bool:
     """Tell whether the status topic may lack the outcome.
 
     It does not once the object says that a later attempt has begun: that comes after telling.
@@ -119,9 +119,9 @@ def _is_in_doubt(answer: Published, question: Question) -> bool:
     return answer.outcome.attempt >= question.attempt
 
 
-async def answers_to(
-    questions: Iterable[Question], published: PublishedOutcomes
-) -> dict[str, Published]:
+async def find_outcomes(
+    questions: Iterable[OutcomeQuery], published: ResultsReader
+) -> dict[str, OutcomeRecord]:
     """Give, by uid, the outcomes that were told of the Workflows asked about.
 
     Raises:

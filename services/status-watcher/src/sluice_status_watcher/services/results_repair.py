@@ -18,12 +18,12 @@ import structlog
 
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_status_watcher.adapters.status_publisher import StatusPublisher
-from sluice_status_watcher.domain.published_outcome import Appended
+from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
+from sluice_status_watcher.domain.published_outcome import AppendedOutcome
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.ports import PublishedOutcomes
+from sluice_status_watcher.ports import ResultsReader
 
-__all__ = ["SupersededOutcomes"]
+__all__ = ["ResultsRepair"]
 
 _log = structlog.get_logger(__name__)
 
@@ -40,7 +40,7 @@ class _Latest:
     appended_at: datetime
 
 
-class SupersededOutcomes:
+class ResultsRepair:
     """Reads the results topic for ever, and writes again what an older attempt has superseded.
 
     Only Workflows that were retried are remembered, the last 50,000 of them: the rest have no
@@ -49,8 +49,8 @@ class SupersededOutcomes:
 
     def __init__(
         self,
-        published: PublishedOutcomes,
-        publisher: StatusPublisher,
+        published: ResultsReader,
+        publisher: KafkaStatusPublisher,
         *,
         metrics: Metrics,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -70,7 +70,7 @@ class SupersededOutcomes:
         while True:
             try:
                 # What is read once more after a failure says nothing new.
-                outcomes = self._published.follow(since=self._now() - _LOOK_BACK)
+                outcomes = self._published.tail(since=self._now() - _LOOK_BACK)
                 async with aclosing(outcomes):
                     async for outcome in outcomes:
                         if outcome is not None:
@@ -85,7 +85,7 @@ class SupersededOutcomes:
                 _log.warning("cannot follow the results topic", error=str(e), retry_in=pause)
                 await asyncio.sleep(pause)
 
-    def _note(self, outcome: Appended) -> None:
+    def _note(self, outcome: AppendedOutcome) -> None:
         latest = self._latest.get(outcome.uid)
         if outcome.attempt < (latest.attempt if latest else 2):
             if latest is not None:

@@ -91,7 +91,7 @@ def in_hand(guard: Guard) -> Callable[[], Coroutine[Any, Any, tuple[float, ...]]
     """Give what shows how much the status-watcher has read."""
 
     async def look() -> tuple[float, ...]:
-        names = ("pending_states", "active_workers", "known_workflows")
+        names = ("pending_states", "active_workers", "tracked_workflows")
         return tuple([await guard.metric(WATCHER, f"sluice_status_watcher_{n}") for n in names])
 
     return look

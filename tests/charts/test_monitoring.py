@@ -14,13 +14,12 @@ from sluice_gateway.metrics import Metrics as GatewayMetrics
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import TopicWatch
 from sluice_runtime.loop_delay import LoopDelay
-from sluice_status_watcher.bootstrap import StatusWatcher
 from sluice_status_watcher.services.leader_election import AlwaysLeader
 from sluice_status_watcher.settings import Settings
 from tests.charts.promql import labels_of
 from tests.charts.rendering import CHART, Rendered
 from tests.support.fake_workflows import FakeWorkflows
-from tests.unit.status_watcher.world import FakeKafka
+from tests.unit.status_watcher.world import FakeKafka, make_watcher
 
 ENDINGS = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], "gauge": [""]}
 # Prometheus adds these: where a sample comes from, and a histogram's bounds.
@@ -35,12 +34,10 @@ def metrics() -> dict[str, set[str]]:
     LoopDelay(registry)
     TopicWatch(KafkaSettings(), client_id="test", registry=registry)
     DispatcherMetrics(registry)
-    kafka = FakeKafka()
-    StatusWatcher(
+    make_watcher(
         Settings(),
         workflows=FakeWorkflows(),
-        producer=kafka,
-        published=kafka,
+        kafka=FakeKafka(),
         registry=registry,
         leadership=AlwaysLeader(),
     )

@@ -115,7 +115,7 @@ async def settings(kafka: EmbeddedKafka) -> KafkaSettings:
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-async def test_outcomes_are_found_in_every_partition_whoever_else_writes_there(
+async def test_find_reads_every_partition(
     settings: KafkaSettings,
 ) -> None:
     events = [outcome(f"order-{number}", uid=f"uid-{number}") for number in range(200)]
@@ -127,7 +127,7 @@ async def test_outcomes_are_found_in_every_partition_whoever_else_writes_there(
     assert found["uid-3"].record.key == b"default/order-3"
 
 
-async def test_the_last_attempt_counts_and_another_uid_under_the_same_key_does_not(
+async def test_find_returns_the_last_attempt_of_the_uid(
     settings: KafkaSettings,
 ) -> None:
     await write(
@@ -140,7 +140,7 @@ async def test_the_last_attempt_counts_and_another_uid_under_the_same_key_does_n
     assert {uid: told.outcome.attempt for uid, told in found.items()} == {"new": 2}
 
 
-async def test_what_was_written_before_is_not_read(settings: KafkaSettings) -> None:
+async def test_find_ignores_records_before_the_start_time(settings: KafkaSettings) -> None:
     await write(settings, outcome("order-1", uid="uid-1"))
     wanted = {"uid-1": b"default/order-1"}
     later = datetime.now(UTC) + timedelta(hours=1)
@@ -148,11 +148,11 @@ async def test_what_was_written_before_is_not_read(settings: KafkaSettings) -> N
     assert set(await results_topic(settings).find(wanted, since=LONG_AGO)) == {"uid-1"}
 
 
-async def test_an_empty_topic_holds_nothing(settings: KafkaSettings) -> None:
+async def test_find_returns_nothing_from_an_empty_topic(settings: KafkaSettings) -> None:
     assert await results_topic(settings).find({"uid-1": b"k"}, since=LONG_AGO) == {}
 
 
-async def test_a_topic_that_cannot_be_read_says_so() -> None:
+async def test_unreadable_topic_raises_kafka_unavailable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         nobody = KafkaSettings(bootstrap_servers=f"127.0.0.1:{taken.getsockname()[1]}")
@@ -160,7 +160,7 @@ async def test_a_topic_that_cannot_be_read_says_so() -> None:
             await results_topic(nobody).find({"uid-1": b"k"}, since=LONG_AGO)
 
 
-async def test_outcomes_are_followed_from_a_moment_on(settings: KafkaSettings) -> None:
+async def test_tail_yields_old_and_new_outcomes(settings: KafkaSettings) -> None:
     await write(settings, *(outcome(f"order-{n}", uid=f"uid-{n}") for n in range(50)))
     async with aclosing(results_topic(settings).tail(since=LONG_AGO)) as outcomes:
         before = [told.uid async for told in until_the_end(outcomes)]
@@ -171,7 +171,7 @@ async def test_outcomes_are_followed_from_a_moment_on(settings: KafkaSettings) -
         assert abs(told.appended_at - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-async def test_what_was_appended_before_the_moment_is_not_given(settings: KafkaSettings) -> None:
+async def test_tail_ignores_records_before_the_start_time(settings: KafkaSettings) -> None:
     await write(settings, outcome("order-1", uid="uid-1"))
     later = datetime.now(UTC) + timedelta(hours=1)
     async with aclosing(results_topic(settings).tail(since=later)) as outcomes:
@@ -181,7 +181,7 @@ async def test_what_was_appended_before_the_moment_is_not_given(settings: KafkaS
         assert told.uid == "uid-2"
 
 
-async def test_an_earlier_attempt_that_comes_late_does_not_stay_the_last(
+async def test_late_record_of_an_earlier_attempt_is_repaired(
     settings: KafkaSettings, kafka: EmbeddedKafka
 ) -> None:
     attempts = [outcome("order-1", uid="uid-1", attempt=number) for number in (1, 2, 1)]
@@ -321,7 +321,7 @@ async def cluster(settings: KafkaSettings, tmp_path: Path) -> AsyncIterator[Clus
             )
 
 
-async def test_a_run_is_told_in_order_once_and_then_let_go(
+async def test_run_is_published_in_order_once_and_released(
     cluster: Cluster, kafka: EmbeddedKafka
 ) -> None:
     async with cluster.watching():
@@ -337,7 +337,7 @@ async def test_a_run_is_told_in_order_once_and_then_let_go(
     assert sorted(record.key for record in results) == [b"default/first", b"default/order-1"]
 
 
-async def test_runs_that_end_while_nobody_watches_are_told_and_let_go(
+async def test_runs_that_end_while_the_watcher_is_down_are_published_and_released(
     cluster: Cluster, kafka: EmbeddedKafka
 ) -> None:
     async with cluster.watching():
@@ -358,7 +358,7 @@ async def test_runs_that_end_while_nobody_watches_are_told_and_let_go(
         await cluster.api.get(name_of("order-0"))
 
 
-async def test_a_watcher_killed_again_and_again_tells_each_outcome_once(
+async def test_repeatedly_killed_watcher_publishes_each_outcome_once(
     cluster: Cluster, kafka: EmbeddedKafka
 ) -> None:
     runs = [f"order-{number}" for number in range(30)]
@@ -381,7 +381,7 @@ async def test_a_watcher_killed_again_and_again_tells_each_outcome_once(
     )
 
 
-async def test_two_take_turns_and_each_outcome_is_told_once(
+async def test_two_watchers_with_a_lease_publish_each_outcome_once(
     cluster: Cluster, kafka: EmbeddedKafka
 ) -> None:
     # What is not given up would be taken after an hour.
@@ -416,7 +416,7 @@ async def test_topics_that_break_a_promise_stop_the_start(
         await serve(cluster.settings.model_copy(update={"kafka": broken}), asyncio.Event())
 
 
-async def test_nothing_to_connect_to_stops_the_start(tmp_path: Path) -> None:
+async def test_missing_kubeconfig_stops_the_start(tmp_path: Path) -> None:
     settings = Settings(
         kubernetes=KubernetesSettings(kubeconfig=tmp_path / "missing"),
         health=HealthSettings(port=0),
@@ -425,7 +425,7 @@ async def test_nothing_to_connect_to_stops_the_start(tmp_path: Path) -> None:
         await serve(settings, asyncio.Event())
 
 
-async def test_whoever_waits_for_kafka_is_alive_and_says_so(cluster: Cluster) -> None:
+async def test_watcher_without_kafka_is_alive_but_not_ready(cluster: Cluster) -> None:
     health, nobody = free_ports(2)
     settings = cluster.settings.model_copy(
         update={

@@ -17,7 +17,7 @@ from tests.unit.status_watcher.world import World, later, moments
 pytestmark = pytest.mark.looptime
 
 
-async def test_a_run_is_told_from_its_beginning_to_its_end_and_then_released(looptime: Any) -> None:
+async def test_run_is_published_from_start_to_end_and_then_released(looptime: Any) -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -40,11 +40,11 @@ async def test_a_run_is_told_from_its_beginning_to_its_end_and_then_released(loo
         assert world.results() == ["1/Succeeded"]
     assert [e.sequence for e in world.kafka.events_for_test()] == [101, 102, 103, 104]
     assert world.metric("events_published_total", phase="Succeeded") == 1
-    assert world.metric("finalizers_released_total") == 1
+    assert world.metric("finalizers_removed_total") == 1
     assert world.metric("publish_latency_seconds_count") == 4
 
 
-async def test_phases_that_come_fast_are_all_told_in_order() -> None:
+async def test_fast_phases_are_all_published_in_order() -> None:
     world = World()
     async with world.watching():
         hold = world.kafka.hold_for_test()
@@ -60,7 +60,7 @@ async def test_phases_that_come_fast_are_all_told_in_order() -> None:
         assert world.kafka.events_for_test()[2].progress == "3/9"
 
 
-async def test_what_is_not_a_run_is_left_alone_and_named_once() -> None:
+async def test_foreign_workflow_is_ignored_and_logged_once() -> None:
     world = World(watch={"relist_every": "60s"})
     foreign = manifest("foreign")
     del foreign["metadata"]["annotations"][metadata.RUN_ID]
@@ -72,13 +72,13 @@ async def test_what_is_not_a_run_is_left_alone_and_named_once() -> None:
             await world.workflows.set_status_for_test(name_of("foreign"), phase="Running")
             await later(200)
     assert len(world.kafka.records) == 1
-    assert [log["name"] for log in logs if log["event"] == "not a run, left alone"] == [
+    assert [log["name"] for log in logs if log["event"] == "Workflow ignored: not a run"] == [
         name_of("foreign")
     ]
     assert "status" in world.workflows.object_for_test(name_of("foreign"))
 
 
-async def test_readiness_says_what_is_waited_for() -> None:
+async def test_readiness_gives_reasons() -> None:
     world = World()
     world.kafka.fail_scans_for_test(times=1)
     await submit(world)
@@ -93,12 +93,12 @@ async def test_readiness_says_what_is_waited_for() -> None:
         world.workflows.go_silent_for_test()
         world.workflows.hold_for_test("list_page")
         await later(120)
-        assert str(ready["workflows"]()).startswith("the API server was last heard")
+        assert str(ready["workflows"]()).startswith("the API server has sent nothing")
         world.kafka.go_away_for_test()
         assert ready["kafka"]() == "Kafka: away"
 
 
-async def test_released_at_once_if_so_wished() -> None:
+async def test_release_without_delay() -> None:
     world = World()
     world.settings = releasing_after(world.settings, timedelta(0))
     async with world.watching():
@@ -111,7 +111,7 @@ async def test_released_at_once_if_so_wished() -> None:
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_a_defect_ends_the_process_and_is_named() -> None:
+async def test_defect_ends_the_process_and_is_logged() -> None:
     world = World()
     await submit(world)
 
@@ -124,7 +124,7 @@ async def test_a_defect_ends_the_process_and_is_named() -> None:
             await later(5)
 
 
-async def test_a_stop_is_quick_whatever_is_under_way() -> None:
+async def test_stop_does_not_wait_for_work() -> None:
     world = World()
     async with world.watching():
         world.kafka.hold_for_test()

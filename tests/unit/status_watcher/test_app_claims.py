@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from sluice_argo import metadata
 from sluice_argo.outcomes import Claim, Outcome, encode_claim
@@ -51,7 +50,7 @@ async def claimed_elsewhere(world: World) -> Claim:
     return made
 
 
-async def test_three_that_watch_tell_each_outcome_once() -> None:
+async def test_three_watchers_publish_each_outcome_once() -> None:
     world, runs = World(), [f"order-{number}" for number in range(20)]
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(3):
@@ -71,7 +70,7 @@ async def test_three_that_watch_tell_each_outcome_once() -> None:
     assert sorted(ends) == sorted(runs)
 
 
-async def test_an_end_is_claimed_before_it_is_told() -> None:
+async def test_end_is_claimed_before_it_is_published() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -85,7 +84,7 @@ async def test_an_end_is_claimed_before_it_is_told() -> None:
     assert world.results() == []
 
 
-async def test_who_claims_is_left_some_seconds_to_tell() -> None:
+async def test_claim_of_another_holder_is_left_alone_for_some_seconds() -> None:
     world = World()
     made = await claimed_elsewhere(world)
     async with world.watching():
@@ -97,7 +96,7 @@ async def test_who_claims_is_left_some_seconds_to_tell() -> None:
     assert world.kafka.events_for_test() == [result]
 
 
-async def test_a_claim_that_was_kept_meanwhile_is_not_kept_again() -> None:
+async def test_outcome_of_a_dead_holder_is_published_once() -> None:
     """The other one publishes after this one has started, and is killed before its mark."""
     world, elsewhere = World(), FakeKafka()
     elsewhere.records = world.kafka.records
@@ -122,7 +121,7 @@ async def test_a_claim_that_was_kept_meanwhile_is_not_kept_again() -> None:
     assert first == again
 
 
-async def test_whether_a_claim_was_kept_is_asked_until_kafka_answers() -> None:
+async def test_results_are_asked_about_a_claim_until_kafka_answers() -> None:
     world = World()
     async with world.watching():
         await claimed_elsewhere(world)
@@ -131,7 +130,7 @@ async def test_whether_a_claim_was_kept_is_asked_until_kafka_answers() -> None:
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_a_claim_is_kept_though_the_workflow_was_retried_meanwhile() -> None:
+async def test_claimed_outcome_is_published_after_a_retry() -> None:
     world = World()
     made = await claimed_elsewhere(world)
     await reopen(world)
@@ -148,7 +147,7 @@ async def test_a_claim_is_kept_though_the_workflow_was_retried_meanwhile() -> No
     assert (second.attempt, second.phase, second.truncated) == (2, Phase.FAILED, False)
 
 
-async def test_a_claim_is_kept_though_the_object_vanishes() -> None:
+async def test_claimed_outcome_is_published_after_an_unseen_deletion() -> None:
     world = World()
     async with world.watching():
         made = await claimed_elsewhere(world)
@@ -163,19 +162,7 @@ async def test_a_claim_is_kept_though_the_object_vanishes() -> None:
     assert result.sequence == made.sequence
 
 
-async def test_a_claim_is_kept_at_once_if_the_object_goes() -> None:
-    world = World()
-    async with world.watching():
-        made = await claimed_elsewhere(world)
-        await moments()
-        await world.workflows.delete_for_test(NAME)
-        await world.workflows.change_for_test(NAME, lambda o: o["metadata"]["finalizers"].clear())
-        await later(1)
-    (result,) = world.kafka.events_for_test(TOPICS.results)
-    assert (result.sequence, result.truncated) == (made.sequence, False)
-
-
-async def test_of_two_ends_that_are_claimed_at_once_one_is_told() -> None:
+async def test_concurrent_claims_publish_one_outcome() -> None:
     """Deleted while it runs: one sees it go, the other one sees it fail for that."""
     world = World()
     async with world.starting(), world.starting():
@@ -189,7 +176,7 @@ async def test_of_two_ends_that_are_claimed_at_once_one_is_told() -> None:
     assert len(world.results()) == 1
 
 
-async def test_two_that_wait_for_one_that_is_dead_tell_once() -> None:
+async def test_two_watchers_take_over_a_claim_once() -> None:
     world = World()
     async with world.starting(), world.starting():
         await claimed_elsewhere(world)
@@ -199,7 +186,7 @@ async def test_two_that_wait_for_one_that_is_dead_tell_once() -> None:
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_a_claim_that_was_kept_is_known_though_the_workflow_has_ended_again() -> None:
+async def test_published_claim_is_found_after_a_second_end() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -217,28 +204,6 @@ async def test_a_claim_that_was_kept_is_known_though_the_workflow_has_ended_agai
     assert not any(event.truncated for event in world.kafka.events_for_test(TOPICS.results))
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f'{{"outcome": "1/Succeeded@{FINISHED}", "sequence": "999999", "holder": "kubectl"}}',
-        f'{{"outcome": "1/Succeeded@{FINISHED}", "sequence": "{10**19 - 1}", "holder": "kubectl"}}',
-        '{"outcome": "1/Rejected@", "sequence": "5", "holder": "kubectl"}',
-    ],
-)
-async def test_what_nobody_can_have_claimed_is_no_claim(text: str) -> None:
-    world = World()
-    async with world.watching():
-        await submit(world)
-        await world.workflows.change_for_test(
-            NAME, lambda o: o["metadata"]["annotations"].update({metadata.OUTCOME_CLAIM: text})
-        )
-        await later(60)
-        await finish(world, "Failed")
-        await released(world)
-    assert world.results() == ["1/Failed"]
-    assert marks(world) == (f"1/Failed@{FINISHED}", None, False)
-
-
 ERRORS = [
     RefusedError("403", status=403, reason="Forbidden"),
     NotFoundError("404", status=404, reason="NotFound"),
@@ -249,7 +214,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("touched_every", [1, 10, 100])
-async def test_what_cannot_be_claimed_is_told_all_the_same(
+async def test_unclaimable_outcome_is_published_after_a_while(
     error: Exception, touched_every: int, looptime: Any
 ) -> None:
     world = World()
@@ -269,7 +234,7 @@ async def test_what_cannot_be_claimed_is_told_all_the_same(
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_a_claim_that_is_undone_is_told_all_the_same() -> None:
+async def test_outcome_is_published_though_its_claim_is_reverted() -> None:
     class Undoing(FakeWorkflows):
         async def patch(self, name: str, operations: Sequence[Json]) -> Json:
             await super().patch(name, operations)
@@ -289,7 +254,7 @@ async def test_a_claim_that_is_undone_is_told_all_the_same() -> None:
         assert world.workflows.calls_for_test("patch") - patches < 200
 
 
-async def test_two_that_could_not_claim_for_a_while_tell_one_outcome() -> None:
+async def test_two_watchers_that_cannot_claim_publish_the_same_event() -> None:
     class Facade(FakeWorkflows):
         """What one of them sees of the API server."""
 
@@ -319,7 +284,7 @@ async def test_two_that_could_not_claim_for_a_while_tell_one_outcome() -> None:
     assert len({(event.event_id, event.sequence) for event in ends}) == 1
 
 
-async def test_the_topic_is_not_asked_at_every_touch() -> None:
+async def test_results_are_not_read_at_every_change() -> None:
     world = World()
     async with world.watching():
         await claimed_elsewhere(world)
@@ -335,22 +300,7 @@ async def test_the_topic_is_not_asked_at_every_touch() -> None:
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_while_the_api_server_is_away_nothing_is_told_without_a_claim() -> None:
-    world = World()
-    away = [ApiUnavailableError("connection refused") for _ in range(100)]
-    async with world.watching():
-        await submit(world)
-        await world.told("1/Submitted")
-        world.workflows.fail_for_test("patch", away[0])
-        world.workflows.fail_for_test("get", *away)
-        with capture_logs() as logs:
-            await finish(world)
-            await released(world)
-        assert "told without a claim" not in [log["event"] for log in logs]
-    assert world.results() == ["1/Succeeded"]
-
-
-async def test_a_claim_whose_answer_is_lost_is_kept_by_who_made_it() -> None:
+async def test_claim_with_a_lost_answer_is_published_by_its_holder() -> None:
     world = World()
     async with world.watching():
         await submit(world)

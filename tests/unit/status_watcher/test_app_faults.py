@@ -16,7 +16,7 @@ from tests.unit.status_watcher.world import World, later, moments
 pytestmark = pytest.mark.looptime
 
 
-async def test_an_end_behind_a_silent_watch_is_told_within_90_seconds(looptime: Any) -> None:
+async def test_end_behind_a_silent_watch_is_published_within_90_seconds(looptime: Any) -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -29,7 +29,7 @@ async def test_an_end_behind_a_silent_watch_is_told_within_90_seconds(looptime: 
         assert world.metric("relists_total", reason="silence") == 1
 
 
-async def test_ends_while_the_watcher_is_down_are_told_and_then_the_objects_go() -> None:
+async def test_ends_while_the_watcher_is_down_are_published_before_deletion() -> None:
     world = World()
     for number in range(20):
         await submit(world, f"order-{number}")
@@ -43,12 +43,12 @@ async def test_ends_while_the_watcher_is_down_are_told_and_then_the_objects_go()
     async with world.watching():
         await world.until(lambda: not world.workflows.names_for_test())
         await moments()
-        assert world.metric("known_workflows") == 0
+        assert world.metric("tracked_workflows") == 0
     for number in range(20):
         assert world.results(run_id=f"order-{number}") == ["1/Succeeded"]
 
 
-async def test_kafka_away_for_an_hour_loses_nothing() -> None:
+async def test_outage_of_kafka_loses_nothing() -> None:
     world = World(max_pending=5, concurrency=2)
     async with world.watching():
         world.kafka.go_away_for_test()
@@ -69,7 +69,7 @@ async def test_kafka_away_for_an_hour_loses_nothing() -> None:
         assert world.results(run_id=f"order-{number}") == ["1/Succeeded"]
 
 
-async def test_a_workflow_that_vanishes_unseen_was_deleted_and_is_forgotten() -> None:
+async def test_unseen_deletion_is_published_and_forgotten() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -81,15 +81,15 @@ async def test_a_workflow_that_vanishes_unseen_was_deleted_and_is_forgotten() ->
         with capture_logs() as logs:
             gate.set()
             await later(60)
-        assert world.metric("known_workflows") == 0
-        assert [log for log in logs if log["event"] == "vanished without an outcome"]
+        assert world.metric("tracked_workflows") == 0
+        assert [log for log in logs if log["event"] == "workflow deleted without outcome"]
     assert world.results() == ["1/Deleted"]
     one, other = world.kafka.events_for_test()
     assert other.sequence > one.sequence
     assert other.truncated
 
 
-async def test_two_watchers_do_no_harm() -> None:
+async def test_two_watchers_publish_the_same_events() -> None:
     world = World()
     async with AsyncExitStack() as stack:
         for _ in range(2):
@@ -112,7 +112,7 @@ async def test_two_watchers_do_no_harm() -> None:
 
 @pytest.mark.parametrize("operation", ["list_page", "watch", "get", "patch"])
 @pytest.mark.parametrize(("code", "reason"), [(500, "InternalError"), (400, "BadRequest")])
-async def test_what_the_cluster_says_of_a_value_is_not_logged(
+async def test_values_in_errors_of_the_cluster_are_not_logged(
     operation: Operation, code: int, reason: str
 ) -> None:
     world = World()

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.looptime
 
 
 @pytest.mark.parametrize("topic", [TOPICS.results, TOPICS.status])
-async def test_nothing_is_released_before_both_topics_have_acknowledged(topic: str) -> None:
+async def test_finalizer_stays_until_both_topics_have_acknowledged(topic: str) -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -57,7 +57,7 @@ async def test_finalizers_of_others_stay() -> None:
         ]
 
 
-async def test_a_conflict_with_the_controller_is_settled_by_reading_again() -> None:
+async def test_conflict_with_the_controller_is_resolved_by_a_read() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -77,7 +77,7 @@ async def test_a_conflict_with_the_controller_is_settled_by_reading_again() -> N
         assert world.results() == ["1/Succeeded"]
 
 
-async def test_conflicts_without_end_are_met_with_pauses() -> None:
+async def test_repeated_conflicts_are_retried_with_pauses() -> None:
     world = World()
     conflicts = [ConflictError("422", status=422, reason="Invalid") for _ in range(30)]
     async with world.watching():
@@ -100,7 +100,7 @@ async def test_conflicts_without_end_are_met_with_pauses() -> None:
         (RefusedError("400", status=400, reason="BadRequest"), "refused"),
     ],
 )
-async def test_a_patch_that_fails_is_tried_again_and_holds_up_nobody(
+async def test_failed_patch_is_retried_and_delays_no_other_workflow(
     error: Exception, reason: str
 ) -> None:
     world = World(concurrency=1)
@@ -116,7 +116,7 @@ async def test_a_patch_that_fails_is_tried_again_and_holds_up_nobody(
         assert world.metric("patch_failures_total", reason=reason) == 10
 
 
-async def test_a_patch_whose_answer_is_lost_is_made_once() -> None:
+async def test_patch_with_a_lost_answer_is_made_once() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -129,7 +129,7 @@ async def test_a_patch_whose_answer_is_lost_is_made_once() -> None:
         assert world.results() == ["1/Succeeded"]
 
 
-async def test_patches_that_are_undone_are_met_with_pauses() -> None:
+async def test_reverted_patches_are_retried_with_pauses() -> None:
     class Undoing(FakeWorkflows):
         async def patch(self, name: str, operations: Any) -> Json:
             answer = await super().patch(name, operations)
@@ -150,7 +150,7 @@ async def test_patches_that_are_undone_are_met_with_pauses() -> None:
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_a_workflow_that_goes_away_under_a_patch_is_no_trouble() -> None:
+async def test_workflow_deleted_during_a_patch_is_forgotten() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -167,11 +167,11 @@ async def test_a_workflow_that_goes_away_under_a_patch_is_no_trouble() -> None:
         assert world.workflows.calls_for_test("get") < 10
         world.workflows.speak_again_for_test()
         await later(60)
-        assert world.metric("known_workflows") == 0
+        assert world.metric("tracked_workflows") == 0
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_another_object_of_the_same_name_is_another_run_of_it() -> None:
+async def test_recreated_object_is_another_workflow() -> None:
     world = World()
     async with world.watching():
         await submit(world)

@@ -22,31 +22,31 @@ def elector_of(holder: str, lease: FakeLease) -> LeaseElector:
     return LeaseElector(lease, LeaseSettings(name="turns"), holder=holder)
 
 
-async def test_one_works_and_the_other_stands_by_ready() -> None:
+async def test_one_watcher_works_and_the_standby_is_ready() -> None:
     world, lease = World(), FakeLease()
     async with world.starting(elector_of("ada", lease)):
         await world.until(lambda: world.workflows.streams_for_test() == 1)
-        assert world.metric("leading") == 1
+        assert world.metric("is_leader") == 1
         async with world.starting(bob := elector_of("bob", lease)):
             await later(600)
             assert not bob.is_leader
             assert world.watcher is not None
             ready = world.watcher.readiness()
             assert {name: check() for name, check in ready.items()} == dict.fromkeys(ready)
-            assert world.metric("leading") == 0
+            assert world.metric("is_leader") == 0
             await submit(world)
             await world.told("1/Submitted")
             assert world.workflows.streams_for_test() == 1
 
 
-async def test_who_could_not_do_the_work_is_not_ready_and_takes_no_turn() -> None:
+async def test_failed_preflight_means_neither_ready_nor_leader() -> None:
     world, lease, nowhere = World(), FakeLease(), FakeKafka()
     forbidden = FakeWorkflows()
     forbidden.fail_for_test("list_page", *[ApiUnavailableError("list: 403 Forbidden")] * 3)
     nowhere.fail_scans_for_test(times=3)
     async with world.starting(ada := elector_of("ada", lease), workflows=forbidden, kafka=nowhere):
         assert world.watcher is not None
-        rehearsal = world.watcher.readiness()["rehearsal"]
+        rehearsal = world.watcher.readiness()["preflight"]
         assert rehearsal() == "nothing was tried yet"
         seen = []
         while not ada.is_leader:
@@ -57,7 +57,7 @@ async def test_who_could_not_do_the_work_is_not_ready_and_takes_no_turn() -> Non
         assert rehearsal() is None
 
 
-async def test_who_is_cut_off_from_kafka_loses_its_turn_to_one_that_is_not() -> None:
+async def test_leader_without_kafka_loses_leadership() -> None:
     world, lease, cut_off = World(), FakeLease(), FakeKafka()
     ada, bob = elector_of("ada", lease), elector_of("bob", lease)
 
@@ -71,23 +71,23 @@ async def test_who_is_cut_off_from_kafka_loses_its_turn_to_one_that_is_not() -> 
                 await released(world)
                 assert bob.is_leader
 
-    with pytest.raises(TaskEndedError, match="lease ended by itself"):
+    with pytest.raises(TaskEndedError, match="leader election ended by itself"):
         await cut_ada_off()
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_who_stands_by_and_cannot_read_the_lease_is_not_ready() -> None:
+async def test_standby_that_cannot_read_the_lease_is_not_ready() -> None:
     world, lease = World(), FakeLease()
     lease.go_away_for_test()
     async with world.starting(elector_of("ada", lease)):
         assert world.watcher is not None
-        assert world.watcher.readiness()["lease"]() == "the Lease is not read yet"
+        assert world.watcher.readiness()["leader election"]() == "the Lease is not read yet"
         await later(10)
-        assert world.watcher.readiness()["lease"]() == "the Lease: nobody is there"
+        assert world.watcher.readiness()["leader election"]() == "the Lease: nobody is there"
         assert world.workflows.streams_for_test() == 0
 
 
-async def test_the_next_one_ends_what_the_one_that_was_killed_has_begun() -> None:
+async def test_standby_finishes_the_work_of_a_killed_leader() -> None:
     world, lease = World(), FakeLease()
     ada, bob = elector_of("ada", lease), elector_of("bob", lease)
     async with contextlib.AsyncExitStack() as first:
@@ -104,11 +104,11 @@ async def test_the_next_one_ends_what_the_one_that_was_killed_has_begun() -> Non
     assert lease.spec_for_test["leaseTransitions"] == 1
 
 
-async def test_who_was_frozen_ends_when_it_sees_who_has_taken_over() -> None:
+async def test_leader_exits_when_it_sees_another_holder() -> None:
     world, lease = World(), FakeLease()
     taken = partial(lease.write_for_test, holderIdentity="bob")
     asyncio.get_running_loop().call_later(30, taken)
-    with pytest.raises(TaskEndedError, match="lease ended by itself") as caught:
+    with pytest.raises(TaskEndedError, match="leader election ended by itself") as caught:
         async with world.starting(elector_of("ada", lease)):
             await later(60)
     assert isinstance(caught.value.__cause__, LeaseLostError)

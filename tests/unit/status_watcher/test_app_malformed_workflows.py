@@ -26,7 +26,7 @@ def nested(levels: int) -> Any:
 
 
 @pytest.mark.parametrize("value", ["\ud800", nested(64), nested(200), nested(400)])
-async def test_outputs_that_cannot_be_written_are_left_out(value: Any) -> None:
+async def test_unwritable_outputs_are_left_out(value: Any) -> None:
     world = World()
     outputs = {"parameters": [{"name": "odd", "value": value}]}
     with capture_logs() as logs:
@@ -40,28 +40,30 @@ async def test_outputs_that_cannot_be_written_are_left_out(value: Any) -> None:
             await finish(world, name=name_of("order-2"))
             await released(world)
             await world.told("1/Submitted", "1/Succeeded", run_id="order-2")
-            assert world.metric("told_in_brief_total") == 1
+            assert world.metric("events_truncated_total") == 1
     assert marks(world) == (MARK, None, False)
     (end,) = [e for e in world.kafka.events_for_test() if e.terminal and e.run_id == "order-1"]
     assert (end.phase, end.steps, end.outputs, end.truncated) == ("Succeeded", (), {}, True)
     assert end.finished_at is not None
     # Named once, though odd twice.
-    assert [log["run"] for log in logs if log["event"] == "not told in full"] == ["default/order-1"]
+    assert [log["run"] for log in logs if log["event"] == "published without details"] == [
+        "default/order-1"
+    ]
 
 
-async def test_outputs_that_are_no_text_are_told_as_they_are() -> None:
+async def test_outputs_of_any_json_type_are_published() -> None:
     world = World()
     async with world.watching():
         await submit(world)
         parameters = [{"name": "deep", "value": nested(63)}, {"name": "none", "value": None}]
         await finish(world, outputs={"parameters": parameters})
         await released(world)
-        assert world.metric("told_in_brief_total") == 0
+        assert world.metric("events_truncated_total") == 0
     end = world.kafka.events_for_test()[-1]
     assert (end.outputs, end.truncated) == ({"deep": nested(63), "none": None}, False)
 
 
-async def test_a_state_that_cannot_be_judged_in_full_is_told_in_brief(
+async def test_state_that_raises_is_published_without_details(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def picky(state: WorkflowState, claim: Claim) -> tuple[StatusEvent, PublishedState]:
@@ -76,13 +78,13 @@ async def test_a_state_that_cannot_be_judged_in_full_is_told_in_brief(
         await world.told("1/Submitted")
         await finish(world, progress="1/1", message="fine")
         await released(world)
-        assert world.metric("told_in_brief_total") == 1
+        assert world.metric("events_truncated_total") == 1
     (end,) = world.kafka.events_for_test()[1:]
     assert (end.phase, end.message, end.truncated) == ("Succeeded", None, True)
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_a_copy_is_left_alone_and_named_once() -> None:
+async def test_copy_of_a_workflow_is_ignored_and_logged_once() -> None:
     world = World(watch={"relist_every": "60s"})
     copy = manifest()
     copy["metadata"]["name"] = f"{NAME}-x7k2p"
@@ -95,11 +97,11 @@ async def test_a_copy_is_left_alone_and_named_once() -> None:
             await world.workflows.set_status_for_test(f"{NAME}-x7k2p", phase="Running")
             await later(200)
     assert world.kafka.phases_for_test() == ["1/Submitted", "1/Succeeded"]
-    named = [log["name"] for log in logs if log["event"] == "not a run, left alone"]
+    named = [log["name"] for log in logs if log["event"] == "Workflow ignored: not a run"]
     assert named == [f"{NAME}-x7k2p"]
 
 
-async def test_a_list_nested_too_deeply_is_asked_for_again() -> None:
+async def test_list_nested_too_deeply_is_retried() -> None:
     world = World()
     await submit(world)
     # What json makes of it, wherever it comes from.

@@ -32,7 +32,7 @@ def large(run_id: str, **status: Any) -> Any:
     [{"phase": "Running"}, {"phase": "Failed", "finishedAt": FINISHED}],
     ids=["running", "ended"],
 )
-async def test_what_waits_for_kafka_is_bounded_in_bytes(status: dict[str, str]) -> None:
+async def test_states_waiting_for_kafka_are_bounded_in_bytes(status: dict[str, str]) -> None:
     world = World(max_bytes=BYTES)
     runs = [f"order-{number}" for number in range(COUNT)]
     async with world.watching():
@@ -54,7 +54,7 @@ async def test_what_waits_for_kafka_is_bounded_in_bytes(status: dict[str, str]) 
     assert sorted(told) == sorted((run, status["phase"]) for run in runs)
 
 
-async def test_a_workflow_with_too_many_steps_is_told_of_without_them() -> None:
+async def test_workflow_with_too_many_steps_is_published_without_them() -> None:
     world = World()
     many = {str(n): {"id": str(n), "type": "Pod", "phase": "Succeeded"} for n in range(10_001)}
     async with world.watching():

@@ -30,7 +30,7 @@ async def cut_off_with_its_claim(world: World, cut_off: FakeKafka) -> None:
     await touch(world)
 
 
-async def test_who_is_cut_off_with_its_claim_tells_nothing_that_another_has_told() -> None:
+async def test_holder_without_kafka_does_not_repeat_an_outcome() -> None:
     world = World()
     cut_off = FakeKafka(same_as=world.kafka)
     async with world.starting(kafka=cut_off):
@@ -43,7 +43,7 @@ async def test_who_is_cut_off_with_its_claim_tells_nothing_that_another_has_told
     assert world.kafka.phases_for_test() == ["1/Submitted", "1/Failed"]
 
 
-async def test_who_is_cut_off_with_its_claim_tells_nothing_of_an_attempt_that_is_over() -> None:
+async def test_holder_without_kafka_does_not_publish_an_earlier_attempt() -> None:
     world = World()
     cut_off = FakeKafka(same_as=world.kafka)
     async with world.starting(kafka=cut_off):
@@ -59,7 +59,7 @@ async def test_who_is_cut_off_with_its_claim_tells_nothing_of_an_attempt_that_is
     assert world.results() == ["1/Failed", "2/Succeeded"]
 
 
-async def test_an_outcome_that_is_appended_late_does_not_stay_the_last_one() -> None:
+async def test_outcome_appended_late_is_followed_by_the_last_attempt() -> None:
     """Given up by its sender, who dies, it comes out of a broker's buffer after the next end."""
     world = World()
     stuck = FakeKafka(same_as=world.kafka)
@@ -84,7 +84,7 @@ async def test_an_outcome_that_is_appended_late_does_not_stay_the_last_one() -> 
     assert first == again
 
 
-async def test_what_is_appended_late_while_nobody_watches_is_found_by_the_next_one() -> None:
+async def test_outcome_appended_late_without_a_watcher_is_found_by_the_next() -> None:
     world = World()
     stuck = FakeKafka(same_as=world.kafka)
     async with world.starting(kafka=stuck):
@@ -108,7 +108,7 @@ async def test_what_is_appended_late_while_nobody_watches_is_found_by_the_next_o
         assert world.results() == ["1/Failed", "2/Succeeded", "1/Failed", "2/Succeeded"]
 
 
-async def test_the_outcome_of_what_has_gone_waits_for_kafka() -> None:
+async def test_outcome_of_a_deleted_workflow_waits_for_kafka() -> None:
     """There is no object left to read: what the deletion event said is kept, in brief."""
     world = World()
     async with world.watching():
@@ -125,7 +125,7 @@ async def test_the_outcome_of_what_has_gone_waits_for_kafka() -> None:
         world.kafka.come_back_for_test()
         await world.told("1/Submitted", "1/Failed")
         await later(60)
-        assert world.metric("known_workflows") == 0
+        assert world.metric("tracked_workflows") == 0
     (result,) = world.kafka.events_for_test(TOPICS.results)
     assert result.message is None
     assert result.truncated

@@ -23,7 +23,7 @@ from tests.unit.status_watcher.world import TOPICS, FakeKafka, World, later, mom
 pytestmark = pytest.mark.looptime
 
 
-async def test_an_outcome_that_was_told_is_not_told_again_after_a_restart() -> None:
+async def test_published_outcome_is_not_repeated_after_a_restart() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -41,7 +41,7 @@ async def test_an_outcome_that_was_told_is_not_told_again_after_a_restart() -> N
     assert marks(world) == (MARK, None, False)
 
 
-async def test_a_workflow_that_vanishes_during_recovery_is_forgotten() -> None:
+async def test_workflow_deleted_during_recovery_is_forgotten() -> None:
     class Slow(FakeKafka):
         async def find(self, wanted: Mapping[str, bytes], *, since: datetime) -> Any:
             found = await super().find(wanted, since=since)
@@ -60,7 +60,7 @@ async def test_a_workflow_that_vanishes_during_recovery_is_forgotten() -> None:
     async with world.watching():
         await moments()
         assert world.metric("outcomes_recovered_total") == 1
-        assert world.metric("known_workflows") == 0
+        assert world.metric("tracked_workflows") == 0
 
 
 async def killed_between_the_topics(world: World) -> None:
@@ -74,7 +74,7 @@ async def killed_between_the_topics(world: World) -> None:
     world.kafka.heal_for_test()
 
 
-async def test_an_outcome_of_which_only_the_results_topic_knows_is_told_again() -> None:
+async def test_outcome_only_on_the_results_topic_is_republished() -> None:
     world = World()
     await killed_between_the_topics(world)
     async with world.watching():
@@ -85,7 +85,7 @@ async def test_an_outcome_of_which_only_the_results_topic_knows_is_told_again() 
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_so_it_is_if_somebody_has_retried_the_workflow_meanwhile() -> None:
+async def test_outcome_only_on_the_results_topic_is_republished_after_a_retry() -> None:
     world = World()
     await killed_between_the_topics(world)
     await reopen(world)
@@ -94,7 +94,7 @@ async def test_so_it_is_if_somebody_has_retried_the_workflow_meanwhile() -> None
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_nothing_is_told_before_the_results_topic_was_read() -> None:
+async def test_nothing_is_published_before_the_results_topic_was_read() -> None:
     world = World()
     await submit(world)
     await finish(world)
@@ -105,7 +105,7 @@ async def test_nothing_is_told_before_the_results_topic_was_read() -> None:
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_a_release_that_was_due_is_made_up_for_after_a_restart(looptime: Any) -> None:
+async def test_pending_release_is_made_after_a_restart(looptime: Any) -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -119,7 +119,7 @@ async def test_a_release_that_was_due_is_made_up_for_after_a_restart(looptime: A
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_an_outcome_told_before_waits_in_full_whatever_the_clocks_say(looptime: Any) -> None:
+async def test_recovered_outcome_delays_the_release_in_full(looptime: Any) -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -138,7 +138,7 @@ async def test_an_outcome_told_before_waits_in_full_whatever_the_clocks_say(loop
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_a_finished_and_released_workflow_is_not_touched_by_a_restart() -> None:
+async def test_released_workflow_is_not_changed_by_a_restart() -> None:
     world = World()
     async with world.watching():
         await submit(world)

@@ -24,7 +24,7 @@ from tests.unit.status_watcher.world import World, later, moments
 pytestmark = pytest.mark.looptime
 
 
-async def test_a_running_workflow_that_is_deleted_ends_as_deleted() -> None:
+async def test_deletion_of_a_running_workflow_is_its_outcome() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -37,12 +37,12 @@ async def test_a_running_workflow_that_is_deleted_ends_as_deleted() -> None:
         await finish(world, "Failed")
         await gone(world)
         await moments()
-        assert world.metric("known_workflows") == 0
+        assert world.metric("tracked_workflows") == 0
     assert world.results() == ["1/Deleted"]
     assert world.kafka.phases_for_test() == ["1/Submitted", "1/Running", "1/Deleted"]
 
 
-async def test_a_workflow_without_our_finalizer_is_told_of_when_it_goes() -> None:
+async def test_deletion_without_our_finalizer_is_published() -> None:
     world = World()
     bare = manifest()
     del bare["metadata"]["finalizers"]
@@ -52,11 +52,11 @@ async def test_a_workflow_without_our_finalizer_is_told_of_when_it_goes() -> Non
         await world.workflows.delete_for_test(NAME)
         await world.told("1/Submitted", "1/Deleted")
         await moments()
-        assert world.metric("known_workflows") == 0
+        assert world.metric("tracked_workflows") == 0
     assert world.results() == ["1/Deleted"]
 
 
-async def test_a_workflow_whose_finalizer_somebody_else_removes_is_told_to_be_deleted() -> None:
+async def test_deletion_after_a_foreign_release_is_published() -> None:
     world = World()
     async with world.watching():
         hold = world.kafka.hold_for_test()
@@ -69,11 +69,11 @@ async def test_a_workflow_whose_finalizer_somebody_else_removes_is_told_to_be_de
         hold.set()
         await world.told("1/Submitted", "1/Deleted")
         await moments()
-        assert world.metric("known_workflows") == 0
+        assert world.metric("tracked_workflows") == 0
     assert world.results() == ["1/Deleted"]
 
 
-async def test_losing_our_label_is_not_being_deleted() -> None:
+async def test_lost_label_is_not_a_deletion() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -82,12 +82,12 @@ async def test_losing_our_label_is_not_being_deleted() -> None:
             await world.workflows.change_for_test(NAME, lambda o: o["metadata"]["labels"].clear())
             await moments()
         warnings = [log["event"] for log in logs if log["log_level"] == "warning"]
-        assert warnings == ["no longer labelled as ours"]
-        assert world.metric("known_workflows") == 0
+        assert warnings == ["Workflow lost its label"]
+        assert world.metric("tracked_workflows") == 0
     assert world.results() == []
 
 
-async def test_losing_the_marks_of_a_run_meanwhile_is_no_trouble() -> None:
+async def test_lost_annotations_end_the_work_on_a_workflow() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -102,7 +102,7 @@ async def test_losing_the_marks_of_a_run_meanwhile_is_no_trouble() -> None:
     assert world.results() == ["1/Succeeded"]
 
 
-async def test_a_retry_after_the_release_is_a_new_attempt() -> None:
+async def test_retry_after_the_release_is_a_new_attempt() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -111,14 +111,14 @@ async def test_a_retry_after_the_release_is_a_new_attempt() -> None:
         await reopen(world)
         await world.until(lambda: marks(world) == (None, "2", True))
         await world.told("1/Submitted", "1/Failed", "2/Running")
-        assert world.metric("reopened_total") == 1
+        assert world.metric("workflows_retried_total") == 1
         await finish(world, at=FINISHED_AGAIN)
         await released(world)
     assert world.results() == ["1/Failed", "2/Succeeded"]
     assert marks(world) == (f"2/Succeeded@{FINISHED_AGAIN}", "2", False)
 
 
-async def test_a_retry_before_the_release_keeps_the_finalizer(looptime: Any) -> None:
+async def test_retry_before_the_release_keeps_the_finalizer(looptime: Any) -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -137,7 +137,7 @@ async def test_a_retry_before_the_release_keeps_the_finalizer(looptime: Any) -> 
     assert world.results() == ["1/Failed", "2/Succeeded"]
 
 
-async def test_a_retry_that_nobody_has_seen_yet_stops_the_release() -> None:
+async def test_unseen_retry_stops_the_release() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -149,7 +149,7 @@ async def test_a_retry_that_nobody_has_seen_yet_stops_the_release() -> None:
     assert world.kafka.phases_for_test() == ["1/Submitted", "1/Failed", "2/Running"]
 
 
-async def test_a_retry_before_the_mark_and_a_kill_are_sorted_out_by_the_results() -> None:
+async def test_retry_before_the_annotation_is_recovered_after_a_kill() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -166,7 +166,7 @@ async def test_a_retry_before_the_mark_and_a_kill_are_sorted_out_by_the_results(
     assert world.results() == ["1/Failed", "2/Succeeded"]
 
 
-async def test_a_retry_while_the_watcher_is_down_is_a_new_attempt_even_if_it_has_ended() -> None:
+async def test_retry_that_ends_while_the_watcher_is_down_is_a_new_attempt() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -179,7 +179,7 @@ async def test_a_retry_while_the_watcher_is_down_is_a_new_attempt_even_if_it_has
     assert world.results() == ["1/Failed", "2/Succeeded"]
 
 
-async def test_a_reopened_workflow_cannot_disappear_though_kafka_is_away() -> None:
+async def test_retried_workflow_is_kept_while_kafka_is_away() -> None:
     world = World()
     async with world.watching():
         await submit(world)
@@ -191,7 +191,7 @@ async def test_a_reopened_workflow_cannot_disappear_though_kafka_is_away() -> No
     assert world.results() == ["1/Failed"]
 
 
-async def test_a_reopening_is_told_even_if_the_object_cannot_be_patched() -> None:
+async def test_retry_is_published_even_if_the_object_cannot_be_patched() -> None:
     world = World()
     async with world.watching():
         await submit(world)

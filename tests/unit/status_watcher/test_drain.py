@@ -22,14 +22,14 @@ async def drain(server: ApiServer, folder: Path) -> asyncio.subprocess.Process:
     )
 
 
-async def test_where_there_is_nothing_it_ends_well(tmp_path: Path) -> None:
+async def test_drain_without_workflows_succeeds(tmp_path: Path) -> None:
     async with api_server() as server:
         server.answers({"metadata": {"resourceVersion": "1"}, "items": []})
         process = await drain(server, tmp_path)
         assert await process.wait() == 0
 
 
-async def test_told_to_stop_before_its_end_it_fails_so_that_the_job_tries_again(
+async def test_stopped_drain_fails_so_that_the_job_retries(
     tmp_path: Path,
 ) -> None:
     asked, hold = asyncio.Event(), asyncio.Event()
@@ -47,13 +47,13 @@ async def test_told_to_stop_before_its_end_it_fails_so_that_the_job_tries_again(
         _, said = await process.communicate()
         hold.set()
         assert process.returncode == 2
-        assert b"before all Workflows were let go" in said
+        assert b"before all finalizers were removed" in said
 
 
-async def test_who_may_not_fails(tmp_path: Path) -> None:
+async def test_refused_drain_fails(tmp_path: Path) -> None:
     async with api_server() as server:
         server.refuses(422, "Invalid")
         process = await drain(server, tmp_path)
         _, said = await process.communicate()
         assert process.returncode == 2
-        assert b"cannot be let go" in said
+        assert b"cannot be removed" in said

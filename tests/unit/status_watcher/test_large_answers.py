@@ -23,11 +23,11 @@ def answer_of(size: int) -> bytes:
     return b'{"x": "' + b"x" * (size - 9) + b'"}'
 
 
-def test_a_page_of_the_largest_workflows_fits() -> None:
+def test_page_of_the_largest_workflows_fits() -> None:
     assert WatchSettings().page_size * ETCD_LIMIT < client_module._MAX_ANSWER
 
 
-async def test_an_answer_past_the_limit_is_not_read_to_its_end(
+async def test_answer_past_the_limit_is_not_read_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "_MAX_ANSWER", LIMIT)
@@ -43,7 +43,7 @@ async def test_an_answer_past_the_limit_is_not_read_to_its_end(
         assert await client.call("GET", "/x", deadline=soon()) == {"kind": "Pod"}
 
 
-async def test_a_watch_that_is_refused_at_length_is_not_read_to_its_end(
+async def test_long_refusal_of_a_watch_is_not_read_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "_MAX_ANSWER", LIMIT)

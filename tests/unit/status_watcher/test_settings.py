@@ -1,4 +1,4 @@
-"""What the status-watcher can be told."""
+"""The settings of the status-watcher."""
 
 import runpy
 import sys
@@ -18,9 +18,9 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.watch.silence == timedelta(seconds=90)
 
 
-def test_a_watch_cannot_end_later_at_least_than_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLUICE_WATCH__TIMEOUT_LEAST", "10m")
-    with pytest.raises(SettingsError, match="timeout_least must not be longer"):
+def test_lease_must_be_renewed_before_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_LEASE__RENEW_EVERY", "8s")
+    with pytest.raises(SettingsError, match="renew_every must not be longer"):
         load_settings(Settings)
 
 

@@ -70,19 +70,19 @@ def quiet() -> Iterator[None]:
 
 @settings(max_examples=60, deadline=None)
 @given(histories("kill", "kill", watchers=1))
-async def test_the_promises_hold_after_any_history(history: list[tuple[str, Any]]) -> None:
+async def test_promises_hold_after_any_history(history: list[tuple[str, Any]]) -> None:
     await simulate(history, watchers=1)
 
 
 @settings(max_examples=_HISTORIES, deadline=None)
 @given(histories("kill", "join", "join", "leave", "leave", watchers=2))
-async def test_the_promises_hold_with_two_watchers(history: list[tuple[str, Any]]) -> None:
+async def test_promises_hold_with_two_watchers(history: list[tuple[str, Any]]) -> None:
     await simulate(history, watchers=2)
 
 
 @settings(max_examples=_HISTORIES, deadline=None)
 @given(partitions())
-async def test_each_run_s_last_result_is_of_its_last_attempt(
+async def test_last_result_of_each_run_is_of_its_last_attempt(
     history: list[tuple[str, Any]],
 ) -> None:
     await simulate(history, watchers=2)

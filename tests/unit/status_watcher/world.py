@@ -11,7 +11,11 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from sluice_runtime.supervision import run_tasks
-from sluice_status_watcher.bootstrap import StatusWatcher
+from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
+from sluice_status_watcher.adapters.workflow_client import ApiWorkflowClient
+from sluice_status_watcher.app import StatusWatcher
+from sluice_status_watcher.domain.work_item import WorkItem, coalescing_key, needs_of, size_of
+from sluice_status_watcher.handlers.work_queue import WorkQueue
 from sluice_status_watcher.ports import Workflows
 from sluice_status_watcher.services.leader_election import AlwaysLeader, Leadership
 from sluice_status_watcher.settings import Settings
@@ -19,7 +23,17 @@ from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.api_connection import ApiConnection
 from tests.unit.status_watcher.fake_kafka import TOPICS, FakeKafka
 
-__all__ = ["PATIENCE", "TOPICS", "Connection", "FakeKafka", "World", "later", "moments"]
+__all__ = [
+    "PATIENCE",
+    "TOPICS",
+    "Connection",
+    "FakeKafka",
+    "World",
+    "later",
+    "make_queue",
+    "make_watcher",
+    "moments",
+]
 
 PATIENCE = 2 * 3600.0
 """Seconds, on the virtual clock, after which what has not happened will not happen."""
@@ -75,11 +89,10 @@ class World:
         """
         kafka = kafka or self.kafka
         self.registry = CollectorRegistry()
-        self.watcher = watcher = StatusWatcher(
+        self.watcher = watcher = make_watcher(
             self.settings,
             workflows=workflows or self.workflows,
-            producer=kafka,
-            published=kafka,
+            kafka=kafka,
             registry=self.registry,
             leadership=leadership or AlwaysLeader(),
         )
@@ -117,6 +130,38 @@ class World:
     def results(self, *, run_id: str = "order-1") -> list[str]:
         """Give what the results topic holds of the run."""
         return self.kafka.phases_for_test(TOPICS.results, run_id=run_id)
+
+
+def make_watcher(
+    settings: Settings,
+    *,
+    workflows: Workflows,
+    kafka: FakeKafka,
+    registry: CollectorRegistry,
+    leadership: Leadership,
+) -> StatusWatcher:
+    """Return a watcher with its real adapters on fake clients."""
+    return StatusWatcher(
+        settings,
+        workflows=workflows,
+        client=ApiWorkflowClient(workflows),
+        publisher=KafkaStatusPublisher(kafka, TOPICS, send_timeout=settings.send_timeout),
+        results=kafka,
+        registry=registry,
+        leadership=leadership,
+    )
+
+
+def make_queue() -> WorkQueue[str, WorkItem]:
+    """Return a work queue as the service makes it, with small bounds."""
+    return WorkQueue(
+        coalescing_key=coalescing_key,
+        size=size_of,
+        needs=needs_of,
+        concurrency=4,
+        max_pending=100,
+        max_bytes=1000,
+    )
 
 
 async def moments(count: int = 30) -> None:

@@ -1,15 +1,23 @@
 """What became of a run: the value of every record on the status and results topics."""
 
 import hashlib
-from enum import StrEnum
-from typing import Annotated, Final
+from enum import Enum, StrEnum, auto
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from sluice_contracts.ids import RunId, RunKey, Tenant
 from sluice_contracts.problems import Problem
 
-__all__ = ["TERMINAL_PHASES", "Phase", "RefusalNotice", "StatusEvent", "Step", "event_id"]
+__all__ = [
+    "TERMINAL_PHASES",
+    "Phase",
+    "RefusalNotice",
+    "StatusEvent",
+    "Step",
+    "Truncation",
+    "event_id",
+]
 
 
 class Phase(StrEnum):
@@ -48,6 +56,20 @@ TERMINAL_PHASES: Final = frozenset(
         Phase.DELETED,
     }
 )
+
+
+class Truncation(Enum):
+    """What an event leaves out so that it can be written; each level includes those before it."""
+
+    STEP_OUTPUTS = auto()
+    """The outputs of the steps."""
+    STEPS = auto()
+    """All about the steps."""
+    DETAILS = auto()
+    """The run's outputs as well, and all but the first 1,024 characters of its message."""
+
+
+_KEPT_MESSAGE = 1024
 
 
 class _Model(BaseModel):
@@ -124,6 +146,18 @@ class StatusEvent(_Model):
     def key(self) -> RunKey:
         """Say which run this is about; also the record's key."""
         return RunKey(self.tenant, self.run_id)
+
+    def truncate(self, level: Truncation) -> Self:
+        """Return the event without the details of this level; `truncated` says so."""
+        changes: dict[str, Any] = {"truncated": True, "steps": ()}
+        match level:
+            case Truncation.STEP_OUTPUTS:
+                bare = (step.model_copy(update={"outputs": {}}) for step in self.steps)
+                changes["steps"] = tuple(bare)
+            case Truncation.DETAILS:
+                message = self.message[:_KEPT_MESSAGE] if self.message else None
+                changes |= {"outputs": {}, "message": message}
+        return self.model_copy(update=changes)
 
 
 def event_id(*parts: str) -> str:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from sluice_contracts import cloudevents
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, header
-from sluice_contracts.status import Phase, RefusalNotice, StatusEvent
+from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, Truncation
 from sluice_contracts.topics import MAX_STATUS_BYTES
 from sluice_contracts.tracing import TRACEPARENT_HEADER
 
@@ -53,13 +53,10 @@ def encode_status(published: PublishedEvent, *, source: str) -> OutgoingRecord:
     """
     event = published.event
     value = event.model_dump_json().encode()
-    if len(value) > MAX_STATUS_BYTES:
-        bare = tuple(step.model_copy(update={"outputs": {}}) for step in event.steps)
-        event = event.model_copy(update={"steps": bare, "truncated": True})
-        value = event.model_dump_json().encode()
-    if len(value) > MAX_STATUS_BYTES:
-        event = event.model_copy(update={"steps": ()})
-        value = event.model_dump_json().encode()
+    for level in (Truncation.STEP_OUTPUTS, Truncation.STEPS):
+        if len(value) > MAX_STATUS_BYTES:
+            event = event.truncate(level)
+            value = event.model_dump_json().encode()
     extensions = {"sequence": str(event.sequence)}
     if published.fingerprint:
         extensions["fingerprint"] = published.fingerprint

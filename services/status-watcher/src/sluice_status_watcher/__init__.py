@@ -1,1 +1,1 @@
-"""Tells Kafka what became of every Workflow."""
+"""Publishes the status and the outcome of every Workflow."""

@@ -11,7 +11,7 @@ def main() -> None:
     """Start the status-watcher."""
     run_service(
         name="sluice-status-watcher",
-        summary="Tells Kafka what became of every Workflow that Sluice has started.",
+        summary="Publishes the status and the outcome of every Workflow that Sluice has started.",
         settings_type=Settings,
         serve=serve,
     )

@@ -1,4 +1,4 @@
-"""`python -m sluice_status_watcher.drain`: what the chart's Job runs when a release was removed."""
+"""`python -m sluice_status_watcher.drain`: the Job of the chart that runs before an uninstall."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.errors import ApiError
 from sluice_runtime.service import StartupError, run_service
-from sluice_status_watcher.services.finalizer_drain import drain
+from sluice_status_watcher.services.finalizer_drain import drain_finalizers
 from sluice_status_watcher.settings import Settings
 
 __all__ = ["main"]
@@ -17,20 +17,20 @@ __all__ = ["main"]
 _log = structlog.get_logger(__name__)
 
 
-async def _drain(settings: Settings, stop: asyncio.Event) -> None:
-    letting_go = asyncio.create_task(_let_all_go(settings))
+async def _serve(settings: Settings, stop: asyncio.Event) -> None:
+    draining = asyncio.create_task(_drain(settings))
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({letting_go, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({draining, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    if not letting_go.done():
-        letting_go.cancel()
-        await asyncio.wait({letting_go})
-        # The Job has to try again: its pod may be asked to go elsewhere.
-        raise StartupError("PublishedState to stop before all Workflows were let go.")
-    _log.info("no Workflow is held any more", finalizer_removal_patch=letting_go.result())
+    if not draining.done():
+        draining.cancel()
+        await asyncio.wait({draining})
+        # The pod may have been evicted, so the Job has to try again.
+        raise StartupError("Stopped before all finalizers were removed.")
+    _log.info("no Workflow has the finalizer any more", removed=draining.result())
 
 
-async def _let_all_go(settings: Settings) -> int:
+async def _drain(settings: Settings) -> int:
     kubernetes = settings.kubernetes
     try:
         async with KubernetesClient.connect(kubernetes) as cluster:
@@ -39,20 +39,23 @@ async def _let_all_go(settings: Settings) -> int:
                 namespace=kubernetes.namespace,
                 request_timeout=kubernetes.request_timeout,
             )
-            return await drain(workflows, page_size=settings.watch.page_size, backoff=Backoff())
+            return await drain_finalizers(
+                workflows, page_size=settings.watch.page_size, backoff=Backoff()
+            )
     except ClusterConfigurationError as e:
         raise StartupError(str(e)) from e
     except ApiError as e:
-        raise StartupError(f"The Workflows cannot be let go: {e}") from e
+        raise StartupError(f"The finalizers cannot be removed: {e}") from e
 
 
 def main() -> None:
-    """Drain, and end."""
+    """Remove all finalizers, and end."""
     run_service(
         name="sluice-drain",
-        summary="Lets all of Sluice's Workflows go, so that nothing hangs once Sluice is gone.",
+        summary="Removes Sluice's finalizer from all Workflows, so that none hangs in deletion "
+        "once Sluice is uninstalled.",
         settings_type=Settings,
-        serve=_drain,
+        serve=_serve,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the status-watcher counts."""
+"""The metrics of the status-watcher."""
 
 from collections.abc import Callable
 
@@ -14,11 +14,12 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self.published = Counter(
-            f"{_PREFIX}_events_published",
-            "Events acknowledged by Kafka, by phase.",
-            ["phase"],
-            registry=registry,
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"{_PREFIX}_{name}", text, labels, registry=registry)
+
+        self.events_published = counter(
+            "events_published", "Events acknowledged by Kafka, by phase.", "phase"
         )
         self.latency = Histogram(
             f"{_PREFIX}_publish_latency_seconds",
@@ -26,50 +27,35 @@ class Metrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
             registry=registry,
         )
-        self.without_details = Counter(
-            f"{_PREFIX}_told_in_brief",
-            "Workflows that could not be told of in full; the log says why.",
-            registry=registry,
+        self.events_truncated = counter(
+            "events_truncated",
+            "Workflows with events that lack details, because these could not be read or written.",
         )
-        self.relists = Counter(
-            f"{_PREFIX}_relists",
-            "Times that the watch was given up for a new list, by reason.",
-            ["reason"],
-            registry=registry,
+        self.relists = counter("relists", "New lists in place of a watch, by reason.", "reason")
+        self.finalizers_removed = counter("finalizers_removed", "Finalizers removed.")
+        self.workflows_retried = counter(
+            "workflows_retried", "Finished Workflows seen to run again."
         )
-        self.released = Counter(
-            f"{_PREFIX}_finalizers_released", "Finalizers removed.", registry=registry
+        self.claims_taken_over = counter(
+            "claims_taken_over", "Claims of other processes that were taken over."
         )
-        self.reopened = Counter(
-            f"{_PREFIX}_reopened", "Finished Workflows seen to go on.", registry=registry
+        self.unclaimed_outcomes = counter(
+            "unclaimed_outcomes",
+            "Outcomes published without a claim; another process may publish them as well.",
         )
-        self.taken_over = Counter(
-            f"{_PREFIX}_claims_taken_over",
-            "Outcomes that another process was about to tell.",
-            registry=registry,
+        self.patch_failures = counter(
+            "patch_failures",
+            "Failed requests for a Workflow, by reason; they are repeated.",
+            "reason",
         )
-        self.unclaimed = Counter(
-            f"{_PREFIX}_unclaimed_outcomes",
-            "Outcomes told though they could not be claimed; another process may tell them, too.",
-            registry=registry,
+        self.outcomes_restored = counter(
+            "outcomes_restored",
+            "Outcomes appended again, because one of an earlier attempt was appended behind them.",
         )
-        self.patch_failures = Counter(
-            f"{_PREFIX}_patch_failures",
-            "Patches not made, by reason; all are tried again.",
-            ["reason"],
-            registry=registry,
-        )
-        self.restored = Counter(
-            f"{_PREFIX}_outcomes_restored",
-            "Outcomes written again, because one of an earlier attempt was appended behind them.",
-            registry=registry,
-        )
-        self.recovered = Counter(
-            f"{_PREFIX}_outcomes_recovered",
-            "Outcomes that the results topic held already when the process started.",
-            registry=registry,
+        self.outcomes_recovered = counter(
+            "outcomes_recovered", "Outcomes that the results topic held at the start."
         )
 
-    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Show what `value` gives whenever somebody looks."""
+    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Show the return value of `value` at every scrape."""
         Gauge(f"{_PREFIX}_{name}", text, registry=self._registry).set_function(value)

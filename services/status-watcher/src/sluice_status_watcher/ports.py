@@ -1,4 +1,4 @@
-"""What the status-watcher needs of the world; fakes and adapters both look like this."""
+"""The interfaces that adapters and the tests' fakes implement."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -6,50 +6,138 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sluice_argo.workflows_api import WorkflowPage
+from sluice_contracts.records import OutgoingRecord
+from sluice_contracts.status import StatusEvent
 from sluice_status_watcher.domain.published_outcome import AppendedOutcome, OutcomeRecord
+from sluice_status_watcher.domain.work_item import WorkItem
+from sluice_status_watcher.domain.workflow_state import Identity, WorkflowState
 
-__all__ = ["ResultsReader", "Workflows"]
+__all__ = [
+    "Lease",
+    "ResultsReader",
+    "Scheduler",
+    "StatusPublisher",
+    "UnwritableEventError",
+    "WorkflowClient",
+    "Workflows",
+]
 
 Json = dict[str, Any]
 
 
 class Workflows(Protocol):
-    """The API server's Workflows, as `sluice_argo.workflows_api.WorkflowsApi`."""
+    """Sluice's Workflows on the API server, as `sluice_argo.workflows_api.WorkflowsApi`."""
 
     async def get(self, name: str) -> Json:
-        """Read one Workflow."""
+        """Return one Workflow."""
 
     async def patch(self, name: str, operations: Sequence[Json]) -> Json:
-        """WatchEvent one Workflow by JSON Patch; gives what it is then."""
+        """Change one Workflow by JSON Patch, and return the object after that."""
 
     async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
-        """Read one page of Sluice's Workflows."""
+        """Return one page of the list."""
 
     def watch(
         self, *, resource_version: str, timeout_seconds: int
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Watch Sluice's Workflows; gives the bytes of the stream."""
+        """Open a watch, and yield the bytes of its stream."""
+
+
+class WorkflowClient(Protocol):
+    """Reads and patches one Workflow, as the state that the domain works on.
+
+    Both methods return None if the object that answered is not the run's Workflow any more.
+
+    Raises:
+        ConflictError: a test of the patch failed.
+        ApiError: another clear no.
+        ApiUnavailableError: no clear answer; a patch may have been made.
+    """
+
+    async def read(self, name: str, *, uid: str) -> WorkflowState | None:
+        """Return the state of the Workflow with this name and uid."""
+
+    async def patch(self, name: str, operations: Sequence[Json]) -> WorkflowState | None:
+        """Change the Workflow by JSON Patch, and return its state after that."""
+
+
+class UnwritableEventError(ValueError):
+    """An event holds a value that neither JSON nor a header can express."""
+
+
+class StatusPublisher(Protocol):
+    """Writes to the status and results topics, and returns once Kafka has acknowledged."""
+
+    async def publish(self, event: StatusEvent, identity: Identity) -> None:
+        """Write an event to the status topic, and an outcome to the results topic before that.
+
+        Raises:
+            KafkaUnavailableError: an outcome was not acknowledged in time; it may have been
+                appended.
+            UnwritableEventError: nothing was sent, and nothing of this event ever can be.
+        """
+
+    async def republish(self, record: OutgoingRecord) -> None:
+        """Write a record of the results topic to the status topic, which may lack it."""
+
+    async def restore(self, record: OutgoingRecord) -> None:
+        """Append a record of the results topic there again, as the last one of its key.
+
+        Raises:
+            KafkaUnavailableError: it was not acknowledged in time.
+        """
+
+    def unavailable(self) -> str | None:
+        """Return why the last write failed; None if it did not."""
 
 
 class ResultsReader(Protocol):
-    """What the results topic already holds."""
+    """Reads the results topic."""
 
     async def find(
         self, wanted: Mapping[str, bytes], *, since: datetime
     ) -> dict[str, OutcomeRecord]:
-        """Give the last outcome of each Workflow wanted, by uid; `wanted` maps uid to record key.
+        """Return the last outcome of each Workflow wanted, by uid.
 
-        `since` is a time before which none of them can have been written.
+        Args:
+            wanted: record keys by uid.
+            since: a time before which none of the outcomes can have been appended.
 
         Raises:
             KafkaUnavailableError: the topic could not be read to its end.
         """
 
     def tail(self, *, since: datetime) -> AsyncGenerator[AppendedOutcome | None, None]:
-        """Give the outcomes from then on, as they are appended; those of a key in their order.
+        """Yield outcomes as they are appended from then on; those of one key in their order.
 
-        None whenever all was read that there is. May end: then it is to be asked for again.
+        Yields None whenever the end of the topic is reached. It may end, and is then called again.
 
         Raises:
             KafkaUnavailableError: the topic could not be read.
         """
+
+
+class Scheduler(Protocol):
+    """Brings work items of a Workflow back to the reconciler, now or later."""
+
+    def add_now(self, uid: str, item: WorkItem) -> None:
+        """Queue an item behind those that wait for the same Workflow."""
+
+    def add_at(self, uid: str, item: WorkItem, *, at: float) -> None:
+        """Queue an item at this time of the loop's clock, in place of the one scheduled before."""
+
+    def cancel(self, uid: str) -> None:
+        """Drop the item that is scheduled for later."""
+
+
+class Lease(Protocol):
+    """The Lease of the leader election, as `sluice_runtime.kubernetes.leases.LeaseApi`."""
+
+    async def read(self) -> Json:
+        """Return the Lease; raises NotFoundError if there is none."""
+
+    async def create(self, spec: Json) -> Json:
+        """Create the Lease; raises AlreadyExistsError if there is one."""
+
+    async def replace(self, lease: Json) -> Json:
+        """Write the Lease; raises ConflictError if it has changed since it was read."""

@@ -1,4 +1,4 @@
-"""What the status-watcher can be told."""
+"""The settings of the status-watcher."""
 
 from datetime import timedelta
 from typing import Annotated, Self
@@ -15,7 +15,7 @@ __all__ = ["LeaseSettings", "Settings", "WatchSettings"]
 
 
 class WatchSettings(BaseModel):
-    """How the API server is listed and watched."""
+    """How Workflows are listed and watched."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,73 +24,56 @@ class WatchSettings(BaseModel):
         Field(
             ge=1,
             le=1000,
-            description="Workflows per page of a list; one may have 1.5 MB, which take several "
-            "times that in memory, and a page must stay under 64 MiB.",
+            description="Workflows per page of a list. A Workflow may have 1.5 MB, which takes "
+            "several times that in memory; a page must stay under 64 MiB.",
         ),
     ] = 10
-    timeout_least: Annotated[
-        Duration, Field(description="A watch request ends after a random time, at least this.")
-    ] = timedelta(seconds=240)
-    timeout_most: Annotated[
-        Duration, Field(description="And at most this, so that not all watches end together.")
-    ] = timedelta(seconds=480)
-    grace: Annotated[
-        Duration, Field(description="How much later than agreed the server may end a watch.")
-    ] = timedelta(seconds=30)
     silence: Annotated[
         Duration,
-        Field(description="A stream without a byte for so long is dead; bookmarks come every 60 s"),
+        Field(
+            description="A watch without a byte for so long is given up. Bookmarks come every 60 s."
+        ),
     ] = timedelta(seconds=75)
     relist_every: Annotated[
-        Duration, Field(description="All is listed anew after this, whatever the watch says.")
+        Duration, Field(description="Interval of new lists, even if the watch works.")
     ] = timedelta(minutes=15)
-    backoff_first: Annotated[
-        Duration, Field(description="Pause after the first failure; doubles with each in a row.")
-    ] = timedelta(milliseconds=800)
-    backoff_longest: Annotated[Duration, Field(description="The longest pause.")] = timedelta(
-        seconds=30
-    )
-    healthy_after: Annotated[
-        Duration, Field(description="A watch that held for so long ends a row of failures.")
-    ] = timedelta(minutes=2)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.timeout_least > self.timeout_most:
-            raise ValueError("timeout_least must not be longer than timeout_most.")
-        return self
 
 
 class LeaseSettings(BaseModel):
-    """How several take turns: one watches, the others stand by."""
+    """The leader election: of several status-watchers one works, and the others stand by."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[
-        str | None, Field(description="Of the Lease; None: this one watches, whoever else does.")
+        str | None,
+        Field(description="Name of the Lease. None: no election, this process always works."),
     ] = None
     namespace: Annotated[
-        str | None, Field(description="Where it is; None: where the Workflows live.")
+        str | None, Field(description="Namespace of the Lease. None: that of the Workflows.")
     ] = None
     holder: Annotated[
         str | None,
         Field(
             min_length=1,
-            description="What this one is called there, and no other; who comes back under its "
-            "name goes on at once. None: a new name for each process.",
+            description="Name of this process in the Lease; no other process may have it. A "
+            "process that restarts under its name continues at once. None: a new name each time.",
         ),
     ] = None
     duration: Annotated[
         Duration,
         Field(
             ge=timedelta(seconds=1),
-            description="Not renewed for so long, it is free: how late the next one begins after "
-            "a crash.",
+            description="A Lease that was not renewed for so long has expired: so much later "
+            "another process takes over after a crash.",
         ),
     ] = timedelta(seconds=15)
     renew_every: Annotated[
         Duration,
-        Field(gt=timedelta(0), description="Between two looks, at most; each costs a request."),
+        Field(
+            gt=timedelta(0),
+            description="Longest interval between two renewals, or two attempts to acquire the "
+            "Lease; each costs a request.",
+        ),
     ] = timedelta(seconds=3)
 
     @model_validator(mode="after")
@@ -101,7 +84,7 @@ class LeaseSettings(BaseModel):
 
 
 class Settings(ServiceSettings):
-    """What the status-watcher can be told."""
+    """All settings of the status-watcher."""
 
     kafka: KafkaSettings = KafkaSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
@@ -109,24 +92,26 @@ class Settings(ServiceSettings):
     lease: LeaseSettings = LeaseSettings()
     dedupe: DedupeSettings = DedupeSettings()
     send_timeout: Annotated[
-        Duration, Field(description="For one event to be acknowledged before it is sent again.")
+        Duration,
+        Field(description="An event that is not acknowledged within this time is sent again."),
     ] = timedelta(seconds=10)
     concurrency: Annotated[
-        int, Field(ge=1, description="Workflows worked on side by side; the rest wait.")
+        int, Field(ge=1, description="Workflows worked on side by side; the others wait.")
     ] = 32
     max_pending: Annotated[
         int,
         Field(
             ge=1,
-            description="States that may wait while Kafka is away; then reading stops, and what "
-            "was missed is listed anew. Bounds the memory.",
+            description="States that may wait while Kafka is away. After that the watch is not "
+            "read any more, and a new list shows what was missed.",
         ),
     ] = 1000
     max_bytes: Annotated[
         int,
         Field(
             ge=1,
-            description="Bytes of memory, by estimate, of the states that wait, before reading "
-            "stops, and as many again of those worked on. One that is larger has it alone.",
+            description="Estimated bytes of memory that waiting states may take before the watch "
+            "is not read any more; as many again for states worked on. A larger state is held "
+            "alone.",
         ),
     ] = 32 * 1024 * 1024

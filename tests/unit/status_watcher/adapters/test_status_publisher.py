@@ -36,7 +36,7 @@ def headers(record: OutgoingRecord) -> dict[str, str]:
     return {name: value.decode() for name, value in record.headers}
 
 
-async def test_a_state_goes_to_the_status_topic_alone() -> None:
+async def test_state_is_written_to_the_status_topic_only() -> None:
     kafka = FakeKafka()
     await publisher(kafka).publish(*event("Running"))
     ((topic, record, _),) = kafka.records
@@ -51,7 +51,7 @@ async def test_a_state_goes_to_the_status_topic_alone() -> None:
     assert headers(record)["traceparent"].startswith("00-")
 
 
-async def test_an_outcome_goes_to_the_results_topic_first() -> None:
+async def test_outcome_is_written_to_the_results_topic_first() -> None:
     kafka = FakeKafka()
     await publisher(kafka).publish(*event())
     (first, one, _), (second, other, _) = kafka.records
@@ -59,7 +59,7 @@ async def test_an_outcome_goes_to_the_results_topic_first() -> None:
     assert one == other
 
 
-async def test_what_is_not_acknowledged_is_sent_again_for_ever(looptime: Any) -> None:
+async def test_unacknowledged_state_is_sent_until_acknowledged(looptime: Any) -> None:
     kafka = FakeKafka()
     kafka.fail_for_test(*[KafkaUnavailableError("no broker") for _ in range(200)])
     await publisher(kafka).publish(*event("Running"))
@@ -67,7 +67,9 @@ async def test_what_is_not_acknowledged_is_sent_again_for_ever(looptime: Any) ->
     assert looptime > 190 * 30
 
 
-async def test_the_status_of_an_outcome_is_sent_again_for_ever(looptime: Any) -> None:
+async def test_status_of_an_outcome_is_sent_until_acknowledged(
+    looptime: Any,
+) -> None:
     kafka = FakeKafka()
     failures = [KafkaUnavailableError("no broker") for _ in range(200)]
     kafka.fail_for_test(*failures, topic=TOPICS.status)
@@ -76,7 +78,7 @@ async def test_the_status_of_an_outcome_is_sent_again_for_ever(looptime: Any) ->
     assert looptime > 190 * 30
 
 
-async def test_an_outcome_is_given_up_after_five_seconds(looptime: Any) -> None:
+async def test_outcome_is_given_up_after_five_seconds(looptime: Any) -> None:
     kafka = FakeKafka()
     kafka.get_stuck_for_test()
     with pytest.raises(KafkaUnavailableError, match="not acknowledged in time"):
@@ -88,7 +90,7 @@ async def test_an_outcome_is_given_up_after_five_seconds(looptime: Any) -> None:
     assert [topic for topic, _, _ in kafka.records] == [TOPICS.results]
 
 
-async def test_a_lost_acknowledgement_gives_the_same_event_twice() -> None:
+async def test_lost_acknowledgement_repeats_the_same_event() -> None:
     kafka = FakeKafka()
     kafka.lose_acknowledgements_for_test(times=1)
     await publisher(kafka).publish(*event("Running"))
@@ -96,7 +98,7 @@ async def test_a_lost_acknowledgement_gives_the_same_event_twice() -> None:
     assert one == other
 
 
-async def test_an_outcome_that_is_refused_goes_without_its_details() -> None:
+async def test_refused_outcome_is_sent_without_details() -> None:
     kafka = FakeKafka()
     kafka.fail_for_test(RecordRefusedError("too large"), topic=TOPICS.results)
     told, identity = event(
@@ -113,7 +115,7 @@ async def test_an_outcome_that_is_refused_goes_without_its_details() -> None:
     assert (bare.event_id, bare.phase) == (told.event_id, told.phase)
 
 
-async def test_an_outcome_that_is_refused_whatever_it_holds_is_for_another_time() -> None:
+async def test_outcome_refused_without_details_is_retried_later() -> None:
     kafka = FakeKafka()
     kafka.fail_for_test(*[RecordRefusedError("too large") for _ in range(3)], topic=TOPICS.results)
     with pytest.raises(KafkaUnavailableError, match="too large"):

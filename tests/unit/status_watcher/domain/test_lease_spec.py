@@ -9,7 +9,7 @@ LATER = NOW + timedelta(seconds=3)
 LENGTH = timedelta(seconds=15)
 
 
-def test_the_first_holder() -> None:
+def test_first_holder_sets_all_fields() -> None:
     assert renewed("ada", now=NOW, duration=LENGTH) == {
         "holderIdentity": "ada",
         "leaseDurationSeconds": 15,
@@ -19,13 +19,13 @@ def test_the_first_holder() -> None:
     }
 
 
-def test_renewing_changes_the_time_alone() -> None:
+def test_renewal_changes_the_time_only() -> None:
     first = renewed("ada", now=NOW, duration=LENGTH)
     again = renewed("ada", now=LATER, duration=LENGTH, before={"spec": first})
     assert again == {**first, "renewTime": "2026-01-02T03:04:08.000000Z"}
 
 
-def test_another_holder_is_counted() -> None:
+def test_new_holder_counts_a_transition() -> None:
     first = renewed("ada", now=NOW, duration=LENGTH)
     free = released({"spec": first})
     assert holder_of({"spec": free}) is None
@@ -34,17 +34,17 @@ def test_another_holder_is_counted() -> None:
     assert next_one["acquireTime"] == next_one["renewTime"] == "2026-01-02T03:04:08.000000Z"
 
 
-def test_what_others_have_written_stays() -> None:
+def test_fields_of_others_stay() -> None:
     before = {"spec": {"preferredHolder": "eve"}}
     assert renewed("ada", now=NOW, duration=LENGTH, before=before)["preferredHolder"] == "eve"
 
 
-def test_a_lease_without_a_spec_is_free() -> None:
+def test_lease_without_a_spec_has_no_holder() -> None:
     assert holder_of({"metadata": {}}) is None
     assert holder_of({"spec": None}) is None
     assert holder_of({"spec": {"holderIdentity": ""}}) is None
 
 
-def test_a_length_is_whole_seconds_and_never_none() -> None:
+def test_duration_is_at_least_one_whole_second() -> None:
     short = renewed("ada", now=NOW, duration=timedelta(milliseconds=300))
     assert short["leaseDurationSeconds"] == 1

@@ -51,12 +51,12 @@ def patched(document: Json, outcome: Outcome | None, *, releasable: bool = False
     )
 
 
-def test_nothing_is_changed_before_an_outcome_was_told() -> None:
+def test_unpublished_outcome_needs_no_patch() -> None:
     assert bookkeeping_patch(lifecycle(running()), None, releasable=True) == []
     assert bookkeeping_patch(lifecycle(ended()), None, releasable=True) == []
 
 
-def test_a_claim_is_made_on_the_very_state_that_it_speaks_of() -> None:
+def test_claim_applies_only_to_the_state_it_describes() -> None:
     claim = Claim(outcome=FAILED, sequence=7, holder="ada")
     operations = claim_patch(lifecycle(ended()), claim)
     after = apply_json_patch(ended(), operations)
@@ -69,29 +69,29 @@ def test_a_claim_is_made_on_the_very_state_that_it_speaks_of() -> None:
             apply_json_patch(changed, operations)
 
 
-def test_the_mark_takes_the_place_of_the_claim() -> None:
+def test_published_annotation_replaces_the_claim() -> None:
     after = patched(ended(claim=CLAIM), FAILED)
     assert after["metadata"]["annotations"][metadata.PUBLISHED] == MARK
     assert metadata.OUTCOME_CLAIM not in after["metadata"]["annotations"]
 
 
-def test_reopening_takes_a_claim_that_was_kept_away() -> None:
+def test_retry_removes_the_published_claim() -> None:
     after = patched(running(**{metadata.OUTCOME_CLAIM: CLAIM}), FAILED)["metadata"]
     assert metadata.OUTCOME_CLAIM not in after["annotations"]
     assert after["annotations"][metadata.ATTEMPT] == "2"
 
 
-def test_the_mark_comes_first_and_the_finalizer_stays() -> None:
+def test_published_annotation_comes_before_the_release() -> None:
     after = patched(ended(), FAILED)["metadata"]
     assert after["annotations"][metadata.PUBLISHED] == MARK
     assert after["finalizers"] == [metadata.FINALIZER]
 
 
-def test_a_marked_workflow_waits_for_its_release() -> None:
+def test_annotated_workflow_waits_for_its_release() -> None:
     assert bookkeeping_patch(lifecycle(ended(mark=MARK)), FAILED, releasable=False) == []
 
 
-def test_a_stale_mark_is_replaced() -> None:
+def test_stale_annotation_is_replaced() -> None:
     again = patched(ended(mark=f"1/Error@{FINISHED_AGAIN}"), FAILED)
     assert again["metadata"]["annotations"][metadata.PUBLISHED] == MARK
 
@@ -100,20 +100,20 @@ def test_a_stale_mark_is_replaced() -> None:
     st.lists(st.sampled_from(["a/x", "b/y", "workflows.argoproj.io/artifact-gc"]), unique=True),
     st.data(),
 )
-def test_release_takes_our_finalizer_and_no_other(others: list[str], data: st.DataObject) -> None:
+def test_release_removes_only_our_finalizer(others: list[str], data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(others)))
     finalizers = [*others[:place], metadata.FINALIZER, *others[place:]]
     after = patched(ended(mark=MARK, finalizers=finalizers), FAILED, releasable=True)
     assert after["metadata"]["finalizers"] == others
 
 
-def test_mark_and_release_are_one_patch_if_both_are_due() -> None:
+def test_annotation_and_release_share_a_patch_if_both_are_due() -> None:
     after = patched(ended(), FAILED, releasable=True)["metadata"]
     assert after["annotations"][metadata.PUBLISHED] == MARK
     assert after["finalizers"] == []
 
 
-def test_a_released_workflow_is_left_alone() -> None:
+def test_released_workflow_needs_no_patch() -> None:
     released = ended(mark=MARK, finalizers=[])
     assert bookkeeping_patch(lifecycle(released), FAILED, releasable=True) == []
 
@@ -128,7 +128,7 @@ def test_a_released_workflow_is_left_alone() -> None:
         lambda d: d.update(status={"phase": "Running"}),
     ],
 )
-def test_release_fails_if_the_object_is_not_what_it_was(change: Any) -> None:
+def test_release_fails_if_the_object_has_changed(change: Any) -> None:
     operations = bookkeeping_patch(lifecycle(ended(mark=MARK)), FAILED, releasable=True)
     changed = ended(mark=MARK)
     change(changed)
@@ -136,7 +136,7 @@ def test_release_fails_if_the_object_is_not_what_it_was(change: Any) -> None:
         apply_json_patch(changed, operations)
 
 
-def test_release_does_not_mind_what_the_controller_does_meanwhile() -> None:
+def test_release_ignores_changes_of_the_controller() -> None:
     operations = bookkeeping_patch(lifecycle(ended(mark=MARK)), FAILED, releasable=True)
     changed = ended(mark=MARK)
     changed["metadata"]["resourceVersion"] = "99"
@@ -144,7 +144,7 @@ def test_release_does_not_mind_what_the_controller_does_meanwhile() -> None:
     assert apply_json_patch(changed, operations)["metadata"]["finalizers"] == []
 
 
-def test_a_deleted_workflow_is_released_at_its_deletion() -> None:
+def test_deleted_workflow_is_annotated_and_released() -> None:
     document = running()
     document["metadata"]["deletionTimestamp"] = FINISHED
     deleted = Outcome(attempt=1, phase=Phase.DELETED, finished_at=FAILED.finished_at)
@@ -153,12 +153,12 @@ def test_a_deleted_workflow_is_released_at_its_deletion() -> None:
     assert after["annotations"][metadata.PUBLISHED] == f"1/Deleted@{FINISHED}"
 
 
-def test_nothing_can_be_changed_on_an_object_that_is_gone() -> None:
+def test_gone_object_needs_no_patch() -> None:
     assert bookkeeping_patch(lifecycle(ended(), gone=True), FAILED, releasable=True) == []
 
 
 @pytest.mark.parametrize("finalizers", [None, [], ["other"]])
-def test_a_reopened_workflow_gets_its_finalizer_back_and_its_next_number(
+def test_retried_workflow_gets_its_finalizer_back_and_the_next_attempt(
     finalizers: list[str] | None,
 ) -> None:
     document = running(**{metadata.PUBLISHED: MARK})
@@ -171,19 +171,19 @@ def test_a_reopened_workflow_gets_its_finalizer_back_and_its_next_number(
     assert metadata.PUBLISHED not in after["annotations"]
 
 
-def test_reopening_is_done_once() -> None:
+def test_retry_is_recorded_once() -> None:
     after = patched(running(**{metadata.PUBLISHED: MARK}), FAILED)
     assert bookkeeping_patch(lifecycle(after), FAILED, releasable=True) == []
     assert bookkeeping_patch(lifecycle(after), None, releasable=True) == []
 
 
-def test_reopening_keeps_a_finalizer_that_is_still_there() -> None:
+def test_retry_keeps_a_finalizer_that_is_still_there() -> None:
     after = patched(running(), FAILED)["metadata"]
     assert after["finalizers"] == [metadata.FINALIZER]
     assert after["annotations"][metadata.ATTEMPT] == "2"
 
 
-def test_reopening_insists_on_the_state_that_was_seen() -> None:
+def test_retry_patch_applies_only_to_the_state_seen() -> None:
     operations = bookkeeping_patch(lifecycle(running()), FAILED, releasable=False)
     moved_on = running()
     moved_on["metadata"]["resourceVersion"] = "8"
@@ -191,7 +191,7 @@ def test_reopening_insists_on_the_state_that_was_seen() -> None:
         apply_json_patch(moved_on, operations)
 
 
-def test_no_finalizer_is_added_to_an_object_that_is_being_deleted() -> None:
+def test_object_being_deleted_gets_no_finalizer() -> None:
     document = running(**{metadata.PUBLISHED: MARK})
     document["metadata"] |= {"finalizers": ["other"], "deletionTimestamp": FINISHED_AGAIN}
     after = patched(document, FAILED)["metadata"]

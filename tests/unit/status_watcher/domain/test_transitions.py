@@ -68,7 +68,7 @@ def summary(events: list[StatusEvent]) -> list[str]:
     return [f"{event.attempt}/{event.phase}" for event in events]
 
 
-def test_a_run_from_its_beginning_to_its_end() -> None:
+def test_every_phase_of_a_run_is_published() -> None:
     events, told = tell(
         state(1),
         state(2, "Pending"),
@@ -81,7 +81,7 @@ def test_a_run_from_its_beginning_to_its_end() -> None:
     assert told.outcome == Outcome(attempt=1, phase=Phase.SUCCEEDED, finished_at=ENDED)
 
 
-def test_an_event_says_whose_it_is() -> None:
+def test_event_identifies_its_run() -> None:
     ((event,), _) = tell(state(3, "Running", progress="1/2", message="m", startedAt=STARTED))
     assert event.model_dump(include={"run_id", "tenant", "workflow", "workflow_name", "uid"}) == {
         "run_id": "order-1",
@@ -94,7 +94,7 @@ def test_an_event_says_whose_it_is() -> None:
     assert event.observed_at == NOW
 
 
-def test_what_nobody_could_see_is_not_told() -> None:
+def test_invisible_change_is_not_published() -> None:
     labelled = stored(
         version=4, status={"phase": "Running", "conditions": [{"type": "PodRunning"}]}
     )
@@ -106,7 +106,7 @@ def test_what_nobody_could_see_is_not_told() -> None:
     assert told.sequence == 4
 
 
-def test_every_visible_change_is_told() -> None:
+def test_every_visible_change_is_published() -> None:
     events, _ = tell(
         state(1, "Running"),
         state(2, "Running", progress="1/2"),
@@ -117,7 +117,7 @@ def test_every_visible_change_is_told() -> None:
     assert [event.sequence for event in events] == [1, 2, 3, 4, 5]
 
 
-def test_steps_are_those_that_changed_and_all_at_the_end() -> None:
+def test_events_show_changed_steps_and_the_last_one_shows_all() -> None:
     before = nodes(node("a", phase="Running"), node("b", phase="Running"))
     after = nodes(node("a", phase="Succeeded"), node("b", phase="Running"))
     events, _ = tell(
@@ -134,13 +134,13 @@ def test_steps_are_those_that_changed_and_all_at_the_end() -> None:
     ]
 
 
-def test_a_state_older_than_what_was_told_is_not_told() -> None:
+def test_older_state_is_not_published() -> None:
     events, told = tell(state(5, "Running"), state(4, "Pending"))
     assert summary(events) == ["1/Running"]
     assert told.sequence == 5
 
 
-def test_after_the_end_only_a_new_attempt_is_told() -> None:
+def test_only_a_new_attempt_is_published_after_an_end() -> None:
     events, _ = tell(
         state(4, "Failed", finishedAt=FINISHED),
         state(5, "Failed", finishedAt=FINISHED, message="archived"),
@@ -151,14 +151,14 @@ def test_after_the_end_only_a_new_attempt_is_told() -> None:
     assert summary(events) == ["1/Failed", "2/Running", "2/Succeeded"]
 
 
-def test_an_attempt_that_nobody_saw_run_is_told_by_its_end() -> None:
+def test_attempt_that_was_not_seen_running_is_published_by_its_end() -> None:
     events, _ = tell(
         state(4, "Failed", finishedAt=FINISHED), state(9, "Failed", finishedAt=FINISHED_AGAIN)
     )
     assert summary(events) == ["1/Failed", "2/Failed"]
 
 
-def test_the_mark_on_the_object_speaks_for_an_earlier_process() -> None:
+def test_published_annotation_counts_as_published() -> None:
     mark = {metadata.PUBLISHED: f"1/Failed@{FINISHED}"}
     assert tell(state(5, "Failed", annotations=mark, finishedAt=FINISHED))[0] == []
     assert summary(tell(state(6, "Running", annotations=mark))[0]) == ["2/Running"]
@@ -167,7 +167,7 @@ def test_the_mark_on_the_object_speaks_for_an_earlier_process() -> None:
     ]
 
 
-def test_the_attempt_on_the_object_speaks_for_an_earlier_process() -> None:
+def test_attempt_annotation_counts_as_published() -> None:
     second = {metadata.ATTEMPT: "2"}
     events, _ = tell(
         state(6, "Running", annotations=second),
@@ -176,7 +176,7 @@ def test_the_attempt_on_the_object_speaks_for_an_earlier_process() -> None:
     assert summary(events) == ["2/Running", "2/Failed"]
 
 
-def test_a_remembered_outcome_of_an_earlier_attempt_changes_nothing() -> None:
+def test_remembered_outcome_of_an_earlier_attempt_changes_nothing() -> None:
     told = PublishedState(outcome=Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED))
     second = {metadata.ATTEMPT: "2"}
     events, _ = tell(
@@ -185,7 +185,7 @@ def test_a_remembered_outcome_of_an_earlier_attempt_changes_nothing() -> None:
     assert summary(events) == ["2/Running"]
 
 
-def test_deleted_is_told_once_and_stays() -> None:
+def test_deleted_is_published_once_and_is_final() -> None:
     events, _ = tell(
         state(5, "Running"),
         state(6, "Running", deleted=True),
@@ -197,7 +197,7 @@ def test_deleted_is_told_once_and_stays() -> None:
     assert events[-1].finished_at == datetime(2026, 1, 1, 1, tzinfo=UTC)
 
 
-def test_a_real_end_is_told_of_a_deleted_workflow_if_it_comes_first() -> None:
+def test_end_before_the_deletion_is_the_outcome() -> None:
     events, _ = tell(
         state(6, "Succeeded", finishedAt=FINISHED),
         state(7, "Succeeded", deleted=True, finishedAt=FINISHED),
@@ -205,7 +205,7 @@ def test_a_real_end_is_told_of_a_deleted_workflow_if_it_comes_first() -> None:
     assert summary(events) == ["1/Succeeded"]
 
 
-def test_a_reopened_workflow_that_is_deleted_ends_as_deleted_in_the_new_attempt() -> None:
+def test_deletion_of_a_retried_workflow_ends_the_new_attempt() -> None:
     events, _ = tell(
         state(5, "Failed", finishedAt=FINISHED),
         state(6, "Running"),
@@ -272,7 +272,9 @@ def viewings(draw: st.DrawFn) -> list[Json | None]:
 
 
 @given(viewings())
-def test_whoever_obeys_the_sequence_never_goes_back_from_an_end(seen: list[Json | None]) -> None:
+def test_obeying_the_sequence_never_leads_back_from_an_end(
+    seen: list[Json | None],
+) -> None:
     told = PublishedState()
     mark: Outcome | None = None
     events: list[StatusEvent] = []
@@ -305,7 +307,7 @@ def test_whoever_obeys_the_sequence_never_goes_back_from_an_end(seen: list[Json 
 
 
 @given(viewings())
-def test_the_same_state_always_gives_the_same_event(seen: list[Json | None]) -> None:
+def test_same_state_always_gives_the_same_event(seen: list[Json | None]) -> None:
     ids: dict[tuple[str, int, int], str] = {}
     for document in seen:
         if document is None:
@@ -318,7 +320,7 @@ def test_the_same_state_always_gives_the_same_event(seen: list[Json | None]) -> 
 
 
 @given(viewings())
-def test_telling_again_what_was_told_last_tells_nothing(seen: list[Json | None]) -> None:
+def test_repeated_state_is_not_published(seen: list[Json | None]) -> None:
     told = PublishedState()
     for document in seen:
         if document is not None:
@@ -337,12 +339,12 @@ def claimed(version: int, phase: str, *, claim: Claim = CLAIM, **more: Any) -> W
     return state(version, phase, annotations=annotations, **more)
 
 
-def test_an_end_is_to_be_claimed_under_its_own_version() -> None:
+def test_end_is_claimed_under_its_own_version() -> None:
     ended = state(4, "Failed", finishedAt=FINISHED).lifecycle
     assert claim_to_make(ended, None, holder="ada") == CLAIM
 
 
-def test_nothing_is_claimed_but_an_end_that_was_not_told() -> None:
+def test_only_an_unpublished_end_is_claimed() -> None:
     assert claim_to_make(state(4, "Running").lifecycle, None, holder="ada") is None
     told = state(4, "Failed", finishedAt=FINISHED).lifecycle
     assert claim_to_make(told, CLAIM.outcome, holder="ada") is None
@@ -350,14 +352,14 @@ def test_nothing_is_claimed_but_an_end_that_was_not_told() -> None:
     assert claim_to_make(gone, None, holder="ada") is None
 
 
-def test_the_end_of_a_retry_is_claimed_for_the_next_attempt() -> None:
+def test_end_of_a_retry_is_claimed_for_the_next_attempt() -> None:
     ended = state(9, "Succeeded", finishedAt=FINISHED_AGAIN).lifecycle
     claim = claim_to_make(ended, CLAIM.outcome, holder="bob")
     assert claim is not None
     assert (claim.outcome.attempt, claim.sequence) == (2, 9)
 
 
-def test_a_claim_is_open_until_its_outcome_is_known_to_be_told() -> None:
+def test_claim_is_open_until_its_outcome_is_known_to_be_published() -> None:
     lifecycle = claimed(5, "Failed", finishedAt=FINISHED).lifecycle
     assert open_claim(lifecycle, None) == CLAIM
     assert open_claim(lifecycle, CLAIM.outcome) is None
@@ -367,7 +369,7 @@ def test_a_claim_is_open_until_its_outcome_is_known_to_be_told() -> None:
     assert open_claim(state(5, "Failed", finishedAt=FINISHED).lifecycle, None) is None
 
 
-def test_a_claim_is_kept_under_its_sequence_whatever_happened_to_the_object_since() -> None:
+def test_claimed_event_does_not_depend_on_later_changes() -> None:
     steps = nodes(node("a", phase="Failed"))
     at_once, told = claimed_event(claimed(5, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM)
     later, _ = claimed_event(claimed(8, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM)
@@ -381,7 +383,7 @@ def test_a_claim_is_kept_under_its_sequence_whatever_happened_to_the_object_sinc
     assert unclaimed == at_once
 
 
-def test_of_a_workflow_that_has_gone_on_a_claim_is_kept_in_brief() -> None:
+def test_claimed_event_of_a_retried_workflow_has_no_details() -> None:
     event, told = claimed_event(claimed(8, "Running", message="again"), CLAIM)
     assert (event.attempt, event.phase, event.terminal) == (1, Phase.FAILED, True)
     assert (event.finished_at, event.sequence) == (ENDED, 4)
@@ -389,7 +391,7 @@ def test_of_a_workflow_that_has_gone_on_a_claim_is_kept_in_brief() -> None:
     assert told.outcome == CLAIM.outcome
 
 
-def test_attempts_are_counted_from_what_is_known() -> None:
+def test_attempts_are_counted_from_the_known_outcome() -> None:
     lifecycle = state(5, "Running").lifecycle
     outcome = Outcome(attempt=4, phase=Phase.FAILED, finished_at=ENDED)
     assert attempt_of(lifecycle, None) == 1
@@ -397,7 +399,7 @@ def test_attempts_are_counted_from_what_is_known() -> None:
     assert known_outcome(lifecycle, outcome) is outcome
 
 
-def test_of_a_step_that_was_told_eight_bytes_are_kept() -> None:
+def test_published_step_is_kept_in_eight_bytes() -> None:
     steps = nodes(*(node(str(n), phase="Succeeded", message="m" * 1000) for n in range(100)))
     events, told = tell(state(1, "Running", nodes=steps))
     assert len(events[0].steps) == 100

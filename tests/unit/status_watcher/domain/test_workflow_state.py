@@ -89,7 +89,7 @@ def test_phase(document: Json, phase: Phase) -> None:
 
 
 @pytest.mark.parametrize("phase", ["", "Pending", "Running"])
-def test_a_deleted_workflow_that_has_not_finished_is_deleted(phase: str) -> None:
+def test_unfinished_deleted_workflow_is_deleted(phase: str) -> None:
     document = with_status(phase=phase)
     assert read(document, gone=True).lifecycle.phase is Phase.DELETED
     document["metadata"]["deletionTimestamp"] = FINISHED
@@ -99,7 +99,7 @@ def test_a_deleted_workflow_that_has_not_finished_is_deleted(phase: str) -> None
     assert lifecycle.end == ("/metadata/deletionTimestamp", FINISHED)
 
 
-def test_a_real_end_counts_for_more_than_deletion() -> None:
+def test_end_takes_precedence_over_deletion() -> None:
     document = with_status(phase="Failed", finishedAt=FINISHED)
     document["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z"
     lifecycle = read(document, gone=True).lifecycle
@@ -107,7 +107,7 @@ def test_a_real_end_counts_for_more_than_deletion() -> None:
     assert lifecycle.end == ("/status/finishedAt", FINISHED)
 
 
-def test_who_it_is_stands_in_its_marks() -> None:
+def test_identity_comes_from_labels_and_annotations() -> None:
     identity = read(stored("order-9", version=12)).identity
     assert identity.key == RunKey("default", "order-9")
     assert (identity.uid, identity.name) == ("uid-of-order-9", name_of("order-9"))
@@ -125,7 +125,7 @@ def test_who_it_is_stands_in_its_marks() -> None:
         ("labels", metadata.TENANT, "No_Tenant", "tenant"),
     ],
 )
-def test_a_workflow_without_the_marks_of_a_run_is_foreign(
+def test_workflow_without_run_id_or_tenant_is_foreign(
     part: str, name: str, value: str | None, words: str
 ) -> None:
     document = stored()
@@ -136,14 +136,14 @@ def test_a_workflow_without_the_marks_of_a_run_is_foreign(
         read(document)
 
 
-def test_a_copy_does_not_speak_for_the_run() -> None:
+def test_copy_of_a_workflow_is_foreign() -> None:
     document = stored()
     document["metadata"]["name"] = f"{NAME}-x7k2p"
     with pytest.raises(ForeignWorkflowError, match=f"run default/order-1 is {NAME}"):
         read(document)
 
 
-def test_a_workflow_without_any_annotations_is_foreign() -> None:
+def test_workflow_without_annotations_is_foreign() -> None:
     document = stored()
     del document["metadata"]["annotations"]
     with pytest.raises(ForeignWorkflowError):
@@ -161,7 +161,7 @@ def test_attempt(text: object, attempt: int) -> None:
     assert read(document).lifecycle.attempt == attempt
 
 
-def test_times_progress_and_message() -> None:
+def test_times_progress_and_message_are_parsed() -> None:
     state = read(
         with_status(phase="Running", startedAt=STARTED, progress="1/3", message="on its way")
     )
@@ -170,7 +170,7 @@ def test_times_progress_and_message() -> None:
     assert state.sequence == 7
 
 
-def test_outputs_are_the_workflows_own_without_the_exit_code() -> None:
+def test_outputs_are_the_output_parameters_of_the_workflow() -> None:
     outputs = {
         "parameters": [{"name": "total", "value": "12"}, {"name": "later", "valueFrom": {}}],
         "exitCode": "0",
@@ -180,7 +180,7 @@ def test_outputs_are_the_workflows_own_without_the_exit_code() -> None:
     assert state.outputs == {"total": "12"}
 
 
-def test_outputs_are_those_of_the_root_if_the_workflow_has_none() -> None:
+def test_outputs_of_the_root_replace_missing_ones() -> None:
     root = node(
         NAME,
         phase="Succeeded",
@@ -190,7 +190,7 @@ def test_outputs_are_those_of_the_root_if_the_workflow_has_none() -> None:
     assert read(with_status(phase="Running", nodes=nodes(root))).outputs == {"total": "12"}
 
 
-def test_steps_are_the_nodes_that_somebody_wrote() -> None:
+def test_groups_and_the_root_are_not_steps() -> None:
     state = read(
         with_status(
             phase="Running",
@@ -208,12 +208,12 @@ def test_steps_are_the_nodes_that_somebody_wrote() -> None:
     assert [step.id for step in state.steps] == ["again", "early", "late", "never"]
 
 
-def test_the_root_is_a_step_where_it_is_the_only_one() -> None:
+def test_root_is_a_step_if_it_is_the_only_node() -> None:
     state = read(with_status(phase="Running", nodes=nodes(node(NAME, phase="Running"))))
     assert [step.id for step in state.steps] == [NAME]
 
 
-def test_a_step_says_all_there_is_to_say() -> None:
+def test_step_shows_outputs_times_and_message() -> None:
     full = node(
         "a",
         phase="Succeeded",
@@ -234,7 +234,7 @@ def test_a_step_says_all_there_is_to_say() -> None:
     assert shown.finished_at == datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
 
 
-def test_a_step_by_reference_names_the_template_that_it_refers_to() -> None:
+def test_step_by_reference_names_its_template() -> None:
     bare = {"templateRef": {"name": "shared", "template": "count"}}
     (step,) = read(with_status(phase="Running", nodes={"n": bare})).steps
     assert step_of(step).model_dump(exclude_none=True) == {
@@ -246,7 +246,7 @@ def test_a_step_by_reference_names_the_template_that_it_refers_to() -> None:
     }
 
 
-def test_compressed_nodes_are_read() -> None:
+def test_compressed_nodes_are_parsed() -> None:
     packed = base64.b64encode(gzip.compress(json.dumps(nodes(waiting())).encode())).decode()
     state = read(with_status(phase="Running", compressedNodes=packed))
     assert state.lifecycle.phase is Phase.SUSPENDED
@@ -267,13 +267,13 @@ def test_compressed_nodes_are_read() -> None:
         {"outputs": {"parameters": [{"name": 1, "value": 1}, {"name": {}, "value": 1}]}},
     ],
 )
-def test_an_outcome_does_not_depend_on_nodes_that_cannot_be_read(status: Json) -> None:
+def test_outcome_does_not_depend_on_unreadable_nodes(status: Json) -> None:
     state = read(with_status(phase="Succeeded", finishedAt=FINISHED, **status))
     assert state.lifecycle.phase is Phase.SUCCEEDED
     assert (state.steps, state.outputs) == ((), {})
 
 
-def test_a_step_whose_words_are_no_text_says_what_can_be_said() -> None:
+def test_malformed_fields_of_a_step_count_as_absent() -> None:
     odd = {"type": ["Pod"], "phase": {}, "displayName": 7, "message": [], "startedAt": 1}
     (step,) = read(with_status(phase="Running", nodes={"a": odd})).steps
     assert step_of(step).model_dump(exclude_none=True) == {
@@ -287,17 +287,17 @@ def test_a_step_whose_words_are_no_text_says_what_can_be_said() -> None:
 @pytest.mark.parametrize(
     "moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 7, "soon"]
 )
-def test_an_end_at_no_time_is_an_end(moment: object) -> None:
+def test_end_with_a_malformed_time_is_an_end(moment: object) -> None:
     lifecycle = read(with_status(phase="Failed", finishedAt=moment)).lifecycle
     assert (lifecycle.phase, lifecycle.finished_at) == (Phase.FAILED, None)
     assert lifecycle.end == ("/status/finishedAt", moment)
 
 
-def test_half_a_character_in_a_message_is_replaced() -> None:
+def test_half_a_surrogate_pair_is_replaced() -> None:
     assert read(with_status(phase="Running", message="a\ud800b")).message == "a?b"
 
 
-def test_what_nobody_thought_of_costs_the_details_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_error_costs_only_the_details(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
@@ -326,7 +326,7 @@ _status = st.dictionaries(_words, _anything, max_size=8)
 
 
 @given(status=_status | _anything, odd=_anything, gone=st.booleans())
-def test_no_workflow_is_a_surprise(status: Any, odd: Any, gone: bool) -> None:
+def test_any_json_can_be_parsed(status: Any, odd: Any, gone: bool) -> None:
     document = stored(status=status, spec=odd)
     document["metadata"] |= {"creationTimestamp": odd, "finalizers": odd}
     document["metadata"]["annotations"] |= dict.fromkeys(

@@ -1,71 +1,47 @@
-"""WorkItem reach the worker that they concern."""
+"""Every event reaches the queue under the uid of its Workflow."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
-from sluice_status_watcher.domain.work_item import (
-    Missing,
-    Resync,
-    WorkItem,
-    coalescing_key,
-    needs_of,
-    size_of,
-)
-from sluice_status_watcher.domain.workflow_state import WorkflowState, parse_workflow
+from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
+from sluice_status_watcher.domain.work_item import Missing, WorkItem
+from sluice_status_watcher.domain.workflow_state import WorkflowState
 from sluice_status_watcher.handlers.event_router import route_events
-from sluice_status_watcher.handlers.reflector import ListComplete, WatchEvent
-from sluice_status_watcher.handlers.work_queue import WorkQueue
-from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.services.reconciler import Reconciler
-from tests.support.fake_workflows import FakeWorkflows
-from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of, stored
-from tests.unit.status_watcher.world import TOPICS, FakeKafka, moments
+from tests.unit.status_watcher.manifests import stored
+from tests.unit.status_watcher.world import make_queue, moments
 
 pytestmark = pytest.mark.looptime
 
 
-async def followed(
-    *changes: WatchEvent | ListComplete, known_uids: tuple[str, ...] = ()
-) -> list[object]:
-    """Give what the workers were handed: the phase of a state, or the kind of other news."""
-    handed: list[object] = []
+async def routed(*events: WatchEvent | ListComplete, known: tuple[str, ...] = ()) -> list[object]:
+    """Return uids, each with the phase of a state or the type of another item, as handled."""
+    handled: list[object] = []
 
-    async def handle(uid: str, news: WorkItem) -> None:
-        what = news.lifecycle.phase if isinstance(news, WorkflowState) else type(news)
-        handed.append((uid, what))
+    async def handle(uid: str, item: WorkItem) -> None:
+        what = item.lifecycle.phase if isinstance(item, WorkflowState) else type(item)
+        handled.append((uid, what))
 
-    async def come() -> AsyncIterator[WatchEvent | ListComplete]:
-        for change in changes:
-            yield change
+    async def stream() -> AsyncIterator[WatchEvent | ListComplete]:
+        for event in events:
+            yield event
             await moments(5)
 
-    workers: WorkQueue[str, WorkItem] = WorkQueue(
-        handle,
-        stage=coalescing_key,
-        size=size_of,
-        needs=needs_of,
-        concurrency=4,
-        max_pending=100,
-        max_bytes=1000,
-    )
-    running = asyncio.create_task(workers.run())
-    await route_events(come(), workers, known_uids=known_uids)
+    queue = make_queue()
+    running = asyncio.create_task(queue.run(handle))
+    await route_events(stream(), queue, known=known)
     running.cancel()
     await asyncio.wait({running})
-    return handed
+    return handled
 
 
 def listed(*uids: str) -> ListComplete:
     return ListComplete("9", frozenset(uids))
 
 
-async def test_what_a_list_does_not_hold_has_vanished() -> None:
-    handed = await followed(
+async def test_workflow_absent_from_a_list_is_missing() -> None:
+    handled = await routed(
         WatchEvent(stored("a")),
         WatchEvent(stored("b")),
         listed("uid-of-a", "uid-of-b"),
@@ -74,52 +50,8 @@ async def test_what_a_list_does_not_hold_has_vanished() -> None:
         listed("uid-of-b"),
         listed("uid-of-b"),
     )
-    assert sorted(handed[4:], key=str) == [("uid-of-a", Missing), ("uid-of-c", Missing)]
+    assert sorted(handled[4:], key=str) == [("uid-of-a", Missing), ("uid-of-c", Missing)]
 
 
-async def test_what_was_recalled_and_is_not_there_has_vanished() -> None:
-    assert await followed(listed(), known_uids=("uid-of-a",)) == [("uid-of-a", Missing)]
-
-
-def test_a_newer_state_supersedes_those_of_the_same_phase_alone() -> None:
-    def state(**status: str) -> WorkflowState:
-        return parse_workflow(stored(status=status), observed_at=datetime.now(UTC))
-
-    assert coalescing_key(state(phase="Running")) == coalescing_key(
-        state(phase="Running", progress="1")
-    )
-    assert coalescing_key(state(phase="Running")) != coalescing_key(state(phase="Pending"))
-    one, other = (
-        state(phase="Failed", finishedAt=moment) for moment in (FINISHED, "2026-01-02T00:00:00Z")
-    )
-    assert coalescing_key(one) != coalescing_key(other)
-    assert (
-        len({coalescing_key(one), coalescing_key(Resync()), coalescing_key(Missing(sequence=9))})
-        == 3
-    )
-
-
-async def test_a_state_older_than_what_is_known_is_not_acted_on() -> None:
-    workflows, kafka = FakeWorkflows(), FakeKafka()
-    reconciler = Reconciler(
-        workflows,
-        KafkaStatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=1)),
-        kafka,
-        name="ada",
-        metrics=Metrics(CollectorRegistry()),
-        release_after=timedelta(seconds=10),
-        requeue=lambda _uid, _news: None,
-    )
-
-    async def handle(document: Json) -> None:
-        await reconciler.handle("uid-1", parse_workflow(document, observed_at=datetime.now(UTC)))
-
-    before = await workflows.create(manifest(status={"phase": "Running"}))
-    after = await workflows.set_status_for_test(
-        name_of("order-1"), phase="Failed", finishedAt=FINISHED
-    )
-    await handle(after)
-    patches = workflows.calls_for_test("patch")
-    await handle(before)
-    assert workflows.calls_for_test("patch") == patches == 2
-    assert kafka.phases_for_test() == ["1/Failed"]
+async def test_recovered_workflow_absent_from_the_first_list_is_missing() -> None:
+    assert await routed(listed(), known=("uid-of-a",)) == [("uid-of-a", Missing)]

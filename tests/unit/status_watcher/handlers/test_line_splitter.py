@@ -26,7 +26,7 @@ def test_empty_lines_are_left_out() -> None:
     assert split([b"\n\na\n", b"\n", b"b\n\n"]) == [b"a", b"b"]
 
 
-def test_what_has_begun_and_not_ended_is_no_line_yet() -> None:
+def test_incomplete_line_is_not_yielded() -> None:
     splitter = LineSplitter(max_bytes=10)
     assert list(splitter.feed(b"a\nb")) == [b"a"]
     assert splitter.incomplete
@@ -35,10 +35,10 @@ def test_what_has_begun_and_not_ended_is_no_line_yet() -> None:
 
 
 @pytest.mark.parametrize("chunks", [[b"x" * 11], [b"x" * 6, b"x" * 5], [b"x" * 11 + b"\n"]])
-def test_a_line_that_never_ends_is_refused_before_it_fills_the_memory(chunks: list[bytes]) -> None:
+def test_endless_line_is_refused(chunks: list[bytes]) -> None:
     with pytest.raises(LineTooLongError, match="longer than 10 bytes"):
         split(chunks, max_bytes=10)
 
 
-def test_a_line_of_exactly_the_limit_passes() -> None:
+def test_line_of_exactly_the_limit_passes() -> None:
     assert split([b"x" * 10, b"\n", b"y\n"], max_bytes=10) == [b"x" * 10, b"y"]

@@ -12,12 +12,9 @@ import pytest
 from sluice_argo.metadata import RUN_ID
 from sluice_argo.workflows_api import WorkflowPage
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, GoneError, RefusedError
-from sluice_status_watcher.handlers.reflector import (
-    ListComplete,
-    Reflector,
-    WatchEvent,
-    WatchHealth,
-)
+from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
+from sluice_status_watcher.handlers.reflector import Reflector
+from sluice_status_watcher.services.watch_health import WatchHealth
 from sluice_status_watcher.settings import WatchSettings
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import line, manifest, name_of, stored
@@ -29,7 +26,9 @@ pytestmark = pytest.mark.looptime
 class Follower:
     """Follows an API server, and notes what it saw."""
 
-    def __init__(self, workflows: FakeWorkflows, **settings: Any) -> None:
+    def __init__(
+        self, workflows: FakeWorkflows, *, watch_seconds: float = 480, **settings: Any
+    ) -> None:
         self.workflows = workflows
         self.seen: list[WatchEvent | ListComplete] = []
         self.relists: list[str] = []
@@ -40,8 +39,8 @@ class Follower:
             workflows,
             self.settings,
             health=self.health,
-            relisting=self.relists.append,
-            uniform=lambda low, high: high,  # noqa: ARG005
+            on_relist=self.relists.append,
+            uniform=lambda _, most: min(most, watch_seconds),
         )
 
     @contextlib.asynccontextmanager
@@ -100,7 +99,7 @@ async def workflows() -> FakeWorkflows:
     return fake
 
 
-async def test_first_what_exists_then_the_mark_then_what_changes(workflows: FakeWorkflows) -> None:
+async def test_list_comes_first_then_its_end_then_changes(workflows: FakeWorkflows) -> None:
     async with Follower(workflows).following() as follower:
         await workflows.create(manifest("b"))
         await workflows.set_status_for_test(name_of("a"), progress="1/2")
@@ -120,7 +119,7 @@ async def test_lists_come_page_by_page(workflows: FakeWorkflows) -> None:
         assert workflows.calls_for_test("list_page") == 3
 
 
-async def test_what_is_not_labelled_as_ours_is_not_seen(workflows: FakeWorkflows) -> None:
+async def test_workflows_without_our_label_are_not_yielded(workflows: FakeWorkflows) -> None:
     foreign = manifest("foreign")
     foreign["metadata"]["labels"].clear()
     await workflows.create(foreign)
@@ -131,9 +130,7 @@ async def test_what_is_not_labelled_as_ours_is_not_seen(workflows: FakeWorkflows
         assert follower.versions == ["a:", "a:1/2"]
 
 
-async def test_a_watch_that_ends_as_agreed_goes_on_from_where_it_was(
-    workflows: FakeWorkflows, looptime: Any
-) -> None:
+async def test_watch_continues_after_its_timeout(workflows: FakeWorkflows, looptime: Any) -> None:
     async with Follower(workflows).following() as follower:
         await later(480 + 1)
         assert workflows.calls_for_test("watch") == 2
@@ -143,7 +140,7 @@ async def test_a_watch_that_ends_as_agreed_goes_on_from_where_it_was(
         assert looptime < 485
 
 
-async def test_what_happens_between_two_watches_is_not_missed(workflows: FakeWorkflows) -> None:
+async def test_change_between_two_watches_is_yielded(workflows: FakeWorkflows) -> None:
     async with Follower(workflows).following() as follower:
         gate = workflows.hold_for_test("watch")
         workflows.close_streams_for_test()
@@ -154,7 +151,7 @@ async def test_what_happens_between_two_watches_is_not_missed(workflows: FakeWor
         assert follower.lists == 1
 
 
-async def test_all_is_listed_anew_every_so_often(workflows: FakeWorkflows) -> None:
+async def test_list_is_repeated_periodically(workflows: FakeWorkflows) -> None:
     async with Follower(workflows, relist_every=timedelta(minutes=15)).following() as follower:
         await later(15 * 60 + 5)
         assert (follower.lists, follower.relists) == (2, ["periodic"])
@@ -166,11 +163,11 @@ async def test_bookmarks_keep_an_idle_watch_alive(workflows: FakeWorkflows) -> N
     async with Follower(workflows).following() as follower:
         await later(400)
         assert workflows.calls_for_test("watch") == 1
-        assert follower.health.age() <= 60
+        assert follower.health.idle_seconds() <= 60
 
 
 async def test_bookmarks_carry_the_version_forward(workflows: FakeWorkflows) -> None:
-    async with Follower(workflows, timeout_least="70s", timeout_most="70s").following() as follower:
+    async with Follower(workflows, watch_seconds=70).following() as follower:
         # Others' changes raise the version; the history before the bookmark may go.
         foreign = manifest("foreign")
         foreign["metadata"]["labels"].clear()
@@ -182,7 +179,7 @@ async def test_bookmarks_carry_the_version_forward(workflows: FakeWorkflows) -> 
         assert follower.relists == []
 
 
-async def test_a_silent_watch_is_given_up_before_90_seconds(workflows: FakeWorkflows) -> None:
+async def test_silent_watch_is_given_up_before_90_seconds(workflows: FakeWorkflows) -> None:
     async with Follower(workflows).following() as follower:
         workflows.go_silent_for_test()
         await workflows.set_status_for_test(name_of("a"), progress="2/2")
@@ -193,7 +190,7 @@ async def test_a_silent_watch_is_given_up_before_90_seconds(workflows: FakeWorkf
         assert follower.versions[-1] == "a:2/2"
 
 
-async def test_a_watch_that_the_server_does_not_end_is_ended_here() -> None:
+async def test_watch_that_outlives_its_timeout_is_given_up() -> None:
     class Endless(FakeWorkflows):
         def watch(self, *, resource_version: str, timeout_seconds: int) -> Any:
             return super().watch(resource_version=resource_version, timeout_seconds=10**6)
@@ -212,7 +209,7 @@ async def test_410_instead_of_a_watch_leads_to_a_list(workflows: FakeWorkflows) 
         assert follower.relists == ["gone"]
 
 
-async def test_410_within_a_watch_leads_to_a_list_that_shows_what_was_missed(
+async def test_410_within_a_watch_leads_to_a_list(
     workflows: FakeWorkflows,
 ) -> None:
     async with Follower(workflows).following() as follower:
@@ -227,7 +224,7 @@ async def test_410_within_a_watch_leads_to_a_list_that_shows_what_was_missed(
         assert sorted(follower.versions[-2:]) == ["a:1/2", "b:"]
 
 
-async def test_410_between_two_pages_starts_the_list_anew() -> None:
+async def test_410_between_two_pages_restarts_the_list() -> None:
     class Compacting(FakeWorkflows):
         async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
             if continue_token and self.calls_for_test("list_page") == 1:
@@ -257,7 +254,7 @@ async def test_410_between_two_pages_starts_the_list_anew() -> None:
         (b"x" * (8 * 1024 * 1024 + 1), "line too long"),
     ],
 )
-async def test_what_makes_no_sense_leads_to_a_list(
+async def test_invalid_event_leads_to_a_list(
     workflows: FakeWorkflows, data: bytes, reason: str
 ) -> None:
     async with Follower(workflows).following() as follower:
@@ -266,7 +263,7 @@ async def test_what_makes_no_sense_leads_to_a_list(
         assert follower.relists == [reason]
 
 
-async def test_a_line_cut_off_by_the_end_of_the_watch_leads_to_a_list(
+async def test_truncated_line_leads_to_a_list(
     workflows: FakeWorkflows,
 ) -> None:
     async with Follower(workflows).following() as follower:
@@ -277,21 +274,21 @@ async def test_a_line_cut_off_by_the_end_of_the_watch_leads_to_a_list(
         assert follower.relists == ["bad json"]
 
 
-async def test_an_object_of_3_mib_comes_through(workflows: FakeWorkflows) -> None:
+async def test_object_of_3_mib_is_yielded(workflows: FakeWorkflows) -> None:
     async with Follower(workflows).following() as follower:
         await workflows.set_status_for_test(name_of("a"), progress="big", message="x" * 3 * 2**20)
         await follower.sees("a:big")
         assert follower.relists == []
 
 
-async def test_a_broken_connection_leads_to_a_list(workflows: FakeWorkflows) -> None:
+async def test_broken_connection_leads_to_a_list(workflows: FakeWorkflows) -> None:
     async with Follower(workflows).following() as follower:
         workflows.drop_streams_for_test()
         await follower.until(lambda: follower.lists == 2)
         assert follower.relists == ["unavailable"]
 
 
-async def test_an_api_server_that_is_away_is_asked_with_growing_pauses(
+async def test_unavailable_api_server_is_retried_with_growing_pauses(
     workflows: FakeWorkflows, looptime: Any
 ) -> None:
     async with Follower(workflows).following() as follower:
@@ -304,9 +301,7 @@ async def test_an_api_server_that_is_away_is_asked_with_growing_pauses(
         assert follower.relists == ["unavailable"] * 10
 
 
-async def test_the_server_may_ask_for_a_longer_pause(
-    workflows: FakeWorkflows, looptime: Any
-) -> None:
+async def test_retry_after_lengthens_the_pause(workflows: FakeWorkflows, looptime: Any) -> None:
     async with Follower(workflows).following() as follower:
         workflows.fail_for_test("list_page", ApiUnavailableError("429", retry_after=100))
         workflows.drop_streams_for_test()
@@ -314,7 +309,7 @@ async def test_the_server_may_ask_for_a_longer_pause(
         assert looptime == 0.8 + 100
 
 
-async def test_a_clear_no_is_tried_again_as_well(workflows: FakeWorkflows) -> None:
+async def test_refused_list_is_retried(workflows: FakeWorkflows) -> None:
     async with Follower(workflows).following() as follower:
         workflows.fail_for_test("list_page", RefusedError("400", status=400, reason="BadRequest"))
         workflows.drop_streams_for_test()
@@ -322,7 +317,7 @@ async def test_a_clear_no_is_tried_again_as_well(workflows: FakeWorkflows) -> No
         assert follower.relists == ["unavailable", "refused"]
 
 
-async def test_two_good_minutes_end_a_row_of_failures(
+async def test_two_healthy_minutes_reset_the_backoff(
     workflows: FakeWorkflows, looptime: Any
 ) -> None:
     async with Follower(workflows).following() as follower:
@@ -338,7 +333,7 @@ async def test_two_good_minutes_end_a_row_of_failures(
         assert looptime == 5.6 + 121 + 0.8
 
 
-async def test_a_watch_closed_at_once_100_times_is_no_hot_loop(
+async def test_watch_that_is_closed_at_once_is_retried_with_pauses(
     workflows: FakeWorkflows, looptime: Any
 ) -> None:
     async with Follower(workflows).following() as follower:
@@ -355,5 +350,5 @@ async def test_a_watch_closed_at_once_100_times_is_no_hot_loop(
         assert looptime > 50 * 20
 
 
-def test_nothing_was_heard_before_the_first_byte() -> None:
-    assert WatchHealth(clock=lambda: 5.0).age() == float("inf")
+def test_idle_time_is_infinite_before_the_first_byte() -> None:
+    assert WatchHealth(clock=lambda: 5.0).idle_seconds() == float("inf")

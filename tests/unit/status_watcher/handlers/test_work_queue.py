@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_status_watcher.handlers.work_queue import WorkQueue
-from tests.unit.status_watcher.world import moments
+from tests.unit.status_watcher.world import later, moments
 
 Item = tuple[str, int]
+Handle = Callable[[str, Item], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def running(workers: WorkQueue[str, Item]) -> AsyncIterator[None]:
-    task = asyncio.create_task(workers.run())
+async def running(queue: WorkQueue[str, Item], handle: Handle) -> AsyncIterator[None]:
+    task = asyncio.create_task(queue.run(handle))
     try:
         yield
     finally:
@@ -27,7 +28,6 @@ async def running(workers: WorkQueue[str, Item]) -> AsyncIterator[None]:
 
 
 def make(
-    handle: Callable[[str, Item], Awaitable[None]],
     *,
     concurrency: int = 4,
     max_pending: int = 100,
@@ -35,8 +35,7 @@ def make(
     max_bytes: int = 1000,
 ) -> WorkQueue[str, Item]:
     return WorkQueue(
-        handle,
-        stage=lambda item: item[0] if item[0] != "keep" else None,
+        coalescing_key=lambda item: item[0] if item[0] != "keep" else None,
         size=size,
         needs=size,
         concurrency=concurrency,
@@ -57,30 +56,30 @@ class Gate:
         await self.open.wait()
 
 
-async def test_items_of_a_key_wait_for_each_other_and_other_keys_do_not() -> None:
+async def test_only_items_of_the_same_key_wait_for_each_other() -> None:
     gate = Gate()
-    workers = make(gate.handle)
-    async with running(workers):
+    queue = make()
+    async with running(queue, gate.handle):
         for number in (1, 2):
-            await workers.put("a", ("keep", number))
-        await workers.put("b", ("keep", 3))
+            await queue.add("a", ("keep", number))
+        await queue.add("b", ("keep", 3))
         await moments()
         assert gate.begun == [("a", ("keep", 1)), ("b", ("keep", 3))]
         gate.open.set()
         await moments()
         assert gate.begun[-1] == ("a", ("keep", 2))
-        assert (workers.pending(), workers.active()) == (0, 0)
+        assert (queue.pending(), queue.active()) == (0, 0)
 
 
-async def test_a_newer_item_makes_the_waiting_ones_of_its_stage_superfluous() -> None:
+async def test_newer_item_replaces_waiting_ones_of_its_coalescing_key() -> None:
     gate = Gate()
-    workers = make(gate.handle)
-    async with running(workers):
-        await workers.put("a", ("first", 1))
+    queue = make()
+    async with running(queue, gate.handle):
+        await queue.add("a", ("first", 1))
         await moments()
         for item in [("run", 2), ("keep", 3), ("run", 4), ("end", 5), ("run", 6), ("keep", 7)]:
-            await workers.put("a", item)
-        assert workers.pending() == 4
+            await queue.add("a", item)
+        assert queue.pending() == 4
         gate.open.set()
         await moments()
     assert [item for _, item in gate.begun[1:]] == [
@@ -91,74 +90,74 @@ async def test_a_newer_item_makes_the_waiting_ones_of_its_stage_superfluous() ->
     ]
 
 
-async def test_only_so_many_keys_are_worked_on_at_once() -> None:
+async def test_concurrency_bounds_the_keys_worked_on() -> None:
     gate = Gate()
-    workers = make(gate.handle, concurrency=2)
-    async with running(workers):
+    queue = make(concurrency=2)
+    async with running(queue, gate.handle):
         for key in "abcde":
-            await workers.put(key, ("keep", 0))
+            await queue.add(key, ("keep", 0))
         await moments()
         assert len(gate.begun) == 2
-        assert workers.active() == 5
+        assert queue.active() == 5
         gate.open.set()
         await moments()
         assert [key for key, _ in gate.begun] == list("abcde")
 
 
-async def test_whoever_brings_too_much_waits_and_what_cannot_wait_does_not() -> None:
+async def test_add_waits_for_room_and_add_now_does_not() -> None:
     gate = Gate()
-    workers = make(gate.handle, concurrency=1, max_pending=2)
-    async with running(workers):
+    queue = make(concurrency=1, max_pending=2)
+    async with running(queue, gate.handle):
         for key in "abc":
-            await workers.put(key, ("keep", 0))
+            await queue.add(key, ("keep", 0))
             await moments()
-        blocked = asyncio.create_task(workers.put("d", ("keep", 0)))
+        blocked = asyncio.create_task(queue.add("d", ("keep", 0)))
         await moments()
         assert not blocked.done()
-        workers.put_now("e", ("keep", 0))
-        assert workers.pending() == 3
+        queue.add_now("e", ("keep", 0))
+        assert queue.pending() == 3
         gate.open.set()
         await blocked
         await moments()
         assert sorted(key for key, _ in gate.begun) == list("abcde")
 
 
-async def test_whoever_brings_too_many_bytes_waits_and_one_alone_never_does() -> None:
+async def test_add_waits_for_bytes_unless_nothing_else_waits() -> None:
     gate = Gate()
-    workers = make(gate.handle, concurrency=1, size=lambda item: item[1], max_bytes=100)
-    async with running(workers):
-        await workers.put("a", ("keep", 500))
+    queue = make(concurrency=1, size=lambda item: item[1], max_bytes=100)
+    async with running(queue, gate.handle):
+        await queue.add("a", ("keep", 500))
         await moments()
-        await workers.put("b", ("keep", 500))
-        blocked = asyncio.create_task(workers.put("c", ("keep", 1)))
+        await queue.add("b", ("keep", 500))
+        blocked = asyncio.create_task(queue.add("c", ("keep", 1)))
         await moments()
         assert not blocked.done()
-        assert workers.held_bytes() == 1000
+        assert queue.held_bytes() == 1000
         gate.open.set()
         await blocked
         await moments()
         assert [key for key, _ in gate.begun] == list("abc")
-        assert workers.held_bytes() == 0
+        assert queue.held_bytes() == 0
 
 
-async def test_a_newer_item_gives_back_the_bytes_of_the_one_it_replaces() -> None:
+async def test_replaced_item_frees_its_bytes() -> None:
     gate = Gate()
-    workers = make(gate.handle, concurrency=1, size=lambda item: item[1], max_bytes=100)
-    async with running(workers):
-        await workers.put("a", ("keep", 0))
+    queue = make(concurrency=1, size=lambda item: item[1], max_bytes=100)
+    async with running(queue, gate.handle):
+        await queue.add("a", ("keep", 0))
         await moments()
-        await workers.put("b", ("run", 90))
-        await workers.put("b", ("run", 10))
-        await workers.put("c", ("run", 80))
-        assert (workers.held_bytes(), workers.pending()) == (90, 2)
+        await queue.add("b", ("run", 90))
+        await queue.add("b", ("run", 10))
+        await queue.add("c", ("run", 80))
+        assert (queue.held_bytes(), queue.pending()) == (90, 2)
 
 
-async def test_only_so_many_bytes_are_worked_on_at_once() -> None:
+async def test_max_bytes_bounds_the_items_worked_on() -> None:
     gate = Gate()
-    workers = make(gate.handle, size=lambda item: item[1], max_bytes=100)
-    async with running(workers):
+    queue = make(size=lambda item: item[1], max_bytes=100)
+    async with running(queue, gate.handle):
         for key, size in [("a", 60), ("b", 40), ("c", 1), ("d", 500), ("e", 1)]:
-            workers.put_now(key, ("keep", size))
+            queue.add_now(key, ("keep", size))
         await moments()
         # No small one overtakes for ever one that waits for much.
         assert [key for key, _ in gate.begun] == ["a", "b"]
@@ -167,16 +166,16 @@ async def test_only_so_many_bytes_are_worked_on_at_once() -> None:
         assert [key for key, _ in gate.begun] == list("abcde")
 
 
-async def test_a_failing_worker_fails_all() -> None:
+async def test_failing_worker_ends_the_queue() -> None:
     async def handle(key: str, _: Item) -> None:
         if key == "bad":
             raise ZeroDivisionError
         await asyncio.Event().wait()
 
-    workers = make(handle)
-    running = asyncio.create_task(workers.run())
-    await workers.put("good", ("keep", 1))
-    await workers.put("bad", ("keep", 1))
+    queue = make()
+    running = asyncio.create_task(queue.run(handle))
+    await queue.add("good", ("keep", 1))
+    await queue.add("bad", ("keep", 1))
     with pytest.raises(ExceptionGroup) as caught:
         await running
     assert caught.group_contains(ZeroDivisionError)
@@ -188,7 +187,7 @@ async def test_a_failing_worker_fails_all() -> None:
         max_size=40,
     )
 )
-async def test_each_key_sees_its_items_in_order_and_the_newest_of_each_stage(
+async def test_each_key_gets_its_items_in_order(
     puts: list[tuple[str, str, bool]],
 ) -> None:
     handled: dict[str, list[Item]] = defaultdict(list)
@@ -201,16 +200,16 @@ async def test_each_key_sees_its_items_in_order_and_the_newest_of_each_stage(
         handled[key].append(item)
         busy.discard(key)
 
-    workers = make(handle, concurrency=2)
+    queue = make(concurrency=2)
     put: dict[str, list[Item]] = defaultdict(list)
-    async with running(workers):
+    async with running(queue, handle):
         for number, (key, stage, pause) in enumerate(puts):
             put[key].append((stage, number))
-            await workers.put(key, (stage, number))
+            await queue.add(key, (stage, number))
             if pause:
                 await moments(3)
         await moments(10 * len(puts) + 10)
-    assert (workers.pending(), workers.active()) == (0, 0)
+    assert (queue.pending(), queue.active()) == (0, 0)
     for key, items in put.items():
         numbers = [number for _, number in handled[key]]
         assert numbers == sorted(numbers)
@@ -219,3 +218,19 @@ async def test_each_key_sees_its_items_in_order_and_the_newest_of_each_stage(
             assert [i for i in handled[key] if i[0] == stage][-1:] == [
                 i for i in items if i[0] == stage
             ][-1:]
+
+
+@pytest.mark.looptime
+async def test_scheduled_item_replaces_the_one_before() -> None:
+    gate = Gate()
+    queue = make()
+    async with running(queue, gate.handle):
+        queue.add_at("a", ("keep", 1), at=5)
+        queue.add_at("a", ("keep", 2), at=10)
+        queue.add_at("b", ("keep", 3), at=10)
+        queue.cancel("b")
+        queue.cancel("c")
+        await later(9)
+        assert (gate.begun, queue.pending()) == ([], 0)
+        await later(2)
+        assert gate.begun == [("a", ("keep", 2))]

@@ -8,7 +8,6 @@ from structlog.testing import capture_logs
 from sluice_argo import metadata
 from sluice_argo.outcomes import Outcome
 from sluice_contracts.status import Phase
-from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError
 from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
 from sluice_status_watcher.domain.transitions import PublishedState, transition
@@ -18,7 +17,7 @@ from sluice_status_watcher.services.outcome_lookup import OutcomeLookup
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of
 from tests.unit.status_watcher.scenes import NAME, finish, submit
-from tests.unit.status_watcher.world import TOPICS, FakeKafka, World, later
+from tests.unit.status_watcher.world import TOPICS, FakeKafka, World, later, make_queue
 
 pytestmark = pytest.mark.looptime
 
@@ -48,20 +47,16 @@ class Scene:
     async def deleted_state(
         self, last: WorkflowState, *, outcome: Outcome | None = None
     ) -> WorkflowState | None:
-        doubts = OutcomeLookup(self.kafka, self.publisher)
-        vanishing = DeletionCheck(
-            self.workflows, doubts, answer=lambda _uid, _state: None, backoff=Backoff()
-        )
-        return await vanishing.deleted_state(
-            MissingWorkflow(last=last, outcome=outcome, sequence=500)
-        )
+        lookup = OutcomeLookup(self.kafka, self.publisher)
+        check = DeletionCheck(self.workflows, lookup, make_queue())
+        return await check.deleted_state(MissingWorkflow(last, outcome, sequence=500))
 
 
 def read(document: Json) -> WorkflowState:
     return parse_workflow(document, observed_at=ENDED)
 
 
-async def test_what_nobody_has_told_of_was_deleted() -> None:
+async def test_missing_workflow_without_outcome_was_deleted() -> None:
     scene = Scene()
     last = await scene.seen()
     await scene.workflows.remove_for_test(NAME)
@@ -75,7 +70,7 @@ async def test_what_nobody_has_told_of_was_deleted() -> None:
     assert scene.kafka.scans == [datetime(2025, 12, 31, 23, 55, tzinfo=UTC)]
 
 
-async def test_what_was_recreated_under_its_name_was_deleted_before() -> None:
+async def test_recreated_workflow_was_deleted_before() -> None:
     scene = Scene()
     last = await scene.seen()
     await scene.workflows.remove_for_test(NAME)
@@ -83,7 +78,7 @@ async def test_what_was_recreated_under_its_name_was_deleted_before() -> None:
     assert await scene.deleted_state(last) is not None
 
 
-async def test_what_another_watcher_has_told_of_is_not_told_again() -> None:
+async def test_outcome_of_another_watcher_is_found() -> None:
     scene = Scene()
     last = await scene.seen()
     await scene.tell(
@@ -93,7 +88,7 @@ async def test_what_another_watcher_has_told_of_is_not_told_again() -> None:
     assert await scene.deleted_state(last) is None
 
 
-async def test_the_end_of_an_earlier_attempt_does_not_speak_for_this_one() -> None:
+async def test_outcome_of_an_earlier_attempt_does_not_count() -> None:
     scene = Scene()
     await scene.seen()
     failed = await scene.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=FINISHED)
@@ -107,7 +102,7 @@ async def test_the_end_of_an_earlier_attempt_does_not_speak_for_this_one() -> No
     assert (event.phase, event.attempt) == (Phase.DELETED, 2)
 
 
-async def test_an_end_that_was_told_is_the_end() -> None:
+async def test_published_end_needs_no_check() -> None:
     scene = Scene()
     await scene.seen()
     failed = await scene.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=FINISHED)
@@ -116,7 +111,7 @@ async def test_an_end_that_was_told_is_the_end() -> None:
     assert scene.workflows.calls_for_test("get") == 0
 
 
-async def test_what_has_only_lost_its_label_lives_on() -> None:
+async def test_workflow_without_its_label_is_not_deleted() -> None:
     scene = Scene()
     last = await scene.seen()
     await scene.workflows.change_for_test(
@@ -124,10 +119,10 @@ async def test_what_has_only_lost_its_label_lives_on() -> None:
     )
     with capture_logs() as logs:
         assert await scene.deleted_state(last) is None
-    assert [log["event"] for log in logs] == ["no longer labelled as ours"]
+    assert [log["event"] for log in logs] == ["Workflow lost its label"]
 
 
-async def test_it_is_asked_until_there_is_an_answer() -> None:
+async def test_check_is_repeated_until_there_is_an_answer() -> None:
     scene = Scene()
     last = await scene.seen()
     await scene.workflows.remove_for_test(NAME)
@@ -137,7 +132,7 @@ async def test_it_is_asked_until_there_is_an_answer() -> None:
     assert len(scene.kafka.scans) == 3
 
 
-async def test_without_leave_to_look_nothing_is_made_up() -> None:
+async def test_refused_check_gives_no_event() -> None:
     scene = Scene()
     last = await scene.seen()
     forbidden = RefusedError("403", status=403, reason="Forbidden")
@@ -146,7 +141,7 @@ async def test_without_leave_to_look_nothing_is_made_up() -> None:
     assert scene.kafka.scans == []
 
 
-async def test_a_thousand_that_vanish_at_once_are_asked_about_by_two_readings() -> None:
+async def test_two_reads_answer_for_a_thousand_missing_workflows() -> None:
     world, count = World(), 1000
     async with world.watching():
         for number in range(count):
@@ -163,13 +158,13 @@ async def test_a_thousand_that_vanish_at_once_are_asked_about_by_two_readings() 
         await world.kafka.wait_for_test(lambda: len(world.kafka.records) == 3 * count)
         await later(60)
         assert len(world.kafka.scans) - scans <= 2
-        assert world.metric("known_workflows") == 0
+        assert world.metric("tracked_workflows") == 0
     deleted = [event for event in world.kafka.events_for_test() if event.terminal]
     assert {event.phase for event in deleted} == {Phase.DELETED}
     assert len({event.run_id for event in deleted}) == len(deleted) == count
 
 
-async def test_others_are_told_of_while_it_is_asked_about_the_vanished() -> None:
+async def test_deletion_checks_do_not_delay_other_workflows() -> None:
     """More have vanished than there are workers, and Kafka's answer takes its time."""
     world = World(concurrency=2)
     async with world.watching():

@@ -5,7 +5,7 @@ import pytest
 from sluice_argo.metadata import FINALIZER
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, ConflictError, RefusedError
-from sluice_status_watcher.services.finalizer_drain import drain
+from sluice_status_watcher.services.finalizer_drain import drain_finalizers
 from tests.support.fake_workflows import FakeWorkflows, Operation
 from tests.unit.status_watcher.manifests import manifest
 
@@ -22,7 +22,7 @@ async def with_runs(*phases: str) -> FakeWorkflows:
 
 
 async def drained(workflows: FakeWorkflows) -> int:
-    return await drain(workflows, page_size=2, backoff=Backoff())
+    return await drain_finalizers(workflows, page_size=2, backoff=Backoff())
 
 
 def held(workflows: FakeWorkflows) -> list[str]:
@@ -33,7 +33,7 @@ def held(workflows: FakeWorkflows) -> list[str]:
     ]
 
 
-async def test_all_are_let_go_and_none_is_deleted() -> None:
+async def test_all_finalizers_are_removed_and_no_workflow() -> None:
     workflows = await with_runs("", "Pending", "Running", "Succeeded", "Failed")
     assert len(held(workflows)) == 5
     assert await drained(workflows) == 5
@@ -41,7 +41,7 @@ async def test_all_are_let_go_and_none_is_deleted() -> None:
     assert len(workflows.names_for_test()) == 5
 
 
-async def test_where_there_is_nothing_it_ends_at_once() -> None:
+async def test_drain_without_workflows_ends_at_once() -> None:
     assert await drained(FakeWorkflows()) == 0
 
 
@@ -56,7 +56,7 @@ async def test_finalizers_of_others_stay() -> None:
     assert await drained(workflows) == 0
 
 
-async def test_what_waits_for_its_deletion_goes() -> None:
+async def test_workflow_being_deleted_goes() -> None:
     workflows = await with_runs("Running")
     [name] = workflows.names_for_test()
     await workflows.delete_for_test(name)
@@ -66,14 +66,14 @@ async def test_what_waits_for_its_deletion_goes() -> None:
 
 
 @pytest.mark.parametrize("operation", ["list_page", "patch"])
-async def test_an_api_server_that_is_away_is_waited_for(operation: Operation) -> None:
+async def test_unavailable_api_server_is_retried(operation: Operation) -> None:
     workflows = await with_runs("Running", "Running", "Running")
     workflows.fail_for_test(operation, *[ApiUnavailableError("away")] * 3)
     await drained(workflows)
     assert held(workflows) == []
 
 
-async def test_what_changes_meanwhile_is_let_go_the_next_time() -> None:
+async def test_changed_workflow_is_patched_after_the_next_list() -> None:
     workflows = await with_runs("Running", "Running")
     changed = ConflictError("changed", status=409, reason="Conflict")
     workflows.fail_for_test("patch", changed, changed, changed)
@@ -81,7 +81,7 @@ async def test_what_changes_meanwhile_is_let_go_the_next_time() -> None:
     assert held(workflows) == []
 
 
-async def test_who_may_not_is_told() -> None:
+async def test_refused_patch_is_raised() -> None:
     workflows = await with_runs("Running")
     workflows.fail_for_test("patch", RefusedError("no", status=403, reason="Forbidden"))
     with pytest.raises(RefusedError):

@@ -53,7 +53,7 @@ async def waiting(
             await keeping
 
 
-async def test_the_first_begins_at_once(looptime: Any) -> None:
+async def test_first_process_becomes_leader_at_once(looptime: Any) -> None:
     lease = FakeLease()
     async with waiting(ada := elector_of("ada", lease)):
         await ada.wait()
@@ -61,7 +61,7 @@ async def test_the_first_begins_at_once(looptime: Any) -> None:
     assert lease.spec_for_test["holderIdentity"] == "ada"
 
 
-async def test_the_second_waits_for_as_long_as_the_first_renews() -> None:
+async def test_second_process_waits_while_the_first_renews() -> None:
     lease = FakeLease()
     ada, bob = elector_of("ada", lease), in_between("bob", lease)
     async with waiting(ada), waiting(bob):
@@ -70,7 +70,7 @@ async def test_the_second_waits_for_as_long_as_the_first_renews() -> None:
         assert lease.spec_for_test["leaseTransitions"] == 0
 
 
-async def test_after_a_crash_the_second_begins_when_the_lease_has_run_out(looptime: Any) -> None:
+async def test_expired_lease_is_acquired_after_a_crash(looptime: Any) -> None:
     lease = FakeLease()
     bob = elector_of("bob", lease)
     async with waiting(elector_of("ada", lease)):
@@ -82,7 +82,7 @@ async def test_after_a_crash_the_second_begins_when_the_lease_has_run_out(loopti
     assert lease.spec_for_test["leaseTransitions"] == 1
 
 
-async def test_given_up_it_is_taken_at_the_next_look(looptime: Any) -> None:
+async def test_released_lease_is_acquired_at_the_next_attempt(looptime: Any) -> None:
     lease = FakeLease()
     ada, bob = elector_of("ada", lease), elector_of("bob", lease)
     async with contextlib.AsyncExitStack() as first:
@@ -98,7 +98,7 @@ async def test_given_up_it_is_taken_at_the_next_look(looptime: Any) -> None:
     assert looptime <= 61 + 3
 
 
-async def test_given_up_while_a_look_of_ours_is_under_way_it_is_given_up() -> None:
+async def test_release_survives_a_renewal_under_way() -> None:
     lease = FakeLease()
     async with waiting(ada := elector_of("ada", lease)):
         await ada.wait()
@@ -107,7 +107,7 @@ async def test_given_up_while_a_look_of_ours_is_under_way_it_is_given_up() -> No
     assert "holderIdentity" not in lease.spec_for_test
 
 
-async def test_who_comes_back_under_its_name_goes_on_at_once(looptime: Any) -> None:
+async def test_restarted_holder_continues_at_once(looptime: Any) -> None:
     lease = FakeLease()
     for _ in range(2):
         async with waiting(ada := elector_of("ada", lease)):
@@ -115,7 +115,7 @@ async def test_who_comes_back_under_its_name_goes_on_at_once(looptime: Any) -> N
     assert looptime == 0
 
 
-async def test_who_could_not_work_takes_no_turn_until_it_could() -> None:
+async def test_unhealthy_process_does_not_become_leader() -> None:
     lease, trouble = FakeLease(), ["Kafka: away"]
     ada = elector_of("ada", lease)
     async with waiting(ada, unhealthy=because_of(trouble)):
@@ -125,7 +125,7 @@ async def test_who_could_not_work_takes_no_turn_until_it_could() -> None:
         await ada.wait()
 
 
-async def test_who_cannot_work_any_more_loses_its_turn_to_one_that_could(looptime: Any) -> None:
+async def test_unhealthy_leader_loses_the_lease_to_a_healthy_one(looptime: Any) -> None:
     lease, trouble = FakeLease(), list[str]()
     ada, bob = elector_of("ada", lease), elector_of("bob", lease)
     async with waiting(ada, unhealthy=because_of(trouble)) as keeping:
@@ -135,11 +135,11 @@ async def test_who_cannot_work_any_more_loses_its_turn_to_one_that_could(looptim
             trouble.append("Kafka: away")
             await bob.wait()
             assert looptime <= 60 + 15 + 3
-            with pytest.raises(LeaseLostError, match="bob has taken the Lease"):
+            with pytest.raises(LeaseLostError, match="bob has acquired the Lease"):
                 await keeping
 
 
-async def test_where_nobody_could_work_the_turn_stays() -> None:
+async def test_leader_stays_if_all_are_unhealthy() -> None:
     lease, trouble = FakeLease(), list[str]()
     ada, bob = elector_of("ada", lease), elector_of("bob", lease)
     unhealthy = because_of(trouble)
@@ -152,7 +152,7 @@ async def test_where_nobody_could_work_the_turn_stays() -> None:
         assert (ada.is_leader, bob.is_leader, keeping.done()) == (True, False, False)
 
 
-async def test_who_cannot_renew_goes_on_until_it_sees_anothers_name() -> None:
+async def test_leader_that_cannot_renew_works_until_it_sees_another_holder() -> None:
     lease = FakeLease()
     ada = elector_of("ada", lease)
     async with waiting(ada) as keeping:
@@ -163,11 +163,11 @@ async def test_who_cannot_renew_goes_on_until_it_sees_anothers_name() -> None:
         assert ada.unknown() is None
         lease.write_for_test(holderIdentity="bob")
         lease.come_back_for_test()
-        with pytest.raises(LeaseLostError, match="bob has taken the Lease"):
+        with pytest.raises(LeaseLostError, match="bob has acquired the Lease"):
             await keeping
 
 
-async def test_who_comes_back_and_finds_it_as_it_was_has_lost_nothing() -> None:
+async def test_leader_stays_if_the_lease_is_unchanged_after_an_outage() -> None:
     lease = FakeLease()
     ada = elector_of("ada", lease)
     async with waiting(ada) as keeping:
@@ -180,7 +180,7 @@ async def test_who_comes_back_and_finds_it_as_it_was_has_lost_nothing() -> None:
         assert not keeping.done()
 
 
-async def test_of_two_at_the_same_moment_one_begins() -> None:
+async def test_simultaneous_attempts_elect_one_leader() -> None:
     for held in (False, True):
         lease = FakeLease()
         if held:
@@ -191,7 +191,7 @@ async def test_of_two_at_the_same_moment_one_begins() -> None:
             assert [ada.is_leader, bob.is_leader].count(True) == 1
 
 
-async def test_an_answer_that_was_lost_is_found_at_the_next_look(looptime: Any) -> None:
+async def test_lost_answer_is_found_at_the_next_attempt(looptime: Any) -> None:
     lease = FakeLease()
     lease.lose_answers_for_test(times=1)
     ada = elector_of("ada", lease)
@@ -201,7 +201,7 @@ async def test_an_answer_that_was_lost_is_found_at_the_next_look(looptime: Any) 
     assert lease.spec_for_test["leaseTransitions"] == 0
 
 
-async def test_the_clocks_of_others_do_not_matter() -> None:
+async def test_times_of_other_clocks_are_not_interpreted() -> None:
     lease = FakeLease()
     ada, bob = elector_of("ada", lease), in_between("bob", lease)
     async with waiting(ada), waiting(bob):
@@ -211,7 +211,7 @@ async def test_the_clocks_of_others_do_not_matter() -> None:
         assert (ada.is_leader, bob.is_leader) == (True, False)
 
 
-async def test_a_lease_of_the_dead_is_taken_whatever_it_says_or_others_write_into_it() -> None:
+async def test_lease_of_a_dead_holder_expires_despite_other_writers() -> None:
     lease = FakeLease()
     lease.write_for_test(holderIdentity="eve", leaseDurationSeconds=2147483647)
     async with waiting(ada := elector_of("ada", lease)):
@@ -221,7 +221,7 @@ async def test_a_lease_of_the_dead_is_taken_whatever_it_says_or_others_write_int
         assert ada.is_leader
 
 
-async def test_deleted_it_is_made_again() -> None:
+async def test_deleted_lease_is_created_again() -> None:
     lease = FakeLease()
     async with waiting(ada := elector_of("ada", lease)):
         await ada.wait()
@@ -230,7 +230,7 @@ async def test_deleted_it_is_made_again() -> None:
         assert lease.spec_for_test["holderIdentity"] == "ada"
 
 
-async def test_who_does_not_know_whose_turn_it_is_says_why() -> None:
+async def test_unknown_leader_has_a_reason() -> None:
     lease = FakeLease()
     lease.write_for_test(holderIdentity="ada", leaseDurationSeconds=15)
     bob = elector_of("bob", lease)
@@ -243,10 +243,10 @@ async def test_who_does_not_know_whose_turn_it_is_says_why() -> None:
             await later(4)
             assert bob.unknown() is None
             assert not bob.is_leader
-    assert [log["event"] for log in logs] == ["cannot tell whose turn it is"]
+    assert [log["event"] for log in logs] == ["Lease not readable"]
 
 
-async def test_giving_up_takes_nothing_from_another() -> None:
+async def test_release_keeps_the_lease_of_another_holder() -> None:
     lease = FakeLease()
     await elector_of("bob", lease).release()
     lease.write_for_test(holderIdentity="ada")
@@ -254,17 +254,17 @@ async def test_giving_up_takes_nothing_from_another() -> None:
     assert lease.spec_for_test["holderIdentity"] == "ada"
 
 
-async def test_what_cannot_be_given_up_runs_out_by_itself() -> None:
+async def test_failed_release_is_logged() -> None:
     lease = FakeLease()
     async with waiting(ada := elector_of("ada", lease)):
         await ada.wait()
     lease.go_away_for_test()
     with capture_logs() as logs:
         await ada.release()
-    assert [log["event"] for log in logs] == ["the Lease could not be given up"]
+    assert [log["event"] for log in logs] == ["Lease not released"]
 
 
-async def test_alone_it_is_always_its_turn() -> None:
+async def test_always_leader_needs_no_election() -> None:
     alone = AlwaysLeader()
     await alone.wait()
     assert alone.is_leader

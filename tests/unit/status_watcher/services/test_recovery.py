@@ -13,10 +13,11 @@ from sluice_contracts.status_codec import PublishedEvent, encode_refusal, encode
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, GoneError
 from sluice_status_watcher.adapters.results_reader import outcome_of
 from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
+from sluice_status_watcher.domain.outcome_query import query_for
 from sluice_status_watcher.domain.transitions import PublishedState, transition
 from sluice_status_watcher.domain.workflow_state import parse_workflow
-from sluice_status_watcher.handlers.reflector import WatchHealth
-from sluice_status_watcher.services.recovery import Recovered, query_for, recover
+from sluice_status_watcher.services.recovery import Recovered, recover
+from sluice_status_watcher.services.watch_health import WatchHealth
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of, stored
 from tests.unit.status_watcher.world import TOPICS, FakeKafka
@@ -43,24 +44,24 @@ async def publish(kafka: FakeKafka, document: Json) -> None:
     await publisher.publish(event, state.identity)
 
 
-def test_a_marked_end_leaves_nothing_to_ask() -> None:
+def test_annotated_end_needs_no_query() -> None:
     assert query_for(parse_workflow(failed(mark=f"1/Failed@{FINISHED}"), observed_at=NOW)) is None
 
 
-def test_an_end_without_its_mark_is_asked_about_from_when_it_ended() -> None:
+def test_query_for_an_end_starts_at_the_end() -> None:
     question = query_for(parse_workflow(failed(), observed_at=NOW))
     assert question is not None
     assert (question.uid, question.record_key) == ("uid-of-order-1", b"default/order-1")
     assert question.since == ENDED
 
 
-def test_a_workflow_that_goes_on_is_asked_about_from_when_it_was_created() -> None:
+def test_query_for_a_running_workflow_starts_at_its_creation() -> None:
     question = query_for(parse_workflow(stored(status={"phase": "Running"}), observed_at=NOW))
     assert question is not None
     assert question.since == CREATED
 
 
-def test_a_workflow_that_says_nothing_of_its_age_is_asked_about_from_the_beginning() -> None:
+def test_query_without_a_creation_time_starts_at_the_beginning() -> None:
     document = stored()
     del document["metadata"]["creationTimestamp"]
     question = query_for(parse_workflow(document, observed_at=NOW))
@@ -75,7 +76,7 @@ def health() -> WatchHealth:
 NOTHING = Recovered(outcomes={}, republish=[])
 
 
-async def test_nothing_is_read_if_there_is_nothing_to_ask() -> None:
+async def test_results_are_not_read_without_a_query() -> None:
     kafka, workflows = FakeKafka(), FakeWorkflows()
     assert await recover(workflows, kafka, page_size=10, health=health()) == NOTHING
     marked = manifest(status={"phase": "Failed", "finishedAt": FINISHED})
@@ -88,7 +89,7 @@ async def test_nothing_is_read_if_there_is_nothing_to_ask() -> None:
     assert kafka.scans == []
 
 
-async def test_what_was_told_is_found_and_what_was_not_is_not() -> None:
+async def test_published_outcomes_are_recovered() -> None:
     kafka, workflows = FakeKafka(), FakeWorkflows()
     for run_id in ("told", "untold", "runs"):
         await workflows.create(manifest(run_id))
@@ -106,7 +107,7 @@ async def test_what_was_told_is_found_and_what_was_not_is_not() -> None:
     assert kafka.scans == [CREATED - timedelta(minutes=5)]
 
 
-async def test_it_is_asked_until_there_is_an_answer() -> None:
+async def test_recovery_is_repeated_until_there_is_an_answer() -> None:
     kafka, workflows = FakeKafka(), FakeWorkflows()
     await workflows.create(manifest(status={"phase": "Failed", "finishedAt": FINISHED}))
     await publish(kafka, workflows.object_for_test(name_of("order-1")))
@@ -121,7 +122,7 @@ async def test_it_is_asked_until_there_is_an_answer() -> None:
     assert len(kafka.scans) == 4
 
 
-async def test_what_an_attempt_has_followed_is_in_no_doubt() -> None:
+async def test_outcome_before_a_later_attempt_is_not_republished() -> None:
     kafka, workflows = FakeKafka(), FakeWorkflows()
     await workflows.create(manifest())
     failed = await workflows.set_status_for_test(
@@ -167,14 +168,14 @@ def incoming(document: Json | None, *, offset: int = 0) -> IncomingRecord:
     )
 
 
-def test_a_result_tells_whose_outcome_it_is() -> None:
+def test_record_gives_uid_and_outcome() -> None:
     outcome = Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
     found = outcome_of(incoming(failed()))
     assert found is not None
     assert (found[0], found[1].outcome) == ("uid-of-order-1", outcome)
 
 
-def test_other_records_tell_nothing() -> None:
+def test_other_records_give_no_outcome() -> None:
     assert outcome_of(incoming(None)) is None
     assert outcome_of(incoming(stored(status={"phase": "Running"}))) is None
     foreign = IncomingRecord(

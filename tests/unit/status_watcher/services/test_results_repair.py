@@ -57,7 +57,7 @@ class Scene:
         return [event.attempt for event in events if event.run_id == run_id]
 
 
-async def test_what_stands_behind_a_later_attempt_is_followed_by_it_again() -> None:
+async def test_outcome_behind_a_later_attempt_is_followed_by_a_copy() -> None:
     scene = Scene()
     async with scene.running():
         for attempt in (1, 2, 3, 1):
@@ -71,7 +71,7 @@ async def test_what_stands_behind_a_later_attempt_is_followed_by_it_again() -> N
         assert len(scene.kafka.records) == 7 + 5
 
 
-async def test_it_is_the_same_record() -> None:
+async def test_copy_is_the_same_record() -> None:
     scene = Scene()
     async with scene.running():
         for attempt in (1, 2, 1):
@@ -81,7 +81,7 @@ async def test_it_is_the_same_record() -> None:
     assert results[3] == results[1]
 
 
-async def test_what_is_in_order_is_left_alone() -> None:
+async def test_records_in_order_are_left_alone() -> None:
     scene = Scene()
     for attempt in (1, 1, 2, 2):
         await scene.write(attempt)
@@ -94,7 +94,7 @@ async def test_what_is_in_order_is_left_alone() -> None:
     assert scene.attempts("order-2") == [1, 1]
 
 
-async def test_what_was_out_of_order_before_is_judged_at_the_end() -> None:
+async def test_order_is_judged_at_the_end_of_the_topic() -> None:
     scene = Scene()
     for attempt in (1, 2, 1, 2):
         await scene.write(attempt)
@@ -103,7 +103,7 @@ async def test_what_was_out_of_order_before_is_judged_at_the_end() -> None:
     assert scene.attempts() == [1, 2, 1, 2]
 
 
-async def test_another_workflow_of_the_same_run_is_no_earlier_attempt() -> None:
+async def test_other_workflow_of_the_same_run_is_not_an_earlier_attempt() -> None:
     """The id was used again, after the window in which it could not be."""
     scene = Scene()
     async with scene.running():
@@ -113,7 +113,7 @@ async def test_another_workflow_of_the_same_run_is_no_earlier_attempt() -> None:
     assert scene.attempts() == [2, 1]
 
 
-async def test_it_is_put_right_once_kafka_takes_it() -> None:
+async def test_repair_is_retried_while_kafka_is_away() -> None:
     scene = Scene()
     async with scene.running():
         for attempt in (1, 2):
@@ -126,7 +126,7 @@ async def test_it_is_put_right_once_kafka_takes_it() -> None:
     assert scene.attempts() == [1, 2, 1, 2]
 
 
-async def test_a_later_attempt_that_is_not_found_any_more_is_nobody_s_end() -> None:
+async def test_lost_outcome_of_a_later_attempt_is_logged() -> None:
     scene = Scene()
     async with scene.running():
         for attempt in (1, 2):

@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 @pytest.mark.parametrize(("nodes", "in_a_thread"), [(5000, True), (3, False)])
 @pytest.mark.parametrize("compressed", [True, False])
-async def test_many_nodes_are_read_in_a_thread(
+async def test_many_nodes_are_parsed_in_a_thread(
     monkeypatch: pytest.MonkeyPatch, nodes: int, in_a_thread: bool, compressed: bool
 ) -> None:
     """The event loop would stand still for up to a second, and the Lease go unrenewed."""

@@ -1,1 +1,1 @@
-"""The status-watcher's ways to the outside."""
+"""Kafka and the API server, behind the interfaces of `ports.py`."""

@@ -1,6 +1,5 @@
-"""Reads the results topic once, from a moment on to where it ends now."""
+"""Reads the results topic: once from a time to its end, or as it grows."""
 
-import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +11,7 @@ from sluice_argo.outcomes import Outcome
 from sluice_contracts.records import IncomingRecord, OutgoingRecord
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
 from sluice_runtime.deadlines import Deadline
-from sluice_runtime.kafka.consumer import incoming, stop_consumer
+from sluice_runtime.kafka.consumer import incoming, partitions_of, started_consumer
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_status_watcher.domain.published_outcome import AppendedOutcome, OutcomeRecord
 
@@ -22,7 +21,13 @@ _POLL_MS = 1000
 
 
 class KafkaResultsReader:
-    """The real `ResultsReader`."""
+    """The `ResultsReader` on top of a consumer.
+
+    Args:
+        make_consumer: makes a consumer for each read.
+        topic: the name of the results topic.
+        patience: for Kafka to connect, to answer, and to send the next records.
+    """
 
     def __init__(
         self,
@@ -42,13 +47,13 @@ class KafkaResultsReader:
         keys = set(wanted.values())
         found: dict[str, OutcomeRecord] = {}
         try:
-            async with self._consumer() as consumer:
+            async with started_consumer(self._make_consumer, within=self._patience) as consumer:
                 async for record in self._records(consumer, since=since):
-                    # Most records are of other runs; they need not be decoded.
-                    if record.key in keys and (told := outcome_of(record)) is not None:
-                        uid, published = told
-                        if uid in wanted and not _is_older(published, found.get(uid)):
-                            found[uid] = published
+                    # Most records are of other runs, and need not be decoded.
+                    if record.key in keys and (outcome := outcome_of(record)) is not None:
+                        uid, read = outcome
+                        if uid in wanted and not _is_older(read, found.get(uid)):
+                            found[uid] = read
         except (KafkaError, OSError) as e:
             raise KafkaUnavailableError(
                 f"{self._topic} could not be read to its end: {type(e).__name__}."
@@ -56,43 +61,31 @@ class KafkaResultsReader:
         return found
 
     async def tail(self, *, since: datetime) -> AsyncGenerator[AppendedOutcome | None, None]:
-        """See `ResultsReader.follow`; ends when the topic has more partitions than before."""
+        """See `ResultsReader.tail`; ends when the topic has more partitions than before."""
         try:
-            async with self._consumer() as consumer:
-                async with Deadline("find the place to read from", self._patience).enforce():
-                    await self._assign(consumer, since=since)
+            async with started_consumer(self._make_consumer, within=self._patience) as consumer:
+                await self._assign(consumer, since=since)
                 partitions = consumer.assignment()
                 while len(consumer.partitions_for_topic(self._topic) or ()) <= len(partitions):
                     batches = await consumer.getmany(timeout_ms=_POLL_MS)
                     for records in batches.values():
                         for record in map(incoming, records):
-                            if (told := outcome_of(record)) is not None:
-                                yield appended(record, *told)
+                            if (outcome := outcome_of(record)) is not None:
+                                yield appended(record, *outcome)
                     if await _is_at_the_end(consumer):
                         yield None
         except (KafkaError, OSError) as e:
             raise KafkaUnavailableError(
-                f"{self._topic} could not be read on: {type(e).__name__}."
+                f"{self._topic} could not be tailed: {type(e).__name__}."
             ) from e
-
-    @contextlib.asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = self._make_consumer()
-        try:
-            async with Deadline("connect to Kafka", self._patience).enforce():
-                await consumer.start()
-            yield consumer
-        finally:
-            await stop_consumer(consumer)
 
     async def _records(
         self, consumer: AIOKafkaConsumer, *, since: datetime
     ) -> AsyncIterator[IncomingRecord]:
-        async with Deadline("find the place to read from", self._patience).enforce():
-            ends = await self._assign(consumer, since=since)
+        ends = await self._assign(consumer, since=since)
         consumer.pause(*(tp for tp in consumer.assignment() if tp not in ends))
         while ends:
-            # Progress is asked for, not speed: the topic may be long.
+            # The deadline is for the next records, not for all: the topic may be long.
             async with Deadline("read on", self._patience).enforce():
                 batches: dict[TopicPartition, list[Any]] = {}
                 while not batches:
@@ -107,18 +100,18 @@ class KafkaResultsReader:
     async def _assign(
         self, consumer: AIOKafkaConsumer, *, since: datetime
     ) -> dict[TopicPartition, int]:
-        """Go to the first record since then, or to the end.
+        """Seek to the first record since then, or to the end of the partition.
 
-        Gives the end of each partition that has one.
+        Return the end offset of each partition that has records since then.
         """
-        numbers = await consumer._client._wait_on_metadata(self._topic)  # noqa: SLF001 - the public call answers from an empty cache before the first assignment
-        partitions = [TopicPartition(self._topic, number) for number in numbers]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        since_ms = int(since.timestamp() * 1000)
-        starts = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
-        for tp, start in starts.items():
-            consumer.seek(tp, ends[tp] if start is None else start.offset)
+        async with Deadline("find the offsets to read from", self._patience).enforce():
+            partitions = list(await partitions_of(consumer, [self._topic]))
+            consumer.assign(partitions)
+            ends = await consumer.end_offsets(partitions)
+            since_ms = int(since.timestamp() * 1000)
+            starts = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+            for tp, start in starts.items():
+                consumer.seek(tp, ends[tp] if start is None else start.offset)
         return {tp: end for tp, end in ends.items() if starts[tp] is not None}
 
 
@@ -130,12 +123,12 @@ async def _is_at_the_end(consumer: AIOKafkaConsumer) -> bool:
     return True
 
 
-def appended(record: IncomingRecord, uid: str, published: OutcomeRecord) -> AppendedOutcome:
-    """Give the gist of a record of the results topic, and of what `outcome_of` read in it."""
+def appended(record: IncomingRecord, uid: str, read: OutcomeRecord) -> AppendedOutcome:
+    """Return a record of the results topic without its content; `uid, read` is `outcome_of` it."""
     return AppendedOutcome(
         uid=uid,
         record_key=record.key or b"",
-        attempt=published.outcome.attempt,
+        attempt=read.outcome.attempt,
         appended_at=datetime.fromtimestamp(record.timestamp_ms / 1000, UTC),
     )
 
@@ -147,12 +140,12 @@ async def _drop_finished(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, 
             del ends[tp]
 
 
-def _is_older(published: OutcomeRecord, known: OutcomeRecord | None) -> bool:
-    return known is not None and published.outcome.attempt <= known.outcome.attempt
+def _is_older(read: OutcomeRecord, known: OutcomeRecord | None) -> bool:
+    return known is not None and read.outcome.attempt <= known.outcome.attempt
 
 
 def outcome_of(record: IncomingRecord) -> tuple[str, OutcomeRecord] | None:
-    """Read a record of the results topic: whose outcome it is, by uid; None if no Workflow's."""
+    """Return the uid and the outcome of a record of the results topic; None if it has no uid."""
     try:
         published = decode_status(record)
     except ForeignRecordError:

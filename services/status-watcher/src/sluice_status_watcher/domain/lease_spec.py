@@ -1,4 +1,4 @@
-"""What a Lease says, and what it is to say next.
+"""What a Lease says, and what it says after a renewal or a release; pure.
 
 https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/lease-v1/
 """
@@ -11,38 +11,38 @@ __all__ = ["Renewal", "holder_of", "released", "renewal_of", "renewed"]
 
 Json = dict[str, Any]
 Renewal = tuple[str | None, str | None]
-"""The holder, and when by its clock it wrote the Lease last."""
+"""The holder, and the time of its last renewal by its own clock."""
 
 
 def holder_of(lease: Json) -> str | None:
-    """Give the name of its holder; None if nobody holds it."""
+    """Return the name of the holder; None if there is none."""
     return _spec(lease).get("holderIdentity") or None
 
 
 def renewal_of(lease: Json) -> Renewal:
-    """Give what changes whenever its holder renews it, and by nothing else."""
+    """Return what changes with every renewal, and with nothing else."""
     return holder_of(lease), _spec(lease).get("renewTime")
 
 
 def renewed(
     holder: str, *, now: datetime, duration: timedelta, before: Mapping[str, Any] | None = None
 ) -> Json:
-    """Give the spec of a Lease that `holder` takes or renews; `before` is the Lease as it was."""
+    """Return the spec of a Lease that `holder` acquires or renews; `before` is the Lease so far."""
     spec = _spec(before or {})
     written = _micro_time(now)
-    renewed = {
+    changes = {
         "holderIdentity": holder,
         "leaseDurationSeconds": max(1, round(duration.total_seconds())),
         "renewTime": written,
     }
     if spec.get("holderIdentity") == holder:
-        return {**spec, **renewed}
+        return {**spec, **changes}
     transitions = spec.get("leaseTransitions", 0) + 1 if spec else 0
-    return {**spec, **renewed, "acquireTime": written, "leaseTransitions": transitions}
+    return {**spec, **changes, "acquireTime": written, "leaseTransitions": transitions}
 
 
 def released(lease: Json) -> Json:
-    """Give the spec of a Lease that its holder lets go, for the next one to take at once."""
+    """Return the spec of a Lease without holder, which others can acquire at once."""
     return {field: value for field, value in _spec(lease).items() if field != "holderIdentity"}
 
 

@@ -1,4 +1,4 @@
-"""Reads JSON in which anything may stand: what is of the wrong type counts as absent."""
+"""Reads JSON in which any type may stand anywhere; a value of the wrong type counts as absent."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,32 +7,32 @@ from pydantic import JsonValue
 
 __all__ = ["NestedTooDeeplyError", "as_map", "as_text", "as_value"]
 
-# What writes JSON goes deeper than what reads it, and neither by much.
+# JSON writers accept more levels than JSON readers; both accept these.
 _LEVELS = 64
 
 
 class NestedTooDeeplyError(ValueError):
-    """A value that could be told of, and that not every reader could read."""
+    """A value could be written into an event, but not every reader could read it."""
 
 
 def as_map(value: object) -> dict[str, Any]:
-    """Give an object as it is, and an empty one for anything else."""
+    """Return an object as it is, and an empty one for anything else."""
     return value if isinstance(value, dict) else {}
 
 
 def as_text(value: object) -> str | None:
-    """Give a text that can be written as UTF-8; None for an empty one and for anything else."""
+    """Return text that can be written as UTF-8; None for empty text and for anything else."""
     if not isinstance(value, str) or not value:
         return None
-    # Half a surrogate pair is legal in JSON and in Python, and nowhere else.
+    # Half a surrogate pair is legal in JSON and in Python, but not in UTF-8.
     return value.encode(errors="replace").decode()
 
 
 def as_value(value: JsonValue) -> JsonValue:
-    """Give any JSON as it is.
+    """Return any JSON value as it is.
 
     Raises:
-        NestedTooDeeplyError: lists and objects within each other, more than 64 levels.
+        NestedTooDeeplyError: lists and objects are nested in more than 64 levels.
     """
     layer = [value]
     for _ in range(_LEVELS):

@@ -1,8 +1,7 @@
-"""The JSON patches (RFC 6902) that the status-watcher makes; pure.
+"""The JSON patches (RFC 6902) of the status-watcher; pure.
 
-Argo's controller rewrites the object all the time, so a patch does not insist on a
-resourceVersion where it need not: it tests exactly what it relies on, and leaves finalizers and
-annotations of others alone.
+Argo's controller rewrites the object all the time. So a patch tests exactly what it relies on, and
+the resourceVersion only if it must. Finalizers and annotations of others stay as they are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,33 +17,33 @@ __all__ = ["bookkeeping_patch", "claim_patch", "finalizer_removal_patch"]
 
 
 def claim_patch(lifecycle: Lifecycle, claim: Claim) -> list[Operation]:
-    """Give the patch that makes a claim, on this state of the object and on no other."""
+    """Return the patch that makes a claim, on exactly this state of the object."""
     return [*_unchanged(lifecycle), add(annotation(OUTCOME_CLAIM), encode_claim(claim))]
 
 
 def bookkeeping_patch(
     lifecycle: Lifecycle, outcome: Outcome | None, *, releasable: bool
 ) -> list[Operation]:
-    """Give the patch that brings the object closer to what it should be; empty if it is there.
+    """Return the patch that records `outcome`, which is published; empty if there is nothing to do.
 
-    A Workflow that has ended gets the mark of its outcome at once, and loses the finalizer once it
-    is `releasable`. One that was reopened gets the finalizer back and its new attempt's number.
+    A Workflow that has ended gets the annotation of its outcome at once, and loses the finalizer
+    once it is `releasable`. A retried one gets the finalizer back and its new attempt number.
     """
     if outcome is None or lifecycle.gone:
         return []
     if is_retried(lifecycle, outcome):
-        return _reopen(lifecycle, attempt=attempt_of(lifecycle, outcome))
+        return _retry_patch(lifecycle, attempt=attempt_of(lifecycle, outcome))
     changes: list[Operation] = []
     if lifecycle.published != outcome:
         changes.append(add(annotation(PUBLISHED), encode_outcome(outcome)))
         changes += _without_claim(lifecycle)
-    if releasable and lifecycle.held:
+    if releasable and lifecycle.has_finalizer:
         changes += _without_finalizer(lifecycle.finalizers)
     return [*_same_end(lifecycle), *changes] if changes else []
 
 
 def finalizer_removal_patch(metadata: Mapping[str, Any]) -> list[Operation]:
-    """Give the patch that takes the finalizer off, whatever the state; empty if it is off."""
+    """Return the patch that removes the finalizer in any state; empty if there is none."""
     finalizers = metadata.get("finalizers") or []
     if FINALIZER not in finalizers:
         return []
@@ -54,10 +53,10 @@ def finalizer_removal_patch(metadata: Mapping[str, Any]) -> list[Operation]:
     ]
 
 
-def _reopen(lifecycle: Lifecycle, *, attempt: int) -> list[Operation]:
+def _retry_patch(lifecycle: Lifecycle, *, attempt: int) -> list[Operation]:
     changes: list[Operation] = []
     # No finalizer can be added to an object that is being deleted.
-    if not lifecycle.held and not lifecycle.deleting:
+    if not lifecycle.has_finalizer and not lifecycle.deleting:
         place = "/metadata/finalizers"
         changes.append(
             add(f"{place}/-", FINALIZER) if lifecycle.finalizers else add(place, [FINALIZER])
@@ -82,7 +81,7 @@ def _unchanged(lifecycle: Lifecycle) -> list[Operation]:
 
 
 def _same_end(lifecycle: Lifecycle) -> list[Operation]:
-    """Test that this is the same object, still at the end that was published."""
+    """Return tests for the same object, still at the end that was published."""
     tests = [test("/metadata/uid", lifecycle.uid)]
     if lifecycle.end is not None:
         tests.append(test(*lifecycle.end))

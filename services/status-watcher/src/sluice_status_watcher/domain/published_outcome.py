@@ -1,4 +1,4 @@
-"""What the results topic says of an outcome."""
+"""Outcomes as the results topic holds them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ __all__ = ["AppendedOutcome", "OutcomeRecord"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutcomeRecord:
-    """An outcome that the results topic holds, and its record."""
+    """An outcome and its record on the results topic."""
 
     outcome: Outcome
     record: OutgoingRecord
@@ -19,10 +19,10 @@ class OutcomeRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppendedOutcome:
-    """That the results topic has an outcome of a Workflow, without its content."""
+    """An outcome that was appended to the results topic, without its content."""
 
     uid: str
     record_key: bytes
     attempt: int
     appended_at: datetime
-    """The record's own timestamp."""
+    """Timestamp of the record."""

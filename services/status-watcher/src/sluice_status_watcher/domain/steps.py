@@ -1,4 +1,4 @@
-"""What Argo says of a Workflow's steps: the nodes of its status."""
+"""Parses the steps of a Workflow: the nodes of its status; pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -11,17 +11,17 @@ from sluice_status_watcher.domain.lenient_json import as_map, as_text, as_value
 
 __all__ = ["Node", "is_waiting", "output_parameters", "read_steps", "size_of", "step_of"]
 
-# A node of these types only holds others; whether something runs is told by those.
+# Nodes of these types only hold others; those say whether something runs.
 _PARENTS: Final = frozenset({"Steps", "StepGroup", "DAG", "TaskGroup", "Retry"})
-# Nobody wrote these into a template: the fan-out of `withItems`, and one line of `steps`.
+# No template has these: the fan-out of `withItems`, and one line of `steps`.
 _BOOKKEEPING: Final = frozenset({"StepGroup", "TaskGroup"})
-# The tuple, its nine short texts, and what an allocator adds.
+# The tuple, nine short strings, and the overhead of the allocator.
 _NODE_BYTES: Final = 1024
 _UNDER_WAY: Final = frozenset({"Pending", "Running"})
 
 
 class Node(NamedTuple):
-    """One step as Argo reports it, small and hashable: thousands are held while Kafka is away."""
+    """One step as Argo reports it; small, because thousands are kept while Kafka is away."""
 
     id: str
     name: str
@@ -35,10 +35,10 @@ class Node(NamedTuple):
 
 
 def read_steps(nodes: Mapping[str, Any], *, root: str) -> tuple[Node, ...]:
-    """Give the steps in the order in which they started.
+    """Return the steps in the order in which they started.
 
-    Left out are groups, and the root (its id is the Workflow's name) where it only holds the
-    others: the event itself says of it all there is to say.
+    Groups are left out. So is the root, whose id is the Workflow's name, if it only holds other
+    nodes: the event itself shows the same values.
     """
     steps = [
         _node(node_id, node)
@@ -51,13 +51,13 @@ def read_steps(nodes: Mapping[str, Any], *, root: str) -> tuple[Node, ...]:
 
 
 def size_of(node: Node) -> int:
-    """Give about how many bytes of memory a step takes."""
+    """Return about how many bytes of memory a step takes."""
     values = sum(len(value if isinstance(value, str) else repr(value)) for _, value in node.outputs)
     return _NODE_BYTES + len(node.message or "") + values
 
 
 def is_waiting(nodes: Mapping[str, Any]) -> bool:
-    """Tell whether all that is under way are suspend steps: the run waits to be resumed."""
+    """Return whether all steps under way are suspend steps: the run waits to be resumed."""
     under_way = {
         as_text(node.get("type"))
         for node in nodes.values()
@@ -67,10 +67,10 @@ def is_waiting(nodes: Mapping[str, Any]) -> bool:
 
 
 def output_parameters(outputs: object) -> dict[str, JsonValue]:
-    """Give the output parameters that have a value, by name; the exit code is none.
+    """Return the output parameters that have a value, by name.
 
     Raises:
-        NestedTooDeeplyError: a value that could not be told of.
+        NestedTooDeeplyError: not every reader of events could read a value.
     """
     parameters = as_map(outputs).get("parameters")
     if not isinstance(parameters, list):
@@ -83,7 +83,7 @@ def output_parameters(outputs: object) -> dict[str, JsonValue]:
 
 
 def step_of(node: Node) -> Step:
-    """Write a node the way events show it."""
+    """Return a node as events show it."""
     return Step(
         id=node.id,
         name=node.name,
@@ -107,7 +107,7 @@ def _node(node_id: str, node: Mapping[str, Any]) -> Node:
         name=as_text(node.get("displayName")) or as_text(node.get("name")) or node_id,
         template=_template(node),
         type=as_text(node.get("type")),
-        # Argo has made the node but not looked at it yet.
+        # Argo has created the node but not started it yet.
         phase=as_text(node.get("phase")) or "Pending",
         message=as_text(node.get("message")),
         started_at=as_text(node.get("startedAt")),

@@ -1,8 +1,7 @@
-"""Decides what the world is to be told of a Workflow; pure.
+"""Decides which event a state of a Workflow calls for; pure.
 
-Level-triggered: an event follows from the state that the Workflow is in and from what was last
-told of it, never from the kind of change that brought the state here. Repeats, gaps and restarts
-therefore make no difference.
+Level-triggered: an event follows from the state and from what was last published, never from the
+kind of change that led to the state. So repeats, gaps and restarts make no difference.
 """
 
 from array import array
@@ -28,50 +27,51 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedState:
-    """What was last told of a Workflow, as small as can be: hashes, not values."""
+    """What was last published of a Workflow; hashes instead of values, to save memory."""
 
     sequence: int = -1
     visible: int | None = None
     steps: bytes = b""
-    """Eight for each step that was told: thousands of Workflows with thousands of steps may run."""
+    """Eight bytes for each step published: thousands of Workflows may have thousands of steps."""
     outcome: Outcome | None = None
 
 
 def transition(
-    state: WorkflowState, told: PublishedState
+    state: WorkflowState, published: PublishedState
 ) -> tuple[StatusEvent | None, PublishedState]:
-    """Give the event that this state calls for, if any, and what will have been told after it.
+    """Return the event that this state calls for, if any, and what is published after that.
 
-    A state older than one already told, and one that looks the same, calls for none.
+    A state older than the one published calls for no event, and neither does one that looks the
+    same to readers.
     """
     lifecycle = state.lifecycle
-    outcome = known_outcome(lifecycle, told.outcome)
-    told = replace(told, outcome=outcome)
-    if state.sequence < told.sequence or is_published(lifecycle, outcome):
-        return None, replace(told, sequence=max(state.sequence, told.sequence))
+    outcome = known_outcome(lifecycle, published.outcome)
+    published = replace(published, outcome=outcome)
+    if state.sequence < published.sequence or is_published(lifecycle, outcome):
+        return None, replace(published, sequence=max(state.sequence, published.sequence))
     attempt = attempt_of(lifecycle, outcome)
     digests = [hash(_hashable(node)) for node in state.steps]
     steps = array("q", sorted(digests)).tobytes()
     visible = _visible(state, attempt=attempt, steps=steps)
-    if visible == told.visible:
-        return None, replace(told, sequence=state.sequence)
+    if visible == published.visible:
+        return None, replace(published, sequence=state.sequence)
     terminal = lifecycle.phase.terminal
-    known = set() if terminal else set(array("q", told.steps))
+    known = set() if terminal else set(array("q", published.steps))
     shown = tuple(
         node for node, digest in zip(state.steps, digests, strict=True) if digest not in known
     )
     event = _event(state, attempt=attempt, shown=shown)
     if not terminal:
-        return event, replace(told, sequence=state.sequence, visible=visible, steps=steps)
+        return event, replace(published, sequence=state.sequence, visible=visible, steps=steps)
     return event, PublishedState(
         sequence=state.sequence, outcome=_end_of(lifecycle, attempt=attempt)
     )
 
 
 def open_claim(lifecycle: Lifecycle, outcome: Outcome | None) -> Claim | None:
-    """Give the claim whose outcome is not known to be told; None if there is none."""
+    """Return the claim whose outcome is not known to be published; None if there is none."""
     claim = lifecycle.claim
-    # A claim is a change of the state that it speaks of, so it is older than what bears it.
+    # A claim is a patch of the state that it describes, so its sequence is an older version.
     if claim is None or claim.sequence >= int(lifecycle.resource_version):
         return None
     known = max(lifecycle.attempt - 1, outcome.attempt if outcome else 0)
@@ -79,10 +79,10 @@ def open_claim(lifecycle: Lifecycle, outcome: Outcome | None) -> Claim | None:
 
 
 def claim_to_make(lifecycle: Lifecycle, outcome: Outcome | None, *, holder: str) -> Claim | None:
-    """Give the claim that `holder` has to make before an outcome is told.
+    """Return the claim that `holder` has to make before it publishes an outcome.
 
-    That of another, in its own name, or a new one. None if nothing is to be told, if the claim is
-    its own, and of what is gone: that takes no claims.
+    An open claim of another holder is taken over under the new name. None if there is no outcome
+    to publish, if the claim is the holder's own, or if the object is gone.
     """
     if lifecycle.gone:
         return None
@@ -96,9 +96,10 @@ def claim_to_make(lifecycle: Lifecycle, outcome: Outcome | None, *, holder: str)
 
 
 def claimed_event(state: WorkflowState, claim: Claim) -> tuple[StatusEvent, PublishedState]:
-    """Give the event that a claim speaks of, and what will have been told after it.
+    """Return the event that a claim describes, and what is published after that.
 
-    In full while the Workflow stands at that end; in brief if it has been retried since.
+    The event has its details as long as the Workflow is at that end. After a retry they belong to
+    another attempt and are left out.
     """
     lifecycle, ended = state.lifecycle, claim.outcome
     if _end_of(lifecycle, attempt=ended.attempt) != ended:
@@ -109,16 +110,16 @@ def claimed_event(state: WorkflowState, claim: Claim) -> tuple[StatusEvent, Publ
     return event, PublishedState(sequence=claim.sequence, outcome=ended)
 
 
-def known_outcome(lifecycle: Lifecycle, told: Outcome | None) -> Outcome | None:
-    """Give the last outcome that was told, by the mark on the object or by our own memory."""
-    return later_outcome(lifecycle.published, told)
+def known_outcome(lifecycle: Lifecycle, published: Outcome | None) -> Outcome | None:
+    """Return the last outcome published, by the annotation of the object or by our own memory."""
+    return later_outcome(lifecycle.published, published)
 
 
 def is_published(lifecycle: Lifecycle, outcome: Outcome | None) -> bool:
-    """Tell whether the outcome told is the end that the Workflow is at: nothing more to tell.
+    """Return whether `outcome`, which is published, is the end that the Workflow is at.
 
-    Deleted cannot be taken back; whatever a deleted Workflow does in its last seconds, it was told
-    to be gone and stays so.
+    Deleted is final: after that event, an end that a deleted Workflow reaches in its last seconds
+    is not published.
     """
     if outcome is None or outcome.attempt < lifecycle.attempt:
         return False
@@ -129,12 +130,12 @@ def is_published(lifecycle: Lifecycle, outcome: Outcome | None) -> bool:
 
 
 def is_retried(lifecycle: Lifecycle, outcome: Outcome | None) -> bool:
-    """Tell whether a Workflow whose end was told goes on: somebody has retried it."""
+    """Return whether the Workflow goes on after the end that was published."""
     return outcome is not None and not is_published(lifecycle, outcome)
 
 
 def attempt_of(lifecycle: Lifecycle, outcome: Outcome | None) -> int:
-    """Count the attempts: one more than the last one that ended, if that is over and done with."""
+    """Return the number of the attempt that the Workflow is in."""
     if outcome is None or outcome.attempt < lifecycle.attempt:
         return lifecycle.attempt
     return outcome.attempt if is_published(lifecycle, outcome) else outcome.attempt + 1
@@ -170,7 +171,7 @@ def _event(state: WorkflowState, *, attempt: int, shown: tuple[Node, ...]) -> St
 
 
 def _visible(state: WorkflowState, *, attempt: int, steps: bytes) -> int:
-    """Hash all that a reader of events could tell apart."""
+    """Return a hash of everything that a reader of events can distinguish."""
     return hash(
         (
             attempt,
@@ -186,5 +187,5 @@ def _visible(state: WorkflowState, *, attempt: int, steps: bytes) -> int:
 
 
 def _hashable(node: Node) -> tuple[object, ...]:
-    # Output values are JSON, nearly always text, but may be anything.
+    # Output values are JSON: nearly always text, but they may be of any type.
     return (*node[:-1], repr(node.outputs))

@@ -1,4 +1,4 @@
-"""What there is to know of one Workflow, and what that means for the queue that it waits in."""
+"""The items of the work queue, and what the queue has to know of them."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,12 @@ __all__ = ["Forgotten", "Missing", "Resync", "WorkItem", "coalescing_key", "need
 
 @dataclass(frozen=True)
 class Resync:
-    """The time has come to look at a Workflow again, though nothing new is known of it."""
+    """It is time to look at a Workflow again, though nothing new is known."""
 
     size: int = 0
-    """Bytes of memory that it took when last seen."""
+    """Bytes of memory that its state took when last seen."""
+    reread: bool = True
+    """Whether the object may have changed since, and has to be read first."""
 
 
 @dataclass(frozen=True)
@@ -24,34 +26,32 @@ class Missing:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """The Workflow that had vanished needs nothing more."""
+    """The missing Workflow needs no event."""
 
 
 WorkItem = WorkflowState | Resync | Missing | Forgotten
 
 
-def size_of(news: WorkItem) -> int:
-    """Tell how many bytes of memory the news holds; see `WorkQueue`."""
-    return news.size if isinstance(news, WorkflowState) else 0
+def size_of(item: WorkItem) -> int:
+    """Return how many bytes of memory the item holds while it waits."""
+    return item.size if isinstance(item, WorkflowState) else 0
 
 
-def needs_of(news: WorkItem) -> int:
-    """Tell how many bytes of memory it takes to work on the news; see `WorkQueue`."""
-    # Who looks at a Workflow again reads it.
-    return news.size if isinstance(news, WorkflowState | Resync) else 0
+def needs_of(item: WorkItem) -> int:
+    """Return how many bytes of memory it takes to work on the item."""
+    # A resync reads the object.
+    return item.size if isinstance(item, WorkflowState | Resync) else 0
 
 
-def coalescing_key(news: WorkItem) -> object:
-    """Tell which waiting news a newer one makes superfluous; see `WorkQueue`.
+def coalescing_key(item: WorkItem) -> object:
+    """Return a key; a newer item replaces the waiting ones of the same Workflow and key.
 
-    Of several states in the same phase only the last one is told; an end is never dropped in
-    favour of another end.
+    Of several states in the same phase only the last one is published. One end never replaces
+    another.
     """
-    match news:
+    match item:
         case WorkflowState():
-            lifecycle = news.lifecycle
+            lifecycle = item.lifecycle
             return lifecycle.phase, lifecycle.finished_at if lifecycle.phase.terminal else None
-        case Resync():
-            return Resync
-        case Missing() | Forgotten():
-            return type(news)
+        case Resync() | Missing() | Forgotten():
+            return type(item)

@@ -1,4 +1,4 @@
-"""Reads a Workflow the way Argo writes it; pure, and never surprised by what it finds."""
+"""Parses a Workflow the way Argo writes it; pure, and prepared for any JSON."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -7,12 +7,13 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from sluice_argo import metadata as marks
+from sluice_argo import metadata
 from sluice_argo.outcomes import Claim, Outcome, decode_claim, decode_outcome
 from sluice_argo.status_nodes import UnreadableNodesError, read_nodes
 from sluice_argo.timestamps import parse_timestamp
 from sluice_contracts.ids import RunKey, is_run_id, is_tenant, workflow_name
 from sluice_contracts.status import Phase
+from sluice_contracts.tracing import trace_id
 from sluice_status_watcher.domain.lenient_json import as_map, as_text
 from sluice_status_watcher.domain.steps import (
     Node,
@@ -40,18 +41,18 @@ _ARGO_PHASES = {
 }
 
 MAX_NODES = 10_000
-"""Of a Workflow with more than that no steps are told: no record could hold them all."""
+"""Events of a Workflow with more nodes have no steps: no record could hold them all."""
 
 _ATTEMPT = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class ForeignWorkflowError(ValueError):
-    """A Workflow that bears Sluice's label but is no run of it; the message says why."""
+    """A Workflow has Sluice's label but is not a run; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Identity:
-    """Which run a Workflow is; never changes."""
+    """The run that a Workflow was created for; never changes."""
 
     key: RunKey
     uid: str
@@ -61,10 +62,16 @@ class Identity:
     fingerprint: str | None
     traceparent: str | None
 
+    def log_fields(self) -> dict[str, str]:
+        """Return what every log line about the run shows."""
+        fields = {"run": str(self.key), "uid": self.uid}
+        trace = trace_id(self.traceparent)
+        return fields | {"trace_id": trace} if trace else fields
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lifecycle:
-    """How a Workflow stands: all that its attempt, its marks and its release depend on."""
+    """The part of a state that attempts, annotations and the finalizer depend on."""
 
     name: str
     uid: str
@@ -81,12 +88,12 @@ class Lifecycle:
     deleting: bool
     gone: bool
     end: tuple[str, JsonValue] | None
-    """Where the object says that it has ended (JSON Pointer), and its words for it."""
+    """JSON Pointer to the value that says that the Workflow has ended, and that value."""
 
     @property
-    def held(self) -> bool:
-        """Tell whether our finalizer keeps the object."""
-        return marks.FINALIZER in self.finalizers
+    def has_finalizer(self) -> bool:
+        """Whether our finalizer keeps the object."""
+        return metadata.FINALIZER in self.finalizers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,21 +111,26 @@ class WorkflowState:
     outputs: dict[str, JsonValue] = field(default_factory=dict)
     steps: tuple[Node, ...] = ()
     size: int = 0
-    """Bytes of memory that the details take, by estimate."""
+    """Estimated bytes of memory that the details take."""
     defect: str | None = None
-    """The kind of error that kept something of the above from being read, if one did."""
+    """Kind of the error that kept details from being parsed; None if all were."""
 
 
 def parse_workflow(document: Json, *, observed_at: datetime, gone: bool = False) -> WorkflowState:
-    """Read one state of a Workflow; `gone` if this is the last one that it had.
+    """Parse one state of a Workflow.
+
+    Args:
+        document: the object.
+        observed_at: when it was received.
+        gone: whether the object has been deleted, and this is the last state that it had.
 
     Raises:
-        ForeignWorkflowError: it is no run of Sluice's.
+        ForeignWorkflowError: the Workflow is not a run of Sluice.
     """
     identity = _identity(document["metadata"])
     try:
         return _in_full(document, identity, observed_at=observed_at, gone=gone)
-    except Exception as e:  # noqa: BLE001 - whatever is odd about it, somebody waits for its outcome
+    except Exception as e:  # noqa: BLE001 - a malformed Workflow has an outcome all the same
         lifecycle = _standing(document, {}, gone=gone)
         return WorkflowState(
             identity=identity,
@@ -130,7 +142,7 @@ def parse_workflow(document: Json, *, observed_at: datetime, gone: bool = False)
 
 
 def without_details(state: WorkflowState, *, defect: str = "left out") -> WorkflowState:
-    """Give which run it is and how it stands, without the details; `defect` says why."""
+    """Return the state with identity and lifecycle only; `defect` says why the rest is missing."""
     return replace(state, progress=None, message=None, outputs={}, steps=(), size=0, defect=defect)
 
 
@@ -141,7 +153,7 @@ def _in_full(
     try:
         nodes = read_nodes(status)
     except UnreadableNodesError as e:
-        # The outcome does not depend on them, and somebody waits for it.
+        # The outcome does not depend on the nodes.
         nodes, defect = {}, type(e).__name__
     lifecycle = _standing(document, nodes, gone=gone)
     if len(nodes) > MAX_NODES:
@@ -168,23 +180,23 @@ def _in_full(
 
 def _identity(meta: Json) -> Identity:
     annotations, labels = as_map(meta.get("annotations")), as_map(meta.get("labels"))
-    run_id, tenant = annotations.get(marks.RUN_ID), labels.get(marks.TENANT)
+    run_id, tenant = annotations.get(metadata.RUN_ID), labels.get(metadata.TENANT)
     if not (isinstance(run_id, str) and is_run_id(run_id)):
-        raise ForeignWorkflowError(f"annotation {marks.RUN_ID} is no run id")
+        raise ForeignWorkflowError(f"annotation {metadata.RUN_ID} is not a run id")
     if not (isinstance(tenant, str) and is_tenant(tenant)):
-        raise ForeignWorkflowError(f"label {marks.TENANT} is no tenant")
+        raise ForeignWorkflowError(f"label {metadata.TENANT} is not a tenant")
     key = RunKey(tenant, run_id)
     if meta["name"] != workflow_name(key):
-        # `argo resubmit` copies labels and annotations, `kubectl create` whatever it is given.
+        # `argo resubmit` copies labels and annotations; so may `kubectl create`.
         raise ForeignWorkflowError(f"a copy: the Workflow of run {key} is {workflow_name(key)}")
     return Identity(
         key=key,
         uid=meta["uid"],
         name=meta["name"],
         namespace=as_text(meta.get("namespace")),
-        workflow=as_text(labels.get(marks.WORKFLOW)),
-        fingerprint=as_text(annotations.get(marks.FINGERPRINT)),
-        traceparent=as_text(annotations.get(marks.TRACEPARENT)),
+        workflow=as_text(labels.get(metadata.WORKFLOW)),
+        fingerprint=as_text(annotations.get(metadata.FINGERPRINT)),
+        traceparent=as_text(annotations.get(metadata.TRACEPARENT)),
     )
 
 
@@ -198,7 +210,7 @@ def _standing(document: Json, nodes: Json, *, gone: bool) -> Lifecycle:
         end = "/status/finishedAt", status["finishedAt"]
     elif deleting:
         end = "/metadata/deletionTimestamp", meta["deletionTimestamp"]
-    attempt = as_text(annotations.get(marks.ATTEMPT)) or ""
+    attempt = as_text(annotations.get(metadata.ATTEMPT)) or ""
     finalizers = meta.get("finalizers")
     return Lifecycle(
         name=meta["name"],
@@ -207,8 +219,8 @@ def _standing(document: Json, nodes: Json, *, gone: bool) -> Lifecycle:
         phase=phase,
         finished_at=parse_timestamp(end[1]) if end else None,
         attempt=int(attempt) if _ATTEMPT.fullmatch(attempt) else 1,
-        published=decode_outcome(annotations.get(marks.PUBLISHED)),
-        claim=decode_claim(annotations.get(marks.OUTCOME_CLAIM)),
+        published=decode_outcome(annotations.get(metadata.PUBLISHED)),
+        claim=decode_claim(annotations.get(metadata.OUTCOME_CLAIM)),
         finalizers=tuple(finalizers) if isinstance(finalizers, list) else (),
         deleting=deleting,
         gone=gone,
@@ -217,13 +229,13 @@ def _standing(document: Json, nodes: Json, *, gone: bool) -> Lifecycle:
 
 
 def _phase(document: Json, nodes: Json, *, deleted: bool) -> Phase:
-    """Say how far the run has come.
+    """Return the phase of the run.
 
-    It is Suspended when `spec.suspend` holds it as a whole, or when every step that is under way
-    is one that waits to be resumed.
+    A run is Suspended if `spec.suspend` suspends all of it, or if all steps under way are suspend
+    steps.
     """
     written = as_text(as_map(document.get("status")).get("phase"))
-    # A phase that a later Argo may invent is, until we know better, a way of running.
+    # A phase that a later Argo may add counts as running.
     phase = _ARGO_PHASES.get(written, Phase.RUNNING) if written else Phase.SUBMITTED
     if phase.terminal:
         return phase

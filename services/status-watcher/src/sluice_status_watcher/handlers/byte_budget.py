@@ -1,4 +1,4 @@
-"""Bounds what work that goes on side by side holds in memory."""
+"""Bounds the memory of work that goes on side by side."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,13 +8,13 @@ __all__ = ["ByteBudget"]
 
 
 class ByteBudget:
-    """Bytes that many share; who needs more than there are in all has them alone."""
+    """Bytes that tasks share; a task that needs more than all of them gets them alone."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._held = 0
         self._freed = asyncio.Event()
-        # First come, first served, or who needs much would never have its turn.
+        # First come, first served: otherwise a task that needs much would wait without end.
         self._entrance = asyncio.Lock()
 
     @property

@@ -1,13 +1,13 @@
-"""From the API server's watch to the workers: which news concern which run."""
+"""Routes what the reflector yields to the work queue, by Workflow."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
 
 import structlog
 
+from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
 from sluice_status_watcher.domain.work_item import Missing, WorkItem
 from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError
-from sluice_status_watcher.handlers.reflector import ListComplete, WatchEvent
 from sluice_status_watcher.handlers.work_queue import WorkQueue
 from sluice_status_watcher.services.workflow_parsing import parse_workflow_aside
 
@@ -17,33 +17,36 @@ _log = structlog.get_logger(__name__)
 
 
 async def route_events(
-    changes: AsyncIterator[WatchEvent | ListComplete],
-    workers: WorkQueue[str, WorkItem],
+    events: AsyncIterator[WatchEvent | ListComplete],
+    queue: WorkQueue[str, WorkItem],
     *,
-    known_uids: Iterable[str] = (),
+    known: Iterable[str] = (),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
-    """Hand every change to the worker of its Workflow; tell the workers of those that are gone.
+    """Queue every state of a Workflow, and an item for each Workflow that a list does not hold.
 
-    `known_uids` are the uids that the workers know of before anything was seen.
+    Args:
+        events: what the reflector yields.
+        queue: receives the items, by uid.
+        known: uids that the reconciler knows before anything was seen.
+        now: dates the states.
     """
-    known = set(known_uids)
+    known = set(known)
     foreign: set[str] = set()
-    async for change in changes:
-        if isinstance(change, ListComplete):
-            for uid in known - change.uids:
-                await workers.put(uid, Missing(sequence=int(change.resource_version)))
-            known, foreign = set(change.uids), foreign & change.uids
+    async for event in events:
+        if isinstance(event, ListComplete):
+            for uid in known - event.uids:
+                await queue.add(uid, Missing(sequence=int(event.resource_version)))
+            known, foreign = set(event.uids), foreign & event.uids
             continue
-        uid = change.workflow["metadata"]["uid"]
-        (known.discard if change.gone else known.add)(uid)
+        uid = event.workflow["metadata"]["uid"]
+        (known.discard if event.gone else known.add)(uid)
         try:
-            state = await parse_workflow_aside(change.workflow, observed_at=now(), gone=change.gone)
+            state = await parse_workflow_aside(event.workflow, observed_at=now(), gone=event.gone)
         except ForeignWorkflowError as e:
             if uid not in foreign:
                 foreign.add(uid)
-                _log.warning(
-                    "not a run, left alone", name=change.workflow["metadata"]["name"], why=str(e)
-                )
+                name = event.workflow["metadata"]["name"]
+                _log.warning("Workflow ignored: not a run", name=name, uid=uid, error=str(e))
             continue
-        await workers.put(uid, state)
+        await queue.add(uid, state)

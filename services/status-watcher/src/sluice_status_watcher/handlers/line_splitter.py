@@ -1,4 +1,4 @@
-"""Splits a stream of bytes into lines, however it was cut up on its way."""
+"""Splits a stream of bytes into lines, however the network has cut it up."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,11 @@ __all__ = ["LineSplitter", "LineTooLongError"]
 
 
 class LineTooLongError(ValueError):
-    """A line grew past what any Workflow can be."""
+    """A line is longer than any Workflow can be."""
 
 
 class LineSplitter:
-    """Keeps the bytes of the line that is not complete yet; `max_bytes` bounds it."""
+    """Keeps the bytes of the line that is not complete yet; `max_bytes` bounds a line."""
 
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -18,11 +18,11 @@ class LineSplitter:
 
     @property
     def incomplete(self) -> bool:
-        """Tell whether a line has begun that has not ended."""
+        """Whether a line has begun that has not ended."""
         return bool(self._begun)
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Give the lines that this chunk completes, without their ends; empty ones are left out.
+        """Yield the lines that this chunk completes, without line ends; empty ones are left out.
 
         Raises:
             LineTooLongError: a line is longer than `max_bytes`.

@@ -1,9 +1,9 @@
-"""Follows Sluice's Workflows on the API server, for ever.
+"""Lists and watches Sluice's Workflows, without end.
 
-Three generators, one inside the other: for ever > list, then watch > one watch request. The rules
-are those of client-go's Reflector, made stricter where Python's clients were seen to fail: whatever
-is unclear leads to a new list, never to "go on from now", and a stream that says nothing is given
-up, for no TCP error ever tells of it.
+Three generators within each other: without end > list, then watch > one watch request. The rules
+are those of client-go's Reflector, with more caution where Python's clients were seen to fail.
+Whatever is unclear leads to a new list; it never goes on "from now". A silent stream is given up,
+because TCP may report no error.
 """
 
 import asyncio
@@ -11,30 +11,38 @@ import json
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 import structlog
 
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, GoneError
+from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
 from sluice_status_watcher.handlers.line_splitter import LineSplitter, LineTooLongError
 from sluice_status_watcher.ports import Workflows
+from sluice_status_watcher.services.watch_health import WatchHealth
+from sluice_status_watcher.services.workflow_list import list_workflows
 from sluice_status_watcher.settings import WatchSettings
 
-__all__ = [
-    "ListComplete",
-    "Reflector",
-    "RelistError",
-    "WatchEvent",
-    "WatchHealth",
-    "list_workflows",
-]
+__all__ = ["LONGEST_PAUSE", "Reflector", "RelistError"]
 
 _log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
 
+LONGEST_PAUSE: Final = timedelta(seconds=30)
+"""Between two attempts."""
+
+# As client-go: no thundering herd after a short interruption.
+_FIRST_PAUSE = timedelta(milliseconds=800)
+# A watch that held for so long ends a row of failures.
+_HEALTHY_AFTER_S = 120.0
+# A watch request ends after a random time, so that not all of them end together.
+_LEAST_TIMEOUT_S = 240.0
+_MOST_TIMEOUT_S = 480.0
+# A server may end a watch so much later than agreed.
+_GRACE_S = 30.0
 # Workflows fit into etcd's 1.5 MiB; JSON may escape some of it.
 _MAX_LINE_BYTES = 8 * 1024 * 1024
 _GONE = 410
@@ -42,52 +50,24 @@ _QUICK_CLOSE_S = 2.0
 _QUICK_CLOSES = 2
 
 
-@dataclass(frozen=True)
-class WatchEvent:
-    """One Workflow as it is now; `gone` if this is the last state that it had."""
-
-    workflow: Json
-    gone: bool = False
-
-
-@dataclass(frozen=True)
-class ListComplete:
-    """The end of a list: these are all Workflows that exist, and each was given before."""
-
-    resource_version: str
-    uids: frozenset[str]
-
-
 class RelistError(Exception):
-    """The watch cannot be trusted any more; `reason` is a word for metrics."""
+    """The watch cannot be relied on any more; `reason` is a word for metrics."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
 
-class WatchHealth:
-    """When the API server was last heard, and what is wrong, for probes, metrics and the turn."""
-
-    def __init__(self, *, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._heard_at: float | None = None
-        self.listed = False
-        self.trouble: str | None = "nothing was tried yet"
-        """Why what was tried last has failed; None if it has not."""
-
-    def heard(self) -> None:
-        """Note that bytes have come in."""
-        self._heard_at = self._clock()
-        self.trouble = None
-
-    def age(self) -> float:
-        """Give the seconds since the last byte; infinite before the first."""
-        return float("inf") if self._heard_at is None else self._clock() - self._heard_at
-
-
 class Reflector:
-    """Yields every state of every Workflow that it gets to see, and never ends."""
+    """Yields every state of every Workflow that the API server shows.
+
+    Args:
+        workflows: lists and watches.
+        settings: of the list and the watch.
+        health: notes bytes and errors.
+        on_relist: called with the reason before each new list.
+        uniform: returns a random number between two bounds.
+    """
 
     def __init__(
         self,
@@ -95,41 +75,39 @@ class Reflector:
         settings: WatchSettings,
         *,
         health: WatchHealth,
-        relisting: Callable[[str], None],
+        on_relist: Callable[[str], None],
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._workflows = workflows
         self._settings = settings
         self._health = health
-        self._relisting = relisting
+        self._on_relist = on_relist
         self._uniform = uniform
-        self._backoff = Backoff(
-            first=settings.backoff_first, longest=settings.backoff_longest, uniform=uniform
-        )
+        self._backoff = Backoff(first=_FIRST_PAUSE, longest=LONGEST_PAUSE, uniform=uniform)
 
     async def run(self) -> AsyncGenerator[WatchEvent | ListComplete, None]:
-        """List and watch, again and again; what goes wrong is tried again after a pause."""
+        """List and watch, again and again; after an error it goes on after a pause."""
         failures = 0
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
             try:
-                async with aclosing(self._list_then_watch()) as news:
-                    async for change in news:
-                        yield change
-                reason, wait, failures = "periodic", 0.0, 0
+                async with aclosing(self._list_then_watch()) as events:
+                    async for event in events:
+                        yield event
+                reason, pause, failures = "periodic", 0.0, 0
             except (RelistError, ApiError, ApiUnavailableError, LineTooLongError) as e:
-                if loop.time() - began >= self._settings.healthy_after.total_seconds():
+                if loop.time() - began >= _HEALTHY_AFTER_S:
                     failures = 0
                 failures += 1
-                reason, self._health.trouble = _reason(e), str(e)
-                wait = self._backoff.delay(failures, at_least=getattr(e, "retry_after", 0.0))
-                _log.warning("watch interrupted", reason=reason, error=str(e), retry_in=wait)
-            self._relisting(reason)
-            await asyncio.sleep(wait)
+                reason, self._health.error = _reason(e), str(e)
+                pause = self._backoff.delay(failures, at_least=getattr(e, "retry_after", 0.0))
+                _log.warning("watch interrupted", reason=reason, error=str(e), retry_in=pause)
+            self._on_relist(reason)
+            await asyncio.sleep(pause)
 
     async def _list_then_watch(self) -> AsyncGenerator[WatchEvent | ListComplete, None]:
-        """List once, then watch on from there; ends when the next list is due."""
+        """List once, then watch from there; ends when the next list is due."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + self._settings.relist_every.total_seconds()
         async with aclosing(
@@ -137,7 +115,7 @@ class Reflector:
         ) as listing:
             version = ""
             async for item in listing:
-                self._health.heard()
+                self._health.received()
                 if isinstance(item, ListComplete):
                     version = item.resource_version
                     self._health.listed = True
@@ -159,19 +137,16 @@ class Reflector:
     async def _watch_once(
         self, resource_version: str, *, at_most: float
     ) -> AsyncGenerator[tuple[str, Json], None]:
-        """Make one watch request; ends when the server ends it cleanly."""
-        settings = self._settings
-        timeout = self._uniform(
-            settings.timeout_least.total_seconds(), settings.timeout_most.total_seconds()
-        )
+        """Make one watch request; ends when the server ends it in order."""
+        timeout = self._uniform(_LEAST_TIMEOUT_S, _MOST_TIMEOUT_S)
         seconds = max(1, int(min(timeout, at_most)))
         lines = LineSplitter(max_bytes=_MAX_LINE_BYTES)
-        overdue = asyncio.get_running_loop().time() + seconds + settings.grace.total_seconds()
+        overdue = asyncio.get_running_loop().time() + seconds + _GRACE_S
         async with self._workflows.watch(
             resource_version=resource_version, timeout_seconds=seconds
         ) as chunks:
             while (chunk := await self._next(chunks, overdue=overdue)) is not None:
-                self._health.heard()
+                self._health.received()
                 for line in lines.feed(chunk):
                     yield _parse(line)
         if lines.incomplete:
@@ -187,31 +162,6 @@ class Reflector:
             raise RelistError("silence", "The watch has gone silent.") from e
 
 
-async def list_workflows(
-    workflows: Workflows, *, limit: int
-) -> AsyncGenerator[WatchEvent | ListComplete, None]:
-    """Give all Workflows page by page, then the mark that these were all.
-
-    Raises:
-        ApiError: GoneError if reading took so long that the list itself is history.
-        ApiUnavailableError: no clear answer.
-    """
-    token: str | None = None
-    uids: set[str] = set()
-    while True:
-        try:
-            page = await workflows.list_page(limit=limit, continue_token=token)
-        except RecursionError as e:
-            raise ApiUnavailableError("A Workflow of the list is nested too deeply.") from e
-        for item in page.items:
-            uids.add(item["metadata"]["uid"])
-            yield WatchEvent(item)
-        token = page.continue_token
-        if token is None:
-            yield ListComplete(page.resource_version, frozenset(uids))
-            return
-
-
 def _parse(line: bytes) -> tuple[str, Json]:
     try:
         event = json.loads(line)
@@ -224,7 +174,7 @@ def _parse(line: bytes) -> tuple[str, Json]:
             )
         _ = obj["metadata"]["resourceVersion"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
-        raise RelistError("bad json", "A line of the watch is no event.") from e
+        raise RelistError("bad json", "A line of the watch is not an event.") from e
     if kind not in {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"}:
         raise RelistError("unknown event", f"The watch sent an event of type {kind!r:.40}.")
     return kind, obj

@@ -1,7 +1,6 @@
-"""What to say of Workflows that went while nobody watched: a list does not hold them any more."""
+"""Finds out what became of Workflows that a list does not hold any more."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -11,131 +10,136 @@ from sluice_contracts.status import Phase
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, NotFoundError
+from sluice_runtime.retry import retry_forever
 from sluice_status_watcher.domain.transitions import attempt_of, is_published
+from sluice_status_watcher.domain.work_item import Forgotten
 from sluice_status_watcher.domain.workflow_state import WorkflowState
-from sluice_status_watcher.ports import Workflows
+from sluice_status_watcher.ports import Scheduler, Workflows
 from sluice_status_watcher.services.outcome_lookup import OutcomeLookup
 
 __all__ = ["DeletionCheck", "MissingWorkflow"]
 
 _log = structlog.get_logger(__name__)
 
-# Requests side by side: a list may miss a thousand Workflows at once.
-_LOOKS = 16
+# A list may lack a thousand Workflows at once.
+_CONCURRENT_REQUESTS = 16
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class MissingWorkflow:
     """A Workflow that a list did not hold."""
 
     last: WorkflowState
-    """How it was last seen, in brief."""
+    """Its last state, without details."""
     outcome: Outcome | None
-    """What is known to be told of it."""
+    """The last outcome known to be published."""
     sequence: int
-    """Later than all that was told."""
+    """Greater than that of every event published."""
 
 
 class DeletionCheck:
-    """Finds out whether Workflows have gone without anybody telling of their end.
+    """Checks whether missing Workflows were deleted before their outcome was published.
 
-    They are looked into side by side and apart from the workers, which go on meanwhile: one
-    reading of the results topic answers for all that wait for it.
+    The checks run side by side and apart from the work queue, which goes on meanwhile. One read of
+    the results topic answers all that wait for it.
 
     Args:
-        workflows: where it is looked whether they are gone.
-        doubts: where it is asked whether their end was told.
-        answer: hears of each one its last state, None if there is nothing to tell.
+        workflows: where to look whether the object is gone.
+        lookup: where to look whether its outcome is published.
+        scheduler: receives the last state of each Workflow, or Forgotten.
         backoff: pauses after failures.
     """
 
     def __init__(
         self,
         workflows: Workflows,
-        doubts: OutcomeLookup,
+        lookup: OutcomeLookup,
+        scheduler: Scheduler,
         *,
-        answer: Callable[[str, WorkflowState | None], None],
-        backoff: Backoff,
+        backoff: Backoff | None = None,
     ) -> None:
         self._workflows = workflows
-        self._doubts = doubts
-        self._answer = answer
-        self._backoff = backoff
+        self._lookup = lookup
+        self._scheduler = scheduler
+        self._backoff = backoff or Backoff()
         self._missing: asyncio.Queue[MissingWorkflow] = asyncio.Queue()
-        self._looks = asyncio.Semaphore(_LOOKS)
+        self._requests = asyncio.Semaphore(_CONCURRENT_REQUESTS)
 
-    def ask(self, missing: MissingWorkflow) -> None:
-        """Have it looked into; the answer comes later."""
+    def start(self, missing: MissingWorkflow) -> None:
+        """Have a Workflow checked; the scheduler receives the result."""
         self._missing.put_nowait(missing)
 
     async def run(self) -> None:
-        """Answer for ever.
+        """Run the checks, without end.
 
         Raises:
-            ExceptionGroup: a defect; the others have been cancelled.
+            ExceptionGroup: a defect; the other checks have been cancelled.
         """
         async with asyncio.TaskGroup() as group:
             while True:
                 missing = await self._missing.get()
                 uid = missing.last.lifecycle.uid
-                group.create_task(self._look_into(uid, missing), name=f"vanished {uid}")
+                group.create_task(self._check(uid, missing), name=f"deletion check {uid}")
 
     async def deleted_state(self, missing: MissingWorkflow) -> WorkflowState | None:
-        """Give the state of having been deleted; None if the end is told or it exists still.
+        """Return the state of a deleted Workflow; None if it exists or its end is published.
 
-        Asked until there is an answer.
+        Repeated until there is a clear answer.
         """
         if is_published(missing.last.lifecycle, missing.outcome):
             return None
-        failures = 0
-        while True:
-            try:
-                if not await self._has_gone(missing.last) or await self._is_told(missing):
-                    return None
-            except (ApiUnavailableError, KafkaUnavailableError) as e:
-                failures += 1
-                pause = self._backoff.delay(failures, at_least=getattr(e, "retry_after", 0.0))
-                _log.warning("cannot tell yet why it is gone", error=str(e), retry_in=pause)
-                await asyncio.sleep(pause)
-            except ApiError as e:
-                _log.warning("not allowed to see whether it is gone", error=str(e))
-                return None
-            else:
-                return _deleted(missing)
 
-    async def _look_into(self, uid: str, missing: MissingWorkflow) -> None:
-        self._answer(uid, await self.deleted_state(missing))
+        async def needs_event() -> bool:
+            return await self._is_gone(missing.last) and not await self._is_published(missing)
 
-    async def _has_gone(self, last: WorkflowState) -> bool:
-        """Ask by its name: what has only lost the label that we list by is still there."""
+        def on_retry(error: Exception, pause: float) -> None:
+            fields = missing.last.identity.log_fields()
+            _log.warning("deletion check failed", error=str(error), retry_in=pause, **fields)
+
+        try:
+            gone_unpublished = await retry_forever(
+                needs_event,
+                on=(ApiUnavailableError, KafkaUnavailableError),
+                backoff=self._backoff,
+                on_retry=on_retry,
+            )
+        except ApiError as e:
+            fields = missing.last.identity.log_fields()
+            _log.warning("deletion check refused", error=str(e), **fields)
+            return None
+        return _deleted(missing) if gone_unpublished else None
+
+    async def _check(self, uid: str, missing: MissingWorkflow) -> None:
+        self._scheduler.add_now(uid, await self.deleted_state(missing) or Forgotten())
+
+    async def _is_gone(self, last: WorkflowState) -> bool:
+        """Read the object by its name: it may exist, and only lack the label of the list."""
         lifecycle = last.lifecycle
         try:
-            async with self._looks:
+            async with self._requests:
                 document = await self._workflows.get(lifecycle.name)
         except NotFoundError:
             return True
         gone: bool = document["metadata"]["uid"] != lifecycle.uid
         if not gone:
-            _log.warning(
-                "no longer labelled as ours", run=str(last.identity.key), uid=lifecycle.uid
-            )
+            _log.warning("Workflow lost its label", **last.identity.log_fields())
         return gone
 
-    async def _is_told(self, missing: MissingWorkflow) -> bool:
-        """Ask the results topic: another watcher may have seen it go."""
+    async def _is_published(self, missing: MissingWorkflow) -> bool:
+        """Search the results topic: another watcher may have seen the deletion."""
         attempt = attempt_of(missing.last.lifecycle, missing.outcome)
-        return await self._doubts.answer(missing.last, attempt=attempt) is not None
+        return await self._lookup.find_published(missing.last, attempt=attempt) is not None
 
 
 def _deleted(missing: MissingWorkflow) -> WorkflowState:
     last = missing.last
-    _log.warning("vanished without an outcome", run=str(last.identity.key), uid=last.lifecycle.uid)
+    _log.warning("workflow deleted without outcome", **last.identity.log_fields())
     lifecycle = replace(
         last.lifecycle,
         phase=Phase.DELETED,
         finished_at=None,
         end=None,
-        # Whatever held it has let it go.
+        # An object cannot be gone before its finalizers are.
         finalizers=(),
         gone=True,
     )

@@ -1,9 +1,8 @@
-"""Let all Workflows go, when there will be no status-watcher any more to take its finalizer off.
+"""Removes the finalizer from all Workflows, before Sluice is uninstalled.
 
-Whoever is drained keeps running; what becomes of it is told to nobody.
+Running Workflows go on; their outcomes are not published.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,46 +15,56 @@ from sluice_runtime.kubernetes.errors import (
     GoneError,
     NotFoundError,
 )
+from sluice_runtime.retry import retry_forever
 from sluice_status_watcher.domain.patches import finalizer_removal_patch
 from sluice_status_watcher.ports import Workflows
 
-__all__ = ["drain"]
+__all__ = ["drain_finalizers"]
 
 _log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
 
 
-async def drain(workflows: Workflows, *, page_size: int, backoff: Backoff) -> int:
-    """Take the finalizer off all of Sluice's Workflows, until a list shows none that has it.
+class _NoProgressError(Exception):
+    """Every Workflow changed between the list and its patch."""
 
-    Gives how many were let go. The API server may be away for any time.
+
+async def drain_finalizers(workflows: Workflows, *, page_size: int, backoff: Backoff) -> int:
+    """Remove the finalizer until a list shows no Workflow with it; return how many had it.
+
+    The API server may be away for any time.
 
     Raises:
-        ApiError: it will not let us.
+        ApiError: the API server refuses a request.
     """
-    total = failures = 0
-    while True:
-        try:
-            held = [each async for each in _held(workflows, page_size=page_size)]
-            if not held:
-                return total
-            let_go_now = sum([await _patched(workflows, name, patch) for name, patch in held])
-        except (ApiUnavailableError, GoneError) as e:
-            why, pause = str(e), getattr(e, "retry_after", 0.0)
-        else:
-            total += let_go_now
-            _log.info("let go", workflows=total)
-            if let_go_now:
-                continue
-            why, pause = "they change all the time", 0.0
-        failures += 1
-        pause = backoff.delay(failures, at_least=pause)
-        _log.warning("not all could be let go yet", error=why, retry_in=pause)
-        await asyncio.sleep(pause)
+    total = 0
+
+    async def remove_all() -> bool:
+        """Patch all Workflows of one list; return whether none is left."""
+        nonlocal total
+        with_finalizer = [each async for each in _with_finalizer(workflows, page_size=page_size)]
+        removed = sum([await _patch(workflows, name, patch) for name, patch in with_finalizer])
+        total += removed
+        if removed:
+            _log.info("finalizers removed", workflows=total)
+        elif with_finalizer:
+            raise _NoProgressError("all Workflows were changed by others meanwhile")
+        return not with_finalizer
+
+    def on_retry(error: Exception, pause: float) -> None:
+        _log.warning("finalizers remain", error=str(error), retry_in=pause)
+
+    retried = (ApiUnavailableError, GoneError, _NoProgressError)
+    while not await retry_forever(remove_all, on=retried, backoff=backoff, on_retry=on_retry):
+        pass
+    return total
 
 
-async def _held(workflows: Workflows, *, page_size: int) -> AsyncIterator[tuple[str, list[Json]]]:
+async def _with_finalizer(
+    workflows: Workflows, *, page_size: int
+) -> AsyncIterator[tuple[str, list[Json]]]:
+    """Yield the name of each Workflow with our finalizer, and the patch that removes it."""
     continue_token: str | None = None
     while True:
         page = await workflows.list_page(limit=page_size, continue_token=continue_token)
@@ -67,10 +76,10 @@ async def _held(workflows: Workflows, *, page_size: int) -> AsyncIterator[tuple[
             return
 
 
-async def _patched(workflows: Workflows, name: str, patch: list[Json]) -> bool:
+async def _patch(workflows: Workflows, name: str, patch: list[Json]) -> bool:
     try:
         await workflows.patch(name, patch)
     except (ConflictError, NotFoundError):
-        # Changed or gone meanwhile: the next list tells.
+        # Changed or deleted meanwhile: the next list shows which.
         return False
     return True

@@ -1,9 +1,8 @@
-"""Whose turn it is to watch, where several could.
+"""Elects the one status-watcher that works, where several run.
 
-Nothing rests on it but thrift: outcomes are claimed one by one, and other states may be told
-twice. So whoever has its turn and cannot renew the Lease goes on, and ends only when it sees
-another's name there; and who could not do the work neither takes the Lease nor renews it, so that
-another may.
+The Lease only avoids duplicate work; correctness comes from claims. So a leader that cannot renew
+the Lease keeps working, and exits only once it sees another holder. A process that could not do
+the work neither acquires the Lease nor renews it, so that another one can.
 """
 
 import asyncio
@@ -28,56 +27,44 @@ from sluice_status_watcher.domain.lease_spec import (
     renewal_of,
     renewed,
 )
+from sluice_status_watcher.ports import Lease
 from sluice_status_watcher.settings import LeaseSettings
 
-__all__ = ["AlwaysLeader", "HealthCheck", "Leadership", "Lease", "LeaseElector", "LeaseLostError"]
+__all__ = ["AlwaysLeader", "HealthCheck", "Leadership", "LeaseElector", "LeaseLostError"]
 
 _log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
 HealthCheck = Callable[[], str | None]
-"""Says why the work could not be done here; None if it could."""
-
-
-class Lease(Protocol):
-    """The Lease on the API server, as `sluice_runtime.kubernetes.leases.LeaseApi`."""
-
-    async def read(self) -> Json:
-        """Give it; NotFoundError if there is none."""
-
-    async def create(self, spec: Json) -> Json:
-        """Make it; AlreadyExistsError if there is one."""
-
-    async def replace(self, lease: Json) -> Json:
-        """Write it; ConflictError if it is not the one that was read."""
+"""Returns why this process could not do the work; None if it could."""
 
 
 class LeaseLostError(Exception):
-    """Somebody else has taken the turn: this process was not heard for too long."""
+    """Another process has become leader, because this one has not renewed for too long."""
 
 
 class Leadership(Protocol):
-    """This process's turn to watch."""
+    """Whether this process is the leader."""
 
     @property
     def is_leader(self) -> bool:
-        """Whether it is this process's turn."""
+        """Whether this process is the leader."""
 
     async def wait(self) -> None:
-        """Return once it is this process's turn."""
+        """Return once this process is the leader."""
 
     def unknown(self) -> str | None:
-        """Say why nobody here knows whose turn it is; None if that is known."""
+        """Return why this process does not know who the leader is; None if it does."""
 
     async def run(self, *, unhealthy: HealthCheck) -> None:
-        """Acquire and renew leadership for as long as nothing is `unhealthy`."""
+        """Become leader, and remain so for as long as nothing is `unhealthy`; does not return."""
 
     async def release(self) -> None:
-        """Let the next one begin."""
+        """Let another process become leader at once."""
 
 
 class AlwaysLeader:
-    """The turn of one that shares it with nobody."""
+    """Leadership without an election."""
 
     is_leader = True
 
@@ -88,8 +75,8 @@ class AlwaysLeader:
         """See `Leadership.unknown`."""
         return None
 
-    async def run(self, *, unhealthy: HealthCheck) -> None:  # noqa: ARG002 - there is nobody else
-        """See `Leadership.keep`."""
+    async def run(self, *, unhealthy: HealthCheck) -> None:  # noqa: ARG002 - there is no other
+        """See `Leadership.run`."""
         await asyncio.get_running_loop().create_future()
 
     async def release(self) -> None:
@@ -97,14 +84,14 @@ class AlwaysLeader:
 
 
 class LeaseElector:
-    """A turn that lasts as long as a Lease names this process.
+    """Leadership for as long as a Lease names this process.
 
     Args:
         lease: the Lease.
-        settings: how long it lasts, and how often it is looked at.
-        holder: a name that no other process has.
-        now: gives the time to write into it; nothing is concluded from what others have written.
-        uniform: gives the pause between two looks.
+        settings: its duration, and the interval of renewals.
+        holder: the name of this process; no other process may have it.
+        now: dates renewals. Times that others have written are not interpreted.
+        uniform: returns the pause between two attempts, from its bounds.
     """
 
     def __init__(
@@ -122,95 +109,95 @@ class LeaseElector:
         self._now = now
         self._uniform = uniform
         self._seen: tuple[Renewal, float] | None = None
-        self._failure: str | None = "the Lease is not read yet"
-        self._begun = asyncio.Event()
+        self._error: str | None = "the Lease is not read yet"
+        self._leading = asyncio.Event()
 
     @property
     def is_leader(self) -> bool:
         """See `Leadership.is_leader`."""
-        return self._begun.is_set()
+        return self._leading.is_set()
 
     async def wait(self) -> None:
         """See `Leadership.wait`."""
-        await self._begun.wait()
+        await self._leading.wait()
 
     def unknown(self) -> str | None:
         """See `Leadership.unknown`."""
-        return None if self.is_leader else self._failure
+        return None if self.is_leader else self._error
 
     async def run(self, *, unhealthy: HealthCheck) -> None:
-        """See `Leadership.keep`: the Lease is taken when it is free, and then renewed.
+        """See `Leadership.run`: acquire the Lease when it is free, and renew it.
 
         Raises:
-            LeaseLostError: another has it, though it was ours.
+            LeaseLostError: another process has acquired the Lease of this one.
         """
         while True:
             try:
-                holder = await self._look(unhealthy())
+                holder = await self._acquire_or_renew(unhealthy())
             except (AlreadyExistsError, ConflictError):
-                pass  # Somebody was quicker: the next look tells who.
+                pass  # Another process was faster: the next attempt shows which.
             except (ApiError, ApiUnavailableError) as e:
-                self._failure = str(e)
-                _log.warning("cannot tell whose turn it is", error=str(e), ours=self.is_leader)
+                self._error = str(e)
+                _log.warning("Lease not readable", error=str(e), leader=self.is_leader)
             else:
-                self._failure = None
-                self._judge(holder)
+                self._error = None
+                self._compare(holder)
             every = self._settings.renew_every.total_seconds()
             await asyncio.sleep(self._uniform(every / 2, every))
 
     async def release(self) -> None:
-        """See `Leadership.release`; if it fails, the next one begins when the Lease has run out."""
-        self._begun.clear()
+        """See `Leadership.release`; if it fails, the Lease expires."""
+        self._leading.clear()
         try:
             try:
-                await self._let_go()
+                await self._release()
             except ConflictError:
-                # By the last of our own looks, perhaps, which was cut off.
-                await self._let_go()
+                # A renewal of this process may have been cut off on its way.
+                await self._release()
         except NotFoundError:
             return
         except (ApiError, ApiUnavailableError) as e:
-            _log.warning("the Lease could not be given up", error=str(e))
+            _log.warning("Lease not released", error=str(e))
 
-    async def _let_go(self) -> None:
+    async def _release(self) -> None:
         lease = await self._lease.read()
         if holder_of(lease) == self._holder:
             await self._lease.replace({**lease, "spec": released(lease)})
 
-    def _judge(self, holder: str | None) -> None:
+    def _compare(self, holder: str | None) -> None:
         if holder == self._holder:
             if not self.is_leader:
-                _log.info("it is our turn", holder=holder)
-                self._begun.set()
+                _log.info("became leader", holder=holder)
+                self._leading.set()
         elif holder is not None and self.is_leader:
-            raise LeaseLostError(f"{holder} has taken the Lease.")
+            raise LeaseLostError(f"{holder} has acquired the Lease.")
 
-    async def _look(self, unhealthy: str | None) -> str | None:
-        """Take or renew the Lease if that may be, and give who holds it then."""
+    async def _acquire_or_renew(self, unhealthy: str | None) -> str | None:
+        """Acquire or renew the Lease if that is allowed; return its holder after that."""
         try:
             lease = await self._lease.read()
         except NotFoundError:
             if unhealthy is not None:
                 return None
-            await self._lease.create(self._ours())
+            await self._lease.create(self._spec())
             return self._holder
         holder = holder_of(lease)
         if unhealthy is not None:
             if self.is_leader:
-                _log.warning("the Lease is not renewed: the work cannot be done", why=unhealthy)
+                _log.warning("Lease not renewed: this process is unhealthy", error=unhealthy)
             return holder
-        if holder not in {None, self._holder} and not self._has_run_out(lease):
+        if holder not in {None, self._holder} and not self._has_expired(lease):
             return holder
-        await self._lease.replace({**lease, "spec": self._ours(before=lease)})
+        await self._lease.replace({**lease, "spec": self._spec(before=lease)})
         return self._holder
 
-    def _ours(self, *, before: Json | None = None) -> Json:
+    def _spec(self, *, before: Json | None = None) -> Json:
         return renewed(
             self._holder, now=self._now(), duration=self._settings.duration, before=before
         )
 
-    def _has_run_out(self, lease: Json) -> bool:
-        """Tell whether its holder has not renewed it for its whole length, by our clock alone."""
+    def _has_expired(self, lease: Json) -> bool:
+        """Return whether it was not renewed for its whole duration, by our clock alone."""
         now = asyncio.get_running_loop().time()
         renewal = renewal_of(lease)
         if self._seen is None or self._seen[0] != renewal:

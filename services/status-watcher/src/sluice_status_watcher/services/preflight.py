@@ -1,25 +1,24 @@
-"""Does once, before the turn, what the turn will need.
+"""Tries once, before leadership, what a leader needs.
 
-Who could not work must neither pass for ready, or a rollout would go on with it, nor take the turn
-from one that can.
+A standby that cannot reach Kafka or the API server must not report ready, as a rollout would
+proceed. It must not become leader either.
 """
 
 from datetime import UTC, datetime
 
-from sluice_status_watcher.handlers.reflector import WatchHealth
 from sluice_status_watcher.ports import ResultsReader, Workflows
-from sluice_status_watcher.services.trying import until_it_works
+from sluice_status_watcher.services.watch_health import WatchHealth, retry_until_healthy
 
 __all__ = ["run_preflight"]
 
 
 async def run_preflight(
-    workflows: Workflows, published: ResultsReader, *, health: WatchHealth
+    workflows: Workflows, results: ResultsReader, *, health: WatchHealth
 ) -> None:
-    """List, and read the results topic to its end, until both have worked."""
+    """List Workflows and read the results topic to its end, until both have worked."""
 
-    async def work() -> None:
+    async def check() -> None:
         await workflows.list_page(limit=1, continue_token=None)
-        await published.find({}, since=datetime.now(UTC))
+        await results.find({}, since=datetime.now(UTC))
 
-    await until_it_works(work, health=health, complaint="could not do the work")
+    await retry_until_healthy(check, health=health, event="preflight failed")

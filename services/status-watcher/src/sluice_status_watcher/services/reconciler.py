@@ -1,300 +1,260 @@
-"""Brings the world up to date with one Workflow, and the Workflow with what the world was told.
+"""Performs the steps that the domain decides on, one Workflow at a time.
 
-The order is what the promises rest on: the outcome is claimed on the object, both topics
-acknowledge it, the mark takes the claim's place, and only after a while is the finalizer removed.
-A crash anywhere between leaves a state from which the same steps lead on, and so it is with
-another status-watcher that takes them at the same time.
+`domain/next_step.py` decides, `domain/tracked_workflow.py` remembers. This module makes the
+requests, and hands their results back.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from sluice_argo.outcomes import Claim, Outcome
+from sluice_argo.outcomes import Outcome
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
-from sluice_status_watcher.adapters.workflow_client import ApiWorkflowClient
-from sluice_status_watcher.domain.patches import bookkeeping_patch, claim_patch
-from sluice_status_watcher.domain.tracked_workflow import Awaited, Run
-from sluice_status_watcher.domain.transitions import (
-    PublishedState,
-    claim_to_make,
-    is_published,
-    is_retried,
-    known_outcome,
-    open_claim,
+from sluice_status_watcher.domain.next_step import (
+    AskResults,
+    Claim,
+    Forget,
+    Patch,
+    Publish,
+    Rest,
+    Step,
+    Wait,
+    next_step,
 )
+from sluice_status_watcher.domain.tracked_workflow import CLAIM_PATIENCE_S, TrackedWorkflow
+from sluice_status_watcher.domain.transitions import PublishedState, is_published
 from sluice_status_watcher.domain.work_item import Forgotten, Missing, Resync, WorkItem
-from sluice_status_watcher.domain.workflow_state import Lifecycle, WorkflowState, without_details
-from sluice_status_watcher.handlers.alarms import Alarms
+from sluice_status_watcher.domain.workflow_state import WorkflowState
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.ports import ResultsReader, Workflows
+from sluice_status_watcher.ports import Scheduler, WorkflowClient
 from sluice_status_watcher.services.deletion_check import DeletionCheck, MissingWorkflow
 from sluice_status_watcher.services.event_publication import EventPublication
 from sluice_status_watcher.services.outcome_lookup import OutcomeLookup
+from sluice_status_watcher.services.workflow_requests import Answer, WorkflowRequests
 
 __all__ = ["Reconciler"]
 
 _log = structlog.get_logger(__name__)
 
-# Reopened, claimed, asked about, marked and released are five; no more bring one into order.
-_ROUNDS = 6
-_RESOLUTION_S = 0.001
-# Who claims an outcome tells it at once, unless it was killed or Kafka is away.
-_PATIENCE_S = 5.0
-# What cannot be changed shall not keep its outcome to itself.
-_UNCLAIMED_S = 30.0
+# Claim, annotation and finalizer, for an attempt and for its retry: more patches lead nowhere.
+_MAX_PATCHES = 6
 
 
 class Reconciler:
-    """Works on the news of one Workflow at a time; the caller keeps them in order.
+    """Works on the items of the queue; the queue keeps the items of one Workflow in order.
 
-    `requeue` brings news that it has for itself back to `handle`, in that order.
+    Args:
+        client: reads and patches Workflows.
+        publication: publishes events.
+        lookup: finds outcomes that other processes have published.
+        deletion_check: finds out what became of Workflows that a list did not hold.
+        scheduler: brings a Workflow back later.
+        name: holder of this process's claims; no other process has the same.
+        metrics: counters of the service.
+        release_after: seconds between the acknowledgement of an outcome and the removal of the
+            finalizer.
+        backoff: pauses after failures.
     """
 
     def __init__(
         self,
-        workflows: Workflows,
-        publisher: KafkaStatusPublisher,
-        published: ResultsReader,
+        client: WorkflowClient,
+        publication: EventPublication,
+        lookup: OutcomeLookup,
+        deletion_check: DeletionCheck,
+        scheduler: Scheduler,
         *,
         name: str,
         metrics: Metrics,
-        release_after: timedelta,
-        requeue: Callable[[str, WorkItem], None],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        release_after: float,
         backoff: Backoff | None = None,
     ) -> None:
-        self._backoff = backoff = backoff or Backoff()
+        self._publication = publication
+        self._lookup = lookup
+        self._deletion_check = deletion_check
+        self._scheduler = scheduler
         self._name = name
         self._metrics = metrics
-        self._release_after = release_after.total_seconds()
-        self._teller = EventPublication(publisher, metrics=metrics, now=now)
-        self._doubts = OutcomeLookup(published, publisher)
-        self.vanishing = DeletionCheck(
-            workflows,
-            self._doubts,
-            answer=lambda uid, state: requeue(uid, state or Forgotten()),
-            backoff=backoff,
-        )
-        self._alarms: Alarms[str] = Alarms(lambda uid: requeue(uid, self._due(uid)))
-        self._changer = ApiWorkflowClient(
-            workflows, self._alarms, metrics=metrics, backoff=backoff, now=now
-        )
-        self._runs: dict[str, Run] = {}
+        self._release_after = release_after
+        self._backoff = backoff or Backoff()
+        self._requests = WorkflowRequests(client, metrics=metrics, backoff=self._backoff)
+        self._tracked: dict[str, TrackedWorkflow] = {}
 
-    def known(self) -> int:
-        """Count the Workflows kept in memory."""
-        return len(self._runs)
+    def tracked(self) -> int:
+        """Return how many Workflows are kept in memory."""
+        return len(self._tracked)
 
     def recall(self, uid: str, outcome: Outcome) -> None:
-        """Take over what an earlier process has told: it is not to be told again."""
-        self._runs[uid] = Run(PublishedState(outcome=outcome))
+        """Take over an outcome that an earlier process has published."""
+        self._tracked[uid] = TrackedWorkflow(PublishedState(outcome=outcome))
 
-    async def handle(self, uid: str, news: WorkItem) -> None:
-        """Do what one piece of news calls for."""
-        match news:
+    async def handle(self, uid: str, item: WorkItem) -> None:
+        """Do what one item of the queue calls for."""
+        match item:
             case WorkflowState():
-                await self._reconcile(uid, news)
+                await self._reconcile(uid, item)
+            case Resync():
+                await self._resync(uid, item)
             case Missing():
-                self._vanished(uid, sequence=news.sequence)
+                self._check_deletion(uid, item)
             case Forgotten():
                 self._forget(uid)
-            case Resync() if (run := self._runs.get(uid)) is not None:
-                await self._look_again(uid, run)
 
-    def _due(self, uid: str) -> Resync:
-        run = self._runs.get(uid)
-        return Resync(size=run.size if run else 0)
+    async def _reconcile(self, uid: str, newest: WorkflowState) -> None:
+        tracked, patches = self._tracked.get(uid, TrackedWorkflow()).resumed(), 0
+        state = newest if newest.sequence >= tracked.published.sequence else None
+        while state is not None:
+            now = _clock()
+            tracked = self._tracked[uid] = tracked.seen(
+                state, holder=self._name, release_after=self._release_after, now=now
+            )
+            step = next_step(tracked, state, now, holder=self._name)
+            patches += isinstance(step, Claim | Patch)
+            if patches > _MAX_PATCHES:
+                _log.warning("patches reverted by another writer", **state.identity.log_fields())
+                pause = self._backoff.delay(tracked.reverted_patches + 1)
+                tracked, patches = tracked.reverted(not_before=now + pause), 0
+                continue
+            if isinstance(step, Wait | Rest | Forget):
+                self._pause(uid, tracked, state, step)
+                return
+            try:
+                tracked, newer = await self._perform(tracked, state, step)
+            except KafkaUnavailableError as e:
+                self._await_kafka(uid, tracked, state, e)
+                return
+            if isinstance(step, Publish) and state.lifecycle.gone:
+                # No state can follow.
+                self._forget(uid)
+                return
+            self._tracked[uid], state = tracked, newer
 
-    async def _reconcile(self, uid: str, state: WorkflowState) -> None:
-        run = self._runs.setdefault(uid, Run(PublishedState()))
-        if state.sequence < run.told.sequence:
+    def _pause(
+        self, uid: str, tracked: TrackedWorkflow, state: WorkflowState, step: Wait | Rest | Forget
+    ) -> None:
+        match step:
+            case Wait(until):
+                self._look_again(uid, tracked, at=until)
+            case Rest(until):
+                self._tracked[uid] = tracked.at_rest()
+                if until is None:
+                    self._scheduler.cancel(uid)
+                else:
+                    self._look_again(uid, tracked, at=until, reread=False)
+            case Forget(unlabelled):
+                if unlabelled:
+                    _log.warning("Workflow lost its label", **state.identity.log_fields())
+                self._forget(uid)
+
+    async def _perform(self, tracked: TrackedWorkflow, state: WorkflowState, step: Step) -> Answer:
+        """Perform a step; return what is known then, and the state to go on with, if any."""
+        match step:
+            case Claim():
+                return await self._claim(tracked, state, step)
+            case Patch():
+                return await self._patch(tracked, state, step)
+            case AskResults(attempt):
+                outcome = await self._lookup.find_published(state, attempt=attempt)
+                return tracked.answered(outcome), state
+            case Publish():
+                return await self._publish(tracked, state, step), state
+            case _:
+                raise AssertionError(f"{step} is not performed")
+
+    async def _claim(self, tracked: TrackedWorkflow, state: WorkflowState, step: Claim) -> Answer:
+        if step.takes_over:
+            # The other process may have published it by now.
+            tracked = replace(tracked, maybe_published_by_other=True)
+        tracked, newer = await self._requests.patch(tracked, state, step.operations)
+        now = _clock()
+        if newer is not None and newer.lifecycle.claim == step.claim:
+            if step.takes_over:
+                self._metrics.claims_taken_over.inc()
+            # The end was observed before it was claimed.
+            return tracked.claimed(), replace(newer, observed_at=state.observed_at)
+        tracked = tracked.claim_failed(now=now)
+        if newer is not None and tracked.is_overdue(now):
+            return tracked.retrying(at=now), state
+        return tracked, newer or _unless_lost(tracked, state)
+
+    async def _patch(self, tracked: TrackedWorkflow, state: WorkflowState, step: Patch) -> Answer:
+        before = state.lifecycle
+        tracked, newer = await self._requests.patch(tracked, state, step.operations)
+        if newer is None:
+            return tracked, _unless_lost(tracked, state)
+        if not tracked.failures and step.retried:
+            self._metrics.workflows_retried.inc()
+            _log.info("Workflow retried", **state.identity.log_fields())
+        elif not tracked.failures and before.has_finalizer and not newer.lifecycle.has_finalizer:
+            self._metrics.finalizers_removed.inc()
+            _log.info("finalizer removed", **state.identity.log_fields())
+        return tracked, newer
+
+    async def _publish(
+        self, tracked: TrackedWorkflow, state: WorkflowState, step: Publish
+    ) -> TrackedWorkflow:
+        if step.unclaimed:
+            _log.warning("publishing without a claim", **state.identity.log_fields())
+            self._metrics.unclaimed_outcomes.inc()
+        published = await self._publication.publish(state, tracked.published, claim=step.claim)
+        return tracked.announced(published)
+
+    async def _resync(self, uid: str, item: Resync) -> None:
+        tracked = self._tracked.get(uid)
+        if tracked is None or tracked.last is None:
             return
-        lifecycle = state.lifecycle
-        if lifecycle.gone and lifecycle.held and not lifecycle.deleting:
-            # No object goes while a finalizer holds it: it has lost the label that we watch by.
-            # (One that was being deleted may show the finalizer that was the last to be removed.)
-            _log.warning("no longer labelled as ours", run=str(state.identity.key), uid=uid)
-            self._forget(uid)
-            return
-        if run.undone and not lifecycle.gone and run.held_until - _clock() > _RESOLUTION_S:
-            self._changer.look_again(uid, run, at=run.held_until)
-            return
-        run.stale = False
-        try:
-            for _ in range(_ROUNDS):
-                newer = await self._advance(uid, run, state)
-                if newer is None:
-                    return
-                state = newer
-        except KafkaUnavailableError as e:
-            _log.warning("Kafka gave no answer in time", uid=uid, error=str(e))
-            self._wait_for_kafka(uid, run, state)
-        else:
-            # Patches are answered with success and change nothing: somebody undoes them.
-            _log.warning("patches do not hold", run=str(state.identity.key), uid=uid)
-            run.undone += 1
-            run.held_until = _clock() + self._backoff.delay(run.undone)
-            self._changer.look_again(uid, run, at=run.held_until)
-
-    def _wait_for_kafka(self, uid: str, run: Run, state: WorkflowState) -> None:
-        run.failures += 1
-        at = self._changer.later(uid, run, at_least=_PATIENCE_S)
-        claim = state.lifecycle.claim
-        if claim is not None and not state.lifecycle.gone:
-            # Whatever the watch brings until then: the object is read before the next attempt.
-            run.awaited = Awaited(claim, until=at)
-
-    async def _advance(self, uid: str, run: Run, state: WorkflowState) -> WorkflowState | None:
-        """Take the next step; gives the state that it leads to.
-
-        None if there is none to take, or none now: an alarm is set for when there may be.
-
-        Raises:
-            KafkaUnavailableError: the results topic cannot be read, or has not acknowledged an
-                outcome in time.
-        """
-        run.last, run.size = without_details(state), state.size
-        lifecycle = state.lifecycle
-        outcome = known_outcome(lifecycle, run.told.outcome)
-        claim = open_claim(lifecycle, outcome)
-        if claim is not None and not lifecycle.gone and self._wait(uid, run, claim):
-            return None
-        wanted = claim_to_make(lifecycle, outcome, holder=self._name)
-        if wanted is not None:
-            # Whoever has claimed it may have told it by now.
-            run.doubtful |= claim is not None
-            newer = await self._claim(uid, run, state, wanted)
-            if not self._is_overdue(run):
-                return newer
-        if run.doubtful and not lifecycle.gone and (about := claim or wanted) is not None:
-            told = await self._doubts.answer(state, attempt=about.outcome.attempt)
-            run.doubtful = False
-            if told is not None:
-                run.told = replace(run.told, outcome=told)
-                return state
-        if wanted is not None:
-            _log.warning("told without a claim", run=str(state.identity.key), uid=uid)
-            self._metrics.unclaimed.inc()
-        if claim is None and is_retried(lifecycle, outcome) and not lifecycle.phase.terminal:
-            # First of all it must not be able to disappear again.
-            run.told = replace(run.told, outcome=outcome)
-            if (newer := await self._patched(uid, run)) is not None:
-                return newer
-        await self._tell(run, state, claim)
-        if lifecycle.gone:
-            self._forget(uid)
-            return None
-        return await self._patched(uid, run)
-
-    def _wait(self, uid: str, run: Run, claim: Claim) -> bool:
-        """Leave who has claimed an outcome the time to tell it; False if it has passed."""
-        seen_first = run.awaited is None or run.awaited.claim != claim
-        if seen_first and claim.holder != self._name:
-            run.awaited = Awaited(claim, until=_clock() + _PATIENCE_S)
-        if run.awaited is None or run.awaited.claim != claim:
-            return False
-        if run.awaited.until - _clock() < _RESOLUTION_S:
-            return False
-        self._changer.look_again(uid, run, at=run.awaited.until)
-        return True
-
-    async def _claim(
-        self, uid: str, run: Run, state: WorkflowState, claim: Claim
-    ) -> WorkflowState | None:
-        newer = await self._changer.patch(uid, run, claim_patch(state.lifecycle, claim))
-        if newer is None or newer.lifecycle.claim != claim:
-            if run.unclaimed_since is None:
-                run.unclaimed_since = _clock()
-            return newer
-        run.unclaimed_since = None
-        if claim.sequence != state.sequence:
-            self._metrics.taken_over.inc()
-        # It was seen to end before it was claimed.
-        return replace(newer, observed_at=state.observed_at)
-
-    @staticmethod
-    def _is_overdue(run: Run) -> bool:
-        return run.unclaimed_since is not None and _clock() - run.unclaimed_since >= _UNCLAIMED_S
-
-    async def _look_again(self, uid: str, run: Run) -> None:
-        if run.last is not None and run.last.lifecycle.gone:
-            # There is nothing left to read.
-            state: WorkflowState | None = run.last
-        elif run.stale:
-            state = await self._changer.read(uid, run)
-        else:
-            state = await self._patched(uid, run)
+        state: WorkflowState | None = tracked.last
+        if item.reread and not tracked.last.lifecycle.gone:
+            tracked, state = await self._requests.read(tracked.resumed(), tracked.last)
+            self._tracked[uid] = tracked
         if state is not None:
             await self._reconcile(uid, state)
+        elif tracked.retry_at is not None:
+            self._look_again(uid, tracked, at=tracked.retry_at)
 
-    async def _tell(self, run: Run, state: WorkflowState, claim: Claim | None) -> None:
-        told = await self._teller.tell(state, run.told, claim=claim)
-        settled = is_published(state.lifecycle, told.outcome)
-        if not settled or told.outcome != run.told.outcome:
-            run.release_at = None
-        run.told, run.unclaimed_since = told, None
-        if settled and run.release_at is None:
-            # One told by an earlier process waits in full once more: its clock is not ours.
-            run.release_at = _clock() + self._release_after
+    def _await_kafka(
+        self,
+        uid: str,
+        tracked: TrackedWorkflow,
+        state: WorkflowState,
+        error: KafkaUnavailableError,
+    ) -> None:
+        fields = state.identity.log_fields()
+        _log.warning("Kafka gave no answer in time", error=str(error), **fields)
+        claim = None if state.lifecycle.gone else state.lifecycle.claim
+        at = _clock() + self._backoff.delay(tracked.failures + 1, at_least=CLAIM_PATIENCE_S)
+        self._tracked[uid] = tracked.unacknowledged(claim, retry_at=at)
+        self._look_again(uid, tracked, at=at)
 
-    async def _patched(self, uid: str, run: Run) -> WorkflowState | None:
-        """Make the patch that is called for; gives what the object is then, None if unknown."""
-        lifecycle = run.lifecycle
-        if lifecycle is None:
-            return None
-        # A timer may ring a moment before its time, as clocks have a resolution.
-        releasable = run.release_at is not None and run.release_at - _clock() < _RESOLUTION_S
-        operations = bookkeeping_patch(lifecycle, run.told.outcome, releasable=releasable)
-        if not operations:
-            run.failures = run.undone = 0
-            self._rest(uid, run, lifecycle)
-            return None
-        newer = await self._changer.patch(uid, run, operations)
-        if newer is not None and not run.failures:
-            self._note(lifecycle, newer.lifecycle, reopened=is_retried(lifecycle, run.told.outcome))
-        return newer
-
-    def _note(self, before: Lifecycle, after: Lifecycle, *, reopened: bool) -> None:
-        if reopened:
-            self._metrics.reopened.inc()
-            _log.info("reopened", workflow=before.name)
-        elif before.held and not after.held:
-            self._metrics.released.inc()
-
-    def _rest(self, uid: str, run: Run, lifecycle: Lifecycle) -> None:
-        if run.release_at is None:
-            return
-        if lifecycle.held:
-            self._alarms.set(uid, at=run.release_at)
-        else:
-            run.rest()
-
-    def _vanished(self, uid: str, *, sequence: int) -> None:
-        run = self._runs.get(uid)
-        if run is None or run.last is None or is_published(run.last.lifecycle, run.told.outcome):
+    def _check_deletion(self, uid: str, item: Missing) -> None:
+        tracked = self._tracked.get(uid)
+        if tracked is None or (last := tracked.last) is None:
             self._forget(uid)
             return
-        if run.last.lifecycle.gone:
-            return
-        self._alarms.cancel(uid)
-        self.vanishing.ask(
-            MissingWorkflow(
-                last=run.last,
-                outcome=run.told.outcome,
-                sequence=max(sequence, run.told.sequence + 1),
-            )
-        )
+        outcome = tracked.published.outcome
+        if is_published(last.lifecycle, outcome):
+            self._forget(uid)
+        elif not last.lifecycle.gone:
+            self._scheduler.cancel(uid)
+            sequence = max(item.sequence, tracked.published.sequence + 1)
+            self._deletion_check.start(MissingWorkflow(last, outcome, sequence=sequence))
+
+    def _look_again(
+        self, uid: str, tracked: TrackedWorkflow, *, at: float, reread: bool = True
+    ) -> None:
+        self._scheduler.add_at(uid, Resync(tracked.size, reread), at=at)
 
     def _forget(self, uid: str) -> None:
-        self._alarms.cancel(uid)
-        self._teller.forget(uid)
-        self._runs.pop(uid, None)
+        self._scheduler.cancel(uid)
+        self._publication.forget(uid)
+        self._tracked.pop(uid, None)
+
+
+def _unless_lost(tracked: TrackedWorkflow, state: WorkflowState) -> WorkflowState | None:
+    """Return the state after a failed request; None if the object is not the run's any more."""
+    return None if tracked.retry_at is None else state
 
 
 def _clock() -> float:

@@ -1,47 +1,32 @@
-"""Finds out, before anything is told, what an earlier process has told already.
+"""Finds out at start which outcomes an earlier process has published.
 
-Between the acknowledgement of an outcome and the mark on the object a process can die. Whoever
-starts next sees a Workflow without a mark and cannot tell from it whether the world knows. The
-results topic can: it is read from the time when the oldest such Workflow can have ended.
+A process can die between the acknowledgement of an outcome and the annotation of the object. Then
+the object does not say whether the outcome is published, but the results topic does. It is read
+from the time at which the oldest such Workflow can have ended.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-
-import structlog
+from datetime import UTC, datetime
 
 from sluice_argo.outcomes import Outcome
 from sluice_contracts.records import OutgoingRecord
+from sluice_status_watcher.domain.outcome_query import OutcomeQuery, query_for
 from sluice_status_watcher.domain.published_outcome import OutcomeRecord
-from sluice_status_watcher.domain.transitions import is_published
-from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError, WorkflowState
-from sluice_status_watcher.handlers.reflector import WatchEvent, WatchHealth, list_workflows
+from sluice_status_watcher.domain.watch_event import WatchEvent
+from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError
 from sluice_status_watcher.ports import ResultsReader, Workflows
-from sluice_status_watcher.services.trying import until_it_works
+from sluice_status_watcher.services.outcome_lookup import find_outcomes
+from sluice_status_watcher.services.watch_health import WatchHealth, retry_until_healthy
+from sluice_status_watcher.services.workflow_list import list_workflows
 from sluice_status_watcher.services.workflow_parsing import parse_workflow_aside
 
-__all__ = ["OutcomeQuery", "Recovered", "find_outcomes", "query_for", "recover"]
-
-_log = structlog.get_logger(__name__)
-
-# Argo's clock dates the end of a Workflow, ours the records.
-_CLOCK_MARGIN = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutcomeQuery:
-    """Was the outcome of this Workflow told? It cannot have been before `since`."""
-
-    uid: str
-    attempt: int
-    record_key: bytes
-    since: datetime
+__all__ = ["Recovered", "recover"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recovered:
-    """What was told by an earlier process of the Workflows that exist."""
+    """What earlier processes have published of the Workflows that exist."""
 
     outcomes: Mapping[str, Outcome]
     """By uid."""
@@ -49,94 +34,58 @@ class Recovered:
     """Records of outcomes that the status topic may lack."""
 
 
-def query_for(state: WorkflowState) -> OutcomeQuery | None:
-    """Give what the object leaves open; None if its mark answers it.
-
-    A Workflow that goes on may have been reopened before its mark was made, so it is asked about
-    as well: its last attempt ended at some time since it was created.
-    """
-    lifecycle = state.lifecycle
-    if is_published(lifecycle, lifecycle.published):
-        return None
-    ended = lifecycle.finished_at if lifecycle.phase.terminal else None
-    if lifecycle.claim is not None and lifecycle.claim.outcome.finished_at != ended:
-        # Claimed at an end before this one.
-        ended = None
-    return OutcomeQuery(
-        uid=lifecycle.uid,
-        attempt=lifecycle.attempt,
-        record_key=str(state.identity.key).encode(),
-        since=(ended or state.created_at or datetime.min.replace(tzinfo=UTC)),
-    )
-
-
 async def recover(
     workflows: Workflows,
-    published: ResultsReader,
+    results: ResultsReader,
     *,
     page_size: int,
     health: WatchHealth,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Recovered:
-    """Find out what was told of the Workflows that exist; tried for ever."""
+    """Return what is published of the Workflows that exist; repeated until that is known.
+
+    Args:
+        workflows: lists the Workflows.
+        results: reads the results topic.
+        page_size: Workflows per page of the list.
+        health: notes why recovery has failed so far.
+        now: dates the states.
+    """
 
     async def ask() -> Recovered:
-        questions = await _questions(workflows, page_size=page_size, now=now)
-        answers = await find_outcomes(questions, published)
+        queries = await _queries(workflows, page_size=page_size, now=now)
+        found = await find_outcomes(queries, results)
         return Recovered(
-            outcomes={uid: answer.outcome for uid, answer in answers.items()},
+            outcomes={uid: record.outcome for uid, record in found.items()},
             republish=[
-                answer.record
-                for question in questions
-                if (answer := answers.get(question.uid)) and _is_in_doubt(answer, question)
+                record.record
+                for query in queries
+                if (record := found.get(query.uid)) and _may_lack_status(record, query)
             ],
         )
 
-    return await until_it_works(ask, health=health, complaint="cannot tell yet what was told")
+    return await retry_until_healthy(ask, health=health, event="recovery failed")
 
 
-async def _questions(
+async def _queries(
     workflows: Workflows, *, page_size: int, now: Callable[[], datetime]
 ) -> list[OutcomeQuery]:
-    questions = []
+    queries = []
     async for item in list_workflows(workflows, limit=page_size):
         if not isinstance(item, WatchEvent):
             continue
         try:
-            question = query_for(await parse_workflow_aside(item.workflow, observed_at=now()))
+            query = query_for(await parse_workflow_aside(item.workflow, observed_at=now()))
         except ForeignWorkflowError:
             continue
-        if question is not None:
-            questions.append(question)
-    return questions
+        if query is not None:
+            queries.append(query)
+    return queries
 
 
-def _is_in_doubt(answer: OutcomeRecord, question: OutcomeQuery) -> bool:
-    """Tell whether the status topic may lack the outcome.
+def _may_lack_status(record: OutcomeRecord, query: OutcomeQuery) -> bool:
+    """Return whether the status topic may lack the outcome.
 
-    It does not once the object says that a later attempt has begun: that comes after telling.
+    It has the outcome once the object shows a later attempt: that comes after publication.
     """
-    return answer.outcome.attempt >= question.attempt
-
-
-async def find_outcomes(
-    questions: Iterable[OutcomeQuery], published: ResultsReader
-) -> dict[str, OutcomeRecord]:
-    """Give, by uid, the outcomes that were told of the Workflows asked about.
-
-    Raises:
-        KafkaUnavailableError: the results topic could not be read to its end.
-    """
-    questions = list(questions)
-    wanted = {question.uid: question.record_key for question in questions}
-    if not wanted:
-        return {}
-    since = min(question.since for question in questions)
-    found = await published.find(wanted, since=_before(since))
-    _log.info("outcomes told before", asked=len(wanted), found=len(found))
-    return found
-
-
-def _before(moment: datetime) -> datetime:
-    earliest = datetime.fromtimestamp(0, UTC)
-    return max(moment, earliest + _CLOCK_MARGIN) - _CLOCK_MARGIN
+    return record.outcome.attempt >= query.attempt

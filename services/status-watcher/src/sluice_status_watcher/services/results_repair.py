@@ -1,16 +1,14 @@
-"""Keeps the last attempt's outcome the last one on the results topic.
+"""Keeps the last attempt's outcome the last record of its key on the results topic.
 
-The topic is compacted: of each key the last record stays. A record that was given up by whoever
-sent it may be appended all the same, any time later: it was in a socket's buffer, in a broker that
-was frozen, or in a process that was. By then the run may have been retried and have ended again,
-and compaction would keep the older attempt. No timeout rules that out, so it is put right: the
-topic is read as it grows, and an outcome that stands behind one of a later attempt is followed by
-that later one once more.
+The topic is compacted: the last record of each key stays. A record whose sender gave up may still
+be appended later: it was in a socket's buffer, in a frozen broker, or in a frozen process. By then
+the run may have been retried and have ended again, and compaction would keep the older attempt.
+
+No timeout rules that out. So this service reads the topic as it grows. An outcome behind one of a
+later attempt is followed by a copy of the later one.
 """
 
-import asyncio
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,10 +16,10 @@ import structlog
 
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
-from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
+from sluice_runtime.retry import retry_forever
 from sluice_status_watcher.domain.published_outcome import AppendedOutcome
 from sluice_status_watcher.metrics import Metrics
-from sluice_status_watcher.ports import ResultsReader
+from sluice_status_watcher.ports import ResultsReader, StatusPublisher
 
 __all__ = ["ResultsRepair"]
 
@@ -33,7 +31,7 @@ _MAX_RETRIED = 50_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Latest:
-    """The highest attempt of a Workflow that the topic holds, and where that is to be found."""
+    """The highest attempt of a Workflow that the topic holds, and where to find its record."""
 
     attempt: int
     record_key: bytes
@@ -41,22 +39,22 @@ class _Latest:
 
 
 class ResultsRepair:
-    """Reads the results topic for ever, and writes again what an older attempt has superseded.
+    """Reads the results topic without end, and appends outcomes that an older attempt hides.
 
-    Only Workflows that were retried are remembered, the last 50,000 of them: the rest have no
-    attempt that another one could hide. Several that do this at once write the same record.
+    Only the last 50,000 Workflows that were retried are remembered: others have a single attempt.
+    Several processes that repair at once append the same record.
     """
 
     def __init__(
         self,
-        published: ResultsReader,
-        publisher: KafkaStatusPublisher,
+        results: ResultsReader,
+        publisher: StatusPublisher,
         *,
         metrics: Metrics,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         backoff: Backoff | None = None,
     ) -> None:
-        self._published = published
+        self._results = results
         self._publisher = publisher
         self._metrics = metrics
         self._now = now
@@ -65,25 +63,38 @@ class ResultsRepair:
         self._hidden: set[str] = set()
 
     async def run(self) -> None:
-        """Do so for ever; what goes wrong with Kafka is tried again after a pause."""
-        failures = 0
-        while True:
+        """Read and repair, without end; after an error of Kafka it goes on after a pause."""
+        outcomes = self._tail()
+
+        async def catch_up() -> None:
+            """Read to where the topic ends now, and repair."""
+            nonlocal outcomes
             try:
-                # What is read once more after a failure says nothing new.
-                outcomes = self._published.tail(since=self._now() - _LOOK_BACK)
-                async with aclosing(outcomes):
-                    async for outcome in outcomes:
-                        if outcome is not None:
-                            self._note(outcome)
-                            continue
-                        if self._hidden:
-                            await self._restore()
-                        failures = 0
-            except KafkaUnavailableError as e:
-                failures += 1
-                pause = self._backoff.delay(failures)
-                _log.warning("cannot follow the results topic", error=str(e), retry_in=pause)
-                await asyncio.sleep(pause)
+                async for outcome in outcomes:
+                    if outcome is None:
+                        await self._restore()
+                        return
+                    self._note(outcome)
+            except KafkaUnavailableError:
+                await outcomes.aclose()
+                outcomes = self._tail()
+                raise
+            outcomes = self._tail()
+
+        def on_retry(error: Exception, pause: float) -> None:
+            _log.warning("results topic not readable", error=str(error), retry_in=pause)
+
+        try:
+            while True:
+                await retry_forever(
+                    catch_up, on=KafkaUnavailableError, backoff=self._backoff, on_retry=on_retry
+                )
+        finally:
+            await outcomes.aclose()
+
+    def _tail(self) -> AsyncGenerator[AppendedOutcome | None, None]:
+        # Outcomes that are read a second time after an error change nothing.
+        return self._results.tail(since=self._now() - _LOOK_BACK)
 
     def _note(self, outcome: AppendedOutcome) -> None:
         latest = self._latest.get(outcome.uid)
@@ -104,18 +115,21 @@ class ResultsRepair:
             self._hidden.discard(forgotten)
 
     async def _restore(self) -> None:
-        """Write the later attempts again, once the topic was read to its end."""
+        """Append the later attempts again, once the topic was read to its end."""
         hidden = {uid: self._latest[uid] for uid in self._hidden}
-        found = await self._published.find(
+        if not hidden:
+            return
+        found = await self._results.find(
             {uid: latest.record_key for uid, latest in hidden.items()},
             since=min(latest.appended_at for latest in hidden.values()),
         )
         for uid, latest in hidden.items():
-            published = found.get(uid)
-            if published is None or published.outcome.attempt < latest.attempt:
-                _log.error("the last attempt's outcome is lost", uid=uid, attempt=latest.attempt)
+            fields = {"uid": uid, "attempt": latest.attempt}
+            record = found.get(uid)
+            if record is None or record.outcome.attempt < latest.attempt:
+                _log.error("outcome of the last attempt lost", **fields)
             else:
-                await self._publisher.restore(published.record)
-                self._metrics.restored.inc()
-                _log.warning("an earlier attempt came late", uid=uid, attempt=latest.attempt)
+                await self._publisher.restore(record.record)
+                self._metrics.outcomes_restored.inc()
+                _log.warning("outcome of the last attempt restored", **fields)
             self._hidden.discard(uid)

@@ -1,4 +1,4 @@
-"""Reads a Workflow of many nodes in a thread: the event loop would stand still for it."""
+"""Parses a Workflow of many nodes in a thread, so that the event loop goes on meanwhile."""
 
 import asyncio
 from datetime import datetime
@@ -14,10 +14,10 @@ __all__ = ["parse_workflow_aside"]
 async def parse_workflow_aside(
     document: dict[str, Any], *, observed_at: datetime, gone: bool = False
 ) -> WorkflowState:
-    """Give what `parse_workflow` gives, in a thread if there are many nodes.
+    """Return what `parse_workflow` returns; with many nodes, that is done in a thread.
 
     Raises:
-        ForeignWorkflowError: see `parse_workflow`.
+        ForeignWorkflowError: the Workflow is not a run of Sluice.
     """
-    read = partial(parse_workflow, document, observed_at=observed_at, gone=gone)
-    return await asyncio.to_thread(read) if has_many_nodes(document) else read()
+    parse = partial(parse_workflow, document, observed_at=observed_at, gone=gone)
+    return await asyncio.to_thread(parse) if has_many_nodes(document) else parse()

@@ -1,0 +1,151 @@
+"""The status-watcher without its adapters; fakes enter here."""
+
+import asyncio
+import uuid
+from collections.abc import Coroutine, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from sluice_runtime.probes import Readiness
+from sluice_status_watcher.domain.work_item import WorkItem, coalescing_key, needs_of, size_of
+from sluice_status_watcher.handlers.event_router import route_events
+from sluice_status_watcher.handlers.reflector import LONGEST_PAUSE, Reflector
+from sluice_status_watcher.handlers.work_queue import WorkQueue
+from sluice_status_watcher.metrics import Metrics
+from sluice_status_watcher.ports import ResultsReader, StatusPublisher, WorkflowClient, Workflows
+from sluice_status_watcher.services.deletion_check import DeletionCheck
+from sluice_status_watcher.services.event_publication import EventPublication
+from sluice_status_watcher.services.leader_election import Leadership
+from sluice_status_watcher.services.outcome_lookup import OutcomeLookup
+from sluice_status_watcher.services.preflight import run_preflight
+from sluice_status_watcher.services.reconciler import Reconciler
+from sluice_status_watcher.services.recovery import recover
+from sluice_status_watcher.services.results_repair import ResultsRepair
+from sluice_status_watcher.services.watch_health import WatchHealth
+from sluice_status_watcher.settings import Settings
+
+__all__ = ["StatusWatcher"]
+
+
+class StatusWatcher:
+    """The service without its adapters.
+
+    Stopping is the same as being killed: work under way is dropped, and done again by the next
+    process. A kill has to be harmless anyway, so there is no second way to stop.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        workflows: Workflows,
+        client: WorkflowClient,
+        publisher: StatusPublisher,
+        results: ResultsReader,
+        registry: CollectorRegistry,
+        leadership: Leadership,
+    ) -> None:
+        self._settings = settings
+        self._workflows = workflows
+        self._publisher = publisher
+        self._results = results
+        self._leadership = leadership
+        self._recovered = False
+        self._metrics = metrics = Metrics(registry)
+        self._queue: WorkQueue[str, WorkItem] = WorkQueue(
+            coalescing_key=coalescing_key,
+            size=size_of,
+            needs=needs_of,
+            concurrency=settings.concurrency,
+            max_pending=settings.max_pending,
+            max_bytes=settings.max_bytes,
+        )
+        lookup = OutcomeLookup(results, publisher)
+        self._deletion_check = DeletionCheck(workflows, lookup, self._queue)
+        self._reconciler = Reconciler(
+            client,
+            EventPublication(publisher, metrics=metrics),
+            lookup,
+            self._deletion_check,
+            self._queue,
+            # A restarted process is another holder: it does not know what it has published.
+            name=uuid.uuid4().hex,
+            metrics=metrics,
+            release_after=settings.dedupe.release_after.total_seconds(),
+        )
+        self._results_repair = ResultsRepair(results, publisher, metrics=metrics)
+        self._health = WatchHealth(clock=lambda: asyncio.get_running_loop().time())
+        self._reflector = Reflector(
+            workflows,
+            settings.watch,
+            health=self._health,
+            on_relist=lambda reason: metrics.relists.labels(reason).inc(),
+        )
+        metrics.gauge("is_leader", "1 if this process works.", lambda: leadership.is_leader)
+        metrics.gauge(
+            "watch_idle_seconds", "Since the API server sent a byte.", self._health.idle_seconds
+        )
+        metrics.gauge("pending_states", "States that wait to be published.", self._queue.pending)
+        metrics.gauge("held_bytes", "Memory taken by states.", self._queue.held_bytes)
+        metrics.gauge("active_workers", "Workflows being worked on.", self._queue.active)
+        metrics.gauge("tracked_workflows", "Workflows kept in memory.", self._reconciler.tracked)
+
+    def tasks(self) -> Mapping[str, Coroutine[Any, Any, None]]:
+        """Return the tasks of the service, by name; none of them returns."""
+        return {
+            "workers": self._queue.run(self._reconciler.handle),
+            "deletion check": self._deletion_check.run(),
+            "reflector": self._reflect(),
+            "results repair": self._repair_results(),
+            # Last, because it is stopped last: leadership ends after the work.
+            "leader election": self._leadership.run(unhealthy=self._unhealthy),
+        }
+
+    def readiness(self) -> Readiness:
+        """Return the readiness checks; a standby is ready once its preflight has passed."""
+        leads = self._leadership
+        return {
+            "leader election": leads.unknown,
+            "preflight": lambda: None if leads.is_leader else self._health.error,
+            "recovery": lambda: self._not_recovered() if leads.is_leader else None,
+            "workflows": lambda: self._watch_stalled() if leads.is_leader else None,
+            "kafka": self._publisher.unavailable,
+        }
+
+    async def _reflect(self) -> None:
+        if not self._leadership.is_leader:
+            await run_preflight(self._workflows, self._results, health=self._health)
+            await self._leadership.wait()
+        recovered = await recover(
+            self._workflows,
+            self._results,
+            page_size=self._settings.watch.page_size,
+            health=self._health,
+        )
+        for record in recovered.republish:
+            await self._publisher.republish(record)
+        for uid, outcome in recovered.outcomes.items():
+            self._reconciler.recall(uid, outcome)
+        self._metrics.outcomes_recovered.inc(len(recovered.outcomes))
+        self._recovered = True
+        async with aclosing(self._reflector.run()) as events:
+            await route_events(events, self._queue, known=recovered.outcomes)
+
+    async def _repair_results(self) -> None:
+        await self._leadership.wait()
+        await self._results_repair.run()
+
+    def _unhealthy(self) -> str | None:
+        return self._publisher.unavailable() or self._health.error
+
+    def _not_recovered(self) -> str | None:
+        return None if self._recovered else "the results topic is not read yet"
+
+    def _watch_stalled(self) -> str | None:
+        if not self._health.listed:
+            return "the Workflows are not listed yet"
+        limit = (self._settings.watch.silence + LONGEST_PAUSE).total_seconds()
+        idle = self._health.idle_seconds()
+        return f"the API server has sent nothing for {idle:.0f} s" if idle > limit else None

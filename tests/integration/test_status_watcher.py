@@ -63,9 +63,6 @@ def name_of(run_id: str) -> str:
     return workflow_name(RunKey("default", run_id))
 
 
-# The results topic.
-
-
 def outcome(run_id: str, *, uid: str, attempt: int = 1, phase: Phase = Phase.FAILED) -> StatusEvent:
     return StatusEvent(
         event_id=f"{uid}-{attempt}",
@@ -137,7 +134,7 @@ async def test_find_returns_the_last_attempt_of_the_uid(
         outcome("order-1", uid="new", attempt=1),
     )
     found = await results_topic(settings).find({"new": b"default/order-1"}, since=LONG_AGO)
-    assert {uid: told.outcome.attempt for uid, told in found.items()} == {"new": 2}
+    assert {uid: appended.outcome.attempt for uid, appended in found.items()} == {"new": 2}
 
 
 async def test_find_ignores_records_before_the_start_time(settings: KafkaSettings) -> None:
@@ -155,30 +152,30 @@ async def test_find_returns_nothing_from_an_empty_topic(settings: KafkaSettings)
 async def test_unreadable_topic_raises_kafka_unavailable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        nobody = KafkaSettings(bootstrap_servers=f"127.0.0.1:{taken.getsockname()[1]}")
+        unreachable = KafkaSettings(bootstrap_servers=f"127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(KafkaUnavailableError, match="could not be read to its end"):
-            await results_topic(nobody).find({"uid-1": b"k"}, since=LONG_AGO)
+            await results_topic(unreachable).find({"uid-1": b"k"}, since=LONG_AGO)
 
 
 async def test_tail_yields_old_and_new_outcomes(settings: KafkaSettings) -> None:
     await write(settings, *(outcome(f"order-{n}", uid=f"uid-{n}") for n in range(50)))
     async with aclosing(results_topic(settings).tail(since=LONG_AGO)) as outcomes:
-        before = [told.uid async for told in until_the_end(outcomes)]
+        before = [appended.uid async for appended in until_the_end(outcomes)]
         assert sorted(before) == sorted(f"uid-{n}" for n in range(50))
         await write(settings, outcome("order-7", uid="uid-7", attempt=2))
-        told = await anext(told async for told in outcomes if told is not None)
-        assert (told.uid, told.record_key, told.attempt) == ("uid-7", b"default/order-7", 2)
-        assert abs(told.appended_at - datetime.now(UTC)) < timedelta(minutes=1)
+        new = await anext(each async for each in outcomes if each is not None)
+        assert (new.uid, new.record_key, new.attempt) == ("uid-7", b"default/order-7", 2)
+        assert abs(new.appended_at - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 async def test_tail_ignores_records_before_the_start_time(settings: KafkaSettings) -> None:
     await write(settings, outcome("order-1", uid="uid-1"))
     later = datetime.now(UTC) + timedelta(hours=1)
     async with aclosing(results_topic(settings).tail(since=later)) as outcomes:
-        assert [told async for told in until_the_end(outcomes)] == []
+        assert [appended async for appended in until_the_end(outcomes)] == []
         await write(settings, outcome("order-2", uid="uid-2"))
-        told = await anext(told async for told in outcomes if told is not None)
-        assert told.uid == "uid-2"
+        appended = await anext(appended async for appended in outcomes if appended is not None)
+        assert appended.uid == "uid-2"
 
 
 async def test_late_record_of_an_earlier_attempt_is_repaired(
@@ -207,12 +204,9 @@ async def test_late_record_of_an_earlier_attempt_is_repaired(
 async def until_the_end(
     outcomes: AsyncGenerator[AppendedOutcome | None, None],
 ) -> AsyncIterator[AppendedOutcome]:
-    """Give what there is now."""
-    while (told := await anext(outcomes)) is not None:
-        yield told
-
-
-# The whole service.
+    """Yield what the topic holds now."""
+    while (appended := await anext(outcomes)) is not None:
+        yield appended
 
 
 class Cluster:
@@ -269,14 +263,14 @@ class Cluster:
             assert response.status == 200
 
     async def until_status(self, kafka: EmbeddedKafka, run_id: str, phase: Phase) -> list[str]:
-        """Wait until the run is in this phase; gives the phases before it."""
+        """Wait until the run is in this phase; return all its phases so far."""
         records = await read_until(
             kafka, self.topics.status, lambda held: phases(held, run_id)[-1:] == [phase]
         )
         return phases(records, run_id)
 
     async def until_gone(self, run_id: str) -> None:
-        """Follow the Workflow until it has gone."""
+        """Watch the Workflow until it is deleted."""
         page = await self.api.list_page(limit=500, continue_token=None)
         if name_of(run_id) not in {item["metadata"]["name"] for item in page.items}:
             return
@@ -290,13 +284,13 @@ class Cluster:
 
 
 def phases(records: list[Any], run_id: str) -> list[str]:
-    """Give the phases of one run that records of a topic tell of, repeats left out."""
+    """Return the phases of one run in the records of a topic, without repeats."""
     found: list[str] = []
     for record in records:
-        told = decode_status(incoming(record))
-        assert isinstance(told, PublishedEvent)
-        if told.event.run_id == run_id and found[-1:] != [told.event.phase]:
-            found.append(told.event.phase)
+        published = decode_status(incoming(record))
+        assert isinstance(published, PublishedEvent)
+        if published.event.run_id == run_id and found[-1:] != [published.event.phase]:
+            found.append(published.event.phase)
     return found
 
 
@@ -325,12 +319,12 @@ async def test_run_is_published_in_order_once_and_released(
     cluster: Cluster, kafka: EmbeddedKafka
 ) -> None:
     async with cluster.watching():
-        # Once this one is told, the watch is open.
+        # Once this one is published, the watch is open.
         await cluster.submit("first")
         await cluster.until_status(kafka, "first", Phase.SUCCEEDED)
         await cluster.submit("order-1", seconds="0.3")
-        told = await cluster.until_status(kafka, "order-1", Phase.SUCCEEDED)
-        assert told == ["Submitted", "Running", "Succeeded"]
+        seen = await cluster.until_status(kafka, "order-1", Phase.SUCCEEDED)
+        assert seen == ["Submitted", "Running", "Succeeded"]
         await cluster.delete("order-1")
         await cluster.until_gone("order-1")
     results = await read_all(kafka, cluster.topics.results)
@@ -358,7 +352,7 @@ async def test_runs_that_end_while_the_watcher_is_down_are_published_and_release
         await cluster.api.get(name_of("order-0"))
 
 
-async def test_repeatedly_killed_watcher_publishes_each_outcome_once(
+async def test_repeatedly_killed_watcher_publishes_each_appendedonce(
     cluster: Cluster, kafka: EmbeddedKafka
 ) -> None:
     runs = [f"order-{number}" for number in range(30)]
@@ -381,14 +375,14 @@ async def test_repeatedly_killed_watcher_publishes_each_outcome_once(
     )
 
 
-async def test_two_watchers_with_a_lease_publish_each_outcome_once(
+async def test_two_watchers_with_a_lease_publish_each_appendedonce(
     cluster: Cluster, kafka: EmbeddedKafka
 ) -> None:
-    # What is not given up would be taken after an hour.
-    turns = LeaseSettings(
-        name="turns", duration=timedelta(hours=1), renew_every=timedelta(milliseconds=200)
+    # A Lease that is not released would expire after an hour.
+    lease = LeaseSettings(
+        name="leader", duration=timedelta(hours=1), renew_every=timedelta(milliseconds=200)
     )
-    cluster.settings = cluster.settings.model_copy(update={"lease": turns})
+    cluster.settings = cluster.settings.model_copy(update={"lease": lease})
     runs = [f"order-{number}" for number in range(20)]
     async with contextlib.AsyncExitStack() as first:
         await first.enter_async_context(cluster.watching())
@@ -426,10 +420,10 @@ async def test_missing_kubeconfig_stops_the_start(tmp_path: Path) -> None:
 
 
 async def test_watcher_without_kafka_is_alive_but_not_ready(cluster: Cluster) -> None:
-    health, nobody = free_ports(2)
+    health, unreachable = free_ports(2)
     settings = cluster.settings.model_copy(
         update={
-            "kafka": KafkaSettings(bootstrap_servers=f"127.0.0.1:{nobody}"),
+            "kafka": KafkaSettings(bootstrap_servers=f"127.0.0.1:{unreachable}"),
             "health": HealthSettings(port=health),
         }
     )

@@ -64,7 +64,7 @@ class FakeLease:
     async def _enter(self) -> None:
         await asyncio.sleep(0)
         if self._away:
-            raise ApiUnavailableError("the Lease: nobody is there")
+            raise ApiUnavailableError("the Lease: no answer")
         if self._failures:
             raise self._failures.popleft()
 

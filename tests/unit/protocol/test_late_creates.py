@@ -116,7 +116,7 @@ async def test_the_latest_create_of_the_latest_decision_finds_the_workflow_still
     stopped = Way(stopped=4.9, travel=14.9, admission=14.9, apply=9.9)
     scene.workflows.slow_for_test(stopped)
     async with scene.world.starting():
-        await scene.world.told("1/Succeeded")
+        await scene.world.published("1/Succeeded")
         await later(4.9)
         await scene.desk.handler.handle(scene.record)
         await scene.all_over()

@@ -47,7 +47,7 @@ class FakeKafka:
         if self._held is not None:
             await _until(deadline, self._held)
         if self._away:
-            raise KafkaUnavailableError(f"{topic}: nobody is there")
+            raise KafkaUnavailableError(f"{topic}: no broker answered")
         if self._failures and self._failures[0][1] in {None, topic}:
             raise self._failures.popleft()[0]
         await self._append(topic, record)
@@ -69,15 +69,15 @@ class FakeKafka:
         self.scans.append(since)
         if self._scan_failures or self._away:
             self._scan_failures = max(0, self._scan_failures - 1)
-            raise KafkaUnavailableError("results: nobody is there")
+            raise KafkaUnavailableError("results: no broker answered")
         found: dict[str, OutcomeRecord] = {}
         for record in self._incoming(TOPICS.results):
-            told = outcome_of(record)
-            if told is None or told[0] not in wanted or record.timestamp_ms < _ms(since):
+            outcome = outcome_of(record)
+            if outcome is None or outcome[0] not in wanted or record.timestamp_ms < _ms(since):
                 continue
-            uid, published = told
-            if uid not in found or published.outcome.attempt > found[uid].outcome.attempt:
-                found[uid] = published
+            uid, read = outcome
+            if uid not in found or read.outcome.attempt > found[uid].outcome.attempt:
+                found[uid] = read
         return found
 
     async def tail(self, *, since: datetime) -> AsyncGenerator[AppendedOutcome | None, None]:
@@ -85,7 +85,7 @@ class FakeKafka:
         read = 0
         while True:
             if self._away:
-                raise KafkaUnavailableError("results: nobody is there")
+                raise KafkaUnavailableError("results: no broker answered")
             outcomes = [self._appended(at, since=since) for at in range(read, len(self.records))]
             read = len(self.records)
             for outcome in filter(None, outcomes):
@@ -99,11 +99,11 @@ class FakeKafka:
     # What only tests may do.
 
     def fail_for_test(self, *errors: Exception, topic: str | None = None) -> None:
-        """Answer the next sends (to this topic) with these errors, having written nothing."""
+        """Answer the next sends (to this topic) with these errors, and write nothing."""
         self._failures.extend((error, topic) for error in errors)
 
     def lose_acknowledgements_for_test(self, *, times: int) -> None:
-        """Write the next records, and let their acknowledgements get lost."""
+        """Write the next records, and lose their acknowledgements."""
         self._lost += times
 
     def go_away_for_test(self) -> None:
@@ -115,11 +115,11 @@ class FakeKafka:
         self._away = False
 
     def get_stuck_for_test(self) -> None:
-        """Take records and answer nothing: whoever sends gives up, and they stay in flight."""
+        """Take records and answer nothing: their senders give up, and they stay in flight."""
         self._stuck = True
 
     async def land_for_test(self, *, all_of_them: bool = False) -> None:
-        """Append the record, or all, whose sender has given up; whoever has died included."""
+        """Append one record, or all, whose senders have given up or died."""
         while self._in_flight:
             await self._append(*self._in_flight.popleft())
             if not all_of_them:
@@ -142,15 +142,15 @@ class FakeKafka:
         return self._held
 
     def slow_scans_for_test(self, seconds: float) -> None:
-        """Let each reading of the results topic take so long."""
+        """Let each read of the results topic take so long."""
         self._scan_takes = seconds
 
     def fail_scans_for_test(self, *, times: int) -> None:
-        """Let the next readings of the results topic fail."""
+        """Let the next reads of the results topic fail."""
         self._scan_failures = times
 
     def events_for_test(self, topic: str = TOPICS.status) -> list[StatusEvent]:
-        """Give what a topic holds."""
+        """Return the events of a topic."""
         events = []
         for record in self._incoming(topic):
             published = decode_status(record)
@@ -159,7 +159,7 @@ class FakeKafka:
         return events
 
     def phases_for_test(self, topic: str = TOPICS.status, *, run_id: str = "order-1") -> list[str]:
-        """Give the phases that a topic holds of one run, `attempt/phase`."""
+        """Return the phases that a topic holds of one run, `attempt/phase`."""
         return [
             f"{event.attempt}/{event.phase}"
             for event in self.events_for_test(topic)
@@ -178,10 +178,10 @@ class FakeKafka:
 
     def _appended(self, at: int, *, since: datetime) -> AppendedOutcome | None:
         topic, record, timestamp = self.records[at]
-        told = outcome_of(_incoming(topic, at, record, timestamp))
-        if topic != TOPICS.results or told is None or timestamp < _ms(since):
+        outcome = outcome_of(_incoming(topic, at, record, timestamp))
+        if topic != TOPICS.results or outcome is None or timestamp < _ms(since):
             return None
-        return appended(_incoming(topic, at, record, timestamp), *told)
+        return appended(_incoming(topic, at, record, timestamp), *outcome)
 
     def _incoming(self, topic: str) -> list[IncomingRecord]:
         return [

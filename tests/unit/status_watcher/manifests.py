@@ -14,12 +14,12 @@ FINISHED_AGAIN = "2026-01-01T00:45:00Z"
 
 
 def name_of(run_id: str) -> str:
-    """Name the Workflow of a run, as the dispatcher does."""
+    """Return the name of the Workflow of a run."""
     return workflow_name(RunKey("default", run_id))
 
 
 def manifest(run_id: str = "order-1", **more: Any) -> Json:
-    """Give a Workflow that has just been put together."""
+    """Return a Workflow as the dispatcher creates it."""
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
@@ -43,7 +43,7 @@ def manifest(run_id: str = "order-1", **more: Any) -> Json:
 
 
 def stored(run_id: str = "order-1", *, version: int = 7, **more: Any) -> Json:
-    """Give a Workflow as the API server gives it."""
+    """Return a Workflow as the API server returns it."""
     document = manifest(run_id, **more)
     document["metadata"] |= {
         "uid": f"uid-of-{run_id}",
@@ -55,7 +55,7 @@ def stored(run_id: str = "order-1", *, version: int = 7, **more: Any) -> Json:
 
 
 def node(node_id: str, *, phase: str, kind: str = "Pod", **more: Any) -> Json:
-    """Give one node of a status."""
+    """Return one node of a status."""
     return {
         "id": node_id,
         "name": f"run.{node_id}",
@@ -69,10 +69,10 @@ def node(node_id: str, *, phase: str, kind: str = "Pod", **more: Any) -> Json:
 
 
 def nodes(*entries: Json) -> Json:
-    """Give the nodes by id."""
+    """Return the nodes by id."""
     return {entry["id"]: entry for entry in entries}
 
 
 def line(kind: str, document: Json) -> bytes:
-    """Give one line of a watch."""
+    """Return one line of a watch."""
     return json.dumps({"type": kind, "object": document}).encode() + b"\n"

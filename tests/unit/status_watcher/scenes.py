@@ -1,4 +1,4 @@
-"""What happens to one Workflow, told in the words of a test."""
+"""What happens to one Workflow in a test."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ async def finish(
 
 
 async def touch(world: World) -> None:
-    """WatchEvent what is nobody's business."""
+    """Change a label that does not matter."""
 
     def change(obj: Json) -> None:
         labels = obj["metadata"]["labels"]
@@ -39,7 +39,7 @@ async def reopen(world: World) -> None:
 
 
 def marks(world: World) -> tuple[str | None, str | None, bool]:
-    """The published mark, the attempt, and whether our finalizer holds the object."""
+    """Return the mark, the attempt, and whether our finalizer keeps the object."""
     meta = world.workflows.object_for_test(NAME)["metadata"]
     annotations = meta["annotations"]
     held = metadata.FINALIZER in meta["finalizers"]
@@ -47,7 +47,7 @@ def marks(world: World) -> tuple[str | None, str | None, bool]:
 
 
 def claim(world: World) -> Claim | None:
-    """The claim on the object."""
+    """Return the claim on the object."""
     annotations = world.workflows.object_for_test(NAME)["metadata"]["annotations"]
     return decode_claim(annotations.get(metadata.OUTCOME_CLAIM))
 
@@ -61,7 +61,7 @@ async def released(world: World) -> None:
 
 
 def hold_mark(world: World) -> asyncio.Event:
-    """Let the next end be claimed, and its mark wait until the event is set."""
+    """Let the next end be claimed, but not marked until the event is set."""
     return world.workflows.hold_for_test("patch", after=1)
 
 
@@ -70,4 +70,4 @@ async def gone(world: World) -> None:
 
 
 def kafka_errors(count: int) -> list[Exception]:
-    return [KafkaUnavailableError("results: nobody is there") for _ in range(count)]
+    return [KafkaUnavailableError("results: no broker answered") for _ in range(count)]

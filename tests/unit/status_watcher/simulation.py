@@ -1,4 +1,4 @@
-"""Three Workflows, everything that can happen to them, and what must hold in the end."""
+"""Three Workflows, everything that can happen to them, and the promises that must hold."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -27,7 +27,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = ("list_page", "watch", "patch", "get"
 
 
 class Simulation:
-    """A world with a controller in it that lives the lives of three Workflows."""
+    """A world whose controller runs three Workflows."""
 
     def __init__(self, *, watchers: int) -> None:
         self.world = World()
@@ -77,7 +77,7 @@ class Simulation:
         await self.restart()
 
     async def restart(self) -> None:
-        """Kill all watchers where they stand, and start as many as there are to be."""
+        """Kill all watchers at once, and start as many as there should be."""
         await self.stop()
         for _ in range(self.watchers):
             await self.join()
@@ -92,7 +92,7 @@ class Simulation:
             )
 
     async def leave(self) -> None:
-        """Kill the one that has been there for longest."""
+        """Kill the watcher that has run for longest."""
         if self._running:
             await self._running.pop(0).aclose()
 
@@ -102,7 +102,7 @@ class Simulation:
             await self.leave()
 
     async def live(self, what: str, run_id: str) -> None:
-        """Let something happen to a Workflow, if it is one of the things that can."""
+        """Let something happen to a Workflow, if its state allows it."""
         name = name_of(run_id)
         if name in self.world.workflows.names_for_test():
             await self.lives[what](name, self.world.workflows.object_for_test(name))
@@ -174,7 +174,7 @@ def _faults_of(connection: Connection, *, alone: bool) -> dict[str, Callable[[],
         "kafka error": lambda: kafka.fail_for_test(KafkaUnavailableError("no leader")),
     }
     if alone:
-        # Of one watcher the rule is stricter: nothing that could repeat an outcome happens.
+        # A single watcher must not repeat an outcome, so nothing happens that excuses that.
         return faults
     return faults | {
         "kafka stuck": kafka.get_stuck_for_test,
@@ -188,12 +188,12 @@ def _faults_of(connection: Connection, *, alone: bool) -> dict[str, Callable[[],
 
 
 def ended(obj: Json) -> bool:
-    """Tell whether Argo is done with a Workflow."""
+    """Return whether a Workflow has ended."""
     return obj.get("status", {}).get("phase") in ENDS
 
 
 def check(simulation: Simulation) -> None:
-    """Hold the promises against what is on the topics and on the API server."""
+    """Check the promises on the topics and on the API server."""
     kafka, api = simulation.world.kafka, simulation.world.workflows
     by_run: dict[str, list[StatusEvent]] = defaultdict(list)
     for event in kafka.events_for_test():
@@ -203,13 +203,13 @@ def check(simulation: Simulation) -> None:
         if name_of(run_id) in api.names_for_test():
             _check_object(api.object_for_test(name_of(run_id)), last)
         else:
-            # The object has gone, and the world knows how it ended.
+            # The object is gone, and its outcome is published.
             assert last.terminal
     # Compaction keeps the last record of each key: that of the last attempt.
     kept = {event.run_id: event.attempt for event in kafka.events_for_test(TOPICS.results)}
     for event in kafka.events_for_test(TOPICS.results):
         assert kept[event.run_id] >= event.attempt, simulation.world.results(run_id=event.run_id)
-    # Each attempt has one outcome: however often it is told, it is the same event.
+    # Each attempt has one outcome; repeats are the same event.
     outcomes = Counter(_of_attempts(kafka.events_for_test(TOPICS.results)))
     assert set(outcomes) == set(_of_attempts(e for e in kafka.events_for_test() if e.terminal))
     assert len({(run_id, attempt) for run_id, attempt, _, _ in outcomes}) == len(outcomes), outcomes
@@ -235,7 +235,7 @@ def _followed(events: list[StatusEvent]) -> list[StatusEvent]:
 
 
 def _check_object(obj: Json, last: StatusEvent) -> None:
-    """The last thing told is what the object says, and its marks say what was told."""
+    """Check that the last event matches the object, and its annotations match the event."""
     meta, phase = obj["metadata"], obj.get("status", {}).get("phase")
     annotations = meta["annotations"]
     if phase in ENDS:

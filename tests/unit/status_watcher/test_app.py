@@ -21,13 +21,13 @@ async def test_run_is_published_from_start_to_end_and_then_released(looptime: An
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         await world.workflows.set_status_for_test(NAME, phase="Pending")
-        await world.told("1/Submitted", "1/Pending")
+        await world.published("1/Submitted", "1/Pending")
         await world.workflows.set_status_for_test(
             NAME, phase="Running", nodes=nodes(node("a", phase="Running"))
         )
-        await world.told("1/Submitted", "1/Pending", "1/Running")
+        await world.published("1/Submitted", "1/Pending", "1/Running")
         assert world.results() == []
         await finish(world)
         await marked(world)
@@ -56,7 +56,7 @@ async def test_fast_phases_are_all_published_in_order() -> None:
         await finish(world)
         await moments()
         hold.set()
-        await world.told("1/Submitted", "1/Pending", "1/Running", "1/Succeeded")
+        await world.published("1/Submitted", "1/Pending", "1/Running", "1/Succeeded")
         assert world.kafka.events_for_test()[2].progress == "3/9"
 
 
@@ -68,7 +68,7 @@ async def test_foreign_workflow_is_ignored_and_logged_once() -> None:
     with capture_logs() as logs:
         async with world.watching():
             await submit(world)
-            await world.told("1/Submitted")
+            await world.published("1/Submitted")
             await world.workflows.set_status_for_test(name_of("foreign"), phase="Running")
             await later(200)
     assert len(world.kafka.records) == 1
@@ -88,7 +88,7 @@ async def test_readiness_gives_reasons() -> None:
         await moments()
         assert ready["recovery"]() == "the results topic is not read yet"
         assert ready["workflows"]() == "the Workflows are not listed yet"
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         assert {name: check() for name, check in ready.items()} == dict.fromkeys(ready)
         world.workflows.go_silent_for_test()
         world.workflows.hold_for_test("list_page")
@@ -103,10 +103,10 @@ async def test_release_without_delay() -> None:
     world.settings = releasing_after(world.settings, timedelta(0))
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         await finish(world)
         await released(world)
-        # The claim, and all else.
+        # The claim, and the rest.
         assert world.workflows.calls_for_test("patch") == 2
     assert world.results() == ["1/Succeeded"]
 

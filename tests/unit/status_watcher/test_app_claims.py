@@ -1,4 +1,4 @@
-"""Several status-watchers that know nothing of each other: an outcome is one event all the same."""
+"""Several status-watchers without an election still publish each outcome as one event."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ OUTCOME = Outcome(attempt=1, phase=Phase.SUCCEEDED, finished_at=parse_timestamp(
 
 
 async def claimed_elsewhere(world: World) -> Claim:
-    """Let the end of the run be claimed by one of whom nothing more is heard."""
+    """Let a watcher claim the end of the run, and die."""
     await submit(world)
     await finish(world, message="done")
     version = world.workflows.object_for_test(NAME)["metadata"]["resourceVersion"]
@@ -64,8 +64,8 @@ async def test_three_watchers_publish_each_outcome_once() -> None:
         for run in runs:
             meta = world.workflows.object_for_test(name_of(run))["metadata"]
             assert metadata.FINALIZER not in meta["finalizers"]
-    told = [event.run_id for event in world.kafka.events_for_test(TOPICS.results)]
-    assert sorted(told) == sorted(runs)
+    published = [event.run_id for event in world.kafka.events_for_test(TOPICS.results)]
+    assert sorted(published) == sorted(runs)
     ends = [event.run_id for event in world.kafka.events_for_test() if event.terminal]
     assert sorted(ends) == sorted(runs)
 
@@ -74,7 +74,7 @@ async def test_end_is_claimed_before_it_is_published() -> None:
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         world.kafka.hold_for_test()
         await finish(world)
         await later(60)
@@ -97,18 +97,18 @@ async def test_claim_of_another_holder_is_left_alone_for_some_seconds() -> None:
 
 
 async def test_outcome_of_a_dead_holder_is_published_once() -> None:
-    """The other one publishes after this one has started, and is killed before its mark."""
+    """The holder publishes once another has started, and dies before it can mark that."""
     world, elsewhere = World(), FakeKafka()
     elsewhere.records = world.kafka.records
     async with contextlib.AsyncExitStack() as other:
         await other.enter_async_context(world.starting(kafka=elsewhere))
         await submit(world)
-        await world.told("1/Submitted")
-        told, mark = elsewhere.hold_for_test(), hold_mark(world)
+        await world.published("1/Submitted")
+        published, mark = elsewhere.hold_for_test(), hold_mark(world)
         await finish(world)
         await world.until(lambda: claim(world) is not None)
         async with world.watching():
-            told.set()
+            published.set()
             await elsewhere.wait_for_test(
                 lambda: elsewhere.phases_for_test() == ["1/Submitted", "1/Succeeded"]
             )
@@ -116,7 +116,7 @@ async def test_outcome_of_a_dead_holder_is_published_once() -> None:
             mark.set()
             await released(world)
     assert world.results() == ["1/Succeeded"]
-    # The status topic might lack it: it is told there again, as the same event.
+    # The status topic may lack it, so the same event is written there again.
     first, again = (event for event in world.kafka.events_for_test() if event.terminal)
     assert first == again
 
@@ -135,14 +135,14 @@ async def test_claimed_outcome_is_published_after_a_retry() -> None:
     made = await claimed_elsewhere(world)
     await reopen(world)
     async with world.watching():
-        await world.told("1/Succeeded", "2/Running")
+        await world.published("1/Succeeded", "2/Running")
         await world.until(lambda: marks(world) == (None, "2", True))
         assert claim(world) is None
         await finish(world, "Failed", at=FINISHED_AGAIN)
         await released(world)
     first, second = world.kafka.events_for_test(TOPICS.results)
     assert (first.sequence, first.finished_at) == (made.sequence, OUTCOME.finished_at)
-    # What it had put out is not known any more.
+    # Its details are not known any more.
     assert (first.truncated, first.message, first.steps) == (True, None, ())
     assert (second.attempt, second.phase, second.truncated) == (2, Phase.FAILED, False)
 
@@ -163,7 +163,7 @@ async def test_claimed_outcome_is_published_after_an_unseen_deletion() -> None:
 
 
 async def test_concurrent_claims_publish_one_outcome() -> None:
-    """Deleted while it runs: one sees it go, the other one sees it fail for that."""
+    """One watcher sees a deletion, and the other the failure that it causes."""
     world = World()
     async with world.starting(), world.starting():
         await submit(world)
@@ -196,7 +196,7 @@ async def test_published_claim_is_found_after_a_second_end() -> None:
         await moments()
     mark.set()
     await reopen(world)
-    # Long after what was told.
+    # Long after the published end.
     await finish(world, "Failed", at="2099-01-01T00:00:00Z")
     async with world.watching():
         await released(world)
@@ -220,7 +220,7 @@ async def test_unclaimable_outcome_is_published_after_a_while(
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         world.workflows.fail_for_test("patch", *itertools.repeat(error, 1000))
         await finish(world)
         ended = float(looptime)
@@ -256,7 +256,7 @@ async def test_outcome_is_published_though_its_claim_is_reverted() -> None:
 
 async def test_two_watchers_that_cannot_claim_publish_the_same_event() -> None:
     class Facade(FakeWorkflows):
-        """What one of them sees of the API server."""
+        """The API server as one of them sees it."""
 
         refusing = True
 
@@ -304,9 +304,9 @@ async def test_claim_with_a_lost_answer_is_published_by_its_holder() -> None:
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         world.workflows.lose_answers_for_test("patch")
         await finish(world)
-        # That is before anybody else's patience ends.
+        # Before another watcher would take the claim over.
         async with asyncio.timeout(4):
-            await world.told("1/Submitted", "1/Succeeded")
+            await world.published("1/Submitted", "1/Succeeded")

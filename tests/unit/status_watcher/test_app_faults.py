@@ -1,4 +1,4 @@
-"""Silence, history lost, Kafka away, two watchers (faults F15 to F17 and F19)."""
+"""A silent watch, lost history, an outage of Kafka, two watchers (faults F15 to F17 and F19)."""
 
 import json
 from contextlib import AsyncExitStack
@@ -20,11 +20,11 @@ async def test_end_behind_a_silent_watch_is_published_within_90_seconds(looptime
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         silent_since = float(looptime)
         world.workflows.go_silent_for_test()
         await finish(world)
-        await world.told("1/Submitted", "1/Succeeded")
+        await world.published("1/Submitted", "1/Succeeded")
         assert looptime - silent_since < 90
         assert world.metric("relists_total", reason="silence") == 1
 
@@ -34,7 +34,7 @@ async def test_ends_while_the_watcher_is_down_are_published_before_deletion() ->
     for number in range(20):
         await submit(world, f"order-{number}")
     async with world.watching():
-        await world.told("1/Submitted", run_id="order-19")
+        await world.published("1/Submitted", run_id="order-19")
     for number in range(20):
         await finish(world, name=name_of(f"order-{number}"))
         await world.workflows.delete_for_test(name_of(f"order-{number}"))
@@ -73,7 +73,7 @@ async def test_unseen_deletion_is_published_and_forgotten() -> None:
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         gate = world.workflows.hold_for_test("list_page")
         world.workflows.drop_streams_for_test()
         await world.workflows.remove_for_test(NAME)
@@ -121,11 +121,11 @@ async def test_values_in_errors_of_the_cluster_are_not_logged(
     answer = json.dumps({"kind": "Status", "reason": reason, "message": message}).encode()
     world.workflows.fail_for_test(operation, error_for(code, answer, what="IT /workflows"))
     if operation == "get":
-        # It is read when a patch comes too late.
+        # The object is read after a conflict.
         world.workflows.fail_for_test("patch", ConflictError("", status=409, reason="Conflict"))
     with capture_logs() as logs:
         async with world.watching():
-            await world.told("1/Submitted")
+            await world.published("1/Submitted")
             await finish(world)
             await released(world)
     said = f"IT /workflows: {code} {reason} by webhook w.example"

@@ -1,4 +1,4 @@
-"""The finalizer goes after the acknowledgements, and nothing else goes with it."""
+"""The finalizer is removed after the acknowledgements, and nothing else with it."""
 
 from typing import Any
 
@@ -32,14 +32,14 @@ async def test_finalizer_stays_until_both_topics_have_acknowledged(topic: str) -
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         world.kafka.fail_for_test(*kafka_errors(20), topic=topic)
         await finish(world)
         await later(60)
         assert marks(world) == (None, None, True)
         await released(world)
         assert world.results() == ["1/Succeeded"]
-        await world.told("1/Submitted", "1/Succeeded")
+        await world.published("1/Submitted", "1/Succeeded")
 
 
 async def test_finalizers_of_others_stay() -> None:
@@ -82,12 +82,12 @@ async def test_repeated_conflicts_are_retried_with_pauses() -> None:
     conflicts = [ConflictError("422", status=422, reason="Invalid") for _ in range(30)]
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         world.workflows.fail_for_test("patch", *conflicts)
         await finish(world)
         await marked(world)
         await released(world)
-        # All but one are settled by reading: after half a minute it is told without a claim.
+        # One read follows the first conflict, and one each pause; then it is published unclaimed.
         assert world.workflows.calls_for_test("get") == 29
         assert world.metric("patch_failures_total", reason="conflict") == 30
     assert world.results() == ["1/Succeeded"]
@@ -106,11 +106,11 @@ async def test_failed_patch_is_retried_and_delays_no_other_workflow(
     world = World(concurrency=1)
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         world.workflows.fail_for_test("patch", *[error] * 10)
         await finish(world)
         await submit(world, "order-2")
-        await world.told("1/Submitted", run_id="order-2")
+        await world.published("1/Submitted", run_id="order-2")
         assert marks(world)[0] is None
         await released(world)
         assert world.metric("patch_failures_total", reason=reason) == 10
@@ -120,7 +120,7 @@ async def test_patch_with_a_lost_answer_is_made_once() -> None:
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         world.workflows.lose_answers_for_test("patch", times=3)
         await finish(world)
         await released(world)
@@ -154,10 +154,10 @@ async def test_workflow_deleted_during_a_patch_is_forgotten() -> None:
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         gate = hold_mark(world)
         await finish(world)
-        await world.told("1/Submitted", "1/Succeeded")
+        await world.published("1/Submitted", "1/Succeeded")
         world.workflows.go_silent_for_test()
         await world.workflows.remove_for_test(NAME)
         gate.set()
@@ -182,6 +182,6 @@ async def test_recreated_object_is_another_workflow() -> None:
         await world.workflows.remove_for_test(NAME)
         await submit(world)
         gate.set()
-        await world.told("1/Submitted", "1/Succeeded", "1/Submitted")
+        await world.published("1/Submitted", "1/Succeeded", "1/Submitted")
         await later(60)
         assert marks(world) == (None, None, True)

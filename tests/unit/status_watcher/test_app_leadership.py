@@ -1,4 +1,4 @@
-"""Several status-watchers, of which one works."""
+"""Of several status-watchers one works."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.looptime
 
 
 def elector_of(holder: str, lease: FakeLease) -> LeaseElector:
-    return LeaseElector(lease, LeaseSettings(name="turns"), holder=holder)
+    return LeaseElector(lease, LeaseSettings(name="leader"), holder=holder)
 
 
 async def test_one_watcher_works_and_the_standby_is_ready() -> None:
@@ -35,7 +35,7 @@ async def test_one_watcher_works_and_the_standby_is_ready() -> None:
             assert {name: check() for name, check in ready.items()} == dict.fromkeys(ready)
             assert world.metric("is_leader") == 0
             await submit(world)
-            await world.told("1/Submitted")
+            await world.published("1/Submitted")
             assert world.workflows.streams_for_test() == 1
 
 
@@ -53,7 +53,7 @@ async def test_failed_preflight_means_neither_ready_nor_leader() -> None:
             seen.append(rehearsal())
             await later(0.1)
         assert "list: 403 Forbidden" in seen
-        assert "results: nobody is there" in seen
+        assert "results: no broker answered" in seen
         assert rehearsal() is None
 
 
@@ -83,7 +83,7 @@ async def test_standby_that_cannot_read_the_lease_is_not_ready() -> None:
         assert world.watcher is not None
         assert world.watcher.readiness()["leader election"]() == "the Lease is not read yet"
         await later(10)
-        assert world.watcher.readiness()["leader election"]() == "the Lease: nobody is there"
+        assert world.watcher.readiness()["leader election"]() == "the Lease: no answer"
         assert world.workflows.streams_for_test() == 0
 
 
@@ -93,7 +93,7 @@ async def test_standby_finishes_the_work_of_a_killed_leader() -> None:
     async with contextlib.AsyncExitStack() as first:
         await first.enter_async_context(world.starting(ada))
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         async with world.starting(bob):
             await later(60)
             await first.aclose()

@@ -1,4 +1,4 @@
-"""One odd Workflow is told in brief, and nobody else notices."""
+"""A malformed Workflow is published without details, and affects no other."""
 
 import asyncio
 from typing import Any
@@ -28,24 +28,24 @@ def nested(levels: int) -> Any:
 @pytest.mark.parametrize("value", ["\ud800", nested(64), nested(200), nested(400)])
 async def test_unwritable_outputs_are_left_out(value: Any) -> None:
     world = World()
-    outputs = {"parameters": [{"name": "odd", "value": value}]}
+    outputs = {"parameters": [{"name": "malformed", "value": value}]}
     with capture_logs() as logs:
         async with world.watching():
             await submit(world)
             await submit(world, "order-2")
             steps = nodes(node("a", phase="Succeeded", outputs=outputs))
             await world.workflows.set_status_for_test(NAME, phase="Running", nodes=steps)
-            await world.told("1/Submitted", "1/Running")
+            await world.published("1/Submitted", "1/Running")
             await finish(world, outputs=outputs)
             await finish(world, name=name_of("order-2"))
             await released(world)
-            await world.told("1/Submitted", "1/Succeeded", run_id="order-2")
+            await world.published("1/Submitted", "1/Succeeded", run_id="order-2")
             assert world.metric("events_truncated_total") == 1
     assert marks(world) == (MARK, None, False)
     (end,) = [e for e in world.kafka.events_for_test() if e.terminal and e.run_id == "order-1"]
     assert (end.phase, end.steps, end.outputs, end.truncated) == ("Succeeded", (), {}, True)
     assert end.finished_at is not None
-    # Named once, though odd twice.
+    # Logged once, though published twice.
     assert [log["run"] for log in logs if log["event"] == "published without details"] == [
         "default/order-1"
     ]
@@ -75,7 +75,7 @@ async def test_state_that_raises_is_published_without_details(
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         await finish(world, progress="1/1", message="fine")
         await released(world)
         assert world.metric("events_truncated_total") == 1
@@ -104,7 +104,7 @@ async def test_copy_of_a_workflow_is_ignored_and_logged_once() -> None:
 async def test_list_nested_too_deeply_is_retried() -> None:
     world = World()
     await submit(world)
-    # What json makes of it, wherever it comes from.
+    # As json raises it.
     world.workflows.fail_for_test("list_page", RecursionError(), RecursionError())
     async with asyncio.timeout(3600), world.watching():
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")

@@ -1,4 +1,4 @@
-"""However large the Workflows are and however long Kafka is away: so many bytes, and no more."""
+"""Memory stays bounded, however large Workflows are and however long Kafka is away."""
 
 from typing import Any
 
@@ -50,8 +50,8 @@ async def test_states_waiting_for_kafka_are_bounded_in_bytes(status: dict[str, s
         world.kafka.heal_for_test()
         await later(1000)
         assert world.metric("held_bytes") == 0
-    told = [(event.run_id, event.phase) for event in world.kafka.events_for_test()]
-    assert sorted(told) == sorted((run, status["phase"]) for run in runs)
+    published = [(event.run_id, event.phase) for event in world.kafka.events_for_test()]
+    assert sorted(published) == sorted((run, status["phase"]) for run in runs)
 
 
 async def test_workflow_with_too_many_steps_is_published_without_them() -> None:
@@ -61,7 +61,7 @@ async def test_workflow_with_too_many_steps_is_published_without_them() -> None:
         await world.workflows.create(
             manifest(status={"phase": "Failed", "finishedAt": FINISHED, "nodes": many})
         )
-        await world.told("1/Failed")
+        await world.published("1/Failed")
     (event,) = world.kafka.events_for_test()
     assert (event.steps, event.truncated) == ((), True)
     assert name_of(event.run_id) == event.workflow_name

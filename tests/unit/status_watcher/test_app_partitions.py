@@ -1,4 +1,4 @@
-"""Watchers whose connections to Kafka fail each by itself, and what they send while they do."""
+"""Watchers whose connections to Kafka fail independently, and their records in flight."""
 
 import pytest
 
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.looptime
 
 
 async def cut_off_with_its_claim(world: World, cut_off: FakeKafka) -> None:
-    """Let a watcher claim an end that it cannot tell of."""
+    """Let a watcher claim an end that it cannot publish."""
     await submit(world)
-    await world.told("1/Submitted")
+    await world.published("1/Submitted")
     cut_off.go_away_for_test()
     await finish(world, "Failed")
     await world.until(lambda: claim(world) is not None)
@@ -60,12 +60,12 @@ async def test_holder_without_kafka_does_not_publish_an_earlier_attempt() -> Non
 
 
 async def test_outcome_appended_late_is_followed_by_the_last_attempt() -> None:
-    """Given up by its sender, who dies, it comes out of a broker's buffer after the next end."""
+    """The sender gives up and dies; a broker appends the record after the next end."""
     world = World()
     stuck = FakeKafka(same_as=world.kafka)
     async with world.starting(kafka=stuck):
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         stuck.get_stuck_for_test()
         await finish(world, "Failed")
         await later(4)
@@ -89,7 +89,7 @@ async def test_outcome_appended_late_without_a_watcher_is_found_by_the_next() ->
     stuck = FakeKafka(same_as=world.kafka)
     async with world.starting(kafka=stuck):
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         stuck.get_stuck_for_test()
         await finish(world, "Failed")
         await later(4)
@@ -104,16 +104,16 @@ async def test_outcome_appended_late_without_a_watcher_is_found_by_the_next() ->
     for _ in range(2):
         async with world.watching():
             await later(10)
-        # The second one finds it put right.
+        # The second one finds it repaired.
         assert world.results() == ["1/Failed", "2/Succeeded", "1/Failed", "2/Succeeded"]
 
 
 async def test_outcome_of_a_deleted_workflow_waits_for_kafka() -> None:
-    """There is no object left to read: what the deletion event said is kept, in brief."""
+    """No object is left to read, so the last state is kept without details."""
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         world.kafka.go_away_for_test()
         await finish(world, "Failed", message="why")
         await world.until(lambda: claim(world) is not None)
@@ -123,7 +123,7 @@ async def test_outcome_of_a_deleted_workflow_waits_for_kafka() -> None:
         await later(600)
         assert world.results() == []
         world.kafka.come_back_for_test()
-        await world.told("1/Submitted", "1/Failed")
+        await world.published("1/Submitted", "1/Failed")
         await later(60)
         assert world.metric("tracked_workflows") == 0
     (result,) = world.kafka.events_for_test(TOPICS.results)

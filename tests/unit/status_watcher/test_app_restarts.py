@@ -1,4 +1,4 @@
-"""Killed at any moment, no outcome is lost and none told twice (fault F18)."""
+"""A kill at any moment neither loses nor repeats an outcome (fault F18)."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ async def test_published_outcome_is_not_repeated_after_a_restart() -> None:
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         gate = hold_mark(world)
         await finish(world)
         await world.kafka.wait_for_test(lambda: world.results() == ["1/Succeeded"])
@@ -53,10 +53,10 @@ async def test_workflow_deleted_during_recovery_is_forgotten() -> None:
     world.kafka = Slow()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         hold_mark(world)
         await finish(world)
-        await world.told("1/Submitted", "1/Succeeded")
+        await world.published("1/Submitted", "1/Succeeded")
     async with world.watching():
         await moments()
         assert world.metric("outcomes_recovered_total") == 1
@@ -64,10 +64,10 @@ async def test_workflow_deleted_during_recovery_is_forgotten() -> None:
 
 
 async def killed_between_the_topics(world: World) -> None:
-    """Let the results topic hold the outcome, and the status topic not."""
+    """Let only the results topic hold the outcome."""
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         world.kafka.fail_for_test(*kafka_errors(100), topic=TOPICS.status)
         await finish(world)
         await world.kafka.wait_for_test(lambda: world.results() == ["1/Succeeded"])
@@ -79,7 +79,7 @@ async def test_outcome_only_on_the_results_topic_is_republished() -> None:
     await killed_between_the_topics(world)
     async with world.watching():
         await released(world)
-    await world.told("1/Submitted", "1/Succeeded")
+    await world.published("1/Submitted", "1/Succeeded")
     [result] = world.kafka.events_for_test(TOPICS.results)
     assert world.kafka.events_for_test()[1] == result
     assert world.results() == ["1/Succeeded"]
@@ -90,7 +90,7 @@ async def test_outcome_only_on_the_results_topic_is_republished_after_a_retry() 
     await killed_between_the_topics(world)
     await reopen(world)
     async with world.watching():
-        await world.told("1/Submitted", "1/Succeeded", "2/Running")
+        await world.published("1/Submitted", "1/Succeeded", "2/Running")
     assert world.results() == ["1/Succeeded"]
 
 
@@ -123,13 +123,13 @@ async def test_recovered_outcome_delays_the_release_in_full(looptime: Any) -> No
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         gate = hold_mark(world)
         await finish(world)
-        await world.told("1/Submitted", "1/Succeeded")
+        await world.published("1/Submitted", "1/Succeeded")
         await moments()
     gate.set()
-    # Written long ago, by a clock that is behind.
+    # Written by a clock that is far behind.
     world.kafka.age_for_test(timedelta(days=1))
     async with world.watching():
         started = float(looptime)

@@ -1,4 +1,4 @@
-"""Deleted and retried at the worst moments (fault F20)."""
+"""Deletions and retries at the worst moments (fault F20)."""
 
 from typing import Any
 
@@ -29,10 +29,10 @@ async def test_deletion_of_a_running_workflow_is_its_outcome() -> None:
     async with world.watching():
         await submit(world)
         await world.workflows.set_status_for_test(NAME, phase="Running")
-        await world.told("1/Submitted", "1/Running")
+        await world.published("1/Submitted", "1/Running")
         await world.workflows.delete_for_test(NAME)
         await marked(world, "1/Deleted@2026-01-01T01:00:00Z")
-        # The controller carries on until the object has gone.
+        # The controller goes on until the object is gone.
         await world.workflows.set_status_for_test(NAME, progress="2/2")
         await finish(world, "Failed")
         await gone(world)
@@ -48,9 +48,9 @@ async def test_deletion_without_our_finalizer_is_published() -> None:
     del bare["metadata"]["finalizers"]
     async with world.watching():
         await world.workflows.create(bare)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         await world.workflows.delete_for_test(NAME)
-        await world.told("1/Submitted", "1/Deleted")
+        await world.published("1/Submitted", "1/Deleted")
         await moments()
         assert world.metric("tracked_workflows") == 0
     assert world.results() == ["1/Deleted"]
@@ -63,11 +63,11 @@ async def test_deletion_after_a_foreign_release_is_published() -> None:
         await submit(world)
         await world.workflows.delete_for_test(NAME)
         await moments()
-        # The last state that the watch shows has the finalizer still.
+        # The last state that the watch shows still has the finalizer.
         await world.workflows.change_for_test(NAME, lambda o: o["metadata"]["finalizers"].clear())
         await moments()
         hold.set()
-        await world.told("1/Submitted", "1/Deleted")
+        await world.published("1/Submitted", "1/Deleted")
         await moments()
         assert world.metric("tracked_workflows") == 0
     assert world.results() == ["1/Deleted"]
@@ -77,7 +77,7 @@ async def test_lost_label_is_not_a_deletion() -> None:
     world = World()
     async with world.watching():
         await submit(world)
-        await world.told("1/Submitted")
+        await world.published("1/Submitted")
         with capture_logs() as logs:
             await world.workflows.change_for_test(NAME, lambda o: o["metadata"]["labels"].clear())
             await moments()
@@ -93,7 +93,7 @@ async def test_lost_annotations_end_the_work_on_a_workflow() -> None:
         await submit(world)
         gate = hold_mark(world)
         await finish(world)
-        await world.told("1/Submitted", "1/Succeeded")
+        await world.published("1/Submitted", "1/Succeeded")
         await world.workflows.change_for_test(
             NAME, lambda o: o["metadata"]["annotations"].pop(metadata.RUN_ID)
         )
@@ -110,7 +110,7 @@ async def test_retry_after_the_release_is_a_new_attempt() -> None:
         await released(world)
         await reopen(world)
         await world.until(lambda: marks(world) == (None, "2", True))
-        await world.told("1/Submitted", "1/Failed", "2/Running")
+        await world.published("1/Submitted", "1/Failed", "2/Running")
         assert world.metric("workflows_retried_total") == 1
         await finish(world, at=FINISHED_AGAIN)
         await released(world)
@@ -200,6 +200,6 @@ async def test_retry_is_published_even_if_the_object_cannot_be_patched() -> None
         refused = RefusedError("400", status=400, reason="BadRequest")
         world.workflows.fail_for_test("patch", *[refused] * 4)
         await reopen(world)
-        await world.told("1/Submitted", "1/Failed", "2/Running")
+        await world.published("1/Submitted", "1/Failed", "2/Running")
         await world.until(lambda: marks(world) == (None, "2", True))
     assert world.kafka.phases_for_test() == ["1/Submitted", "1/Failed", "2/Running"]

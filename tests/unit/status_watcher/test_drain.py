@@ -1,4 +1,4 @@
-"""The drain's process ends well only if all was let go."""
+"""The drain succeeds only if all finalizers are removed."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from tests.unit.runtime.kubernetes.api_server import ApiServer, api_server, kube
 
 
 async def drain(server: ApiServer, folder: Path) -> asyncio.subprocess.Process:
-    """Start the process on a cluster."""
+    """Start the drain on a cluster."""
     file = folder / "kubeconfig"
     file.write_text(kubeconfig(server.url), "utf-8")
     return await asyncio.create_subprocess_exec(

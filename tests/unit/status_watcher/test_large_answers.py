@@ -1,4 +1,4 @@
-"""No answer of the API server can fill the memory."""
+"""No answer of the API server can exhaust the memory."""
 
 from datetime import timedelta
 from pathlib import Path

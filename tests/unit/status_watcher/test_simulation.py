@@ -1,4 +1,4 @@
-"""Any history of Workflows, faults and kills: the promises hold once the world is healthy again."""
+"""After any history of Workflows, faults and kills, the promises hold once all is healthy."""
 
 import inspect
 import os
@@ -16,7 +16,7 @@ from tests.unit.status_watcher.world import later, moments
 pytestmark = pytest.mark.looptime
 
 _HISTORIES = int(os.environ.get("SLUICE_HISTORIES", "30"))
-"""With two watchers; each takes some 0.1 s."""
+"""Histories with two watchers; each takes some 0.1 s."""
 
 
 _PARTITIONS = (
@@ -47,7 +47,7 @@ def histories(*kills: str, watchers: int) -> st.SearchStrategy[list[tuple[str, A
 
 
 def partitions() -> st.SearchStrategy[list[tuple[str, Any]]]:
-    """Give histories of one run that ends and is retried, while connections come and go."""
+    """Return histories of one run that ends and is retried, while connections fail."""
     faults = [f"{fault} {number}" for fault in _PARTITIONS for number in (0, 1)]
     return st.lists(
         st.one_of(

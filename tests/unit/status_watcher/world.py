@@ -36,19 +36,19 @@ __all__ = [
 ]
 
 PATIENCE = 2 * 3600.0
-"""Seconds, on the virtual clock, after which what has not happened will not happen."""
+"""Seconds of the virtual clock after which a test gives up."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """How one watcher reaches the world."""
+    """The connections of one watcher."""
 
     kafka: FakeKafka
     api: ApiConnection
 
 
 class World:
-    """All that stays when a watcher dies."""
+    """Everything that outlives a watcher."""
 
     def __init__(self, **settings: Any) -> None:
         self.workflows = FakeWorkflows()
@@ -64,7 +64,7 @@ class World:
         return self.settings.dedupe.release_after.total_seconds()
 
     def connection(self) -> Connection:
-        """Give a connection with faults of its own."""
+        """Return connections with faults of their own."""
         return Connection(kafka=FakeKafka(same_as=self.kafka), api=ApiConnection(self.workflows))
 
     @contextlib.asynccontextmanager
@@ -85,7 +85,7 @@ class World:
     ) -> AsyncIterator["World"]:
         """Run a watcher in the world; leaving is a SIGKILL. Its failure fails the test.
 
-        One that does not reach the world gets an API server or a Kafka of its own.
+        A watcher with its own connections gets its own API server or Kafka.
         """
         kafka = kafka or self.kafka
         self.registry = CollectorRegistry()
@@ -108,10 +108,10 @@ class World:
             await running
 
     def metric(self, name: str, **labels: str) -> float:
-        """Give the value of a metric of the watcher that runs or ran last."""
+        """Return the value of a metric of the last watcher."""
         return self.registry.get_sample_value(f"sluice_status_watcher_{name}", labels) or 0.0
 
-    async def told(self, *phases: str, run_id: str = "order-1") -> None:
+    async def published(self, *phases: str, run_id: str = "order-1") -> None:
         """Wait until the status topic holds exactly these phases of the run."""
         try:
             async with asyncio.timeout(PATIENCE):
@@ -119,7 +119,7 @@ class World:
                     lambda: self.kafka.phases_for_test(run_id=run_id) == list(phases)
                 )
         except TimeoutError:
-            # Says what is missing.
+            # The message shows the difference.
             assert self.kafka.phases_for_test(run_id=run_id) == list(phases)
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -128,7 +128,7 @@ class World:
             await self.workflows.wait_for_test(condition)
 
     def results(self, *, run_id: str = "order-1") -> list[str]:
-        """Give what the results topic holds of the run."""
+        """Return the phases that the results topic holds of the run."""
         return self.kafka.phases_for_test(TOPICS.results, run_id=run_id)
 
 

@@ -1,4 +1,4 @@
-"""The door to the topics: it comes back when the world has acknowledged."""
+"""Every event is written until Kafka has acknowledged it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,9 +22,9 @@ def event(phase: str = "Succeeded", **status: Any) -> tuple[StatusEvent, Identit
     end = {"finishedAt": FINISHED} if phase in {"Succeeded", "Failed"} else {}
     document = stored(status={"phase": phase, **end, **status})
     state = parse_workflow(document, observed_at=datetime(2026, 1, 1, tzinfo=UTC))
-    told, _ = transition(state, PublishedState())
-    assert told is not None
-    return told, state.identity
+    published, _ = transition(state, PublishedState())
+    assert published is not None
+    return published, state.identity
 
 
 def publisher(kafka: FakeKafka) -> KafkaStatusPublisher:
@@ -86,7 +86,7 @@ async def test_outcome_is_given_up_after_five_seconds(looptime: Any) -> None:
     assert looptime == 5
     assert kafka.records == []
     await kafka.land_for_test(all_of_them=True)
-    # It was sent once, and the status never before it.
+    # The outcome was sent once, and its status not before it.
     assert [topic for topic, _, _ in kafka.records] == [TOPICS.results]
 
 
@@ -101,18 +101,18 @@ async def test_lost_acknowledgement_repeats_the_same_event() -> None:
 async def test_refused_outcome_is_sent_without_details() -> None:
     kafka = FakeKafka()
     kafka.fail_for_test(RecordRefusedError("too large"), topic=TOPICS.results)
-    told, identity = event(
+    published, identity = event(
         nodes=nodes(node("a", phase="Succeeded")),
         message="m" * 5000,
         outputs={"parameters": [{"name": "big", "value": "x"}]},
     )
-    await publisher(kafka).publish(told, identity)
+    await publisher(kafka).publish(published, identity)
     (whole,) = kafka.events_for_test(TOPICS.status)
-    assert whole == told
+    assert whole == published
     (bare,) = kafka.events_for_test(TOPICS.results)
     assert (bare.steps, bare.outputs, bare.truncated) == ((), {}, True)
     assert bare.message == "m" * 1024
-    assert (bare.event_id, bare.phase) == (told.event_id, told.phase)
+    assert (bare.event_id, bare.phase) == (published.event_id, published.phase)
 
 
 async def test_outcome_refused_without_details_is_retried_later() -> None:

@@ -1,4 +1,4 @@
-"""What is written into a Lease."""
+"""The spec of a Lease after a renewal or a release."""
 
 from datetime import UTC, datetime, timedelta
 

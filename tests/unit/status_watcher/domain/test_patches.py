@@ -1,4 +1,4 @@
-"""What the status-watcher changes on a Workflow, and what it never touches."""
+"""What the status-watcher changes on a Workflow, and what it leaves as it is."""
 
 from datetime import UTC, datetime
 from typing import Any

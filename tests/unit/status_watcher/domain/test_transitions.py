@@ -1,4 +1,4 @@
-"""What is told follows from states, however they come."""
+"""Events follow from states, in whatever order these arrive."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -52,16 +52,16 @@ def state(
     return parse_workflow(document, observed_at=NOW, gone=gone)
 
 
-def tell(
-    *states: WorkflowState, told: PublishedState | None = None
+def publish(
+    *states: WorkflowState, published: PublishedState | None = None
 ) -> tuple[list[StatusEvent], PublishedState]:
     events = []
-    told = told or PublishedState()
+    published = published or PublishedState()
     for state in states:
-        event, told = transition(state, told)
+        event, published = transition(state, published)
         if event is not None:
             events.append(event)
-    return events, told
+    return events, published
 
 
 def summary(events: list[StatusEvent]) -> list[str]:
@@ -69,7 +69,7 @@ def summary(events: list[StatusEvent]) -> list[str]:
 
 
 def test_every_phase_of_a_run_is_published() -> None:
-    events, told = tell(
+    events, published = publish(
         state(1),
         state(2, "Pending"),
         state(3, "Running"),
@@ -78,11 +78,11 @@ def test_every_phase_of_a_run_is_published() -> None:
     assert summary(events) == ["1/Submitted", "1/Pending", "1/Running", "1/Succeeded"]
     assert [event.sequence for event in events] == [1, 2, 3, 4]
     assert [event.terminal for event in events] == [False, False, False, True]
-    assert told.outcome == Outcome(attempt=1, phase=Phase.SUCCEEDED, finished_at=ENDED)
+    assert published.outcome == Outcome(attempt=1, phase=Phase.SUCCEEDED, finished_at=ENDED)
 
 
 def test_event_identifies_its_run() -> None:
-    ((event,), _) = tell(state(3, "Running", progress="1/2", message="m", startedAt=STARTED))
+    ((event,), _) = publish(state(3, "Running", progress="1/2", message="m", startedAt=STARTED))
     assert event.model_dump(include={"run_id", "tenant", "workflow", "workflow_name", "uid"}) == {
         "run_id": "order-1",
         "tenant": "default",
@@ -99,15 +99,15 @@ def test_invisible_change_is_not_published() -> None:
         version=4, status={"phase": "Running", "conditions": [{"type": "PodRunning"}]}
     )
     labelled["metadata"]["labels"]["workflows.argoproj.io/phase"] = "Running"
-    events, told = tell(
+    events, published = publish(
         state(3, "Running"), state(3, "Running"), parse_workflow(labelled, observed_at=NOW)
     )
     assert summary(events) == ["1/Running"]
-    assert told.sequence == 4
+    assert published.sequence == 4
 
 
 def test_every_visible_change_is_published() -> None:
-    events, _ = tell(
+    events, _ = publish(
         state(1, "Running"),
         state(2, "Running", progress="1/2"),
         state(3, "Running", progress="1/2", message="m"),
@@ -120,7 +120,7 @@ def test_every_visible_change_is_published() -> None:
 def test_events_show_changed_steps_and_the_last_one_shows_all() -> None:
     before = nodes(node("a", phase="Running"), node("b", phase="Running"))
     after = nodes(node("a", phase="Succeeded"), node("b", phase="Running"))
-    events, _ = tell(
+    events, _ = publish(
         state(1, "Running", nodes=before),
         state(2, "Running", nodes=after),
         state(3, "Running", nodes=after, progress="1/2"),
@@ -135,13 +135,13 @@ def test_events_show_changed_steps_and_the_last_one_shows_all() -> None:
 
 
 def test_older_state_is_not_published() -> None:
-    events, told = tell(state(5, "Running"), state(4, "Pending"))
+    events, published = publish(state(5, "Running"), state(4, "Pending"))
     assert summary(events) == ["1/Running"]
-    assert told.sequence == 5
+    assert published.sequence == 5
 
 
 def test_only_a_new_attempt_is_published_after_an_end() -> None:
-    events, _ = tell(
+    events, _ = publish(
         state(4, "Failed", finishedAt=FINISHED),
         state(5, "Failed", finishedAt=FINISHED, message="archived"),
         state(6, "Running"),
@@ -152,7 +152,7 @@ def test_only_a_new_attempt_is_published_after_an_end() -> None:
 
 
 def test_attempt_that_was_not_seen_running_is_published_by_its_end() -> None:
-    events, _ = tell(
+    events, _ = publish(
         state(4, "Failed", finishedAt=FINISHED), state(9, "Failed", finishedAt=FINISHED_AGAIN)
     )
     assert summary(events) == ["1/Failed", "2/Failed"]
@@ -160,16 +160,16 @@ def test_attempt_that_was_not_seen_running_is_published_by_its_end() -> None:
 
 def test_published_annotation_counts_as_published() -> None:
     mark = {metadata.PUBLISHED: f"1/Failed@{FINISHED}"}
-    assert tell(state(5, "Failed", annotations=mark, finishedAt=FINISHED))[0] == []
-    assert summary(tell(state(6, "Running", annotations=mark))[0]) == ["2/Running"]
-    assert summary(tell(state(7, "Succeeded", annotations=mark, finishedAt=FINISHED_AGAIN))[0]) == [
-        "2/Succeeded"
-    ]
+    assert publish(state(5, "Failed", annotations=mark, finishedAt=FINISHED))[0] == []
+    assert summary(publish(state(6, "Running", annotations=mark))[0]) == ["2/Running"]
+    assert summary(
+        publish(state(7, "Succeeded", annotations=mark, finishedAt=FINISHED_AGAIN))[0]
+    ) == ["2/Succeeded"]
 
 
 def test_attempt_annotation_counts_as_published() -> None:
     second = {metadata.ATTEMPT: "2"}
-    events, _ = tell(
+    events, _ = publish(
         state(6, "Running", annotations=second),
         state(7, "Failed", annotations=second, finishedAt=FINISHED_AGAIN),
     )
@@ -177,16 +177,18 @@ def test_attempt_annotation_counts_as_published() -> None:
 
 
 def test_remembered_outcome_of_an_earlier_attempt_changes_nothing() -> None:
-    told = PublishedState(outcome=Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED))
+    published = PublishedState(outcome=Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED))
     second = {metadata.ATTEMPT: "2"}
-    events, _ = tell(
-        state(6, "Running", annotations=second), state(7, "Running", annotations=second), told=told
+    events, _ = publish(
+        state(6, "Running", annotations=second),
+        state(7, "Running", annotations=second),
+        published=published,
     )
     assert summary(events) == ["2/Running"]
 
 
 def test_deleted_is_published_once_and_is_final() -> None:
-    events, _ = tell(
+    events, _ = publish(
         state(5, "Running"),
         state(6, "Running", deleted=True),
         state(7, "Running", deleted=True, progress="2/2"),
@@ -198,7 +200,7 @@ def test_deleted_is_published_once_and_is_final() -> None:
 
 
 def test_end_before_the_deletion_is_the_outcome() -> None:
-    events, _ = tell(
+    events, _ = publish(
         state(6, "Succeeded", finishedAt=FINISHED),
         state(7, "Succeeded", deleted=True, finishedAt=FINISHED),
     )
@@ -206,7 +208,7 @@ def test_end_before_the_deletion_is_the_outcome() -> None:
 
 
 def test_deletion_of_a_retried_workflow_ends_the_new_attempt() -> None:
-    events, _ = tell(
+    events, _ = publish(
         state(5, "Failed", finishedAt=FINISHED),
         state(6, "Running"),
         state(7, "Running", deleted=True),
@@ -214,7 +216,7 @@ def test_deletion_of_a_retried_workflow_ends_the_new_attempt() -> None:
     assert summary(events) == ["1/Failed", "2/Running", "2/Deleted"]
 
 
-# Any life of a Workflow, seen any way.
+# Any life of a Workflow, seen in any way.
 
 ENDS = ("Succeeded", "Failed", "Error")
 
@@ -251,7 +253,7 @@ def lives(draw: st.DrawFn) -> list[Json]:
 
 @st.composite
 def viewings(draw: st.DrawFn) -> list[Json | None]:
-    """A life as a watcher gets to see it: with gaps, repeats, steps back, and restarts (None).
+    """A life as a watcher sees it: with gaps, repeats, steps back, and restarts (None).
 
     A restart knows nothing but what the mark on the object says.
     """
@@ -275,20 +277,20 @@ def viewings(draw: st.DrawFn) -> list[Json | None]:
 def test_obeying_the_sequence_never_leads_back_from_an_end(
     seen: list[Json | None],
 ) -> None:
-    told = PublishedState()
+    published = PublishedState()
     mark: Outcome | None = None
     events: list[StatusEvent] = []
     floor = -1
     for document in seen:
         if document is None:
-            told, floor = PublishedState(), told.sequence
+            published, floor = PublishedState(), published.sequence
             continue
         if int(document["metadata"]["resourceVersion"]) < floor:
             continue
         if mark is not None:
             document["metadata"]["annotations"][metadata.PUBLISHED] = encode_outcome(mark)
-        event, told = transition(parse_workflow(document, observed_at=NOW), told)
-        mark = told.outcome
+        event, published = transition(parse_workflow(document, observed_at=NOW), published)
+        mark = published.outcome
         events += [event] if event else []
 
     followed: list[StatusEvent] = []
@@ -321,12 +323,12 @@ def test_same_state_always_gives_the_same_event(seen: list[Json | None]) -> None
 
 @given(viewings())
 def test_repeated_state_is_not_published(seen: list[Json | None]) -> None:
-    told = PublishedState()
+    published = PublishedState()
     for document in seen:
         if document is not None:
             state = parse_workflow(document, observed_at=NOW)
-            _, told = transition(state, told)
-            assert transition(state, told) == (None, told)
+            _, published = transition(state, published)
+            assert transition(state, published) == (None, published)
 
 
 CLAIM = Claim(
@@ -346,8 +348,8 @@ def test_end_is_claimed_under_its_own_version() -> None:
 
 def test_only_an_unpublished_end_is_claimed() -> None:
     assert claim_to_make(state(4, "Running").lifecycle, None, holder="ada") is None
-    told = state(4, "Failed", finishedAt=FINISHED).lifecycle
-    assert claim_to_make(told, CLAIM.outcome, holder="ada") is None
+    published = state(4, "Failed", finishedAt=FINISHED).lifecycle
+    assert claim_to_make(published, CLAIM.outcome, holder="ada") is None
     gone = state(4, "Failed", finishedAt=FINISHED, gone=True).lifecycle
     assert claim_to_make(gone, None, holder="ada") is None
 
@@ -363,7 +365,7 @@ def test_claim_is_open_until_its_outcome_is_known_to_be_published() -> None:
     lifecycle = claimed(5, "Failed", finishedAt=FINISHED).lifecycle
     assert open_claim(lifecycle, None) == CLAIM
     assert open_claim(lifecycle, CLAIM.outcome) is None
-    # Who has raised the attempt had told it.
+    # The attempt is raised only after its predecessor is published.
     later = claimed(6, "Running", annotations={metadata.ATTEMPT: "2"}).lifecycle
     assert open_claim(later, None) is None
     assert open_claim(state(5, "Failed", finishedAt=FINISHED).lifecycle, None) is None
@@ -371,12 +373,14 @@ def test_claim_is_open_until_its_outcome_is_known_to_be_published() -> None:
 
 def test_claimed_event_does_not_depend_on_later_changes() -> None:
     steps = nodes(node("a", phase="Failed"))
-    at_once, told = claimed_event(claimed(5, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM)
+    at_once, published = claimed_event(
+        claimed(5, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM
+    )
     later, _ = claimed_event(claimed(8, "Failed", finishedAt=FINISHED, nodes=steps), CLAIM)
     assert at_once == later
     assert (at_once.sequence, at_once.phase, at_once.truncated) == (4, Phase.FAILED, False)
     assert [step.id for step in at_once.steps] == ["a"]
-    assert told == PublishedState(sequence=4, outcome=CLAIM.outcome)
+    assert published == PublishedState(sequence=4, outcome=CLAIM.outcome)
     unclaimed, _ = transition(
         state(4, "Failed", finishedAt=FINISHED, nodes=steps), PublishedState()
     )
@@ -384,11 +388,11 @@ def test_claimed_event_does_not_depend_on_later_changes() -> None:
 
 
 def test_claimed_event_of_a_retried_workflow_has_no_details() -> None:
-    event, told = claimed_event(claimed(8, "Running", message="again"), CLAIM)
+    event, published = claimed_event(claimed(8, "Running", message="again"), CLAIM)
     assert (event.attempt, event.phase, event.terminal) == (1, Phase.FAILED, True)
     assert (event.finished_at, event.sequence) == (ENDED, 4)
     assert (event.message, event.steps, event.truncated) == (None, (), True)
-    assert told.outcome == CLAIM.outcome
+    assert published.outcome == CLAIM.outcome
 
 
 def test_attempts_are_counted_from_the_known_outcome() -> None:
@@ -401,10 +405,10 @@ def test_attempts_are_counted_from_the_known_outcome() -> None:
 
 def test_published_step_is_kept_in_eight_bytes() -> None:
     steps = nodes(*(node(str(n), phase="Succeeded", message="m" * 1000) for n in range(100)))
-    events, told = tell(state(1, "Running", nodes=steps))
+    events, published = publish(state(1, "Running", nodes=steps))
     assert len(events[0].steps) == 100
-    assert len(told.steps) == 8 * 100
+    assert len(published.steps) == 8 * 100
     steps |= nodes(node("7", phase="Failed"), node("new", phase="Running"))
-    (event,), told = tell(state(2, "Running", nodes=steps), told=told)
+    (event,), published = publish(state(2, "Running", nodes=steps), published=published)
     assert {step.id for step in event.steps} == {"7", "new"}
-    assert len(told.steps) == 8 * 101
+    assert len(published.steps) == 8 * 101

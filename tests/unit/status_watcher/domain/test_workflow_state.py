@@ -1,4 +1,4 @@
-"""What a Workflow says, read the way Argo writes it."""
+"""Workflows are parsed the way Argo writes them."""
 
 import base64
 import gzip
@@ -261,9 +261,9 @@ def test_compressed_nodes_are_parsed() -> None:
         {"nodes": [1]},
         {"compressedNodes": base64.b64encode(gzip.compress(b"[]")).decode()},
         {"offloadNodeStatusVersion": "fnv:1234"},
-        {"nodes": {"odd": None}},
-        {"nodes": None, "outputs": "odd"},
-        {"outputs": {"parameters": ["odd", {"name": "x"}]}},
+        {"nodes": {"malformed": None}},
+        {"nodes": None, "outputs": "malformed"},
+        {"outputs": {"parameters": ["malformed", {"name": "x"}]}},
         {"outputs": {"parameters": [{"name": 1, "value": 1}, {"name": {}, "value": 1}]}},
     ],
 )
@@ -274,8 +274,8 @@ def test_outcome_does_not_depend_on_unreadable_nodes(status: Json) -> None:
 
 
 def test_malformed_fields_of_a_step_count_as_absent() -> None:
-    odd = {"type": ["Pod"], "phase": {}, "displayName": 7, "message": [], "startedAt": 1}
-    (step,) = read(with_status(phase="Running", nodes={"a": odd})).steps
+    malformed = {"type": ["Pod"], "phase": {}, "displayName": 7, "message": [], "startedAt": 1}
+    (step,) = read(with_status(phase="Running", nodes={"a": malformed})).steps
     assert step_of(step).model_dump(exclude_none=True) == {
         "id": "a",
         "name": "a",
@@ -325,13 +325,13 @@ _anything = st.recursive(
 _status = st.dictionaries(_words, _anything, max_size=8)
 
 
-@given(status=_status | _anything, odd=_anything, gone=st.booleans())
-def test_any_json_can_be_parsed(status: Any, odd: Any, gone: bool) -> None:
-    document = stored(status=status, spec=odd)
-    document["metadata"] |= {"creationTimestamp": odd, "finalizers": odd}
+@given(status=_status | _anything, malformed=_anything, gone=st.booleans())
+def test_any_json_can_be_parsed(status: Any, malformed: Any, gone: bool) -> None:
+    document = stored(status=status, spec=malformed)
+    document["metadata"] |= {"creationTimestamp": malformed, "finalizers": malformed}
     document["metadata"]["annotations"] |= dict.fromkeys(
-        (metadata.ATTEMPT, metadata.PUBLISHED, metadata.TRACEPARENT), odd
+        (metadata.ATTEMPT, metadata.PUBLISHED, metadata.TRACEPARENT), malformed
     )
     state = read(document, gone=gone)
-    # Not by the net below the readers: they know what to do with it.
+    # No parser has raised: each accepts any JSON.
     assert state.defect in {None, "UnreadableNodesError"}

@@ -1,4 +1,4 @@
-"""Lines out of chunks, however they were cut."""
+"""Chunks become lines, wherever they were cut."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The watch goes on whatever the API server does, and never hotter than the backoff."""
+"""The watch goes on whatever the API server does, with pauses after failures."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.looptime
 
 
 class Follower:
-    """Follows an API server, and notes what it saw."""
+    """Runs a reflector, and records what it yields."""
 
     def __init__(
         self, workflows: FakeWorkflows, *, watch_seconds: float = 480, **settings: Any
@@ -76,7 +76,7 @@ class Follower:
         ]
 
     async def until(self, condition: Any) -> None:
-        """Wait for what the follower sees or the API server does."""
+        """Wait for a condition on the events or on the API server."""
         seen = asyncio.create_task(self._seen(condition))
         done = asyncio.create_task(self.workflows.wait_for_test(condition))
         await asyncio.wait({seen, done}, return_when=asyncio.FIRST_COMPLETED)
@@ -168,7 +168,7 @@ async def test_bookmarks_keep_an_idle_watch_alive(workflows: FakeWorkflows) -> N
 
 async def test_bookmarks_carry_the_version_forward(workflows: FakeWorkflows) -> None:
     async with Follower(workflows, watch_seconds=70).following() as follower:
-        # Others' changes raise the version; the history before the bookmark may go.
+        # Changes of others raise the version; the history before the bookmark may be dropped.
         foreign = manifest("foreign")
         foreign["metadata"]["labels"].clear()
         await workflows.create(foreign)

@@ -1,4 +1,4 @@
-"""One key at a time in order, many keys side by side, and nothing fails in silence."""
+"""The items of a key stay in order, keys are worked on side by side, and errors end the queue."""
 
 import asyncio
 import contextlib
@@ -159,7 +159,7 @@ async def test_max_bytes_bounds_the_items_worked_on() -> None:
         for key, size in [("a", 60), ("b", 40), ("c", 1), ("d", 500), ("e", 1)]:
             queue.add_now(key, ("keep", size))
         await moments()
-        # No small one overtakes for ever one that waits for much.
+        # Small items do not overtake a large one without end.
         assert [key for key, _ in gate.begun] == ["a", "b"]
         gate.open.set()
         await moments()

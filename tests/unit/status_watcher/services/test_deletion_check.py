@@ -1,4 +1,4 @@
-"""A Workflow that went while nobody watched was deleted, unless somebody knows better."""
+"""A Workflow that is gone unseen was deleted, unless its outcome is published."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +26,7 @@ FAILED = Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
 
 
 class Scene:
-    """A Workflow that was seen running, and a watcher that does not see it any more."""
+    """A Workflow that was seen running, and that a list does not hold any more."""
 
     def __init__(self) -> None:
         self.workflows = FakeWorkflows()
@@ -38,8 +38,8 @@ class Scene:
     async def seen(self) -> WorkflowState:
         return read(await self.workflows.create(manifest(status={"phase": "Running"})))
 
-    async def tell(self, document: Json, *, outcome: Outcome | None = None) -> None:
-        """Tell as another watcher does."""
+    async def publish(self, document: Json, *, outcome: Outcome | None = None) -> None:
+        """Publish as another watcher does."""
         event, _ = transition(read(document), PublishedState(outcome=outcome))
         assert event is not None
         await self.publisher.publish(event, read(document).identity)
@@ -81,7 +81,7 @@ async def test_recreated_workflow_was_deleted_before() -> None:
 async def test_outcome_of_another_watcher_is_found() -> None:
     scene = Scene()
     last = await scene.seen()
-    await scene.tell(
+    await scene.publish(
         await scene.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=FINISHED)
     )
     await scene.workflows.remove_for_test(NAME)
@@ -92,7 +92,7 @@ async def test_outcome_of_an_earlier_attempt_does_not_count() -> None:
     scene = Scene()
     await scene.seen()
     failed = await scene.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=FINISHED)
-    await scene.tell(failed)
+    await scene.publish(failed)
     running = await scene.workflows.set_status_for_test(NAME, phase="Running", finishedAt=None)
     await scene.workflows.remove_for_test(NAME)
     state = await scene.deleted_state(read(running), outcome=FAILED)
@@ -165,7 +165,7 @@ async def test_two_reads_answer_for_a_thousand_missing_workflows() -> None:
 
 
 async def test_deletion_checks_do_not_delay_other_workflows() -> None:
-    """More have vanished than there are workers, and Kafka's answer takes its time."""
+    """More Workflows are missing than there are workers, and Kafka does not answer."""
     world = World(concurrency=2)
     async with world.watching():
         for number in range(5):
@@ -180,6 +180,6 @@ async def test_deletion_checks_do_not_delay_other_workflows() -> None:
         world.workflows.speak_again_for_test()
         await later(60)
         await finish(world, name=name_of("order-4"))
-        await world.told("1/Submitted", "1/Succeeded", run_id="order-4")
+        await world.published("1/Submitted", "1/Succeeded", run_id="order-4")
         world.kafka.fail_scans_for_test(times=0)
-        await world.told("1/Submitted", "1/Deleted", run_id="order-0")
+        await world.published("1/Submitted", "1/Deleted", run_id="order-0")

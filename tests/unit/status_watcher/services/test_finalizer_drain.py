@@ -1,4 +1,4 @@
-"""At Sluice's end all Workflows are let go, in whatever state they are."""
+"""Before an uninstall all Workflows lose the finalizer, in whatever state they are."""
 
 import pytest
 

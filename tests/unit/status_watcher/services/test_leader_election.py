@@ -1,4 +1,4 @@
-"""Whose turn it is."""
+"""One of several processes is the leader."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ from tests.unit.status_watcher.world import later, moments
 
 pytestmark = pytest.mark.looptime
 
-# A look every 3 s, a Lease of 15.
-SETTINGS = LeaseSettings(name="turns")
+# An attempt every 3 s, a Lease of 15 s.
+SETTINGS = LeaseSettings(name="leader")
 
 
 def elector_of(holder: str, lease: FakeLease) -> LeaseElector:
@@ -30,27 +30,27 @@ def elector_of(holder: str, lease: FakeLease) -> LeaseElector:
 
 
 def in_between(holder: str, lease: FakeLease) -> LeaseElector:
-    """Give one that looks when no other does: of two that write at once, one is refused."""
+    """Return an elector out of step with the others: simultaneous writes are refused."""
     return LeaseElector(lease, SETTINGS, holder=holder, uniform=lambda least, _: least)
 
 
 def because_of(trouble: list[str]) -> HealthCheck:
-    """Be unhealthy for as long as the list holds something."""
+    """Return a check that fails for as long as the list is not empty."""
     return lambda: trouble[0] if trouble else None
 
 
 @contextlib.asynccontextmanager
 async def waiting(
-    turn: LeaseElector, *, unhealthy: HealthCheck = lambda: None
+    elector: LeaseElector, *, unhealthy: HealthCheck = lambda: None
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """Let a process wait for its turn and keep it; leaving is a SIGKILL."""
-    keeping = asyncio.create_task(turn.run(unhealthy=unhealthy))
+    """Run an elector; leaving is a SIGKILL."""
+    running = asyncio.create_task(elector.run(unhealthy=unhealthy))
     try:
-        yield keeping
+        yield running
     finally:
-        keeping.cancel()
+        running.cancel()
         with contextlib.suppress(asyncio.CancelledError, LeaseLostError):
-            await keeping
+            await running
 
 
 async def test_first_process_becomes_leader_at_once(looptime: Any) -> None:
@@ -77,7 +77,7 @@ async def test_expired_lease_is_acquired_after_a_crash(looptime: Any) -> None:
         await later(60)
     async with waiting(bob):
         await bob.wait()
-    # Counted from its own first look: what another's clock says does not count.
+    # The time counts from its own first attempt, not from the clock of another process.
     assert looptime == 60 + 15
     assert lease.spec_for_test["leaseTransitions"] == 1
 
@@ -128,7 +128,7 @@ async def test_unhealthy_process_does_not_become_leader() -> None:
 async def test_unhealthy_leader_loses_the_lease_to_a_healthy_one(looptime: Any) -> None:
     lease, trouble = FakeLease(), list[str]()
     ada, bob = elector_of("ada", lease), elector_of("bob", lease)
-    async with waiting(ada, unhealthy=because_of(trouble)) as keeping:
+    async with waiting(ada, unhealthy=because_of(trouble)) as running:
         await ada.wait()
         async with waiting(bob):
             await later(60)
@@ -136,26 +136,26 @@ async def test_unhealthy_leader_loses_the_lease_to_a_healthy_one(looptime: Any) 
             await bob.wait()
             assert looptime <= 60 + 15 + 3
             with pytest.raises(LeaseLostError, match="bob has acquired the Lease"):
-                await keeping
+                await running
 
 
 async def test_leader_stays_if_all_are_unhealthy() -> None:
     lease, trouble = FakeLease(), list[str]()
     ada, bob = elector_of("ada", lease), elector_of("bob", lease)
     unhealthy = because_of(trouble)
-    async with waiting(ada, unhealthy=unhealthy) as keeping, waiting(bob, unhealthy=unhealthy):
+    async with waiting(ada, unhealthy=unhealthy) as running, waiting(bob, unhealthy=unhealthy):
         await ada.wait()
         trouble.append("Kafka: away")
         await later(3600)
         trouble.clear()
         await later(60)
-        assert (ada.is_leader, bob.is_leader, keeping.done()) == (True, False, False)
+        assert (ada.is_leader, bob.is_leader, running.done()) == (True, False, False)
 
 
 async def test_leader_that_cannot_renew_works_until_it_sees_another_holder() -> None:
     lease = FakeLease()
     ada = elector_of("ada", lease)
-    async with waiting(ada) as keeping:
+    async with waiting(ada) as running:
         await ada.wait()
         lease.go_away_for_test()
         await later(3600)
@@ -164,20 +164,20 @@ async def test_leader_that_cannot_renew_works_until_it_sees_another_holder() -> 
         lease.write_for_test(holderIdentity="bob")
         lease.come_back_for_test()
         with pytest.raises(LeaseLostError, match="bob has acquired the Lease"):
-            await keeping
+            await running
 
 
 async def test_leader_stays_if_the_lease_is_unchanged_after_an_outage() -> None:
     lease = FakeLease()
     ada = elector_of("ada", lease)
-    async with waiting(ada) as keeping:
+    async with waiting(ada) as running:
         await ada.wait()
         lease.go_away_for_test()
         await later(3600)
         lease.come_back_for_test()
         await later(60)
         assert ada.is_leader
-        assert not keeping.done()
+        assert not running.done()
 
 
 async def test_simultaneous_attempts_elect_one_leader() -> None:
@@ -269,8 +269,8 @@ async def test_always_leader_needs_no_election() -> None:
     await alone.wait()
     assert alone.is_leader
     assert alone.unknown() is None
-    keeping = asyncio.create_task(alone.run(unhealthy=lambda: None))
+    running = asyncio.create_task(alone.run(unhealthy=lambda: None))
     await later(3600)
-    assert not keeping.done()
-    keeping.cancel()
+    assert not running.done()
+    running.cancel()
     await alone.release()

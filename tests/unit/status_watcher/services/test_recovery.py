@@ -1,4 +1,4 @@
-"""Before anything is told, it is known what was told."""
+"""Before the first event it is known what earlier processes have published."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -91,16 +91,16 @@ async def test_results_are_not_read_without_a_query() -> None:
 
 async def test_published_outcomes_are_recovered() -> None:
     kafka, workflows = FakeKafka(), FakeWorkflows()
-    for run_id in ("told", "untold", "runs"):
+    for run_id in ("published", "unpublished", "runs"):
         await workflows.create(manifest(run_id))
-    for name in (name_of("told"), name_of("untold")):
+    for name in (name_of("published"), name_of("unpublished")):
         await workflows.set_status_for_test(name, phase="Failed", finishedAt=FINISHED)
-    await publish(kafka, workflows.object_for_test(name_of("told")))
+    await publish(kafka, workflows.object_for_test(name_of("published")))
     recovered = await recover(workflows, kafka, page_size=2, health=health())
     assert recovered.outcomes == {
         "uid-1": Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
     }
-    # Only what stands there first is known to be told.
+    # The status topic may lack it.
     [(_, result, _)] = [each for each in kafka.records if each[0] == TOPICS.results]
     assert recovered.republish == [result]
     # The margin allows for clocks that differ.

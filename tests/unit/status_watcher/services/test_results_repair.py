@@ -1,4 +1,4 @@
-"""Of each run the last attempt's outcome is the last one on the results topic."""
+"""The last outcome of each run on the results topic is that of its last attempt."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.looptime
 
 
 class Scene:
-    """A results topic, and one that puts it in order."""
+    """A results topic, and its repair."""
 
     def __init__(self) -> None:
         self.kafka = FakeKafka()
@@ -67,7 +67,7 @@ async def test_outcome_behind_a_later_attempt_is_followed_by_a_copy() -> None:
         await scene.write(2)
         await later(1)
         assert scene.attempts() == [1, 2, 3, 1, 3, 2, 3]
-        # Its readers have it already, and ignore what is not newer.
+        # Readers of the status topic have it already, and ignore repeats.
         assert len(scene.kafka.records) == 7 + 5
 
 
@@ -104,7 +104,7 @@ async def test_order_is_judged_at_the_end_of_the_topic() -> None:
 
 
 async def test_other_workflow_of_the_same_run_is_not_an_earlier_attempt() -> None:
-    """The id was used again, after the window in which it could not be."""
+    """The id was used again, after the dedupe window."""
     scene = Scene()
     async with scene.running():
         await scene.write(2)
@@ -132,7 +132,7 @@ async def test_lost_outcome_of_a_later_attempt_is_logged() -> None:
         for attempt in (1, 2):
             await scene.write(attempt)
         await later(1)
-        # Compaction was quicker.
+        # Compaction was faster.
         kept: list[tuple[str, OutgoingRecord, int]] = [
             record for record in scene.kafka.records if record[0] != TOPICS.results
         ]

@@ -1,4 +1,4 @@
-"""A Workflow of many nodes is read in a thread, and to the same end."""
+"""A Workflow of many nodes is parsed in a thread, with the same result."""
 
 import base64
 import gzip
@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 async def test_many_nodes_are_parsed_in_a_thread(
     monkeypatch: pytest.MonkeyPatch, nodes: int, in_a_thread: bool, compressed: bool
 ) -> None:
-    """The event loop would stand still for up to a second, and the Lease go unrenewed."""
+    """In the event loop it would block all else for up to a second, even the Lease."""
     threads = []
 
     def noting(*arguments: Any, **more: Any) -> Any:

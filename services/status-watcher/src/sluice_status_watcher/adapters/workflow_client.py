@@ -35,5 +35,5 @@ class ApiWorkflowClient:
         try:
             return await parse_workflow_aside(document, observed_at=self._now())
         except ForeignWorkflowError:
-            # Somebody has removed the labels or annotations of the run.
+            # The labels or annotations of the run were removed.
             return None

@@ -13,10 +13,8 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sluice_argo import metadata
 from sluice_argo.outcomes import Outcome
 from sluice_argo.workflows_api import WorkflowsApi
-from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent, decode_status, encode_status
 from sluice_engine.engine import Engine
@@ -43,6 +41,7 @@ from sluice_status_watcher.services.results_repair import ResultsRepair
 from sluice_status_watcher.settings import LeaseSettings, Settings
 from tests.support.kafka import WAIT_SECONDS, create_topic, read_all, read_until, topic_names
 from tests.support.margins import releasing_after
+from tests.unit.status_watcher.manifests import manifest, name_of
 
 pytestmark = pytest.mark.integration
 
@@ -57,10 +56,6 @@ def kafka_settings(kafka: EmbeddedKafka) -> KafkaSettings:
         partitions=3,
         replication_factor=1,
     )
-
-
-def name_of(run_id: str) -> str:
-    return workflow_name(RunKey("default", run_id))
 
 
 def outcome(run_id: str, *, uid: str, attempt: int = 1, phase: Phase = Phase.FAILED) -> StatusEvent:
@@ -230,31 +225,9 @@ class Cluster:
                 await serving
 
     async def submit(self, run_id: str, *, seconds: str = "0") -> None:
-        await self.api.create(
-            {
-                "apiVersion": "argoproj.io/v1alpha1",
-                "kind": "Workflow",
-                "metadata": {
-                    "name": name_of(run_id),
-                    "labels": {
-                        metadata.MANAGED_BY: metadata.MANAGED_BY_VALUE,
-                        metadata.TENANT: "default",
-                        metadata.WORKFLOW: "hello",
-                    },
-                    "annotations": {metadata.RUN_ID: run_id},
-                    "finalizers": [metadata.FINALIZER],
-                },
-                "spec": {
-                    "entrypoint": "main",
-                    "templates": [
-                        {
-                            "name": "main",
-                            "container": {"image": "none", "command": ["sleep", seconds]},
-                        }
-                    ],
-                },
-            }
-        )
+        container = {"image": "none", "command": ["sleep", seconds]}
+        templates = [{"name": "main", "container": container}]
+        await self.api.create(manifest(run_id, spec={"entrypoint": "main", "templates": templates}))
 
     async def delete(self, run_id: str) -> None:
         workflows = "apis/argoproj.io/v1alpha1/namespaces/argo/workflows"

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from sluice_argo import metadata
 from sluice_runtime.supervision import TaskEndedError
 from tests.support.margins import releasing_after
-from tests.unit.status_watcher.manifests import manifest, name_of, node, nodes
+from tests.unit.status_watcher.manifests import line, manifest, name_of, node, nodes
 from tests.unit.status_watcher.scenes import MARK, NAME, finish, marked, marks, released, submit
 from tests.unit.status_watcher.world import World, later, moments
 
@@ -58,6 +58,21 @@ async def test_fast_phases_are_all_published_in_order() -> None:
         hold.set()
         await world.published("1/Submitted", "1/Pending", "1/Running", "1/Succeeded")
         assert world.kafka.events_for_test()[2].progress == "3/9"
+
+
+async def test_state_older_than_the_published_one_is_ignored() -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.workflows.set_status_for_test(NAME, phase="Running")
+        older = world.workflows.object_for_test(NAME)
+        await finish(world, "Failed")
+        await released(world)
+        patches = world.workflows.calls_for_test("patch")
+        world.workflows.send_raw_for_test(line("MODIFIED", older))
+        await later(60)
+        assert world.workflows.calls_for_test("patch") == patches
+    assert world.kafka.phases_for_test()[-1] == "1/Failed"
 
 
 async def test_foreign_workflow_is_ignored_and_logged_once() -> None:

@@ -11,7 +11,7 @@ from sluice_runtime.kubernetes.errors import (
     RefusedError,
 )
 from tests.support.fake_workflows import FakeWorkflows
-from tests.unit.status_watcher.manifests import Json, manifest
+from tests.unit.status_watcher.manifests import Json
 from tests.unit.status_watcher.scenes import (
     NAME,
     finish,
@@ -40,21 +40,6 @@ async def test_finalizer_stays_until_both_topics_have_acknowledged(topic: str) -
         await released(world)
         assert world.results() == ["1/Succeeded"]
         await world.published("1/Submitted", "1/Succeeded")
-
-
-async def test_finalizers_of_others_stay() -> None:
-    world = World()
-    async with world.watching():
-        held = manifest()
-        gc = "workflows.argoproj.io/artifact-gc"
-        held["metadata"]["finalizers"] = [gc, metadata.FINALIZER, "another/one"]
-        await world.workflows.create(held)
-        await finish(world)
-        await released(world)
-        assert world.workflows.object_for_test(NAME)["metadata"]["finalizers"] == [
-            gc,
-            "another/one",
-        ]
 
 
 async def test_conflict_with_the_controller_is_resolved_by_a_read() -> None:

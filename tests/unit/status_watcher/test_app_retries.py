@@ -1,5 +1,7 @@
 """Deletions and retries at the worst moments (fault F20)."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -22,6 +24,16 @@ from tests.unit.status_watcher.scenes import (
 from tests.unit.status_watcher.world import World, later, moments
 
 pytestmark = pytest.mark.looptime
+
+
+@contextlib.asynccontextmanager
+async def failed() -> AsyncIterator[World]:
+    """Run a watcher and a Workflow that fails."""
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await finish(world, "Failed")
+        yield world
 
 
 async def test_deletion_of_a_running_workflow_is_its_outcome() -> None:
@@ -103,10 +115,7 @@ async def test_lost_annotations_end_the_work_on_a_workflow() -> None:
 
 
 async def test_retry_after_the_release_is_a_new_attempt() -> None:
-    world = World()
-    async with world.watching():
-        await submit(world)
-        await finish(world, "Failed")
+    async with failed() as world:
         await released(world)
         await reopen(world)
         await world.until(lambda: marks(world) == (None, "2", True))
@@ -119,10 +128,7 @@ async def test_retry_after_the_release_is_a_new_attempt() -> None:
 
 
 async def test_retry_before_the_release_keeps_the_finalizer(looptime: Any) -> None:
-    world = World()
-    async with world.watching():
-        await submit(world)
-        await finish(world, "Failed")
+    async with failed() as world:
         await marked(world, f"1/Failed@{FINISHED}")
         await later(5)
         await reopen(world)
@@ -138,10 +144,7 @@ async def test_retry_before_the_release_keeps_the_finalizer(looptime: Any) -> No
 
 
 async def test_unseen_retry_stops_the_release() -> None:
-    world = World()
-    async with world.watching():
-        await submit(world)
-        await finish(world, "Failed")
+    async with failed() as world:
         await marked(world, f"1/Failed@{FINISHED}")
         world.workflows.go_silent_for_test()
         await reopen(world)
@@ -167,10 +170,7 @@ async def test_retry_before_the_annotation_is_recovered_after_a_kill() -> None:
 
 
 async def test_retry_that_ends_while_the_watcher_is_down_is_a_new_attempt() -> None:
-    world = World()
-    async with world.watching():
-        await submit(world)
-        await finish(world, "Failed")
+    async with failed() as world:
         await released(world)
     await reopen(world)
     await finish(world, at=FINISHED_AGAIN)
@@ -180,10 +180,7 @@ async def test_retry_that_ends_while_the_watcher_is_down_is_a_new_attempt() -> N
 
 
 async def test_retried_workflow_is_kept_while_kafka_is_away() -> None:
-    world = World()
-    async with world.watching():
-        await submit(world)
-        await finish(world, "Failed")
+    async with failed() as world:
         await released(world)
         world.kafka.go_away_for_test()
         await reopen(world)
@@ -192,10 +189,7 @@ async def test_retried_workflow_is_kept_while_kafka_is_away() -> None:
 
 
 async def test_retry_is_published_even_if_the_object_cannot_be_patched() -> None:
-    world = World()
-    async with world.watching():
-        await submit(world)
-        await finish(world, "Failed")
+    async with failed() as world:
         await released(world)
         refused = RefusedError("400", status=400, reason="BadRequest")
         world.workflows.fail_for_test("patch", *[refused] * 4)

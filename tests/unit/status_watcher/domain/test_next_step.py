@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -32,7 +32,10 @@ HOLDER = "ada"
 ENDED = Outcome(attempt=1, phase=Phase.FAILED, finished_at=datetime(2026, 1, 1, 0, 5, tzinfo=UTC))
 OURS = OutcomeClaim(outcome=ENDED, sequence=4, holder=HOLDER)
 THEIRS = replace(OURS, holder="bob")
-PUBLISHED = {metadata.PUBLISHED: encode_outcome(ENDED)}
+MARK = {metadata.PUBLISHED: encode_outcome(ENDED)}
+SECOND = {metadata.ATTEMPT: "2"}
+AS_5 = "claim 1/Failed as 5"
+IMPOSSIBLE = encode_claim(THEIRS).replace("Failed", "Rejected")
 
 Known = Callable[[TrackedWorkflow], TrackedWorkflow]
 
@@ -100,10 +103,6 @@ def _target(path: str) -> str:
     return path.rsplit("~1", maxsplit=1)[-1] if "~1" in path else path.split("/")[2]
 
 
-def unchanged(tracked: TrackedWorkflow) -> TrackedWorkflow:
-    return tracked
-
-
 def asked(outcome: Outcome | None) -> Known:
     return lambda tracked: tracked.answered(outcome)
 
@@ -113,161 +112,101 @@ def published(state: WorkflowState) -> Known:
     return lambda tracked: tracked.announced(transition(state, tracked.published)[1])
 
 
-def patch_failed(*, after: float = 0.0) -> Known:
-    """Let the claim or patch fail for so long, and be retried in 3 s."""
-
-    def fail(tracked: TrackedWorkflow) -> TrackedWorkflow:
-        since = tracked.claim_failed(now=NOW - after)
-        return replace(since, failures=1, retry_at=NOW + 3)
-
-    return fail
+def patch_failed(*, for_seconds: float = 0.0) -> Known:
+    """Let claims fail for so long, and the last one be retried in 3 s."""
+    return lambda tracked: replace(
+        tracked.claim_failed(now=NOW - for_seconds), failures=1, retry_at=NOW + 3
+    )
 
 
-def unknown_answer(tracked: TrackedWorkflow) -> TrackedWorkflow:
-    return replace(patch_failed(after=30)(tracked), maybe_published_by_other=True)
+def maybe_published(tracked: TrackedWorkflow) -> TrackedWorkflow:
+    return replace(tracked, maybe_published_by_other=True)
 
 
-@pytest.mark.parametrize(
-    ("state", "known", "after", "step"),
-    [
-        # States that have not ended.
-        pytest.param(running(), unchanged, 0, "publish", id="new"),
-        pytest.param(running(), published(running()), 0, "rest", id="published"),
-        pytest.param(running(5), published(running(4)), 0, "publish", id="newer"),
-        # The order of an end: claim, publish, annotate, wait, release.
-        pytest.param(failed(), unchanged, 0, "claim 1/Failed as 4", id="ended"),
-        pytest.param(failed(5, claim=OURS), unchanged, 0, "publish 1/Failed as 4", id="claimed"),
-        pytest.param(
-            failed(5, claim=OURS),
-            asked(ENDED),
-            0,
-            "patch: add published, remove outcome-claim",
-            id="acknowledged",
-        ),
-        pytest.param(failed(6, annotations=PUBLISHED), unchanged, 0, "rest 60", id="annotated"),
-        pytest.param(
-            failed(6, annotations=PUBLISHED), unchanged, 60, "patch: remove finalizers", id="due"
-        ),
-        pytest.param(
-            failed(7, annotations=PUBLISHED, finalizer=False), unchanged, 60, "rest", id="released"
-        ),
-        # Claims of other holders.
-        pytest.param(failed(5, claim=THEIRS), unchanged, 0, "wait 5", id="claimed by another"),
-        pytest.param(
-            failed(5, claim=THEIRS), unchanged, 5, "take over 1/Failed as 4", id="patience over"
-        ),
-        pytest.param(
-            running(7, claim=THEIRS),
-            unchanged,
-            5,
-            "take over 1/Failed as 4",
-            id="claimed, then retried",
-        ),
-        pytest.param(
-            failed(6, claim=OURS),
-            lambda tracked: replace(tracked, maybe_published_by_other=True),
-            0,
-            "ask 1",
-            id="taken over",
-        ),
-        pytest.param(
-            failed(6, claim=OURS), asked(None), 0, "publish 1/Failed as 4", id="not found"
-        ),
-        pytest.param(
-            failed(5, claim=OURS),
-            lambda tracked: tracked.unacknowledged(OURS, retry_at=NOW + 9),
-            0,
-            "wait 9",
-            id="claimed, Kafka away",
-        ),
-        # No process can have made these claims: they describe no state of this attempt.
-        *(
-            pytest.param(failed(5, claim=text), unchanged, 0, "claim 1/Failed as 5", id=why)
-            for why, text in {
-                "future sequence": encode_claim(replace(THEIRS, sequence=999999)),
-                "far future sequence": encode_claim(replace(THEIRS, sequence=10**19 - 1)),
-                "impossible phase": '{"outcome": "1/Rejected@", "sequence": "4", "holder": "x"}',
-                "not JSON": "claim",
-            }.items()
-        ),
-        # Claims that cannot be made.
-        pytest.param(failed(), patch_failed(after=29), 0, "wait 3", id="claim failed"),
-        pytest.param(failed(), patch_failed(after=30), 0, "publish unclaimed", id="claim overdue"),
-        pytest.param(failed(), unknown_answer, 0, "ask 1", id="claim overdue, maybe published"),
-        pytest.param(
-            failed(),
-            lambda tracked: patch_failed(after=60)(tracked).resumed(),
-            0,
-            "claim 1/Failed as 4",
-            id="claim overdue, not tried yet",
-        ),
-        # Retries of finished Workflows.
-        pytest.param(
-            running(8, annotations=PUBLISHED, finalizer=False),
-            unchanged,
-            0,
-            "retry: add finalizers, add attempt, remove published",
-            id="retried",
-        ),
-        pytest.param(
-            running(8, annotations=PUBLISHED), patch_failed(), 0, "publish", id="retry not patched"
-        ),
-        pytest.param(
-            running(9, annotations={metadata.ATTEMPT: "2"}), unchanged, 0, "publish", id="attempt 2"
-        ),
-        pytest.param(
-            failed(9, annotations=PUBLISHED | {metadata.ATTEMPT: "2"}),
-            unchanged,
-            0,
-            "claim 2/Failed as 9",
-            id="attempt 2 ended",
-        ),
-        # Patches that fail or do not last.
-        pytest.param(
-            failed(5, claim=OURS),
-            lambda tracked: patch_failed()(tracked.answered(ENDED)),
-            0,
-            "wait 3",
-            id="patch failed",
-        ),
-        pytest.param(
-            failed(6),
-            lambda tracked: tracked.reverted(not_before=NOW + 7),
-            0,
-            "wait 7",
-            id="reverted",
-        ),
-        pytest.param(
-            failed(6),
-            lambda tracked: tracked.reverted(not_before=NOW + 7),
-            7,
-            "claim 1/Failed as 6",
-            id="reverted some time ago",
-        ),
-        # Deletions.
-        pytest.param(running(5, deleted=True), unchanged, 0, "claim 1/Deleted as 5", id="deleting"),
-        pytest.param(running(5, gone=True, finalizer=False), unchanged, 0, "publish", id="gone"),
-        pytest.param(
-            failed(6, claim=THEIRS, gone=True, finalizer=False),
-            unchanged,
-            0,
-            "publish 1/Failed as 4",
-            id="gone while claimed",
-        ),
-        pytest.param(
-            failed(6, annotations=PUBLISHED, gone=True, finalizer=False),
-            unchanged,
-            0,
-            "forget",
-            id="gone after its end",
-        ),
-        pytest.param(running(5, gone=True), unchanged, 0, "forget unlabelled", id="label lost"),
-        pytest.param(
-            running(5, gone=True, deleted=True), unchanged, 0, "publish", id="gone with finalizer"
-        ),
-    ],
-)
-def test_next_step(state: WorkflowState, known: Known, after: float, step: str) -> None:
+def kafka_away(tracked: TrackedWorkflow) -> TrackedWorkflow:
+    return tracked.unacknowledged(OURS, retry_at=NOW + 9)
+
+
+def reverted(tracked: TrackedWorkflow) -> TrackedWorkflow:
+    return tracked.reverted(not_before=NOW + 7)
+
+
+class Case(NamedTuple):
+    """A state, what is known but for that it was seen, and the seconds since then."""
+
+    state: WorkflowState
+    step: str
+    known: Known = lambda tracked: tracked
+    after: float = 0
+
+
+CASES = {
+    # States that have not ended.
+    "new": Case(running(), "publish"),
+    "published": Case(running(), "rest", published(running())),
+    "newer": Case(running(5), "publish", published(running(4))),
+    # The order of an end: claim, publish, annotate, wait, release.
+    "ended": Case(failed(), "claim 1/Failed as 4"),
+    "claimed": Case(failed(5, claim=OURS), "publish 1/Failed as 4"),
+    "acknowledged": Case(
+        failed(5, claim=OURS), "patch: add published, remove outcome-claim", asked(ENDED)
+    ),
+    "annotated": Case(failed(6, annotations=MARK), "rest 60"),
+    "release due": Case(failed(6, annotations=MARK), "patch: remove finalizers", after=60),
+    "released": Case(failed(7, annotations=MARK, finalizer=False), "rest", after=60),
+    # Claims of other holders.
+    "claimed by another": Case(failed(5, claim=THEIRS), "wait 5"),
+    "patience over": Case(failed(5, claim=THEIRS), "take over 1/Failed as 4", after=5),
+    "claimed, then retried": Case(running(7, claim=THEIRS), "take over 1/Failed as 4", after=5),
+    "taken over": Case(failed(6, claim=OURS), "ask 1", maybe_published),
+    "not found": Case(failed(6, claim=OURS), "publish 1/Failed as 4", asked(None)),
+    "claimed, Kafka away": Case(failed(5, claim=OURS), "wait 9", kafka_away),
+    # No process can have made these claims: they describe no state of this attempt.
+    "future claim": Case(failed(5, claim=replace(THEIRS, sequence=10**19 - 1)), AS_5),
+    "impossible claim": Case(
+        failed(5, claim=encode_claim(THEIRS).replace("Failed", "Rejected")), AS_5
+    ),
+    "malformed claim": Case(failed(5, claim="claim"), AS_5),
+    # Claims that cannot be made.
+    "claim failed": Case(failed(), "wait 3", patch_failed(for_seconds=29)),
+    "claim overdue": Case(failed(), "publish unclaimed", patch_failed(for_seconds=30)),
+    "claim overdue, maybe published": Case(
+        failed(), "ask 1", lambda tracked: maybe_published(patch_failed(for_seconds=30)(tracked))
+    ),
+    "claim overdue, not tried yet": Case(
+        failed(),
+        "claim 1/Failed as 4",
+        lambda tracked: patch_failed(for_seconds=60)(tracked).resumed(),
+    ),
+    # Retries of finished Workflows.
+    "retried": Case(
+        running(8, annotations=MARK, finalizer=False),
+        "retry: add finalizers, add attempt, remove published",
+    ),
+    "retry not patched": Case(running(8, annotations=MARK), "publish", patch_failed()),
+    "attempt 2": Case(running(9, annotations=SECOND), "publish"),
+    "attempt 2 ended": Case(failed(9, annotations=MARK | SECOND), "claim 2/Failed as 9"),
+    # Patches that fail or do not last.
+    "patch failed": Case(
+        failed(5, claim=OURS), "wait 3", lambda tracked: patch_failed()(tracked.answered(ENDED))
+    ),
+    "reverted": Case(failed(6), "wait 7", reverted),
+    "reverted some time ago": Case(failed(6), "claim 1/Failed as 6", reverted, after=7),
+    # Deletions.
+    "deleting": Case(running(5, deleted=True), "claim 1/Deleted as 5"),
+    "gone": Case(running(5, gone=True, finalizer=False), "publish"),
+    "gone with finalizer": Case(running(5, gone=True, deleted=True), "publish"),
+    "gone, claimed": Case(
+        failed(6, claim=THEIRS, gone=True, finalizer=False), "publish 1/Failed as 4"
+    ),
+    "gone, published": Case(failed(6, annotations=MARK, gone=True, finalizer=False), "forget"),
+    "label lost": Case(running(5, gone=True), "forget unlabelled"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_next_step(name: str) -> None:
+    state, step, known, after = CASES[name]
     tracked = seen(known(seen(TrackedWorkflow(), state)), state)
     assert show(next_step(tracked, state, NOW + after, holder=HOLDER)) == step
 
@@ -279,7 +218,7 @@ def test_claim_of_another_holder_gets_its_patience_once() -> None:
 
 
 def test_release_delay_starts_when_the_end_is_known_to_be_published() -> None:
-    annotated = failed(6, annotations=PUBLISHED)
+    annotated = failed(6, annotations=MARK)
     first = seen(TrackedWorkflow(), annotated, at=NOW - 20)
     assert seen(first, annotated).release_at == NOW + 40
     assert seen(first, running(7)).release_at is None
@@ -289,9 +228,9 @@ def test_release_delay_starts_when_the_end_is_known_to_be_published() -> None:
 
 
 def test_released_workflow_keeps_only_what_was_published() -> None:
-    released = failed(7, annotations=PUBLISHED, finalizer=False)
+    released = failed(7, annotations=MARK, finalizer=False)
     tracked = seen(patch_failed()(TrackedWorkflow()), released).at_rest()
     assert (tracked.last, tracked.size, tracked.failures) == (None, 0, 0)
     assert tracked.published.outcome == ENDED
-    waiting = seen(TrackedWorkflow(), failed(7, annotations=PUBLISHED)).at_rest()
+    waiting = seen(TrackedWorkflow(), failed(7, annotations=MARK)).at_rest()
     assert waiting.last is not None

@@ -12,7 +12,6 @@ from sluice_contracts.status import Phase, StatusEvent
 from sluice_status_watcher.domain.transitions import (
     PublishedState,
     attempt_of,
-    claim_to_make,
     claimed_event,
     known_outcome,
     open_claim,
@@ -339,26 +338,6 @@ CLAIM = Claim(
 def claimed(version: int, phase: str, *, claim: Claim = CLAIM, **more: Any) -> WorkflowState:
     annotations = {metadata.OUTCOME_CLAIM: encode_claim(claim)} | more.pop("annotations", {})
     return state(version, phase, annotations=annotations, **more)
-
-
-def test_end_is_claimed_under_its_own_version() -> None:
-    ended = state(4, "Failed", finishedAt=FINISHED).lifecycle
-    assert claim_to_make(ended, None, holder="ada") == CLAIM
-
-
-def test_only_an_unpublished_end_is_claimed() -> None:
-    assert claim_to_make(state(4, "Running").lifecycle, None, holder="ada") is None
-    published = state(4, "Failed", finishedAt=FINISHED).lifecycle
-    assert claim_to_make(published, CLAIM.outcome, holder="ada") is None
-    gone = state(4, "Failed", finishedAt=FINISHED, gone=True).lifecycle
-    assert claim_to_make(gone, None, holder="ada") is None
-
-
-def test_end_of_a_retry_is_claimed_for_the_next_attempt() -> None:
-    ended = state(9, "Succeeded", finishedAt=FINISHED_AGAIN).lifecycle
-    claim = claim_to_make(ended, CLAIM.outcome, holder="bob")
-    assert claim is not None
-    assert (claim.outcome.attempt, claim.sequence) == (2, 9)
 
 
 def test_claim_is_open_until_its_outcome_is_known_to_be_published() -> None:

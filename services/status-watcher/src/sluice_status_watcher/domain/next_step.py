@@ -1,9 +1,9 @@
 """Decides what is done next to a Workflow; pure.
 
-The promises rest on this order. An outcome is claimed on the object, both topics acknowledge it,
-the annotation of the outcome replaces the claim, and after a while the finalizer is removed. A
-crash in between leaves a state from which the same steps lead on. The same holds if another
-status-watcher takes these steps at the same time.
+The promises rest on this order: an outcome is claimed on the object, both topics acknowledge it,
+and the mark replaces the claim. After a while the finalizer is removed. A crash in between leaves
+a state from which the same steps lead on. The same holds if another status-watcher takes these
+steps at the same time.
 """
 
 from dataclasses import dataclass

@@ -8,8 +8,8 @@ from aiohttp import StreamReader, web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
 
-from sluice_gateway.handlers.documents import admitted_document
-from sluice_gateway.handlers.keys import ADMISSION, LIMITS, PARSING, PEERS, Limits
+from sluice_gateway.handlers.documents import admitted_body
+from sluice_gateway.handlers.keys import ADMISSION, LIMITS, PEERS, Limits
 from sluice_gateway.services.peers import Peers
 from tests.unit.gateway.harness import admission_of
 
@@ -18,7 +18,6 @@ async def test_a_body_transferred_wrongly_is_a_bad_request() -> None:
     app = web.Application()
     app[ADMISSION] = admission_of()
     app[LIMITS] = Limits()
-    app[PARSING] = asyncio.Lock()
     app[PEERS] = Peers(trusted=())
     loop = asyncio.get_running_loop()
     payload = StreamReader(Mock(spec=BaseProtocol), limit=1024, loop=loop)
@@ -27,6 +26,6 @@ async def test_a_body_transferred_wrongly_is_a_bad_request() -> None:
     request = make_mocked_request("POST", "/", headers=headers, payload=payload, app=app)
 
     with pytest.raises(web.HTTPBadRequest):
-        async with admitted_document(request):
-            raise AssertionError("there is no document")
+        async with admitted_body(request):
+            raise AssertionError("there is no body")
     assert app[ADMISSION].in_flight == 0

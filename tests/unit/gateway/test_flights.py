@@ -60,8 +60,10 @@ def submission_to(producer: FakeProducer) -> Submission:
 
 def asked(name: str = "Ada") -> Asked:
     document = GREET | {"parameters": {"name": name}}
+    request = RunRequest.model_validate(document)
     return Asked(
-        request=RunRequest.model_validate(document),
+        request=request,
+        content=request.content(),
         idempotency_key="order-1",
         traceparent=TRACEPARENT,
     )

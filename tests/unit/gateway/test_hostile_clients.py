@@ -14,8 +14,8 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
-from sluice_gateway.handlers.documents import admitted_document
-from sluice_gateway.handlers.keys import ADMISSION, LIMITS, PARSING, PEERS, Limits
+from sluice_gateway.handlers.documents import admitted_body
+from sluice_gateway.handlers.keys import ADMISSION, LIMITS, PEERS, Limits
 from sluice_gateway.services.peers import Peers
 from tests.unit.gateway.harness import GREET, Gateway, admission_of, running_gateway
 
@@ -246,8 +246,8 @@ async def test_a_body_has_to_come_at_a_rate(rate: int, seconds: float) -> None:
     began = loop.time()
     request = coming(second_by_second=rate)
     with pytest.raises(web.HTTPRequestTimeout) as ended:
-        async with admitted_document(request):
-            raise AssertionError("there is no document")
+        async with admitted_body(request):
+            raise AssertionError("there is no body")
     assert ended.value.headers["Connection"] == "close"
     assert loop.time() - began == pytest.approx(seconds, abs=0.001)
     assert request.app[ADMISSION].bytes_held == 0
@@ -262,8 +262,8 @@ async def test_a_body_that_comes_at_that_rate_is_taken() -> None:
         request.content.feed_eof()
 
     asyncio.get_running_loop().call_later(14, end)
-    async with admitted_document(request) as document:
-        assert document == {}
+    async with admitted_body(request) as pieces:
+        assert b"".join(pieces).strip() == b"{}"
         assert request.app[ADMISSION].bytes_held == 13 * 16_384 + 2
 
 
@@ -272,7 +272,6 @@ def coming(*, second_by_second: int) -> web.Request:
     app = web.Application()
     app[ADMISSION] = admission_of()
     app[LIMITS] = Limits()
-    app[PARSING] = asyncio.Lock()
     app[PEERS] = Peers(trusted=())
     loop = asyncio.get_running_loop()
     payload = StreamReader(Mock(spec=BaseProtocol), limit=1024, loop=loop)

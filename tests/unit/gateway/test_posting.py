@@ -100,8 +100,10 @@ async def test_made_ids_sort_by_time(tmp_path: Path) -> None:
         )
         ids = []
         for _ in range(5):
+            request = RunRequest.model_validate(GREET)
             asked = Asked(
-                request=RunRequest.model_validate(GREET),
+                request=request,
+                content=request.content(),
                 idempotency_key=None,
                 traceparent=TRACEPARENT,
             )
@@ -304,8 +306,12 @@ async def test_draining_waits_for_records_that_nobody_waits_for() -> None:
         view=NoView(),
         now=lambda: NOW,
     )
+    request = RunRequest.model_validate(GREET)
     asked = Asked(
-        request=RunRequest.model_validate(GREET), idempotency_key=None, traceparent=TRACEPARENT
+        request=request,
+        content=request.content(),
+        idempotency_key=None,
+        traceparent=TRACEPARENT,
     )
     async with producer.hold_for_test():
         left = asyncio.create_task(submission.submit(asked))

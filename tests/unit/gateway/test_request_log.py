@@ -30,7 +30,7 @@ def log_of(producer: FakeProducer) -> KafkaRequestLog:
 
 
 async def append(log: KafkaRequestLog, request: RunRequest = REQUEST) -> None:
-    await log.append(request, key=KEY, time=NOW, traceparent=TRACEPARENT)
+    await log.append(request, content=request.content(), key=KEY, time=NOW, traceparent=TRACEPARENT)
 
 
 async def test_a_request_is_written_as_a_cloud_event() -> None:

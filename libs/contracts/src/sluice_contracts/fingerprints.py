@@ -2,12 +2,28 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from sluice_contracts import strict_json
 
-__all__ = ["fingerprint"]
+__all__ = ["RunContent", "fingerprint", "run_content"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContent:
+    """The content of a request: `parameters` as canonical JSON, and the fingerprint."""
+
+    parameters: bytes
+    fingerprint: str
+
+
+def run_content(workflow: str, parameters: Mapping[str, JsonValue]) -> RunContent:
+    """Return a request's content; parameters are encoded once, for record and fingerprint."""
+    written = strict_json.canonical(dict(parameters))
+    content = b'{"parameters":%b,"workflow":%b}' % (written, strict_json.canonical(workflow))
+    return RunContent(parameters=written, fingerprint=hashlib.sha256(content).hexdigest())
 
 
 def fingerprint(workflow: str, parameters: Mapping[str, JsonValue]) -> str:
@@ -16,5 +32,4 @@ def fingerprint(workflow: str, parameters: Mapping[str, JsonValue]) -> str:
     `parameters` are those that the client sent, without defaults. A new default in the catalogue
     must not make a repeated request look like a different one.
     """
-    content: JsonValue = {"workflow": workflow, "parameters": dict(parameters)}
-    return hashlib.sha256(strict_json.canonical(content)).hexdigest()
+    return run_content(workflow, parameters).fingerprint

@@ -6,10 +6,9 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from sluice_contracts import cloudevents, strict_json
-from sluice_contracts.fingerprints import fingerprint
+from sluice_contracts import cloudevents, json_bounds, strict_json
+from sluice_contracts.fingerprints import RunContent, fingerprint
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, derive_run_id, is_run_id, is_tenant
-from sluice_contracts.json_bounds import measure
 from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.records import MAX_HEADERS, IncomingRecord, OutgoingRecord, header
 from sluice_contracts.requests import (
@@ -81,13 +80,15 @@ def encode_request(
     event_id: str,
     time: datetime,
     traceparent: str,
+    content: RunContent | None = None,
 ) -> OutgoingRecord:
-    """Return the request as a CloudEvent in binary mode, under the run's key."""
-    document = request.model_dump(mode="json", exclude_defaults=True, exclude={"type"})
-    document["type"] = request.type
+    """Return the request as a CloudEvent in binary mode, under the run's key.
+
+    If the request's `content` is given, the parameters are not encoded again.
+    """
     return OutgoingRecord(
         key=str(key).encode(),
-        value=strict_json.canonical(document),
+        value=_canonical(request, content),
         headers=cloudevents.binary_headers(
             event_type=f"sluice.request.{request.type}",
             source=source,
@@ -107,8 +108,7 @@ def decoded_bytes(value: bytes | None) -> int:
     """
     if value is None or len(value) > MAX_REQUEST_BYTES:
         return 0
-    size = measure(value, most_values=strict_json.MAX_VALUES)
-    return 0 if size.values > strict_json.MAX_VALUES else size.decoded_bytes
+    return json_bounds.decoded_bytes(value, most_values=strict_json.MAX_VALUES) or 0
 
 
 def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
@@ -170,6 +170,19 @@ def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
         raise AssertionError("A valid request for a run always has an id.")
     return ReceivedRun(
         key=RunKey(request.tenant, run_id), request=request.named(run_id), traceparent=traceparent
+    )
+
+
+def _canonical(request: RunRequest | Command, content: RunContent | None) -> bytes:
+    document = request.model_dump(
+        mode="json", exclude_defaults=True, exclude={"type", "parameters"}
+    )
+    document["type"] = request.type
+    members = {name: strict_json.canonical(value) for name, value in document.items()}
+    if isinstance(request, RunRequest) and request.parameters:
+        members["parameters"] = (content or request.content()).parameters
+    return b"{%b}" % b",".join(
+        b'"%b":%b' % (name.encode(), members[name]) for name in sorted(members)
     )
 
 

@@ -14,7 +14,7 @@ from pydantic import (
     ValidationError,
 )
 
-from sluice_contracts.fingerprints import fingerprint
+from sluice_contracts.fingerprints import RunContent, fingerprint, run_content
 from sluice_contracts.ids import DEFAULT_TENANT, RunId, RunKey, Tenant
 from sluice_contracts.problems import FieldError, field_errors
 
@@ -85,6 +85,10 @@ class RunRequest(_Message):
     def fingerprint(self) -> str:
         """The fingerprint of the content, to compare with other requests under the same id."""
         return fingerprint(self.workflow, self.parameters)
+
+    def content(self) -> RunContent:
+        """Return the canonical parameters and the fingerprint; computed anew by each call."""
+        return run_content(self.workflow, self.parameters)
 
     def named(self, run_id: str) -> Self:
         """Return the same request with the run's id."""

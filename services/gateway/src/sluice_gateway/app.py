@@ -1,7 +1,7 @@
 """Puts the gateway together: ports in, an application out."""
 
-import asyncio
 from collections.abc import AsyncIterator
+from typing import Final
 
 from aiohttp import web
 
@@ -15,9 +15,9 @@ from sluice_gateway.handlers.keys import (
     GREETING,
     HOST_NAMES,
     LIMITS,
+    LOOP_SHARE,
     METRICS,
     OUTGOING,
-    PARSING,
     PEERS,
     READER,
     SUBMISSION,
@@ -30,6 +30,7 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
 from sluice_gateway.services.frames import EventFrames
 from sluice_gateway.services.hosts import HostNames
+from sluice_gateway.services.loop_share import LoopShare
 from sluice_gateway.services.news import RunNews
 from sluice_gateway.services.outgoing import Outgoing
 from sluice_gateway.services.peers import Peers
@@ -38,6 +39,9 @@ from sluice_gateway.services.reading import RunReader
 from sluice_gateway.services.submission import Submission
 
 __all__ = ["create_app"]
+
+# Of the event loop's time, for reading large bodies: 30 of the worst a second.
+_LARGE_BODIES_SHARE: Final = 0.25
 
 
 def create_app(
@@ -73,10 +77,10 @@ def create_app(
     app[GREETING] = greeting
     app[HOST_NAMES] = host_names
     app[LIMITS] = limits
+    app[LOOP_SHARE] = LoopShare(share=_LARGE_BODIES_SHARE)
     app[METRICS] = metrics
     app[PEERS] = peers
     app[OUTGOING] = outgoing
-    app[PARSING] = asyncio.Lock()
     app[READER] = RunReader(view=view)
     app[SUBMISSION] = submission
     app[VIEW] = view

@@ -7,12 +7,13 @@ from typing import Protocol
 
 import structlog
 
+from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.json_bounds import measure
 from sluice_contracts.records import Position
 from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import RunRequest
-from sluice_contracts.strict_json import MAX_VALUES
+from sluice_contracts.strict_json import MAX_DEPTH, MAX_VALUES
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.services.ports import (
     RecordTooLargeError,
@@ -67,11 +68,23 @@ class KafkaRequestLog:
         self._disconnected.set()
 
     async def append(
-        self, request: RunRequest, *, key: RunKey, time: datetime, traceparent: str
+        self,
+        request: RunRequest,
+        *,
+        content: RunContent,
+        key: RunKey,
+        time: datetime,
+        traceparent: str,
     ) -> Position:
         """See `RequestLog.append`."""
         record = encode_request(
-            request, key=key, source=_SOURCE, event_id=str(key), time=time, traceparent=traceparent
+            request,
+            content=content,
+            key=key,
+            source=_SOURCE,
+            event_id=str(key),
+            time=time,
+            traceparent=traceparent,
         )
         _check_size(record.value or b"")
         if (why := self._unsafe()) is not None:
@@ -122,7 +135,7 @@ def _check_size(value: bytes) -> None:
         raise RecordTooLargeError(
             f"The request makes a record of {len(value)} bytes; {MAX_REQUEST_BYTES} are allowed."
         )
-    values = measure(value, most_values=MAX_VALUES).values
+    values = measure(value, most_values=MAX_VALUES, most_depth=MAX_DEPTH).values
     if values > MAX_VALUES:
         raise RecordTooLargeError(
             f"The request makes a record of {values} values and names; {MAX_VALUES} are allowed."

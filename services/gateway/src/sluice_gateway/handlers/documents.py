@@ -1,4 +1,4 @@
-"""Reads the JSON document of a request's body, and nothing that could be read in two ways."""
+"""Reads the body of a request, as far as there is room for it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,63 +6,35 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
-from pydantic import JsonValue
 
-from sluice_contracts import strict_json
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.topics import MAX_REQUEST_BYTES
-from sluice_gateway.handlers.keys import ADMISSION, LIMITS, PARSING
+from sluice_gateway.handlers.keys import ADMISSION, LIMITS
 from sluice_gateway.handlers.peers import peer_of
 from sluice_gateway.services.admission import Admitted
 from sluice_gateway.services.errors import ProblemError
 from sluice_gateway.services.pace import Pace
 
-__all__ = ["admitted_document", "expect_document", "parse_body"]
+__all__ = ["admitted_body", "expect_document"]
 
 _JSON: Final = "application/json"
-# So many bytes are parsed and checked within some 2 ms, whatever they hold.
-_SMALL: Final = 8 * 1024
 
 
 @asynccontextmanager
-async def admitted_document(request: web.Request) -> AsyncIterator[JsonValue]:
-    """Give the document once all of it has come; until it is left, it counts as in hand.
+async def admitted_body(request: web.Request) -> AsyncIterator[list[bytes]]:
+    """Yield the body once all of it has come, in pieces; until it is left, it counts as in hand.
 
     Raises:
-        ProblemError: UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, OVERLOADED or MALFORMED_JSON.
+        ProblemError: UNSUPPORTED_MEDIA_TYPE, TOO_LARGE or OVERLOADED.
         HTTPException: the body came too slowly (408), or not as HTTP asks for (400).
     """
     _check_media_type(request)
     if (request.content_length or 0) > MAX_REQUEST_BYTES:
         raise _too_large()
     with request.app[ADMISSION].admitted(peer_of(request)) as admitted:
-        body = await _body(request, admitted)
+        pieces = await _body(request, admitted)
         admitted.begin()
-        yield await parse_body(body, one_at_a_time=request.app[PARSING])
-
-
-async def parse_body(body: bytes, *, one_at_a_time: asyncio.Lock) -> JsonValue:
-    """Parse a body; large ones one at a time, with the event loop going round between two.
-
-    What follows until the request waits for Kafka happens in the same round.
-
-    Raises:
-        ProblemError: TOO_LARGE or MALFORMED_JSON.
-    """
-    if len(body) <= _SMALL:
-        return _parsed(body)
-    async with one_at_a_time:
-        await asyncio.sleep(0)
-        return _parsed(body)
-
-
-def _parsed(body: bytes) -> JsonValue:
-    try:
-        return strict_json.parse(body)
-    except strict_json.OversizedJsonError as e:
-        raise ProblemError.of(ProblemType.TOO_LARGE, str(e)) from e
-    except strict_json.MalformedJsonError as e:
-        raise ProblemError.of(ProblemType.MALFORMED_JSON, str(e)) from e
+        yield pieces
 
 
 async def expect_document(request: web.Request) -> None:
@@ -89,7 +61,7 @@ def _check_media_type(request: web.Request) -> None:
         )
 
 
-async def _body(request: web.Request, admitted: Admitted) -> bytes:
+async def _body(request: web.Request, admitted: Admitted) -> list[bytes]:
     loop, limits = asyncio.get_running_loop(), request.app[LIMITS]
     pace = Pace(
         begin=loop.time(),
@@ -97,17 +69,19 @@ async def _body(request: web.Request, admitted: Admitted) -> bytes:
         grace=limits.body_grace,
         longest=limits.body_timeout,
     )
-    body = bytearray()
+    pieces: list[bytes] = []
+    size = 0
     try:
         while True:
             async with asyncio.timeout_at(pace.deadline):
                 chunk = await request.content.readany()
             if not chunk:
-                return bytes(body)
-            if len(body) + len(chunk) > MAX_REQUEST_BYTES:
+                return pieces
+            size += len(chunk)
+            if size > MAX_REQUEST_BYTES:
                 raise _too_large()
             admitted.add(len(chunk))
-            body += chunk
+            pieces.append(chunk)
             pace.advance(len(chunk), now=loop.time())
     except TimeoutError as e:
         raise web.HTTPRequestTimeout(

@@ -1,6 +1,5 @@
 """What handlers find in the application, by typed keys."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +9,7 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.admission import Admission
 from sluice_gateway.services.frames import EventFrames
 from sluice_gateway.services.hosts import HostNames
+from sluice_gateway.services.loop_share import LoopShare
 from sluice_gateway.services.outgoing import Outgoing
 from sluice_gateway.services.peers import Peers
 from sluice_gateway.services.ports import Catalogue, RunView
@@ -23,9 +23,9 @@ __all__ = [
     "GREETING",
     "HOST_NAMES",
     "LIMITS",
+    "LOOP_SHARE",
     "METRICS",
     "OUTGOING",
-    "PARSING",
     "PEERS",
     "READER",
     "SUBMISSION",
@@ -55,10 +55,10 @@ FRAMES: Final = web.AppKey("frames", EventFrames)
 GREETING: Final = web.AppKey("greeting", str)
 HOST_NAMES: Final = web.AppKey("host_names", HostNames)
 LIMITS: Final = web.AppKey("limits", Limits)
+LOOP_SHARE: Final = web.AppKey("loop_share", LoopShare)
 METRICS: Final = web.AppKey("metrics", Metrics)
 PEERS: Final = web.AppKey("peers", Peers)
 OUTGOING: Final = web.AppKey("outgoing", Outgoing)
-PARSING: Final = web.AppKey("parsing", asyncio.Lock)
 READER: Final = web.AppKey("reader", RunReader)
 SUBMISSION: Final = web.AppKey("submission", Submission)
 VIEW: Final = web.AppKey("view", RunView)

@@ -5,21 +5,14 @@ import time
 from typing import Final
 
 from aiohttp import web
-from pydantic import JsonValue
 
-from sluice_contracts.problems import FieldError, ProblemType
-from sluice_contracts.requests import (
-    Command,
-    InvalidRequestError,
-    RunRequest,
-    read_request,
-)
-from sluice_gateway.handlers.documents import admitted_document, expect_document
-from sluice_gateway.handlers.keys import METRICS, READER, SUBMISSION, TRACEPARENT
+from sluice_gateway.handlers.documents import admitted_body, expect_document
+from sluice_gateway.handlers.keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
 from sluice_gateway.handlers.parameters import check_query, idempotency_key, run_key
+from sluice_gateway.handlers.peers import peer_of
 from sluice_gateway.handlers.representations import accepted_document, run_path, state_document
+from sluice_gateway.handlers.run_requests import read_run_request
 from sluice_gateway.handlers.sending import send_body
-from sluice_gateway.services.errors import ProblemError
 from sluice_gateway.services.runs import RunState
 from sluice_gateway.services.submission import Asked, Replayed
 
@@ -33,9 +26,15 @@ async def post_run(request: web.Request) -> web.StreamResponse:
     check_query(request)
     key = idempotency_key(request)
     began = time.perf_counter()
-    async with admitted_document(request) as document:
+    async with admitted_body(request) as pieces:
+        read = await read_run_request(
+            pieces, peer=peer_of(request), loop_share=request.app[LOOP_SHARE]
+        )
         asked = Asked(
-            request=_run_request(document), idempotency_key=key, traceparent=request[TRACEPARENT]
+            request=read.request,
+            content=read.content,
+            idempotency_key=key,
+            traceparent=request[TRACEPARENT],
         )
         answer = await request.app[SUBMISSION].submit(asked)
     if isinstance(answer, Replayed):
@@ -57,22 +56,6 @@ async def get_run(request: web.Request) -> web.StreamResponse:
     if any(etag.value in (state.version, "*") for etag in known):
         return web.Response(status=304, headers=_state_headers(state))
     return await _send_state(request, state)
-
-
-def _run_request(document: JsonValue) -> RunRequest:
-    try:
-        asked = read_request(document)
-    except InvalidRequestError as e:
-        raise ProblemError.of(
-            ProblemType.INVALID_REQUEST, "The document is no request.", errors=e.errors
-        ) from e
-    if isinstance(asked, Command):
-        raise ProblemError.of(
-            ProblemType.INVALID_REQUEST,
-            "Commands are not taken here; write them to the request topic.",
-            errors=(FieldError(pointer="/type", detail="Must be run."),),
-        )
-    return asked
 
 
 async def _send_state(

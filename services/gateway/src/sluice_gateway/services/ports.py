@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
+from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import Position
 from sluice_contracts.requests import RunRequest
@@ -51,7 +52,13 @@ class RequestLog(Protocol):
     """The request topic, seen from the writing end."""
 
     async def append(
-        self, request: RunRequest, *, key: RunKey, time: datetime, traceparent: str
+        self,
+        request: RunRequest,
+        *,
+        content: RunContent,
+        key: RunKey,
+        time: datetime,
+        traceparent: str,
     ) -> Position:
         """Write the request and return where it stands, once all in-sync replicas have it.
 

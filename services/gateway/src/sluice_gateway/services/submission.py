@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import FieldError, ProblemType
 from sluice_contracts.requests import RunRequest
@@ -40,6 +41,7 @@ class Asked:
     """A request as it came in; `idempotency_key` is the id that it was given by its header."""
 
     request: RunRequest
+    content: RunContent
     idempotency_key: str | None
     traceparent: str
 
@@ -91,7 +93,7 @@ class Submission:
             ProblemError: nothing was started, or (OUTCOME_UNKNOWN) nobody can tell.
         """
         stated = _stated_id(asked)
-        fingerprint = asked.request.fingerprint
+        fingerprint = asked.content.fingerprint
         key = RunKey(asked.request.tenant, stated or _new_run_id(self._now()))
         structlog.contextvars.bind_contextvars(run_id=key.run_id)
         # Before validation: what was accepted once stays accepted, whatever has changed since.
@@ -138,7 +140,11 @@ class Submission:
         now = self._now()
         try:
             position = await self._log.append(
-                request, key=key, time=now, traceparent=asked.traceparent
+                request,
+                content=asked.content,
+                key=key,
+                time=now,
+                traceparent=asked.traceparent,
             )
         except RequestLogUnavailableError as e:
             _log.warning("run not acknowledged", reason=str(e))

@@ -19,18 +19,18 @@ from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase, StatusEvent, Step, event_id
 from sluice_contracts.status_codec import PublishedEvent, encode_status
 from sluice_contracts.topics import TopicNames
-from sluice_gateway.adapters.request_log import KafkaRequestLog
-from sluice_gateway.adapters.view import SqliteRunView
-from sluice_gateway.adapters.view_store import AnnouncingStore, open_view
+from sluice_gateway.adapters.request_producer import KafkaRequestLog
+from sluice_gateway.adapters.run_view.reader import SqliteRunView
+from sluice_gateway.adapters.run_view.store import AnnouncingStore, open_view
 from sluice_gateway.app import create_app
-from sluice_gateway.handlers.keys import Limits
+from sluice_gateway.domain.allowed_hosts import HostNames
+from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.services.admission import Admission
-from sluice_gateway.services.frames import EventFrames
-from sluice_gateway.services.hosts import HostNames
-from sluice_gateway.services.news import RunNews
-from sluice_gateway.services.outgoing import Outgoing, OutgoingLimits
-from sluice_gateway.services.peers import Peers
+from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.load_shedding import Admission
+from sluice_gateway.services.response_budget import Outgoing, OutgoingLimits
+from sluice_gateway.services.subscriptions import RunNews
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
 from sluice_workflows.parameters import Parameters, Text

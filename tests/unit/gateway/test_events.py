@@ -12,7 +12,7 @@ import structlog
 from aiohttp import ClientResponse
 
 from sluice_contracts.status import Phase
-from sluice_gateway.handlers.keys import Limits
+from sluice_gateway.handlers.app_keys import Limits
 from tests.unit.gateway.harness import (
     GREET,
     Gateway,

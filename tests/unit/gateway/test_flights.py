@@ -9,11 +9,11 @@ import pytest
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
-from sluice_gateway.adapters.request_log import KafkaRequestLog
-from sluice_gateway.services.errors import ProblemError
-from sluice_gateway.services.news import Subscription
-from sluice_gateway.services.runs import AcceptedRun, EventPage, RunEvent, RunState
+from sluice_gateway.adapters.request_producer import KafkaRequestLog
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.models import AcceptedRun, EventPage, RunEvent, RunState
 from sluice_gateway.services.submission import Asked, Started, Submission
+from sluice_gateway.services.subscriptions import Subscription
 from tests.support.fake_producer import FakeProducer
 from tests.unit.gateway.harness import CATALOGUE, GREET, NOW, TRACEPARENT
 

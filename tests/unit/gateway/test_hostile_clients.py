@@ -14,9 +14,9 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
-from sluice_gateway.handlers.documents import admitted_body
-from sluice_gateway.handlers.keys import ADMISSION, LIMITS, PEERS, Limits
-from sluice_gateway.services.peers import Peers
+from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.handlers.app_keys import ADMISSION, LIMITS, PEERS, Limits
+from sluice_gateway.handlers.request_body import admitted_body
 from tests.unit.gateway.harness import GREET, Gateway, admission_of, running_gateway
 
 HOSTILE = "127.0.0.2"

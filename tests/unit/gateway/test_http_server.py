@@ -14,10 +14,10 @@ import structlog
 import uvloop
 from aiohttp import ClientSession, web
 
-from sluice_gateway.adapters.http_door import Door
+from sluice_gateway.adapters.connection_limit import Door
 from sluice_gateway.adapters.http_server import Connection, serve_http
-from sluice_gateway.services.peers import Peers
-from sluice_gateway.services.shares import Shares
+from sluice_gateway.domain.fair_shares import Shares
+from sluice_gateway.domain.trusted_proxies import Peers
 from sluice_gateway.settings import HttpSettings
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from sluice_contracts import strict_json
 from sluice_contracts.problems import ProblemType
+from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.handlers.run_requests import read_run_request
-from sluice_gateway.services.errors import ProblemError
 from sluice_gateway.services.loop_share import LoopShare
 from tests.unit.gateway.harness import GREET, Gateway
 

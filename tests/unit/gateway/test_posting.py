@@ -17,13 +17,13 @@ from sluice_contracts.records import header
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_contracts.topics import MAX_REQUEST_BYTES
-from sluice_gateway.adapters.request_log import KafkaRequestLog
-from sluice_gateway.adapters.view import SqliteRunView
-from sluice_gateway.adapters.view_store import open_view
-from sluice_gateway.handlers.keys import Limits
-from sluice_gateway.services.news import RunNews, Subscription
-from sluice_gateway.services.runs import AcceptedRun, EventPage, RunEvent, RunState
+from sluice_gateway.adapters.request_producer import KafkaRequestLog
+from sluice_gateway.adapters.run_view.reader import SqliteRunView
+from sluice_gateway.adapters.run_view.store import open_view
+from sluice_gateway.domain.models import AcceptedRun, EventPage, RunEvent, RunState
+from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.services.submission import Asked, Started, Submission
+from sluice_gateway.services.subscriptions import RunNews, Subscription
 from tests.support.fake_producer import FakeProducer
 from tests.support.goldens import Golden
 from tests.unit.gateway.harness import (

@@ -14,19 +14,19 @@ from prometheus_client import CollectorRegistry
 
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
-from sluice_gateway.adapters.reopening_view import OpenView, ReopeningView
-from sluice_gateway.adapters.request_log import KafkaRequestLog
-from sluice_gateway.adapters.view import SqliteRunView
-from sluice_gateway.adapters.view_store import AnnouncingStore, open_view
+from sluice_gateway.adapters.request_producer import KafkaRequestLog
+from sluice_gateway.adapters.run_view.reader import SqliteRunView
+from sluice_gateway.adapters.run_view.reopening import OpenView, ReopeningView
+from sluice_gateway.adapters.run_view.store import AnnouncingStore, open_view
 from sluice_gateway.app import create_app
-from sluice_gateway.handlers.keys import Limits
+from sluice_gateway.domain.allowed_hosts import HostNames
+from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.services.admission import Admission
-from sluice_gateway.services.frames import EventFrames
-from sluice_gateway.services.hosts import HostNames
-from sluice_gateway.services.news import RunNews
-from sluice_gateway.services.outgoing import Outgoing, OutgoingLimits
-from sluice_gateway.services.peers import Peers
+from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.load_shedding import Admission
+from sluice_gateway.services.response_budget import Outgoing, OutgoingLimits
+from sluice_gateway.services.subscriptions import RunNews
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.projection.sqlite_store import SqliteStore, StoreUnusableError
 from tests.support.fake_producer import FakeProducer

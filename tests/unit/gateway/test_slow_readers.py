@@ -17,11 +17,11 @@ from aiohttp import web
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
-from sluice_gateway.handlers.keys import Limits
-from sluice_gateway.services.errors import ProblemError
-from sluice_gateway.services.frames import EventFrames, EventGoneError
-from sluice_gateway.services.outgoing import PIECE, Outgoing, OutgoingLimits
-from sluice_gateway.services.peers import Peers
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.handlers.app_keys import Limits
+from sluice_gateway.services.event_frames import EventFrames, EventGoneError
+from sluice_gateway.services.response_budget import PIECE, Outgoing, OutgoingLimits
 from tests.unit.gateway.harness import GREET, Gateway, published, running_gateway, set_on, step
 
 EVENTS = "/v1/runs/order-1/events"

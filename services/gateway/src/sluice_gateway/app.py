@@ -6,9 +6,10 @@ from typing import Final
 from aiohttp import web
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
-from sluice_gateway.handlers import events, front, runs, workflows
-from sluice_gateway.handlers.hosts import only_ours
-from sluice_gateway.handlers.keys import (
+from sluice_gateway.domain.allowed_hosts import HostNames
+from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.handlers import events, index, runs, workflows
+from sluice_gateway.handlers.app_keys import (
     ADMISSION,
     CATALOGUE,
     FRAMES,
@@ -24,19 +25,18 @@ from sluice_gateway.handlers.keys import (
     VIEW,
     Limits,
 )
+from sluice_gateway.handlers.hosts import only_ours
 from sluice_gateway.handlers.observing import counted, sign, traced
 from sluice_gateway.handlers.problems import problems
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.services.admission import Admission
-from sluice_gateway.services.frames import EventFrames
-from sluice_gateway.services.hosts import HostNames
+from sluice_gateway.ports import Catalogue, RequestLog, RunView
+from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.load_shedding import Admission
 from sluice_gateway.services.loop_share import LoopShare
-from sluice_gateway.services.news import RunNews
-from sluice_gateway.services.outgoing import Outgoing
-from sluice_gateway.services.peers import Peers
-from sluice_gateway.services.ports import Catalogue, RequestLog, RunView
-from sluice_gateway.services.reading import RunReader
+from sluice_gateway.services.response_budget import Outgoing
+from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.submission import Submission
+from sluice_gateway.services.subscriptions import RunNews
 
 __all__ = ["create_app"]
 
@@ -84,7 +84,7 @@ def create_app(
     app[READER] = RunReader(view=view)
     app[SUBMISSION] = submission
     app[VIEW] = view
-    app.add_routes([*front.ROUTES, *runs.ROUTES, *events.ROUTES, *workflows.ROUTES])
+    app.add_routes([*index.ROUTES, *runs.ROUTES, *events.ROUTES, *workflows.ROUTES])
 
     async def end_streams(_: web.Application) -> None:
         news.close()

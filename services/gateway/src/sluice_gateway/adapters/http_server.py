@@ -15,10 +15,10 @@ from aiohttp import StreamReader, web
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_request import BaseRequest
 
-from sluice_gateway.adapters.http_door import Door
-from sluice_gateway.problem_documents import MEDIA_TYPE, plain_problem
-from sluice_gateway.services.peers import Peers
-from sluice_gateway.services.shares import Shares
+from sluice_gateway.adapters.connection_limit import Door
+from sluice_gateway.domain.fair_shares import Shares
+from sluice_gateway.domain.http_problem import MEDIA_TYPE, plain_problem
+from sluice_gateway.domain.trusted_proxies import Peers
 from sluice_gateway.settings import HttpSettings
 from sluice_runtime.durations import seconds
 

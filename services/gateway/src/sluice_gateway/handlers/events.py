@@ -12,15 +12,15 @@ from aiohttp import web
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
-from sluice_gateway.handlers.keys import FRAMES, LIMITS, METRICS, OUTGOING, VIEW
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.models import EventHead
+from sluice_gateway.handlers.app_keys import FRAMES, LIMITS, METRICS, OUTGOING, VIEW
+from sluice_gateway.handlers.client_address import peer_of
+from sluice_gateway.handlers.large_responses import abort, begin, write
 from sluice_gateway.handlers.parameters import last_event, run_key
-from sluice_gateway.handlers.peers import peer_of
-from sluice_gateway.handlers.sending import abort, begin, write
-from sluice_gateway.services.errors import ProblemError
-from sluice_gateway.services.following import follow
-from sluice_gateway.services.frames import EventGoneError
-from sluice_gateway.services.ports import ViewUnavailableError
-from sluice_gateway.services.runs import EventHead
+from sluice_gateway.ports import ViewUnavailableError
+from sluice_gateway.services.event_frames import EventGoneError
+from sluice_gateway.services.event_stream import follow
 
 __all__ = ["ROUTES"]
 

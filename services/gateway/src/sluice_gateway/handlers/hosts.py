@@ -3,7 +3,7 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from sluice_gateway.handlers.keys import HOST_NAMES
+from sluice_gateway.handlers.app_keys import HOST_NAMES
 
 __all__ = ["only_ours"]
 

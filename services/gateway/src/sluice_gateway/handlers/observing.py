@@ -5,7 +5,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from sluice_contracts.tracing import TRACEPARENT_HEADER, continue_trace, trace_id
-from sluice_gateway.handlers.keys import METRICS, TRACEPARENT
+from sluice_gateway.handlers.app_keys import METRICS, TRACEPARENT
 from sluice_gateway.handlers.problems import CLIENT_GONE
 
 __all__ = ["counted", "sign", "traced"]

@@ -7,8 +7,8 @@ from aiohttp import web
 
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, is_run_id, is_tenant
 from sluice_contracts.problems import ProblemType
-from sluice_gateway.services.errors import ProblemError
-from sluice_gateway.services.runs import EventPlace
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.models import EventPlace
 
 __all__ = ["check_query", "idempotency_key", "last_event", "run_key"]
 

@@ -8,9 +8,9 @@ from aiohttp.typedefs import Handler
 
 from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.tracing import trace_id
-from sluice_gateway.handlers.keys import TRACEPARENT
-from sluice_gateway.problem_documents import MEDIA_TYPE, plain_problem
-from sluice_gateway.services.errors import ProblemError
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.http_problem import MEDIA_TYPE, plain_problem
+from sluice_gateway.handlers.app_keys import TRACEPARENT
 
 __all__ = ["CLIENT_GONE", "problems"]
 

@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, workflow_name
 from sluice_contracts.status import Phase
-from sluice_gateway.services.runs import RunState
+from sluice_gateway.domain.models import RunState
 from sluice_gateway.services.submission import Started
 
 __all__ = ["accepted_document", "run_path", "state_document"]

@@ -10,7 +10,7 @@ from sluice_contracts import strict_json
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.problems import FieldError, ProblemType
 from sluice_contracts.requests import Command, InvalidRequestError, RunRequest, read_request
-from sluice_gateway.services.errors import ProblemError
+from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.services.loop_share import LoopShare
 
 __all__ = ["ReadRequest", "read_run_request"]

@@ -6,14 +6,14 @@ from typing import Final
 
 from aiohttp import web
 
-from sluice_gateway.handlers.documents import admitted_body, expect_document
-from sluice_gateway.handlers.keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
+from sluice_gateway.domain.models import RunState
+from sluice_gateway.handlers.app_keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
+from sluice_gateway.handlers.client_address import peer_of
+from sluice_gateway.handlers.large_responses import send_body
 from sluice_gateway.handlers.parameters import check_query, idempotency_key, run_key
-from sluice_gateway.handlers.peers import peer_of
 from sluice_gateway.handlers.representations import accepted_document, run_path, state_document
+from sluice_gateway.handlers.request_body import admitted_body, expect_document
 from sluice_gateway.handlers.run_requests import read_run_request
-from sluice_gateway.handlers.sending import send_body
-from sluice_gateway.services.runs import RunState
 from sluice_gateway.services.submission import Asked, Replayed
 
 __all__ = ["ROUTES"]

@@ -6,10 +6,10 @@ from aiohttp import web
 from pydantic import JsonValue
 
 from sluice_contracts.problems import ProblemType
-from sluice_gateway.handlers.keys import CATALOGUE
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.handlers.app_keys import CATALOGUE
 from sluice_gateway.handlers.parameters import check_query
-from sluice_gateway.services.errors import ProblemError
-from sluice_gateway.services.ports import CatalogueEntry
+from sluice_gateway.ports import CatalogueEntry
 from sluice_workflows.errors import UnknownWorkflowError
 
 __all__ = ["ROUTES"]

@@ -12,8 +12,10 @@ from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import FieldError, ProblemType
 from sluice_contracts.requests import RunRequest
-from sluice_gateway.services.errors import ProblemError
-from sluice_gateway.services.ports import (
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.models import AcceptedRun, RunState
+from sluice_gateway.domain.validation import validate
+from sluice_gateway.ports import (
     Catalogue,
     RecordTooLargeError,
     RequestLog,
@@ -22,8 +24,6 @@ from sluice_gateway.services.ports import (
     RunView,
     ViewUnavailableError,
 )
-from sluice_gateway.services.runs import AcceptedRun, RunState
-from sluice_gateway.services.validation import validate
 
 __all__ = ["Asked", "Replayed", "Started", "Submission"]
 

@@ -1,0 +1,142 @@
+"""The request topic."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from sluice_contracts.fingerprints import RunContent
+from sluice_contracts.ids import RunKey
+from sluice_contracts.json_bounds import measure
+from sluice_contracts.records import Position
+from sluice_contracts.request_codec import encode_request
+from sluice_contracts.requests import RunRequest
+from sluice_contracts.strict_json import MAX_DEPTH, MAX_VALUES
+from sluice_contracts.topics import MAX_REQUEST_BYTES
+from sluice_gateway.ports import (
+    RecordTooLargeError,
+    RequestLogUnavailableError,
+    RequestLogUnsafeError,
+)
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
+from sluice_runtime.kafka.producer import Producer
+
+__all__ = ["KafkaRequestLog", "StartableProducer"]
+
+_log = structlog.get_logger(__name__)
+
+_SOURCE = "/sluice/gateway"
+
+
+class StartableProducer(Producer, Protocol):
+    """A producer that can be asked to connect without a record to send."""
+
+    async def start(self, *, deadline: Deadline) -> None:
+        """Connect.
+
+        Raises:
+            KafkaUnavailableError: no broker answered.
+        """
+
+
+class KafkaRequestLog:
+    """Writes requests as CloudEvents, each within `timeout`.
+
+    `unsafe` says why the topic cannot be trusted with a request; None if it can.
+    """
+
+    def __init__(
+        self,
+        producer: StartableProducer,
+        *,
+        topic: str,
+        timeout: timedelta,
+        unsafe: Callable[[], str | None] = lambda: None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._timeout = timeout
+        self._unsafe = unsafe
+        self._backoff = backoff or Backoff()
+        # Not connected until the first success, be it of a record or of `reconnect`.
+        self._disconnected = asyncio.Event()
+        self._disconnected.set()
+
+    async def append(
+        self,
+        request: RunRequest,
+        *,
+        content: RunContent,
+        key: RunKey,
+        time: datetime,
+        traceparent: str,
+    ) -> Position:
+        """See `RequestLog.append`."""
+        record = encode_request(
+            request,
+            content=content,
+            key=key,
+            source=_SOURCE,
+            event_id=str(key),
+            time=time,
+            traceparent=traceparent,
+        )
+        _check_size(record.value or b"")
+        if (why := self._unsafe()) is not None:
+            raise RequestLogUnsafeError(why)
+        deadline = Deadline("writing the request", self._timeout)
+        try:
+            position = await self._producer.send(self._topic, record, deadline=deadline)
+        except KafkaUnavailableError as e:
+            self._disconnected.set()
+            raise RequestLogUnavailableError(str(e)) from e
+        except RecordRefusedError as e:
+            raise RecordTooLargeError(str(e)) from e
+        self._disconnected.clear()
+        return position
+
+    def unavailable(self) -> str | None:
+        """Say what a probe should: None if Kafka was there the last time."""
+        return "Kafka does not acknowledge records" if self._disconnected.is_set() else None
+
+    async def reconnect(self) -> None:
+        """Connect, and again after each failure, for ever.
+
+        A replica that is not ready gets no requests, so no request could find out that Kafka is
+        back.
+        """
+        while True:
+            await self._disconnected.wait()
+            failures = 0
+            while self._disconnected.is_set():
+                try:
+                    await self._producer.start(deadline=Deadline("connecting", self._timeout))
+                except KafkaUnavailableError as e:
+                    failures += 1
+                    pause = self._backoff.delay(failures)
+                    _log.warning("Kafka is away", reason=str(e), retry_in=round(pause, 1))
+                    await asyncio.sleep(pause)
+                else:
+                    self._disconnected.clear()
+                    _log.info("connected to Kafka")
+
+
+def _check_size(value: bytes) -> None:
+    """Refuse what the dispatcher would: a record may hold more than the body it was made of.
+
+    Numbers may be longer there, and the record names the request's type and id.
+    """
+    if len(value) > MAX_REQUEST_BYTES:
+        raise RecordTooLargeError(
+            f"The request makes a record of {len(value)} bytes; {MAX_REQUEST_BYTES} are allowed."
+        )
+    values = measure(value, most_values=MAX_VALUES, most_depth=MAX_DEPTH).values
+    if values > MAX_VALUES:
+        raise RecordTooLargeError(
+            f"The request makes a record of {values} values and names; {MAX_VALUES} are allowed."
+        )

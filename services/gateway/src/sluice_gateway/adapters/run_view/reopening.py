@@ -1,0 +1,194 @@
+"""A view whose file may fail: it is opened again, and until then whoever asks is told why."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Protocol, TypeVar
+
+import structlog
+
+from sluice_contracts.ids import RunKey
+from sluice_gateway.domain.models import AcceptedRun, EventPage, EventPlace, RunEvent, RunState
+from sluice_gateway.ports import RunView, ViewUnavailableError
+from sluice_gateway.services.subscriptions import RunNews, Subscription
+from sluice_runtime.backoff import Backoff
+from sluice_runtime.durations import seconds
+from sluice_runtime.projection.sqlite_store import StoreDamagedError, StoreUnusableError
+
+__all__ = ["OpenView", "ReopeningView"]
+
+_log = structlog.get_logger(__name__)
+
+_OF_THE_FILE: Final = (sqlite3.Error, StoreDamagedError, StoreUnusableError, OSError)
+
+T = TypeVar("T")
+
+
+class ProjectRecord(Protocol):
+    """What there is to know of a fold, as `sluice_runtime.projection.projector.Projector`."""
+
+    def staleness(self) -> float | None:
+        """Give the seconds since the view was known to hold all that the topics held."""
+
+    def waiting_for(self) -> str | None:
+        """Say why the topics were never read to their end; None if they were."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenView:
+    """A view while its file can be used, and what has to run for it, side by side."""
+
+    view: RunView
+    fold: ProjectRecord
+    tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+
+
+class ReopeningView:
+    """A `RunView` that outlives its file.
+
+    `start_patience` is how long a start waits for the topics to be read; `failed` is called
+    whenever the file could not be used.
+    """
+
+    def __init__(
+        self,
+        open_view: Callable[[], AbstractAsyncContextManager[OpenView]],
+        *,
+        news: RunNews,
+        start_patience: timedelta,
+        failed: Callable[[], None],
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._open_view = open_view
+        self._news = news
+        self._start_patience = seconds(start_patience)
+        self._failed = failed
+        self._backoff = backoff or Backoff()
+        self._open: OpenView | None = None
+        self._why = "the view is not open yet"
+        self._has_failed = False
+        self._began: float | None = None
+        self._complete_as_of: float | None = None
+
+    async def run(self) -> None:
+        """Keep the view up for ever; what is wrong with its file is tried again."""
+        self._began = asyncio.get_running_loop().time()
+        failures = 0
+        while True:
+            complete_before = self._complete_as_of
+            try:
+                await self._session()
+            except* _OF_THE_FILE as group:
+                error = _first(group)
+            else:
+                raise AssertionError("The view's tasks are eternal.")
+            # Whoever has got on in between begins with short pauses again.
+            failures = 1 if self._complete_as_of != complete_before else failures + 1
+            pause = self._backoff.delay(failures)
+            self._why = f"the view's file cannot be used ({error})"
+            self._has_failed = True
+            self._failed()
+            _log.error("view failed", error=str(error), retry_in=round(pause, 1))
+            await asyncio.sleep(pause)
+
+    def waiting_for(self) -> str | None:
+        """Say what a start waits for: the topics to be read, for a while.
+
+        Requests are taken without a view all the same, so one that is broken or takes too long is
+        no reason to take none. `degraded` tells of it.
+        """
+        self._note_progress()
+        if self._has_failed or self._complete_as_of is not None:
+            return None
+        if self._began is not None:
+            waited = asyncio.get_running_loop().time() - self._began
+            if waited >= self._start_patience:
+                return None
+        return self.degraded()
+
+    def degraded(self) -> str | None:
+        """Say why states cannot be read, or not all of them; None if they can."""
+        return self._why if self._open is None else self._open.fold.waiting_for()
+
+    def staleness(self) -> float | None:
+        """Give the seconds since this was known to hold all that the topics held; None: never."""
+        self._note_progress()
+        if self._complete_as_of is None:
+            return None
+        return asyncio.get_running_loop().time() - self._complete_as_of
+
+    async def catch_up(self) -> str | None:
+        """See `RunView.catch_up`."""
+        return await self._ask(lambda view: view.catch_up())
+
+    async def find(self, key: RunKey) -> RunState | None:
+        """See `RunView.find`."""
+        return await self._ask(lambda view: view.find(key))
+
+    async def accept(self, run: AcceptedRun) -> None:
+        """See `RunView.accept`."""
+        try:
+            await self._ask(lambda view: view.accept(run))
+        except ViewUnavailableError as e:
+            # The run is accepted all the same, and the fold comes by its record.
+            _log.warning("run not noted at once", error=str(e))
+
+    async def events(
+        self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int
+    ) -> EventPage | None:
+        """See `RunView.events`."""
+        return await self._ask(
+            lambda view: view.events(key, beyond=beyond, after=after, limit=limit)
+        )
+
+    async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
+        """See `RunView.contents`."""
+        return await self._ask(lambda view: view.contents(key, sequence, max_bytes=max_bytes))
+
+    def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
+        """See `RunView.subscribe`."""
+        return self._news.subscribe(str(key))
+
+    async def _session(self) -> None:
+        async with self._opened() as opened, asyncio.TaskGroup() as group:
+            for task in opened.tasks:
+                group.create_task(task())
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[OpenView]:
+        async with self._open_view() as opened:
+            self._open = opened
+            try:
+                yield opened
+            finally:
+                self._note_progress()
+                self._open = None
+
+    async def _ask(self, question: Callable[[RunView], Awaitable[T]]) -> T:
+        opened = self._open
+        if opened is None:
+            raise ViewUnavailableError(self._why)
+        try:
+            return await question(opened.view)
+        except sqlite3.Error as e:
+            raise ViewUnavailableError(f"the view's file cannot be read ({e})") from e
+        except ValueError as e:
+            if self._open is opened:
+                raise
+            # aiosqlite's word for a connection that was closed meanwhile.
+            raise ViewUnavailableError(self._why) from e
+
+    def _note_progress(self) -> None:
+        staleness = None if self._open is None else self._open.fold.staleness()
+        if staleness is not None:
+            self._complete_as_of = asyncio.get_running_loop().time() - staleness
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

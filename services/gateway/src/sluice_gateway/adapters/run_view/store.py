@@ -1,0 +1,53 @@
+"""Keeps the view: fills it, tells who waits for it, forgets what the topics have forgotten."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from sluice_contracts.records import IncomingRecord
+from sluice_contracts.topics import TopicNames
+from sluice_gateway.adapters.run_view.projection import expiry, view_fold
+from sluice_gateway.adapters.run_view.schema import TABLES, VERSION
+from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.subscriptions import RunNews
+from sluice_runtime.projection.sqlite_store import SqliteStore
+
+__all__ = ["AnnouncingStore", "open_view"]
+
+
+def open_view(path: Path, *, topics: TopicNames) -> AbstractAsyncContextManager[SqliteStore]:
+    """Open the view's file, or make it."""
+    return SqliteStore.open(
+        path, tables=TABLES, version=VERSION, project=view_fold(topics), expiry=expiry(topics)
+    )
+
+
+class AnnouncingStore:
+    """A `ProjectionStore` that wakes those who follow a run once its events are committed."""
+
+    def __init__(
+        self, store: SqliteStore, *, status_topic: str, news: RunNews, metrics: Metrics
+    ) -> None:
+        self._store = store
+        self._status_topic = status_topic
+        self._news = news
+        self._metrics = metrics
+
+    async def offsets(self) -> dict[tuple[str, int], int]:
+        """See `ProjectionStore.offsets`."""
+        return await self._store.offsets()
+
+    async def apply(self, records: Sequence[IncomingRecord]) -> None:
+        """See `ProjectionStore.apply`."""
+        await self._store.apply(records)
+        keys = [record.key for record in records if record.position.topic == self._status_topic]
+        self._metrics.events_folded.inc(len(keys))
+        self._news.publish({key.decode(errors="replace") for key in keys if key})
+
+    async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
+        """See `ProjectionStore.expire`."""
+        await self._store.expire(starts)
+
+    async def forget(self) -> None:
+        """See `ProjectionStore.forget`."""
+        await self._store.forget()

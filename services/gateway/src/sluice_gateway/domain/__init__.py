@@ -1,0 +1,1 @@
+"""Decisions and values of the gateway: synchronous, and without I/O."""

@@ -1,0 +1,67 @@
+"""What handlers find in the application, by typed keys."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from sluice_gateway.domain.allowed_hosts import HostNames
+from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.metrics import Metrics
+from sluice_gateway.ports import Catalogue, RunView
+from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.load_shedding import Admission
+from sluice_gateway.services.loop_share import LoopShare
+from sluice_gateway.services.response_budget import Outgoing
+from sluice_gateway.services.run_reader import RunReader
+from sluice_gateway.services.submission import Submission
+
+__all__ = [
+    "ADMISSION",
+    "CATALOGUE",
+    "FRAMES",
+    "GREETING",
+    "HOST_NAMES",
+    "LIMITS",
+    "LOOP_SHARE",
+    "METRICS",
+    "OUTGOING",
+    "PEERS",
+    "READER",
+    "SUBMISSION",
+    "TRACEPARENT",
+    "VIEW",
+    "Limits",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Times in seconds: for a body to come, for a stream's reader to read, between comments.
+
+    A body also has to come at `body_rate` bytes a second, but for pauses of `body_grace` seconds.
+    """
+
+    body_timeout: float = 15.0
+    body_rate: float = 16_384.0
+    body_grace: float = 5.0
+    write_timeout: float = 30.0
+    keepalive: float = 15.0
+
+
+ADMISSION: Final = web.AppKey("admission", Admission)
+CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
+FRAMES: Final = web.AppKey("frames", EventFrames)
+GREETING: Final = web.AppKey("greeting", str)
+HOST_NAMES: Final = web.AppKey("host_names", HostNames)
+LIMITS: Final = web.AppKey("limits", Limits)
+LOOP_SHARE: Final = web.AppKey("loop_share", LoopShare)
+METRICS: Final = web.AppKey("metrics", Metrics)
+PEERS: Final = web.AppKey("peers", Peers)
+OUTGOING: Final = web.AppKey("outgoing", Outgoing)
+READER: Final = web.AppKey("reader", RunReader)
+SUBMISSION: Final = web.AppKey("submission", Submission)
+VIEW: Final = web.AppKey("view", RunView)
+
+TRACEPARENT: Final = web.RequestKey("traceparent", str)
+"""The request's own span in its caller's trace."""

@@ -1,0 +1,100 @@
+"""Reads the body of a request, as far as there is room for it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+
+from sluice_contracts.problems import ProblemType
+from sluice_contracts.topics import MAX_REQUEST_BYTES
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.minimum_rate import Pace
+from sluice_gateway.handlers.app_keys import ADMISSION, LIMITS
+from sluice_gateway.handlers.client_address import peer_of
+from sluice_gateway.services.load_shedding import Admitted
+
+__all__ = ["admitted_body", "expect_document"]
+
+_JSON: Final = "application/json"
+
+
+@asynccontextmanager
+async def admitted_body(request: web.Request) -> AsyncIterator[list[bytes]]:
+    """Yield the body once all of it has come, in pieces; until it is left, it counts as in hand.
+
+    Raises:
+        ProblemError: UNSUPPORTED_MEDIA_TYPE, TOO_LARGE or OVERLOADED.
+        HTTPException: the body came too slowly (408), or not as HTTP asks for (400).
+    """
+    _check_media_type(request)
+    if (request.content_length or 0) > MAX_REQUEST_BYTES:
+        raise _too_large()
+    with request.app[ADMISSION].admitted(peer_of(request)) as admitted:
+        pieces = await _body(request, admitted)
+        admitted.begin()
+        yield pieces
+
+
+async def expect_document(request: web.Request) -> None:
+    """Tell a client that waits for `100 Continue` to go on, unless its body is too large anyhow.
+
+    RFC 9110 section 10.1.1; the answer follows either way.
+    """
+    if (request.content_length or 0) <= MAX_REQUEST_BYTES:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # An interim answer is not yet the answer.
+        request.writer.output_size = 0
+
+
+def _check_media_type(request: web.Request) -> None:
+    if request.headers.get("Content-Encoding") is not None:
+        raise ProblemError.of(
+            ProblemType.UNSUPPORTED_MEDIA_TYPE, "The body must not be encoded (compressed)."
+        )
+    stated = request.headers.getall("Content-Type", [])
+    utf_8 = (request.charset or "utf-8").lower() in ("utf-8", "utf8")
+    if len(stated) != 1 or request.content_type != _JSON or not utf_8:
+        raise ProblemError.of(
+            ProblemType.UNSUPPORTED_MEDIA_TYPE, f"The Content-Type must be {_JSON}, in UTF-8."
+        )
+
+
+async def _body(request: web.Request, admitted: Admitted) -> list[bytes]:
+    loop, limits = asyncio.get_running_loop(), request.app[LIMITS]
+    pace = Pace(
+        begin=loop.time(),
+        rate=limits.body_rate,
+        grace=limits.body_grace,
+        longest=limits.body_timeout,
+    )
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while True:
+            async with asyncio.timeout_at(pace.deadline):
+                chunk = await request.content.readany()
+            if not chunk:
+                return pieces
+            size += len(chunk)
+            if size > MAX_REQUEST_BYTES:
+                raise _too_large()
+            admitted.add(len(chunk))
+            pieces.append(chunk)
+            pace.advance(len(chunk), now=loop.time())
+    except TimeoutError as e:
+        raise web.HTTPRequestTimeout(
+            text="The body came too slowly, or not at all. Nothing was started.",
+            headers={"Connection": "close"},
+        ) from e
+    except web.RequestPayloadError as e:
+        raise web.HTTPBadRequest(
+            text="The body is not transferred as HTTP asks for.", headers={"Connection": "close"}
+        ) from e
+
+
+def _too_large() -> ProblemError:
+    return ProblemError.of(
+        ProblemType.TOO_LARGE, f"The body is too large; {MAX_REQUEST_BYTES} bytes are allowed."
+    )

@@ -1,0 +1,135 @@
+"""What the services need from outside, and nothing more."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from sluice_contracts.fingerprints import RunContent
+from sluice_contracts.ids import RunKey
+from sluice_contracts.records import Position
+from sluice_contracts.requests import RunRequest
+from sluice_gateway.domain.models import (
+    AcceptedRun,
+    EventPage,
+    EventPlace,
+    RunEvent,
+    RunState,
+)
+from sluice_gateway.services.subscriptions import Subscription
+
+__all__ = [
+    "Catalogue",
+    "CatalogueEntry",
+    "RecordTooLargeError",
+    "RequestLog",
+    "RequestLogUnavailableError",
+    "RequestLogUnsafeError",
+    "RunView",
+    "ViewUnavailableError",
+]
+
+
+class RequestLogUnavailableError(Exception):
+    """Nobody acknowledged the record; it may have been written all the same."""
+
+
+class RequestLogUnsafeError(Exception):
+    """An acknowledgement would not mean that the record is kept; nothing was written."""
+
+
+class RecordTooLargeError(Exception):
+    """The request makes a larger record than the dispatcher takes."""
+
+
+class ViewUnavailableError(Exception):
+    """The view cannot be used now; the message says why."""
+
+
+class RequestLog(Protocol):
+    """The request topic, seen from the writing end."""
+
+    async def append(
+        self,
+        request: RunRequest,
+        *,
+        content: RunContent,
+        key: RunKey,
+        time: datetime,
+        traceparent: str,
+    ) -> Position:
+        """Write the request and return where it stands, once all in-sync replicas have it.
+
+        Raises:
+            RequestLogUnavailableError: not acknowledged in time.
+            RequestLogUnsafeError: the topic is not set up to keep what it acknowledges.
+            RecordTooLargeError: it can never be written.
+        """
+
+
+class RunView(Protocol):
+    """What is known of runs: every request and status record, folded.
+
+    Whatever reads raises ViewUnavailableError while there is no view.
+    """
+
+    async def catch_up(self) -> str | None:
+        """Wait until all is here that the topics hold; say why, if that took too long."""
+
+    async def find(self, key: RunKey) -> RunState | None:
+        """Give the latest that is known of the run, None if nothing is."""
+
+    async def accept(self, run: AcceptedRun) -> None:
+        """Note the run at once; the fold will do the same again when it reads the record."""
+
+    async def events(
+        self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int
+    ) -> EventPage | None:
+        """Give the run's next events: sequence greater than `beyond`, not before or at `after`.
+
+        None if nothing is known of the run.
+        """
+
+    async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
+        """Give the run's events from `sequence` on, up to the one that makes it `max_bytes`."""
+
+    def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
+        """Be told when there is more to read about the run."""
+
+
+class CatalogueEntry(Protocol):
+    """A workflow that can be asked for."""
+
+    @property
+    def name(self) -> str:
+        """What requests call it."""
+
+    @property
+    def description(self) -> str:
+        """What it does, for people."""
+
+    def parameter_schema(self) -> Mapping[str, JsonValue]:
+        """Give the JSON Schema of its parameters."""
+
+    def arguments(self, parameters: Mapping[str, JsonValue]) -> object:
+        """Check the parameters.
+
+        Raises:
+            InvalidParametersError: naming every place that is wrong.
+        """
+
+
+class Catalogue(Protocol):
+    """All workflows that can be asked for."""
+
+    def __iter__(self) -> Iterator[CatalogueEntry]:
+        """Go through the entries."""
+
+    def get(self, name: str) -> CatalogueEntry:
+        """Give the entry of that name.
+
+        Raises:
+            UnknownWorkflowError: there is none.
+        """

@@ -1,0 +1,99 @@
+"""Events as they stand in a stream, rendered once for all who follow the run."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from sluice_contracts.ids import RunKey
+from sluice_gateway.domain.models import EventHead, EventPlace, RunEvent
+from sluice_gateway.ports import RunView
+from sluice_gateway.services.response_budget import PIECE
+
+__all__ = ["EventFrames", "EventGoneError"]
+
+# What is read at a time. One event may be larger: a status record has up to 1.6 MB.
+_PAGE: Final = 256 * 1024
+
+
+class EventGoneError(Exception):
+    """The view has dropped the event while it was being sent."""
+
+
+class EventFrames:
+    """Keeps the frames that were used last, `max_bytes` of them; that has to be some pages.
+
+    No reader keeps a frame: one that is slow asks for it again, piece by piece. So memory does not
+    depend on how many read, nor on how far they are apart.
+    """
+
+    def __init__(self, *, view: RunView, max_bytes: int) -> None:
+        self._view = view
+        self._max_bytes = max_bytes
+        self._frames: OrderedDict[tuple[RunKey, EventPlace], bytes] = OrderedDict()
+        self._bytes = 0
+        # One page at a time is read: the view has one thread, and what it has read is in memory.
+        self._reading = asyncio.Lock()
+
+    @property
+    def held(self) -> int:
+        """Give the bytes of all frames."""
+        return self._bytes
+
+    async def pieces(self, key: RunKey, event: EventHead) -> AsyncGenerator[bytes]:
+        """Give the event's frame, a piece at a time; nothing if the view has dropped the event.
+
+        Raises:
+            EventGoneError: it was dropped behind the first piece.
+            ViewUnavailableError: the view cannot be read.
+        """
+        begin, size = 0, 1
+        while begin < size:
+            frame = await self._frame(key, event)
+            if frame is None:
+                if begin:
+                    raise EventGoneError(f"The event {event.place} was dropped.")
+                return
+            size = len(frame)
+            piece = frame[begin : begin + PIECE]
+            # Not even a reference stays while the reader takes its time.
+            del frame
+            yield piece
+            begin += PIECE
+
+    async def _frame(self, key: RunKey, event: EventHead) -> bytes | None:
+        found = self._kept(key, event)
+        if found is not None:
+            return found
+        async with self._reading:
+            # Whoever was here before may have read the same page.
+            found = self._kept(key, event)
+            if found is None:
+                page = await self._view.contents(key, event.sequence, max_bytes=_PAGE)
+                for each in page:
+                    self._keep(key, each)
+                found = self._kept(key, event)
+                self._drop_oldest()
+        return found
+
+    def _kept(self, key: RunKey, event: EventHead) -> bytes | None:
+        place = (key, event.place)
+        frame = self._frames.get(place)
+        if frame is not None:
+            self._frames.move_to_end(place)
+        return frame
+
+    def _keep(self, key: RunKey, event: RunEvent) -> None:
+        place = (key, event.place)
+        self._bytes -= len(self._frames.pop(place, b""))
+        self._frames[place] = frame = _frame(event)
+        self._bytes += len(frame)
+
+    def _drop_oldest(self) -> None:
+        while self._bytes > self._max_bytes:
+            self._bytes -= len(self._frames.popitem(last=False)[1])
+
+
+def _frame(event: RunEvent) -> bytes:
+    """Write an event as https://html.spec.whatwg.org/multipage/server-sent-events.html says."""
+    return f"id: {event.place}\nevent: {event.type}\ndata: {event.data}\n\n".encode()

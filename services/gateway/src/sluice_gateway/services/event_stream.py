@@ -1,0 +1,47 @@
+"""Follows the events of one run: what was, then what comes, each event once and in order."""
+
+from collections.abc import AsyncGenerator
+from functools import partial
+
+from sluice_contracts.ids import RunKey
+from sluice_gateway.domain.models import EventHead, EventPlace
+from sluice_gateway.ports import RunView
+from sluice_gateway.services.run_reader import sought
+
+__all__ = ["follow"]
+
+# A reader that is slow holds one page in memory: some kilobytes, for it has no contents.
+_PAGE = 32
+
+
+async def follow(
+    view: RunView, key: RunKey, *, after: EventPlace | None, heartbeat: float
+) -> AsyncGenerator[tuple[EventHead, ...]]:
+    """Give the run's events behind `after` in pages, until the run is over.
+
+    A page without events says that nothing has happened: the first one, if there is nothing yet,
+    and then one every `heartbeat` seconds of silence. Ends early when the process stops.
+
+    Raises:
+        ProblemError: UNKNOWN_RUN or UNAVAILABLE, before the first page.
+    """
+    beyond = -1
+    with view.subscribe(key) as subscription:
+        first = True
+        while not subscription.closed:
+            subscription.looked()
+            look = partial(view.events, key, beyond=beyond, after=after, limit=_PAGE)
+            page = await (sought(look, view=view) if first else look())
+            if page is None:
+                # So long over that it was forgotten meanwhile.
+                return
+            if page.events:
+                beyond = page.events[-1].sequence
+            if page.events or (first and not page.ended):
+                yield page.events
+            if page.ended:
+                return
+            first = False
+            if not page.events:
+                while not await subscription.wait(within=heartbeat):
+                    yield ()

@@ -1,0 +1,72 @@
+"""What is known of a run, told without ever denying one that may exist."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from sluice_contracts.ids import RunKey
+from sluice_contracts.problems import ProblemType
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.models import RunState
+from sluice_gateway.ports import RunView, ViewUnavailableError
+
+__all__ = ["RunReader", "sought"]
+
+_RETRY_AFTER_S = 2
+
+T = TypeVar("T")
+
+
+class RunReader:
+    """Reads the latest state of runs."""
+
+    def __init__(self, *, view: RunView) -> None:
+        self._view = view
+
+    async def state(self, key: RunKey) -> RunState:
+        """Give the run's latest state.
+
+        Raises:
+            ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that cannot be told.
+        """
+        return await sought(partial(self._view.find, key), view=self._view)
+
+
+async def sought(look: Callable[[], Awaitable[T | None]], *, view: RunView) -> T:
+    """Give what is found of a run.
+
+    Another replica may have accepted it a moment ago, so none is called unknown before everything
+    is read.
+
+    Raises:
+        ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that cannot be told.
+    """
+    try:
+        found = await look()
+        if found is not None:
+            return found
+        missing = await view.catch_up()
+        found = await look()
+    except ViewUnavailableError as e:
+        raise ProblemError.of(
+            ProblemType.UNAVAILABLE,
+            f"Runs cannot be read here now: {e}. They go on all the same, and can be started.",
+            retry_after=_RETRY_AFTER_S,
+        ) from e
+    if found is None:
+        raise _unknown_run(missing)
+    return found
+
+
+def _unknown_run(missing: str | None) -> ProblemError:
+    if missing is not None:
+        return ProblemError.of(
+            ProblemType.UNAVAILABLE,
+            f"The run is not known here yet: {missing}.",
+            retry_after=_RETRY_AFTER_S,
+        )
+    return ProblemError.of(
+        ProblemType.UNKNOWN_RUN,
+        "There is no such run, or it was forgotten: outcomes are kept as long as the status topic "
+        "is.",
+    )

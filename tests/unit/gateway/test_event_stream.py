@@ -1,0 +1,222 @@
+"""Following a run, on a virtual clock and an imaginary view."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractContextManager, aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from sluice_contracts.ids import RunKey
+from sluice_contracts.status import Phase
+from sluice_gateway.adapters.run_view.reader import SqliteRunView
+from sluice_gateway.adapters.run_view.store import AnnouncingStore, open_view
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.models import (
+    AcceptedRun,
+    EventHead,
+    EventPage,
+    EventPlace,
+    RunEvent,
+    RunState,
+)
+from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.event_stream import follow
+from sluice_gateway.services.subscriptions import RunNews, Subscription
+from tests.unit.gateway.harness import TOPICS, caught_up, published, status_record
+
+KEY = RunKey("default", "order-1")
+
+
+@dataclass
+class ImaginaryView:
+    """A `RunView` of one run, in memory."""
+
+    news: RunNews = field(default_factory=RunNews)
+    told: list[RunEvent] = field(default_factory=list)
+    over: bool = False
+    known: bool = True
+    reads: int = 0
+
+    async def catch_up(self) -> str | None:
+        return None
+
+    async def find(self, key: RunKey) -> RunState | None:
+        raise NotImplementedError
+
+    async def accept(self, run: AcceptedRun) -> None:
+        raise NotImplementedError
+
+    async def events(
+        self,
+        key: RunKey,
+        *,
+        beyond: int,
+        after: EventPlace | None,
+        limit: int,
+    ) -> EventPage | None:
+        assert key == KEY
+        self.reads += 1
+        if not self.known:
+            return None
+        left = [event for event in self.told if event.sequence > beyond]
+        return EventPage(events=tuple(left[:limit]), ended=self.over and len(left) <= limit)
+
+    async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
+        raise NotImplementedError
+
+    def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
+        return self.news.subscribe(str(key))
+
+    def tell_for_test(self, sequence: int, *, last: bool = False) -> None:
+        self.told.append(
+            RunEvent(place=EventPlace(0, sequence), sequence=sequence, type="t", data="{}")
+        )
+        self.over = last
+        self.news.publish([str(KEY)])
+
+
+Pages = AsyncGenerator[tuple[EventHead, ...]]
+
+
+def following(view: ImaginaryView) -> Pages:
+    return follow(view, KEY, after=None, heartbeat=15.0)
+
+
+@pytest.mark.looptime
+async def test_silence_has_a_heartbeat() -> None:
+    view = ImaginaryView()
+    clock = asyncio.get_running_loop()
+    began = clock.time()
+    async with aclosing(following(view)) as pages:
+        assert await anext(pages) == ()
+        assert clock.time() == began
+        assert await anext(pages) == ()
+        assert clock.time() == began + 15
+        assert await anext(pages) == ()
+        assert clock.time() == began + 30
+        assert view.reads == 1
+
+
+@pytest.mark.looptime
+async def test_news_come_at_once_and_silence_counts_from_there() -> None:
+    view = ImaginaryView()
+    clock = asyncio.get_running_loop()
+    began = clock.time()
+    clock.call_later(20, view.tell_for_test, 1)
+    async with aclosing(following(view)) as pages:
+        assert await anext(pages) == ()
+        assert await anext(pages) == ()
+        assert [event.sequence for event in await anext(pages)] == [1]
+        assert clock.time() == began + 20
+        assert await anext(pages) == ()
+        assert clock.time() == began + 35
+
+
+@pytest.mark.looptime
+async def test_news_of_other_runs_wake_nobody() -> None:
+    view = ImaginaryView()
+    async with aclosing(following(view)) as pages:
+        assert await anext(pages) == ()
+        view.news.publish(["default/order-2"])
+        assert await anext(pages) == ()
+        assert view.reads == 1
+
+
+@pytest.mark.looptime
+async def test_news_between_reading_and_waiting_are_not_lost() -> None:
+    view = ImaginaryView()
+    async with aclosing(following(view)) as pages:
+        assert await anext(pages) == ()
+        view.tell_for_test(1)
+        view.tell_for_test(2, last=True)
+        assert [event.sequence for event in await anext(pages)] == [1, 2]
+        assert await anext(pages, None) is None
+    assert view.news.followed == 0
+
+
+@pytest.mark.looptime
+async def test_a_run_forgotten_meanwhile_ends_the_stream() -> None:
+    view = ImaginaryView()
+    async with aclosing(following(view)) as pages:
+        assert await anext(pages) == ()
+        view.known = False
+        view.news.publish([str(KEY)])
+        assert await anext(pages, None) is None
+
+
+async def test_an_unknown_run_is_refused() -> None:
+    view = ImaginaryView(known=False)
+    async with aclosing(following(view)) as pages:
+        with pytest.raises(ProblemError):
+            await anext(pages)
+    assert view.news.followed == 0
+
+
+@pytest.mark.looptime
+async def test_stopping_ends_every_stream() -> None:
+    view = ImaginaryView()
+    async with aclosing(following(view)) as pages:
+        assert await anext(pages) == ()
+        view.news.close()
+        assert await anext(pages, None) is None
+
+
+async def test_subscribers_of_one_run_come_and_go() -> None:
+    news = RunNews()
+    with news.subscribe("a") as first:
+        with news.subscribe("a") as second, news.subscribe("b"):
+            assert news.followed == 2
+            news.publish(["a"])
+            assert await first.wait(within=60)
+            assert await second.wait(within=60)
+        first.looked()
+        news.publish(["a"])
+        assert await first.wait(within=60)
+    assert news.followed == 0
+
+
+history = st.lists(
+    st.tuples(st.integers(0, 30), st.sampled_from([Phase.RUNNING, Phase.FAILED])), max_size=25
+)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=history, unread=st.integers(0, 25))
+async def test_a_stream_resumed_anywhere_tells_exactly_the_rest(
+    tmp_path: Path, history: list[tuple[int, Phase]], unread: int
+) -> None:
+    records = [
+        status_record(published(sequence, phase), offset=offset)
+        for offset, (sequence, phase) in enumerate([*history, (31, Phase.SUCCEEDED)])
+    ]
+    (tmp_path / "view.sqlite").unlink(missing_ok=True)
+    async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
+        news = RunNews()
+        metrics = Metrics(CollectorRegistry())
+        store = AnnouncingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
+        view = SqliteRunView(sqlite, news=news, catch_up=caught_up)
+        await store.apply(records)
+        whole = await read(follow(view, KEY, after=None, heartbeat=60))
+        assert [event.sequence for event in whole] == sorted({event.sequence for event in whole})
+        for seen, event in enumerate(whole):
+            rest = await read(follow(view, KEY, after=event.place, heartbeat=60))
+            assert rest == whole[seen + 1 :]
+        # On a replica that is behind the client, the rest is told once it comes.
+        behind = max(1, len(records) - unread)
+        await store.forget()
+        await store.apply(records[:behind])
+        last_seen = whole[len(whole) // 2].place
+        pages = follow(view, KEY, after=last_seen, heartbeat=60)
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(read(pages))
+            await store.apply(records[behind:])
+        assert reading.result() == whole[len(whole) // 2 + 1 :]
+
+
+async def read(pages: AsyncIterator[tuple[EventHead, ...]]) -> list[EventHead]:
+    return [event async for page in pages for event in page]

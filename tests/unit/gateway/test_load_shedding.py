@@ -1,0 +1,155 @@
+"""What is admitted, and that all of it is given back, however a request ends."""
+
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.services.load_shedding import Admission, Admitted
+from tests.unit.gateway.harness import admission_of
+
+MAX_REQUESTS, MAX_BYTES, MAX_BODIES = 6, 100, 8
+PEERS = ("a", "b", "c")
+
+
+class LeftError(Exception):
+    """The client has gone."""
+
+
+@dataclass(eq=False)
+class Client:
+    """A client, and what it has sent."""
+
+    admitted: Admitted
+    left: ExitStack
+    sent: int = 0
+    in_hand: bool = False
+
+
+class Clients(RuleBasedStateMachine):
+    """Clients of some peers send bodies, are refused, leave, or are done, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.admission = admission_of(
+            max_requests=MAX_REQUESTS, max_bytes=MAX_BYTES, max_bodies=MAX_BODIES, peer_share=0.5
+        )
+        self.clients: list[Client] = []
+
+    @rule(peer=st.sampled_from(PEERS))
+    def connect(self, peer: str) -> None:
+        stack = ExitStack()
+        with suppress(ProblemError):
+            admitted = stack.enter_context(self.admission.admitted(peer))
+            self.clients.append(Client(admitted=admitted, left=stack))
+
+    @rule(which=st.integers(0, 20), size=st.integers(1, 40))
+    def send(self, which: int, size: int) -> None:
+        for client in self.one(which, in_hand=False):
+            try:
+                client.admitted.add(size)
+            except ProblemError as refused:
+                self.leave(client, refused)
+            else:
+                client.sent += size
+
+    @rule(which=st.integers(0, 20))
+    def complete(self, which: int) -> None:
+        for client in self.one(which, in_hand=False):
+            try:
+                client.admitted.begin()
+            except ProblemError as refused:
+                self.leave(client, refused)
+            else:
+                client.in_hand = True
+
+    @rule(which=st.integers(0, 20), in_hand=st.booleans(), fails=st.booleans())
+    def end(self, which: int, in_hand: bool, fails: bool) -> None:
+        for client in self.one(which, in_hand=in_hand):
+            self.leave(client, LeftError() if fails else None)
+
+    @invariant()
+    def counts_what_is_held_and_no_more(self) -> None:
+        in_hand = sum(client.in_hand for client in self.clients)
+        held = sum(client.sent for client in self.clients)
+        assert self.admission.bytes_held == held <= MAX_BYTES
+        assert self.admission.in_flight == in_hand <= MAX_REQUESTS
+        assert len(self.clients) - in_hand <= MAX_BODIES
+
+    def teardown(self) -> None:
+        for client in list(self.clients):
+            self.leave(client, None)
+        assert (self.admission.bytes_held, self.admission.in_flight) == (0, 0)
+        with ExitStack() as stack:
+            for _ in range(MAX_BODIES // 2):
+                stack.enter_context(self.admission.admitted("a"))
+
+    def one(self, which: int, *, in_hand: bool) -> list[Client]:
+        """Choose a client, if there is any."""
+        found = [client for client in self.clients if client.in_hand is in_hand]
+        return [found[which % len(found)]] if found else []
+
+    def leave(self, client: Client, error: Exception | None) -> None:
+        self.clients.remove(client)
+        with suppress(LeftError, ProblemError), client.left:
+            if error is not None:
+                raise error
+
+
+TestClients = Clients.TestCase
+
+
+def full_of_one_peer() -> tuple[Admission, ExitStack]:
+    """Give an admission of which one peer holds all that it can: bodies, bytes and requests."""
+    admission = admission_of(
+        max_requests=MAX_REQUESTS, max_bytes=MAX_BYTES, max_bodies=MAX_BODIES, peer_share=0.5
+    )
+    stack = ExitStack()
+    with suppress(ProblemError):
+        for _ in range(MAX_REQUESTS + 1):
+            admitted = stack.enter_context(admission.admitted("greedy"))
+            admitted.begin()
+    with suppress(ProblemError):
+        for _ in range(MAX_BODIES + 1):
+            admitted = stack.enter_context(admission.admitted("greedy"))
+            admitted.add(10)
+    return admission, stack
+
+
+@given(st.integers(0, MAX_BYTES // 4))
+def test_others_find_the_remainder(size: int) -> None:
+    admission, stack = full_of_one_peer()
+    with stack, admission.admitted("another") as admitted:
+        admitted.add(size)
+        admitted.begin()
+
+
+def test_the_greedy_one_is_refused_a_third_body() -> None:
+    admission = admission_of(max_bodies=4, peer_share=0.5)
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(admission.admitted("greedy"))
+        with pytest.raises(ProblemError, match="too many requests in hand") as refused:
+            stack.enter_context(admission.admitted("greedy"))
+    assert (refused.value.problem.status, refused.value.retry_after) == (429, 1)
+
+
+def test_the_greedy_one_is_refused_more_bytes() -> None:
+    admission = admission_of(max_bytes=10, peer_share=0.5)
+    with admission.admitted("greedy") as first, admission.admitted("greedy") as second:
+        first.add(5)
+        with pytest.raises(ProblemError):
+            second.add(1)
+
+
+def test_the_greedy_one_is_refused_a_second_request_in_hand() -> None:
+    admission = admission_of(max_requests=2, peer_share=0.5)
+    with admission.admitted("greedy") as first, admission.admitted("greedy") as second:
+        first.begin()
+        with pytest.raises(ProblemError):
+            second.begin()
+        assert admission.in_flight == 1

@@ -1,0 +1,294 @@
+"""The fold of records into the view: idempotent, and indifferent to how records are delivered."""
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sluice_contracts.ids import RunKey
+from sluice_contracts.problems import ProblemType, problem
+from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
+from sluice_contracts.request_codec import encode_request
+from sluice_contracts.requests import Command, RunRequest
+from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, Step
+from sluice_contracts.status_codec import PublishedEvent, decode_status, encode_refusal
+from sluice_gateway.adapters.run_view.projection import accept_run, view_fold
+from sluice_gateway.adapters.run_view.schema import TABLES
+from sluice_gateway.domain.models import AcceptedRun
+from tests.unit.gateway.harness import (
+    NOW,
+    TOPICS,
+    TRACEPARENT,
+    published,
+    read_back,
+    status_record,
+    step,
+)
+
+FOLD = view_fold(TOPICS)
+KEY = RunKey("default", "order-1")
+
+
+class View:
+    """The view's tables, in memory."""
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:")
+        self.connection.executescript(TABLES)
+
+    def fold(self, records: Iterable[IncomingRecord]) -> "View":
+        for record in records:
+            self.run(FOLD(record))
+        return self
+
+    def run(self, statements: Iterable[tuple[str, Any]]) -> None:
+        for sql, arguments in statements:
+            self.connection.execute(sql, arguments)
+
+    def rows(self, table: str) -> list[tuple[Any, ...]]:
+        # Steps have an order of their own, within their run.
+        order = "tenant, run_id, rowid" if table == "steps" else "1, 2, 3"
+        sql = f"SELECT * FROM {table} ORDER BY {order}"  # noqa: S608
+        return self.connection.execute(sql).fetchall()
+
+    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+        return {table: self.rows(table) for table in ("runs", "events", "steps")}
+
+    def run_of(self, key: RunKey = KEY) -> dict[str, Any]:
+        cursor = self.connection.execute("SELECT * FROM runs WHERE tenant = ? AND run_id = ?", key)
+        names = [column[0] for column in cursor.description]
+        return dict(zip(names, cursor.fetchone(), strict=True))
+
+
+def request_record(
+    offset: int, *, run_id: str = "order-1", name: str = "Ada", partition: int = 0
+) -> IncomingRecord:
+    request = RunRequest(id=run_id, workflow="greet", parameters={"name": name})
+    key = RunKey("default", run_id)
+    record = encode_request(
+        request, key=key, source="/test", event_id="e", time=NOW, traceparent=TRACEPARENT
+    )
+    return read_back(record, Position(TOPICS.requests, partition, offset))
+
+
+run_ids = st.sampled_from(["a", "b"])
+phases = st.sampled_from(
+    [Phase.SUBMITTED, Phase.RUNNING, Phase.SUSPENDED, Phase.SUCCEEDED, Phase.FAILED]
+)
+steps = st.lists(
+    st.builds(step, st.sampled_from("xyz"), st.sampled_from(["Running", "Succeeded"])),
+    max_size=3,
+    unique_by=lambda each: each.id,
+).map(tuple)
+events = st.builds(
+    published,
+    st.integers(0, 12),
+    phases,
+    run_id=run_ids,
+    steps=steps,
+    fingerprint=st.sampled_from([None, "f", "g"]),
+)
+
+
+@st.composite
+def topics(draw: st.DrawFn) -> tuple[list[IncomingRecord], list[IncomingRecord]]:
+    """Records as they stand on the request topic and on the status topic, late copies included."""
+    requests = [
+        request_record(offset, run_id=draw(run_ids), name=draw(st.sampled_from("AB")))
+        for offset in range(draw(st.integers(0, 5)))
+    ]
+    status = [
+        status_record(draw(events), offset=offset) for offset in range(draw(st.integers(0, 12)))
+    ]
+    return requests, status
+
+
+@settings(max_examples=40)
+@given(topics(), st.data())
+def test_the_view_does_not_depend_on_how_the_topics_are_interleaved(
+    read: tuple[list[IncomingRecord], list[IncomingRecord]], data: st.DataObject
+) -> None:
+    requests, status = read
+    straight = View().fold(requests + status)
+    mixed: list[IncomingRecord] = []
+    left, right = list(requests), list(status)
+    while left or right:
+        from_left = bool(left) and (not right or data.draw(st.booleans()))
+        mixed.append((left if from_left else right).pop(0))
+
+    assert View().fold(mixed).contents() == straight.contents()
+
+
+@settings(max_examples=40)
+@given(topics(), st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), max_size=5))
+def test_reading_again_from_an_earlier_offset_changes_nothing(
+    read: tuple[list[IncomingRecord], list[IncomingRecord]], crashes: list[tuple[int, int]]
+) -> None:
+    records = read[0] + read[1]
+    view = View()
+    at = 0
+    for onward, back in crashes:
+        view.fold(records[at : at + onward])
+        at = max(0, min(at + onward, len(records)) - back)
+    view.fold(records[at:])
+
+    assert view.contents() == View().fold(records).contents()
+
+
+@settings(max_examples=40)
+@given(topics())
+def test_a_run_is_its_event_of_the_highest_sequence(
+    read: tuple[list[IncomingRecord], list[IncomingRecord]],
+) -> None:
+    view = View().fold(read[1])
+    decoded = [decode_status(record) for record in read[1]]
+    seen = [each for each in decoded if isinstance(each, PublishedEvent)]
+    for run_id in {each.event.run_id for each in seen}:
+        latest = -1
+        told: list[PublishedEvent] = []
+        for each in seen:
+            if each.event.run_id == run_id and each.event.sequence > latest:
+                latest = each.event.sequence
+                told.append(each)
+        run = view.run_of(RunKey("default", run_id))
+        assert (run["sequence"], run["phase"]) == (latest, told[-1].event.phase)
+        kept = [row[2] for row in view.rows("events") if row[1] == run_id]
+        assert kept == [each.event.sequence for each in told]
+
+
+@given(st.permutations(range(4)))
+def test_the_first_request_on_the_topic_names_the_content(order: list[int]) -> None:
+    records = [request_record(offset, name=name) for offset, name in enumerate("ABCD")]
+    first = View().fold(records).run_of()
+
+    assert View().fold(records[index] for index in order).run_of() == first
+    assert first["request_offset"] == 0
+
+
+def test_what_the_gateway_notes_at_once_is_what_the_fold_makes_of_its_record() -> None:
+    record = request_record(7)
+    folded = View().fold([record])
+    request = RunRequest(id="order-1", workflow="greet", parameters={"name": "Ada"})
+    noted = View()
+    statement = accept_run(
+        AcceptedRun(
+            key=KEY,
+            workflow="greet",
+            fingerprint=request.fingerprint,
+            partition=0,
+            offset=7,
+            # The gateway's clock, a little before the record's time.
+            accepted_at=datetime.fromtimestamp(record.timestamp_ms / 1000 - 0.003, tz=UTC),
+        )
+    )
+    noted.run([statement])
+
+    assert noted.run_of()["phase"] == "Accepted"
+    assert noted.fold([record]).contents() == folded.contents()
+    # The record may also have been folded before the gateway comes round to it.
+    folded.run([statement])
+    assert folded.run_of()["request_fingerprint"] == request.fingerprint
+
+
+def test_a_note_of_a_later_request_changes_nothing() -> None:
+    view = View().fold([request_record(3)])
+    before = view.contents()
+    late = AcceptedRun(
+        key=KEY, workflow="other", fingerprint="f", partition=0, offset=9, accepted_at=NOW
+    )
+    view.run([accept_run(late)])
+
+    assert view.contents() == before
+
+
+def test_what_is_no_run_leaves_no_trace() -> None:
+    command = Command(type="stop", id="order-1")
+    written = encode_request(
+        command, key=KEY, source="/test", event_id="e", time=NOW, traceparent=TRACEPARENT
+    )
+    notice = RefusalNotice(
+        event_id="e",
+        run_id="order-1",
+        tenant="default",
+        request="requests/0@1",
+        problem=problem(ProblemType.ID_CONFLICT, "Taken."),
+        observed_at=NOW,
+    )
+    garbage = OutgoingRecord(key=None, value=b"{")
+    view = View().fold(
+        [
+            read_back(written, Position(TOPICS.requests, 0, 0)),
+            read_back(garbage, Position(TOPICS.requests, 0, 1)),
+            read_back(OutgoingRecord(key=b"k", value=None), Position(TOPICS.requests, 0, 2)),
+            read_back(garbage, Position(TOPICS.status, 0, 0)),
+            read_back(
+                encode_refusal(notice, source="/test", traceparent=None),
+                Position(TOPICS.status, 0, 1),
+            ),
+        ]
+    )
+
+    assert view.contents() == {"runs": [], "events": [], "steps": []}
+
+
+def test_a_refused_request_does_not_touch_the_run() -> None:
+    mine = request_record(0, name="Ada")
+    theirs = request_record(1, name="Bob")
+    view = View().fold([mine, status_record(published(3, fingerprint="f"), offset=0)])
+    before = view.contents()
+
+    assert view.fold([theirs]).contents() == before
+
+
+def test_the_status_has_the_last_word_on_the_content() -> None:
+    view = View().fold(
+        [
+            request_record(0),
+            status_record(published(3, fingerprint="of the run"), offset=0),
+            status_record(published(4, fingerprint=None), offset=1),
+        ]
+    )
+
+    assert view.run_of()["status_fingerprint"] == "of the run"
+
+
+def test_steps_keep_their_order_of_appearance() -> None:
+    view = View().fold(
+        [
+            status_record(published(1, steps=(step("b"), step("a"))), offset=0),
+            status_record(published(2, steps=(step("c"), step("b", "Succeeded"))), offset=1),
+        ]
+    )
+
+    assert [row[2] for row in view.rows("steps")] == ["node-b", "node-a", "node-c"]
+
+
+@pytest.mark.parametrize("first_of_the_retry", [(step("a"),), ()])
+def test_a_retry_forgets_the_steps_that_failed(first_of_the_retry: tuple[Step, ...]) -> None:
+    failed = (step("a"), step("b", "Failed"))
+    view = View().fold(
+        [
+            status_record(published(1, Phase.FAILED, steps=failed), offset=0),
+            status_record(published(2, attempt=2, steps=first_of_the_retry), offset=1),
+            status_record(published(3, attempt=2, steps=(step("c"),)), offset=2),
+        ]
+    )
+    kept = [f"node-{each.name}" for each in first_of_the_retry]
+    assert [row[2] for row in view.rows("steps")] == [*kept, "node-c"]
+
+
+def test_text_comes_through_exactly() -> None:
+    text = "{{workflow.name}} \"quotes\" \n\r\x00 \u2028 🌊 'single'"
+    event = published(1, message=text, steps=(step(text),), outputs={text: text})
+    view = View().fold([status_record(event, offset=0)])
+
+    [row] = view.rows("events")
+    assert StatusEvent.model_validate_json(row[-1]) == event.event
+    assert "\n" not in row[-1]
+    assert "\r" not in row[-1]
+    [row] = view.rows("steps")
+    assert Step.model_validate_json(row[-1]) == event.event.steps[0]

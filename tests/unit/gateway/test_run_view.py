@@ -1,0 +1,169 @@
+"""The view's file."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from sluice_contracts.ids import RunKey
+from sluice_contracts.status import Phase
+from sluice_gateway.adapters.run_view.reader import SqliteRunView
+from sluice_gateway.adapters.run_view.store import AnnouncingStore, open_view
+from sluice_gateway.domain.models import AcceptedRun
+from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.subscriptions import RunNews
+from sluice_runtime.projection.projector import Projector
+from sluice_runtime.projection.sqlite_store import SqliteStore
+from tests.unit.gateway.harness import NOW, TOPICS, caught_up, published, status_record, step
+from tests.unit.runtime.clock import now, pause
+from tests.unit.runtime.kafka.fake_kafka import FakeCluster
+
+KEY = RunKey("default", "order-1")
+ACCEPTED = AcceptedRun(
+    key=KEY, workflow="greet", fingerprint="f", partition=0, offset=0, accepted_at=NOW
+)
+
+
+async def test_what_was_folded_is_there_after_a_restart(tmp_path: Path) -> None:
+    for _ in range(2):
+        async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
+            news = RunNews()
+            view = SqliteRunView(sqlite, news=news, catch_up=caught_up)
+            metrics = Metrics(CollectorRegistry())
+            store = AnnouncingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
+            if await store.offsets():
+                state = await view.find(KEY)
+                assert state is not None
+                assert state.phase is Phase.RUNNING
+                assert await store.offsets() == {(TOPICS.status, 1): 8}
+                await store.forget()
+                assert await view.find(KEY) is None
+                assert await store.offsets() == {}
+            else:
+                await store.apply([status_record(published(3), offset=7)])
+
+
+async def test_a_run_that_cannot_be_noted_is_accepted_all_the_same(tmp_path: Path) -> None:
+    async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
+        view = SqliteRunView(sqlite, news=RunNews(), catch_up=caught_up)
+        await sqlite.write([("DROP TABLE runs", ())])
+        with structlog.testing.capture_logs() as logs:
+            await view.accept(ACCEPTED)
+        assert [log["event"] for log in logs] == ["run not noted at once"]
+
+
+async def test_few_states_are_in_memory_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
+        view = SqliteRunView(sqlite, news=RunNews(), catch_up=caught_up)
+        reading, most, read = 0, 0, sqlite.read
+
+        async def counted(sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
+            nonlocal reading, most
+            reading += 1
+            most = max(most, reading)
+            rows = await read(sql, arguments)
+            reading -= 1
+            return rows
+
+        monkeypatch.setattr(sqlite, "read", counted)
+        await asyncio.gather(*(view.find(KEY) for _ in range(20)))
+        assert most == 2
+
+
+def accepted(run_id: str, *, partition: int = 0, offset: int) -> AcceptedRun:
+    return AcceptedRun(
+        key=RunKey("default", run_id),
+        workflow="greet",
+        fingerprint="f",
+        partition=partition,
+        offset=offset,
+        accepted_at=NOW,
+    )
+
+
+class TestForgetting:
+    """Requests stand on partition 0 of their topic, events on partition 1 of theirs."""
+
+    @pytest.fixture
+    async def store(self, tmp_path: Path) -> AsyncIterator[SqliteStore]:
+        async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as store:
+            view = SqliteRunView(store, news=RunNews(), catch_up=caught_up)
+            for offset, run_id in enumerate(("only-accepted", "running", "over")):
+                await view.accept(accepted(run_id, offset=offset))
+            events = [
+                published(3, run_id="running", steps=(step("a"),)),
+                published(3, run_id="over", steps=(step("a"),)),
+                published(4, Phase.FAILED, run_id="over"),
+                published(5, Phase.SUCCEEDED, run_id="nobody-asked", steps=(step("a"),)),
+            ]
+            await store.apply(
+                [status_record(event, offset=offset) for offset, event in enumerate(events)]
+            )
+            yield store
+
+    async def kept(self, store: SqliteStore, *, table: str = "runs") -> set[str]:
+        found = await store.read(f"SELECT DISTINCT run_id FROM {table}")  # noqa: S608
+        return {run_id for (run_id,) in found}
+
+    async def test_a_run_goes_with_its_last_record(self, store: SqliteStore) -> None:
+        for requests, status, kept in (
+            (0, 0, {"only-accepted", "running", "over", "nobody-asked"}),
+            (1, 0, {"running", "over", "nobody-asked"}),
+            (3, 2, {"running", "over", "nobody-asked"}),
+            (3, 3, {"running", "nobody-asked"}),
+            # One that goes on is kept, however long ago it was heard of.
+            (3, 4, {"running"}),
+        ):
+            await store.expire({(TOPICS.requests, 0): requests, (TOPICS.status, 1): status})
+            assert await self.kept(store) == kept
+        for table in ("events", "steps"):
+            assert await self.kept(store, table=table) == {"running"}
+
+    async def test_a_request_that_stands_longer_than_the_outcome_keeps_the_run(
+        self, store: SqliteStore
+    ) -> None:
+        await store.expire({(TOPICS.requests, 0): 2, (TOPICS.status, 1): 4})
+        assert await self.kept(store) == {"running", "over"}
+
+    async def test_each_partition_of_each_topic_has_a_start_of_its_own(
+        self, store: SqliteStore
+    ) -> None:
+        await store.expire({(TOPICS.requests, 1): 9, (TOPICS.status, 0): 9})
+        assert len(await self.kept(store)) == 4
+
+    @pytest.mark.looptime
+    @pytest.mark.parametrize("days", [8, -8])
+    async def test_a_clock_that_jumps_forgets_nothing(
+        self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, days: int
+    ) -> None:
+        right = time.time
+        cluster = FakeCluster()
+        cluster.create_for_test(TOPICS.requests)
+        cluster.create_for_test(TOPICS.status, partitions=2)
+        for _ in range(4):
+            for topic, partition in ((TOPICS.requests, 0), (TOPICS.status, 1)):
+                cluster.write_for_test(topic, b"read before", partition=partition)
+        await store.write([("UPDATE projected_offsets SET next_offset = 4", ())])
+        make: Any = cluster.make_consumer
+        fold = Projector(
+            name="view", topics=(TOPICS.requests, TOPICS.status), store=store, make_consumer=make
+        )
+        folding = asyncio.create_task(fold.run())
+        monkeypatch.setattr(time, "time", lambda: right() + days * 86400)
+        for _ in range(130):
+            await pause(1)
+            # Work in threads keeps no virtual time, so each second is waited for.
+            await fold.wait_caught_up(as_of=now())
+        assert not folding.done()
+        folding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await folding
+        assert len(await self.kept(store)) == 4

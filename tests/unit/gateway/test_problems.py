@@ -6,8 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from sluice_contracts.problems import Problem
-from sluice_gateway.handlers.observing import sign, traced
-from sluice_gateway.handlers.problems import problems
+from sluice_gateway.handlers.middleware import problem_responses, set_headers, trace_requests
 from tests.unit.gateway.harness import TRACE, TRACEPARENT, Gateway
 
 
@@ -58,8 +57,8 @@ async def raise_secret(_: web.Request) -> web.Response:
 
 
 async def test_an_accident_is_told_without_its_details() -> None:
-    app = web.Application(middlewares=[traced, problems])
-    app.on_response_prepare.append(sign)
+    app = web.Application(middlewares=[trace_requests, problem_responses])
+    app.on_response_prepare.append(set_headers)
     app.router.add_get("/", raise_secret)
     async with TestClient(TestServer(app)) as client:
         with structlog.testing.capture_logs() as logs:
@@ -77,7 +76,7 @@ async def leave(_: web.Request) -> web.Response:
 
 
 async def test_a_client_that_left_is_no_accident() -> None:
-    app = web.Application(middlewares=[traced, problems])
+    app = web.Application(middlewares=[trace_requests, problem_responses])
     app.router.add_get("/", leave)
     async with TestClient(TestServer(app)) as client:
         with structlog.testing.capture_logs() as logs:

@@ -25,11 +25,15 @@ from sluice_gateway.handlers.app_keys import (
     VIEW,
     Limits,
 )
-from sluice_gateway.handlers.hosts import only_ours
-from sluice_gateway.handlers.observing import counted, sign, traced
-from sluice_gateway.handlers.problems import problems
+from sluice_gateway.handlers.middleware import (
+    check_host,
+    count_requests,
+    problem_responses,
+    set_headers,
+    trace_requests,
+)
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.ports import Catalogue, RequestLog, RunView
+from sluice_gateway.ports import RequestLog, RunView
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import Admission
 from sluice_gateway.services.loop_share import LoopShare
@@ -37,6 +41,7 @@ from sluice_gateway.services.response_budget import Outgoing
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.submission import Submission
 from sluice_gateway.services.subscriptions import RunNews
+from sluice_workflows.catalogue import Catalogue
 
 __all__ = ["create_app"]
 
@@ -69,7 +74,8 @@ def create_app(
 
     # The order is outside in: every answer is traced and counted, problems included.
     app = web.Application(
-        middlewares=[traced, counted, problems, only_ours], client_max_size=MAX_REQUEST_BYTES
+        middlewares=[trace_requests, count_requests, problem_responses, check_host],
+        client_max_size=MAX_REQUEST_BYTES,
     )
     app[ADMISSION] = admission
     app[CATALOGUE] = catalogue
@@ -93,7 +99,7 @@ def create_app(
         yield
         await submission.drain()
 
-    app.on_response_prepare.append(sign)
+    app.on_response_prepare.append(set_headers)
     app.on_shutdown.append(end_streams)
     app.cleanup_ctx.append(land_records)
     return app

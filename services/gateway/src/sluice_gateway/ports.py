@@ -1,11 +1,8 @@
 """What the services need from outside, and nothing more."""
 
-from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
-
-from pydantic import JsonValue
 
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
@@ -18,16 +15,14 @@ from sluice_gateway.domain.models import (
     RunEvent,
     RunState,
 )
-from sluice_gateway.services.subscriptions import Subscription
 
 __all__ = [
-    "Catalogue",
-    "CatalogueEntry",
     "RecordTooLargeError",
     "RequestLog",
     "RequestLogUnavailableError",
     "RequestLogUnsafeError",
     "RunView",
+    "Subscription",
     "ViewUnavailableError",
 ]
 
@@ -69,6 +64,20 @@ class RequestLog(Protocol):
         """
 
 
+class Subscription(Protocol):
+    """Says when there is more to read about a run."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the process is stopping, so that no more changes are announced."""
+
+    def looked(self) -> None:
+        """Forget the changes so far; to be called before reading, so that none is missed."""
+
+    async def wait(self, *, within: float) -> bool:
+        """Wait for a change for `within` seconds; return whether there was one."""
+
+
 class RunView(Protocol):
     """What is known of runs: every request and status record, folded.
 
@@ -97,39 +106,3 @@ class RunView(Protocol):
 
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
         """Be told when there is more to read about the run."""
-
-
-class CatalogueEntry(Protocol):
-    """A workflow that can be asked for."""
-
-    @property
-    def name(self) -> str:
-        """What requests call it."""
-
-    @property
-    def description(self) -> str:
-        """What it does, for people."""
-
-    def parameter_schema(self) -> Mapping[str, JsonValue]:
-        """Give the JSON Schema of its parameters."""
-
-    def arguments(self, parameters: Mapping[str, JsonValue]) -> object:
-        """Check the parameters.
-
-        Raises:
-            InvalidParametersError: naming every place that is wrong.
-        """
-
-
-class Catalogue(Protocol):
-    """All workflows that can be asked for."""
-
-    def __iter__(self) -> Iterator[CatalogueEntry]:
-        """Go through the entries."""
-
-    def get(self, name: str) -> CatalogueEntry:
-        """Give the entry of that name.
-
-        Raises:
-            UnknownWorkflowError: there is none.
-        """

@@ -5,7 +5,7 @@ from datetime import datetime
 from sluice_contracts.problems import FieldError, ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.ports import Catalogue
+from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.errors import InvalidParametersError, UnknownWorkflowError
 
 __all__ = ["validate"]

@@ -8,13 +8,14 @@ from aiohttp import web
 from sluice_gateway.domain.allowed_hosts import HostNames
 from sluice_gateway.domain.trusted_proxies import Peers
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.ports import Catalogue, RunView
+from sluice_gateway.ports import RunView
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import Admission
 from sluice_gateway.services.loop_share import LoopShare
 from sluice_gateway.services.response_budget import Outgoing
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.submission import Submission
+from sluice_workflows.catalogue import Catalogue
 
 __all__ = [
     "ADMISSION",

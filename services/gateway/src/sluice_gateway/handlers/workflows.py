@@ -9,7 +9,7 @@ from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.handlers.app_keys import CATALOGUE
 from sluice_gateway.handlers.parameters import check_query
-from sluice_gateway.ports import CatalogueEntry
+from sluice_workflows.entries import Entry
 from sluice_workflows.errors import UnknownWorkflowError
 
 __all__ = ["ROUTES"]
@@ -35,7 +35,7 @@ async def get_workflow(request: web.Request) -> web.Response:
     return web.json_response(_document(entry))
 
 
-def _document(entry: CatalogueEntry) -> dict[str, JsonValue]:
+def _document(entry: Entry) -> dict[str, JsonValue]:
     return {
         "name": entry.name,
         "description": entry.description,

@@ -16,7 +16,6 @@ from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import AcceptedRun, RunState
 from sluice_gateway.domain.validation import validate
 from sluice_gateway.ports import (
-    Catalogue,
     RecordTooLargeError,
     RequestLog,
     RequestLogUnavailableError,
@@ -24,6 +23,7 @@ from sluice_gateway.ports import (
     RunView,
     ViewUnavailableError,
 )
+from sluice_workflows.catalogue import Catalogue
 
 __all__ = ["Asked", "Replayed", "Started", "Submission"]
 

@@ -21,7 +21,8 @@ from sluice_gateway.domain.models import (
     RunEvent,
     RunState,
 )
-from sluice_gateway.services.subscriptions import RunNews, Subscription
+from sluice_gateway.ports import Subscription
+from sluice_gateway.services.subscriptions import RunNews
 from sluice_runtime.projection.sqlite_store import SqliteStore
 
 __all__ = ["SqliteRunView"]

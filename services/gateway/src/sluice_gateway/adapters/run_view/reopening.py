@@ -12,8 +12,8 @@ import structlog
 
 from sluice_contracts.ids import RunKey
 from sluice_gateway.domain.models import AcceptedRun, EventPage, EventPlace, RunEvent, RunState
-from sluice_gateway.ports import RunView, ViewUnavailableError
-from sluice_gateway.services.subscriptions import RunNews, Subscription
+from sluice_gateway.ports import RunView, Subscription, ViewUnavailableError
+from sluice_gateway.services.subscriptions import RunNews
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.durations import seconds
 from sluice_runtime.projection.sqlite_store import StoreDamagedError, StoreUnusableError

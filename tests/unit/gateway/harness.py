@@ -21,16 +21,16 @@ from sluice_contracts.status_codec import PublishedEvent, encode_status
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.request_producer import KafkaRequestLog
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
-from sluice_gateway.adapters.run_view.store import AnnouncingStore, open_view
+from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.app import create_app
-from sluice_gateway.domain.allowed_hosts import HostNames
-from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_frames import EventFrames
-from sluice_gateway.services.load_shedding import Admission
-from sluice_gateway.services.response_budget import Outgoing, OutgoingLimits
-from sluice_gateway.services.subscriptions import RunNews
+from sluice_gateway.services.load_shedding import LoadShedder
+from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
+from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
 from sluice_workflows.parameters import Parameters, Text
@@ -63,15 +63,15 @@ CATALOGUE = Catalogue(
 )
 
 
-def admission_of(
+def load_shedder_of(
     *,
     max_requests: int = 100,
     max_bytes: int = 10_000_000,
     max_bodies: int = 100,
     peer_share: float = 1.0,
-) -> Admission:
+) -> LoadShedder:
     """Give an admission that lets one peer take everything, unless told otherwise."""
-    return Admission(
+    return LoadShedder(
         max_requests=max_requests,
         max_bytes=max_bytes,
         max_bodies=max_bodies,
@@ -90,12 +90,12 @@ class Gateway:
 
     client: TestClient[web.Request, web.Application]
     producer: FakeProducer
-    store: AnnouncingStore
+    store: NotifyingStore
     view: SqliteRunView
-    news: RunNews
+    news: RunSubscriptions
     registry: CollectorRegistry
-    admission: Admission
-    outgoing: Outgoing
+    admission: LoadShedder
+    outgoing: ResponseBudget
     behind: list[str] = field(default_factory=list)
     """The reason why the view is behind, if it is."""
     coming: list[IncomingRecord] = field(default_factory=list)
@@ -138,22 +138,22 @@ async def running_gateway(
     folder: Path,
     *,
     limits: Limits | None = None,
-    admission: Admission | None = None,
-    peers: Peers | None = None,
-    host_names: HostNames | None = None,
-    outgoing: OutgoingLimits | None = None,
+    admission: LoadShedder | None = None,
+    peers: TrustedProxies | None = None,
+    allowed_hosts: AllowedHosts | None = None,
+    outgoing: ResponseLimits | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port."""
     producer = FakeProducer()
-    news = RunNews()
+    news = RunSubscriptions()
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    admission = admission or admission_of()
+    admission = admission or load_shedder_of()
     behind: list[str] = []
     coming: list[IncomingRecord] = []
     unsafe: list[str] = []
     async with open_view(folder / "view.sqlite", topics=TOPICS) as sqlite:
-        store = AnnouncingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
+        store = NotifyingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
 
         async def catch_up() -> str | None:
             if behind:
@@ -174,11 +174,11 @@ async def running_gateway(
             news=news,
             metrics=metrics,
             admission=admission,
-            peers=peers or Peers(trusted=()),
-            host_names=host_names or HostNames(("a",)),
+            peers=peers or TrustedProxies(trusted=()),
+            allowed_hosts=allowed_hosts or AllowedHosts(("a",)),
             limits=limits or Limits(),
             greeting=GREETING,
-            outgoing=(held := Outgoing(outgoing or OutgoingLimits())),
+            outgoing=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
         )
         async with TestClient(TestServer(app)) as client:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_gateway.domain.allowed_hosts import HostNames
+from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from tests.unit.gateway.harness import GREET, Gateway, running_gateway
 
-OURS = HostNames(("runs.example.com", "*.internal", "Gateway"))
+OURS = AllowedHosts(("runs.example.com", "*.internal", "Gateway"))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_not_ours(host: str) -> None:
 
 @given(st.text(max_size=30))
 def test_a_star_allows_all_and_nothing_fails(host: str) -> None:
-    assert HostNames(("*",)).allow(host)
+    assert AllowedHosts(("*",)).allow(host)
     OURS.allow(host)
 
 
@@ -92,7 +92,7 @@ async def test_no_run_is_started_for_another_host(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:80", "[::1]:80", "runs.example.com"])
 async def test_ours_are_served(tmp_path: Path, host: str) -> None:
-    async with running_gateway(tmp_path, host_names=OURS) as gateway:
+    async with running_gateway(tmp_path, allowed_hosts=OURS) as gateway:
         assert (await gateway.client.get("/", headers={"Host": host})).status == 200
 
 

@@ -79,7 +79,7 @@ async def test_a_taken_port_is_named_by_its_setting(tmp_path: Path) -> None:
 )
 def test_it_says_who_can_reach_it_and_why(host: str, level: str) -> None:
     with structlog.testing.capture_logs() as logs:
-        bootstrap._say_where(host, 8080)
+        bootstrap._log_address(host, 8080)
     [said] = logs
     assert (said["event"], said["log_level"], said["host"]) == ("listening", level, host)
     assert "nobody is authenticated" in said["why"]
@@ -156,7 +156,7 @@ def test_the_lag_of_a_view_that_never_caught_up_is_not_a_number() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     lag: list[float | None] = [None]
-    metrics.watch_view_lag(lambda: lag[0])
+    metrics.watch_view_staleness(lambda: lag[0])
     name = "sluice_gateway_view_lag_seconds"
     assert str(registry.get_sample_value(name)) == "nan"
     lag[0] = 1.5

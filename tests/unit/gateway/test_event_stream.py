@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
-from sluice_gateway.adapters.run_view.store import AnnouncingStore, open_view
+from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import (
     AcceptedRun,
@@ -26,7 +26,7 @@ from sluice_gateway.domain.models import (
 )
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_stream import follow
-from sluice_gateway.services.subscriptions import RunNews, Subscription
+from sluice_gateway.services.subscriptions import RunSubscriptions, Subscription
 from tests.unit.gateway.harness import TOPICS, caught_up, published, status_record
 
 KEY = RunKey("default", "order-1")
@@ -36,7 +36,7 @@ KEY = RunKey("default", "order-1")
 class ImaginaryView:
     """A `RunView` of one run, in memory."""
 
-    news: RunNews = field(default_factory=RunNews)
+    news: RunSubscriptions = field(default_factory=RunSubscriptions)
     told: list[RunEvent] = field(default_factory=list)
     over: bool = False
     known: bool = True
@@ -167,7 +167,7 @@ async def test_stopping_ends_every_stream() -> None:
 
 
 async def test_subscribers_of_one_run_come_and_go() -> None:
-    news = RunNews()
+    news = RunSubscriptions()
     with news.subscribe("a") as first:
         with news.subscribe("a") as second, news.subscribe("b"):
             assert news.followed == 2
@@ -196,9 +196,9 @@ async def test_a_stream_resumed_anywhere_tells_exactly_the_rest(
     ]
     (tmp_path / "view.sqlite").unlink(missing_ok=True)
     async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
-        news = RunNews()
+        news = RunSubscriptions()
         metrics = Metrics(CollectorRegistry())
-        store = AnnouncingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
+        store = NotifyingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
         view = SqliteRunView(sqlite, news=news, catch_up=caught_up)
         await store.apply(records)
         whole = await read(follow(view, KEY, after=None, heartbeat=60))

@@ -5,18 +5,18 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_gateway.domain.fair_shares import Shares
+from sluice_gateway.domain.fair_shares import FairShares
 
-PEERS = ("a", "b", "c", "d", None)
+TRUSTED_PROXIES = ("a", "b", "c", "d", None)
 
 # Who asks, and for how much; a negative amount is given back, as far as it is held.
-asked = st.lists(st.tuples(st.sampled_from(PEERS), st.integers(-50, 50)), max_size=100)
+asked = st.lists(st.tuples(st.sampled_from(TRUSTED_PROXIES), st.integers(-50, 50)), max_size=100)
 budgets = st.integers(1, 200)
 fractions = st.floats(0.05, 1.0)
 
 
 def after(
-    shares: Shares, steps: list[tuple[str | None, int]], *, budget: int
+    shares: FairShares, steps: list[tuple[str | None, int]], *, budget: int
 ) -> Counter[str | None]:
     """Do what is asked; gives what each peer holds."""
     held: Counter[str | None] = Counter()
@@ -35,14 +35,14 @@ def after(
 def test_the_sum_never_exceeds_the_budget(
     budget: int, share: float, steps: list[tuple[str | None, int]]
 ) -> None:
-    after(Shares(budget=budget, share=share), steps, budget=budget)
+    after(FairShares(budget=budget, share=share), steps, budget=budget)
 
 
 @given(budgets, fractions, asked)
 def test_all_that_is_given_back_can_be_taken_again(
     budget: int, share: float, steps: list[tuple[str | None, int]]
 ) -> None:
-    shares = Shares(budget=budget, share=share)
+    shares = FairShares(budget=budget, share=share)
     for peer, amount in after(shares, steps, budget=budget).items():
         shares.give_back(peer, amount)
     assert shares.held == 0
@@ -54,14 +54,14 @@ def test_all_that_is_given_back_can_be_taken_again(
 def test_whoever_holds_nothing_finds_a_part_of_what_is_left(
     budget: int, share: float, steps: list[tuple[str | None, int]]
 ) -> None:
-    shares = Shares(budget=budget, share=share)
+    shares = FairShares(budget=budget, share=share)
     left = budget - after(shares, steps, budget=budget).total()
     assert left == 0 or shares.take("somebody else", max(1, int(share * left)))
 
 
 @given(budgets, fractions, st.lists(st.integers(1, 50), max_size=100))
 def test_one_peer_leaves_the_rest_to_others(budget: int, share: float, amounts: list[int]) -> None:
-    shares = Shares(budget=budget, share=share)
+    shares = FairShares(budget=budget, share=share)
     held = after(shares, [("greedy", amount) for amount in amounts], budget=budget).total()
     assert held < share * budget + 1
     assert shares.take(None, budget - held)
@@ -69,13 +69,13 @@ def test_one_peer_leaves_the_rest_to_others(budget: int, share: float, amounts: 
 
 @given(budgets, asked)
 def test_a_share_of_one_is_no_limit(budget: int, steps: list[tuple[str | None, int]]) -> None:
-    shares = Shares(budget=budget, share=1.0)
+    shares = FairShares(budget=budget, share=1.0)
     held = after(shares, steps, budget=budget)
     assert shares.take("a", budget - held.total())
 
 
 def test_half_of_what_others_leave() -> None:
-    shares = Shares(budget=96, share=0.5)
+    shares = FairShares(budget=96, share=0.5)
     assert not shares.take("a", 49)
     assert shares.take("a", 48)
     assert shares.take("b", 24)

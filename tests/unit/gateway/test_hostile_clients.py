@@ -14,10 +14,10 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
-from sluice_gateway.domain.trusted_proxies import Peers
-from sluice_gateway.handlers.app_keys import ADMISSION, LIMITS, PEERS, Limits
+from sluice_gateway.domain.trusted_proxies import TrustedProxies
+from sluice_gateway.handlers.app_keys import LIMITS, LOAD_SHEDDER, TRUSTED_PROXIES, Limits
 from sluice_gateway.handlers.request_body import admitted_body
-from tests.unit.gateway.harness import GREET, Gateway, admission_of, running_gateway
+from tests.unit.gateway.harness import GREET, Gateway, load_shedder_of, running_gateway
 
 HOSTILE = "127.0.0.2"
 BODY = json.dumps(GREET).encode()
@@ -73,7 +73,7 @@ class Uploads:
 
 
 async def test_declared_bodies_that_do_not_come_take_no_bytes(tmp_path: Path) -> None:
-    admission = admission_of(max_requests=512, max_bytes=16 * 1024 * 1024)
+    admission = load_shedder_of(max_requests=512, max_bytes=16 * 1024 * 1024)
     async with running_gateway(tmp_path, admission=admission) as gateway, uploads(gateway) as them:
         for size in [MAX_REQUEST_BYTES] * 10 + [777_216]:
             upload = await them.open()
@@ -83,7 +83,7 @@ async def test_declared_bodies_that_do_not_come_take_no_bytes(tmp_path: Path) ->
 
 
 async def test_declared_bodies_that_do_not_come_are_no_requests_in_hand(tmp_path: Path) -> None:
-    admission = admission_of(max_requests=2)
+    admission = load_shedder_of(max_requests=2)
     async with running_gateway(tmp_path, admission=admission) as gateway, uploads(gateway) as them:
         for _ in range(10):
             assert await (await them.open()).begin(length=1) == 100
@@ -92,7 +92,7 @@ async def test_declared_bodies_that_do_not_come_are_no_requests_in_hand(tmp_path
 
 
 async def test_one_peer_cannot_take_all_bytes(tmp_path: Path) -> None:
-    admission = admission_of(max_bytes=1000, peer_share=0.5)
+    admission = load_shedder_of(max_bytes=1000, peer_share=0.5)
     async with running_gateway(tmp_path, admission=admission) as gateway, uploads(gateway) as them:
         first, second = await them.open(), await them.open()
         for upload in (first, second):
@@ -122,7 +122,7 @@ async def first_answered(*them: Upload) -> tuple[tuple[int, dict[str, str]], Upl
 
 
 async def test_a_connection_is_used_again_after_a_body_was_refused(tmp_path: Path) -> None:
-    admission = admission_of(max_bytes=100)
+    admission = load_shedder_of(max_bytes=100)
     async with running_gateway(tmp_path, admission=admission) as gateway, uploads(gateway) as them:
         upload = await them.open()
         assert await upload.begin(length=300) == 100
@@ -136,7 +136,7 @@ async def test_a_connection_is_used_again_after_a_body_was_refused(tmp_path: Pat
 
 
 async def test_one_peer_cannot_take_all_places_of_coming_bodies(tmp_path: Path) -> None:
-    admission = admission_of(max_bodies=4, peer_share=0.5)
+    admission = load_shedder_of(max_bodies=4, peer_share=0.5)
     async with running_gateway(tmp_path, admission=admission) as gateway, uploads(gateway) as them:
         for _ in range(2):
             assert await (await them.open()).begin(length=1) == 100
@@ -148,7 +148,7 @@ async def test_one_peer_cannot_take_all_places_of_coming_bodies(tmp_path: Path) 
 
 
 async def test_one_peer_cannot_take_all_requests_in_hand(tmp_path: Path) -> None:
-    admission = admission_of(max_requests=4, peer_share=0.5)
+    admission = load_shedder_of(max_requests=4, peer_share=0.5)
     async with (
         running_gateway(tmp_path, admission=admission) as gateway,
         uploads(gateway) as them,
@@ -182,8 +182,8 @@ async def test_one_peer_cannot_take_all_requests_in_hand(tmp_path: Path) -> None
 async def test_clients_behind_a_trusted_proxy_have_shares_of_their_own(
     tmp_path: Path, trusted: str, second: str, statuses: list[int]
 ) -> None:
-    admission = admission_of(max_requests=2, peer_share=0.5)
-    peers = Peers(trusted=[ip_network(trusted)])
+    admission = load_shedder_of(max_requests=2, peer_share=0.5)
+    peers = TrustedProxies(trusted=[ip_network(trusted)])
     async with (
         running_gateway(tmp_path, admission=admission, peers=peers) as gateway,
         uploads(gateway) as them,
@@ -203,7 +203,7 @@ async def test_clients_behind_a_trusted_proxy_have_shares_of_their_own(
 
 
 async def test_a_client_that_leaves_in_the_middle_gives_all_back(tmp_path: Path) -> None:
-    admission = admission_of(max_bytes=1000, max_bodies=1)
+    admission = load_shedder_of(max_bytes=1000, max_bodies=1)
     async with running_gateway(tmp_path, admission=admission) as gateway, uploads(gateway) as them:
         upload = await them.open()
         assert await upload.begin(length=900) == 100
@@ -220,7 +220,7 @@ async def test_a_client_that_leaves_in_the_middle_gives_all_back(tmp_path: Path)
 async def test_a_slow_body_is_ended_and_its_connection_with_it(
     tmp_path: Path, length: int | None
 ) -> None:
-    admission = admission_of()
+    admission = load_shedder_of()
     limits = Limits(body_grace=0.01)
     async with (
         running_gateway(tmp_path, admission=admission, limits=limits) as gateway,
@@ -250,7 +250,7 @@ async def test_a_body_has_to_come_at_a_rate(rate: int, seconds: float) -> None:
             raise AssertionError("there is no body")
     assert ended.value.headers["Connection"] == "close"
     assert loop.time() - began == pytest.approx(seconds, abs=0.001)
-    assert request.app[ADMISSION].bytes_held == 0
+    assert request.app[LOAD_SHEDDER].bytes_held == 0
 
 
 @pytest.mark.looptime
@@ -264,15 +264,15 @@ async def test_a_body_that_comes_at_that_rate_is_taken() -> None:
     asyncio.get_running_loop().call_later(14, end)
     async with admitted_body(request) as pieces:
         assert b"".join(pieces).strip() == b"{}"
-        assert request.app[ADMISSION].bytes_held == 13 * 16_384 + 2
+        assert request.app[LOAD_SHEDDER].bytes_held == 13 * 16_384 + 2
 
 
 def coming(*, second_by_second: int) -> web.Request:
     """Give a request whose body comes for 13 seconds, so many bytes each, and does not end."""
     app = web.Application()
-    app[ADMISSION] = admission_of()
+    app[LOAD_SHEDDER] = load_shedder_of()
     app[LIMITS] = Limits()
-    app[PEERS] = Peers(trusted=())
+    app[TRUSTED_PROXIES] = TrustedProxies(trusted=())
     loop = asyncio.get_running_loop()
     payload = StreamReader(Mock(spec=BaseProtocol), limit=1024, loop=loop)
     for second in range(1, 14):

@@ -14,10 +14,10 @@ import structlog
 import uvloop
 from aiohttp import ClientSession, web
 
-from sluice_gateway.adapters.connection_limit import Door
+from sluice_gateway.adapters.connection_limit import ConnectionLimiter
 from sluice_gateway.adapters.http_server import Connection, serve_http
-from sluice_gateway.domain.fair_shares import Shares
-from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.domain.fair_shares import FairShares
+from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.settings import HttpSettings
 
 
@@ -224,7 +224,7 @@ async def _never(_: web.BaseRequest) -> web.Response:
 class ImaginaryConnection:
     """A connection that is no real one, as the event loop would serve it."""
 
-    door: Door
+    door: ConnectionLimiter
     transport: ImaginaryTransport
 
     def receive(self, data: bytes) -> int:
@@ -241,9 +241,9 @@ class ImaginaryConnection:
 
 def imaginary(server: web.Server) -> ImaginaryConnection:
     loop = asyncio.get_running_loop()
-    door = Door(
-        peers=Peers(trusted=()),
-        connections=Shares(budget=1, share=1.0),
+    door = ConnectionLimiter(
+        peers=TrustedProxies(trusted=()),
+        connections=FairShares(budget=1, share=1.0),
         serve=lambda: Connection(server, loop=loop, settings=HttpSettings()),
         buffer=bytearray(16 * 1024),
     )

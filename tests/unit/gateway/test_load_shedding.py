@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.services.load_shedding import Admission, Admitted
-from tests.unit.gateway.harness import admission_of
+from sluice_gateway.services.load_shedding import AdmittedRequest, LoadShedder
+from tests.unit.gateway.harness import load_shedder_of
 
 MAX_REQUESTS, MAX_BYTES, MAX_BODIES = 6, 100, 8
-PEERS = ("a", "b", "c")
+TRUSTED_PROXIES = ("a", "b", "c")
 
 
 class LeftError(Exception):
@@ -24,7 +24,7 @@ class LeftError(Exception):
 class Client:
     """A client, and what it has sent."""
 
-    admitted: Admitted
+    admitted: AdmittedRequest
     left: ExitStack
     sent: int = 0
     in_hand: bool = False
@@ -35,12 +35,12 @@ class Clients(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.admission = admission_of(
+        self.admission = load_shedder_of(
             max_requests=MAX_REQUESTS, max_bytes=MAX_BYTES, max_bodies=MAX_BODIES, peer_share=0.5
         )
         self.clients: list[Client] = []
 
-    @rule(peer=st.sampled_from(PEERS))
+    @rule(peer=st.sampled_from(TRUSTED_PROXIES))
     def connect(self, peer: str) -> None:
         stack = ExitStack()
         with suppress(ProblemError):
@@ -103,9 +103,9 @@ class Clients(RuleBasedStateMachine):
 TestClients = Clients.TestCase
 
 
-def full_of_one_peer() -> tuple[Admission, ExitStack]:
+def full_of_one_peer() -> tuple[LoadShedder, ExitStack]:
     """Give an admission of which one peer holds all that it can: bodies, bytes and requests."""
-    admission = admission_of(
+    admission = load_shedder_of(
         max_requests=MAX_REQUESTS, max_bytes=MAX_BYTES, max_bodies=MAX_BODIES, peer_share=0.5
     )
     stack = ExitStack()
@@ -129,7 +129,7 @@ def test_others_find_the_remainder(size: int) -> None:
 
 
 def test_the_greedy_one_is_refused_a_third_body() -> None:
-    admission = admission_of(max_bodies=4, peer_share=0.5)
+    admission = load_shedder_of(max_bodies=4, peer_share=0.5)
     with ExitStack() as stack:
         for _ in range(2):
             stack.enter_context(admission.admitted("greedy"))
@@ -139,7 +139,7 @@ def test_the_greedy_one_is_refused_a_third_body() -> None:
 
 
 def test_the_greedy_one_is_refused_more_bytes() -> None:
-    admission = admission_of(max_bytes=10, peer_share=0.5)
+    admission = load_shedder_of(max_bytes=10, peer_share=0.5)
     with admission.admitted("greedy") as first, admission.admitted("greedy") as second:
         first.add(5)
         with pytest.raises(ProblemError):
@@ -147,7 +147,7 @@ def test_the_greedy_one_is_refused_more_bytes() -> None:
 
 
 def test_the_greedy_one_is_refused_a_second_request_in_hand() -> None:
-    admission = admission_of(max_requests=2, peer_share=0.5)
+    admission = load_shedder_of(max_requests=2, peer_share=0.5)
     with admission.admitted("greedy") as first, admission.admitted("greedy") as second:
         first.begin()
         with pytest.raises(ProblemError):

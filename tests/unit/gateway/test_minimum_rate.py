@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_gateway.domain.minimum_rate import Pace
+from sluice_gateway.domain.minimum_rate import MinimumRate
 
 
 def ended_after(*, rate: float, every: float = 1.0, allowed: float = 100.0) -> float | None:
     """Send at a rate, in pieces; gives when the deadline had passed, None if all 60 s went by."""
-    pace = Pace(begin=0.0, rate=allowed, grace=5.0, longest=60.0)
+    pace = MinimumRate(begin=0.0, rate=allowed, grace=5.0, longest=60.0)
     now = 0.0
     while now + every < 60.0:
         now += every
@@ -35,12 +35,12 @@ def test_whoever_keeps_the_rate_in_pieces_is_never_ended(rate: float, every: flo
 
 
 def test_a_lead_is_not_kept_for_longer_than_the_grace() -> None:
-    pace = Pace(begin=100.0, rate=1.0, grace=5.0, longest=60.0)
+    pace = MinimumRate(begin=100.0, rate=1.0, grace=5.0, longest=60.0)
     pace.advance(1_000_000, now=101.0)
     assert pace.deadline == 106.0
 
 
 def test_all_of_it_has_to_be_there_in_the_end() -> None:
-    pace = Pace(begin=100.0, rate=1.0, grace=5.0, longest=15.0)
+    pace = MinimumRate(begin=100.0, rate=1.0, grace=5.0, longest=15.0)
     pace.advance(1_000_000, now=114.0)
     assert pace.deadline == 115.0

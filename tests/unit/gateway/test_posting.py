@@ -23,7 +23,7 @@ from sluice_gateway.adapters.run_view.store import open_view
 from sluice_gateway.domain.models import AcceptedRun, EventPage, RunEvent, RunState
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.services.submission import Asked, Started, Submission
-from sluice_gateway.services.subscriptions import RunNews, Subscription
+from sluice_gateway.services.subscriptions import RunSubscriptions, Subscription
 from tests.support.fake_producer import FakeProducer
 from tests.support.goldens import Golden
 from tests.unit.gateway.harness import (
@@ -34,8 +34,8 @@ from tests.unit.gateway.harness import (
     TRACE,
     TRACEPARENT,
     Gateway,
-    admission_of,
     caught_up,
+    load_shedder_of,
     published,
     running_gateway,
 )
@@ -95,7 +95,7 @@ async def test_made_ids_sort_by_time(tmp_path: Path) -> None:
         submission = Submission(
             catalogue=CATALOGUE,
             log=KafkaRequestLog(producer, topic="requests", timeout=timedelta(seconds=10)),
-            view=SqliteRunView(store, news=RunNews(), catch_up=caught_up),
+            view=SqliteRunView(store, news=RunSubscriptions(), catch_up=caught_up),
             now=lambda: clock[0],
         )
         ids = []
@@ -515,7 +515,7 @@ class TestBody:
 
 class TestOverload:
     async def test_a_request_too_many_is_refused(self, tmp_path: Path) -> None:
-        admission = admission_of(max_requests=1)
+        admission = load_shedder_of(max_requests=1)
         async with running_gateway(tmp_path, admission=admission) as gateway:
             async with asyncio.TaskGroup() as group, gateway.producer.hold_for_test():
                 first = group.create_task(gateway.post(GREET))
@@ -529,7 +529,7 @@ class TestOverload:
             assert (await gateway.post(GREET)).status == 202
 
     async def test_bytes_too_many_are_refused(self, tmp_path: Path) -> None:
-        admission = admission_of(max_bytes=1000)
+        admission = load_shedder_of(max_bytes=1000)
         async with running_gateway(tmp_path, admission=admission) as gateway:
             refused = await gateway.client.post("/v1/runs", data=_body(size=1001), headers=JSON)
             await problem_of(refused, status=429, kind="overloaded")

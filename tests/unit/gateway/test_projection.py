@@ -16,7 +16,7 @@ from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, Step
 from sluice_contracts.status_codec import PublishedEvent, decode_status, encode_refusal
-from sluice_gateway.adapters.run_view.projection import accept_run, view_fold
+from sluice_gateway.adapters.run_view.projection import accept_run, view_projection
 from sluice_gateway.adapters.run_view.schema import TABLES
 from sluice_gateway.domain.models import AcceptedRun
 from tests.unit.gateway.harness import (
@@ -29,7 +29,7 @@ from tests.unit.gateway.harness import (
     step,
 )
 
-FOLD = view_fold(TOPICS)
+FOLD = view_projection(TOPICS)
 KEY = RunKey("default", "order-1")
 
 

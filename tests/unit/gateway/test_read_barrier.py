@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sluice_gateway.adapters.read_barrier import CatchingUp
+from sluice_gateway.adapters.read_barrier import ReadBarrier
 
 pytestmark = pytest.mark.looptime
 
@@ -46,18 +46,18 @@ class ImaginaryFold:
 async def test_a_view_catches_up_or_says_why_it_may_lack_runs(
     looptime: Any, fold: ImaginaryFold, why: str | None, waited: int
 ) -> None:
-    catching_up = CatchingUp(fold, patience=timedelta(seconds=3), most=1)
-    assert await catching_up.catch_up() == why
+    read_barrier = ReadBarrier(fold, patience=timedelta(seconds=3), most=1)
+    assert await read_barrier.catch_up() == why
     assert looptime == waited
 
 
 async def test_no_more_wait_than_may() -> None:
-    catching_up = CatchingUp(ImaginaryFold(2.0), patience=timedelta(seconds=3), most=2)
-    answers = await asyncio.gather(*(catching_up.catch_up() for _ in range(3)))
+    read_barrier = ReadBarrier(ImaginaryFold(2.0), patience=timedelta(seconds=3), most=2)
+    answers = await asyncio.gather(*(read_barrier.catch_up() for _ in range(3)))
     assert answers == [None, None, "too many requests wait until the topics are read"]
 
 
 async def test_who_has_gone_makes_room() -> None:
-    catching_up = CatchingUp(ImaginaryFold(None), patience=timedelta(seconds=3), most=1)
+    read_barrier = ReadBarrier(ImaginaryFold(None), patience=timedelta(seconds=3), most=1)
     for _ in range(2):
-        assert await catching_up.catch_up() == "the topics could not be read to their end"
+        assert await read_barrier.catch_up() == "the topics could not be read to their end"

@@ -17,16 +17,16 @@ from sluice_contracts.status import Phase
 from sluice_gateway.adapters.request_producer import KafkaRequestLog
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.reopening import OpenView, ReopeningView
-from sluice_gateway.adapters.run_view.store import AnnouncingStore, open_view
+from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.app import create_app
-from sluice_gateway.domain.allowed_hosts import HostNames
-from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_frames import EventFrames
-from sluice_gateway.services.load_shedding import Admission
-from sluice_gateway.services.response_budget import Outgoing, OutgoingLimits
-from sluice_gateway.services.subscriptions import RunNews
+from sluice_gateway.services.load_shedding import LoadShedder
+from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
+from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.projection.sqlite_store import SqliteStore, StoreUnusableError
 from tests.support.fake_producer import FakeProducer
@@ -63,7 +63,7 @@ class ImaginaryFold:
     """A `Projector` of an imaginary topic."""
 
     topic: ImaginaryTopic
-    store: AnnouncingStore
+    store: NotifyingStore
     is_complete: bool = False
 
     async def run(self) -> None:
@@ -89,7 +89,7 @@ class Files:
     """Opens the view's file, and may be told that it will be small, or not usable."""
 
     path: Path
-    news: RunNews
+    news: RunSubscriptions
     metrics: Metrics
     topic: ImaginaryTopic = field(default_factory=ImaginaryTopic)
     may_open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -108,10 +108,10 @@ class Files:
             if self.pages is not None:
                 await store.read(f"PRAGMA max_page_count = {self.pages}")
             self.store = store
-            announcing = AnnouncingStore(
+            notifying = NotifyingStore(
                 store, status_topic=TOPICS.status, news=self.news, metrics=self.metrics
             )
-            fold = ImaginaryFold(self.topic, announcing)
+            fold = ImaginaryFold(self.topic, notifying)
             yield OpenView(
                 view=SqliteRunView(store, news=self.news, catch_up=caught_up),
                 fold=fold,
@@ -142,7 +142,7 @@ class Gateway:
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    registry, news, producer = CollectorRegistry(), RunNews(), FakeProducer()
+    registry, news, producer = CollectorRegistry(), RunSubscriptions(), FakeProducer()
     metrics = Metrics(registry)
     failed = asyncio.Event()
     files = Files(path=tmp_path / "view.sqlite", news=news, metrics=metrics)
@@ -160,12 +160,14 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         view=view,
         news=news,
         metrics=metrics,
-        admission=Admission(max_requests=100, max_bytes=10_000_000, max_bodies=100, peer_share=0.5),
-        peers=Peers(trusted=()),
-        host_names=HostNames(()),
+        admission=LoadShedder(
+            max_requests=100, max_bytes=10_000_000, max_bodies=100, peer_share=0.5
+        ),
+        peers=TrustedProxies(trusted=()),
+        allowed_hosts=AllowedHosts(()),
         limits=Limits(),
         greeting=GREETING,
-        outgoing=Outgoing(OutgoingLimits()),
+        outgoing=ResponseBudget(ResponseLimits()),
         frames=EventFrames(view=view, max_bytes=4_000_000),
     )
     viewing = asyncio.create_task(view.run())
@@ -313,7 +315,7 @@ async def after(seconds: float) -> None:
 @pytest.mark.looptime
 async def test_a_start_waits_for_the_view_but_not_for_ever(tmp_path: Path) -> None:
     files = Files(
-        path=tmp_path / "view.sqlite", news=RunNews(), metrics=Metrics(CollectorRegistry())
+        path=tmp_path / "view.sqlite", news=RunSubscriptions(), metrics=Metrics(CollectorRegistry())
     )
     view = _reopening(files, failed=lambda: None)
     assert view.waiting_for() == "the view is not open yet"

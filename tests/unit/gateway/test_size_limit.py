@@ -13,12 +13,12 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
-from sluice_gateway.adapters.run_view.size_limit import BoundedStore, ViewBounds
-from sluice_gateway.adapters.run_view.store import AnnouncingStore, open_view
+from sluice_gateway.adapters.run_view.size_limit import BoundedStore, ViewSizeLimit
+from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.domain.models import EventHead, EventPlace
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_stream import follow
-from sluice_gateway.services.subscriptions import RunNews
+from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.unit.gateway.harness import TOPICS, caught_up, published, status_record, step
 
@@ -62,16 +62,16 @@ class Bounded:
 
 @asynccontextmanager
 async def bounded(folder: Path, *, limit: int = LIMIT) -> AsyncIterator[Bounded]:
-    path, registry, news = folder / "view.sqlite", CollectorRegistry(), RunNews()
+    path, registry, news = folder / "view.sqlite", CollectorRegistry(), RunSubscriptions()
     metrics = Metrics(registry)
     async with open_view(path, topics=TOPICS) as sqlite:
-        announcing = AnnouncingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
+        notifying = NotifyingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
         yield Bounded(
             path=path,
             sqlite=sqlite,
             store=BoundedStore(
-                announcing,
-                bounds=ViewBounds(sqlite, path, max_bytes=limit, metrics=metrics),
+                notifying,
+                bounds=ViewSizeLimit(sqlite, path, max_bytes=limit, metrics=metrics),
             ),
             view=SqliteRunView(sqlite, news=news, catch_up=caught_up),
             registry=registry,

@@ -18,10 +18,10 @@ from aiohttp import web
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.services.event_frames import EventFrames, EventGoneError
-from sluice_gateway.services.response_budget import PIECE, Outgoing, OutgoingLimits
+from sluice_gateway.services.response_budget import PIECE, ResponseBudget, ResponseLimits
 from tests.unit.gateway.harness import GREET, Gateway, published, running_gateway, set_on, step
 
 EVENTS = "/v1/runs/order-1/events"
@@ -96,7 +96,7 @@ async def test_followers_who_do_not_read_hold_little_and_others_are_served(tmp_p
 
 
 async def test_states_that_are_not_read_do_not_pile_up(tmp_path: Path) -> None:
-    few = OutgoingLimits(max_bytes_per_peer=8 * MIB)
+    few = ResponseLimits(max_bytes_per_peer=8 * MIB)
     async with running_gateway(tmp_path, outgoing=few) as gateway:
         for sequence in range(1, 4):
             steps = tuple(step(f"{sequence}-{number}-{LARGE[:10_000]}") for number in range(50))
@@ -136,8 +136,8 @@ async def test_a_large_state_comes_whole(gateway: Gateway, method: str) -> None:
 
 class TestShares:
     async def test_one_address_follows_as_many_runs_as_one_may(self, tmp_path: Path) -> None:
-        limits = OutgoingLimits(max_streams=3, max_streams_per_peer=2)
-        peers = Peers(trusted=(ip_network("127.0.0.0/8"),))
+        limits = ResponseLimits(max_streams=3, max_streams_per_peer=2)
+        peers = TrustedProxies(trusted=(ip_network("127.0.0.0/8"),))
         async with running_gateway(tmp_path, outgoing=limits, peers=peers) as gateway:
             await gateway.publish(published(1))
             async with AsyncExitStack() as stack:
@@ -160,7 +160,7 @@ class TestShares:
                 assert gateway.metric("sluice_gateway_outgoing_bytes") >= 3 * 2 * PIECE
 
     def test_bytes_are_shared_too(self) -> None:
-        outgoing = Outgoing(OutgoingLimits(max_bytes=100, max_bytes_per_peer=60))
+        outgoing = ResponseBudget(ResponseLimits(max_bytes=100, max_bytes_per_peer=60))
         with ExitStack() as held:
             held.enter_context(outgoing.answer("a", 60))
             for peer, size in (("a", 1), ("b", 41)):

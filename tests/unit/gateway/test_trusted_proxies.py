@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.domain.trusted_proxies import TrustedProxies
 
-BEHIND = Peers(trusted=(ip_network("10.0.0.0/8"), ip_network("fd00::/8")))
+BEHIND = TrustedProxies(trusted=(ip_network("10.0.0.0/8"), ip_network("fd00::/8")))
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ BEHIND = Peers(trusted=(ip_network("10.0.0.0/8"), ip_network("fd00::/8")))
     ],
 )
 def test_a_peer_is_an_address_or_a_subscribers_network(address: str | None, peer: str) -> None:
-    assert Peers(trusted=()).of(address) == peer
+    assert TrustedProxies(trusted=()).of(address) == peer
 
 
 @pytest.mark.parametrize(

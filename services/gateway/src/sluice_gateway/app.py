@@ -6,22 +6,22 @@ from typing import Final
 from aiohttp import web
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
-from sluice_gateway.domain.allowed_hosts import HostNames
-from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers import events, index, runs, workflows
 from sluice_gateway.handlers.app_keys import (
-    ADMISSION,
+    ALLOWED_HOSTS,
     CATALOGUE,
     FRAMES,
     GREETING,
-    HOST_NAMES,
     LIMITS,
+    LOAD_SHEDDER,
     LOOP_SHARE,
     METRICS,
-    OUTGOING,
-    PEERS,
     READER,
+    RESPONSE_BUDGET,
     SUBMISSION,
+    TRUSTED_PROXIES,
     VIEW,
     Limits,
 )
@@ -35,12 +35,12 @@ from sluice_gateway.handlers.middleware import (
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RequestLog, RunView
 from sluice_gateway.services.event_frames import EventFrames
-from sluice_gateway.services.load_shedding import Admission
+from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
-from sluice_gateway.services.response_budget import Outgoing
+from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.submission import Submission
-from sluice_gateway.services.subscriptions import RunNews
+from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_workflows.catalogue import Catalogue
 
 __all__ = ["create_app"]
@@ -54,14 +54,14 @@ def create_app(
     catalogue: Catalogue,
     request_log: RequestLog,
     view: RunView,
-    news: RunNews,
+    news: RunSubscriptions,
     metrics: Metrics,
-    admission: Admission,
-    peers: Peers,
-    host_names: HostNames,
+    admission: LoadShedder,
+    peers: TrustedProxies,
+    allowed_hosts: AllowedHosts,
     limits: Limits,
     greeting: str,
-    outgoing: Outgoing,
+    outgoing: ResponseBudget,
     frames: EventFrames,
 ) -> web.Application:
     """Make the application; whoever makes what is passed in also closes it, afterwards.
@@ -77,16 +77,16 @@ def create_app(
         middlewares=[trace_requests, count_requests, problem_responses, check_host],
         client_max_size=MAX_REQUEST_BYTES,
     )
-    app[ADMISSION] = admission
+    app[LOAD_SHEDDER] = admission
     app[CATALOGUE] = catalogue
     app[FRAMES] = frames
     app[GREETING] = greeting
-    app[HOST_NAMES] = host_names
+    app[ALLOWED_HOSTS] = allowed_hosts
     app[LIMITS] = limits
     app[LOOP_SHARE] = LoopShare(share=_LARGE_BODIES_SHARE)
     app[METRICS] = metrics
-    app[PEERS] = peers
-    app[OUTGOING] = outgoing
+    app[TRUSTED_PROXIES] = peers
+    app[RESPONSE_BUDGET] = outgoing
     app[READER] = RunReader(view=view)
     app[SUBMISSION] = submission
     app[VIEW] = view
@@ -95,11 +95,11 @@ def create_app(
     async def end_streams(_: web.Application) -> None:
         news.close()
 
-    async def land_records(_: web.Application) -> AsyncIterator[None]:
+    async def drain_records(_: web.Application) -> AsyncIterator[None]:
         yield
         await submission.drain()
 
     app.on_response_prepare.append(set_headers)
     app.on_shutdown.append(end_streams)
-    app.cleanup_ctx.append(land_records)
+    app.cleanup_ctx.append(drain_records)
     return app

@@ -13,21 +13,21 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from sluice_gateway.adapters.http_server import serve_http
-from sluice_gateway.adapters.read_barrier import CatchingUp
+from sluice_gateway.adapters.read_barrier import ReadBarrier
 from sluice_gateway.adapters.request_producer import KafkaRequestLog
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.reopening import OpenView, ReopeningView
-from sluice_gateway.adapters.run_view.size_limit import BoundedStore, ViewBounds
-from sluice_gateway.adapters.run_view.store import AnnouncingStore, open_view
+from sluice_gateway.adapters.run_view.size_limit import BoundedStore, ViewSizeLimit
+from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.app import create_app
-from sluice_gateway.domain.allowed_hosts import HostNames
-from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_frames import EventFrames
-from sluice_gateway.services.load_shedding import Admission
-from sluice_gateway.services.response_budget import Outgoing, OutgoingLimits
-from sluice_gateway.services.subscriptions import RunNews
+from sluice_gateway.services.load_shedding import LoadShedder
+from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
+from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_gateway.settings import GatewaySettings, WorkflowSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
@@ -52,7 +52,7 @@ _NAME = "sluice-gateway"
 # Who asks for an unknown run waits for so long, and then for as long again.
 _FETCH_MAX_WAIT = timedelta(milliseconds=250)
 # Nobody has to be admitted who asks, and some go on waiting though they have gone.
-_MOST_WAITING = 1000
+_MAX_WAITING = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ async def serve(
     catalogue = load_workflows(settings.workflows)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    news = RunNews()
+    news = RunSubscriptions()
     waiting = _Waiting()
     async with AsyncExitStack() as stack:
         with _startup_errors("SLUICE_HEALTH__PORT"):
@@ -140,7 +140,7 @@ async def serve(
             failed=metrics.view_failures.inc,
         )
         waiting.view, waiting.degraded = view.waiting_for, view.degraded
-        metrics.watch_view_lag(view.staleness)
+        metrics.watch_view_staleness(view.staleness)
         # Left after the server, whose requests in hand still read.
         viewing = await stack.enter_async_context(_running(view.run(), name="view"))
 
@@ -150,15 +150,15 @@ async def serve(
             view=view,
             news=news,
             metrics=metrics,
-            admission=Admission(
+            admission=LoadShedder(
                 max_requests=settings.admission.max_requests,
                 max_bytes=settings.admission.max_bytes,
                 # One connection brings one body at a time. This bounds those behind a proxy.
                 max_bodies=settings.http.max_connections,
                 peer_share=settings.http.peer_share,
             ),
-            peers=Peers(trusted=settings.http.trusted_proxies),
-            host_names=HostNames((*settings.http.allowed_hosts, settings.http.host)),
+            peers=TrustedProxies(trusted=settings.http.trusted_proxies),
+            allowed_hosts=AllowedHosts((*settings.http.allowed_hosts, settings.http.host)),
             limits=Limits(
                 body_timeout=seconds(settings.http.body_timeout),
                 body_rate=settings.http.body_rate,
@@ -167,8 +167,8 @@ async def serve(
                 keepalive=seconds(settings.http.keepalive),
             ),
             greeting=settings.http.greeting,
-            outgoing=Outgoing(
-                OutgoingLimits(
+            outgoing=ResponseBudget(
+                ResponseLimits(
                     max_bytes=settings.outgoing.max_bytes,
                     max_bytes_per_peer=settings.outgoing.max_bytes_per_peer,
                     max_streams=settings.outgoing.max_streams,
@@ -183,7 +183,7 @@ async def serve(
             host, port = await stack.enter_async_context(
                 serve_http(app, settings.http, leaving=stop, grace=seconds(grace) / 2)
             )
-        _say_where(host, port)
+        _log_address(host, port)
         listening(Listening(host=host, port=port, health_port=health_port))
         await run_tasks(
             {
@@ -191,7 +191,7 @@ async def serve(
                 "topics": watch.run(),
                 "reconnecting": request_log.reconnect(),
                 "loop delay": LoopDelay(registry).run(),
-                "farewell": _say_farewell(stop, gone, after=seconds(settings.http.farewell)),
+                "farewell": _delay_shutdown(stop, gone, after=seconds(settings.http.farewell)),
             },
             stop=gone,
             grace=grace / 4,
@@ -200,25 +200,25 @@ async def serve(
 
 @asynccontextmanager
 async def _opened_view(
-    settings: GatewaySettings, *, news: RunNews, metrics: Metrics
+    settings: GatewaySettings, *, news: RunSubscriptions, metrics: Metrics
 ) -> AsyncIterator[OpenView]:
     """Open the view's file, with all that works on it."""
     kafka, topics = settings.kafka, settings.kafka.topics
     path = settings.data_dir / "view.sqlite"
     async with open_view(path, topics=topics) as store:
-        bounds = ViewBounds(store, path, max_bytes=settings.view.max_bytes, metrics=metrics)
-        announcing = AnnouncingStore(store, status_topic=topics.status, news=news, metrics=metrics)
+        bounds = ViewSizeLimit(store, path, max_bytes=settings.view.max_bytes, metrics=metrics)
+        notifying = NotifyingStore(store, status_topic=topics.status, news=news, metrics=metrics)
         fold = Projector(
             name="view",
             topics=(topics.requests, topics.status),
-            store=BoundedStore(announcing, bounds=bounds),
+            store=BoundedStore(notifying, bounds=bounds),
             make_consumer=lambda: make_consumer(
                 kafka, client_id=f"{_NAME}-view", fetch_max_wait=_FETCH_MAX_WAIT
             ),
         )
-        catching_up = CatchingUp(fold, patience=settings.view.patience, most=_MOST_WAITING)
+        read_barrier = ReadBarrier(fold, patience=settings.view.patience, most=_MAX_WAITING)
         yield OpenView(
-            view=SqliteRunView(store, news=news, catch_up=catching_up.catch_up),
+            view=SqliteRunView(store, news=news, catch_up=read_barrier.catch_up),
             fold=fold,
             tasks=(fold.run, store.watch_for_damage),
         )
@@ -242,7 +242,7 @@ async def _end_of(task: asyncio.Task[None]) -> None:
     await asyncio.shield(task)
 
 
-async def _say_farewell(stop: asyncio.Event, gone: asyncio.Event, *, after: float) -> None:
+async def _delay_shutdown(stop: asyncio.Event, gone: asyncio.Event, *, after: float) -> None:
     """Let everything go on for a while after `stop`: others hear late that this one goes."""
     await stop.wait()
     await asyncio.sleep(after)
@@ -279,7 +279,7 @@ async def _verify_topics(kafka: KafkaSettings, *, stop: asyncio.Event) -> None:
         raise StartupError(str(e)) from e
 
 
-def _say_where(host: str, port: int) -> None:
+def _log_address(host: str, port: int) -> None:
     if ip_address(host).is_loopback:
         _log.info(
             "listening",

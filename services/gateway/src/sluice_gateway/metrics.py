@@ -29,7 +29,7 @@ class Metrics:
         self.streams = Gauge(
             "sluice_gateway_streams", "Event streams being followed.", registry=registry
         )
-        self.events_folded = Counter(
+        self.events_projected = Counter(
             "sluice_gateway_events_folded", "Status records folded.", registry=registry
         )
         self._in_flight = Gauge(
@@ -65,7 +65,7 @@ class Metrics:
             "Held for the readers of event streams and of large states.",
             registry=registry,
         )
-        self._view_lag = Gauge(
+        self._view_staleness = Gauge(
             "sluice_gateway_view_lag_seconds",
             "Since the view was known to hold all that the topics held; NaN before that.",
             registry=registry,
@@ -79,11 +79,11 @@ class Metrics:
         """Read the bytes held for readers from here."""
         self._outgoing.set_function(held)
 
-    def watch_view_lag(self, staleness: Callable[[], float | None]) -> None:
+    def watch_view_staleness(self, staleness: Callable[[], float | None]) -> None:
         """Read the view's lag from here."""
 
         def lag() -> float:
             seconds = staleness()
             return float("nan") if seconds is None else seconds
 
-        self._view_lag.set_function(lag)
+        self._view_staleness.set_function(lag)

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, cast
 
-from sluice_gateway.domain.fair_shares import Shares
+from sluice_gateway.domain.fair_shares import FairShares
 from sluice_gateway.domain.http_problem import MEDIA_TYPE, plain_problem
-from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.domain.trusted_proxies import TrustedProxies
 
-__all__ = ["Door"]
+__all__ = ["ConnectionLimiter"]
 
 _FULL_BODY: Final = plain_problem(
     503, detail="The gateway has too many connections, in all or from your address."
@@ -20,7 +20,7 @@ _FULL: Final = (
 )
 
 
-class Door(asyncio.BufferedProtocol):
+class ConnectionLimiter(asyncio.BufferedProtocol):
     """One connection: what comes is passed on to `serve`'s protocol, if the peer has a share left.
 
     The protocol is made once it is known whose connection it is, which its factory cannot know.
@@ -31,8 +31,8 @@ class Door(asyncio.BufferedProtocol):
     def __init__(
         self,
         *,
-        peers: Peers,
-        connections: Shares,
+        peers: TrustedProxies,
+        connections: FairShares,
         serve: Callable[[], asyncio.Protocol],
         buffer: bytearray,
     ) -> None:

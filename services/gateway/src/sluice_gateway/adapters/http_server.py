@@ -15,10 +15,10 @@ from aiohttp import StreamReader, web
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_request import BaseRequest
 
-from sluice_gateway.adapters.connection_limit import Door
-from sluice_gateway.domain.fair_shares import Shares
+from sluice_gateway.adapters.connection_limit import ConnectionLimiter
+from sluice_gateway.domain.fair_shares import FairShares
 from sluice_gateway.domain.http_problem import MEDIA_TYPE, plain_problem
-from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.settings import HttpSettings
 from sluice_runtime.durations import seconds
 
@@ -156,15 +156,17 @@ async def serve_http(
     if server is None:
         raise AssertionError("setup() makes the server")
 
-    peers = Peers(trusted=settings.trusted_proxies)
-    connections = Shares(budget=settings.max_connections, share=settings.peer_share)
+    peers = TrustedProxies(trusted=settings.trusted_proxies)
+    connections = FairShares(budget=settings.max_connections, share=settings.peer_share)
     buffer = bytearray(_READ_BYTES)
 
     def connection() -> Connection:
         return Connection(server, loop=loop, settings=settings)
 
-    def door() -> Door:
-        return Door(peers=peers, connections=connections, serve=connection, buffer=buffer)
+    def door() -> ConnectionLimiter:
+        return ConnectionLimiter(
+            peers=peers, connections=connections, serve=connection, buffer=buffer
+        )
 
     try:
         listener = await loop.create_server(door, settings.host, settings.port, backlog=1024)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sluice_runtime.durations import seconds
 
-__all__ = ["CatchingUp"]
+__all__ = ["ReadBarrier"]
 
 
 class ProjectRecord(Protocol):
@@ -19,7 +19,7 @@ class ProjectRecord(Protocol):
         """Say why the topics were never read to their end; None if they were."""
 
 
-class CatchingUp:
+class ReadBarrier:
     """Waits for `patience` at most, and lets no more than `most` requests wait at a time."""
 
     def __init__(self, fold: ProjectRecord, *, patience: timedelta, most: int) -> None:

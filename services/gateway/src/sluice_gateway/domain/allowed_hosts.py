@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
 
-__all__ = ["HostNames"]
+__all__ = ["AllowedHosts"]
 
 _ANY: Final = "*"
 # RFC 3986 section 3.2.2, without user information, which has no place in a Host header.
@@ -19,7 +19,7 @@ _HOST_AND_PORT: Final = re.compile(
 )
 
 
-class HostNames:
+class AllowedHosts:
     """The names that requests may be sent to, each exact, `*.suffix`, or `*` for all.
 
     An IP address is always allowed: a page can have it as its origin only if it came from there.

@@ -3,10 +3,10 @@
 from collections import Counter
 from math import ceil
 
-__all__ = ["Shares"]
+__all__ = ["FairShares"]
 
 
-class Shares:
+class FairShares:
     """Counts what each peer holds of a budget.
 
     A peer may hold at most `share` of what the other peers leave. With a share of one half, one

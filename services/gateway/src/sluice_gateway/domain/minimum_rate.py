@@ -1,9 +1,9 @@
 """How slowly a body may come."""
 
-__all__ = ["Pace"]
+__all__ = ["MinimumRate"]
 
 
-class Pace:
+class MinimumRate:
     """The deadline of a body that has to come at a minimum rate.
 
     Each byte extends the deadline by the time that it may take at `rate` (bytes a second), but

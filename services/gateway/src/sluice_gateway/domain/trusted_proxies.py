@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-__all__ = ["Network", "Peers"]
+__all__ = ["Network", "TrustedProxies"]
 
 Network = IPv4Network | IPv6Network
 
@@ -12,7 +12,7 @@ _UNKNOWN = "unknown"
 _IPV6_PREFIX = 64
 
 
-class Peers:
+class TrustedProxies:
     """Tells peers apart; only `trusted` proxies may say on whose behalf they ask."""
 
     def __init__(self, *, trusted: Sequence[Network]) -> None:

@@ -5,32 +5,32 @@ from typing import Final
 
 from aiohttp import web
 
-from sluice_gateway.domain.allowed_hosts import HostNames
-from sluice_gateway.domain.trusted_proxies import Peers
+from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RunView
 from sluice_gateway.services.event_frames import EventFrames
-from sluice_gateway.services.load_shedding import Admission
+from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
-from sluice_gateway.services.response_budget import Outgoing
+from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.submission import Submission
 from sluice_workflows.catalogue import Catalogue
 
 __all__ = [
-    "ADMISSION",
+    "ALLOWED_HOSTS",
     "CATALOGUE",
     "FRAMES",
     "GREETING",
-    "HOST_NAMES",
     "LIMITS",
+    "LOAD_SHEDDER",
     "LOOP_SHARE",
     "METRICS",
-    "OUTGOING",
-    "PEERS",
     "READER",
+    "RESPONSE_BUDGET",
     "SUBMISSION",
     "TRACEPARENT",
+    "TRUSTED_PROXIES",
     "VIEW",
     "Limits",
 ]
@@ -50,16 +50,16 @@ class Limits:
     keepalive: float = 15.0
 
 
-ADMISSION: Final = web.AppKey("admission", Admission)
+LOAD_SHEDDER: Final = web.AppKey("admission", LoadShedder)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 FRAMES: Final = web.AppKey("frames", EventFrames)
 GREETING: Final = web.AppKey("greeting", str)
-HOST_NAMES: Final = web.AppKey("host_names", HostNames)
+ALLOWED_HOSTS: Final = web.AppKey("allowed_hosts", AllowedHosts)
 LIMITS: Final = web.AppKey("limits", Limits)
 LOOP_SHARE: Final = web.AppKey("loop_share", LoopShare)
 METRICS: Final = web.AppKey("metrics", Metrics)
-PEERS: Final = web.AppKey("peers", Peers)
-OUTGOING: Final = web.AppKey("outgoing", Outgoing)
+TRUSTED_PROXIES: Final = web.AppKey("peers", TrustedProxies)
+RESPONSE_BUDGET: Final = web.AppKey("outgoing", ResponseBudget)
 READER: Final = web.AppKey("reader", RunReader)
 SUBMISSION: Final = web.AppKey("submission", Submission)
 VIEW: Final = web.AppKey("view", RunView)

@@ -14,8 +14,8 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import EventHead
-from sluice_gateway.handlers.app_keys import FRAMES, LIMITS, METRICS, OUTGOING, VIEW
-from sluice_gateway.handlers.client_address import peer_of
+from sluice_gateway.handlers.app_keys import FRAMES, LIMITS, METRICS, RESPONSE_BUDGET, VIEW
+from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.large_responses import abort, begin, write
 from sluice_gateway.handlers.parameters import last_event, run_key
 from sluice_gateway.ports import ViewUnavailableError
@@ -41,7 +41,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
             ProblemType.NOT_ACCEPTABLE, f"Events are given as {_EVENT_STREAM} only."
         )
     limits = request.app[LIMITS]
-    with request.app[OUTGOING].stream(peer_of(request)):
+    with request.app[RESPONSE_BUDGET].stream(client_address(request)):
         pages = follow(request.app[VIEW], key, after=after, heartbeat=limits.keepalive)
         async with aclosing(pages):
             first = await anext(pages, None)

@@ -10,11 +10,11 @@ from sluice_gateway.handlers.parameters import check_query
 __all__ = ["ROUTES"]
 
 
-async def get_front(request: web.Request) -> web.Response:
+async def get_index(request: web.Request) -> web.Response:
     """Greet, and say where it is listed what can be asked for."""
     check_query(request)
     links = {"workflows": "/v1/workflows"}
     return web.json_response({"message": request.app[GREETING], "links": links})
 
 
-ROUTES: Final = (web.get("/", get_front),)
+ROUTES: Final = (web.get("/", get_index),)

@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from sluice_gateway.handlers.app_keys import LIMITS, OUTGOING
-from sluice_gateway.handlers.client_address import peer_of
+from sluice_gateway.handlers.app_keys import LIMITS, RESPONSE_BUDGET
+from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.services.response_budget import PIECE
 
 __all__ = ["abort", "begin", "send_body", "write"]
@@ -51,7 +51,7 @@ async def send_body(
     """
     if request.method == "HEAD" or len(body) <= PIECE:
         return web.Response(body=body, headers=headers)
-    with request.app[OUTGOING].answer(peer_of(request), len(body)):
+    with request.app[RESPONSE_BUDGET].answer(client_address(request), len(body)):
         response = web.StreamResponse(headers=headers)
         response.content_length = len(body)
         try:

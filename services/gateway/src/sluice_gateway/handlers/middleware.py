@@ -10,7 +10,7 @@ from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.tracing import TRACEPARENT_HEADER, continue_trace, trace_id
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.http_problem import MEDIA_TYPE, plain_problem
-from sluice_gateway.handlers.app_keys import HOST_NAMES, METRICS, TRACEPARENT
+from sluice_gateway.handlers.app_keys import ALLOWED_HOSTS, METRICS, TRACEPARENT
 
 __all__ = ["check_host", "count_requests", "problem_responses", "set_headers", "trace_requests"]
 
@@ -105,7 +105,7 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
     The host is that of the target in absolute form, else of the one Host header (RFC 9112 section
     3.2.2). A parser before us has refused HTTP/1.1 requests with no such header, or with several.
     """
-    if not request.app[HOST_NAMES].allow(request.host):
+    if not request.app[ALLOWED_HOSTS].allow(request.host):
         raise web.HTTPMisdirectedRequest(
             text="The gateway does not serve the host that the request names. If it should, add "
             "the name to http.allowed_hosts (SLUICE_HTTP__ALLOWED_HOSTS)."

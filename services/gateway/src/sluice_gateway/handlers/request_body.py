@@ -10,12 +10,12 @@ from aiohttp import web
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.domain.minimum_rate import Pace
-from sluice_gateway.handlers.app_keys import ADMISSION, LIMITS
-from sluice_gateway.handlers.client_address import peer_of
-from sluice_gateway.services.load_shedding import Admitted
+from sluice_gateway.domain.minimum_rate import MinimumRate
+from sluice_gateway.handlers.app_keys import LIMITS, LOAD_SHEDDER
+from sluice_gateway.handlers.client_address import client_address
+from sluice_gateway.services.load_shedding import AdmittedRequest
 
-__all__ = ["admitted_body", "expect_document"]
+__all__ = ["admitted_body", "expect_body"]
 
 _JSON: Final = "application/json"
 
@@ -31,13 +31,13 @@ async def admitted_body(request: web.Request) -> AsyncIterator[list[bytes]]:
     _check_media_type(request)
     if (request.content_length or 0) > MAX_REQUEST_BYTES:
         raise _too_large()
-    with request.app[ADMISSION].admitted(peer_of(request)) as admitted:
+    with request.app[LOAD_SHEDDER].admitted(client_address(request)) as admitted:
         pieces = await _body(request, admitted)
         admitted.begin()
         yield pieces
 
 
-async def expect_document(request: web.Request) -> None:
+async def expect_body(request: web.Request) -> None:
     """Tell a client that waits for `100 Continue` to go on, unless its body is too large anyhow.
 
     RFC 9110 section 10.1.1; the answer follows either way.
@@ -61,9 +61,9 @@ def _check_media_type(request: web.Request) -> None:
         )
 
 
-async def _body(request: web.Request, admitted: Admitted) -> list[bytes]:
+async def _body(request: web.Request, admitted: AdmittedRequest) -> list[bytes]:
     loop, limits = asyncio.get_running_loop(), request.app[LIMITS]
-    pace = Pace(
+    pace = MinimumRate(
         begin=loop.time(),
         rate=limits.body_rate,
         grace=limits.body_grace,

@@ -8,11 +8,11 @@ from aiohttp import web
 
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.handlers.app_keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
-from sluice_gateway.handlers.client_address import peer_of
+from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.large_responses import send_body
 from sluice_gateway.handlers.parameters import check_query, idempotency_key, run_key
 from sluice_gateway.handlers.representations import accepted_document, run_path, state_document
-from sluice_gateway.handlers.request_body import admitted_body, expect_document
+from sluice_gateway.handlers.request_body import admitted_body, expect_body
 from sluice_gateway.handlers.run_requests import read_run_request
 from sluice_gateway.services.submission import Asked, Replayed
 
@@ -28,7 +28,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
     began = time.perf_counter()
     async with admitted_body(request) as pieces:
         read = await read_run_request(
-            pieces, peer=peer_of(request), loop_share=request.app[LOOP_SHARE]
+            pieces, peer=client_address(request), loop_share=request.app[LOOP_SHARE]
         )
         asked = Asked(
             request=read.request,
@@ -72,6 +72,6 @@ def _state_headers(state: RunState) -> dict[str, str]:
 
 
 ROUTES: Final = (
-    web.post("/v1/runs", post_run, expect_handler=expect_document),
+    web.post("/v1/runs", post_run, expect_handler=expect_body),
     web.get("/v1/runs/{id}", get_run),
 )

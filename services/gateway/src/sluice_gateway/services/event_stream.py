@@ -6,7 +6,7 @@ from functools import partial
 from sluice_contracts.ids import RunKey
 from sluice_gateway.domain.models import EventHead, EventPlace
 from sluice_gateway.ports import RunView
-from sluice_gateway.services.run_reader import sought
+from sluice_gateway.services.run_reader import find_or_raise
 
 __all__ = ["follow"]
 
@@ -31,7 +31,7 @@ async def follow(
         while not subscription.closed:
             subscription.looked()
             look = partial(view.events, key, beyond=beyond, after=after, limit=_PAGE)
-            page = await (sought(look, view=view) if first else look())
+            page = await (find_or_raise(look, view=view) if first else look())
             if page is None:
                 # So long over that it was forgotten meanwhile.
                 return

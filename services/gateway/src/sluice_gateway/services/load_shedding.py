@@ -5,22 +5,24 @@ from contextlib import contextmanager
 
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.domain.fair_shares import Shares
+from sluice_gateway.domain.fair_shares import FairShares
 
-__all__ = ["Admission", "Admitted"]
+__all__ = ["AdmittedRequest", "LoadShedder"]
 
 _RETRY_AFTER_S = 1
 
 
-class Admitted:
+class AdmittedRequest:
     """A request that was let in, and what it holds: its place, and the bytes that have come."""
 
-    def __init__(self, peer: str, *, bodies: Shares, size: Shares, requests: Shares) -> None:
+    def __init__(
+        self, peer: str, *, bodies: FairShares, size: FairShares, requests: FairShares
+    ) -> None:
         self._peer = peer
         self._bodies = bodies
         self._size = size
         self._requests = requests
-        self._place: Shares | None = None
+        self._place: FairShares | None = None
         self._bytes = 0
 
     def expect_body(self) -> None:
@@ -57,7 +59,7 @@ class Admitted:
             self._place.give_back(self._peer, 1)
             self._place = None
 
-    def _move_to(self, place: Shares) -> None:
+    def _move_to(self, place: FairShares) -> None:
         if not place.take(self._peer, 1):
             raise _overloaded()
         if self._place is not None:
@@ -65,20 +67,20 @@ class Admitted:
         self._place = place
 
 
-class Admission:
+class LoadShedder:
     """Bounds the bodies that are coming, the bytes that have come, and the requests in hand.
 
     Only what has come counts: a client that declares a large body and sends nothing takes up a
     place among `max_bodies` and nothing else. Of each budget a peer gets at most `peer_share` of
-    what the others leave (see Shares).
+    what the others leave (see FairShares).
     """
 
     def __init__(
         self, *, max_requests: int, max_bytes: int, max_bodies: int, peer_share: float
     ) -> None:
-        self._requests = Shares(budget=max_requests, share=peer_share)
-        self._bytes = Shares(budget=max_bytes, share=peer_share)
-        self._bodies = Shares(budget=max_bodies, share=peer_share)
+        self._requests = FairShares(budget=max_requests, share=peer_share)
+        self._bytes = FairShares(budget=max_bytes, share=peer_share)
+        self._bodies = FairShares(budget=max_bodies, share=peer_share)
 
     @property
     def in_flight(self) -> int:
@@ -91,13 +93,15 @@ class Admission:
         return self._bytes.held
 
     @contextmanager
-    def admitted(self, peer: str) -> Iterator[Admitted]:
+    def admitted(self, peer: str) -> Iterator[AdmittedRequest]:
         """Take on a request whose body is still to come; all it holds is given back at the end.
 
         Raises:
             ProblemError: OVERLOADED, there are too many bodies coming, in all or of this peer.
         """
-        admitted = Admitted(peer, bodies=self._bodies, size=self._bytes, requests=self._requests)
+        admitted = AdmittedRequest(
+            peer, bodies=self._bodies, size=self._bytes, requests=self._requests
+        )
         try:
             admitted.expect_body()
             yield admitted

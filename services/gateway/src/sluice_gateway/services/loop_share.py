@@ -19,7 +19,8 @@ class LoopShare:
     """Runs work step by step, and leaves the loop to others between the steps.
 
     All work together gets at most `share` of the time: after a step that took 5 ms, the next one
-    waits for 15 ms if `share` is one quarter. Peers take turns, whatever each of them brings.
+    waits for 15 ms if `share` is one quarter. Peers alternate, whatever each of
+    them sends.
 
     Args:
         share: between 0 and 1.

@@ -9,7 +9,7 @@ from typing import Final
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 
-__all__ = ["PIECE", "Outgoing", "OutgoingLimits"]
+__all__ = ["PIECE", "ResponseBudget", "ResponseLimits"]
 
 PIECE: Final = 32 * 1024
 """Bytes that are written at a time; the next piece is made once the reader has taken this one."""
@@ -20,7 +20,7 @@ _RETRY_AFTER_S: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutgoingLimits:
+class ResponseLimits:
     """Bytes held and streams open; a peer is whoever sends from one address."""
 
     max_bytes: int = 96 * 1024 * 1024
@@ -29,10 +29,10 @@ class OutgoingLimits:
     max_streams_per_peer: int = 250
 
 
-class Outgoing:
+class ResponseBudget:
     """Counts the open streams and the bytes of the answers that are being sent."""
 
-    def __init__(self, limits: OutgoingLimits) -> None:
+    def __init__(self, limits: ResponseLimits) -> None:
         self._limits = limits
         self._bytes: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()

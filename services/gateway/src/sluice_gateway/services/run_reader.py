@@ -10,7 +10,7 @@ from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.ports import RunView, ViewUnavailableError
 
-__all__ = ["RunReader", "sought"]
+__all__ = ["RunReader", "find_or_raise"]
 
 _RETRY_AFTER_S = 2
 
@@ -29,10 +29,10 @@ class RunReader:
         Raises:
             ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that cannot be told.
         """
-        return await sought(partial(self._view.find, key), view=self._view)
+        return await find_or_raise(partial(self._view.find, key), view=self._view)
 
 
-async def sought(look: Callable[[], Awaitable[T | None]], *, view: RunView) -> T:
+async def find_or_raise(look: Callable[[], Awaitable[T | None]], *, view: RunView) -> T:
     """Give what is found of a run.
 
     Another replica may have accepted it a moment ago, so none is called unknown before everything

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["RunNews", "Subscription"]
+__all__ = ["RunSubscriptions", "Subscription"]
 
 
 class Subscription:
@@ -42,7 +42,7 @@ class Subscription:
         self._news.set()
 
 
-class RunNews:
+class RunSubscriptions:
     """Wakes those who follow a run; topics are named by the text of the run's Kafka key."""
 
     def __init__(self) -> None:

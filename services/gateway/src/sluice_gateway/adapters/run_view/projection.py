@@ -23,7 +23,7 @@ from sluice_contracts.topics import TopicNames
 from sluice_gateway.domain.models import AcceptedRun
 from sluice_runtime.projection.sqlite_store import ProjectRecord, Statement
 
-__all__ = ["accept_run", "expiry", "view_fold"]
+__all__ = ["accept_run", "expiry", "view_projection"]
 
 _STEPS: Final = TypeAdapter(tuple[Step, ...])
 
@@ -97,13 +97,13 @@ _OVER: Final = """
 """
 
 
-def view_fold(topics: TopicNames) -> ProjectRecord:
+def view_projection(topics: TopicNames) -> ProjectRecord:
     """Give the fold of the request and the status topic."""
 
     def fold(record: IncomingRecord) -> Iterable[Statement]:
         if record.position.topic == topics.requests:
-            return _fold_request(record)
-        return _fold_status(record)
+            return _project_request(record)
+        return _project_status(record)
 
     return fold
 
@@ -128,7 +128,7 @@ def expiry(topics: TopicNames) -> list[Statement]:
     ]
 
 
-def _fold_request(record: IncomingRecord) -> Iterable[Statement]:
+def _project_request(record: IncomingRecord) -> Iterable[Statement]:
     try:
         received = decode_request(record)
     except InvalidRecordError:
@@ -160,7 +160,7 @@ def _accept(
     return _ACCEPT, (*key, partition, offset, workflow, fingerprint, accepted_ms)
 
 
-def _fold_status(record: IncomingRecord) -> Iterator[Statement]:
+def _project_status(record: IncomingRecord) -> Iterator[Statement]:
     try:
         published = decode_status(record)
     except ForeignRecordError:

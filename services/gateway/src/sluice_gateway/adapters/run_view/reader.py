@@ -22,7 +22,7 @@ from sluice_gateway.domain.models import (
     RunState,
 )
 from sluice_gateway.ports import Subscription
-from sluice_gateway.services.subscriptions import RunNews
+from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.sqlite_store import SqliteStore
 
 __all__ = ["SqliteRunView"]
@@ -71,7 +71,7 @@ class SqliteRunView:
         self,
         store: SqliteStore,
         *,
-        news: RunNews,
+        news: RunSubscriptions,
         catch_up: Callable[[], Coroutine[Any, Any, str | None]],
     ) -> None:
         self._store = store

@@ -13,7 +13,7 @@ import structlog
 from sluice_contracts.ids import RunKey
 from sluice_gateway.domain.models import AcceptedRun, EventPage, EventPlace, RunEvent, RunState
 from sluice_gateway.ports import RunView, Subscription, ViewUnavailableError
-from sluice_gateway.services.subscriptions import RunNews
+from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.durations import seconds
 from sluice_runtime.projection.sqlite_store import StoreDamagedError, StoreUnusableError
@@ -57,7 +57,7 @@ class ReopeningView:
         self,
         open_view: Callable[[], AbstractAsyncContextManager[OpenView]],
         *,
-        news: RunNews,
+        news: RunSubscriptions,
         start_patience: timedelta,
         failed: Callable[[], None],
         backoff: Backoff | None = None,

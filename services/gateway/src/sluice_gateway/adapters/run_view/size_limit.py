@@ -16,7 +16,7 @@ from sluice_gateway.metrics import Metrics
 from sluice_runtime.projection.projector import ProjectionStore
 from sluice_runtime.projection.sqlite_store import SqliteStore, Statement
 
-__all__ = ["BoundedStore", "ViewBounds"]
+__all__ = ["BoundedStore", "ViewSizeLimit"]
 
 _log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ _DROP: Final = tuple(
 )
 
 
-class ViewBounds:
+class ViewSizeLimit:
     """Bounds the file at `path` to `max_bytes`: pages in use and write-ahead log."""
 
     def __init__(self, store: SqliteStore, path: Path, *, max_bytes: int, metrics: Metrics) -> None:
@@ -134,7 +134,7 @@ class ViewBounds:
 class BoundedStore:
     """A `ProjectionStore` that keeps its bounds after every write, however far behind it is."""
 
-    def __init__(self, store: ProjectionStore, *, bounds: ViewBounds) -> None:
+    def __init__(self, store: ProjectionStore, *, bounds: ViewSizeLimit) -> None:
         self._store = store
         self._bounds = bounds
 

@@ -6,27 +6,27 @@ from pathlib import Path
 
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.topics import TopicNames
-from sluice_gateway.adapters.run_view.projection import expiry, view_fold
+from sluice_gateway.adapters.run_view.projection import expiry, view_projection
 from sluice_gateway.adapters.run_view.schema import TABLES, VERSION
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.services.subscriptions import RunNews
+from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.sqlite_store import SqliteStore
 
-__all__ = ["AnnouncingStore", "open_view"]
+__all__ = ["NotifyingStore", "open_view"]
 
 
 def open_view(path: Path, *, topics: TopicNames) -> AbstractAsyncContextManager[SqliteStore]:
     """Open the view's file, or make it."""
     return SqliteStore.open(
-        path, tables=TABLES, version=VERSION, project=view_fold(topics), expiry=expiry(topics)
+        path, tables=TABLES, version=VERSION, project=view_projection(topics), expiry=expiry(topics)
     )
 
 
-class AnnouncingStore:
+class NotifyingStore:
     """A `ProjectionStore` that wakes those who follow a run once its events are committed."""
 
     def __init__(
-        self, store: SqliteStore, *, status_topic: str, news: RunNews, metrics: Metrics
+        self, store: SqliteStore, *, status_topic: str, news: RunSubscriptions, metrics: Metrics
     ) -> None:
         self._store = store
         self._status_topic = status_topic
@@ -41,7 +41,7 @@ class AnnouncingStore:
         """See `ProjectionStore.apply`."""
         await self._store.apply(records)
         keys = [record.key for record in records if record.position.topic == self._status_topic]
-        self._metrics.events_folded.inc(len(keys))
+        self._metrics.events_projected.inc(len(keys))
         self._news.publish({key.decode(errors="replace") for key in keys if key})
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:

@@ -94,7 +94,7 @@ async def test_answers_that_nobody_reads(guard_of: Guarded, kafka: KafkaServer, 
     async with guard_of("gateway", kafka=kafka) as guard:
 
         async def all_known() -> bool:
-            folded = await guard.metric("gateway", "sluice_gateway_events_folded_total")
+            folded = await guard.metric("gateway", "sluice_gateway_events_projected_total")
             return folded == LARGE_RUNS * EVENTS
 
         async def attack() -> None:

@@ -187,7 +187,7 @@ async def test_a_run_from_its_post_to_its_last_event(kafka: EmbeddedKafka, tmp_p
         assert (status, again["phase"], len(again["steps"])) == (200, "Succeeded", 2)
         assert len(await requests_on(kafka, topics)) == 1
         text = await running.metrics()
-        assert "sluice_gateway_events_folded_total 3.0" in text
+        assert "sluice_gateway_events_projected_total 3.0" in text
         assert "sluice_gateway_accept_seconds_count 1.0" in text
 
 

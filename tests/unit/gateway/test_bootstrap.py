@@ -82,7 +82,7 @@ def test_it_says_who_can_reach_it_and_why(host: str, level: str) -> None:
         bootstrap._log_address(host, 8080)
     [said] = logs
     assert (said["event"], said["log_level"], said["host"]) == ("listening", level, host)
-    assert "nobody is authenticated" in said["why"]
+    assert "nobody is authenticated" in said["reason"]
 
 
 def test_it_listens_on_loopback_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_the_lag_of_a_view_that_never_caught_up_is_not_a_number() -> None:
     metrics = Metrics(registry)
     lag: list[float | None] = [None]
     metrics.watch_view_staleness(lambda: lag[0])
-    name = "sluice_gateway_view_lag_seconds"
+    name = "sluice_gateway_view_staleness_seconds"
     assert str(registry.get_sample_value(name)) == "nan"
     lag[0] = 1.5
     assert registry.get_sample_value(name) == 1.5

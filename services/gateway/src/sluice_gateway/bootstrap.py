@@ -285,13 +285,13 @@ def _log_address(host: str, port: int) -> None:
             "listening",
             host=host,
             port=port,
-            why="on loopback, because nobody is authenticated yet; SLUICE_HTTP__HOST changes that",
+            reason="on loopback, because nobody is authenticated yet; SLUICE_HTTP__HOST changes that",
         )
     else:
         _log.warning(
             "listening",
             host=host,
             port=port,
-            why="SLUICE_HTTP__HOST says so; nobody is authenticated yet, so whoever reaches this "
+            reason="SLUICE_HTTP__HOST says so; nobody is authenticated yet, so whoever reaches this "
             "address can start runs",
         )

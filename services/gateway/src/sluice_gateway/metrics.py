@@ -30,7 +30,7 @@ class Metrics:
             "sluice_gateway_streams", "Event streams being followed.", registry=registry
         )
         self.events_projected = Counter(
-            "sluice_gateway_events_folded", "Status records folded.", registry=registry
+            "sluice_gateway_events_projected", "Status records folded.", registry=registry
         )
         self._in_flight = Gauge(
             "sluice_gateway_in_flight_requests", "Requests for runs in hand.", registry=registry
@@ -66,7 +66,7 @@ class Metrics:
             registry=registry,
         )
         self._view_staleness = Gauge(
-            "sluice_gateway_view_lag_seconds",
+            "sluice_gateway_view_staleness_seconds",
             "Since the view was known to hold all that the topics held; NaN before that.",
             registry=registry,
         )

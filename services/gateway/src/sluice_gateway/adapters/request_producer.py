@@ -119,7 +119,7 @@ class KafkaRequestLog:
                 except KafkaUnavailableError as e:
                     failures += 1
                     pause = self._backoff.delay(failures)
-                    _log.warning("Kafka is away", reason=str(e), retry_in=round(pause, 1))
+                    _log.warning("Kafka is away", error=str(e), retry_in=round(pause, 1))
                     await asyncio.sleep(pause)
                 else:
                     self._disconnected.clear()

@@ -82,7 +82,7 @@ async def _stream(
         _log.info("stream cut, the view has dropped what it was sending", path=request.path)
         abort(request)
     except ViewUnavailableError as e:
-        _log.warning("stream cut, there is no view", path=request.path, reason=str(e))
+        _log.warning("stream cut, there is no view", path=request.path, error=str(e))
         abort(request)
     except ConnectionError:
         _log.debug("stream left by its reader", path=request.path)

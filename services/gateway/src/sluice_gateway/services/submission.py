@@ -95,7 +95,7 @@ class Submission:
         stated = _stated_id(asked)
         fingerprint = asked.content.fingerprint
         key = RunKey(asked.request.tenant, stated or _new_run_id(self._now()))
-        structlog.contextvars.bind_contextvars(run_id=key.run_id)
+        structlog.contextvars.bind_contextvars(run=str(key))
         # Before validation: what was accepted once stays accepted, whatever has changed since.
         if stated is not None and (state := await self._known(key)) is not None:
             if state.fingerprint != fingerprint:
@@ -115,9 +115,9 @@ class Submission:
             async with asyncio.timeout(_VIEW_PATIENCE_S):
                 return await self._view.find(key)
         except ViewUnavailableError as e:
-            _log.warning("run not looked up", reason=str(e))
+            _log.warning("run not looked up", error=str(e))
         except TimeoutError:
-            _log.warning("run not looked up", reason="the view's volume does not answer")
+            _log.warning("run not looked up", error="the view's volume does not answer")
         return None
 
     def _flight(self, asked: Asked, key: RunKey, fingerprint: str) -> _Flight:
@@ -147,7 +147,7 @@ class Submission:
                 traceparent=asked.traceparent,
             )
         except RequestLogUnavailableError as e:
-            _log.warning("run not acknowledged", reason=str(e))
+            _log.warning("run not acknowledged", error=str(e))
             raise ProblemError.of(
                 ProblemType.OUTCOME_UNKNOWN,
                 f"Kafka did not acknowledge run {key.run_id!r} in time; it may have been written "
@@ -155,7 +155,7 @@ class Submission:
                 retry_after=_RETRY_AFTER_S,
             ) from e
         except RequestLogUnsafeError as e:
-            _log.warning("run not accepted", reason=str(e))
+            _log.warning("run not accepted", error=str(e))
             raise ProblemError.of(
                 ProblemType.UNAVAILABLE,
                 "Kafka is not set up to keep what would be accepted, so nothing was written; ask "

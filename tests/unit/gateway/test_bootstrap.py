@@ -82,7 +82,7 @@ def test_it_says_who_can_reach_it_and_why(host: str, level: str) -> None:
         bootstrap._log_address(host, 8080)
     [said] = logs
     assert (said["event"], said["log_level"], said["host"]) == ("listening", level, host)
-    assert "nobody is authenticated" in said["reason"]
+    assert "clients are not authenticated" in said["reason"]
 
 
 def test_it_listens_on_loopback_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ class Files:
             fold = ImaginaryFold(self.topic, notifying)
             yield OpenView(
                 view=SqliteRunView(store, news=self.news, catch_up=caught_up),
-                fold=fold,
+                projection=fold,
                 tasks=(fold.run, store.watch_for_damage),
             )
 

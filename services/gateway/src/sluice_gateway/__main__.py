@@ -12,8 +12,8 @@ def main() -> None:
     run_service(
         name="sluice-gateway",
         summary="Sluice's HTTP door: POST a run, read its state, follow its events.\n"
-        "Writes requests to Kafka, and folds requests and status into a view of its own.\n"
-        "Listens on loopback unless told otherwise, because it authenticates nobody yet.",
+        "Writes requests to Kafka, and projects requests and status into a view of its own.\n"
+        "Listens on loopback by default, because it does not authenticate clients yet.",
         settings_type=GatewaySettings,
         serve=serve,
     )

@@ -64,7 +64,7 @@ def create_app(
     outgoing: ResponseBudget,
     frames: EventFrames,
 ) -> web.Application:
-    """Make the application; whoever makes what is passed in also closes it, afterwards.
+    """Make the application; the caller closes what it passes in, afterwards.
 
     Shutting the application down ends the event streams and waits for records on their way.
     """

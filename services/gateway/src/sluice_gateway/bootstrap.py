@@ -49,7 +49,7 @@ __all__ = ["Listening", "load_workflows", "serve"]
 _log = structlog.get_logger(__name__)
 
 _NAME = "sluice-gateway"
-# Who asks for an unknown run waits for so long, and then for as long again.
+# A request for an unknown run waits for so long, and then for as long again.
 _FETCH_MAX_WAIT = timedelta(milliseconds=250)
 # Nobody has to be admitted who asks, and some go on waiting though they have gone.
 _MAX_WAITING = 1000
@@ -94,7 +94,7 @@ async def serve(
     *,
     listening: Callable[[Listening], None] = lambda _: None,
 ) -> None:
-    """Run the gateway until told to stop; `listening` is called once it takes requests.
+    """Run the gateway until `stop` is set; `listening` is called once it accepts requests.
 
     Raises:
         StartupError: catalogue, topics, ports or the data folder cannot work.
@@ -208,7 +208,7 @@ async def _opened_view(
     async with open_view(path, topics=topics) as store:
         bounds = ViewSizeLimit(store, path, max_bytes=settings.view.max_bytes, metrics=metrics)
         notifying = NotifyingStore(store, status_topic=topics.status, news=news, metrics=metrics)
-        fold = Projector(
+        projection = Projector(
             name="view",
             topics=(topics.requests, topics.status),
             store=BoundedStore(notifying, bounds=bounds),
@@ -216,11 +216,11 @@ async def _opened_view(
                 kafka, client_id=f"{_NAME}-view", fetch_max_wait=_FETCH_MAX_WAIT
             ),
         )
-        read_barrier = ReadBarrier(fold, patience=settings.view.patience, most=_MAX_WAITING)
+        read_barrier = ReadBarrier(projection, patience=settings.view.patience, most=_MAX_WAITING)
         yield OpenView(
             view=SqliteRunView(store, news=news, catch_up=read_barrier.catch_up),
-            fold=fold,
-            tasks=(fold.run, store.watch_for_damage),
+            projection=projection,
+            tasks=(projection.run, store.watch_for_damage),
         )
 
 
@@ -238,7 +238,7 @@ async def _running(
 
 
 async def _end_of(task: asyncio.Task[None]) -> None:
-    """Wait for the task to end; whoever stops waiting does not stop it."""
+    """Wait for the task to end; a caller that stops waiting does not stop it."""
     await asyncio.shield(task)
 
 
@@ -285,13 +285,13 @@ def _log_address(host: str, port: int) -> None:
             "listening",
             host=host,
             port=port,
-            reason="on loopback, because nobody is authenticated yet; SLUICE_HTTP__HOST changes that",
+            reason="on loopback, because clients are not authenticated; see SLUICE_HTTP__HOST",
         )
     else:
         _log.warning(
             "listening",
             host=host,
             port=port,
-            reason="SLUICE_HTTP__HOST says so; nobody is authenticated yet, so whoever reaches this "
-            "address can start runs",
+            reason="SLUICE_HTTP__HOST says so; clients are not authenticated, so any client that "
+            "reaches this address can start runs",
         )

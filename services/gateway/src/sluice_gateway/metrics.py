@@ -30,7 +30,9 @@ class Metrics:
             "sluice_gateway_streams", "Event streams being followed.", registry=registry
         )
         self.events_projected = Counter(
-            "sluice_gateway_events_projected", "Status records folded.", registry=registry
+            "sluice_gateway_events_projected",
+            "Status records applied to the view.",
+            registry=registry,
         )
         self._in_flight = Gauge(
             "sluice_gateway_in_flight_requests", "Requests for runs in hand.", registry=registry

@@ -79,7 +79,7 @@ class Subscription(Protocol):
 
 
 class RunView(Protocol):
-    """What is known of runs: every request and status record, folded.
+    """What is known of runs: a projection of every request and status record.
 
     Whatever reads raises ViewUnavailableError while there is no view.
     """
@@ -91,7 +91,7 @@ class RunView(Protocol):
         """Give the latest that is known of the run, None if nothing is."""
 
     async def accept(self, run: AcceptedRun) -> None:
-        """Note the run at once; the fold will do the same again when it reads the record."""
+        """Note the run at once; the projection does the same again when it reads the record."""
 
     async def events(
         self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int
@@ -105,4 +105,4 @@ class RunView(Protocol):
         """Give the run's events from `sequence` on, up to the one that makes it `max_bytes`."""
 
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
-        """Be told when there is more to read about the run."""
+        """Subscribe to changes of the run while the body runs."""

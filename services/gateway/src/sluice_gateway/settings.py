@@ -1,4 +1,4 @@
-"""What the gateway can be told."""
+"""Settings of the gateway."""
 
 import re
 from datetime import timedelta
@@ -96,8 +96,8 @@ class HttpSettings(_Group):
     farewell: Annotated[
         Duration,
         Field(
-            description="How long to go on serving once told to stop. Behind a Service or a load "
-            "balancer: until all have heard of it, and longer than clients keep idle connections."
+            description="How long to go on serving after a signal to stop. Behind a Service or a "
+            "load balancer: until all have noticed, and longer than clients keep idle connections."
         ),
     ] = timedelta(0)
     keepalive: Annotated[
@@ -157,7 +157,7 @@ class AdmissionSettings(_Group):
 class OutgoingSettings(_Group):
     """What is held for readers who may be slow, of event streams and of large states.
 
-    One more gets 429. A peer is whoever sends from one address; a proxy is one for all behind it.
+    One more gets 429. A peer is one client address; a proxy is one for all clients behind it.
     """
 
     max_bytes: Annotated[
@@ -173,7 +173,7 @@ class OutgoingSettings(_Group):
     )
     shared_bytes: Annotated[
         int,
-        Field(ge=4_000_000, description="Bytes of events that all streams share, besides."),
+        Field(ge=4_000_000, description="Additional bytes of events that all streams share."),
     ] = 32 * 1024 * 1024
 
 
@@ -184,7 +184,7 @@ class ViewSettings(_Group):
         Duration,
         Field(
             description="How long a request for a run that is not known here waits until all that "
-            "the topics hold is read; then it is told 503, not 404."
+            "the topics hold is read; then the answer is 503, not 404."
         ),
     ] = timedelta(seconds=3)
     start_patience: Annotated[
@@ -224,7 +224,7 @@ class GatewaySettings(ServiceSettings):
     send_timeout: Annotated[
         Duration,
         Field(
-            description="For Kafka to acknowledge a request, before the client is told that its "
+            description="For Kafka to acknowledge a request, before the answer that its "
             "outcome is unknown."
         ),
     ] = timedelta(seconds=10)

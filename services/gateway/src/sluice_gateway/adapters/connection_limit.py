@@ -50,7 +50,7 @@ class ConnectionLimiter(asyncio.BufferedProtocol):
             self._protocol = self._serve()
             self._protocol.connection_made(transport)
             return
-        # Not by isinstance: uvloop's transports are no subclasses.
+        # Not by isinstance: uvloop's transports are not subclasses.
         cast("asyncio.Transport", transport).write(_FULL)
         transport.close()
 

@@ -115,14 +115,14 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - it repeats what the client sent
     ) -> web.StreamResponse:
-        """Answer what is no HTTP, which aiohttp would log word for word."""
+        """Answer what is not HTTP, which aiohttp would log word for word."""
         if request.writer.output_size > 0:
             raise ConnectionError("The answer had begun.")
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             detail = "The request is not well-formed HTTP."
             _log.info("not taken as HTTP", error=type(exc).__name__)
         else:
-            detail = "Something went wrong that should not; the logs tell more."
+            detail = "An unexpected error occurred; the logs have more."
             _log.error("request failed", exc_info=exc)
         response = web.Response(
             status=status, body=plain_problem(status, detail=detail), content_type=MEDIA_TYPE

@@ -105,7 +105,7 @@ class KafkaRequestLog:
         return "Kafka does not acknowledge records" if self._disconnected.is_set() else None
 
     async def reconnect(self) -> None:
-        """Connect, and again after each failure, for ever.
+        """Connect, and again after each failure, permanently.
 
         A replica that is not ready gets no requests, so no request could find out that Kafka is
         back.

@@ -33,7 +33,7 @@ class AllowedHosts:
         self._names = names
 
     def allow(self, host: str) -> bool:
-        """Tell whether a Host header's value, with or without a port, is one of ours."""
+        """Return whether a Host header's value, with or without a port, is one of ours."""
         if self._all or _is_address(host):
             return True
         parts = _HOST_AND_PORT.fullmatch(host)

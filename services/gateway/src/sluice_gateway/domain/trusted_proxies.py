@@ -13,21 +13,21 @@ _IPV6_PREFIX = 64
 
 
 class TrustedProxies:
-    """Tells peers apart; only `trusted` proxies may say on whose behalf they ask."""
+    """Identifies peers; only trusted proxies may name the client that they forward."""
 
     def __init__(self, *, trusted: Sequence[Network]) -> None:
         self._trusted = trusted
 
     def is_proxy(self, address: str | None) -> bool:
-        """Tell whether a connection from there carries requests of others."""
+        """Return whether a connection from there carries requests of others."""
         return self._is_trusted(_parsed(address))
 
     def of(self, address: str | None, *, forwarded_for: Sequence[str] = ()) -> str:
         """Name the peer behind a connection from `address`.
 
         `forwarded_for` holds the values of the X-Forwarded-For headers in order. The peer is
-        their rightmost address that is no trusted proxy's: what stands left of it, anybody may
-        have written. A header that cannot be read, or none, leaves the connection's own address.
+        their rightmost address that does not belong to a trusted proxy: any client can write what
+        is left of it. A header that cannot be read, or none, leaves the connection's own address.
         """
         direct = _parsed(address)
         if direct is None:

@@ -110,7 +110,7 @@ async def _send(
 
 
 def _accepts_stream(request: web.Request) -> bool:
-    """Tell whether `Accept` leaves room for an event stream (RFC 9110 section 12.5.1)."""
+    """Return whether `Accept` allows an event stream (RFC 9110 section 12.5.1)."""
     ranges = ",".join(request.headers.getall("Accept", ["*/*"])).lower().split(",")
     for media_range in ranges:
         kind, *parameters = (part.strip() for part in media_range.split(";"))

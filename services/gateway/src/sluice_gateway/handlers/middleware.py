@@ -92,7 +92,7 @@ async def problem_responses(request: web.Request, handler: Handler) -> web.Strea
             request,
             problem(
                 ProblemType.INTERNAL,
-                "Something went wrong that should not; the logs tell more under this trace id.",
+                "An unexpected error occurred; the logs have more under this trace id.",
             ),
             {},
         )
@@ -114,12 +114,12 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 def _response(request: web.Request, problem: Problem, headers: dict[str, str]) -> web.Response:
-    told = problem.model_copy(
+    complete = problem.model_copy(
         update={"instance": request.path, "trace_id": trace_id(request.get(TRACEPARENT))}
     )
     return web.Response(
         status=problem.status,
-        body=told.model_dump_json(exclude_none=True, exclude_defaults=True).encode(),
+        body=complete.model_dump_json(exclude_none=True, exclude_defaults=True).encode(),
         content_type=MEDIA_TYPE,
         headers=headers,
     )

@@ -39,7 +39,7 @@ def run_key(request: web.Request) -> RunKey:
     check_query(request, "tenant")
     tenant = request.query.get("tenant", DEFAULT_TENANT)
     if not is_tenant(tenant):
-        raise _invalid("The query parameter tenant is no tenant's name.")
+        raise _invalid("The query parameter tenant is not a tenant's name.")
     run_id = request.match_info["id"]
     if not is_run_id(run_id):
         raise ProblemError.of(ProblemType.UNKNOWN_RUN, "No run can have this id.")

@@ -38,7 +38,7 @@ async def admitted_body(request: web.Request) -> AsyncIterator[list[bytes]]:
 
 
 async def expect_body(request: web.Request) -> None:
-    """Tell a client that waits for `100 Continue` to go on, unless its body is too large anyhow.
+    """Send `100 Continue` to a client that waits for it, unless its body is too large anyway.
 
     RFC 9110 section 10.1.1; the answer follows either way.
     """

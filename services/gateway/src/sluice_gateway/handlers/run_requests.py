@@ -74,7 +74,7 @@ def _run_request(document: JsonValue) -> RunRequest:
         asked = read_request(document)
     except InvalidRequestError as e:
         raise ProblemError.of(
-            ProblemType.INVALID_REQUEST, "The document is no request.", errors=e.errors
+            ProblemType.INVALID_REQUEST, "The document is not a valid request.", errors=e.errors
         ) from e
     if isinstance(asked, Command):
         raise ProblemError.of(

@@ -66,7 +66,7 @@ class EventFrames:
         if found is not None:
             return found
         async with self._reading:
-            # Whoever was here before may have read the same page.
+            # A caller before this one may have read the same page.
             found = self._kept(key, event)
             if found is None:
                 page = await self._view.contents(key, event.sequence, max_bytes=_PAGE)

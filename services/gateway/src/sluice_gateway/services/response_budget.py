@@ -21,7 +21,7 @@ _RETRY_AFTER_S: Final = 5
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseLimits:
-    """Bytes held and streams open; a peer is whoever sends from one address."""
+    """Bytes held and streams open; a peer is one client address."""
 
     max_bytes: int = 96 * 1024 * 1024
     max_bytes_per_peer: int = 32 * 1024 * 1024

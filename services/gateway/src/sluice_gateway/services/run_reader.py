@@ -1,4 +1,4 @@
-"""What is known of a run, told without ever denying one that may exist."""
+"""Reads what is known of a run, and never denies one that may exist."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -27,7 +27,7 @@ class RunReader:
         """Give the run's latest state.
 
         Raises:
-            ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that cannot be told.
+            ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that is not known.
         """
         return await find_or_raise(partial(self._view.find, key), view=self._view)
 
@@ -39,7 +39,7 @@ async def find_or_raise(look: Callable[[], Awaitable[T | None]], *, view: RunVie
     is read.
 
     Raises:
-        ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that cannot be told.
+        ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that is not known.
     """
     try:
         found = await look()

@@ -90,7 +90,7 @@ class Submission:
         """Start the run, or give the one that the id already names.
 
         Raises:
-            ProblemError: nothing was started, or (OUTCOME_UNKNOWN) nobody can tell.
+            ProblemError: nothing was started, or (OUTCOME_UNKNOWN) that is not known.
         """
         stated = _stated_id(asked)
         fingerprint = asked.content.fingerprint
@@ -131,7 +131,7 @@ class Submission:
         landed = asyncio.create_task(self._send(asked, key, fingerprint), name=f"send {key}")
         flight = self._flights[key] = _Flight(fingerprint=fingerprint, landed=landed)
         landed.add_done_callback(lambda _: self._flights.pop(key))
-        # Whoever waited may be gone; a failure that nobody hears of is in the log.
+        # The client may be gone; a failure that nobody waits for is in the log.
         landed.add_done_callback(lambda task: task.cancelled() or task.exception())
         return flight
 
@@ -177,7 +177,7 @@ class Submission:
             async with asyncio.timeout(_VIEW_PATIENCE_S):
                 await self._view.accept(accepted)
         except TimeoutError:
-            # The run is accepted all the same, and the fold comes by its record.
+            # The run is accepted all the same, and the projection reads its record later.
             _log.warning("run not noted at once", error="the view's volume does not answer")
         return Started(key=key, workflow=request.workflow)
 

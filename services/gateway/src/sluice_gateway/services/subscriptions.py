@@ -16,7 +16,7 @@ class Subscription:
 
     @property
     def closed(self) -> bool:
-        """Tell whether the process is stopping: no more news will come."""
+        """Whether the process is stopping, so that no more changes are announced."""
         return self._closed
 
     def looked(self) -> None:
@@ -24,7 +24,7 @@ class Subscription:
         self._news.clear()
 
     async def wait(self, *, within: float) -> bool:
-        """Wait for news for so many seconds; tell whether there was any."""
+        """Wait for a change for `within` seconds; return whether there was one."""
         try:
             async with asyncio.timeout(within):
                 await self._news.wait()
@@ -56,7 +56,7 @@ class RunSubscriptions:
 
     @contextmanager
     def subscribe(self, key: str) -> Iterator[Subscription]:
-        """Be told of news of one run while the body runs."""
+        """Subscribe to changes of one run while the body runs."""
         subscription = Subscription()
         if self._closed:
             subscription.close()

@@ -90,26 +90,27 @@ WHERE excluded.sequence > runs.sequence
 _OVER: Final = """
 (SELECT tenant, run_id FROM runs
  LEFT JOIN log_starts AS asked ON asked.topic = ?1 AND asked.partition = request_partition
- LEFT JOIN log_starts AS told ON told.topic = ?2 AND told.partition = status_partition
+ LEFT JOIN log_starts AS published
+    ON published.topic = ?2 AND published.partition = status_partition
  WHERE (terminal OR sequence < 0)
     AND (request_offset IS NULL OR request_offset < asked.first_offset)
-    AND (status_offset IS NULL OR status_offset < told.first_offset))
+    AND (status_offset IS NULL OR status_offset < published.first_offset))
 """
 
 
 def view_projection(topics: TopicNames) -> ProjectRecord:
-    """Give the fold of the request and the status topic."""
+    """Return the projection of the request and the status topic."""
 
-    def fold(record: IncomingRecord) -> Iterable[Statement]:
+    def project(record: IncomingRecord) -> Iterable[Statement]:
         if record.position.topic == topics.requests:
             return _project_request(record)
         return _project_status(record)
 
-    return fold
+    return project
 
 
 def accept_run(run: AcceptedRun) -> Statement:
-    """Note a request of our own before the fold comes by its record."""
+    """Note a request of our own before the projection reads its record."""
     return _accept(
         run.key,
         partition=run.partition,
@@ -166,7 +167,7 @@ def _project_status(record: IncomingRecord) -> Iterator[Statement]:
     except ForeignRecordError:
         return
     if not isinstance(published, PublishedEvent):
-        # A refusal is no phase of the run whose id it bears.
+        # A refusal is not a phase of the run that it names.
         return
     event = published.event
     run = (*event.key, event.sequence)

@@ -1,4 +1,4 @@
-"""Reads the view of runs, a SQLite file folded from the request and the status topic."""
+"""Reads the view of runs, a SQLite projection of the request and the status topic."""
 
 import asyncio
 import json
@@ -91,7 +91,7 @@ class SqliteRunView:
         try:
             await self._store.write([accept_run(run)])
         except aiosqlite.Error as e:
-            # The run is accepted all the same, and the fold comes by its record.
+            # The run is accepted all the same, and the projection reads its record later.
             _log.warning("run not noted at once", error=str(e))
 
     async def events(

@@ -1,4 +1,4 @@
-"""A view whose file may fail: it is opened again, and until then whoever asks is told why."""
+"""A view whose file may fail: it is opened again, and until then requests get the reason."""
 
 import asyncio
 import sqlite3
@@ -27,8 +27,8 @@ _OF_THE_FILE: Final = (sqlite3.Error, StoreDamagedError, StoreUnusableError, OSE
 T = TypeVar("T")
 
 
-class ProjectRecord(Protocol):
-    """What there is to know of a fold, as `sluice_runtime.projection.projector.Projector`."""
+class Projection(Protocol):
+    """The state of a projection, as `sluice_runtime.projection.projector.Projector`."""
 
     def staleness(self) -> float | None:
         """Give the seconds since the view was known to hold all that the topics held."""
@@ -42,7 +42,7 @@ class OpenView:
     """A view while its file can be used, and what has to run for it, side by side."""
 
     view: RunView
-    fold: ProjectRecord
+    projection: Projection
     tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]]
 
 
@@ -74,7 +74,7 @@ class ReopeningView:
         self._complete_as_of: float | None = None
 
     async def run(self) -> None:
-        """Keep the view up for ever; what is wrong with its file is tried again."""
+        """Keep the view open permanently; failures of its file are retried."""
         self._began = asyncio.get_running_loop().time()
         failures = 0
         while True:
@@ -85,7 +85,7 @@ class ReopeningView:
                 error = _first(group)
             else:
                 raise AssertionError("The view's tasks are eternal.")
-            # Whoever has got on in between begins with short pauses again.
+            # After progress in between, pauses are short again.
             failures = 1 if self._complete_as_of != complete_before else failures + 1
             pause = self._backoff.delay(failures)
             self._why = f"the view's file cannot be used ({error})"
@@ -98,7 +98,7 @@ class ReopeningView:
         """Say what a start waits for: the topics to be read, for a while.
 
         Requests are taken without a view all the same, so one that is broken or takes too long is
-        no reason to take none. `degraded` tells of it.
+        no reason to take none. `degraded` reports it.
         """
         self._note_progress()
         if self._has_failed or self._complete_as_of is not None:
@@ -111,7 +111,7 @@ class ReopeningView:
 
     def degraded(self) -> str | None:
         """Say why states cannot be read, or not all of them; None if they can."""
-        return self._why if self._open is None else self._open.fold.waiting_for()
+        return self._why if self._open is None else self._open.projection.waiting_for()
 
     def staleness(self) -> float | None:
         """Give the seconds since this was known to hold all that the topics held; None: never."""
@@ -133,7 +133,7 @@ class ReopeningView:
         try:
             await self._ask(lambda view: view.accept(run))
         except ViewUnavailableError as e:
-            # The run is accepted all the same, and the fold comes by its record.
+            # The run is accepted all the same, and the projection reads its record later.
             _log.warning("run not noted at once", error=str(e))
 
     async def events(
@@ -182,7 +182,7 @@ class ReopeningView:
             raise ViewUnavailableError(self._why) from e
 
     def _note_progress(self) -> None:
-        staleness = None if self._open is None else self._open.fold.staleness()
+        staleness = None if self._open is None else self._open.projection.staleness()
         if staleness is not None:
             self._complete_as_of = asyncio.get_running_loop().time() - staleness
 

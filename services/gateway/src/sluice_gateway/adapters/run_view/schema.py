@@ -5,7 +5,7 @@ from typing import Final
 __all__ = ["TABLES", "VERSION"]
 
 VERSION: Final = 3
-"""Raise it with every change of the tables or of what is folded into them: the file is remade."""
+"""Raise it with every change of the tables or of the projection: the file is then rebuilt."""
 
 TABLES: Final = """
 -- A run is what its first request record and its latest status event say of it.

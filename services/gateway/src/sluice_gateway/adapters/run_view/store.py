@@ -1,4 +1,4 @@
-"""Keeps the view: fills it, tells who waits for it, forgets what the topics have forgotten."""
+"""Fills the view, notifies subscribers, and forgets what the topics have forgotten."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager

@@ -19,7 +19,7 @@ from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase, StatusEvent, Step, event_id
 from sluice_contracts.status_codec import PublishedEvent, encode_status
 from sluice_contracts.topics import TopicNames
-from sluice_gateway.adapters.request_producer import KafkaRequestLog
+from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.app import create_app
@@ -164,7 +164,7 @@ async def running_gateway(
         view = SqliteRunView(sqlite, news=news, catch_up=catch_up)
         app = create_app(
             catalogue=CATALOGUE,
-            request_log=KafkaRequestLog(
+            request_producer=KafkaRequestProducer(
                 producer,
                 topic=TOPICS.requests,
                 timeout=timedelta(seconds=10),

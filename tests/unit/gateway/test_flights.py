@@ -9,7 +9,7 @@ import pytest
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
-from sluice_gateway.adapters.request_producer import KafkaRequestLog
+from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import AcceptedRun, EventPage, RunEvent, RunState
 from sluice_gateway.services.submission import Asked, Started, Submission
@@ -54,8 +54,8 @@ class HungView(EmptyView):
 
 
 def submission_to(producer: FakeProducer) -> Submission:
-    log = KafkaRequestLog(producer, topic="requests", timeout=timedelta(hours=1))
-    return Submission(catalogue=CATALOGUE, log=log, view=EmptyView(), now=lambda: NOW)
+    log = KafkaRequestProducer(producer, topic="requests", timeout=timedelta(hours=1))
+    return Submission(catalogue=CATALOGUE, producer=log, view=EmptyView(), now=lambda: NOW)
 
 
 def asked(name: str = "Ada") -> Asked:
@@ -71,8 +71,8 @@ def asked(name: str = "Ada") -> Asked:
 
 async def test_a_volume_that_hangs_keeps_nobody_from_starting_runs() -> None:
     producer = FakeProducer()
-    log = KafkaRequestLog(producer, topic="requests", timeout=timedelta(hours=1))
-    submission = Submission(catalogue=CATALOGUE, log=log, view=HungView(), now=lambda: NOW)
+    log = KafkaRequestProducer(producer, topic="requests", timeout=timedelta(hours=1))
+    submission = Submission(catalogue=CATALOGUE, producer=log, view=HungView(), now=lambda: NOW)
     async with asyncio.timeout(60):
         await submission.submit(asked())
     assert len(producer.records_for_test("requests")) == 1

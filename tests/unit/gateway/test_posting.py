@@ -17,7 +17,7 @@ from sluice_contracts.records import header
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_contracts.topics import MAX_REQUEST_BYTES
-from sluice_gateway.adapters.request_producer import KafkaRequestLog
+from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import open_view
 from sluice_gateway.domain.models import AcceptedRun, EventPage, RunEvent, RunState
@@ -94,7 +94,9 @@ async def test_made_ids_sort_by_time(tmp_path: Path) -> None:
     async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as store:
         submission = Submission(
             catalogue=CATALOGUE,
-            log=KafkaRequestLog(producer, topic="requests", timeout=timedelta(seconds=10)),
+            producer=KafkaRequestProducer(
+                producer, topic="requests", timeout=timedelta(seconds=10)
+            ),
             view=SqliteRunView(store, news=RunSubscriptions(), catch_up=caught_up),
             now=lambda: clock[0],
         )
@@ -302,7 +304,7 @@ async def test_draining_waits_for_records_that_nobody_waits_for() -> None:
     producer = FakeProducer()
     submission = Submission(
         catalogue=CATALOGUE,
-        log=KafkaRequestLog(producer, topic="requests", timeout=timedelta(seconds=10)),
+        producer=KafkaRequestProducer(producer, topic="requests", timeout=timedelta(seconds=10)),
         view=NoView(),
         now=lambda: NOW,
     )

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
-from sluice_gateway.adapters.request_producer import KafkaRequestLog
+from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.reopening import OpenView, ReopeningView
 from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
@@ -156,7 +156,9 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     view = _reopening(files, failed=note_failure)
     app = create_app(
         catalogue=CATALOGUE,
-        request_log=KafkaRequestLog(producer, topic=TOPICS.requests, timeout=timedelta(seconds=10)),
+        request_producer=KafkaRequestProducer(
+            producer, topic=TOPICS.requests, timeout=timedelta(seconds=10)
+        ),
         view=view,
         news=news,
         metrics=metrics,

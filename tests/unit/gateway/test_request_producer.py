@@ -10,8 +10,8 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import header
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.strict_json import MAX_VALUES
-from sluice_gateway.adapters.request_producer import KafkaRequestLog
-from sluice_gateway.ports import RecordTooLargeError, RequestLogUnavailableError
+from sluice_gateway.adapters.request_producer import KafkaRequestProducer
+from sluice_gateway.ports import RecordTooLargeError, RequestNotAcknowledgedError
 from sluice_runtime.backoff import Backoff
 from tests.support.fake_producer import FakeProducer
 from tests.unit.gateway.harness import GREET, NOW, TRACEPARENT
@@ -20,8 +20,8 @@ KEY = RunKey("default", "order-1")
 REQUEST = RunRequest.model_validate({"id": "order-1", **GREET})
 
 
-def log_of(producer: FakeProducer) -> KafkaRequestLog:
-    return KafkaRequestLog(
+def log_of(producer: FakeProducer) -> KafkaRequestProducer:
+    return KafkaRequestProducer(
         producer,
         topic="requests",
         timeout=timedelta(seconds=10),
@@ -29,7 +29,7 @@ def log_of(producer: FakeProducer) -> KafkaRequestLog:
     )
 
 
-async def append(log: KafkaRequestLog, request: RunRequest = REQUEST) -> None:
+async def append(log: KafkaRequestProducer, request: RunRequest = REQUEST) -> None:
     await log.append(request, content=request.content(), key=KEY, time=NOW, traceparent=TRACEPARENT)
 
 
@@ -74,7 +74,7 @@ async def test_no_acknowledgement_in_time_is_no_acknowledgement() -> None:
     log = log_of(producer)
     began = asyncio.get_running_loop().time()
     async with producer.hold_for_test():
-        with pytest.raises(RequestLogUnavailableError):
+        with pytest.raises(RequestNotAcknowledgedError):
             await append(log)
     assert asyncio.get_running_loop().time() == began + 10
 
@@ -86,7 +86,7 @@ async def test_it_is_available_once_kafka_has_answered() -> None:
     await append(log)
     assert log.unavailable() is None
     producer.fail_next_for_test()
-    with pytest.raises(RequestLogUnavailableError):
+    with pytest.raises(RequestNotAcknowledgedError):
         await append(log)
     assert log.unavailable() is not None
 
@@ -109,7 +109,7 @@ async def test_it_connects_again_without_a_request_that_would_find_out() -> None
         assert log.unavailable() is None
         # And so after every failure.
         producer.fail_next_for_test()
-        with pytest.raises(RequestLogUnavailableError):
+        with pytest.raises(RequestNotAcknowledgedError):
             await append(log)
         await producer.attempts_for_test(6)
         await asyncio.sleep(0)

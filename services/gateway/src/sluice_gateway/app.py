@@ -33,7 +33,7 @@ from sluice_gateway.handlers.middleware import (
     trace_requests,
 )
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.ports import RequestLog, RunView
+from sluice_gateway.ports import RequestProducer, RunView
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
@@ -52,7 +52,7 @@ _LARGE_BODIES_SHARE: Final = 0.25
 def create_app(
     *,
     catalogue: Catalogue,
-    request_log: RequestLog,
+    request_producer: RequestProducer,
     view: RunView,
     news: RunSubscriptions,
     metrics: Metrics,
@@ -68,7 +68,7 @@ def create_app(
 
     Shutting the application down ends the event streams and waits for records on their way.
     """
-    submission = Submission(catalogue=catalogue, log=request_log, view=view)
+    submission = Submission(catalogue=catalogue, producer=request_producer, view=view)
     metrics.watch_in_flight(lambda: admission.in_flight)
     metrics.watch_outgoing(lambda: outgoing.held + frames.held)
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from sluice_gateway.adapters.http_server import serve_http
 from sluice_gateway.adapters.read_barrier import ReadBarrier
-from sluice_gateway.adapters.request_producer import KafkaRequestLog
+from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.reopening import OpenView, ReopeningView
 from sluice_gateway.adapters.run_view.size_limit import BoundedStore, ViewSizeLimit
@@ -126,13 +126,13 @@ async def serve(
         watch = TopicWatch(kafka, client_id=_NAME, registry=registry)
         producer = RecordProducer(kafka, client_id=_NAME)
         stack.push_async_callback(producer.close)
-        request_log = KafkaRequestLog(
+        request_producer = KafkaRequestProducer(
             producer,
             topic=topics.requests,
             timeout=settings.send_timeout,
             unsafe=lambda: watch.broken(topics.requests),
         )
-        waiting.kafka = request_log.unavailable
+        waiting.kafka = request_producer.unavailable
         view = ReopeningView(
             lambda: _opened_view(settings, news=news, metrics=metrics),
             news=news,
@@ -146,7 +146,7 @@ async def serve(
 
         app = create_app(
             catalogue=catalogue,
-            request_log=request_log,
+            request_producer=request_producer,
             view=view,
             news=news,
             metrics=metrics,
@@ -189,7 +189,7 @@ async def serve(
             {
                 "view": _end_of(viewing),
                 "topics": watch.run(),
-                "reconnecting": request_log.reconnect(),
+                "reconnecting": request_producer.reconnect(),
                 "loop delay": LoopDelay(registry).run(),
                 "farewell": _delay_shutdown(stop, gone, after=seconds(settings.http.farewell)),
             },

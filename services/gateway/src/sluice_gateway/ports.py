@@ -18,20 +18,20 @@ from sluice_gateway.domain.models import (
 
 __all__ = [
     "RecordTooLargeError",
-    "RequestLog",
-    "RequestLogUnavailableError",
-    "RequestLogUnsafeError",
+    "RequestNotAcknowledgedError",
+    "RequestProducer",
     "RunView",
     "Subscription",
+    "UnsafeTopicError",
     "ViewUnavailableError",
 ]
 
 
-class RequestLogUnavailableError(Exception):
+class RequestNotAcknowledgedError(Exception):
     """Nobody acknowledged the record; it may have been written all the same."""
 
 
-class RequestLogUnsafeError(Exception):
+class UnsafeTopicError(Exception):
     """An acknowledgement would not mean that the record is kept; nothing was written."""
 
 
@@ -43,7 +43,7 @@ class ViewUnavailableError(Exception):
     """The view cannot be used now; the message says why."""
 
 
-class RequestLog(Protocol):
+class RequestProducer(Protocol):
     """The request topic, seen from the writing end."""
 
     async def append(
@@ -58,8 +58,8 @@ class RequestLog(Protocol):
         """Write the request and return where it stands, once all in-sync replicas have it.
 
         Raises:
-            RequestLogUnavailableError: not acknowledged in time.
-            RequestLogUnsafeError: the topic is not set up to keep what it acknowledges.
+            RequestNotAcknowledgedError: not acknowledged in time.
+            UnsafeTopicError: the topic is not set up to keep what it acknowledges.
             RecordTooLargeError: it can never be written.
         """
 

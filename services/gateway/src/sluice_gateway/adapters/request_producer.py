@@ -17,15 +17,15 @@ from sluice_contracts.strict_json import MAX_DEPTH, MAX_VALUES
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.ports import (
     RecordTooLargeError,
-    RequestLogUnavailableError,
-    RequestLogUnsafeError,
+    RequestNotAcknowledgedError,
+    UnsafeTopicError,
 )
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_runtime.kafka.producer import Producer
 
-__all__ = ["KafkaRequestLog", "StartableProducer"]
+__all__ = ["KafkaRequestProducer", "StartableProducer"]
 
 _log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class StartableProducer(Producer, Protocol):
         """
 
 
-class KafkaRequestLog:
+class KafkaRequestProducer:
     """Writes requests as CloudEvents, each within `timeout`.
 
     `unsafe` says why the topic cannot be trusted with a request; None if it can.
@@ -76,7 +76,7 @@ class KafkaRequestLog:
         time: datetime,
         traceparent: str,
     ) -> Position:
-        """See `RequestLog.append`."""
+        """See `RequestProducer.append`."""
         record = encode_request(
             request,
             content=content,
@@ -88,13 +88,13 @@ class KafkaRequestLog:
         )
         _check_size(record.value or b"")
         if (why := self._unsafe()) is not None:
-            raise RequestLogUnsafeError(why)
+            raise UnsafeTopicError(why)
         deadline = Deadline("writing the request", self._timeout)
         try:
             position = await self._producer.send(self._topic, record, deadline=deadline)
         except KafkaUnavailableError as e:
             self._disconnected.set()
-            raise RequestLogUnavailableError(str(e)) from e
+            raise RequestNotAcknowledgedError(str(e)) from e
         except RecordRefusedError as e:
             raise RecordTooLargeError(str(e)) from e
         self._disconnected.clear()

@@ -17,10 +17,10 @@ from sluice_gateway.domain.models import AcceptedRun, RunState
 from sluice_gateway.domain.validation import validate
 from sluice_gateway.ports import (
     RecordTooLargeError,
-    RequestLog,
-    RequestLogUnavailableError,
-    RequestLogUnsafeError,
+    RequestNotAcknowledgedError,
+    RequestProducer,
     RunView,
+    UnsafeTopicError,
     ViewUnavailableError,
 )
 from sluice_workflows.catalogue import Catalogue
@@ -76,12 +76,12 @@ class Submission:
         self,
         *,
         catalogue: Catalogue,
-        log: RequestLog,
+        producer: RequestProducer,
         view: RunView,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._catalogue = catalogue
-        self._log = log
+        self._producer = producer
         self._view = view
         self._now = now
         self._flights: dict[RunKey, _Flight] = {}
@@ -139,14 +139,14 @@ class Submission:
         request = asked.request.named(key.run_id)
         now = self._now()
         try:
-            position = await self._log.append(
+            position = await self._producer.append(
                 request,
                 content=asked.content,
                 key=key,
                 time=now,
                 traceparent=asked.traceparent,
             )
-        except RequestLogUnavailableError as e:
+        except RequestNotAcknowledgedError as e:
             _log.warning("run not acknowledged", error=str(e))
             raise ProblemError.of(
                 ProblemType.OUTCOME_UNKNOWN,
@@ -154,7 +154,7 @@ class Submission:
                 "all the same. Ask again with this id: it will never become a second run.",
                 retry_after=_RETRY_AFTER_S,
             ) from e
-        except RequestLogUnsafeError as e:
+        except UnsafeTopicError as e:
             _log.warning("run not accepted", error=str(e))
             raise ProblemError.of(
                 ProblemType.UNAVAILABLE,

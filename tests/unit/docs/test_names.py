@@ -215,14 +215,28 @@ def test_services_log_the_fields_that_operations_name() -> None:
 
 @cache
 def logged_fields(folder: Path) -> set[str]:
-    """Return the fields of log lines: arguments of a logger's calls, and of what binds them."""
-    return {
+    """Return the fields of log lines.
+
+    They are arguments of a logger's calls and of what binds them, and keys of `log_fields`.
+    """
+    nodes = list(ast.walk(ast.parse(source(folder))))
+    arguments = {
         keyword.arg
-        for node in ast.walk(ast.parse(source(folder)))
+        for node in nodes
         if isinstance(node, ast.Call) and _LOGS.search(ast.unparse(node.func))
         for keyword in node.keywords
         if keyword.arg
     }
+    keys = {
+        str(key.value)
+        for node in nodes
+        if isinstance(node, ast.FunctionDef) and node.name == "log_fields"
+        for each in ast.walk(node)
+        if isinstance(each, ast.Dict)
+        for key in each.keys
+        if isinstance(key, ast.Constant)
+    }
+    return arguments | keys
 
 
 # --- the contracts

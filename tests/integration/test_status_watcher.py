@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sluice_argo.outcomes import Outcome
 from sluice_argo.workflows_api import WorkflowsApi
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent, decode_status, encode_status
@@ -35,10 +33,11 @@ from sluice_runtime.service import StartupError, StoppedError
 from sluice_status_watcher.adapters.results_reader import KafkaResultsReader
 from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
 from sluice_status_watcher.bootstrap import serve
-from sluice_status_watcher.domain.published_outcome import AppendedOutcome
 from sluice_status_watcher.metrics import Metrics
+from sluice_status_watcher.ports import ResultsReader
 from sluice_status_watcher.services.results_repair import ResultsRepair
 from sluice_status_watcher.settings import LeaseSettings, Settings
+from tests.behaviour.results_reader_port import LONG_AGO, Append, ResultsReaderPortSuite, outcome
 from tests.support.kafka import WAIT_SECONDS, create_topic, read_all, read_until, topic_names
 from tests.support.margins import releasing_after
 from tests.unit.status_watcher.manifests import manifest, name_of
@@ -55,23 +54,6 @@ def kafka_settings(kafka: EmbeddedKafka) -> KafkaSettings:
         topics=topic_names(),
         partitions=3,
         replication_factor=1,
-    )
-
-
-def outcome(run_id: str, *, uid: str, attempt: int = 1, phase: Phase = Phase.FAILED) -> StatusEvent:
-    return StatusEvent(
-        event_id=f"{uid}-{attempt}",
-        run_id=run_id,
-        tenant="default",
-        workflow="hello",
-        workflow_name=name_of(run_id),
-        uid=uid,
-        attempt=attempt,
-        phase=phase,
-        terminal=True,
-        finished_at=ENDED,
-        observed_at=NOW,
-        sequence=1,
     )
 
 
@@ -104,46 +86,6 @@ async def settings(kafka: EmbeddedKafka) -> KafkaSettings:
     return settings
 
 
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-async def test_find_reads_every_partition(
-    settings: KafkaSettings,
-) -> None:
-    events = [outcome(f"order-{number}", uid=f"uid-{number}") for number in range(200)]
-    await write(settings, *events)
-    wanted = {f"uid-{number}": f"default/order-{number}".encode() for number in range(0, 300, 3)}
-    found = await results_topic(settings).find(wanted, since=LONG_AGO)
-    assert set(found) == {f"uid-{number}" for number in range(0, 200, 3)}
-    assert found["uid-3"].outcome == Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
-    assert found["uid-3"].record.key == b"default/order-3"
-
-
-async def test_find_returns_the_last_attempt_of_the_uid(
-    settings: KafkaSettings,
-) -> None:
-    await write(
-        settings,
-        outcome("order-1", uid="old"),
-        outcome("order-1", uid="new", attempt=2, phase=Phase.SUCCEEDED),
-        outcome("order-1", uid="new", attempt=1),
-    )
-    found = await results_topic(settings).find({"new": b"default/order-1"}, since=LONG_AGO)
-    assert {uid: appended.outcome.attempt for uid, appended in found.items()} == {"new": 2}
-
-
-async def test_find_ignores_records_before_the_start_time(settings: KafkaSettings) -> None:
-    await write(settings, outcome("order-1", uid="uid-1"))
-    wanted = {"uid-1": b"default/order-1"}
-    later = datetime.now(UTC) + timedelta(hours=1)
-    assert await results_topic(settings).find(wanted, since=later) == {}
-    assert set(await results_topic(settings).find(wanted, since=LONG_AGO)) == {"uid-1"}
-
-
-async def test_find_returns_nothing_from_an_empty_topic(settings: KafkaSettings) -> None:
-    assert await results_topic(settings).find({"uid-1": b"k"}, since=LONG_AGO) == {}
-
-
 async def test_unreadable_topic_raises_kafka_unavailable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -152,25 +94,17 @@ async def test_unreadable_topic_raises_kafka_unavailable() -> None:
             await results_topic(unreachable).find({"uid-1": b"k"}, since=LONG_AGO)
 
 
-async def test_tail_yields_old_and_new_outcomes(settings: KafkaSettings) -> None:
-    await write(settings, *(outcome(f"order-{n}", uid=f"uid-{n}") for n in range(50)))
-    async with aclosing(results_topic(settings).tail(since=LONG_AGO)) as outcomes:
-        before = [appended.uid async for appended in until_the_end(outcomes)]
-        assert sorted(before) == sorted(f"uid-{n}" for n in range(50))
-        await write(settings, outcome("order-7", uid="uid-7", attempt=2))
-        new = await anext(each async for each in outcomes if each is not None)
-        assert (new.uid, new.record_key, new.attempt) == ("uid-7", b"default/order-7", 2)
-        assert abs(new.appended_at - datetime.now(UTC)) < timedelta(minutes=1)
+class TestKafkaResultsReader(ResultsReaderPortSuite):
+    @pytest.fixture
+    def results(self, settings: KafkaSettings) -> ResultsReader:
+        return results_topic(settings)
 
+    @pytest.fixture
+    def append(self, settings: KafkaSettings) -> Append:
+        async def append(*events: StatusEvent) -> None:
+            await write(settings, *events)
 
-async def test_tail_ignores_records_before_the_start_time(settings: KafkaSettings) -> None:
-    await write(settings, outcome("order-1", uid="uid-1"))
-    later = datetime.now(UTC) + timedelta(hours=1)
-    async with aclosing(results_topic(settings).tail(since=later)) as outcomes:
-        assert [appended async for appended in until_the_end(outcomes)] == []
-        await write(settings, outcome("order-2", uid="uid-2"))
-        appended = await anext(appended async for appended in outcomes if appended is not None)
-        assert appended.uid == "uid-2"
+        return append
 
 
 async def test_late_record_of_an_earlier_attempt_is_repaired(
@@ -194,14 +128,6 @@ async def test_late_record_of_an_earlier_attempt_is_repaired(
         await asyncio.wait({running})
         await producer.close()
     assert records[3].value == records[1].value
-
-
-async def until_the_end(
-    outcomes: AsyncGenerator[AppendedOutcome | None, None],
-) -> AsyncIterator[AppendedOutcome]:
-    """Yield what the topic holds now."""
-    while (appended := await anext(outcomes)) is not None:
-        yield appended
 
 
 class Cluster:
@@ -325,7 +251,7 @@ async def test_runs_that_end_while_the_watcher_is_down_are_published_and_release
         await cluster.api.get(name_of("order-0"))
 
 
-async def test_repeatedly_killed_watcher_publishes_each_appendedonce(
+async def test_repeatedly_killed_watcher_publishes_each_outcome_once(
     cluster: Cluster, kafka: EmbeddedKafka
 ) -> None:
     runs = [f"order-{number}" for number in range(30)]
@@ -348,7 +274,7 @@ async def test_repeatedly_killed_watcher_publishes_each_appendedonce(
     )
 
 
-async def test_two_watchers_with_a_lease_publish_each_appendedonce(
+async def test_two_watchers_with_a_lease_publish_each_outcome_once(
     cluster: Cluster, kafka: EmbeddedKafka
 ) -> None:
     # A Lease that is not released would expire after an hour.

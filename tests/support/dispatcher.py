@@ -51,8 +51,9 @@ class FakeLedger:
 
     async def record(self, published: PublishedEvent) -> None:
         """See `Ledger.record`."""
+        known = self.outcomes_for_test.get(published.event.key)
         self.outcomes_for_test[published.event.key] = LedgerEntry(
-            fingerprint=published.fingerprint,
+            fingerprint=known.fingerprint if known else published.fingerprint,
             phase=published.event.phase,
         )
 

@@ -18,6 +18,7 @@ from sluice_contracts.status_codec import PublishedEvent, encode_status
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_store import SqliteStore
+from tests.behaviour.ledger_port import LedgerPortSuite
 from tests.unit.runtime.clock import now, pause, until
 from tests.unit.runtime.kafka.fake_kafka import FakeCluster
 
@@ -231,3 +232,10 @@ async def test_a_file_of_an_earlier_version_is_rebuilt_from_the_topic(
         )
     async with ledger_of(cluster, file) as ledger:
         assert await ledger.known() == {"order-1"}
+
+
+class TestSqliteLedger(LedgerPortSuite):
+    @pytest.fixture
+    async def ledger(self, cluster: FakeCluster, tmp_path: Path) -> AsyncIterator[SqliteLedger]:
+        async with ledger_of(cluster, tmp_path / "ledger.sqlite") as ledger:
+            yield ledger.real

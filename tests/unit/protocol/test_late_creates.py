@@ -38,7 +38,7 @@ class Kafka(FakeKafka):
     async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
         position = await super().send(topic, record, deadline=deadline)
         if topic == TOPICS.results:
-            published = decode_status(self._incoming(topic)[-1])
+            published = decode_status(self.records_for_test(topic)[-1])
             assert isinstance(published, PublishedEvent)
             self.outcomes.append((now(), published))
         return position

@@ -10,12 +10,15 @@ from sluice_contracts.status import StatusEvent
 from sluice_contracts.status_codec import PublishedEvent, decode_status
 from sluice_contracts.topics import TopicNames
 from sluice_runtime.deadlines import Deadline, DeadlineExceededError
-from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_status_watcher.adapters.results_reader import appended, outcome_of
 from sluice_status_watcher.domain.published_outcome import AppendedOutcome, OutcomeRecord
 from tests.unit.runtime.clock import pause
 
 TOPICS = TopicNames()
+
+# As the real producer's.
+_MAX_RECORD_BYTES = 4 * 1024 * 1024
 
 
 class FakeKafka:
@@ -40,7 +43,14 @@ class FakeKafka:
 
     async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
         """See `Producer.send`."""
-        await asyncio.sleep(0)
+        try:
+            async with deadline.enforce():
+                # An acknowledgement takes at least one round of the event loop.
+                await asyncio.sleep(0)
+        except DeadlineExceededError as e:
+            raise KafkaUnavailableError(f"{topic}: not acknowledged in time") from e
+        if record.size > _MAX_RECORD_BYTES:
+            raise RecordRefusedError(f"{topic}: the record has {record.size} bytes.")
         if self._stuck:
             self._in_flight.append((topic, record))
             await _until(deadline, asyncio.Event())
@@ -50,12 +60,13 @@ class FakeKafka:
             raise KafkaUnavailableError(f"{topic}: no broker answered")
         if self._failures and self._failures[0][1] in {None, topic}:
             raise self._failures.popleft()[0]
+        position = Position(topic, 0, sum(name == topic for name, _, _ in self.records))
         await self._append(topic, record)
         await asyncio.sleep(0)
         if self._lost:
             self._lost -= 1
             raise KafkaUnavailableError(f"{topic}: the acknowledgement was lost")
-        return Position(topic, 0, len(self.records))
+        return position
 
     def unavailable(self) -> str | None:
         """See `RecordProducer.unavailable`."""
@@ -71,8 +82,9 @@ class FakeKafka:
             self._scan_failures = max(0, self._scan_failures - 1)
             raise KafkaUnavailableError("results: no broker answered")
         found: dict[str, OutcomeRecord] = {}
-        for record in self._incoming(TOPICS.results):
-            outcome = outcome_of(record)
+        keys = set(wanted.values())
+        for record in self.records_for_test(TOPICS.results):
+            outcome = outcome_of(record) if record.key in keys else None
             if outcome is None or outcome[0] not in wanted or record.timestamp_ms < _ms(since):
                 continue
             uid, read = outcome
@@ -81,7 +93,7 @@ class FakeKafka:
         return found
 
     async def tail(self, *, since: datetime) -> AsyncGenerator[AppendedOutcome | None, None]:
-        """See `ResultsReader.follow`."""
+        """See `ResultsReader.tail`."""
         read = 0
         while True:
             if self._away:
@@ -149,10 +161,15 @@ class FakeKafka:
         """Let the next reads of the results topic fail."""
         self._scan_failures = times
 
+    def records_for_test(self, topic: str) -> list[IncomingRecord]:
+        """Return what a topic holds; it has one partition."""
+        held = [each[1:] for each in self.records if each[0] == topic]
+        return [_incoming(topic, at, *each) for at, each in enumerate(held)]
+
     def events_for_test(self, topic: str = TOPICS.status) -> list[StatusEvent]:
         """Return the events of a topic."""
         events = []
-        for record in self._incoming(topic):
+        for record in self.records_for_test(topic):
             published = decode_status(record)
             assert isinstance(published, PublishedEvent)
             events.append(published.event)
@@ -182,13 +199,6 @@ class FakeKafka:
         if topic != TOPICS.results or outcome is None or timestamp < _ms(since):
             return None
         return appended(_incoming(topic, at, record, timestamp), *outcome)
-
-    def _incoming(self, topic: str) -> list[IncomingRecord]:
-        return [
-            _incoming(name, offset, record, timestamp)
-            for offset, (name, record, timestamp) in enumerate(self.records)
-            if name == topic
-        ]
 
 
 def _incoming(topic: str, offset: int, record: OutgoingRecord, timestamp_ms: int) -> IncomingRecord:

@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions of what the charts make objects of, and JSON Schemas of all kinds."""
+"""CustomResourceDefinitions of the charts' objects, and JSON Schemas of all kinds."""
 
 import json
 import os
@@ -23,7 +23,7 @@ _STRIMZI = "strimzi"
 
 
 class _Loader(yaml.CSafeLoader):
-    """Takes a bare `=` for the text that it is; YAML 1.1 had other plans with it."""
+    """Reads a bare `=` as text, unlike YAML 1.1."""
 
 
 def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
@@ -42,12 +42,12 @@ class CrdsPart:
 
     @property
     def version(self) -> str:
-        """Nobody's: it holds many."""
+        """Empty, because it holds many projects."""
         return ""
 
     @property
     def key(self) -> str:
-        """Digest of what it is made from, and how."""
+        """Digest of its sources and its recipe."""
         recipe = [Path(each) for each in (__file__, schemas.__file__, strimzi.__file__)]
         jars = strimzi.lock_file(self.versions.strimzi)
         texts = (file.read_text("utf-8") for file in (*recipe, jars))
@@ -70,7 +70,7 @@ class CrdsPart:
         self._write_schemas(out)
 
     def lock(self) -> None:
-        """Write the checksums of Strimzi's jars again."""
+        """Write the checksums of Strimzi's jars."""
         strimzi.lock(self.versions.strimzi)
 
     def _write_schemas(self, out: Path) -> None:
@@ -102,7 +102,9 @@ def _files(source: GoFiles) -> list[Path]:
         )
     module = json.loads(said)
     if module["Sum"] != source.sum:
-        raise TestbedError(f"{wanted} is not the locked one: {module['Sum']}, not {source.sum}.")
+        raise TestbedError(
+            f"{wanted} differs from the lock: its sum is {module['Sum']}, not {source.sum}."
+        )
     files = sorted(Path(module["Dir"]).glob(source.files))
     if not files:
         raise TestbedError(f"{wanted} has no {source.files}.")

@@ -130,9 +130,11 @@ class GoPart:
 
 def _stamps(module: GoModule) -> str:
     _, major, minor, *_ = module.version.replace("v", ".").split(".")
-    stamp = {"gitVersion": module.version, "gitMajor": major, "gitMinor": minor}
+    stamped = {"gitVersion": module.version, "gitMajor": major, "gitMinor": minor}
     return " ".join(
-        f"-X {package}.{name}={value}" for package in module.stamp for name, value in stamp.items()
+        f"-X {package}.{name}={value}"
+        for package in module.stamp
+        for name, value in stamped.items()
     )
 
 

@@ -1,4 +1,4 @@
-"""Turn what an API server knows of its kinds into JSON Schemas that refuse unknown fields.
+"""Convert the schemas of an API server into JSON Schemas that refuse unknown fields.
 
 The API server itself prunes or warns of those; kubeconform reads a file for each kind:
 https://github.com/yannh/kubeconform
@@ -13,12 +13,12 @@ _METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _KINDS = "x-kubernetes-group-version-kind"
 _REFERENCE = "#/definitions/"
-# What may be written where a schema says "string" and means more.
+# Allowed where a schema says "string" but a number is valid as well.
 _MORE_THAN_TEXT = {"type": ["string", "integer", "number"]}
 
 
 def core_schemas(openapi: Mapping[str, Any]) -> Iterator[tuple[str, Schema]]:
-    """Give the schemas of Kubernetes' own kinds, by file name, from its OpenAPI document."""
+    """Return the schemas of Kubernetes' own kinds, by file name, from its OpenAPI document."""
     definitions = openapi["definitions"]
     for name, definition in definitions.items():
         for kind in definition.get(_KINDS, []):
@@ -27,7 +27,7 @@ def core_schemas(openapi: Mapping[str, Any]) -> Iterator[tuple[str, Schema]]:
 
 
 def crd_schemas(crd: Mapping[str, Any], openapi: Mapping[str, Any]) -> Iterator[tuple[str, Schema]]:
-    """Give the schemas of a CustomResourceDefinition's versions, by file name.
+    """Return the schemas of a CustomResourceDefinition's versions, by file name.
 
     Its objects' metadata is Kubernetes' own.
     """
@@ -41,25 +41,25 @@ def crd_schemas(crd: Mapping[str, Any], openapi: Mapping[str, Any]) -> Iterator[
 
 
 def closed(schema: Any) -> Any:  # noqa: ANN401 -- JSON
-    """Give a schema whose objects take no property that it does not name."""
+    """Return a schema whose objects refuse properties that it does not name."""
     if isinstance(schema, list):
         return [closed(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     if schema.get("x-kubernetes-int-or-string") or schema.get("format") == "int-or-string":
         return _MORE_THAN_TEXT
-    translated = {
+    kept = {
         name: _each_closed(below) if name == "properties" else closed(below)
         for name, below in schema.items()
-        # Not of the schema, but of people and of the API server.
+        # For people and for the API server, not for validation.
         if name not in {"description", "default", "example"} and not name.startswith("x-")
     }
     is_open = schema.get("x-kubernetes-preserve-unknown-fields") or "additionalProperties" in schema
     if schema.get("properties") and not is_open:
-        translated["additionalProperties"] = False
-    if translated.pop("nullable", False):
-        return {"anyOf": [translated, {"type": "null"}]}
-    return translated
+        kept["additionalProperties"] = False
+    if kept.pop("nullable", False):
+        return {"anyOf": [kept, {"type": "null"}]}
+    return kept
 
 
 def _each_closed(properties: Mapping[str, Any]) -> Schema:
@@ -67,7 +67,7 @@ def _each_closed(properties: Mapping[str, Any]) -> Schema:
 
 
 def _file_name(group: str, version: str, kind: str) -> str:
-    # kubeconform takes what stands before the slash of apiVersion for the group.
+    # kubeconform uses the part of apiVersion before the slash as the group.
     return f"{kind}-{group or version}-{version}.json".lower()
 
 

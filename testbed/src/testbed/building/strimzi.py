@@ -17,7 +17,7 @@ from testbed.building.commands import run
 from testbed.errors import TestbedError
 
 _MODEL = "io.strimzi.api.kafka.model"
-# Those that the charts and people may write; the others are between Strimzi and itself.
+# Kinds that charts and users write; Strimzi creates the others itself.
 KINDS = {
     "Kafka": "kafka",
     "KafkaNodePool": "nodepool",
@@ -43,8 +43,8 @@ def generate(version: str, *, out: Path) -> None:
     try:
         fetch_missing(jars, cache_dir=cache)
     except LocalModeError as error:
-        raise TestbedError(f"Strimzi's generator cannot be had.\n{error}") from error
-    # It writes beside itself what is not an absolute path.
+        raise TestbedError(f"Strimzi's generator cannot be fetched.\n{error}") from error
+    # It resolves relative paths against its own folder.
     files = [
         f"{_MODEL}.{package}.{kind}={(out / f'{kind.lower()}.yaml').resolve()}"
         for kind, package in KINDS.items()
@@ -61,7 +61,7 @@ def generate(version: str, *, out: Path) -> None:
 
 
 def lock(version: str) -> None:
-    """Write the checksums of the generator's jars, from what Maven offers now."""
+    """Write the checksums of the generator's jars as Maven has them now."""
     wanted = jgo.resolve(f"io.strimzi:crd-generator:{version}+io.strimzi:api:{version}")
     locked = []
     with tempfile.TemporaryDirectory() as folder:

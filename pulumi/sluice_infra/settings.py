@@ -1,4 +1,4 @@
-"""What a stack can choose, typed and checked before anything is made.
+"""The settings of a stack, typed and checked before anything is made.
 
 Keys are those of ``Pulumi.<stack>.yaml`` below ``sluice:``, in camelCase.
 """
@@ -47,10 +47,10 @@ class NetworkSettings(_Group):
         ("a", "b", "c"), description="Letters of three zones that offer EKS."
     )
     nat: Literal["single", "perZone", "none"] = Field(
-        "single", description="NAT gateways; with none, nodes reach the endpoints alone."
+        "single", description="NAT gateways; with none, nodes reach the endpoints only."
     )
     interface_endpoints: tuple[Text, ...] = Field(
-        (), description="AWS services to be reached without NAT, as in `ecr.api`."
+        (), description="AWS services with an endpoint, reached without NAT, as in `ecr.api`."
     )
 
     @model_validator(mode="after")
@@ -68,17 +68,15 @@ _NEEDED_WITHOUT_NAT = {"ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "sts"}
 
 
 class ClusterSettings(_Group):
-    """EKS' control plane. Its private endpoint is always there."""
+    """EKS' control plane. It always has a private endpoint."""
 
     public_cidrs: tuple[IPvAnyNetwork, ...] = Field(
-        (), description="Who may reach the API from outside; none: the VPC alone."
+        (), description="Networks that may reach the API from outside; none: the VPC only."
     )
-    allow_any_cidr: bool = Field(
-        default=False, description="Say that 0.0.0.0/0 in publicCidrs is meant."
-    )
-    admins: tuple[Arn, ...] = Field((), description="IAM principals who may do everything.")
-    viewers: tuple[Arn, ...] = Field((), description="IAM principals who may look.")
-    log_days: Literal[1, 7, 30, 90, 365] = Field(30, description="How long its logs are kept.")
+    allow_any_cidr: bool = Field(default=False, description="Confirm 0.0.0.0/0 in publicCidrs.")
+    admins: tuple[Arn, ...] = Field((), description="IAM principals with all rights.")
+    viewers: tuple[Arn, ...] = Field((), description="IAM principals with read rights.")
+    log_days: Literal[1, 7, 30, 90, 365] = Field(30, description="Days to keep its logs.")
 
     @model_validator(mode="after")
     def _any_is_meant(self) -> "ClusterSettings":
@@ -90,10 +88,12 @@ class ClusterSettings(_Group):
 class GroupSettings(_Group):
     """A managed node group."""
 
-    instances: tuple[Text, ...] = Field(min_length=1, description="Instance types, first wanted.")
-    size: int = Field(ge=0, le=100, description="How many nodes to start with.")
-    least: int = Field(0, ge=0, le=100, description="How few an autoscaler may leave.")
-    most: int = Field(ge=1, le=100, description="How many an autoscaler may ask for.")
+    instances: tuple[Text, ...] = Field(
+        min_length=1, description="Instance types, the preferred one first."
+    )
+    size: int = Field(ge=0, le=100, description="Initial number of nodes.")
+    least: int = Field(0, ge=0, le=100, description="Minimum for an autoscaler.")
+    most: int = Field(ge=1, le=100, description="Maximum for an autoscaler.")
     disk_gib: int = Field(50, ge=20, le=1000, description="Each node's disk.")
 
     @model_validator(mode="after")
@@ -104,9 +104,9 @@ class GroupSettings(_Group):
 
 
 class NodeSettings(_Group):
-    """Who runs pods: managed node groups, or EKS Auto Mode."""
+    """Nodes: managed node groups, or EKS Auto Mode."""
 
-    mode: Literal["managed", "auto"] = Field("managed", description="Auto Mode brings its own.")
+    mode: Literal["managed", "auto"] = Field("managed", description="Auto Mode has its own groups.")
     system: GroupSettings | None = Field(None, description="On demand, for the platform.")
     services: GroupSettings | None = Field(None, description="On demand, for Sluice and Kafka.")
     workflows: GroupSettings | None = Field(None, description="Spot, tainted, for Workflows.")
@@ -125,34 +125,36 @@ class IamSettings(_Group):
     """Rights."""
 
     existing_role_arn: Arn | None = Field(
-        None, description="Be this role everywhere and make no other, as AWS Academy demands."
+        None, description="Use this role everywhere and make no other, for AWS Academy."
     )
 
 
 class KafkaSettings(_Group):
     """Kafka: Strimzi in the cluster, or MSK."""
 
-    mode: Literal["strimzi", "msk"] = Field("strimzi", description="Who runs it.")
-    instance: Text = Field("kafka.m7g.large", description="MSK's brokers, of which there are 3.")
+    mode: Literal["strimzi", "msk"] = Field("strimzi", description="What runs it.")
+    instance: Text = Field("kafka.m7g.large", description="Instance type of MSK's 3 brokers.")
     disk_gib: int = Field(100, ge=10, le=16384, description="Each broker's disk in MSK.")
 
 
 class DnsSettings(_Group):
-    """Names and a certificate."""
+    """A domain and a certificate."""
 
-    domain: Domain = Field(description="Sluice's domain; the certificate is for its hosts, too.")
-    zone_id: Text | None = Field(None, description="Hosted zone that is there; else one is made.")
+    domain: Domain = Field(description="Sluice's domain; the certificate covers its hosts too.")
+    zone_id: Text | None = Field(
+        None, description="An existing hosted zone; otherwise one is made."
+    )
     delegated: bool = Field(
         default=False,
-        description="The parent domain points to the zone: wait for the certificate.",
+        description="The parent domain delegates to the zone: wait for the certificate.",
     )
 
 
 class ArtifactSettings(_Group):
     """The bucket of Workflows' artifacts."""
 
-    expire_days: int = Field(30, ge=1, description="How long an artifact is kept.")
-    versioned: bool = Field(default=False, description="Keep for a week what was overwritten.")
+    expire_days: int = Field(30, ge=1, description="Days to keep an artifact.")
+    versioned: bool = Field(default=False, description="Keep overwritten artifacts for a week.")
 
 
 class RegistrySettings(_Group):
@@ -173,16 +175,16 @@ class ArgoCdSettings(_Group):
     repository: Text | None = Field(None, description="Git repository instead of root.yaml's.")
     revision: Text | None = Field(None, description="Its branch, tag or commit.")
     values: tuple[Text, ...] = Field(
-        ("../argocd/argo-cd.yaml",), description="Files of the chart's values, the last wins."
+        ("../argocd/argo-cd.yaml",), description="Value files of the chart; later ones win."
     )
     root: Text = Field("../argocd/root.yaml", description="The root Application.")
 
 
 class Settings(_Group):
-    """All that a stack can choose."""
+    """All settings of a stack."""
 
     environment: Literal["dev", "staging", "prod"] = Field(
-        description="Which of argocd/environments it is."
+        description="The folder in argocd/environments."
     )
     owner: Text = Field(description="The owner, a tag of every resource.")
     protect: bool = Field(default=False, description="Refuse to destroy what cannot be recreated.")

@@ -217,6 +217,17 @@ def test_claim_of_another_holder_gets_its_patience_once() -> None:
     assert show(next_step(again, failed(6, claim=THEIRS), NOW, holder=HOLDER)) == "wait 1"
 
 
+def test_claim_is_not_overdue_because_of_an_earlier_end() -> None:
+    earlier = patch_failed(for_seconds=60)(seen(TrackedWorkflow(), failed()))
+    # Another process has published that end; the next one has just failed to be claimed.
+    published = seen(earlier, failed(6, annotations=MARK))
+    again = failed(9, annotations=MARK | SECOND)
+    assert show(next_step(patch_failed()(seen(published, again)), again, NOW, holder=HOLDER)) == (
+        "wait 3"
+    )
+    assert seen(earlier, running(6)).unclaimed_since is None
+
+
 def test_release_delay_starts_when_the_end_is_known_to_be_published() -> None:
     annotated = failed(6, annotations=MARK)
     first = seen(TrackedWorkflow(), annotated, at=NOW - 20)

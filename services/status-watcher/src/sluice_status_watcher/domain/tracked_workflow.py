@@ -70,7 +70,8 @@ class TrackedWorkflow:
         lifecycle = state.lifecycle
         outcome = known_outcome(lifecycle, self.published.outcome)
         published, release_at = replace(self.published, outcome=outcome), None
-        if is_published(lifecycle, outcome):
+        settled = is_published(lifecycle, outcome)
+        if settled:
             published = replace(published, sequence=max(published.sequence, state.sequence))
             # An end published by another process waits in full: its clock is not ours.
             same = outcome == self.published.outcome and self.release_at is not None
@@ -80,10 +81,12 @@ class TrackedWorkflow:
         known = awaited is not None and awaited.claim == claim
         if claim is not None and claim.holder != holder and not known:
             awaited = AwaitedClaim(claim, until=now + CLAIM_PATIENCE_S)
+        claimable = claim is not None or (lifecycle.phase.terminal and not settled)
         return replace(
             self,
             published=published,
             release_at=release_at,
+            unclaimed_since=self.unclaimed_since if claimable else None,
             last=last,
             size=self.size if last is self.last else state.size,
             awaited=awaited,

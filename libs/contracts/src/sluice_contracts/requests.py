@@ -87,7 +87,7 @@ class RunRequest(_Message):
         return fingerprint(self.workflow, self.parameters)
 
     def content(self) -> RunContent:
-        """Return the canonical parameters and the fingerprint; computed anew by each call."""
+        """Return the canonical parameters and the fingerprint; each call computes them."""
         return run_content(self.workflow, self.parameters)
 
     def named(self, run_id: str) -> Self:

@@ -38,11 +38,11 @@ class Phase(StrEnum):
     EXPIRED = "Expired"
     """Its `expires_at` had passed before it could be started."""
     DELETED = "Deleted"
-    """Somebody deleted the Workflow before it had finished."""
+    """The Workflow was deleted before it had finished."""
 
     @property
     def terminal(self) -> bool:
-        """Tell whether nothing follows within the same attempt."""
+        """Return whether nothing follows within the same attempt."""
         return self in TERMINAL_PHASES
 
 
@@ -97,8 +97,8 @@ class Step(_Model):
 class StatusEvent(_Model):
     """One state of one run.
 
-    Whoever ignores events whose `sequence` is not greater than the last one seen for the run never
-    sees a non-terminal state after a terminal one of the same attempt.
+    A consumer that ignores events whose `sequence` is not greater than the last one that it saw of
+    the run never sees a non-terminal state after a terminal one of the same attempt.
     """
 
     event_id: Annotated[str, Field(description="The same for every copy of this event.")]
@@ -161,14 +161,14 @@ class StatusEvent(_Model):
 
 
 def event_id(*parts: str) -> str:
-    """Derive an event's id from what makes it this event, so that every copy bears the same."""
+    """Return an event's id, derived from what identifies it, so that every copy has the same."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 class RefusalNotice(_Model):
-    """A request that was turned away because its id belongs to another run.
+    """A request that was refused because its id belongs to another run.
 
-    No phase of that run, which goes on untouched: `ce_type` is `sluice.request.refused`.
+    It is not a phase of that run, which continues: `ce_type` is `sluice.request.refused`.
     """
 
     event_id: Annotated[str, Field(description="The same for every copy of this notice.")]

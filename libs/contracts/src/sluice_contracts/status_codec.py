@@ -30,9 +30,9 @@ class ForeignRecordError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedEvent:
-    """A status event with what its record says besides.
+    """A status event, and what only its record has.
 
-    `fingerprint` tells the content of the request that the run came from.
+    `fingerprint` identifies the content of the request that the run came from.
     """
 
     event: StatusEvent
@@ -41,7 +41,7 @@ class PublishedEvent:
 
 
 def event_type(phase: Phase) -> str:
-    """Give the `ce_type` of events about this phase."""
+    """Return the `ce_type` of events about this phase."""
     return _RUN + phase.lower()
 
 

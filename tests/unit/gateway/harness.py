@@ -92,7 +92,7 @@ class Gateway:
     producer: FakeProducer
     store: NotifyingStore
     view: SqliteRunView
-    news: RunSubscriptions
+    subscriptions: RunSubscriptions
     registry: CollectorRegistry
     admission: LoadShedder
     outgoing: ResponseBudget
@@ -145,7 +145,7 @@ async def running_gateway(
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port."""
     producer = FakeProducer()
-    news = RunSubscriptions()
+    subscriptions = RunSubscriptions()
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     admission = admission or load_shedder_of()
@@ -153,7 +153,9 @@ async def running_gateway(
     coming: list[IncomingRecord] = []
     unsafe: list[str] = []
     async with open_view(folder / "view.sqlite", topics=TOPICS) as sqlite:
-        store = NotifyingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
+        store = NotifyingStore(
+            sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+        )
 
         async def catch_up() -> str | None:
             if behind:
@@ -161,7 +163,7 @@ async def running_gateway(
             await store.apply(coming)
             return await caught_up()
 
-        view = SqliteRunView(sqlite, news=news, catch_up=catch_up)
+        view = SqliteRunView(sqlite, subscriptions=subscriptions, catch_up=catch_up)
         app = create_app(
             catalogue=CATALOGUE,
             request_producer=KafkaRequestProducer(
@@ -171,7 +173,7 @@ async def running_gateway(
                 unsafe=lambda: " ".join(unsafe) or None,
             ),
             view=view,
-            news=news,
+            subscriptions=subscriptions,
             metrics=metrics,
             admission=admission,
             peers=peers or TrustedProxies(trusted=()),
@@ -187,7 +189,7 @@ async def running_gateway(
                 producer=producer,
                 store=store,
                 view=view,
-                news=news,
+                subscriptions=subscriptions,
                 registry=registry,
                 admission=admission,
                 outgoing=held,

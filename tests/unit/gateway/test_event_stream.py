@@ -36,7 +36,7 @@ KEY = RunKey("default", "order-1")
 class ImaginaryView:
     """A `RunView` of one run, in memory."""
 
-    news: RunSubscriptions = field(default_factory=RunSubscriptions)
+    subscriptions: RunSubscriptions = field(default_factory=RunSubscriptions)
     told: list[RunEvent] = field(default_factory=list)
     over: bool = False
     known: bool = True
@@ -70,14 +70,14 @@ class ImaginaryView:
         raise NotImplementedError
 
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
-        return self.news.subscribe(str(key))
+        return self.subscriptions.subscribe(str(key))
 
     def tell_for_test(self, sequence: int, *, last: bool = False) -> None:
         self.told.append(
             RunEvent(place=EventPlace(0, sequence), sequence=sequence, type="t", data="{}")
         )
         self.over = last
-        self.news.publish([str(KEY)])
+        self.subscriptions.publish([str(KEY)])
 
 
 Pages = AsyncGenerator[tuple[EventHead, ...]]
@@ -122,7 +122,7 @@ async def test_news_of_other_runs_wake_nobody() -> None:
     view = ImaginaryView()
     async with aclosing(following(view)) as pages:
         assert await anext(pages) == ()
-        view.news.publish(["default/order-2"])
+        view.subscriptions.publish(["default/order-2"])
         assert await anext(pages) == ()
         assert view.reads == 1
 
@@ -136,7 +136,7 @@ async def test_news_between_reading_and_waiting_are_not_lost() -> None:
         view.tell_for_test(2, last=True)
         assert [event.sequence for event in await anext(pages)] == [1, 2]
         assert await anext(pages, None) is None
-    assert view.news.followed == 0
+    assert view.subscriptions.followed == 0
 
 
 @pytest.mark.looptime
@@ -145,7 +145,7 @@ async def test_a_run_forgotten_meanwhile_ends_the_stream() -> None:
     async with aclosing(following(view)) as pages:
         assert await anext(pages) == ()
         view.known = False
-        view.news.publish([str(KEY)])
+        view.subscriptions.publish([str(KEY)])
         assert await anext(pages, None) is None
 
 
@@ -154,7 +154,7 @@ async def test_an_unknown_run_is_refused() -> None:
     async with aclosing(following(view)) as pages:
         with pytest.raises(ProblemError):
             await anext(pages)
-    assert view.news.followed == 0
+    assert view.subscriptions.followed == 0
 
 
 @pytest.mark.looptime
@@ -162,22 +162,22 @@ async def test_stopping_ends_every_stream() -> None:
     view = ImaginaryView()
     async with aclosing(following(view)) as pages:
         assert await anext(pages) == ()
-        view.news.close()
+        view.subscriptions.close()
         assert await anext(pages, None) is None
 
 
 async def test_subscribers_of_one_run_come_and_go() -> None:
-    news = RunSubscriptions()
-    with news.subscribe("a") as first:
-        with news.subscribe("a") as second, news.subscribe("b"):
-            assert news.followed == 2
-            news.publish(["a"])
+    subscriptions = RunSubscriptions()
+    with subscriptions.subscribe("a") as first:
+        with subscriptions.subscribe("a") as second, subscriptions.subscribe("b"):
+            assert subscriptions.followed == 2
+            subscriptions.publish(["a"])
             assert await first.wait(within=60)
             assert await second.wait(within=60)
         first.looked()
-        news.publish(["a"])
+        subscriptions.publish(["a"])
         assert await first.wait(within=60)
-    assert news.followed == 0
+    assert subscriptions.followed == 0
 
 
 history = st.lists(
@@ -196,10 +196,12 @@ async def test_a_stream_resumed_anywhere_tells_exactly_the_rest(
     ]
     (tmp_path / "view.sqlite").unlink(missing_ok=True)
     async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
-        news = RunSubscriptions()
+        subscriptions = RunSubscriptions()
         metrics = Metrics(CollectorRegistry())
-        store = NotifyingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
-        view = SqliteRunView(sqlite, news=news, catch_up=caught_up)
+        store = NotifyingStore(
+            sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+        )
+        view = SqliteRunView(sqlite, subscriptions=subscriptions, catch_up=caught_up)
         await store.apply(records)
         whole = await read(follow(view, KEY, after=None, heartbeat=60))
         assert [event.sequence for event in whole] == sorted({event.sequence for event in whole})

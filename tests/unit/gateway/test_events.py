@@ -293,7 +293,7 @@ class TestEnds:
 
     async def test_a_stream_opened_while_it_stops_ends_at_once(self, gateway: Gateway) -> None:
         await gateway.publish(HISTORY[0])
-        gateway.news.close()
+        gateway.subscriptions.close()
         async with stream(gateway) as response:
             assert (response.status, await frames(response)) == (204, [])
 
@@ -306,7 +306,7 @@ class TestEnds:
             await gateway.client.session.close()
             await gateway.client.server.close()
             assert gateway.metric("sluice_gateway_streams") == 0
-            assert gateway.news.followed == 0
+            assert gateway.subscriptions.followed == 0
 
     async def test_a_reader_that_does_not_read_is_cut_off(self, tmp_path: Path) -> None:
         large = "x" * 1_000_000

@@ -97,7 +97,7 @@ async def test_made_ids_sort_by_time(tmp_path: Path) -> None:
             producer=KafkaRequestProducer(
                 producer, topic="requests", timeout=timedelta(seconds=10)
             ),
-            view=SqliteRunView(store, news=RunSubscriptions(), catch_up=caught_up),
+            view=SqliteRunView(store, subscriptions=RunSubscriptions(), catch_up=caught_up),
             now=lambda: clock[0],
         )
         ids = []

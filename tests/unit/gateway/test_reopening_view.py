@@ -89,7 +89,7 @@ class Files:
     """Opens the view's file, and may be told that it will be small, or not usable."""
 
     path: Path
-    news: RunSubscriptions
+    subscriptions: RunSubscriptions
     metrics: Metrics
     topic: ImaginaryTopic = field(default_factory=ImaginaryTopic)
     may_open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -109,11 +109,14 @@ class Files:
                 await store.read(f"PRAGMA max_page_count = {self.pages}")
             self.store = store
             notifying = NotifyingStore(
-                store, status_topic=TOPICS.status, news=self.news, metrics=self.metrics
+                store,
+                status_topic=TOPICS.status,
+                subscriptions=self.subscriptions,
+                metrics=self.metrics,
             )
             fold = ImaginaryFold(self.topic, notifying)
             yield OpenView(
-                view=SqliteRunView(store, news=self.news, catch_up=caught_up),
+                view=SqliteRunView(store, subscriptions=self.subscriptions, catch_up=caught_up),
                 projection=fold,
                 tasks=(fold.run, store.watch_for_damage),
             )
@@ -142,10 +145,10 @@ class Gateway:
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    registry, news, producer = CollectorRegistry(), RunSubscriptions(), FakeProducer()
+    registry, subscriptions, producer = CollectorRegistry(), RunSubscriptions(), FakeProducer()
     metrics = Metrics(registry)
     failed = asyncio.Event()
-    files = Files(path=tmp_path / "view.sqlite", news=news, metrics=metrics)
+    files = Files(path=tmp_path / "view.sqlite", subscriptions=subscriptions, metrics=metrics)
 
     def note_failure() -> None:
         metrics.view_failures.inc()
@@ -160,7 +163,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
             producer, topic=TOPICS.requests, timeout=timedelta(seconds=10)
         ),
         view=view,
-        news=news,
+        subscriptions=subscriptions,
         metrics=metrics,
         admission=LoadShedder(
             max_requests=100, max_bytes=10_000_000, max_bodies=100, peer_share=0.5
@@ -190,7 +193,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
 def _reopening(files: Files, *, failed: Callable[[], None]) -> ReopeningView:
     return ReopeningView(
         files.open,
-        news=files.news,
+        subscriptions=files.subscriptions,
         start_patience=timedelta(minutes=2),
         failed=failed,
         backoff=AT_ONCE,
@@ -301,7 +304,7 @@ async def test_a_stream_is_cut_for_its_reader_to_come_back(gateway: Gateway) -> 
         large = published(2, Phase.SUCCEEDED, message="x" * 100_000)
         gateway.files.topic.append_for_test(status_record(large, offset=1))
         await failure(gateway)
-        gateway.files.news.publish(["default/order-1"])
+        gateway.files.subscriptions.publish(["default/order-1"])
         with pytest.raises(Exception, match="payload"):
             await response.read()
     assert gateway.registry.get_sample_value("sluice_gateway_streams") == 0
@@ -317,7 +320,9 @@ async def after(seconds: float) -> None:
 @pytest.mark.looptime
 async def test_a_start_waits_for_the_view_but_not_for_ever(tmp_path: Path) -> None:
     files = Files(
-        path=tmp_path / "view.sqlite", news=RunSubscriptions(), metrics=Metrics(CollectorRegistry())
+        path=tmp_path / "view.sqlite",
+        subscriptions=RunSubscriptions(),
+        metrics=Metrics(CollectorRegistry()),
     )
     view = _reopening(files, failed=lambda: None)
     assert view.waiting_for() == "the view is not open yet"

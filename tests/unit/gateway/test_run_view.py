@@ -33,10 +33,12 @@ ACCEPTED = AcceptedRun(
 async def test_what_was_folded_is_there_after_a_restart(tmp_path: Path) -> None:
     for _ in range(2):
         async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
-            news = RunSubscriptions()
-            view = SqliteRunView(sqlite, news=news, catch_up=caught_up)
+            subscriptions = RunSubscriptions()
+            view = SqliteRunView(sqlite, subscriptions=subscriptions, catch_up=caught_up)
             metrics = Metrics(CollectorRegistry())
-            store = NotifyingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
+            store = NotifyingStore(
+                sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+            )
             if await store.offsets():
                 state = await view.find(KEY)
                 assert state is not None
@@ -51,7 +53,7 @@ async def test_what_was_folded_is_there_after_a_restart(tmp_path: Path) -> None:
 
 async def test_a_run_that_cannot_be_noted_is_accepted_all_the_same(tmp_path: Path) -> None:
     async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
-        view = SqliteRunView(sqlite, news=RunSubscriptions(), catch_up=caught_up)
+        view = SqliteRunView(sqlite, subscriptions=RunSubscriptions(), catch_up=caught_up)
         await sqlite.write([("DROP TABLE runs", ())])
         with structlog.testing.capture_logs() as logs:
             await view.accept(ACCEPTED)
@@ -62,7 +64,7 @@ async def test_few_states_are_in_memory_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
-        view = SqliteRunView(sqlite, news=RunSubscriptions(), catch_up=caught_up)
+        view = SqliteRunView(sqlite, subscriptions=RunSubscriptions(), catch_up=caught_up)
         reading, most, read = 0, 0, sqlite.read
 
         async def counted(sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
@@ -95,7 +97,7 @@ class TestForgetting:
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[SqliteStore]:
         async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as store:
-            view = SqliteRunView(store, news=RunSubscriptions(), catch_up=caught_up)
+            view = SqliteRunView(store, subscriptions=RunSubscriptions(), catch_up=caught_up)
             for offset, run_id in enumerate(("only-accepted", "running", "over")):
                 await view.accept(accepted(run_id, offset=offset))
             events = [

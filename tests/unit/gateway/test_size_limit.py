@@ -62,10 +62,12 @@ class Bounded:
 
 @asynccontextmanager
 async def bounded(folder: Path, *, limit: int = LIMIT) -> AsyncIterator[Bounded]:
-    path, registry, news = folder / "view.sqlite", CollectorRegistry(), RunSubscriptions()
+    path, registry, subscriptions = folder / "view.sqlite", CollectorRegistry(), RunSubscriptions()
     metrics = Metrics(registry)
     async with open_view(path, topics=TOPICS) as sqlite:
-        notifying = NotifyingStore(sqlite, status_topic=TOPICS.status, news=news, metrics=metrics)
+        notifying = NotifyingStore(
+            sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+        )
         yield Bounded(
             path=path,
             sqlite=sqlite,
@@ -73,7 +75,7 @@ async def bounded(folder: Path, *, limit: int = LIMIT) -> AsyncIterator[Bounded]
                 notifying,
                 bounds=ViewSizeLimit(sqlite, path, max_bytes=limit, metrics=metrics),
             ),
-            view=SqliteRunView(sqlite, news=news, catch_up=caught_up),
+            view=SqliteRunView(sqlite, subscriptions=subscriptions, catch_up=caught_up),
             registry=registry,
         )
 

@@ -54,7 +54,7 @@ def create_app(
     catalogue: Catalogue,
     request_producer: RequestProducer,
     view: RunView,
-    news: RunSubscriptions,
+    subscriptions: RunSubscriptions,
     metrics: Metrics,
     admission: LoadShedder,
     peers: TrustedProxies,
@@ -93,7 +93,7 @@ def create_app(
     app.add_routes([*index.ROUTES, *runs.ROUTES, *events.ROUTES, *workflows.ROUTES])
 
     async def end_streams(_: web.Application) -> None:
-        news.close()
+        subscriptions.close()
 
     async def drain_records(_: web.Application) -> AsyncIterator[None]:
         yield

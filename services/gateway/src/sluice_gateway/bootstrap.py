@@ -104,7 +104,7 @@ async def serve(
     catalogue = load_workflows(settings.workflows)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    news = RunSubscriptions()
+    subscriptions = RunSubscriptions()
     waiting = _Waiting()
     async with AsyncExitStack() as stack:
         with _startup_errors("SLUICE_HEALTH__PORT"):
@@ -134,8 +134,8 @@ async def serve(
         )
         waiting.kafka = request_producer.unavailable
         view = ReopeningView(
-            lambda: _opened_view(settings, news=news, metrics=metrics),
-            news=news,
+            lambda: _opened_view(settings, subscriptions=subscriptions, metrics=metrics),
+            subscriptions=subscriptions,
             start_patience=settings.view.start_patience,
             failed=metrics.view_failures.inc,
         )
@@ -148,7 +148,7 @@ async def serve(
             catalogue=catalogue,
             request_producer=request_producer,
             view=view,
-            news=news,
+            subscriptions=subscriptions,
             metrics=metrics,
             admission=LoadShedder(
                 max_requests=settings.admission.max_requests,
@@ -200,14 +200,16 @@ async def serve(
 
 @asynccontextmanager
 async def _opened_view(
-    settings: GatewaySettings, *, news: RunSubscriptions, metrics: Metrics
+    settings: GatewaySettings, *, subscriptions: RunSubscriptions, metrics: Metrics
 ) -> AsyncIterator[OpenView]:
     """Open the view's file, with all that works on it."""
     kafka, topics = settings.kafka, settings.kafka.topics
     path = settings.data_dir / "view.sqlite"
     async with open_view(path, topics=topics) as store:
         bounds = ViewSizeLimit(store, path, max_bytes=settings.view.max_bytes, metrics=metrics)
-        notifying = NotifyingStore(store, status_topic=topics.status, news=news, metrics=metrics)
+        notifying = NotifyingStore(
+            store, status_topic=topics.status, subscriptions=subscriptions, metrics=metrics
+        )
         projection = Projector(
             name="view",
             topics=(topics.requests, topics.status),
@@ -218,7 +220,7 @@ async def _opened_view(
         )
         read_barrier = ReadBarrier(projection, patience=settings.view.patience, most=_MAX_WAITING)
         yield OpenView(
-            view=SqliteRunView(store, news=news, catch_up=read_barrier.catch_up),
+            view=SqliteRunView(store, subscriptions=subscriptions, catch_up=read_barrier.catch_up),
             projection=projection,
             tasks=(projection.run, store.watch_for_damage),
         )

@@ -1,4 +1,4 @@
-"""Who waits for news of which run."""
+"""Subscriptions to changes of runs."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -8,10 +8,10 @@ __all__ = ["RunSubscriptions", "Subscription"]
 
 
 class Subscription:
-    """Remembers that there was news since it was last looked at."""
+    """Remembers whether there was a change since the last look."""
 
     def __init__(self) -> None:
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._closed = False
 
     @property
@@ -20,30 +20,30 @@ class Subscription:
         return self._closed
 
     def looked(self) -> None:
-        """Forget the news so far; call this before reading, so that none is lost."""
-        self._news.clear()
+        """Forget the changes so far; to be called before reading, so that none is missed."""
+        self._changed.clear()
 
     async def wait(self, *, within: float) -> bool:
         """Wait for a change for `within` seconds; return whether there was one."""
         try:
             async with asyncio.timeout(within):
-                await self._news.wait()
+                await self._changed.wait()
         except TimeoutError:
             return False
         return True
 
     def notify(self) -> None:
-        """Say that there is news."""
-        self._news.set()
+        """Announce a change."""
+        self._changed.set()
 
     def close(self) -> None:
-        """Say that there will be no more news."""
+        """Announce that no more changes follow."""
         self._closed = True
-        self._news.set()
+        self._changed.set()
 
 
 class RunSubscriptions:
-    """Wakes those who follow a run; topics are named by the text of the run's Kafka key."""
+    """Notifies the followers of runs; a run is named by the text of its Kafka key."""
 
     def __init__(self) -> None:
         self._subscriptions: dict[str, set[Subscription]] = {}
@@ -51,7 +51,7 @@ class RunSubscriptions:
 
     @property
     def followed(self) -> int:
-        """Give the number of runs that somebody follows."""
+        """The number of runs with followers."""
         return len(self._subscriptions)
 
     @contextmanager
@@ -70,13 +70,13 @@ class RunSubscriptions:
                 del self._subscriptions[key]
 
     def publish(self, keys: Iterable[str]) -> None:
-        """Wake all who wait for one of these runs."""
+        """Notify the followers of these runs."""
         for key in keys:
             for subscription in self._subscriptions.get(key, ()):
                 subscription.notify()
 
     def close(self) -> None:
-        """Wake everybody for the last time."""
+        """Notify all followers for the last time."""
         self._closed = True
         for subscribers in self._subscriptions.values():
             for subscription in subscribers:

@@ -71,11 +71,11 @@ class SqliteRunView:
         self,
         store: SqliteStore,
         *,
-        news: RunSubscriptions,
+        subscriptions: RunSubscriptions,
         catch_up: Callable[[], Coroutine[Any, Any, str | None]],
     ) -> None:
         self._store = store
-        self._news = news
+        self._subscriptions = subscriptions
         self.catch_up = catch_up
         self._finding = asyncio.Semaphore(_FOUND_AT_A_TIME)
 
@@ -124,7 +124,7 @@ class SqliteRunView:
 
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
         """See `RunView.subscribe`."""
-        return self._news.subscribe(str(key))
+        return self._subscriptions.subscribe(str(key))
 
 
 def _state(key: RunKey, row: Any) -> RunState:  # noqa: ANN401 - sqlite3's rows are untyped

@@ -57,13 +57,13 @@ class ReopeningView:
         self,
         open_view: Callable[[], AbstractAsyncContextManager[OpenView]],
         *,
-        news: RunSubscriptions,
+        subscriptions: RunSubscriptions,
         start_patience: timedelta,
         failed: Callable[[], None],
         backoff: Backoff | None = None,
     ) -> None:
         self._open_view = open_view
-        self._news = news
+        self._subscriptions = subscriptions
         self._start_patience = seconds(start_patience)
         self._failed = failed
         self._backoff = backoff or Backoff()
@@ -150,7 +150,7 @@ class ReopeningView:
 
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
         """See `RunView.subscribe`."""
-        return self._news.subscribe(str(key))
+        return self._subscriptions.subscribe(str(key))
 
     async def _session(self) -> None:
         async with self._opened() as opened, asyncio.TaskGroup() as group:

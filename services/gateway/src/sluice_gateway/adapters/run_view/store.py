@@ -26,11 +26,16 @@ class NotifyingStore:
     """A `ProjectionStore` that wakes those who follow a run once its events are committed."""
 
     def __init__(
-        self, store: SqliteStore, *, status_topic: str, news: RunSubscriptions, metrics: Metrics
+        self,
+        store: SqliteStore,
+        *,
+        status_topic: str,
+        subscriptions: RunSubscriptions,
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._status_topic = status_topic
-        self._news = news
+        self._subscriptions = subscriptions
         self._metrics = metrics
 
     async def offsets(self) -> dict[tuple[str, int], int]:
@@ -42,7 +47,7 @@ class NotifyingStore:
         await self._store.apply(records)
         keys = [record.key for record in records if record.position.topic == self._status_topic]
         self._metrics.events_projected.inc(len(keys))
-        self._news.publish({key.decode(errors="replace") for key in keys if key})
+        self._subscriptions.publish({key.decode(errors="replace") for key in keys if key})
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
         """See `ProjectionStore.expire`."""

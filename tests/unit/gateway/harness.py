@@ -175,12 +175,12 @@ async def running_gateway(
             view=view,
             subscriptions=subscriptions,
             metrics=metrics,
-            admission=admission,
-            peers=peers or TrustedProxies(trusted=()),
+            load_shedder=admission,
+            trusted_proxies=peers or TrustedProxies(trusted=()),
             allowed_hosts=allowed_hosts or AllowedHosts(("a",)),
             limits=limits or Limits(),
             greeting=GREETING,
-            outgoing=(held := ResponseBudget(outgoing or ResponseLimits())),
+            response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
         )
         async with TestClient(TestServer(app)) as client:

@@ -165,14 +165,14 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         view=view,
         subscriptions=subscriptions,
         metrics=metrics,
-        admission=LoadShedder(
+        load_shedder=LoadShedder(
             max_requests=100, max_bytes=10_000_000, max_bodies=100, peer_share=0.5
         ),
-        peers=TrustedProxies(trusted=()),
+        trusted_proxies=TrustedProxies(trusted=()),
         allowed_hosts=AllowedHosts(()),
         limits=Limits(),
         greeting=GREETING,
-        outgoing=ResponseBudget(ResponseLimits()),
+        response_budget=ResponseBudget(ResponseLimits()),
         frames=EventFrames(view=view, max_bytes=4_000_000),
     )
     viewing = asyncio.create_task(view.run())

@@ -56,12 +56,12 @@ def create_app(
     view: RunView,
     subscriptions: RunSubscriptions,
     metrics: Metrics,
-    admission: LoadShedder,
-    peers: TrustedProxies,
+    load_shedder: LoadShedder,
+    trusted_proxies: TrustedProxies,
     allowed_hosts: AllowedHosts,
     limits: Limits,
     greeting: str,
-    outgoing: ResponseBudget,
+    response_budget: ResponseBudget,
     frames: EventFrames,
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
@@ -69,15 +69,15 @@ def create_app(
     Shutting the application down ends the event streams and waits for records on their way.
     """
     submission = Submission(catalogue=catalogue, producer=request_producer, view=view)
-    metrics.watch_in_flight(lambda: admission.in_flight)
-    metrics.watch_outgoing(lambda: outgoing.held + frames.held)
+    metrics.watch_in_flight(lambda: load_shedder.in_flight)
+    metrics.watch_outgoing(lambda: response_budget.held + frames.held)
 
     # The order is outside in: every answer is traced and counted, problems included.
     app = web.Application(
         middlewares=[trace_requests, count_requests, problem_responses, check_host],
         client_max_size=MAX_REQUEST_BYTES,
     )
-    app[LOAD_SHEDDER] = admission
+    app[LOAD_SHEDDER] = load_shedder
     app[CATALOGUE] = catalogue
     app[FRAMES] = frames
     app[GREETING] = greeting
@@ -85,8 +85,8 @@ def create_app(
     app[LIMITS] = limits
     app[LOOP_SHARE] = LoopShare(share=_LARGE_BODIES_SHARE)
     app[METRICS] = metrics
-    app[TRUSTED_PROXIES] = peers
-    app[RESPONSE_BUDGET] = outgoing
+    app[TRUSTED_PROXIES] = trusted_proxies
+    app[RESPONSE_BUDGET] = response_budget
     app[READER] = RunReader(view=view)
     app[SUBMISSION] = submission
     app[VIEW] = view

@@ -150,14 +150,14 @@ async def serve(
             view=view,
             subscriptions=subscriptions,
             metrics=metrics,
-            admission=LoadShedder(
+            load_shedder=LoadShedder(
                 max_requests=settings.admission.max_requests,
                 max_bytes=settings.admission.max_bytes,
                 # One connection brings one body at a time. This bounds those behind a proxy.
                 max_bodies=settings.http.max_connections,
                 peer_share=settings.http.peer_share,
             ),
-            peers=TrustedProxies(trusted=settings.http.trusted_proxies),
+            trusted_proxies=TrustedProxies(trusted=settings.http.trusted_proxies),
             allowed_hosts=AllowedHosts((*settings.http.allowed_hosts, settings.http.host)),
             limits=Limits(
                 body_timeout=seconds(settings.http.body_timeout),
@@ -167,7 +167,7 @@ async def serve(
                 keepalive=seconds(settings.http.keepalive),
             ),
             greeting=settings.http.greeting,
-            outgoing=ResponseBudget(
+            response_budget=ResponseBudget(
                 ResponseLimits(
                     max_bytes=settings.outgoing.max_bytes,
                     max_bytes_per_peer=settings.outgoing.max_bytes_per_peer,

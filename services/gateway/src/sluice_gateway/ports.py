@@ -88,7 +88,7 @@ class RunView(Protocol):
         """Wait until all is here that the topics hold; say why, if that took too long."""
 
     async def find(self, key: RunKey) -> RunState | None:
-        """Give the latest that is known of the run, None if nothing is."""
+        """Return the latest that is known of the run, None if nothing is."""
 
     async def accept(self, run: AcceptedRun) -> None:
         """Note the run at once; the projection does the same again when it reads the record."""
@@ -96,13 +96,13 @@ class RunView(Protocol):
     async def events(
         self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int
     ) -> EventPage | None:
-        """Give the run's next events: sequence greater than `beyond`, not before or at `after`.
+        """Return the run's next events: sequence greater than `beyond`, not before or at `after`.
 
         None if nothing is known of the run.
         """
 
     async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
-        """Give the run's events from `sequence` on, up to the one that makes it `max_bytes`."""
+        """Return the run's events from `sequence` on, up to the one that makes it `max_bytes`."""
 
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
         """Subscribe to changes of the run while the body runs."""

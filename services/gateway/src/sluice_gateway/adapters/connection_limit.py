@@ -55,13 +55,13 @@ class ConnectionLimiter(asyncio.BufferedProtocol):
         transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the connection's share back."""
+        """Release the connection's share."""
         if self._protocol is not None:
             self._connections.give_back(self._peer, 1)
             self._protocol.connection_lost(exc)
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - the size is ours to choose
-        """Give the place for what is read next."""
+        """Return the place for what is read next."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:

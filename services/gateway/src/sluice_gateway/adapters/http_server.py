@@ -135,7 +135,7 @@ class Connection(web.RequestHandler):
 async def serve_http(
     app: web.Application, settings: HttpSettings, *, leaving: asyncio.Event, grace: float
 ) -> AsyncIterator[tuple[str, int]]:
-    """Serve while the body runs; gives address and port.
+    """Serve while the body runs; yields address and port.
 
     Once `leaving` is set, every answer says that it is the last one on its connection (RFC 9112
     section 9.6): one that is just closed may be about to carry another request. After the body,

@@ -16,7 +16,7 @@ class Projection(Protocol):
         """Wait until the view holds all that the topics held then, on the loop's clock."""
 
     def waiting_for(self) -> str | None:
-        """Say why the topics were never read to their end; None if they were."""
+        """Return why the topics were never read to their end; None if they were."""
 
 
 class ReadBarrier:

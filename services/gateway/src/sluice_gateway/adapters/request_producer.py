@@ -101,7 +101,7 @@ class KafkaRequestProducer:
         return position
 
     def unavailable(self) -> str | None:
-        """Say what a probe should: None if Kafka was there the last time."""
+        """Return why a probe should fail; None if Kafka was there the last time."""
         return "Kafka does not acknowledge records" if self._disconnected.is_set() else None
 
     async def reconnect(self) -> None:

@@ -23,7 +23,7 @@ class FairShares:
 
     @property
     def held(self) -> int:
-        """Give what all peers hold together."""
+        """What all peers hold together."""
         return self._held
 
     def take(self, peer: str | None, amount: int) -> bool:

@@ -20,7 +20,7 @@ class MinimumRate:
 
     @property
     def deadline(self) -> float:
-        """Give the time by which more of the body, or its end, has to be there."""
+        """The time by which more of the body, or its end, has to be there."""
         return min(self._patience, self._end)
 
     def advance(self, size: int, *, now: float) -> None:

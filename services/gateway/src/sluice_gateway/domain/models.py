@@ -20,7 +20,7 @@ class EventPlace(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        """Give the event's `id` in a stream."""
+        """Return the event's `id` in a stream."""
         return f"{self.partition}:{self.offset}"
 
 

@@ -31,7 +31,7 @@ def check_query(request: web.Request, *known: str) -> None:
 
 
 def run_key(request: web.Request) -> RunKey:
-    """Say which run the path and `?tenant=` name.
+    """Return which run the path and `?tenant=` name.
 
     Raises:
         ProblemError: INVALID_REQUEST, or UNKNOWN_RUN for what can be no run's id.

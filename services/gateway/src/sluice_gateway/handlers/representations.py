@@ -13,7 +13,7 @@ __all__ = ["accepted_document", "run_path", "state_document"]
 
 
 def run_path(key: RunKey) -> str:
-    """Give the path of a run; ids and tenants need no escaping."""
+    """Return the path of a run; ids and tenants need no escaping."""
     return f"/v1/runs/{key.run_id}{_query(key)}"
 
 

@@ -50,7 +50,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
 
 
 async def get_run(request: web.Request) -> web.StreamResponse:
-    """Give the run's latest state, or 304 if the client has it."""
+    """Return the run's latest state, or 304 if the client has it."""
     state = await request.app[READER].state(run_key(request))
     known = request.if_none_match or ()
     if any(etag.value in (state.version, "*") for etag in known):

@@ -37,11 +37,11 @@ class EventFrames:
 
     @property
     def held(self) -> int:
-        """Give the bytes of all frames."""
+        """The bytes of all frames."""
         return self._bytes
 
     async def pieces(self, key: RunKey, event: EventHead) -> AsyncGenerator[bytes]:
-        """Give the event's frame, a piece at a time; nothing if the view has dropped the event.
+        """Yield the event's frame, a piece at a time; nothing if the view has dropped the event.
 
         Raises:
             EventGoneError: it was dropped behind the first piece.

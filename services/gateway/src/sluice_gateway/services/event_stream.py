@@ -17,7 +17,7 @@ _PAGE = 32
 async def follow(
     view: RunView, key: RunKey, *, after: EventPlace | None, heartbeat: float
 ) -> AsyncGenerator[tuple[EventHead, ...]]:
-    """Give the run's events behind `after` in pages, until the run is over.
+    """Yield the run's events after `after` in pages, until the run is over.
 
     A page without events says that nothing has happened: the first one, if there is nothing yet,
     and then one every `heartbeat` seconds of silence. Ends early when the process stops.

@@ -52,7 +52,7 @@ class AdmittedRequest:
         self._move_to(self._requests)
 
     def release(self) -> None:
-        """Give back all that is held."""
+        """Release all that is held."""
         self._size.give_back(self._peer, self._bytes)
         self._bytes = 0
         if self._place is not None:
@@ -84,12 +84,12 @@ class LoadShedder:
 
     @property
     def in_flight(self) -> int:
-        """Give the number of requests in hand: those whose body is there."""
+        """The number of requests in hand: those whose body is there."""
         return self._requests.held
 
     @property
     def bytes_held(self) -> int:
-        """Give the bytes of bodies, complete or not, that are held."""
+        """The bytes of bodies, complete or not, that are held."""
         return self._bytes.held
 
     @contextmanager

@@ -39,7 +39,7 @@ class ResponseBudget:
 
     @property
     def held(self) -> int:
-        """Give the bytes that are held."""
+        """The bytes that are held."""
         return self._bytes.total()
 
     @contextmanager

@@ -24,7 +24,7 @@ class RunReader:
         self._view = view
 
     async def state(self, key: RunKey) -> RunState:
-        """Give the run's latest state.
+        """Return the run's latest state.
 
         Raises:
             ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that is not known.
@@ -33,7 +33,7 @@ class RunReader:
 
 
 async def find_or_raise(look: Callable[[], Awaitable[T | None]], *, view: RunView) -> T:
-    """Give what is found of a run.
+    """Return what is found of a run.
 
     Another replica may have accepted it a moment ago, so none is called unknown before everything
     is read.

@@ -195,7 +195,7 @@ def _stated_id(asked: Asked) -> str | None:
 
 
 def _new_run_id(now: datetime) -> str:
-    """Give an id that sorts by time, as UUIDv7 does (RFC 9562 section 5.7): 32 hex digits."""
+    """Return an id that sorts by time, as UUIDv7 does (RFC 9562 section 5.7): 32 hex digits."""
     milliseconds = int(now.timestamp() * 1000)
     return f"{milliseconds:012x}{secrets.token_hex(10)}"
 

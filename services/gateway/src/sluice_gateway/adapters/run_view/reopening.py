@@ -31,10 +31,10 @@ class Projection(Protocol):
     """The state of a projection, as `sluice_runtime.projection.projector.Projector`."""
 
     def staleness(self) -> float | None:
-        """Give the seconds since the view was known to hold all that the topics held."""
+        """Return the seconds since the view was known to hold all that the topics held."""
 
     def waiting_for(self) -> str | None:
-        """Say why the topics were never read to their end; None if they were."""
+        """Return why the topics were never read to their end; None if they were."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ class ReopeningView:
             await asyncio.sleep(pause)
 
     def waiting_for(self) -> str | None:
-        """Say what a start waits for: the topics to be read, for a while.
+        """Return what a start waits for: the topics to be read, for a while.
 
         Requests are taken without a view all the same, so one that is broken or takes too long is
         no reason to take none. `degraded` reports it.
@@ -110,11 +110,11 @@ class ReopeningView:
         return self.degraded()
 
     def degraded(self) -> str | None:
-        """Say why states cannot be read, or not all of them; None if they can."""
+        """Return why states cannot be read, or not all of them; None if they can."""
         return self._why if self._open is None else self._open.projection.waiting_for()
 
     def staleness(self) -> float | None:
-        """Give the seconds since this was known to hold all that the topics held; None: never."""
+        """Return the seconds since this was known to hold all that the topics held; None: never."""
         self._note_progress()
         if self._complete_as_of is None:
             return None

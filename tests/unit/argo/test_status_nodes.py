@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice_argo import status_nodes
 from sluice_argo.status_nodes import (
     MAX_NODES_BYTES,
+    MAX_NODES_VALUES,
     Nodes,
     UnreadableNodesError,
     read_nodes,
@@ -24,6 +26,10 @@ NODES: Nodes = {"a": {"phase": "Running", "name": "ü"}, "b": {}}
 def packed(text: bytes) -> str:
     # Without the time, for texts are names of tests, which each worker finds alike.
     return base64.b64encode(gzip.compress(text, mtime=0)).decode()
+
+
+def in_format(codec: Any, text: bytes) -> str:
+    return base64.b64encode(bytes(codec.compress(text, 1))).decode()
 
 
 def compressed(nodes: object) -> str:
@@ -114,6 +120,33 @@ def test_a_gzip_bomb_is_unreadable(beyond: int) -> None:
             read_nodes(status)
     else:
         assert len(read_nodes(status)["a"]["x"]) == filling
+
+
+@pytest.mark.parametrize("bomb", [b"[],", b"0,"])
+@pytest.mark.parametrize("codec", [gzip, cramjam.zstd, cramjam.brotli])
+def test_a_bomb_of_values_is_not_parsed(
+    monkeypatch: pytest.MonkeyPatch, codec: Any, bomb: bytes
+) -> None:
+    """32 MiB of them would take 600 MB of memory and more."""
+    monkeypatch.setattr(status_nodes, "_members", lambda _text: [])
+    filling = bomb * (MAX_NODES_BYTES // len(bomb) - 10)
+    text = b'{"a": {"x": [' + filling + b"0]}}"
+    with pytest.raises(UnreadableNodesError):
+        read_nodes({"compressedNodes": in_format(codec, text)})
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+@pytest.mark.parametrize("codec", [gzip, cramjam.zstd, cramjam.brotli])
+def test_the_largest_number_of_values_is_read(codec: Any, beyond: int) -> None:
+    # The brackets and colons around them are five.
+    commas = MAX_NODES_VALUES - 5 + beyond
+    text = b'{"a": {"x": [' + b"0," * commas + b"0]}}"
+    status = {"compressedNodes": in_format(codec, text)}
+    if beyond:
+        with pytest.raises(UnreadableNodesError):
+            read_nodes(status)
+    else:
+        assert len(read_nodes(status)["a"]["x"]) == commas + 1
 
 
 @given(st.binary())

@@ -16,6 +16,7 @@ import cramjam
 
 __all__ = [
     "MAX_NODES_BYTES",
+    "MAX_NODES_VALUES",
     "Nodes",
     "UnreadableNodesError",
     "has_many_nodes",
@@ -27,6 +28,11 @@ Nodes = dict[str, dict[str, Any]]
 
 MAX_NODES_BYTES: Final = 32 * 1024 * 1024
 """The most bytes that compressed nodes may expand to: far more than those of a real Workflow."""
+
+MAX_NODES_VALUES: Final = 2_000_000
+"""The most commas, colons and opening brackets that they may have, those in strings included.
+
+A value takes up to 85 bytes of memory for each of these: 32 MiB of `[],` would take 600 MB."""
 
 # Reading so many takes about 10 ms.
 _FEW = 500
@@ -45,6 +51,7 @@ _UNREADABLE = (
     cramjam.DecompressionError,
 )
 _SPACE = re.compile(r"[ \t\n\r]*")
+_STRUCTURE = (b",", b":", b"[", b"{")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -58,7 +65,8 @@ def read_nodes(status: dict[str, Any]) -> Nodes:
     The result is empty if Argo has offloaded the nodes to its database.
 
     Raises:
-        UnreadableNodesError: the nodes are unreadable, or larger than MAX_NODES_BYTES.
+        UnreadableNodesError: the nodes are unreadable, or more than MAX_NODES_BYTES or
+            MAX_NODES_VALUES.
     """
     compressed = status.get(_COMPRESSED)
     try:
@@ -100,12 +108,17 @@ def _written(nodes: Nodes) -> str:
 
 
 def _decompressed(compressed: str) -> object:
-    text = _unpacked(base64.b64decode(compressed, validate=True))
-    if len(text) > MAX_NODES_BYTES:
+    unpacked = _unpacked(base64.b64decode(compressed, validate=True))
+    if len(unpacked) > MAX_NODES_BYTES:
         raise ValueError(f"more than {MAX_NODES_BYTES} bytes")
-    may_be_half = _SURROGATE.search(text) is not None
+    if sum(map(unpacked.count, _STRUCTURE)) > MAX_NODES_VALUES:
+        raise ValueError(f"more than {MAX_NODES_VALUES} values")
+    may_be_half = _SURROGATE.search(unpacked) is not None
+    text = unpacked.decode()
+    # The parser needs the text only: 32 MiB less.
+    del unpacked
     nodes: dict[str, Any] = {}
-    for name, node in _members(text.decode()):
+    for name, node in _members(text):
         if may_be_half:
             # A lone surrogate can be decoded but not encoded again; a pair can.
             json.dumps([name, node], ensure_ascii=False).encode()

@@ -18,6 +18,7 @@ from sluice_status_watcher.domain.work_item import WorkItem, coalescing_key, nee
 from sluice_status_watcher.handlers.work_queue import WorkQueue
 from sluice_status_watcher.ports import Workflows
 from sluice_status_watcher.services.leader_election import AlwaysLeader, Leadership
+from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 from sluice_status_watcher.settings import Settings
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.api_connection import ApiConnection
@@ -141,10 +142,12 @@ def make_watcher(
     leadership: Leadership,
 ) -> StatusWatcher:
     """Return a watcher with its real adapters on fake clients."""
+    parser = WorkflowParser()
     return StatusWatcher(
         settings,
         workflows=workflows,
-        client=ApiWorkflowClient(workflows),
+        client=ApiWorkflowClient(workflows, parser),
+        parser=parser,
         publisher=KafkaStatusPublisher(kafka, TOPICS, send_timeout=settings.send_timeout),
         results=kafka,
         registry=registry,

@@ -24,6 +24,7 @@ from sluice_status_watcher.services.reconciler import Reconciler
 from sluice_status_watcher.services.recovery import recover
 from sluice_status_watcher.services.results_repair import ResultsRepair
 from sluice_status_watcher.services.watch_health import WatchHealth
+from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 from sluice_status_watcher.settings import Settings
 
 __all__ = ["StatusWatcher"]
@@ -42,6 +43,7 @@ class StatusWatcher:
         *,
         workflows: Workflows,
         client: WorkflowClient,
+        parser: WorkflowParser,
         publisher: StatusPublisher,
         results: ResultsReader,
         registry: CollectorRegistry,
@@ -49,6 +51,7 @@ class StatusWatcher:
     ) -> None:
         self._settings = settings
         self._workflows = workflows
+        self._parser = parser
         self._publisher = publisher
         self._results = results
         self._leadership = leadership
@@ -121,6 +124,7 @@ class StatusWatcher:
         recovered = await recover(
             self._workflows,
             self._results,
+            self._parser,
             page_size=self._settings.watch.page_size,
             health=self._health,
         )
@@ -131,7 +135,7 @@ class StatusWatcher:
         self._metrics.outcomes_recovered.inc(len(recovered.outcomes))
         self._recovered = True
         async with aclosing(self._reflector.run()) as events:
-            await route_events(events, self._queue, known=recovered.outcomes)
+            await route_events(events, self._queue, self._parser, known=recovered.outcomes)
 
     async def _repair_results(self) -> None:
         await self._leadership.wait()

@@ -25,6 +25,7 @@ from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
 from sluice_status_watcher.adapters.workflow_client import ApiWorkflowClient
 from sluice_status_watcher.app import StatusWatcher
 from sluice_status_watcher.services.leader_election import AlwaysLeader, Leadership, LeaseElector
+from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 from sluice_status_watcher.settings import Settings
 
 __all__ = ["serve"]
@@ -59,10 +60,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             namespace=settings.kubernetes.namespace,
             request_timeout=settings.kubernetes.request_timeout,
         )
+        parser = WorkflowParser()
         watcher = StatusWatcher(
             settings,
             workflows=workflows,
-            client=ApiWorkflowClient(workflows),
+            client=ApiWorkflowClient(workflows, parser),
+            parser=parser,
             publisher=KafkaStatusPublisher(
                 producer, kafka.topics, send_timeout=settings.send_timeout
             ),

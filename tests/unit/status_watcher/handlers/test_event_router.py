@@ -9,6 +9,7 @@ from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
 from sluice_status_watcher.domain.work_item import Missing, WorkItem
 from sluice_status_watcher.domain.workflow_state import WorkflowState
 from sluice_status_watcher.handlers.event_router import route_events
+from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 from tests.unit.status_watcher.manifests import stored
 from tests.unit.status_watcher.world import make_queue, moments
 
@@ -30,7 +31,7 @@ async def routed(*events: WatchEvent | ListComplete, known: tuple[str, ...] = ()
 
     queue = make_queue()
     running = asyncio.create_task(queue.run(handle))
-    await route_events(stream(), queue, known=known)
+    await route_events(stream(), queue, WorkflowParser(), known=known)
     running.cancel()
     await asyncio.wait({running})
     return handled

@@ -18,6 +18,7 @@ from sluice_status_watcher.domain.transitions import PublishedState, transition
 from sluice_status_watcher.domain.workflow_state import parse_workflow
 from sluice_status_watcher.services.recovery import Recovered, recover
 from sluice_status_watcher.services.watch_health import WatchHealth
+from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of, stored
 from tests.unit.status_watcher.world import TOPICS, FakeKafka
@@ -73,19 +74,23 @@ def health() -> WatchHealth:
     return WatchHealth(clock=lambda: 0.0)
 
 
+async def recovery_of(workflows: FakeWorkflows, kafka: FakeKafka, *, page_size: int) -> Recovered:
+    return await recover(workflows, kafka, WorkflowParser(), page_size=page_size, health=health())
+
+
 NOTHING = Recovered(outcomes={}, republish=[])
 
 
 async def test_results_are_not_read_without_a_query() -> None:
     kafka, workflows = FakeKafka(), FakeWorkflows()
-    assert await recover(workflows, kafka, page_size=10, health=health()) == NOTHING
+    assert await recovery_of(workflows, kafka, page_size=10) == NOTHING
     marked = manifest(status={"phase": "Failed", "finishedAt": FINISHED})
     marked["metadata"]["annotations"][metadata.PUBLISHED] = f"1/Failed@{FINISHED}"
     await workflows.create(marked)
     foreign = manifest("foreign")
     foreign["metadata"]["annotations"].clear()
     await workflows.create(foreign)
-    assert await recover(workflows, kafka, page_size=10, health=health()) == NOTHING
+    assert await recovery_of(workflows, kafka, page_size=10) == NOTHING
     assert kafka.scans == []
 
 
@@ -96,7 +101,7 @@ async def test_published_outcomes_are_recovered() -> None:
     for name in (name_of("published"), name_of("unpublished")):
         await workflows.set_status_for_test(name, phase="Failed", finishedAt=FINISHED)
     await publish(kafka, workflows.object_for_test(name_of("published")))
-    recovered = await recover(workflows, kafka, page_size=2, health=health())
+    recovered = await recovery_of(workflows, kafka, page_size=2)
     assert recovered.outcomes == {
         "uid-1": Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)
     }
@@ -117,7 +122,7 @@ async def test_recovery_is_repeated_until_there_is_an_answer() -> None:
         GoneError("410", status=410, reason="Expired"),
     )
     kafka.fail_scans_for_test(times=3)
-    recovered = await recover(workflows, kafka, page_size=10, health=health())
+    recovered = await recovery_of(workflows, kafka, page_size=10)
     assert list(recovered.outcomes) == ["uid-1"]
     assert len(kafka.scans) == 4
 
@@ -130,12 +135,12 @@ async def test_outcome_before_a_later_attempt_is_not_republished() -> None:
     )
     await publish(kafka, failed)
     await workflows.set_status_for_test(name_of("order-1"), phase="Running", finishedAt=None)
-    assert len((await recover(workflows, kafka, page_size=2, health=health())).republish) == 1
+    assert len((await recovery_of(workflows, kafka, page_size=2)).republish) == 1
     await workflows.change_for_test(
         name_of("order-1"),
         lambda obj: obj["metadata"]["annotations"].update({metadata.ATTEMPT: "2"}),
     )
-    assert await recover(workflows, kafka, page_size=2, health=health()) == Recovered(
+    assert await recovery_of(workflows, kafka, page_size=2) == Recovered(
         outcomes={"uid-1": Outcome(attempt=1, phase=Phase.FAILED, finished_at=ENDED)}, republish=[]
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError, WorkflowState
 from sluice_status_watcher.ports import Workflows
-from sluice_status_watcher.services.workflow_parsing import parse_workflow_aside
+from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 
 __all__ = ["ApiWorkflowClient"]
 
@@ -17,9 +17,14 @@ class ApiWorkflowClient:
     """The `WorkflowClient` on top of the API; `now` dates the states."""
 
     def __init__(
-        self, workflows: Workflows, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        workflows: Workflows,
+        parser: WorkflowParser,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._workflows = workflows
+        self._parser = parser
         self._now = now
 
     async def read(self, name: str, *, uid: str) -> WorkflowState | None:
@@ -33,7 +38,7 @@ class ApiWorkflowClient:
 
     async def _parse(self, document: Json) -> WorkflowState | None:
         try:
-            return await parse_workflow_aside(document, observed_at=self._now())
+            return await self._parser.parse(document, observed_at=self._now())
         except ForeignWorkflowError:
             # The labels or annotations of the run were removed.
             return None

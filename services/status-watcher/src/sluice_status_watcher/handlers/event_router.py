@@ -9,7 +9,7 @@ from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
 from sluice_status_watcher.domain.work_item import Missing, WorkItem
 from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError
 from sluice_status_watcher.handlers.work_queue import WorkQueue
-from sluice_status_watcher.services.workflow_parsing import parse_workflow_aside
+from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 
 __all__ = ["route_events"]
 
@@ -19,6 +19,7 @@ _log = structlog.get_logger(__name__)
 async def route_events(
     events: AsyncIterator[WatchEvent | ListComplete],
     queue: WorkQueue[str, WorkItem],
+    parser: WorkflowParser,
     *,
     known: Iterable[str] = (),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -28,6 +29,7 @@ async def route_events(
     Args:
         events: what the reflector yields.
         queue: receives the items, by uid.
+        parser: parses the Workflows.
         known: uids that the reconciler knows before anything was seen.
         now: dates the states.
     """
@@ -42,7 +44,7 @@ async def route_events(
         uid = event.workflow["metadata"]["uid"]
         (known.discard if event.gone else known.add)(uid)
         try:
-            state = await parse_workflow_aside(event.workflow, observed_at=now(), gone=event.gone)
+            state = await parser.parse(event.workflow, observed_at=now(), gone=event.gone)
         except ForeignWorkflowError as e:
             if uid not in foreign:
                 foreign.add(uid)

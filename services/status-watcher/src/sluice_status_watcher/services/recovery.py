@@ -19,7 +19,7 @@ from sluice_status_watcher.ports import ResultsReader, Workflows
 from sluice_status_watcher.services.outcome_lookup import find_outcomes
 from sluice_status_watcher.services.watch_health import WatchHealth, retry_until_healthy
 from sluice_status_watcher.services.workflow_list import list_workflows
-from sluice_status_watcher.services.workflow_parsing import parse_workflow_aside
+from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 
 __all__ = ["Recovered", "recover"]
 
@@ -37,6 +37,7 @@ class Recovered:
 async def recover(
     workflows: Workflows,
     results: ResultsReader,
+    parser: WorkflowParser,
     *,
     page_size: int,
     health: WatchHealth,
@@ -47,13 +48,14 @@ async def recover(
     Args:
         workflows: lists the Workflows.
         results: reads the results topic.
+        parser: parses the Workflows.
         page_size: Workflows per page of the list.
         health: notes why recovery has failed so far.
         now: dates the states.
     """
 
     async def ask() -> Recovered:
-        queries = await _queries(workflows, page_size=page_size, now=now)
+        queries = await _queries(workflows, parser, page_size=page_size, now=now)
         found = await find_outcomes(queries, results)
         return Recovered(
             outcomes={uid: record.outcome for uid, record in found.items()},
@@ -68,14 +70,14 @@ async def recover(
 
 
 async def _queries(
-    workflows: Workflows, *, page_size: int, now: Callable[[], datetime]
+    workflows: Workflows, parser: WorkflowParser, *, page_size: int, now: Callable[[], datetime]
 ) -> list[OutcomeQuery]:
     queries = []
     async for item in list_workflows(workflows, limit=page_size):
         if not isinstance(item, WatchEvent):
             continue
         try:
-            query = query_for(await parse_workflow_aside(item.workflow, observed_at=now()))
+            query = query_for(await parser.parse(item.workflow, observed_at=now()))
         except ForeignWorkflowError:
             continue
         if query is not None:

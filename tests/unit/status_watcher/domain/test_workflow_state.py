@@ -4,11 +4,13 @@ import base64
 import gzip
 import json
 from datetime import UTC, datetime
+from sys import getsizeof
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from sluice_argo import metadata
 from sluice_contracts.ids import RunKey
@@ -308,6 +310,54 @@ def test_unexpected_error_costs_only_the_details(monkeypatch: pytest.MonkeyPatch
     assert state.lifecycle.finished_at == datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
     assert (state.sequence, state.progress, state.steps) == (7, None, ())
     assert state.defect == "ZeroDivisionError"
+
+
+_LONG = "x" * 100_000
+_OBJECTS: JsonValue = [{"": n} for n in range(10_000)]
+
+
+@pytest.mark.parametrize(
+    ("step", "status"),
+    [
+        ({}, {}),
+        ({"displayName": _LONG}, {}),
+        ({"templateName": _LONG}, {}),
+        ({"message": "é" * 100_000}, {}),
+        ({"outputs": {"parameters": [{"name": "o", "value": _LONG}]}}, {}),
+        ({"outputs": {"parameters": [{"name": _LONG, "value": ""}]}}, {}),
+        ({"outputs": {"parameters": [{"name": "o", "value": _OBJECTS}]}}, {}),
+        ({}, {"message": _LONG}),
+        ({}, {"progress": _LONG}),
+        ({}, {"outputs": {"parameters": [{"name": "o", "value": _OBJECTS}]}}),
+    ],
+    ids=[
+        "short strings",
+        "name of a step",
+        "template of a step",
+        "message of a step",
+        "output of a step",
+        "name of an output",
+        "objects in an output of a step",
+        "message",
+        "progress",
+        "objects in an output",
+    ],
+)
+def test_size_covers_the_memory_of_all_details(step: Json, status: Json) -> None:
+    found = nodes(*(node(f"n{number}", phase="Running", **step) for number in range(10)))
+    state = read(with_status(phase="Running", nodes=found, **status))
+    details = (state.steps, state.outputs, state.message, state.progress)
+    assert _bytes_of(details) <= state.size <= 8 * _bytes_of(details)
+
+
+def _bytes_of(value: object) -> int:
+    match value:
+        case dict():
+            return getsizeof(value) + sum(map(_bytes_of, [*value, *value.values()]))
+        case list() | tuple():
+            return getsizeof(value) + sum(map(_bytes_of, value))
+        case _:
+            return getsizeof(value)
 
 
 _words = st.sampled_from(

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from sys import getsizeof
 from typing import Any
 
 from pydantic import JsonValue
@@ -21,6 +22,7 @@ from sluice_status_watcher.domain.steps import (
     output_parameters,
     read_steps,
     size_of,
+    values_size,
 )
 
 __all__ = [
@@ -162,6 +164,7 @@ def _in_full(
     outputs = output_parameters(status.get("outputs")) or output_parameters(
         nodes.get(lifecycle.name, {}).get("outputs")
     )
+    progress, message = as_text(status.get("progress")), as_text(status.get("message"))
     return WorkflowState(
         identity=identity,
         lifecycle=lifecycle,
@@ -169,11 +172,14 @@ def _in_full(
         observed_at=observed_at,
         created_at=parse_timestamp(document["metadata"].get("creationTimestamp")),
         started_at=parse_timestamp(status.get("startedAt")),
-        progress=as_text(status.get("progress")),
-        message=as_text(status.get("message")),
+        progress=progress,
+        message=message,
         outputs=outputs,
         steps=steps,
-        size=sum(map(size_of, steps)) + len(repr(outputs)),
+        size=sum(map(size_of, steps))
+        + values_size(outputs.items())
+        + getsizeof(message)
+        + getsizeof(progress),
         defect=defect,
     )
 

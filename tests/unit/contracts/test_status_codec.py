@@ -128,6 +128,23 @@ def test_outputs_of_steps_go_first() -> None:
     assert event.outputs == {"counts": '{"a":2}', "total": "2"}
 
 
+def test_outputs_that_cannot_fit_are_not_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand steps can have 32 MiB of outputs."""
+    sizes: list[int] = []
+    dump = StatusEvent.model_dump_json
+
+    def noting(event: StatusEvent) -> str:
+        text = dump(event)
+        sizes.append(len(text))
+        return text
+
+    monkeypatch.setattr(StatusEvent, "model_dump_json", noting)
+    steps = tuple(step(number, outputs={"x": "y" * 200_000}) for number in range(100))
+    event = _read(encode_status(published(Phase.SUCCEEDED, steps=steps), source="/test"))
+    assert (event.truncated, len(event.steps)) == (True, 100)
+    assert max(sizes) <= MAX_STATUS_BYTES
+
+
 def test_steps_go_next_and_the_outcome_stays() -> None:
     steps = tuple(step(number, message="m" * 20_000) for number in range(100))
     outputs = {"counts": "c" * 1_500_000}

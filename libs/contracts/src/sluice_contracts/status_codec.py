@@ -52,6 +52,9 @@ def encode_status(published: PublishedEvent, *, source: str) -> OutgoingRecord:
     the run's own outputs and outcome always go through.
     """
     event = published.event
+    # Outputs that cannot fit are not encoded to find that out: 32 MiB would be in memory twice.
+    if _step_outputs_exceed_record(event):
+        event = event.truncate(Truncation.STEP_OUTPUTS)
     value = event.model_dump_json().encode()
     for level in (Truncation.STEP_OUTPUTS, Truncation.STEPS):
         if len(value) > MAX_STATUS_BYTES:
@@ -73,6 +76,12 @@ def encode_status(published: PublishedEvent, *, source: str) -> OutgoingRecord:
             extensions=extensions,
         ),
     )
+
+
+def _step_outputs_exceed_record(event: StatusEvent) -> bool:
+    """Return whether the strings alone that the steps have as outputs exceed the topic's limit."""
+    outputs = (value for step in event.steps for value in step.outputs.values())
+    return sum(len(value) for value in outputs if isinstance(value, str)) > MAX_STATUS_BYTES
 
 
 def encode_refusal(

@@ -1,7 +1,8 @@
 """Writes status events to Kafka."""
 
 from datetime import timedelta
-from typing import Protocol
+from functools import partial
+from typing import Final, Protocol
 
 import structlog
 
@@ -17,6 +18,7 @@ from sluice_runtime.kafka.producer import Producer
 from sluice_runtime.retry import retry_forever
 from sluice_status_watcher.domain.workflow_state import Identity
 from sluice_status_watcher.ports import UnwritableEventError
+from sluice_status_watcher.services.aside import run_aside
 
 __all__ = ["KafkaStatusPublisher", "StatusProducer"]
 
@@ -27,6 +29,9 @@ _SOURCE = "/sluice/status-watcher"
 
 _OUTCOME_PATIENCE = timedelta(seconds=5)
 """For an outcome to be acknowledged, before its Workflow is read again."""
+
+# Without outputs: the encoder leaves those out that exceed the limit of a record.
+_STEP_BYTES: Final = 1024
 
 
 class StatusProducer(Producer, Protocol):
@@ -71,7 +76,8 @@ class KafkaStatusPublisher:
         been retried. Readers of the status topic ignore late events, so that write is repeated
         until it is acknowledged.
         """
-        record = _encode(event, identity)
+        encode = partial(_encode, event, identity)
+        record = await run_aside(encode, size=_STEP_BYTES * len(event.steps))
         if not event.terminal:
             await self._write_status(record, event, identity)
             return

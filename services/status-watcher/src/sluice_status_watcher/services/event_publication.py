@@ -6,6 +6,7 @@ Workflow is affected.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
@@ -15,6 +16,7 @@ from sluice_status_watcher.domain.transitions import PublishedState, claimed_eve
 from sluice_status_watcher.domain.workflow_state import Identity, WorkflowState, without_details
 from sluice_status_watcher.metrics import Metrics
 from sluice_status_watcher.ports import StatusPublisher, UnwritableEventError
+from sluice_status_watcher.services.aside import run_aside
 
 __all__ = ["EventPublication"]
 
@@ -52,7 +54,7 @@ class EventPublication:
         if state.defect is not None:
             self._note(identity, state.defect)
         try:
-            event, after = decide(state)
+            event, after = await run_aside(partial(decide, state), size=state.size)
         except Exception as e:  # noqa: BLE001 - one malformed Workflow must not stop the others
             self._note(identity, type(e).__name__)
             event, after = decide(without_details(state, defect=type(e).__name__))

@@ -18,6 +18,7 @@ from sluice_runtime.kubernetes.errors import (
     NotFoundError,
     RefusedError,
 )
+from sluice_runtime.kubernetes.shallow_json import parse_shallow
 from tests.unit.runtime.kubernetes.api_server import ApiServer, api_server, connected
 
 PATH = "/apis/argoproj.io/v1alpha1/namespaces/argo/workflows"
@@ -181,3 +182,19 @@ async def test_a_watch_from_an_expired_version_is_gone(
     with pytest.raises(GoneError):
         async with workflows.watch(resource_version="1", timeout_seconds=1):
             pass
+
+
+async def test_list_with_a_deeply_nested_object_is_read(server: ApiServer, tmp_path: Path) -> None:
+    levels = 2_000
+    deep = b'{"metadata": {"uid": "b"}, "spec": ' + b'{"a":' * levels + b"1" + b"}" * levels + b"}"
+    items = b'{"metadata": {"uid": "a"}}, ' + deep
+    async with connected(server, tmp_path / "kubeconfig") as client:
+        workflows = WorkflowsApi(
+            client, namespace="argo", request_timeout=timedelta(seconds=30), parse=parse_shallow
+        )
+        server.answers(b'{"metadata": {"resourceVersion": "7"}, "items": [' + items + b"]}")
+        page = await workflows.list_page(limit=10, continue_token=None)
+        assert [item["metadata"]["uid"] for item in page.items] == ["a", "b"]
+        server.answers(deep)
+        assert (await workflows.get("b"))["metadata"] == {"uid": "b"}
+        assert (await workflows.patch("b", []))["metadata"] == {"uid": "b"}

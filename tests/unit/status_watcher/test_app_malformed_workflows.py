@@ -1,6 +1,6 @@
 """A malformed Workflow is published without details, and affects no other."""
 
-import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -101,10 +101,16 @@ async def test_copy_of_a_workflow_is_ignored_and_logged_once() -> None:
     assert named == [f"{NAME}-x7k2p"]
 
 
-async def test_list_nested_too_deeply_is_retried() -> None:
+async def test_state_nested_too_deeply_for_the_parser_is_published() -> None:
     world = World()
-    await submit(world)
-    # As json raises it.
-    world.workflows.fail_for_test("list_page", RecursionError(), RecursionError())
-    async with asyncio.timeout(3600), world.watching():
+    async with world.watching():
+        await submit(world)
         await world.published("1/Submitted")
+        relists = world.metric("relists_total", reason="bad json")
+        line = json.dumps({"type": "MODIFIED", "object": world.workflows.object_for_test(NAME)})
+        deep = b'"spec":' + b"[" * 9_000 + b"]" * 9_000 + b',"status":{"phase":"Running"}'
+        spec = json.dumps("spec") + ": " + json.dumps(manifest()["spec"])
+        changed = line.replace('"resourceVersion": "101"', '"resourceVersion": "102"')
+        world.workflows.send_raw_for_test(changed.encode().replace(spec.encode(), deep) + b"\n")
+        await world.published("1/Submitted", "1/Running")
+        assert world.metric("relists_total", reason="bad json") == relists

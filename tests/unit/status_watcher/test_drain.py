@@ -29,6 +29,23 @@ async def test_drain_without_workflows_succeeds(tmp_path: Path) -> None:
         assert await process.wait() == 0
 
 
+async def test_drain_reads_deeply_nested_workflows(tmp_path: Path) -> None:
+    deep = b"[" * 2_000 + b"]" * 2_000
+    items = b'[{"metadata": {"name": "a"}, "spec": ' + deep + b"}]"
+    async with api_server() as server:
+
+        async def answer(_: web.Request) -> web.StreamResponse:
+            # A second list is refused: that ends a drain that could not read the first.
+            server.refuses(422, "Invalid")
+            return web.Response(
+                body=b'{"metadata": {"resourceVersion": "1"}, "items": ' + items + b"}"
+            )
+
+        server.handler = answer
+        process = await drain(server, tmp_path)
+        assert await process.wait() == 0
+
+
 async def test_stopped_drain_fails_so_that_the_job_retries(
     tmp_path: Path,
 ) -> None:

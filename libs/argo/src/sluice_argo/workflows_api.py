@@ -1,7 +1,8 @@
 """The API of Argo's Workflows in one namespace."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,7 +28,7 @@ class WorkflowPage:
 class WorkflowsApi:
     """Creates, gets, patches, lists and watches Sluice's Workflows.
 
-    Each request has its own timeout.
+    Each request has its own timeout. `parse` parses the responses of get, patch and list.
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class WorkflowsApi:
         namespace: str,
         request_timeout: timedelta,
         create_timeout: timedelta | None = None,
+        parse: Callable[[bytes], object] = json.loads,
     ) -> None:
         self._client = client
         self._path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
         self._timeout = request_timeout
         self._create_timeout = create_timeout or request_timeout
+        self._parse = parse
 
     async def create(self, manifest: Json) -> Json:
         """Create a Workflow within the create timeout, and return it.
@@ -72,7 +75,10 @@ class WorkflowsApi:
             ApiUnavailableError: there was no definite answer.
         """
         return await self._client.call(
-            "GET", f"{self._path}/{name}", deadline=self._deadline("get a Workflow")
+            "GET",
+            f"{self._path}/{name}",
+            deadline=self._deadline("get a Workflow"),
+            parse=self._parse,
         )
 
     async def patch(self, name: str, operations: Sequence[Json]) -> Json:
@@ -90,6 +96,7 @@ class WorkflowsApi:
                 body=list(operations),
                 content_type=_JSON_PATCH,
                 deadline=self._deadline("patch a Workflow"),
+                parse=self._parse,
             )
         except RefusedError as e:
             # The API server answers 422 to a failed test as well as to an invalid patch.
@@ -109,7 +116,11 @@ class WorkflowsApi:
         if continue_token:
             query["continue"] = continue_token
         answer = await self._client.call(
-            "GET", self._path, query=query, deadline=self._deadline("list Workflows")
+            "GET",
+            self._path,
+            query=query,
+            deadline=self._deadline("list Workflows"),
+            parse=self._parse,
         )
         metadata = answer.get("metadata") or {}
         if not metadata.get("resourceVersion"):

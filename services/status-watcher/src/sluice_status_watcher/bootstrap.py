@@ -16,6 +16,7 @@ from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.leases import LeaseApi
+from sluice_runtime.kubernetes.shallow_json import parse_shallow
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import serve_probes
 from sluice_runtime.service import StartupError, wait_for_kafka
@@ -59,6 +60,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             cluster,
             namespace=settings.kubernetes.namespace,
             request_timeout=settings.kubernetes.request_timeout,
+            parse=parse_shallow,
         )
         parser = WorkflowParser()
         watcher = StatusWatcher(

@@ -8,6 +8,7 @@ from sluice_argo.workflows_api import WorkflowsApi
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.errors import ApiError
+from sluice_runtime.kubernetes.shallow_json import parse_shallow
 from sluice_runtime.service import StartupError, run_service
 from sluice_status_watcher.services.finalizer_drain import drain_finalizers
 from sluice_status_watcher.settings import Settings
@@ -38,6 +39,7 @@ async def _drain(settings: Settings) -> int:
                 cluster,
                 namespace=kubernetes.namespace,
                 request_timeout=kubernetes.request_timeout,
+                parse=parse_shallow,
             )
             return await drain_finalizers(
                 workflows, page_size=settings.watch.page_size, backoff=Backoff()

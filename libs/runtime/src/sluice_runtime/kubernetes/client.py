@@ -60,8 +60,9 @@ class KubernetesClient:
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
+        parse: Callable[[bytes], object] = json.loads,
     ) -> Json:
-        """Send one request and return the JSON of the response.
+        """Send one request and return the JSON of the response, parsed by `parse`.
 
         Raises:
             ApiError: the API server refused the request; the subclass says why.
@@ -89,7 +90,7 @@ class KubernetesClient:
             raise _interrupted(what, e) from None
         _refuse_failure(response, answer, what=what)
         try:
-            document: object = json.loads(answer)
+            document = parse(answer)
         except (ValueError, RecursionError) as e:
             raise ApiUnavailableError(f"{what}: the response is not JSON") from e
         if not isinstance(document, dict):

@@ -7,7 +7,6 @@ because TCP may report no error.
 """
 
 import asyncio
-import json
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
@@ -18,6 +17,7 @@ import structlog
 
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, GoneError
+from sluice_runtime.kubernetes.shallow_json import parse_shallow
 from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
 from sluice_status_watcher.handlers.line_splitter import LineSplitter, LineTooLongError
 from sluice_status_watcher.ports import Workflows
@@ -164,7 +164,7 @@ class Reflector:
 
 def _parse(line: bytes) -> tuple[str, Json]:
     try:
-        event = json.loads(line)
+        event = parse_shallow(line)
         kind, obj = event["type"], event["object"]
         if kind == "ERROR":
             code = obj.get("code")
@@ -173,7 +173,7 @@ def _parse(line: bytes) -> tuple[str, Json]:
                 f"The watch answered {code} {obj.get('reason')}.",
             )
         _ = obj["metadata"]["resourceVersion"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise RelistError("bad json", "A line of the watch is not an event.") from e
     if kind not in {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"}:
         raise RelistError("unknown event", f"The watch sent an event of type {kind!r:.40}.")

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 
-from sluice_runtime.kubernetes.errors import ApiUnavailableError
 from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
 from sluice_status_watcher.ports import Workflows
 
@@ -21,10 +20,7 @@ async def list_workflows(
     token: str | None = None
     uids: set[str] = set()
     while True:
-        try:
-            page = await workflows.list_page(limit=limit, continue_token=token)
-        except RecursionError as e:
-            raise ApiUnavailableError("A Workflow of the list is nested too deeply.") from e
+        page = await workflows.list_page(limit=limit, continue_token=token)
         for item in page.items:
             uids.add(item["metadata"]["uid"])
             yield WatchEvent(item)

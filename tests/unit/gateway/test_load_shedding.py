@@ -133,7 +133,7 @@ def test_the_greedy_one_is_refused_a_third_body() -> None:
     with ExitStack() as stack:
         for _ in range(2):
             stack.enter_context(admission.admitted("greedy"))
-        with pytest.raises(ProblemError, match="too many requests in hand") as refused:
+        with pytest.raises(ProblemError, match="too many requests in flight") as refused:
             stack.enter_context(admission.admitted("greedy"))
     assert (refused.value.problem.status, refused.value.retry_after) == (429, 1)
 

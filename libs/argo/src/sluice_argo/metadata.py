@@ -35,8 +35,8 @@ TRACEPARENT: Final = "sluice.dev/traceparent"
 ATTEMPT: Final = "sluice.dev/attempt"
 """Set by the status-watcher when a finished Workflow was reopened; 1 if absent."""
 OUTCOME_CLAIM: Final = "sluice.dev/outcome-claim"
-"""Set by the status-watcher before it publishes a terminal event, removed with the mark: see
-`sluice_argo.outcomes.encode_claim`."""
+"""Set by the status-watcher before it publishes a terminal event, and removed by the patch that adds
+the mark: see `sluice_argo.outcomes.encode_claim`."""
 PUBLISHED: Final = "sluice.dev/published"
 """The mark: set by the status-watcher once the terminal event is acknowledged, see
 `sluice_argo.outcomes.encode_outcome`."""
@@ -45,4 +45,4 @@ APPLIED_COMMANDS: Final = "sluice.dev/applied-commands"
 `topic/partition appended` to that command's timestamp in Kafka (epoch milliseconds)."""
 
 FINALIZER: Final = "sluice.dev/outcome-published"
-"""Keeps the object until its terminal event is acknowledged on Kafka."""
+"""Keeps the object until `release_after` has passed since Kafka acknowledged its terminal event."""

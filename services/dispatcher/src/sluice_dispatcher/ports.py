@@ -19,8 +19,8 @@ class Ledger(Protocol):
     async def get(self, key: RunKey) -> LedgerEntry | None:
         """Return the run's outcome, None if it has none.
 
-        Waits until the ledger holds every outcome that was published before its Workflow could
-        disappear.
+        Waits until the ledger is at most `ledger_freshness` behind the topic. The Workflow of any
+        outcome that it still lacks exists then.
         """
 
     async def record(self, published: PublishedEvent) -> None:

@@ -141,7 +141,7 @@ async def serve(
         )
         waiting.view, waiting.degraded = view.waiting_for, view.degraded
         metrics.watch_view_staleness(view.staleness)
-        # Left after the server, whose requests in hand still read.
+        # Left after the server, whose requests in flight still read.
         viewing = await stack.enter_async_context(_running(view.run(), name="view"))
 
         app = create_app(
@@ -178,7 +178,7 @@ async def serve(
             frames=EventFrames(view=view, max_bytes=settings.outgoing.shared_bytes),
         )
         gone, grace = asyncio.Event(), settings.shutdown_grace - settings.http.farewell
-        # Left last, so stopped first: half of the grace is for requests in hand.
+        # Left last, so stopped first: half of the grace is for requests in flight.
         with _startup_errors("SLUICE_HTTP__HOST and SLUICE_HTTP__PORT"):
             host, port = await stack.enter_async_context(
                 serve_http(app, settings.http, leaving=stop, grace=seconds(grace) / 2)

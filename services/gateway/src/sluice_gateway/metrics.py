@@ -35,7 +35,7 @@ class Metrics:
             registry=registry,
         )
         self._in_flight = Gauge(
-            "sluice_gateway_in_flight_requests", "Requests for runs in hand.", registry=registry
+            "sluice_gateway_in_flight_requests", "Requests for runs in flight.", registry=registry
         )
         self.view_bytes = Gauge(
             "sluice_gateway_view_bytes",
@@ -74,7 +74,7 @@ class Metrics:
         )
 
     def watch_in_flight(self, in_flight: Callable[[], int]) -> None:
-        """Read the requests in hand from here."""
+        """Read the requests in flight from here."""
         self._in_flight.set_function(in_flight)
 
     def watch_outgoing(self, held: Callable[[], int]) -> None:

@@ -142,13 +142,13 @@ class AdmissionSettings(_Group):
     """How many requests for runs are taken on at a time; one more is answered with 429."""
 
     max_requests: Annotated[
-        int, Field(ge=1, description="Requests in hand: their bodies have come.")
+        int, Field(ge=1, description="Requests in flight: their bodies have arrived.")
     ] = 512
     max_bytes: Annotated[
         int,
         Field(
             ge=2_000_000,
-            description="Bytes that have come of bodies, complete or not. Decoded and encoded "
+            description="Bytes that have arrived of bodies, complete or not. Decoded and encoded "
             "again, a body takes up some four times its size.",
         ),
     ] = 16 * 1024 * 1024

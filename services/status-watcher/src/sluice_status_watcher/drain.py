@@ -1,4 +1,4 @@
-"""`python -m sluice_status_watcher.drain`: the Job of the chart that runs before an uninstall."""
+"""`python -m sluice_status_watcher.drain`: the chart's Job that runs after an uninstallation."""
 
 import asyncio
 

@@ -7,7 +7,7 @@ The changes are those of Argo's own `stop`, `terminate`, `suspend`, `resume` and
 import copy
 import json
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, assert_never
 
 from sluice_argo import metadata
 from sluice_argo.json_patch import add, remove, test
@@ -89,6 +89,8 @@ def build_patch(
             _resume(changed, now=now)
         case "retry":
             _reopen(changed, now=now)
+        case _:
+            assert_never(command)
     _record_applied(changed, record)
     unchanged = test("/metadata/resourceVersion", workflow["metadata"]["resourceVersion"])
     return [unchanged, *_differences(workflow, changed)]

@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 # What one connection may hold that nobody has admitted, 4,096 of them hold, too. By aiohttp's
 # defaults that would be 1 MiB of an incomplete head, 768 KiB of a body that no handler reads (three
-# times what is read at once), and 32 requests behind the one in hand.
+# times what is read at once), and 32 requests behind the one in flight.
 _READ_BYTES: Final = 16 * 1024
 _HEAD_BYTES: Final = 32 * 1024
 _READ_AHEAD: Final = 2
@@ -139,7 +139,7 @@ async def serve_http(
 
     Once `leaving` is set, every answer says that it is the last one on its connection (RFC 9112
     section 9.6): one that is just closed may be about to carry another request. After the body,
-    requests in hand have `grace` seconds to come to their end.
+    requests in flight have `grace` seconds to come to their end.
     """
     loop = asyncio.get_running_loop()
 

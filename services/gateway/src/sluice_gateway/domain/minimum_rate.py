@@ -24,5 +24,5 @@ class MinimumRate:
         return min(self._patience, self._end)
 
     def advance(self, size: int, *, now: float) -> None:
-        """Count bytes that have come."""
+        """Count bytes that have arrived."""
         self._patience = min(self._patience + size / self._rate, now + self._grace)

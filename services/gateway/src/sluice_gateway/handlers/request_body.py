@@ -22,7 +22,7 @@ _JSON: Final = "application/json"
 
 @asynccontextmanager
 async def admitted_body(request: web.Request) -> AsyncIterator[list[bytes]]:
-    """Yield the body once all of it has come, in pieces; until it is left, it counts as in hand.
+    """Yield the body in pieces, once all of it has arrived; it counts as in flight until the end.
 
     Raises:
         ProblemError: UNSUPPORTED_MEDIA_TYPE, TOO_LARGE or OVERLOADED.

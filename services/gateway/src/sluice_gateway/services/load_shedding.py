@@ -13,7 +13,7 @@ _RETRY_AFTER_S = 1
 
 
 class AdmittedRequest:
-    """A request that was let in, and what it holds: its place, and the bytes that have come."""
+    """A request that was let in, and what it holds: its place, and the bytes that have arrived."""
 
     def __init__(
         self, peer: str, *, bodies: FairShares, size: FairShares, requests: FairShares
@@ -34,7 +34,7 @@ class AdmittedRequest:
         self._move_to(self._bodies)
 
     def add(self, size: int) -> None:
-        """Hold bytes that have come.
+        """Hold bytes that have arrived.
 
         Raises:
             ProblemError: OVERLOADED, there is no room for them; nothing more should be read.
@@ -44,7 +44,7 @@ class AdmittedRequest:
         self._bytes += size
 
     def begin(self) -> None:
-        """Hold a place among the requests in hand instead, now that the body is there.
+        """Hold a place among the requests in flight instead, now that the body is there.
 
         Raises:
             ProblemError: OVERLOADED, there are too many, in all or of this peer.
@@ -68,7 +68,7 @@ class AdmittedRequest:
 
 
 class LoadShedder:
-    """Bounds the bodies that are coming, the bytes that have come, and the requests in hand.
+    """Bounds the bodies that are coming, the bytes that have arrived, and the requests in flight.
 
     Only what has come counts: a client that declares a large body and sends nothing takes up a
     place among `max_bodies` and nothing else. Of each budget a peer gets at most `peer_share` of
@@ -84,7 +84,7 @@ class LoadShedder:
 
     @property
     def in_flight(self) -> int:
-        """The number of requests in hand: those whose body is there."""
+        """The number of requests in flight: those whose body is there."""
         return self._requests.held
 
     @property
@@ -112,7 +112,7 @@ class LoadShedder:
 def _overloaded() -> ProblemError:
     return ProblemError.of(
         ProblemType.OVERLOADED,
-        "The gateway has too many requests in hand, in all or from your address. Nothing was "
+        "The gateway has too many requests in flight, in all or from your address. Nothing was "
         "started; try again after the time in Retry-After.",
         retry_after=_RETRY_AFTER_S,
     )

@@ -1,4 +1,4 @@
-"""Removes the finalizer from all Workflows, before Sluice is uninstalled.
+"""Removes the finalizer from all Workflows, after Sluice was uninstalled.
 
 Running Workflows go on; their outcomes are not published.
 """

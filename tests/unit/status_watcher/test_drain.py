@@ -31,7 +31,7 @@ async def test_drain_without_workflows_succeeds(tmp_path: Path) -> None:
 
 async def test_drain_reads_deeply_nested_workflows(tmp_path: Path) -> None:
     deep = b"[" * 2_000 + b"]" * 2_000
-    items = b'[{"metadata": {"name": "a"}, "spec": ' + deep + b"}]"
+    items = b'[{"metadata": {"name": "a", "uid": "u"}, "spec": ' + deep + b"}]"
     async with api_server() as server:
 
         async def answer(_: web.Request) -> web.StreamResponse:

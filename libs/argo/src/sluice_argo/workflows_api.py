@@ -109,6 +109,7 @@ class WorkflowsApi:
 
         Raises:
             GoneError: the continue token has expired.
+            AnswerTooLargeError: a smaller page may be readable.
             ApiError: the request was refused for another reason.
             ApiUnavailableError: there was no definite answer.
         """

@@ -9,7 +9,7 @@ import aiohttp
 import yaml
 
 from sluice_runtime.deadlines import Deadline
-from sluice_runtime.kubernetes.errors import ApiUnavailableError, error_for
+from sluice_runtime.kubernetes.errors import AnswerTooLargeError, ApiUnavailableError, error_for
 from sluice_runtime.kubernetes.kubernetes_asyncio_loader import (
     KubernetesAsyncio,
     import_without_models,
@@ -24,6 +24,10 @@ Json = dict[str, Any]
 _READ_BUFFER = 256 * 1024
 # Room for a page of 40 Workflows of the largest size that etcd accepts.
 _MAX_ANSWER = 64 * 1024 * 1024
+# Commas, colons and opening brackets. Each can take 85 bytes of memory. The 1.5 MiB that an object
+# may have can hold 1.5 million.
+_MAX_ANSWER_VALUES = 2_000_000
+_STRUCTURE = (b",", b":", b"[", b"{")
 
 
 class ClusterConfigurationError(Exception):
@@ -66,6 +70,7 @@ class KubernetesClient:
 
         Raises:
             ApiError: the API server refused the request; the subclass says why.
+            AnswerTooLargeError: the response has too many bytes or values.
             ApiUnavailableError: there was no definite answer within the deadline.
         """
         what = f"{method} {path}"
@@ -164,9 +169,13 @@ async def _read(response: aiohttp.ClientResponse, *, what: str) -> bytes:
     async for chunk in response.content.iter_any():
         answer += chunk
         if len(answer) > _MAX_ANSWER:
-            raise ApiUnavailableError(
+            raise AnswerTooLargeError(
                 f"{what}: the response is larger than {_MAX_ANSWER >> 20} MiB; use smaller pages"
             )
+    if sum(map(answer.count, _STRUCTURE)) > _MAX_ANSWER_VALUES:
+        raise AnswerTooLargeError(
+            f"{what}: the response has more than {_MAX_ANSWER_VALUES} values; use smaller pages"
+        )
     return bytes(answer)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 __all__ = [
     "AlreadyExistsError",
+    "AnswerTooLargeError",
     "ApiError",
     "ApiUnavailableError",
     "ConflictError",
@@ -39,6 +40,10 @@ class ApiUnavailableError(Exception):
         self.retry_after = retry_after
         self.status = status
         self.server_message = server_message
+
+
+class AnswerTooLargeError(ApiUnavailableError):
+    """The response would take too much memory. A request for fewer objects may not."""
 
 
 class ApiError(Exception):

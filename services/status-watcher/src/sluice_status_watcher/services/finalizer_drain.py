@@ -17,7 +17,9 @@ from sluice_runtime.kubernetes.errors import (
 )
 from sluice_runtime.retry import retry_forever
 from sluice_status_watcher.domain.patches import finalizer_removal_patch
+from sluice_status_watcher.domain.watch_event import WatchEvent
 from sluice_status_watcher.ports import Workflows
+from sluice_status_watcher.services.workflow_list import list_workflows
 
 __all__ = ["drain_finalizers"]
 
@@ -65,15 +67,11 @@ async def _with_finalizer(
     workflows: Workflows, *, page_size: int
 ) -> AsyncIterator[tuple[str, list[Json]]]:
     """Yield the name of each Workflow with our finalizer, and the patch that removes it."""
-    continue_token: str | None = None
-    while True:
-        page = await workflows.list_page(limit=page_size, continue_token=continue_token)
-        for document in page.items:
-            if patch := finalizer_removal_patch(document["metadata"]):
-                yield document["metadata"]["name"], patch
-        continue_token = page.continue_token
-        if continue_token is None:
-            return
+    async for item in list_workflows(workflows, limit=page_size):
+        if isinstance(item, WatchEvent) and (
+            patch := finalizer_removal_patch(item.workflow["metadata"])
+        ):
+            yield item.workflow["metadata"]["name"], patch
 
 
 async def _patch(workflows: Workflows, name: str, patch: list[Json]) -> bool:

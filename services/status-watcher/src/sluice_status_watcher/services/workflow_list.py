@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
+from sluice_runtime.kubernetes.errors import AnswerTooLargeError
 from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
 from sluice_status_watcher.ports import Workflows
 
@@ -13,6 +14,8 @@ async def list_workflows(
 ) -> AsyncGenerator[WatchEvent | ListComplete, None]:
     """Yield all Workflows, at most `limit` per request, and then the end of the list.
 
+    Pages that are too large to be read become smaller, down to one Workflow.
+
     Raises:
         ApiError: GoneError if reading took so long that the list has expired.
         ApiUnavailableError: no clear answer.
@@ -20,7 +23,13 @@ async def list_workflows(
     token: str | None = None
     uids: set[str] = set()
     while True:
-        page = await workflows.list_page(limit=limit, continue_token=token)
+        try:
+            page = await workflows.list_page(limit=limit, continue_token=token)
+        except AnswerTooLargeError:
+            if limit == 1:
+                raise
+            limit //= 2
+            continue
         for item in page.items:
             uids.add(item["metadata"]["uid"])
             yield WatchEvent(item)

@@ -16,7 +16,7 @@ from tests.support.secured_kafka import SecuredKafka
 
 PASSWORD = "of-a-test"
 LOUD = "-Dorg.slf4j.simpleLogger.log.kafka.authorizer.logger=debug"
-"""Has its authorizer tell what it allows."""
+"""Makes its authorizer log what it allows, too."""
 
 # https://kafka.apache.org/protocol: ResourceType, PatternType, AclOperation, AclPermissionType
 _RESOURCES = {"topic": 2, "group": 3}
@@ -42,7 +42,7 @@ class Deed(NamedTuple):
 
 
 class GuardedKafka(SecuredKafka):
-    """Who comes by the inner listener may all; by the outer one, an account as it is granted."""
+    """The inner listener allows everything; the outer one holds each account to its ACLs."""
 
     def __init__(self, *, data_dir: Path, accounts: Iterable[str]) -> None:
         users = " ".join(f'user_{account}="{PASSWORD}"' for account in accounts)
@@ -63,8 +63,8 @@ class GuardedKafka(SecuredKafka):
         self._denials: Counter[str] = Counter()
         self._noted = threading.Condition()
 
-    def told(self, account: str) -> Mapping[str, str]:
-        """Give what a service is told so that it is this account."""
+    def environment_of(self, account: str) -> Mapping[str, str]:
+        """Return the variables with which a service connects as this account."""
         return {
             "SLUICE_KAFKA__BOOTSTRAP_SERVERS": self.outer_servers,
             "SLUICE_KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
@@ -74,7 +74,7 @@ class GuardedKafka(SecuredKafka):
         }
 
     @contextlib.contextmanager
-    def turning_away(self, account: str) -> Iterator[None]:
+    def denying(self, account: str) -> Iterator[None]:
         """Wait until it is noted that the account was denied something in the body.
 
         All that was decided before is noted then, too.

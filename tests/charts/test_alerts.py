@@ -1,4 +1,4 @@
-"""Alerts as Prometheus reads them, and as they speak; what helm/kafka's ask for is really told."""
+"""Prometheus reads the alerts, and they fire when they should; helm/kafka exports their metrics."""
 
 import re
 import subprocess
@@ -69,7 +69,7 @@ def from_beans() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("alert", alerts(KAFKA))
-def test_kafka_tells_what_its_alerts_ask_for(alert: str) -> None:
+def test_kafka_exports_the_metrics_of_its_alerts(alert: str) -> None:
     known = EXPORTED | KUBELET | from_beans()
     expression = alerts(KAFKA)[alert]
     asked = set(re.findall(r"\b(?:kafka|kubelet)_\w+", expression))
@@ -85,7 +85,7 @@ def test_the_label_of_the_cluster_is_added() -> None:
 
 @pytest.mark.charts
 @with_alerts
-def test_prometheus_reads_them(promtool: Path, chart: Path) -> None:
+def test_prometheus_reads_the_alerts(promtool: Path, chart: Path) -> None:
     done = check(promtool, "check", "rules", "--lint=all", "--lint-fatal", str(alerts_file(chart)))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(alerts(chart))} rules found" in done.stdout
@@ -93,7 +93,7 @@ def test_prometheus_reads_them(promtool: Path, chart: Path) -> None:
 
 @pytest.mark.charts
 @with_alerts
-def test_they_speak_when_they_should(promtool: Path, chart: Path) -> None:
+def test_alerts_fire_when_they_should(promtool: Path, chart: Path) -> None:
     done = check(promtool, "test", "rules", str(CASES / f"{chart.name}.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr
 

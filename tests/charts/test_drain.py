@@ -33,7 +33,7 @@ def test_it_runs_what_is_in_the_image_where_the_workflows_are(default: Rendered)
     python, module_option, module = container["command"]
     assert (python, module_option) == ("python", "-m")
     assert callable(importlib.import_module(module).main)
-    told = {each["name"]: each["value"] for each in container["env"]}
-    assert told == {
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert environment == {
         "SLUICE_KUBERNETES__NAMESPACE": default.one("Role", NAME)["metadata"]["namespace"]
     }

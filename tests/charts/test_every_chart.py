@@ -164,7 +164,9 @@ def scalars(value: Any) -> Iterator[Any]:
 
 @pytest.mark.charts
 @each_chart
-def test_what_only_checks_it_is_not_released(helm: Helm, tmp_path: Path, chart: Path) -> None:
+def test_files_that_only_check_a_chart_are_not_released(
+    helm: Helm, tmp_path: Path, chart: Path
+) -> None:
     done = helm.run("package", str(chart), "--destination", str(tmp_path))
     assert done.returncode == 0, done.stderr
     [package] = tmp_path.iterdir()

@@ -1,4 +1,4 @@
-"""helm/kafka makes the topics of the contract, and what helm/sluice is told of it is true."""
+"""helm/kafka makes the topics of the contract, and helm/sluice connects to it as it listens."""
 
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def test_the_services_would_take_them_whatever_is_given(kafka: Rendered) -> None
     assert replicas <= sum(pool["spec"]["replicas"] for pool in brokers)
 
 
-def test_what_holds_data_is_never_taken_away(kafka: Rendered) -> None:
+def test_objects_that_hold_data_are_never_removed(kafka: Rendered) -> None:
     for each in kafka.of("Kafka", "KafkaNodePool", "KafkaTopic"):
         annotations = each["metadata"]["annotations"]
         assert annotations["argocd.argoproj.io/sync-options"] == "Prune=false,Delete=false"
@@ -100,7 +100,7 @@ def test_nobody_comes_in_unknown_where_accounts_count(kafka: Rendered) -> None:
 
 
 def test_every_container_is_restricted(kafka: Rendered) -> None:
-    """Strimzi's operator keeps to the lower, baseline standard unless it is told otherwise."""
+    """Strimzi's operator keeps to the lower, baseline standard by default."""
     spec = cluster(kafka)["spec"]
     templates = [
         *(spec["kafka"]["template"][name] for name in ("kafkaContainer", "initContainer")),
@@ -186,7 +186,7 @@ def test_the_group_is_that_of_the_dispatchers(default: Rendered) -> None:
 
 
 def environment(rendered: Rendered, service: str) -> dict[str, Json]:
-    """Give what a service is told of Kafka."""
+    """Give the variables of a service for Kafka."""
     env = rendered.container(service)["env"]
     return {each["name"]: each for each in env if each["name"].startswith("SLUICE_KAFKA__")}
 
@@ -196,15 +196,15 @@ def assert_it_is_found(sluice: Rendered, kafka: Rendered) -> None:
     name = cluster(kafka)["metadata"]["name"]
     listeners = {each["port"]: each for each in cluster(kafka)["spec"]["kafka"]["listeners"]}
     for service in SERVICES:
-        told = {key: each.get("value") for key, each in environment(sluice, service).items()}
-        host, _, port = (told["SLUICE_KAFKA__BOOTSTRAP_SERVERS"] or "").partition(":")
+        values = {key: each.get("value") for key, each in environment(sluice, service).items()}
+        host, _, port = (values["SLUICE_KAFKA__BOOTSTRAP_SERVERS"] or "").partition(":")
         assert host == f"{name}-kafka-bootstrap"
         listener = listeners[int(port)]
-        protocol = told["SLUICE_KAFKA__SECURITY_PROTOCOL"]
+        protocol = values["SLUICE_KAFKA__SECURITY_PROTOCOL"]
         by = listener.get("authentication", {}).get("type")
         assert protocol == {"scram-sha-512": "SASL_SSL", "tls": "SSL", None: "PLAINTEXT"}[by]
         assert {
-            told[f"SLUICE_KAFKA__TOPICS__{topic.upper()}"] for topic in TopicNames.model_fields
+            values[f"SLUICE_KAFKA__TOPICS__{topic.upper()}"] for topic in TopicNames.model_fields
         } == set(topics(kafka))
         trusted = {f"{name}-cluster-ca-cert"} if listener["tls"] else set()
         shown = {f"{name}-{service}"} if by == "tls" else set()

@@ -45,7 +45,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedKafka]:
 @pytest.fixture(scope="module")
 def sluice(kafka: GuardedKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sluice]:
     """A Sluice each of whose services is its own account. Not started."""
-    environment = {service: kafka.told(account) for service, account in ACCOUNTS.items()}
+    environment = {service: kafka.environment_of(account) for service, account in ACCOUNTS.items()}
     made = Sluice(
         kafka, tmp_path_factory.mktemp("sluice"), engine=Engine(LOCAL), environment=environment
     )
@@ -120,15 +120,15 @@ def kind_and_name(acl: Json) -> tuple[str, str]:
 
 
 async def come_as_a_stranger(kafka: GuardedKafka) -> None:
-    """Be turned away; what the accounts did before is known then."""
-    told = kafka.told(STRANGER)
+    """Be denied; all decisions about the accounts before it are noted then."""
+    environment = kafka.environment_of(STRANGER)
     settings = KafkaSettings.model_validate(
-        {name.removeprefix("SLUICE_KAFKA__").lower(): value for name, value in told.items()}
+        {name.removeprefix("SLUICE_KAFKA__").lower(): value for name, value in environment.items()}
         | {"replication_factor": 1}
     )
     deadline = Deadline("make topics", timedelta(seconds=30))
     refused = pytest.raises(TopicMismatchError, match=r"Topic sluice\.\w+ cannot be created")
-    with kafka.turning_away(STRANGER), refused:
+    with kafka.denying(STRANGER), refused:
         await ensure_topics(settings, client_id="stranger", deadline=deadline)
 
 
@@ -138,7 +138,7 @@ def test_each_account_may_do_what_its_service_does_and_no_more(
     asyncio.run(set_up(kafka, sluice, users))
     sluice.start()
     asyncio.run(use(sluice))
-    # One that comes back asks what it has told of Workflows that go on.
+    # After a restart it reads what it has published of Workflows that go on.
     sluice.stop("status-watcher")
     sluice.start("status-watcher")
     asyncio.run(use_once_more(sluice))
@@ -154,7 +154,7 @@ def test_each_account_may_do_what_its_service_does_and_no_more(
     assert idle == set()
 
 
-async def test_who_is_granted_nothing_is_turned_away(kafka: GuardedKafka) -> None:
-    """Else the test above would say nothing."""
+async def test_an_account_without_grants_is_denied(kafka: GuardedKafka) -> None:
+    """Otherwise the test above would prove nothing."""
     await come_as_a_stranger(kafka)
     assert STRANGER in {deed.account for deed in kafka.denied}

@@ -41,7 +41,7 @@ def metrics() -> dict[str, set[str]]:
         registry=registry,
         leadership=AlwaysLeader(),
     )
-    # Whether they have counted anything yet or not, which no public part of the client tells.
+    # All of them, also those without samples yet: the client has no public way to list these.
     collectors: list[Any] = list(registry._collector_to_names)
     return {
         collector._name + ending: set(collector._labelnames)

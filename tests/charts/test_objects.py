@@ -156,7 +156,7 @@ def test_a_kafka_of_strimzi_s_is_reached_by_its_pods(
         ]
 
 
-def test_who_says_where_kafka_is_is_believed(helm: Helm, tmp_path: Path) -> None:
+def test_the_configured_address_of_kafka_is_the_only_one_open(helm: Helm, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("networkPolicy: {kafkaTo: [{ipBlock: {cidr: 10.0.0.0/16}}]}")
     policy = helm.rendered(values).one("NetworkPolicy", "sluice-kafka")

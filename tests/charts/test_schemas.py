@@ -1,4 +1,4 @@
-"""Every object that a chart can make is one that Kubernetes, and whoever defines its kind, know."""
+"""Every object that a chart can make is valid by the schema of its kind."""
 
 import copy
 from collections.abc import Iterator

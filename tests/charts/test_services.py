@@ -1,4 +1,4 @@
-"""The chart tells services what they understand, opens their ports, and grants what they need."""
+"""The chart gives services valid settings, opens their ports, and grants what they need."""
 
 import re
 from collections.abc import Iterator
@@ -46,11 +46,11 @@ def variables(model: type[BaseModel], prefix: str = "SLUICE_") -> Iterator[str]:
             yield f"{prefix}{name.upper()}"
 
 
-def told(rendered: Rendered, service: str) -> dict[str, str]:
+def environment_of(rendered: Rendered, service: str) -> dict[str, str]:
     """Give the variables of a service; what comes from elsewhere is some text."""
     env = rendered.container(service)["env"]
     names = [variable["name"] for variable in env]
-    assert len(names) == len(set(names)), "one is told twice"
+    assert len(names) == len(set(names)), "a variable is set twice"
     return {variable["name"]: variable.get("value", "from elsewhere") for variable in env}
 
 
@@ -71,7 +71,7 @@ def settings_of(
     files = mounted_files(rendered, service)
     for name, content in files.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
-    for name, value in told(rendered, service).items():
+    for name, value in environment_of(rendered, service).items():
         monkeypatch.setenv(name, value.replace(CONFIG, f"{tmp_path}/"))
     return load_settings(SETTINGS[service])
 
@@ -79,7 +79,7 @@ def settings_of(
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_variable_is_a_setting(rendered: Rendered, service: str) -> None:
     known = {"SLUICE_CONFIG", *variables(SETTINGS[service])}
-    ours = {name for name in told(rendered, service) if name.startswith("SLUICE_")}
+    ours = {name for name in environment_of(rendered, service) if name.startswith("SLUICE_")}
     assert ours <= known
 
 
@@ -92,7 +92,7 @@ def test_the_service_takes_its_settings(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_by_default_the_chart_says_what_the_service_would(
+def test_the_charts_defaults_are_those_of_the_service(
     default: Rendered, service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But for where it listens and writes, who it is, where Kafka is, and its farewell."""
@@ -150,7 +150,7 @@ def test_settings_reach_their_services(
 
 @pytest.mark.parametrize("service", ["gateway", "dispatcher"])
 def test_both_read_the_same_catalogue(everything: Rendered, service: str, tmp_path: Path) -> None:
-    file = told(everything, service)["SLUICE_WORKFLOWS__CATALOGUE_FILE"]
+    file = environment_of(everything, service)["SLUICE_WORKFLOWS__CATALOGUE_FILE"]
     written = tmp_path / "catalogue.yaml"
     written.write_text(mounted_files(everything, service)[file.removeprefix(CONFIG)], "utf-8")
     catalogue = load_catalogue(file=written, entry_points=EntryPoints())
@@ -165,7 +165,7 @@ def test_the_ports_are_those_of_the_image(rendered: Rendered, service: str) -> N
     container = rendered.container(service)
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert sorted(ports.values()) == sorted(int(port) for port in exposed.split())
-    env = told(rendered, service)
+    env = environment_of(rendered, service)
     assert env["SLUICE_HEALTH__PORT"] == str(ports["health"])
     assert env.get("SLUICE_HTTP__PORT") == (str(ports["http"]) if "http" in ports else None)
     for probe, path in (("startup", "/livez"), ("liveness", "/livez"), ("readiness", "/readyz")):
@@ -204,7 +204,7 @@ def test_the_gateway_knows_by_what_names_it_is_reached(
 
 
 def test_the_smoke_test_asks_by_a_name_that_the_gateway_knows(rendered: Rendered) -> None:
-    known = told(rendered, "gateway")["SLUICE_HTTP__ALLOWED_HOSTS"].split(",")
+    known = environment_of(rendered, "gateway")["SLUICE_HTTP__ALLOWED_HOSTS"].split(",")
     for name, pod in rendered.pods():
         if name.endswith("-smoke-test"):
             url = pod["spec"]["containers"][0]["args"][0]
@@ -217,11 +217,11 @@ def test_only_what_keeps_its_name_says_it_to_kafka(rendered: Rendered) -> None:
     name = {"fieldRef": {"fieldPath": "metadata.name"}}
     assert env["SLUICE_KAFKA__INSTANCE_ID"]["valueFrom"] == name
     assert rendered.workload("dispatcher")["kind"] == "StatefulSet"
-    assert "SLUICE_KAFKA__INSTANCE_ID" not in told(rendered, "gateway")
+    assert "SLUICE_KAFKA__INSTANCE_ID" not in environment_of(rendered, "gateway")
 
 
 def test_keda_looks_where_the_dispatcher_reads(rendered: Rendered) -> None:
-    env = told(rendered, "dispatcher")
+    env = environment_of(rendered, "dispatcher")
     for scaled in rendered.of("ScaledObject"):
         [trigger] = scaled["spec"]["triggers"]
         looks = trigger["metadata"]
@@ -241,7 +241,7 @@ def test_files_for_kafka_are_mounted_where_the_service_looks(
 ) -> None:
     named = {
         value
-        for name, value in told(rendered, service).items()
+        for name, value in environment_of(rendered, service).items()
         if name.startswith("SLUICE_KAFKA__") and name.endswith("_FILE")
     }
     assert named == {f"/etc/sluice/kafka/{path}" for path in kafka_files(rendered, service)}
@@ -317,7 +317,7 @@ def test_keda_shows_what_the_dispatcher_does(helm: Helm) -> None:
     )
 
 
-def test_at_aws_the_agent_of_pod_identity_is_reached(helm: Helm) -> None:
+def test_the_agent_of_pod_identity_is_reachable_at_aws(helm: Helm) -> None:
     policies = {
         name: [
             policy["spec"]
@@ -336,7 +336,7 @@ def test_at_aws_the_agent_of_pod_identity_is_reached(helm: Helm) -> None:
 
 def test_topics_and_group_are_those_of_the_contract(default: Rendered) -> None:
     for service in SERVICES:
-        env = told(default, service)
+        env = environment_of(default, service)
         for topic, name in TopicNames().model_dump().items():
             assert env[f"SLUICE_KAFKA__TOPICS__{topic.upper()}"] == name
 
@@ -354,7 +354,7 @@ def test_the_chart_grants_what_the_testbed_grants(default: Rendered) -> None:
         }
 
     def simplified(each: Json) -> Json:
-        # Names of the cluster's objects tell the release; nobody but their bindings knows them.
+        # Names of the cluster's objects contain the release; only their bindings refer to them.
         local = () if each["kind"].startswith("Cluster") else ("name", "namespace", "roleRef")
         kept = ("kind", "rules", "subjects", "type", "annotations", *local)
         return {name: value for name, value in (each["metadata"] | each).items() if name in kept}
@@ -379,7 +379,7 @@ def test_bindings_name_roles_and_accounts_that_are_there(rendered: Rendered) -> 
 
 def test_admission_knows_the_marks(rendered: Rendered) -> None:
     """Every mark that it asks for is one of ours, and it asks for all that a new Workflow has."""
-    told_to_dispatcher = told(rendered, "dispatcher")
+    environment = environment_of(rendered, "dispatcher")
     for policy in rendered.of("ValidatingAdmissionPolicy"):
         text = yaml.safe_dump(policy["spec"], width=10_000)
         marks = set(re.findall(r"sluice\.dev/[a-z-]+", text))
@@ -394,7 +394,7 @@ def test_admission_knows_the_marks(rendered: Rendered) -> None:
                 metadata.FINALIZER,
             }
             assert f"'{metadata.MANAGED_BY}'" in text.replace("''", "'")
-            assert told_to_dispatcher["SLUICE_WORKFLOWS__SERVICE_ACCOUNT"] in text
+            assert environment["SLUICE_WORKFLOWS__SERVICE_ACCOUNT"] in text
             [name] = re.findall(r"matches\('+(\^[^']+)'+\)", text)
             assert re.fullmatch(name, workflow_name(RunKey(tenant="default", run_id="order-4711")))
         else:
@@ -429,10 +429,10 @@ def test_the_versions_are_those_of_the_project() -> None:
 
 
 def margin(rendered: Rendered, service: str) -> dict[str, str]:
-    """Give what a service is told of the margin between an outcome and its Workflow's end."""
+    """Give a service's variables for the margin between an outcome and its Workflow's end."""
     return {
         name: value
-        for name, value in told(rendered, service).items()
+        for name, value in environment_of(rendered, service).items()
         if name.startswith("SLUICE_DEDUPE__")
     }
 

@@ -1,4 +1,4 @@
-"""The program of `helm test`, on a gateway that answers what it is told to."""
+"""The program of `helm test`, on a gateway with prepared answers."""
 
 import json
 import runpy
@@ -15,7 +15,7 @@ PROGRAM = CHART / "files/smoke.py"
 
 
 class Gateway(ThreadingHTTPServer):
-    """Answers each GET with the next of ``answers``, the last one for ever."""
+    """Answers each GET with the next of ``answers``, and repeats the last one."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -86,7 +86,7 @@ def test_a_run_that_does_not(gateway: Gateway, phase: str) -> None:
     assert phase in str(smoke(gateway.url))
 
 
-def test_what_passes_is_waited_for(gateway: Gateway) -> None:
+def test_a_passing_answer_is_waited_out(gateway: Gateway) -> None:
     gateway.answers = [(404, {}), (503, {}), (429, {}), (200, {"phase": "Succeeded"})]
     assert smoke(gateway.url) == 0
     assert len(gateway.posted) == 1
@@ -100,13 +100,13 @@ def test_a_request_is_sent_until_it_is_accepted(gateway: Gateway) -> None:
     assert len(gateway.posted) == 3
 
 
-def test_what_is_not_understood_is_said_at_once(gateway: Gateway) -> None:
+def test_a_refused_request_is_reported_at_once(gateway: Gateway) -> None:
     gateway.post_status = 422
     assert "422" in str(smoke(gateway.url))
     assert len(gateway.posted) == 1
 
 
-def test_it_does_not_wait_for_ever(gateway: Gateway) -> None:
+def test_it_does_not_wait_forever(gateway: Gateway) -> None:
     gateway.answers = [(200, {"phase": "Running"})]
     assert "did not end within 0 s" in str(smoke(gateway.url, "0"))
 

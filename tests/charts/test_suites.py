@@ -1,4 +1,4 @@
-"""The suites that lie in the charts, for helm-unittest: what people are told after an install."""
+"""The charts' own suites for helm-unittest hold: they check the notes after an install."""
 
 import re
 import subprocess

@@ -24,7 +24,7 @@ from tests.charts.rendering import CHART, Helm
 STALE = "run `make chart`"
 # A service takes all of `defaults` as well.
 SERVICES = {CHART: ("gateway", "dispatcher", "statusWatcher")}
-# Who refers to `pod` closes it, with what is its own.
+# Each reference to `pod` closes it, together with its own properties.
 CLOSED_ELSEWHERE = {CHART: ["/$defs/pod"]}
 
 Schema = dict[str, Any]

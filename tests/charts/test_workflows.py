@@ -36,7 +36,7 @@ def everything(helm: Helm) -> Rendered:
 
 
 def executor(rendered: Rendered, namespace: str = "argo") -> list[Json]:
-    """Give what is made for Argo's executor, without the labels, which tell the release."""
+    """Give what is made for Argo's executor, without the labels, which name the release."""
     found = []
     for each in rendered.objects:
         metadata = {name: value for name, value in each["metadata"].items() if name != "labels"}

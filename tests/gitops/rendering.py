@@ -1,4 +1,4 @@
-"""What Argo CD would make of argocd/, told by Helm.
+"""What Argo CD would make of argocd/, rendered by Helm.
 
 Argo CD renders charts with Helm, so that is the real thing. An ApplicationSet's templates are Go
 templates with sprig's functions, as Helm's are, so Helm fills them, too, text by text as the
@@ -226,7 +226,7 @@ def sources(application: Json) -> list[Json]:
 
 
 def matches(patterns: list[str], text: str) -> bool:
-    """Tell whether one of an AppProject's patterns fits, by its rules of globs."""
+    """Say whether one of an AppProject's patterns fits, by its rules of globs."""
     return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns)
 
 

@@ -46,7 +46,7 @@ def test_workflows_are_none_of_its_business() -> None:
     assert not {("argoproj.io", kind) for kind in ("Application", "WorkflowTemplate")} & excluded
 
 
-def test_health_is_told_only_where_argo_cd_knows_none() -> None:
+def test_health_checks_are_only_for_kinds_without_one_in_argo_cd() -> None:
     """As it has for Kafka, KafkaTopic, KafkaUser and ScaledObject (resource_customizations/)."""
     prefix = "resource.customizations.health."
     lua = {key.removeprefix(prefix): text for key, text in configs("cm").items() if prefix in key}
@@ -62,7 +62,7 @@ def test_a_sync_may_take_longer_than_its_smoke_test() -> None:
     assert limit >= 2 * (chart["smokeTest"]["timeoutSeconds"] + 60)
 
 
-def test_who_is_not_named_sees_nothing_and_only_admins_touch_root() -> None:
+def test_unnamed_users_see_nothing_and_only_admins_touch_root() -> None:
     assert configs("rbac")["policy.default"] == ""
     for subject, resource, action, thing, effect in rules("p"):
         assert subject == "role:operator"
@@ -100,5 +100,5 @@ def test_no_secret_is_in_git() -> None:
 def test_the_chart_is_that_which_pulumi_installs() -> None:
     text = VALUES.read_text("utf-8")
     [version] = set(re.findall(r"(?:chart argo-cd|--version) (\d+\.\d+\.\d+)", text))
-    told = Path("pulumi/sluice_infra/versions.py").read_text("utf-8")
-    assert f'ARGO_CD_CHART = "{version}"' in told
+    versions = Path("pulumi/sluice_infra/versions.py").read_text("utf-8")
+    assert f'ARGO_CD_CHART = "{version}"' in versions

@@ -118,7 +118,7 @@ def test_nobody_delivers_a_workflow_or_the_rights_of_all(bare: Delivery) -> None
 
 
 @pytest.mark.charts
-def test_what_argo_makes_all_the_time_is_nobodys_orphan(bare: Delivery) -> None:
+def test_objects_that_argo_makes_are_not_reported_as_orphans(bare: Delivery) -> None:
     ignored = bare.project("services")["spec"]["orphanedResources"]["ignore"]
     for kind in ("Workflow", "WorkflowTaskResult", "WorkflowTaskSet"):
         assert any(

@@ -52,8 +52,8 @@ def test_accounts_with_rights_at_aws_are_those_of_the_charts(delivered: Deliver)
         assert application["spec"]["destination"]["namespace"] == account.namespace
         [file] = application["spec"]["sources"][0]["helm"]["valueFiles"]
         values = yaml.safe_load(Path(file.removeprefix("$values/")).read_text("utf-8"))
-        told = values["serviceAccount"]
-        assert told.get("operator", told)["name"] == account.name
+        configured = values["serviceAccount"]
+        assert configured.get("operator", configured)["name"] == account.name
     argo = delivery.application("argo-workflows")
     # The chart calls the server's account after its release.
     release = argo["spec"]["sources"][0]["helm"]["releaseName"]

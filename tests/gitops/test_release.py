@@ -17,7 +17,7 @@ def test_a_tag_is_the_time_and_the_name_of_the_commit(
     assert capsys.readouterr().out == f"{when}-{commit[:12]}\n"
 
 
-def test_what_is_in_no_commit_has_no_tag(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+def test_uncommitted_changes_have_no_tag(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
     clone.file("dev").write_text("image: {}\n", "utf-8")
     assert clone.release("tag") == 1
     assert "uncommitted changes" in capsys.readouterr().err
@@ -38,7 +38,7 @@ def test_a_promotion_changes_one_line_and_is_pushed(clone: Clone, other: Clone) 
     assert other.tag("staging") == other.tag("prod") == FIRST
 
 
-def test_without_push_it_stays_here(clone: Clone, other: Clone) -> None:
+def test_a_promotion_without_push_stays_local(clone: Clone, other: Clone) -> None:
     assert clone.release("promote", "--environment", "dev", "--tag", NEW, "--no-push") == 0
     other.pull()
     assert (clone.tag("dev"), other.tag("dev")) == (NEW, FIRST)
@@ -53,13 +53,13 @@ def test_the_commit_itself_is_promoted_if_nobody_names_a_tag(
     assert clone.tag("dev") == tag
 
 
-def test_what_one_environment_has_goes_to_the_next(clone: Clone) -> None:
+def test_the_tag_of_one_environment_goes_to_the_next(clone: Clone) -> None:
     assert clone.release("promote", "--environment", "dev", "--tag", NEW) == 0
     assert clone.release("promote", "--from", "dev", "--to", "staging") == 0
     assert (clone.tag("staging"), clone.tag("prod")) == (NEW, FIRST)
 
 
-def test_what_is_there_already_makes_no_commit(
+def test_a_tag_that_is_there_already_makes_no_commit(
     clone: Clone, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert clone.release("promote", "--environment", "dev", "--tag", NEW) == 0
@@ -78,7 +78,7 @@ def test_a_tag_that_may_move_is_refused(
     assert clone.log() == ["Begin"]
 
 
-def test_unknown_environments_are_told_with_those_that_are(
+def test_an_unknown_environment_is_refused_with_the_known_ones(
     clone: Clone, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert clone.release("promote", "--environment", "production", "--tag", NEW) == 1
@@ -87,16 +87,16 @@ def test_unknown_environments_are_told_with_those_that_are(
     assert clone.release("rollback", "--environment", "test") == 1
 
 
-def test_what_others_pushed_before_stays(clone: Clone, other: Clone) -> None:
+def test_commits_that_others_pushed_before_stay(clone: Clone, other: Clone) -> None:
     assert other.release("promote", "--environment", "prod", "--tag", OLD) == 0
     assert clone.release("promote", "--environment", "dev", "--tag", NEW) == 0
     assert clone.log() == [f"Release {NEW} to dev", f"Release {OLD} to prod", "Begin"]
 
 
-def test_who_is_beaten_to_the_push_begins_anew(
+def test_a_push_that_comes_second_is_tried_again(
     clone: Clone, other: Clone, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The other one pushes between our look and our push, once."""
+    """The other clone pushes between our fetch and our push, once."""
     hook = clone.folder / ".git/hooks/pre-push"
     pushing = f"git -C {other.folder} push --quiet origin main"
     clean = "env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE"
@@ -138,7 +138,9 @@ def test_nothing_is_released_from_no_branch(
     assert "no branch is checked out" in capsys.readouterr().err
 
 
-def test_status_tells_who_has_what(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_lists_the_tag_of_each_environment(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert clone.release("promote", "--environment", "dev", "--tag", NEW) == 0
     capsys.readouterr()
     assert clone.release("status") == 0

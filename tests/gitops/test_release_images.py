@@ -67,7 +67,7 @@ def test_the_images_are_those_that_the_chart_names(
 
 
 @pytest.mark.parametrize(
-    ("remote", "told"),
+    ("remote", "source"),
     [
         ("https://ada:secret@git.example.com/a.git", "https://git.example.com/a.git"),
         ("https://secret@git.example.com/a.git", "https://git.example.com/a.git"),
@@ -75,22 +75,22 @@ def test_the_images_are_those_that_the_chart_names(
     ],
 )
 def test_an_image_says_where_it_is_from_and_no_password(
-    remote: str, told: str, clone: Clone, docker: Docker
+    remote: str, source: str, clone: Clone, docker: Docker
 ) -> None:
     docker.ends()
     git(clone.folder, "remote", "set-url", "origin", remote)
     assert clone.release("build", "--registry", "reg.example.com") == 0
-    assert docker.said().count(f"--build-arg=SOURCE={told}") == 3
+    assert docker.said().count(f"--build-arg=SOURCE={source}") == 3
 
 
-def test_what_the_registry_has_is_never_overwritten(clone: Clone, docker: Docker) -> None:
+def test_an_image_in_the_registry_is_never_overwritten(clone: Clone, docker: Docker) -> None:
     docker.ends(inspect=0)
     assert clone.release("build", "--registry", "reg.example.com", "--push") == 0
     assert docker.said().count("inspect") == 3
     assert "build" not in docker.said()
 
 
-def test_what_is_in_no_commit_gets_into_no_image(
+def test_uncommitted_files_get_into_no_image(
     clone: Clone, docker: Docker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     docker.ends()
@@ -120,9 +120,9 @@ def test_a_build_that_fails_fails(
 
 def test_the_script_runs_from_anywhere(tmp_path: Path) -> None:
     script = Path("scripts/release").resolve()
-    told = subprocess.check_output([script, "--help"], cwd=tmp_path, text=True)
+    shown = subprocess.check_output([script, "--help"], cwd=tmp_path, text=True)
     for command in ("tag", "status", "build", "promote", "rollback"):
-        assert f"\n    {command} " in told
+        assert f"\n    {command} " in shown
     assert subprocess.check_output([script, "status"], cwd=tmp_path, text=True).startswith("dev ")
 
 

@@ -37,7 +37,7 @@ def test_a_second_rollback_asks_which_one_is_meant(
     assert clone.log() == commits
 
 
-def test_what_git_alone_has_reverted_is_told_and_left(
+def test_a_release_reverted_by_git_alone_is_reported_and_left(
     clone: Clone, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for tag in (OLD, NEW):
@@ -50,14 +50,14 @@ def test_what_git_alone_has_reverted_is_told_and_left(
     assert clone.tag("prod") == OLD
 
 
-def test_after_a_rollback_a_new_release_can_be_rolled_back_too(clone: Clone) -> None:
+def test_a_release_after_a_rollback_can_be_rolled_back_too(clone: Clone) -> None:
     for tag in (OLD, NEW):
         assert clone.release("promote", "--environment", "prod", "--tag", tag) == 0
         assert clone.release("rollback", "--environment", "prod") == 0
         assert clone.tag("prod") == FIRST
 
 
-def test_a_rollback_leaves_alone_what_changed_besides(clone: Clone) -> None:
+def test_a_rollback_leaves_other_changes_alone(clone: Clone) -> None:
     assert clone.release("promote", "--environment", "prod", "--tag", NEW) == 0
     file = clone.file("prod")
     file.write_text(file.read_text("utf-8") + "# More.\n", "utf-8")
@@ -68,7 +68,7 @@ def test_a_rollback_leaves_alone_what_changed_besides(clone: Clone) -> None:
     assert file.read_text("utf-8").endswith("# More.\n")
 
 
-def test_what_somebody_changed_by_hand_since_is_not_undone(
+def test_a_later_change_by_hand_is_not_undone(
     clone: Clone, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert clone.release("promote", "--environment", "prod", "--tag", NEW) == 0
@@ -82,7 +82,7 @@ def test_what_somebody_changed_by_hand_since_is_not_undone(
     assert clone.tag("prod") == OLD
 
 
-def test_where_nothing_was_promoted_there_is_nothing_to_roll_back(
+def test_an_environment_without_promotions_cannot_be_rolled_back(
     clone: Clone, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert clone.release("rollback", "--environment", "prod") == 1

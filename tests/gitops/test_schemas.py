@@ -1,4 +1,4 @@
-"""What Argo CD is told, and what it would deliver, is what each kind's own definition allows."""
+"""The objects for Argo CD, and those it would deliver, are valid by the schemas of their kinds."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def faults(kubeconform: Kubeconform, things: list[Json]) -> dict[str, str]:
 
 
 @pytest.mark.charts
-def test_what_argo_cd_is_told_is_well_formed(
+def test_the_objects_for_argo_cd_are_valid(
     kubeconform: Kubeconform, delivery: Delivery, bare: Delivery
 ) -> None:
     root = yaml.safe_load(Path("argocd/root.yaml").read_text("utf-8"))
@@ -40,13 +40,13 @@ def test_what_argo_cd_is_told_is_well_formed(
 
 
 @pytest.mark.charts
-def test_what_it_would_deliver_is_well_formed(kubeconform: Kubeconform, delivery: Delivery) -> None:
+def test_delivered_objects_are_valid(kubeconform: Kubeconform, delivery: Delivery) -> None:
     for application in delivery.ours().values():
         assert faults(kubeconform, delivery.rendered(application)) == {}
 
 
 @pytest.mark.charts
-def test_what_every_workflow_is_given_is_well_formed(kubeconform: Kubeconform) -> None:
+def test_the_defaults_of_workflows_are_valid(kubeconform: Kubeconform) -> None:
     file = Path("argocd/platform/values/argo-workflows.yaml")
     given = yaml.safe_load(file.read_text("utf-8"))["controller"]["workflowDefaults"]
     workflow = {

@@ -87,7 +87,7 @@ def test_every_environment_goes_with_msk(delivered: Deliver, environment: str) -
 
 
 @pytest.mark.charts
-def test_what_the_clusters_secret_says_reaches_the_charts(delivered: Deliver) -> None:
+def test_facts_of_the_clusters_secret_reach_the_charts(delivered: Deliver) -> None:
     delivery = delivered("prod", EVERYTHING)
     said = EVERYTHING.annotations
     facts = {chart: delivery.values(each) for chart, each in delivery.ours().items()}
@@ -115,7 +115,7 @@ def test_what_the_clusters_secret_says_reaches_the_charts(delivered: Deliver) ->
 
 
 @pytest.mark.charts
-def test_what_it_does_not_say_is_left_to_the_files_of_values(bare: Delivery) -> None:
+def test_facts_that_are_missing_are_left_to_the_files_of_values(bare: Delivery) -> None:
     facts = {chart: bare.values(each) for chart, each in bare.ours().items()}
     assert facts["workflows"] == {"namespaces": {"names": ["workflows"]}}
     assert facts["sluice"] == {

@@ -62,14 +62,14 @@ def test_the_script_is_asked_for_what_it_knows(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=str)
-def test_what_people_type_gets_into_a_shell_by_its_environment_alone(file: Path) -> None:
+def test_typed_input_reaches_a_shell_by_its_environment_alone(file: Path) -> None:
     for step in steps(load(file)):
         assert "${{" not in step.get("run", "")
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=str)
 def test_actions_are_pinned_by_commit_and_say_which_version_that_is(file: Path) -> None:
-    """A tag can be moved, and whoever moves it has the rights of the job."""
+    """A tag can be moved, which gives the new code the rights of the job."""
     text = file.read_text("utf-8")
     uses = re.findall(r"uses: *(.*)", text)
     assert uses

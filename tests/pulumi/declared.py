@@ -58,7 +58,7 @@ class Declared:
 
 
 class _Monitor(MockMonitor):
-    """Remembers what the mocks are not told."""
+    """Remembers what the mocks do not receive."""
 
     def __init__(self, seen: list[Resource]) -> None:
         super().__init__(_Mocks())

@@ -76,10 +76,10 @@ _GOOD: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Breach:
-    """A resource that breaks a policy, and what is said about it."""
+    """A resource that breaks a policy, and a part of the message about it."""
 
     resource: Resource
-    told: str
+    message: str
 
 
 def good(kind: str) -> Resource:
@@ -94,7 +94,7 @@ def conforming() -> list[Resource]:
     return [good(kind) for kind in _GOOD]
 
 
-def _bad(kind: str, path: str, value: Any, told: str) -> Breach:
+def _bad(kind: str, path: str, value: Any, message: str) -> Breach:
     """Change one property, by a path like ``vpcConfig.publicAccessCidrs``; None takes it away."""
     resource = good(kind)
     *folders, last = path.split(".")
@@ -107,7 +107,8 @@ def _bad(kind: str, path: str, value: Any, told: str) -> Breach:
         place[last] = value
     name = f"{kind.rpartition(':')[2]} with {path} {value}"
     return Breach(
-        resource=Resource(type=kind, name=name, props=resource.props, protected=True), told=told
+        resource=Resource(type=kind, name=name, props=resource.props, protected=True),
+        message=message,
     )
 
 
@@ -198,7 +199,7 @@ BREACHES: Mapping[str, Sequence[Breach]] = {
         _bad(TEMPLATE, "metadataOptions", None, "without a token (IMDSv1)"),
     ],
     "prod-is-protected": [
-        Breach(resource=_REMOVABLE, told="it can be removed by mistake"),
+        Breach(resource=_REMOVABLE, message="it can be removed by mistake"),
         _bad(CLUSTER, "deletionProtection", False, "the cluster can be removed past Pulumi"),
         _bad(BUCKET, "forceDestroy", True, "the bucket goes with all that is in it"),
     ],

@@ -1,4 +1,4 @@
-"""Argo CD, and what it is told of the cluster."""
+"""Argo CD, and the facts about the cluster that it gets."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def test_the_cluster_s_secret_says_which_environment_it_is(
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_every_fact_is_told_in_every_stack(declare: Declare, stack: str) -> None:
+def test_every_stack_states_every_fact(declare: Declare, stack: str) -> None:
     """ApplicationSets fail on annotations that are not there (`missingkey=error`)."""
     names = {name for key, name in vars(Annotations).items() if key.isupper()}
     assert set(_facts(declare(stack))) == names
@@ -73,7 +73,7 @@ def test_facts_are_those_of_the_stack(declare: Declare) -> None:
     }
 
 
-def test_what_a_stack_has_not_is_empty(declare: Declare) -> None:
+def test_facts_that_do_not_apply_are_empty(declare: Declare) -> None:
     facts = _facts(declare("dev"))
     assert facts["sluice.dev/kafka-mode"] == "strimzi"
     assert {name for name, fact in facts.items() if not fact} == {
@@ -132,7 +132,7 @@ def test_a_fork_names_its_own_repository() -> None:
     assert root["spec"]["source"]["targetRevision"] == "v1"
 
 
-def test_a_file_that_is_not_there_is_told_by_its_key(declare: Declare) -> None:
+def test_a_missing_file_is_reported_with_its_key(declare: Declare) -> None:
     with pytest.raises(SettingsError, match=r"sluice:argocd\.values: there is no file nowhere"):
         declare("dev", {"argocd": {"values": ["nowhere.yaml"]}})
     with pytest.raises(SettingsError, match=r"sluice:argocd\.root: nowhere\.yaml cannot be read"):

@@ -31,7 +31,7 @@ def test_every_cluster_is_of_one_version_by_entries_and_encrypted(
     assert cluster["vpcConfig"]["endpointPrivateAccess"] is True
 
 
-def test_the_key_of_secrets_is_made_anew_by_itself(declare: Declare) -> None:
+def test_the_key_of_secrets_is_rotated(declare: Declare) -> None:
     assert declare("dev").one("kms/key:Key")["enableKeyRotation"] is True
 
 

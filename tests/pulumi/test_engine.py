@@ -85,14 +85,14 @@ def test_two_previews_want_the_same(journey: Journey) -> None:
     assert len(first.wanted) > 60
 
 
-def test_what_was_previewed_is_made(journey: Journey) -> None:
+def test_a_stack_is_made_as_previewed(journey: Journey) -> None:
     preview, up = journey.previews[0], journey.up
     assert preview.summary == up.summary
     assert set(up.summary) == {"create"}
     assert set(preview.wanted) == set(up.wanted)
 
 
-def test_what_is_there_stays_unchanged(journey: Journey) -> None:
+def test_resources_that_are_there_stay_unchanged(journey: Journey) -> None:
     count = journey.up.summary["create"]
     assert journey.refresh.summary == {"same": count}
     assert journey.again.summary == {"same": count}
@@ -109,7 +109,7 @@ def test_the_graph_of_resources_is_the_golden_one(journey: Journey, golden: Gold
     golden(f"pulumi/{journey.stack}.json", graph_of(journey.state))
 
 
-def test_outputs_tell_how_to_go_on(journey: Journey) -> None:
+def test_outputs_name_the_next_command(journey: Journey) -> None:
     assert str(journey.outputs["kubeconfigCommand"]).startswith("aws eks update-kubeconfig")
     assert journey.outputs["clusterName"] == f"sluice-{journey.stack}"
 
@@ -153,11 +153,11 @@ def test_the_engine_refuses_what_breaks_a_policy(engine: Engine) -> None:
     stack = engine.of(BREACHING).start("prod")
     preview = stack.preview()
     assert preview.code != 0
-    told = "\n".join(preview.violations)
+    reported = "\n".join(preview.violations)
     for policy, breaches in BREACHES.items():
         for breach in breaches:
-            assert f"{policy}: " in told
-            assert f"{breach.resource.name}: " in told
+            assert f"{policy}: " in reported
+            assert f"{breach.resource.name}: " in reported
     up = stack.up()
     assert up.code != 0
     assert up.violations != []
@@ -170,4 +170,4 @@ def test_the_engine_lets_pass_what_keeps_every_policy(engine: Engine) -> None:
     stack = engine.of(BREACHING).start("conforming")
     up = stack.up()
     # A bucket's guards are resources beside it, which a program of single resources has not.
-    assert {told.partition(":")[0] for told in up.violations} <= set(STACK_RULES)
+    assert {violation.partition(":")[0] for violation in up.violations} <= set(STACK_RULES)

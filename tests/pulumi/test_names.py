@@ -28,9 +28,9 @@ def _root_values() -> Any:
 @pytest.fixture(scope="module")
 def accounts(helm: Path) -> set[Account]:
     """The ServiceAccounts of the chart, installed as Argo CD does."""
-    told = ["--namespace", places.SLUICE, "--set", f"workflows.namespace={places.WORKFLOWS}"]
+    options = ["--namespace", places.SLUICE, "--set", f"workflows.namespace={places.WORKFLOWS}"]
     rendered = subprocess.run(
-        [helm, "template", places.SLUICE, ROOT / "helm/sluice", *told],
+        [helm, "template", places.SLUICE, ROOT / "helm/sluice", *options],
         capture_output=True,
         text=True,
         check=True,
@@ -91,12 +91,12 @@ def test_annotations_are_spelled_in_one_place() -> None:
             assert "sluice.dev/" not in module.read_text("utf-8"), module.name
 
 
-def test_versions_are_told_in_one_place() -> None:
-    told = [versions.KUBERNETES, versions.KAFKA, versions.ARGO_CD_CHART]
+def test_versions_are_written_in_one_place() -> None:
+    pinned = [versions.KUBERNETES, versions.KAFKA, versions.ARGO_CD_CHART]
     files = [*PROJECT.glob("sluice_infra/*.py"), *PROJECT.glob("Pulumi*.yaml")]
     for file in files:
         if file.name != "versions.py":
-            assert not [version for version in told if version in file.read_text("utf-8")]
+            assert not [version for version in pinned if version in file.read_text("utf-8")]
 
 
 def test_argo_cd_s_values_are_for_the_version_that_is_installed() -> None:

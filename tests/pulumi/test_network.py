@@ -61,7 +61,7 @@ def test_each_zone_leaves_by_its_own_nat_gateway(declare: Declare) -> None:
         assert routes[f"sluice-dev-private-{letter}"]["natGatewayId"] == f"sluice-dev-nat-{letter}"
 
 
-def test_without_nat_private_subnets_have_no_way_out(declare: Declare) -> None:
+def test_private_subnets_without_nat_have_no_way_out(declare: Declare) -> None:
     chosen = {"network.nat": "none", "network.interfaceEndpoints": ENDPOINTS_WITHOUT_NAT}
     declared = declare("dev", chosen)
     assert declared.of("ec2/natGateway:NatGateway") == {}

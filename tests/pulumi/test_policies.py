@@ -39,19 +39,19 @@ def test_every_policy_has_a_breach() -> None:
 )
 def test_a_breach_is_caught(policy: str, breach: Breach) -> None:
     faults = list(RULES[policy](breach.resource, PROD))
-    assert any(breach.told in fault for fault in faults), faults
+    assert any(breach.message in fault for fault in faults), faults
 
 
 @pytest.mark.parametrize("policy", RULES)
 @pytest.mark.parametrize("resource", conforming(), ids=lambda resource: resource.type)
-def test_what_is_right_passes(policy: str, resource: Resource) -> None:
+def test_a_conforming_resource_passes(policy: str, resource: Resource) -> None:
     assert list(RULES[policy](resource, PROD)) == []
 
 
 @pytest.mark.parametrize("policy", RULES)
 @pytest.mark.parametrize("resource", conforming(), ids=lambda resource: resource.type)
-def test_what_is_not_known_yet_fails_nothing_by_itself(policy: str, resource: Resource) -> None:
-    """A preview knows no address of what is not made; the rule must not fall over."""
+def test_an_unknown_property_fails_nothing_by_itself(policy: str, resource: Resource) -> None:
+    """A preview has no address of what is not made; the rule must not fail on it."""
     for name in resource.props:
         unknown = dataclasses.replace(resource, props={**resource.props, name: UNKNOWN})
         list(RULES[policy](unknown, PROD))

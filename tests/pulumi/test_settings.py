@@ -35,7 +35,7 @@ def test_every_stack_s_file_has_known_keys_and_right_values(stack: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"colour": "red"}, "sluice:colour: Extra inputs are not permitted"),
         ({"owner": None}, "sluice:owner: Field required"),
@@ -64,13 +64,13 @@ def test_every_stack_s_file_has_known_keys_and_right_values(stack: str) -> None:
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_wrong_choice_is_told_by_its_key(changes: dict[str, Any], told: str) -> None:
+def test_a_wrong_choice_is_reported_with_its_key(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as raised:
         read_settings(changed(choices_of("dev"), changes))
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(SettingsError) as raised:
         read_settings(
             changed(choices_of("dev"), {"colour": "red", "owner": "", "network.nat": "2"})
@@ -78,7 +78,7 @@ def test_all_faults_are_told_at_once() -> None:
     assert len(str(raised.value).splitlines()) == 4
 
 
-def test_a_secret_is_no_part_of_the_settings() -> None:
+def test_secrets_are_not_among_the_settings() -> None:
     assert not {field.alias for field in Settings.model_fields.values()} & SECRETS
 
 

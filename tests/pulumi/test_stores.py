@@ -38,7 +38,7 @@ def test_artifacts_expire_and_so_do_their_rests(declare: Declare) -> None:
 
 
 @pytest.mark.parametrize(("versioned", "status"), [(True, "Enabled"), (False, "Suspended")])
-def test_what_was_overwritten_is_kept_by_choice(
+def test_overwritten_objects_are_kept_by_choice(
     declare: Declare, versioned: bool, status: str
 ) -> None:
     versioning = declare("dev", {"artifacts.versioned": versioned}).one(
@@ -111,7 +111,7 @@ def test_only_the_cluster_s_nodes_reach_msk(declare: Declare) -> None:
     assert (rule["fromPort"], rule["toPort"]) == (9098, 9098)
 
 
-def test_without_a_domain_there_is_no_zone(declare: Declare) -> None:
+def test_a_stack_without_a_domain_has_no_zone(declare: Declare) -> None:
     declared = declare("dev")
     assert declared.of("route53/zone:Zone") == {}
     assert declared.of("acm/certificate:Certificate") == {}

@@ -63,9 +63,9 @@ class Ended:
 
     @property
     def violations(self) -> list[str]:
-        """What the policy pack had to say, of the policies' names and messages."""
-        told = [each["policyEvent"] for each in self.events if "policyEvent" in each]
-        return [f"{each['policyName']}: {each['message']}" for each in told]
+        """The violations that the policy pack found, as name and message."""
+        found = [each["policyEvent"] for each in self.events if "policyEvent" in each]
+        return [f"{each['policyName']}: {each['message']}" for each in found]
 
     @property
     def packs(self) -> list[str]:
@@ -124,8 +124,8 @@ class Engine:
         )
         return Ended(code=done.returncode, output=done.stdout)
 
-    def run_and_tell(self, *arguments: str) -> Ended:
-        """Run a command, and tell what the engine said it does."""
+    def run_with_events(self, *arguments: str) -> Ended:
+        """Run a command, and return it with the engine's log of events."""
         log = self.home / "events.json"
         log.unlink(missing_ok=True)
         done = self.run(*arguments, "--event-log", str(log))
@@ -172,7 +172,7 @@ class Stack:
         assert done.code == 0, done.output
 
     def preview(self) -> Ended:
-        """Tell what would happen, with the policy pack on."""
+        """Return what would happen, with the policy pack on."""
         return self._do("preview", "--policy-pack", str(PACK))
 
     def up(self) -> Ended:
@@ -206,6 +206,6 @@ class Stack:
         return found
 
     def _do(self, *words: str) -> Ended:
-        return self.engine.run_and_tell(
+        return self.engine.run_with_events(
             *words, "--stack", self.name, "--color", "never", *self.where
         )

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-# Asked elsewhere, of everything; here they would hide the rest.
-_BESIDES = {"tags", "tagSpecifications", "__defaults"}
+# Other tests check these of every resource; here they would hide the rest.
+_LEFT_OUT = {"tags", "tagSpecifications", "__defaults"}
 # What is Argo CD's own is tested with Argo CD.
 _ARGO_CD_S = {
     "kubernetes:helm.sh/v3:Release": "valueYamlFiles",
@@ -44,7 +44,7 @@ def _node(resource: dict[str, Any]) -> dict[str, Any]:
     if resource.get("protect"):
         node["protected"] = True
     kind = resource["type"]
-    left_out = _BESIDES | {_ARGO_CD_S.get(kind, "")}
+    left_out = _LEFT_OUT | {_ARGO_CD_S.get(kind, "")}
     inputs = {
         name: _readable(value)
         for name, value in resource.get("inputs", {}).items()

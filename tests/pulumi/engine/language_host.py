@@ -56,7 +56,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def Run(
         self, request: language_pb2.RunRequest, context: grpc.ServicerContext
     ) -> language_pb2.RunResponse:
-        told = {
+        settings = {
             "project": request.project,
             "stack": request.stack,
             "monitor": request.monitor_address,
@@ -66,7 +66,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             "organization": request.organization,
         }
         program = subprocess.Popen(
-            [sys.executable, str(_RUN), json.dumps(told), request.info.program_directory],
+            [sys.executable, str(_RUN), json.dumps(settings), request.info.program_directory],
             cwd=request.info.program_directory,
             env={
                 **os.environ,

@@ -10,12 +10,12 @@ import pulumi
 
 
 def main() -> None:
-    told, folder = json.loads(sys.argv[1]), sys.argv[2]
+    settings, folder = json.loads(sys.argv[1]), sys.argv[2]
     for key, value in pulumi.runtime.get_config_env().items():
         pulumi.runtime.set_config(key, value)
     secret = pulumi.runtime.get_config_secret_keys_env()
     pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), secret)
-    pulumi.runtime.configure(pulumi.runtime.Settings(**told))
+    pulumi.runtime.configure(pulumi.runtime.Settings(**settings))
     program = f"{folder}/__main__.py"
 
     def run() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     sys.path.insert(0, folder)
     try:
         asyncio.run(pulumi.runtime.run_in_stack(run))
-    except Exception:  # noqa: BLE001 # told to the engine
+    except Exception:  # noqa: BLE001 # reported to the engine
         print(traceback.format_exc())
         sys.exit(1)
 

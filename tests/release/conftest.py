@@ -35,7 +35,7 @@ def delivery(testbed: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Print figures for whoever looks on, whether the test fails or not."""
+    """Print figures at once, whether the test fails or not."""
 
     def said(text: str) -> None:
         with capsys.disabled():

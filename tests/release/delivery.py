@@ -30,8 +30,8 @@ Json = dict[str, Any]
 
 NAMESPACE = "delivered"
 RUNS = "delivered-runs"
-REFUSED = "turned-away"
-"""The catalogue entry whose runs a policy turns away, so that there can be thousands."""
+REFUSED = "refused"
+"""The catalogue entry whose runs a policy refuses, so that there can be thousands."""
 APPLICATION = "sluice-in-cluster"
 """The one of helm/sluice."""
 # Long enough that what a webhook has brought was not found by looking.
@@ -71,13 +71,13 @@ class Delivery:
             return message
 
     async def outcomes(self, run_ids: Collection[str]) -> list[str]:
-        """Return whose outcomes are told, once as many are as there are ids."""
+        """Return the run of each outcome, once there are as many outcomes as ids."""
         wanted = set(run_ids)
         found: list[str] = []
         async with asyncio.timeout(OUTCOME_SECONDS):
             while len(found) < len(wanted):
-                told = await read_all(self.kafka, "sluice.results")
-                found = [run for each in told if (run := _run_of(each.value)) in wanted]
+                records = await read_all(self.kafka, "sluice.results")
+                found = [run for each in records if (run := _run_of(each.value)) in wanted]
         return found
 
     # -- its owner

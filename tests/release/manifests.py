@@ -11,7 +11,7 @@ _API = "admissionregistration.k8s.io/v1"
 
 
 def suspended_template(name: str, *, seconds: int | None = None) -> Json:
-    """Return a WorkflowTemplate that waits, for ever unless told for how long, without a pod."""
+    """Return a WorkflowTemplate that waits without a pod, forever if `seconds` is None."""
     suspend = {} if seconds is None else {"duration": str(seconds)}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
@@ -28,7 +28,7 @@ def suspended_template(name: str, *, seconds: int | None = None) -> Json:
 def refusal(namespace: str, *, workflow: str) -> Iterator[Json]:
     """Give a ValidatingAdmissionPolicy and its binding to a namespace.
 
-    A run that is turned away has an outcome, Rejected, and costs the cluster next to nothing: so
+    A run that is refused has an outcome, Rejected, and costs the cluster next to nothing: so
     there can be thousands of accepted runs, of which each is accounted for.
     """
     name = f"{namespace}-{workflow}"
@@ -49,7 +49,7 @@ def refusal(namespace: str, *, workflow: str) -> Iterator[Json]:
                     }
                 ]
             },
-            "validations": [{"expression": expression, "message": "It is turned away."}],
+            "validations": [{"expression": expression, "message": "It is refused."}],
         },
     }
     here = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}

@@ -66,7 +66,7 @@ def names(delivery: Delivery, kinds: str) -> list[str]:
     return delivery.kubectl("get", kinds, "--output=name").split()
 
 
-def test_what_holds_data_is_neither_pruned_nor_deleted(
+def test_objects_that_hold_data_are_neither_pruned_nor_deleted(
     delivery: Delivery, kafka: list[str]
 ) -> None:
     templates = delivery.repository.tree / "helm/kafka/templates"

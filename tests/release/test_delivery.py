@@ -96,12 +96,12 @@ async def test_a_broken_release_is_shown_while_the_service_goes_on_and_one_rever
         # The sync of the broken release took it, without failing all its retries first.
         assert delivery.retries() > 0
         await asyncio.to_thread(delivery.await_tags, lambda tags: tags == {before})
-        mended = time.monotonic() - reverted
-    say(f"Broken: shown {shown:.0f} s after the push, healed {mended:.0f} s after the revert")
+        healing = time.monotonic() - reverted
+    say(f"Broken: shown {shown:.0f} s after the push, healed {healing:.0f} s after the revert")
     assert load.answers.keys() == {"202"}
 
 
-def test_what_is_changed_or_deleted_by_hand_comes_back(delivery: Delivery) -> None:
+def test_objects_changed_or_deleted_by_hand_come_back(delivery: Delivery) -> None:
     kubectl, name = delivery.kubectl, "deployment/sluice-gateway"
     image = "{.spec.template.spec.containers[0].image}"
     was = kubectl("get", name, f"--output=jsonpath={image}")
@@ -118,7 +118,7 @@ def test_what_is_changed_or_deleted_by_hand_comes_back(delivery: Delivery) -> No
         kubectl("rollout", "status", each, "--timeout=180s")
 
 
-def test_what_git_drops_is_pruned(delivery: Delivery) -> None:
+def test_objects_dropped_from_git_are_pruned(delivery: Delivery) -> None:
     name = unique_name("extra")
     extra = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
     delivery.repository.change_values(lambda values: {**values, "extraObjects": [extra]})

@@ -51,7 +51,7 @@ def type_in(delivery: Delivery, script: str) -> None:
 
 
 def held(delivery: Delivery) -> bool:
-    """Tell whether Sluice's finalizer holds a Workflow that runs."""
+    """Say whether Sluice's finalizer holds a Workflow that runs."""
     workflows = delivery.kubectl.within(RUNS).get("workflows")["items"]
     return any(
         each.get("status", {}).get("phase") == "Running"

@@ -29,7 +29,7 @@ _MINUTE = "--timeout=60s"
 
 @contextlib.contextmanager
 def installed(testbed: Testbed, chart: Path) -> Iterator[Release]:
-    """Install a chart, with a workflow that takes a second and one that takes for ever."""
+    """Install a chart, with a workflow that takes a second and one that never ends."""
     names = ("moment", "endless")
     entries = [{"name": name, "description": name, "template": {"name": name}} for name in names]
     values = {"workflows": {"catalogue": {"entries": entries}}}
@@ -65,12 +65,12 @@ async def outcomes_of(release: Release, accepted: Sequence[str]) -> dict[str, li
         # The last of each partition comes last.
         for run_id in accepted[-50:]:
             assert (await client.events(run_id))[-1]["phase"] == "Succeeded"
-    told = collections.defaultdict(list)
+    found = collections.defaultdict(list)
     for record in await read_all(release.kafka, release.topics.results):
         outcome = json.loads(record.value)
         assert outcome["phase"] == "Succeeded", outcome
-        told[outcome["run_id"]].append(outcome)
-    return told
+        found[outcome["run_id"]].append(outcome)
+    return found
 
 
 def assert_each_was_started_once(release: Release, accepted: Sequence[str]) -> None:
@@ -87,26 +87,26 @@ async def test_nothing_is_lost_or_doubled_by_a_rollout_and_the_way_back(current:
         await asyncio.to_thread(changed.upgrade)
         await asyncio.to_thread(changed.helm, "rollback", "1")
     assert load.answers.keys() == {"202"}
-    told = await outcomes_of(current, load.accepted)
-    assert {run: len(outcomes) for run, outcomes in told.items()} == dict.fromkeys(load.accepted, 1)
+    outcomes = await outcomes_of(current, load.accepted)
+    assert {run: len(each) for run, each in outcomes.items()} == dict.fromkeys(load.accepted, 1)
     assert_each_was_started_once(current, load.accepted)
 
 
 async def test_nothing_is_lost_or_doubled_by_an_upgrade_and_the_way_back(
     previous: Release, say: Callable[[str], None]
 ) -> None:
-    """Status-watchers of the previous version take no turns: two work, and one may be killed."""
+    """Status-watchers of the previous version have no leader: two work, and one may be killed."""
     async with under_load(previous.url(), workflow="moment", per_second=5) as load:
         await asyncio.to_thread(previous.upgrade)
         await asyncio.to_thread(previous.helm, "rollback", "1")
     assert load.answers.keys() == {"202"}
-    told = await outcomes_of(previous, load.accepted)
+    outcomes = await outcomes_of(previous, load.accepted)
     events = {
-        run: {(each["event_id"], each["sequence"]) for each in outcomes}
-        for run, outcomes in told.items()
+        run: {(each["event_id"], each["sequence"]) for each in of_run}
+        for run, of_run in outcomes.items()
     }
     assert {run: len(each) for run, each in events.items()} == dict.fromkeys(load.accepted, 1)
-    records = sum(map(len, told.values()))
+    records = sum(map(len, outcomes.values()))
     say(f"From chart 0.1.0 and back: {len(load.accepted)} runs, {records} records of outcomes")
     assert_each_was_started_once(previous, load.accepted)
 

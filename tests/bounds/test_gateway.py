@@ -94,14 +94,14 @@ async def test_answers_that_nobody_reads(guard_of: Guarded, kafka: KafkaServer, 
     async with guard_of("gateway", kafka=kafka) as guard:
 
         async def all_known() -> bool:
-            folded = await guard.metric("gateway", "sluice_gateway_events_projected_total")
-            return folded == LARGE_RUNS * EVENTS
+            projected = await guard.metric("gateway", "sluice_gateway_events_projected_total")
+            return projected == LARGE_RUNS * EVENTS
 
         async def attack() -> None:
             for run in runs:
                 status = guard.sluice.topics.status
                 await write_events(kafka, status, run, events=EVENTS)
-            await eventually(all_known, what="all events folded")
+            await eventually(all_known, what="all events projected")
             paths = [path.format(run) for run in itertools.islice(itertools.cycle(runs), FOLLOWERS)]
             async with unread(guard.sluice.url, paths, peers=[*peers(FOLLOWERS)]) as answers:
                 print(dict(answers))

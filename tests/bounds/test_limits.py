@@ -23,7 +23,7 @@ LESS = [sys.executable, "-c", "bytearray(8 << 20)"]
 MORE = [sys.executable, "-c", "bytearray(128 << 20)"]
 
 
-def test_who_takes_more_than_the_limit_is_killed(pytestconfig: pytest.Config) -> None:
+def test_a_process_above_the_limit_is_killed(pytestconfig: pytest.Config) -> None:
     if pytestconfig.getoption("--memory-limit") == "peak":
         pytest.skip("nothing is enforced")
     with memory_limit(MOST, enforced=True) as limit:

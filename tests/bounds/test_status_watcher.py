@@ -35,7 +35,7 @@ STILL = 20
 DRAIN_SECONDS = 120.0
 
 # How many Workflows, and the bytes of their nodes when they are unpacked: most are larger than an
-# event may be, some as large as nodes may be, and of some all is told.
+# event may be, some as large as nodes may be, and some fit as a whole.
 SIZES = [3_000_000] * 890 + [MAX_NODES_BYTES - 100_000] * 10 + [1_400_000] * 100
 
 
@@ -67,11 +67,11 @@ async def test_a_thousand_large_workflows_while_kafka_is_away(
                     await workflows.create(running(run_id, nodes=nodes[size]))
                     await asyncio.sleep(0)
                 await standing_still(in_hand(guard), looks=STILL, what="all is read that will be")
-            await eventually(all_told, what="a state of every run", seconds=DRAIN_SECONDS)
+            await eventually(all_published, what="a state of every run", seconds=DRAIN_SECONDS)
 
-        async def all_told() -> bool:
-            told = {record.key for record in await read_all(kafka_alone, topics.status)}
-            return {f"default/{run_id}".encode() for run_id in run_ids} <= told
+        async def all_published() -> bool:
+            published = {record.key for record in await read_all(kafka_alone, topics.status)}
+            return {f"default/{run_id}".encode() for run_id in run_ids} <= published
 
         await guard.during(attack(), seconds=DRAIN_SECONDS * 1.5)
         guard.assert_bounded()

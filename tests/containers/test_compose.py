@@ -77,7 +77,7 @@ async def test_a_post_reaches_its_end(
 
 
 @pytest.mark.usefixtures("composed")
-async def test_words_are_counted_exactly_and_told_on_kafka() -> None:
+async def test_words_are_counted_exactly_and_published_on_kafka() -> None:
     run_id = unique_name("words")
     parameters = {"workers": 3, "text": TEXT}
     state = await run({"id": run_id, "workflow": "map-reduce", "parameters": parameters})
@@ -94,7 +94,7 @@ async def test_words_are_counted_exactly_and_told_on_kafka() -> None:
     assert outcome["outputs"] == state["outputs"]
 
 
-def test_only_loopback_is_published_unless_told_otherwise(docker: Daemon) -> None:
+def test_ports_are_published_on_loopback_by_default(docker: Daemon) -> None:
     published = [
         (name, port["host_ip"], port["published"], port["target"])
         for name, service in configured(docker).items()

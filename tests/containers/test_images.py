@@ -115,7 +115,7 @@ def running(docker: Daemon, service: str) -> Iterator[str]:
 
 
 @every_image
-def test_it_lives_on_a_read_only_file_system_and_stops_when_told(
+def test_an_image_runs_on_a_read_only_file_system_and_stops_on_a_signal(
     docker: Daemon, service: str
 ) -> None:
     ask = (

@@ -16,5 +16,5 @@ def test_variables_become_settings() -> None:
     assert found == {"node.id": "1", "listener.name.a_b.ssl-c": "x"}
 
 
-def test_without_any_it_is_one_broker() -> None:
+def test_a_kafka_without_settings_is_one_broker() -> None:
     assert settings_from({"KAFKA_HEAP_OPTS": "-Xmx1g"})["process.roles"] == "broker,controller"

@@ -33,7 +33,7 @@ def in_namespace(sluice: Sluice) -> Kubectl:
 
 
 async def name_of(sluice: Sluice, run_id: str) -> str:
-    """Say what the run's Workflow is called, by the first event that tells."""
+    """Say what the run's Workflow is called, by the first event."""
     async with Topic(sluice.kafka, sluice.topics.status) as topic:
         async for record in topic.of(f"default/{run_id}".encode()):
             name: str = json.loads(record.value)["workflow_name"]
@@ -114,7 +114,7 @@ async def test_artifacts_lie_in_the_store(sluice: Sluice) -> None:
 
 
 def unpacked(file: Path) -> list[bytes]:
-    """Give the texts in an artifact, which Argo packs unless it is told not to."""
+    """Give the texts in an artifact, which Argo packs by default."""
     content = file.read_bytes()
     if not content.startswith(b"\x1f\x8b"):
         return [content]
@@ -123,7 +123,7 @@ def unpacked(file: Path) -> list[bytes]:
         return [member.read() for member in extracted if member is not None]
 
 
-async def test_a_workflow_too_large_for_etcd_is_told_to_its_end(sluice: Sluice) -> None:
+async def test_a_workflow_too_large_for_etcd_is_published_to_its_end(sluice: Sluice) -> None:
     run_id = unique_name("crowd")
     async with sluice.client() as client:
         await client.accepted({"id": run_id, "workflow": "crowd"})
@@ -144,7 +144,7 @@ def narrow(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Sluic
         yield running
 
 
-async def test_a_run_whose_turn_has_not_come_is_pending(narrow: Sluice) -> None:
+async def test_a_run_above_the_parallelism_limit_is_pending(narrow: Sluice) -> None:
     first, second = unique_name("first"), unique_name("second")
     async with narrow.client() as client:
         await client.accepted({"id": first, "workflow": "approval"})

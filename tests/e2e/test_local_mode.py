@@ -44,9 +44,9 @@ def test_a_person_runs_sluice_and_counts_a_book(tmp_path: Path) -> None:
             log_path=tmp_path / "demo.log",
         )
         assert demo.exited.result(timeout=120) == 0, demo.tail()
-        told = (tmp_path / "demo.log").read_text(encoding="utf-8")
-        assert "Python's own count agrees" in told
-        assert "│ the " in told
+        printed = (tmp_path / "demo.log").read_text(encoding="utf-8")
+        assert "Python's own count agrees" in printed
+        assert "│ the " in printed
     finally:
         runner._process.send_signal(signal.SIGINT)
         assert runner.exited.result(timeout=60) == 0, runner.tail()

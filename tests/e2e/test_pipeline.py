@@ -94,7 +94,7 @@ async def test_a_bare_record_runs_without_id_or_key(sluice: Sluice) -> None:
         ("diamond", {"number": 3}, {"result": "15"}),
     ],
 )
-async def test_what_is_built_in_runs(
+async def test_built_in_workflows_run(
     sluice: Sluice, workflow: str, parameters: dict[str, Any], outputs: dict[str, str]
 ) -> None:
     async with sluice.client() as client:
@@ -152,9 +152,7 @@ async def test_a_run_can_be_stopped_and_retried(sluice: Sluice, command: str) ->
 
 
 @pytest.mark.parametrize(("command", "said"), [("stop", ["goodbye"]), ("terminate", [])])
-async def test_who_is_stopped_may_say_goodbye(
-    sluice: Sluice, command: str, said: list[str]
-) -> None:
+async def test_a_stopped_run_may_say_goodbye(sluice: Sluice, command: str, said: list[str]) -> None:
     run_id = unique_name(command)
     async with sluice.client() as client, Topic(sluice.kafka, sluice.topics.status) as topic:
         await client.accepted({"id": run_id, "workflow": "farewell"})

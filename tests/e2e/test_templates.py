@@ -134,5 +134,5 @@ async def test_texts_stay_texts(sluice: Sluice) -> None:
     regions, products = (f"\n## {of}\n\n1. {nasty}: 1.00" for of in ("Regions", "Products"))
     text = f"# {title}\n\nRevenue: 1.00 EUR\n{regions}\n{products}"
     assert report["outputs"] == {"report": text, "revenue": "1.00", "skipped": "0"}
-    # In a letter, `$(` is no placeholder and stays as well.
+    # In a letter, `$(` is not a placeholder and stays as well.
     assert letters["outputs"] == {"letters": "1", "sample": f"{nasty}\n{nasty}\n\n"}

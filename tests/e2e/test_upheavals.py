@@ -62,8 +62,8 @@ def killed(testbed: Testbed, name: str, *, line: str) -> Iterator[None]:
     finally:
         testbed.start(program_of(testbed, name, line=line))
         if name == "kube-apiserver":
-            # Argo may end a Workflow as Error because of it, fail to write that, and forget it;
-            # a controller that starts anew looks at all. In a cluster it loses its Lease, and does.
+            # Argo may end a Workflow as Error because of it, fail to write that, and forget it.
+            # A restarted controller reads all of them. In a cluster the lost Lease restarts it.
             testbed.await_api()
             restart_argo(testbed, line=line)
 
@@ -129,7 +129,7 @@ def retentive(sluice: Sluice) -> Iterator[Sluice]:
         configure()
 
 
-async def test_what_retention_deletes_while_nobody_watches_still_gets_its_end(
+async def test_workflows_that_retention_deletes_unwatched_still_get_their_end(
     retentive: Sluice,
 ) -> None:
     retentive.stop("status-watcher")

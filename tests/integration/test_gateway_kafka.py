@@ -78,7 +78,7 @@ async def gateway(
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """Run a gateway while the body does."""
-    told = GatewaySettings(
+    gateway_settings = GatewaySettings(
         data_dir=data_dir,
         health=HealthSettings(port=0),
         http=HttpSettings(port=0, farewell=farewell, allowed_hosts=allowed_hosts),
@@ -92,7 +92,7 @@ async def gateway(
     )
     stop = asyncio.Event()
     bound: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
-    ended = asyncio.create_task(serve(told, stop, listening=bound.set_result))
+    ended = asyncio.create_task(serve(gateway_settings, stop, listening=bound.set_result))
     either: set[asyncio.Future[Any]] = {ended, bound}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if ended.done():
@@ -141,7 +141,7 @@ async def publish(
     await produce(kafka, topics.status, record.value, key=record.key, headers=list(record.headers))
 
 
-async def test_what_one_replica_accepts_the_others_know_at_once(
+async def test_a_run_accepted_by_one_replica_is_known_to_the_others_at_once(
     kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
     topics = topic_names("gateway")
@@ -267,9 +267,7 @@ async def test_it_waits_for_kafka_and_says_so(own_kafka: EmbeddedKafka, tmp_path
     await starting
 
 
-async def test_stopping_ends_streams_and_is_told_to_probes(
-    kafka: EmbeddedKafka, tmp_path: Path
-) -> None:
+async def test_stopping_ends_streams(kafka: EmbeddedKafka, tmp_path: Path) -> None:
     topics = topic_names("gateway")
     async with gateway(kafka, topics, tmp_path) as running:
         await running.post({"id": "order-1", **HELLO})
@@ -280,7 +278,7 @@ async def test_stopping_ends_streams_and_is_told_to_probes(
         await running.ended
 
 
-async def test_told_to_stop_it_goes_on_for_a_while_and_says_so(
+async def test_a_stopping_gateway_serves_for_a_while_and_says_so(
     kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
     topics, hour = topic_names("gateway"), timedelta(hours=1)

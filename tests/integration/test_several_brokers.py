@@ -151,7 +151,7 @@ class Load:
 
 
 @pytest.mark.parametrize("partitions", [1])
-async def test_what_was_acknowledged_survives_its_leader(
+async def test_an_acknowledged_record_survives_its_leader(
     cluster: KafkaCluster, kafka: KafkaSettings, names: TopicNames
 ) -> None:
     # One partition, so that no client waits for a leader that is frozen.
@@ -305,7 +305,7 @@ def project_one(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
     yield "INSERT INTO seen VALUES (?, ?)", (str(record.position), record.value)
 
 
-async def test_a_fold_misses_nothing_while_leaders_change_and_never_claims_more_than_it_has(
+async def test_a_projection_misses_nothing_while_leaders_change_and_never_claims_more_than_it_has(
     cluster: KafkaCluster, kafka: KafkaSettings, names: TopicNames, tmp_path: Path
 ) -> None:
     topic, loop = names.results, asyncio.get_running_loop()

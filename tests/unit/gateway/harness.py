@@ -70,7 +70,7 @@ def load_shedder_of(
     max_bodies: int = 100,
     peer_share: float = 1.0,
 ) -> LoadShedder:
-    """Give an admission that lets one peer take everything, unless told otherwise."""
+    """Give an admission that by default lets one peer take everything."""
     return LoadShedder(
         max_requests=max_requests,
         max_bytes=max_bytes,
@@ -115,12 +115,12 @@ class Gateway:
         assert all(isinstance(each, ReceivedRun) for each in received)
         return [each for each in received if isinstance(each, ReceivedRun)]
 
-    async def fold_requests(self) -> None:
+    async def project_requests(self) -> None:
         """Let the view catch up with the request topic."""
         await self.store.apply(self.producer.records_for_test(TOPICS.requests))
 
     async def publish(self, *events: PublishedEvent, partition: int = 1) -> list[IncomingRecord]:
-        """Put events on the status topic and fold them."""
+        """Put events on the status topic and project them."""
         records = []
         for each in events:
             records.append(status_record(each, offset=self._offset, partition=partition))

@@ -48,7 +48,7 @@ def test_a_wrong_catalogue_is_a_clear_refusal(tmp_path: Path) -> None:
         load_workflows(WorkflowSettings(catalogue_file=file))
 
 
-async def test_told_to_stop_while_it_waits_for_kafka_it_stops(
+async def test_a_gateway_stops_while_it_waits_for_kafka(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bootstrap, "ensure_topics", away)
@@ -85,7 +85,7 @@ def test_it_says_who_can_reach_it_and_why(host: str, level: str) -> None:
     assert "clients are not authenticated" in said["reason"]
 
 
-def test_it_listens_on_loopback_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gateway_listens_on_loopback_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (GatewaySettings().http.host, GatewaySettings().http.port) == ("127.0.0.1", 8080)
     monkeypatch.setenv("SLUICE_HTTP__HOST", "0.0.0.0")
     monkeypatch.setenv("SLUICE_HTTP__PORT", "80")
@@ -123,7 +123,7 @@ def test_lists_are_written_with_commas_or_as_lists(
         ("ADMISSION__MAX_BYTES", "3000000", "room for one body of 1600000 bytes"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
+def test_a_setting_that_makes_no_sense_is_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
 ) -> None:
     monkeypatch.setenv(f"SLUICE_{name}", value)

@@ -37,7 +37,7 @@ class ImaginaryView:
     """A `RunView` of one run, in memory."""
 
     subscriptions: RunSubscriptions = field(default_factory=RunSubscriptions)
-    told: list[RunEvent] = field(default_factory=list)
+    published: list[RunEvent] = field(default_factory=list)
     over: bool = False
     known: bool = True
     reads: int = 0
@@ -63,7 +63,7 @@ class ImaginaryView:
         self.reads += 1
         if not self.known:
             return None
-        left = [event for event in self.told if event.sequence > beyond]
+        left = [event for event in self.published if event.sequence > beyond]
         return EventPage(events=tuple(left[:limit]), ended=self.over and len(left) <= limit)
 
     async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
@@ -72,8 +72,8 @@ class ImaginaryView:
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
         return self.subscriptions.subscribe(str(key))
 
-    def tell_for_test(self, sequence: int, *, last: bool = False) -> None:
-        self.told.append(
+    def publish_for_test(self, sequence: int, *, last: bool = False) -> None:
+        self.published.append(
             RunEvent(place=EventPlace(0, sequence), sequence=sequence, type="t", data="{}")
         )
         self.over = last
@@ -107,7 +107,7 @@ async def test_news_come_at_once_and_silence_counts_from_there() -> None:
     view = ImaginaryView()
     clock = asyncio.get_running_loop()
     began = clock.time()
-    clock.call_later(20, view.tell_for_test, 1)
+    clock.call_later(20, view.publish_for_test, 1)
     async with aclosing(following(view)) as pages:
         assert await anext(pages) == ()
         assert await anext(pages) == ()
@@ -132,8 +132,8 @@ async def test_news_between_reading_and_waiting_are_not_lost() -> None:
     view = ImaginaryView()
     async with aclosing(following(view)) as pages:
         assert await anext(pages) == ()
-        view.tell_for_test(1)
-        view.tell_for_test(2, last=True)
+        view.publish_for_test(1)
+        view.publish_for_test(2, last=True)
         assert [event.sequence for event in await anext(pages)] == [1, 2]
         assert await anext(pages, None) is None
     assert view.subscriptions.followed == 0
@@ -187,7 +187,7 @@ history = st.lists(
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=history, unread=st.integers(0, 25))
-async def test_a_stream_resumed_anywhere_tells_exactly_the_rest(
+async def test_a_stream_resumed_anywhere_has_exactly_the_rest(
     tmp_path: Path, history: list[tuple[int, Phase]], unread: int
 ) -> None:
     records = [
@@ -208,7 +208,7 @@ async def test_a_stream_resumed_anywhere_tells_exactly_the_rest(
         for seen, event in enumerate(whole):
             rest = await read(follow(view, KEY, after=event.place, heartbeat=60))
             assert rest == whole[seen + 1 :]
-        # On a replica that is behind the client, the rest is told once it comes.
+        # On a replica that is behind the client, the rest follows once it comes.
         behind = max(1, len(records) - unread)
         await store.forget()
         await store.apply(records[:behind])

@@ -78,7 +78,7 @@ HISTORY = (
 )
 
 
-async def test_a_finished_run_is_told_in_order_and_the_stream_ends(gateway: Gateway) -> None:
+async def test_events_of_a_finished_run_come_in_order_and_the_stream_ends(gateway: Gateway) -> None:
     await gateway.publish(*HISTORY)
 
     async with stream(gateway) as response:
@@ -87,30 +87,30 @@ async def test_a_finished_run_is_told_in_order_and_the_stream_ends(gateway: Gate
         assert response.headers["Cache-Control"] == "no-store"
         assert response.headers["X-Accel-Buffering"] == "no"
         assert await frame(response) == "retry: 2000"
-        told = await frames(response)
-    assert [each.id for each in told] == ["1:0", "1:1", "1:2"]
-    assert [each.event for each in told] == [
+        received = await frames(response)
+    assert [each.id for each in received] == ["1:0", "1:1", "1:2"]
+    assert [each.event for each in received] == [
         "sluice.run.submitted",
         "sluice.run.running",
         "sluice.run.succeeded",
     ]
     events = [each.event.model_dump(mode="json") for each in HISTORY]
-    assert [json.loads(each.data) for each in told] == events
+    assert [json.loads(each.data) for each in received] == events
 
 
-async def test_what_comes_later_is_told_as_it_comes(gateway: Gateway) -> None:
+async def test_later_events_are_sent_as_they_come(gateway: Gateway) -> None:
     await gateway.post({"id": "order-1", **GREET})
     async with stream(gateway) as response:
         assert await frame(response) == "retry: 2000"
         for sequence, phase in ((3, Phase.SUBMITTED), (5, Phase.RUNNING), (9, Phase.FAILED)):
             await gateway.publish(published(sequence, phase))
-            told = await frame(response)
-            assert isinstance(told, Frame)
-            assert json.loads(told.data)["phase"] == phase
+            received = await frame(response)
+            assert isinstance(received, Frame)
+            assert json.loads(received.data)["phase"] == phase
         assert await frame(response) is None
 
 
-async def test_repeated_and_late_events_are_not_told(gateway: Gateway) -> None:
+async def test_repeated_and_late_events_are_not_sent(gateway: Gateway) -> None:
     first, second, last = HISTORY
     await gateway.publish(first, first, second, first)
     async with stream(gateway) as response:
@@ -118,9 +118,9 @@ async def test_repeated_and_late_events_are_not_told(gateway: Gateway) -> None:
         for _ in range(2):
             assert isinstance(await frame(response), Frame)
         await gateway.publish(second, first, last)
-        told = await frame(response)
-        assert isinstance(told, Frame)
-        assert told.event == "sluice.run.succeeded"
+        received = await frame(response)
+        assert isinstance(received, Frame)
+        assert received.event == "sluice.run.succeeded"
         assert await frame(response) is None
 
 
@@ -128,12 +128,12 @@ async def test_repeated_and_late_events_are_not_told(gateway: Gateway) -> None:
 async def test_a_stream_resumes_behind_the_last_event(gateway: Gateway, seen: int) -> None:
     await gateway.publish(*HISTORY)
     async with stream(gateway) as response:
-        all_told = await frames(response)
-    async with stream(gateway, after=all_told[seen].id) as response:
+        whole = await frames(response)
+    async with stream(gateway, after=whole[seen].id) as response:
         if seen < 2:
-            assert await frames(response) == all_told[seen + 1 :]
+            assert await frames(response) == whole[seen + 1 :]
         else:
-            # 204 tells EventSource not to come back.
+            # EventSource does not come back after a 204.
             assert (response.status, await response.read()) == (204, b"")
 
 
@@ -144,20 +144,20 @@ async def test_a_retried_run_goes_on_behind_its_first_end(gateway: Gateway) -> N
     await gateway.publish(published(5, Phase.RUNNING, attempt=2))
     async with stream(gateway, after=first_end.id) as response:
         assert await frame(response) == "retry: 2000"
-        told = await frame(response)
-        assert isinstance(told, Frame)
-        assert json.loads(told.data)["attempt"] == 2
+        received = await frame(response)
+        assert isinstance(received, Frame)
+        assert json.loads(received.data)["attempt"] == 2
         await gateway.publish(published(8, Phase.SUCCEEDED, attempt=2))
         assert len(await frames(response)) == 1
 
 
-async def test_a_whole_history_of_attempts_is_told_in_one_stream(gateway: Gateway) -> None:
+async def test_a_whole_history_of_attempts_is_one_stream(gateway: Gateway) -> None:
     await gateway.publish(published(3, Phase.FAILED), published(8, Phase.SUCCEEDED, attempt=2))
     async with stream(gateway) as response:
         assert len(await frames(response)) == 2
 
 
-async def test_an_event_that_this_replica_has_not_read_yet_is_not_told_again(
+async def test_an_event_seen_on_another_replica_is_not_sent_again(
     gateway: Gateway,
 ) -> None:
     """The client saw 1:2 on another replica; this one is behind."""
@@ -174,19 +174,19 @@ async def test_a_run_may_move_to_another_partition(gateway: Gateway) -> None:
     await gateway.publish(HISTORY[0], partition=5)
     await gateway.publish(*HISTORY[1:], partition=2)
     async with stream(gateway) as response:
-        told = await frames(response)
-    assert [each.id for each in told] == ["5:0", "2:1", "2:2"]
-    for seen, each in enumerate(told[:-1]):
+        received = await frames(response)
+    assert [each.id for each in received] == ["5:0", "2:1", "2:2"]
+    for seen, each in enumerate(received[:-1]):
         async with stream(gateway, after=each.id) as response:
-            assert await frames(response) == told[seen + 1 :]
+            assert await frames(response) == received[seen + 1 :]
 
 
 async def test_long_histories_come_in_pages(gateway: Gateway) -> None:
     events = [published(sequence) for sequence in range(1, 35)]
     await gateway.publish(*events, published(40, Phase.SUCCEEDED))
     async with stream(gateway) as response:
-        told = await frames(response)
-    assert [json.loads(each.data)["sequence"] for each in told] == [*range(1, 35), 40]
+        received = await frames(response)
+    assert [json.loads(each.data)["sequence"] for each in received] == [*range(1, 35), 40]
 
 
 @pytest.mark.parametrize("count", [9, 10, 11, 31, 32, 33])
@@ -208,7 +208,7 @@ async def test_silence_is_filled_with_comments(tmp_path: Path) -> None:
             assert gateway.metric("sluice_gateway_streams") == 1
 
 
-async def test_each_reader_is_told_everything(gateway: Gateway) -> None:
+async def test_each_reader_gets_every_event(gateway: Gateway) -> None:
     await gateway.post({"id": "order-1", **GREET})
 
     async def reader() -> list[Frame]:
@@ -225,24 +225,26 @@ async def test_each_reader_is_told_everything(gateway: Gateway) -> None:
 async def test_runs_do_not_mix(gateway: Gateway) -> None:
     await gateway.publish(HISTORY[0], published(4, Phase.FAILED, run_id="order-2"), *HISTORY[1:])
     async with stream(gateway) as response:
-        told = await frames(response)
-    assert {json.loads(each.data)["run_id"] for each in told} == {"order-1"}
+        received = await frames(response)
+    assert {json.loads(each.data)["run_id"] for each in received} == {"order-1"}
 
 
 class TestRefusals:
-    async def test_an_unknown_run_is_told_before_the_stream_opens(self, gateway: Gateway) -> None:
+    async def test_an_unknown_run_is_refused_before_the_stream_opens(
+        self, gateway: Gateway
+    ) -> None:
         async with stream(gateway) as response:
             assert response.status == 404
             assert response.content_type == "application/problem+json"
 
-    async def test_what_another_replica_has_just_accepted_is_followed(
+    async def test_a_run_just_accepted_by_another_replica_is_followed(
         self, gateway: Gateway
     ) -> None:
         gateway.coming.append(status_record(published(3, Phase.SUCCEEDED), offset=0))
         async with stream(gateway) as response:
             assert [each.event for each in await frames(response)] == ["sluice.run.succeeded"]
 
-    async def test_so_is_a_view_that_is_behind(self, gateway: Gateway) -> None:
+    async def test_a_view_that_is_behind_is_unavailable(self, gateway: Gateway) -> None:
         gateway.behind.append("the topics are still being read")
         async with stream(gateway) as response:
             assert (response.status, response.headers["Retry-After"]) == (503, "2")

@@ -9,7 +9,7 @@ from sluice_gateway.domain.fair_shares import FairShares
 
 TRUSTED_PROXIES = ("a", "b", "c", "d", None)
 
-# Who asks, and for how much; a negative amount is given back, as far as it is held.
+# A peer and the amount it asks for; it gives a negative amount back, as far as it holds it.
 asked = st.lists(st.tuples(st.sampled_from(TRUSTED_PROXIES), st.integers(-50, 50)), max_size=100)
 budgets = st.integers(1, 200)
 fractions = st.floats(0.05, 1.0)
@@ -51,7 +51,7 @@ def test_all_that_is_given_back_can_be_taken_again(
 
 
 @given(budgets, fractions, asked)
-def test_whoever_holds_nothing_finds_a_part_of_what_is_left(
+def test_a_peer_that_holds_nothing_gets_a_part_of_what_is_left(
     budget: int, share: float, steps: list[tuple[str | None, int]]
 ) -> None:
     shares = FairShares(budget=budget, share=share)
@@ -68,7 +68,7 @@ def test_one_peer_leaves_the_rest_to_others(budget: int, share: float, amounts: 
 
 
 @given(budgets, asked)
-def test_a_share_of_one_is_no_limit(budget: int, steps: list[tuple[str | None, int]]) -> None:
+def test_a_share_of_one_does_not_limit(budget: int, steps: list[tuple[str | None, int]]) -> None:
     shares = FairShares(budget=budget, share=1.0)
     held = after(shares, steps, budget=budget)
     assert shares.take("a", budget - held.total())

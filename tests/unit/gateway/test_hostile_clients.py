@@ -82,7 +82,9 @@ async def test_declared_bodies_that_do_not_come_take_no_bytes(tmp_path: Path) ->
         assert (await gateway.post(GREET)).status == 202
 
 
-async def test_declared_bodies_that_do_not_come_are_no_requests_in_hand(tmp_path: Path) -> None:
+async def test_declared_bodies_that_do_not_come_do_not_count_as_requests_in_hand(
+    tmp_path: Path,
+) -> None:
     admission = load_shedder_of(max_requests=2)
     async with running_gateway(tmp_path, admission=admission) as gateway, uploads(gateway) as them:
         for _ in range(10):
@@ -171,7 +173,7 @@ async def test_one_peer_cannot_take_all_requests_in_hand(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("trusted", "second", "statuses"),
     [
-        # Two clients, told apart by a proxy that is trusted.
+        # Two clients, distinguished by a proxy that is trusted.
         ("127.0.0.2/32", "198.51.100.1", [202, 202]),
         # One client, that writes whatever it likes left of what the proxy writes.
         ("127.0.0.2/32", "198.51.100.1, 192.0.2.1", [202, 429]),

@@ -38,8 +38,8 @@ async def serving(
 def serve(
     app: web.Application, *, leaving: asyncio.Event | None = None, **settings: Any
 ) -> AbstractAsyncContextManager[tuple[str, int]]:
-    told = HttpSettings(port=0, **settings)
-    return serve_http(app, told, leaving=leaving or asyncio.Event(), grace=5.0)
+    http_settings = HttpSettings(port=0, **settings)
+    return serve_http(app, http_settings, leaving=leaving or asyncio.Event(), grace=5.0)
 
 
 @asynccontextmanager
@@ -108,7 +108,7 @@ async def test_a_head_that_does_not_end_is_not_waited_for() -> None:
 
 
 class ImaginaryTransport(asyncio.Transport):
-    """Remembers what was written, and whether it was closed or told to read no more."""
+    """Remembers what was written, and whether it is closed or its reading paused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ async def test_a_head_too_large_in_all_is_not_collected(pipelined: bool) -> None
     connection.close()
 
 
-async def test_large_bodies_are_no_heads() -> None:
+async def test_large_bodies_are_not_limited_as_heads() -> None:
     """However a body and the next head fall into what is read at once."""
 
     sizes: list[int] = []
@@ -222,7 +222,7 @@ async def _never(_: web.BaseRequest) -> web.Response:
 
 @dataclass(frozen=True)
 class ImaginaryConnection:
-    """A connection that is no real one, as the event loop would serve it."""
+    """A stand-in for a connection, as the event loop would serve it."""
 
     door: ConnectionLimiter
     transport: ImaginaryTransport
@@ -298,7 +298,7 @@ async def test_an_idle_connection_is_closed() -> None:
         assert (await reader.read()).endswith(b"hello")
 
 
-async def test_a_connection_too_many_is_told_so() -> None:
+async def test_a_connection_above_the_limit_gets_a_problem() -> None:
     async with serving(max_connections=1) as address, connected(address) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await reader.readuntil(b"hello")
@@ -344,13 +344,13 @@ async def served(address: tuple[str, int], *, of: str = "127.0.0.1") -> AsyncIte
 
 
 async def is_served(address: tuple[str, int], *, of: str) -> bool:
-    """Tell whether the peer's next connection is served."""
+    """Say whether the peer's next connection is served."""
     async with connected(address, of=of) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         return (await reader.read()).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_what_is_no_http_gets_a_problem_that_repeats_nothing() -> None:
+async def test_invalid_http_gets_a_problem_that_repeats_nothing() -> None:
     async with serving() as address, connected(address) as (reader, writer):
         writer.write(b"A SECRET\r\n\r\n")
         status, document = await problem_on(reader)
@@ -409,7 +409,7 @@ async def test_requests_in_hand_are_finished_and_no_more_are_taken() -> None:
         await running
 
 
-async def test_whoever_is_leaving_says_so_with_every_answer() -> None:
+async def test_a_leaving_server_says_so_with_every_answer() -> None:
     leaving = asyncio.Event()
     request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     async with serving(leaving=leaving) as address, connected(address) as (reader, writer):

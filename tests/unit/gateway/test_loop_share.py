@@ -110,7 +110,7 @@ async def test_work_that_is_given_up_is_not_done() -> None:
     assert await work.run("d") == "d"
 
 
-async def test_who_is_called_and_leaves_hands_the_place_on() -> None:
+async def test_a_called_task_that_leaves_hands_its_place_on() -> None:
     work = Work()
     first = asyncio.create_task(work.run("a"))
     second, third = (asyncio.create_task(work.run(name)) for name in ("b", "c"))

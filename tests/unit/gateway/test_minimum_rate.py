@@ -22,15 +22,13 @@ def ended_after(*, rate: float, every: float = 1.0, allowed: float = 100.0) -> f
 @pytest.mark.parametrize(
     ("rate", "end"), [(0, 5.0), (25, 6.5), (50, 9.5), (75, 17.75), (100, None), (1000, None)]
 )
-def test_whoever_is_slower_than_allowed_is_ended_the_sooner_the_slower(
-    rate: int, end: float | None
-) -> None:
+def test_a_body_below_the_rate_is_ended_the_sooner_the_slower(rate: int, end: float | None) -> None:
     found = ended_after(rate=rate)
     assert found == end
 
 
 @given(st.floats(100.0, 10_000.0), st.floats(0.1, 4.9))
-def test_whoever_keeps_the_rate_in_pieces_is_never_ended(rate: float, every: float) -> None:
+def test_a_body_that_keeps_the_rate_in_pieces_is_never_ended(rate: float, every: float) -> None:
     assert ended_after(rate=rate + 10, every=every) is None
 
 

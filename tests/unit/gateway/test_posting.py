@@ -169,7 +169,7 @@ class TestSameId:
         assert (document["run_id"], document["phase"]) == ("order-1", "Accepted")
         assert len(gateway.requests()) == 1
 
-    async def test_a_replay_tells_the_state_of_now(self, gateway: Gateway) -> None:
+    async def test_a_replay_returns_the_present_state(self, gateway: Gateway) -> None:
         await gateway.post({"id": "order-1", **GREET})
         [received] = gateway.requests()
         await gateway.publish(
@@ -197,7 +197,7 @@ class TestSameId:
         refused = await gateway.post({"id": "order-1", **GREET})
         await problem_of(refused, status=409, kind="id-conflict")
 
-    async def test_what_was_accepted_is_replayed_though_it_would_be_refused_now(
+    async def test_an_accepted_run_is_replayed_though_it_would_be_refused_now(
         self, gateway: Gateway
     ) -> None:
         soon = datetime.now(UTC) + timedelta(hours=1)
@@ -250,7 +250,7 @@ class TestKafkaAway:
         assert (await gateway.post({"id": "order-1", **GREET})).status == 202
         assert {received.key.run_id for received in gateway.requests()} == {"order-1"}
 
-    async def test_a_made_up_id_is_told_so_that_it_can_be_used_again(
+    async def test_a_generated_id_is_named_so_that_it_can_be_used_again(
         self, gateway: Gateway
     ) -> None:
         gateway.producer.fail_next_for_test(written=True)
@@ -287,7 +287,7 @@ async def test_a_client_that_leaves_does_not_stop_its_record(gateway: Gateway) -
     assert len(gateway.requests()) == 1
 
 
-async def test_a_failure_nobody_waits_for_is_no_accident(gateway: Gateway) -> None:
+async def test_a_failure_nobody_waits_for_is_not_an_internal_error(gateway: Gateway) -> None:
     gateway.producer.fail_next_for_test()
     async with gateway.producer.hold_for_test():
         post = asyncio.create_task(gateway.post({"id": "order-1", **GREET}))
@@ -379,7 +379,7 @@ class TestValidation:
             ([GREET], "invalid-request", [""]),
         ],
     )
-    async def test_what_cannot_run_is_refused_before_kafka(
+    async def test_a_run_that_cannot_start_is_refused_before_kafka(
         self, gateway: Gateway, document: object, kind: str, pointers: list[str]
     ) -> None:
         refused = await problem_of(await gateway.post(document), status=422, kind=kind)
@@ -553,7 +553,9 @@ async def _chunks(body: bytes) -> AsyncIterator[bytes]:
         yield body[start : start + 65536]
 
 
-async def test_while_an_acknowledgement_promises_nothing_none_is_given(gateway: Gateway) -> None:
+async def test_nothing_is_accepted_while_an_acknowledgement_promises_nothing(
+    gateway: Gateway,
+) -> None:
     assert (await gateway.post({"id": "before", **GREET})).status == 202
     gateway.unsafe.append("sluice.requests: min.insync.replicas is 1, must be at least 2.")
 

@@ -56,7 +56,7 @@ async def raise_secret(_: web.Request) -> web.Response:
     raise RuntimeError("a secret")
 
 
-async def test_an_accident_is_told_without_its_details() -> None:
+async def test_an_internal_error_is_reported_without_its_details() -> None:
     app = web.Application(middlewares=[trace_requests, problem_responses])
     app.on_response_prepare.append(set_headers)
     app.router.add_get("/", raise_secret)
@@ -75,7 +75,7 @@ async def leave(_: web.Request) -> web.Response:
     raise ConnectionResetError
 
 
-async def test_a_client_that_left_is_no_accident() -> None:
+async def test_a_client_that_left_is_not_an_internal_error() -> None:
     app = web.Application(middlewares=[trace_requests, problem_responses])
     app.router.add_get("/", leave)
     async with TestClient(TestServer(app)) as client:

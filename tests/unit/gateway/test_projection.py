@@ -1,4 +1,4 @@
-"""The fold of records into the view: idempotent, and indifferent to how records are delivered."""
+"""The projection of records into the view: idempotent, in whatever order records are delivered."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ from tests.unit.gateway.harness import (
     step,
 )
 
-FOLD = view_projection(TOPICS)
+PROJECT = view_projection(TOPICS)
 KEY = RunKey("default", "order-1")
 
 
@@ -40,9 +40,9 @@ class View:
         self.connection = sqlite3.connect(":memory:")
         self.connection.executescript(TABLES)
 
-    def fold(self, records: Iterable[IncomingRecord]) -> "View":
+    def project(self, records: Iterable[IncomingRecord]) -> "View":
         for record in records:
-            self.run(FOLD(record))
+            self.run(PROJECT(record))
         return self
 
     def run(self, statements: Iterable[tuple[str, Any]]) -> None:
@@ -113,14 +113,14 @@ def test_the_view_does_not_depend_on_how_the_topics_are_interleaved(
     read: tuple[list[IncomingRecord], list[IncomingRecord]], data: st.DataObject
 ) -> None:
     requests, status = read
-    straight = View().fold(requests + status)
+    straight = View().project(requests + status)
     mixed: list[IncomingRecord] = []
     left, right = list(requests), list(status)
     while left or right:
         from_left = bool(left) and (not right or data.draw(st.booleans()))
         mixed.append((left if from_left else right).pop(0))
 
-    assert View().fold(mixed).contents() == straight.contents()
+    assert View().project(mixed).contents() == straight.contents()
 
 
 @settings(max_examples=40)
@@ -132,11 +132,11 @@ def test_reading_again_from_an_earlier_offset_changes_nothing(
     view = View()
     at = 0
     for onward, back in crashes:
-        view.fold(records[at : at + onward])
+        view.project(records[at : at + onward])
         at = max(0, min(at + onward, len(records)) - back)
-    view.fold(records[at:])
+    view.project(records[at:])
 
-    assert view.contents() == View().fold(records).contents()
+    assert view.contents() == View().project(records).contents()
 
 
 @settings(max_examples=40)
@@ -144,34 +144,34 @@ def test_reading_again_from_an_earlier_offset_changes_nothing(
 def test_a_run_is_its_event_of_the_highest_sequence(
     read: tuple[list[IncomingRecord], list[IncomingRecord]],
 ) -> None:
-    view = View().fold(read[1])
+    view = View().project(read[1])
     decoded = [decode_status(record) for record in read[1]]
     seen = [each for each in decoded if isinstance(each, PublishedEvent)]
     for run_id in {each.event.run_id for each in seen}:
         latest = -1
-        told: list[PublishedEvent] = []
+        projected: list[PublishedEvent] = []
         for each in seen:
             if each.event.run_id == run_id and each.event.sequence > latest:
                 latest = each.event.sequence
-                told.append(each)
+                projected.append(each)
         run = view.run_of(RunKey("default", run_id))
-        assert (run["sequence"], run["phase"]) == (latest, told[-1].event.phase)
+        assert (run["sequence"], run["phase"]) == (latest, projected[-1].event.phase)
         kept = [row[2] for row in view.rows("events") if row[1] == run_id]
-        assert kept == [each.event.sequence for each in told]
+        assert kept == [each.event.sequence for each in projected]
 
 
 @given(st.permutations(range(4)))
 def test_the_first_request_on_the_topic_names_the_content(order: list[int]) -> None:
     records = [request_record(offset, name=name) for offset, name in enumerate("ABCD")]
-    first = View().fold(records).run_of()
+    first = View().project(records).run_of()
 
-    assert View().fold(records[index] for index in order).run_of() == first
+    assert View().project(records[index] for index in order).run_of() == first
     assert first["request_offset"] == 0
 
 
-def test_what_the_gateway_notes_at_once_is_what_the_fold_makes_of_its_record() -> None:
+def test_a_run_noted_at_once_equals_the_projection_of_its_record() -> None:
     record = request_record(7)
-    folded = View().fold([record])
+    projected = View().project([record])
     request = RunRequest(id="order-1", workflow="greet", parameters={"name": "Ada"})
     noted = View()
     statement = accept_run(
@@ -188,14 +188,14 @@ def test_what_the_gateway_notes_at_once_is_what_the_fold_makes_of_its_record() -
     noted.run([statement])
 
     assert noted.run_of()["phase"] == "Accepted"
-    assert noted.fold([record]).contents() == folded.contents()
-    # The record may also have been folded before the gateway comes round to it.
-    folded.run([statement])
-    assert folded.run_of()["request_fingerprint"] == request.fingerprint
+    assert noted.project([record]).contents() == projected.contents()
+    # The record may also be projected before the gateway notes the run.
+    projected.run([statement])
+    assert projected.run_of()["request_fingerprint"] == request.fingerprint
 
 
 def test_a_note_of_a_later_request_changes_nothing() -> None:
-    view = View().fold([request_record(3)])
+    view = View().project([request_record(3)])
     before = view.contents()
     late = AcceptedRun(
         key=KEY, workflow="other", fingerprint="f", partition=0, offset=9, accepted_at=NOW
@@ -205,7 +205,7 @@ def test_a_note_of_a_later_request_changes_nothing() -> None:
     assert view.contents() == before
 
 
-def test_what_is_no_run_leaves_no_trace() -> None:
+def test_records_of_no_run_leave_no_trace() -> None:
     command = Command(type="stop", id="order-1")
     written = encode_request(
         command, key=KEY, source="/test", event_id="e", time=NOW, traceparent=TRACEPARENT
@@ -219,7 +219,7 @@ def test_what_is_no_run_leaves_no_trace() -> None:
         observed_at=NOW,
     )
     garbage = OutgoingRecord(key=None, value=b"{")
-    view = View().fold(
+    view = View().project(
         [
             read_back(written, Position(TOPICS.requests, 0, 0)),
             read_back(garbage, Position(TOPICS.requests, 0, 1)),
@@ -238,14 +238,14 @@ def test_what_is_no_run_leaves_no_trace() -> None:
 def test_a_refused_request_does_not_touch_the_run() -> None:
     mine = request_record(0, name="Ada")
     theirs = request_record(1, name="Bob")
-    view = View().fold([mine, status_record(published(3, fingerprint="f"), offset=0)])
+    view = View().project([mine, status_record(published(3, fingerprint="f"), offset=0)])
     before = view.contents()
 
-    assert view.fold([theirs]).contents() == before
+    assert view.project([theirs]).contents() == before
 
 
 def test_the_status_has_the_last_word_on_the_content() -> None:
-    view = View().fold(
+    view = View().project(
         [
             request_record(0),
             status_record(published(3, fingerprint="of the run"), offset=0),
@@ -257,7 +257,7 @@ def test_the_status_has_the_last_word_on_the_content() -> None:
 
 
 def test_steps_keep_their_order_of_appearance() -> None:
-    view = View().fold(
+    view = View().project(
         [
             status_record(published(1, steps=(step("b"), step("a"))), offset=0),
             status_record(published(2, steps=(step("c"), step("b", "Succeeded"))), offset=1),
@@ -270,7 +270,7 @@ def test_steps_keep_their_order_of_appearance() -> None:
 @pytest.mark.parametrize("first_of_the_retry", [(step("a"),), ()])
 def test_a_retry_forgets_the_steps_that_failed(first_of_the_retry: tuple[Step, ...]) -> None:
     failed = (step("a"), step("b", "Failed"))
-    view = View().fold(
+    view = View().project(
         [
             status_record(published(1, Phase.FAILED, steps=failed), offset=0),
             status_record(published(2, attempt=2, steps=first_of_the_retry), offset=1),
@@ -284,7 +284,7 @@ def test_a_retry_forgets_the_steps_that_failed(first_of_the_retry: tuple[Step, .
 def test_text_comes_through_exactly() -> None:
     text = "{{workflow.name}} \"quotes\" \n\r\x00 \u2028 🌊 'single'"
     event = published(1, message=text, steps=(step(text),), outputs={text: text})
-    view = View().fold([status_record(event, offset=0)])
+    view = View().project([status_record(event, offset=0)])
 
     [row] = view.rows("events")
     assert StatusEvent.model_validate_json(row[-1]) == event.event

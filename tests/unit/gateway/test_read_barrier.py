@@ -13,8 +13,8 @@ pytestmark = pytest.mark.looptime
 
 
 @dataclass
-class ImaginaryFold:
-    """A fold that is read once this moment of the loop's clock has come; None is never."""
+class ImaginaryProjector:
+    """A projector that has caught up at this moment of the loop's clock; None is never."""
 
     complete_at: float | None
     reading: str | None = None
@@ -31,33 +31,33 @@ class ImaginaryFold:
 
 
 @pytest.mark.parametrize(
-    ("fold", "why", "waited"),
+    ("projector", "why", "waited"),
     [
-        (ImaginaryFold(2.0), None, 2),
-        (ImaginaryFold(4.0), "the topics could not be read to their end", 3),
-        (ImaginaryFold(None), "the topics could not be read to their end", 3),
+        (ImaginaryProjector(2.0), None, 2),
+        (ImaginaryProjector(4.0), "the topics could not be read to their end", 3),
+        (ImaginaryProjector(None), "the topics could not be read to their end", 3),
         (
-            ImaginaryFold(2.0, "the topics are still being read"),
+            ImaginaryProjector(2.0, "the topics are still being read"),
             "the topics are still being read",
             0,
         ),
     ],
 )
 async def test_a_view_catches_up_or_says_why_it_may_lack_runs(
-    looptime: Any, fold: ImaginaryFold, why: str | None, waited: int
+    looptime: Any, projector: ImaginaryProjector, why: str | None, waited: int
 ) -> None:
-    read_barrier = ReadBarrier(fold, patience=timedelta(seconds=3), most=1)
+    read_barrier = ReadBarrier(projector, patience=timedelta(seconds=3), most=1)
     assert await read_barrier.catch_up() == why
     assert looptime == waited
 
 
 async def test_no_more_wait_than_may() -> None:
-    read_barrier = ReadBarrier(ImaginaryFold(2.0), patience=timedelta(seconds=3), most=2)
+    read_barrier = ReadBarrier(ImaginaryProjector(2.0), patience=timedelta(seconds=3), most=2)
     answers = await asyncio.gather(*(read_barrier.catch_up() for _ in range(3)))
     assert answers == [None, None, "too many requests wait until the topics are read"]
 
 
-async def test_who_has_gone_makes_room() -> None:
-    read_barrier = ReadBarrier(ImaginaryFold(None), patience=timedelta(seconds=3), most=1)
+async def test_a_request_that_has_gone_makes_room() -> None:
+    read_barrier = ReadBarrier(ImaginaryProjector(None), patience=timedelta(seconds=3), most=1)
     for _ in range(2):
         assert await read_barrier.catch_up() == "the topics could not be read to their end"

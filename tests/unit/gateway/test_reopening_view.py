@@ -46,7 +46,7 @@ STATE = "/v1/runs/order-1"
 
 @dataclass
 class ImaginaryTopic:
-    """What a fold reads: records in order, from the store's offsets on."""
+    """What a projector reads: records in order, from the store's offsets on."""
 
     records: list[IncomingRecord] = field(default_factory=list)
     more: asyncio.Event = field(default_factory=asyncio.Event)
@@ -59,7 +59,7 @@ class ImaginaryTopic:
 
 
 @dataclass
-class ImaginaryFold:
+class ImaginaryProjector:
     """A `Projector` of an imaginary topic."""
 
     topic: ImaginaryTopic
@@ -70,8 +70,8 @@ class ImaginaryFold:
         while True:
             self.topic.more.clear()
             offsets = await self.store.offsets()
-            folded = offsets.get((TOPICS.status, 1), 0)
-            for record in self.topic.records[folded:]:
+            next_offset = offsets.get((TOPICS.status, 1), 0)
+            for record in self.topic.records[next_offset:]:
                 await self.store.apply([record])
             self.is_complete = True
             self.topic.read.set()
@@ -86,7 +86,7 @@ class ImaginaryFold:
 
 @dataclass(kw_only=True)
 class Files:
-    """Opens the view's file, and may be told that it will be small, or not usable."""
+    """Opens the view's file; tests make it small, or not usable."""
 
     path: Path
     subscriptions: RunSubscriptions
@@ -114,7 +114,7 @@ class Files:
                 subscriptions=self.subscriptions,
                 metrics=self.metrics,
             )
-            fold = ImaginaryFold(self.topic, notifying)
+            projector = ImaginaryProjector(self.topic, notifying)
             yield OpenView(
                 view=SqliteRunView(store, subscriptions=self.subscriptions, catch_up=caught_up),
                 projection=fold,
@@ -254,7 +254,7 @@ async def test_a_file_that_is_full_stops_no_request(gateway: Gateway) -> None:
     assert gateway.view.degraded() is None
 
 
-async def test_a_damaged_file_is_made_anew_without_an_end_of_the_process(gateway: Gateway) -> None:
+async def test_a_damaged_file_is_replaced_without_an_end_of_the_process(gateway: Gateway) -> None:
     await started(gateway)
     assert gateway.files.store is not None
     await gateway.files.store.read("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -283,7 +283,9 @@ async def test_a_file_that_cannot_be_opened_stops_no_request(gateway: Gateway) -
     assert (await gateway.get())[0] == 404
 
 
-async def test_what_cannot_be_read_is_unavailable_and_nothing_worse(gateway: Gateway) -> None:
+async def test_a_view_that_cannot_be_read_is_unavailable_and_nothing_worse(
+    gateway: Gateway,
+) -> None:
     await started(gateway)
     assert gateway.files.store is not None
     await gateway.files.store.write([("ALTER TABLE runs RENAME TO others", ())])
@@ -318,7 +320,7 @@ async def after(seconds: float) -> None:
 
 
 @pytest.mark.looptime
-async def test_a_start_waits_for_the_view_but_not_for_ever(tmp_path: Path) -> None:
+async def test_a_start_waits_for_the_view_but_not_forever(tmp_path: Path) -> None:
     files = Files(
         path=tmp_path / "view.sqlite",
         subscriptions=RunSubscriptions(),

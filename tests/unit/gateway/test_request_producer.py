@@ -54,7 +54,7 @@ async def test_a_record_that_grows_past_what_the_dispatcher_takes_is_refused() -
     assert producer.records_for_test("requests") == []
 
 
-async def test_so_is_one_that_then_holds_too_many_values() -> None:
+async def test_a_record_that_then_holds_too_many_values_is_refused() -> None:
     """The body holds just as many as are allowed; the record adds its type and id."""
     producer = FakeProducer()
     values = REQUEST.model_copy(update={"parameters": {"numbers": [1] * (MAX_VALUES - 7)}})
@@ -63,13 +63,13 @@ async def test_so_is_one_that_then_holds_too_many_values() -> None:
     assert producer.records_for_test("requests") == []
 
 
-async def test_so_is_one_that_the_topic_does_not_take() -> None:
+async def test_a_record_that_the_topic_does_not_take_is_refused() -> None:
     with pytest.raises(RecordTooLargeError):
         await append(log_of(FakeProducer(max_record_bytes=10)))
 
 
 @pytest.mark.looptime
-async def test_no_acknowledgement_in_time_is_no_acknowledgement() -> None:
+async def test_a_late_acknowledgement_does_not_count() -> None:
     producer = FakeProducer()
     log = log_of(producer)
     began = asyncio.get_running_loop().time()

@@ -12,7 +12,7 @@ from tests.unit.gateway.harness import GREET, Gateway, published, status_record,
 
 async def test_an_accepted_run_looks_like_any_other(gateway: Gateway, golden: Golden) -> None:
     await gateway.post({"id": "order-1", **GREET})
-    await gateway.fold_requests()
+    await gateway.project_requests()
 
     response = await gateway.client.get("/v1/runs/order-1")
     golden("gateway/run-accepted.json", json.dumps(await response.json(), indent=2) + "\n")
@@ -20,7 +20,7 @@ async def test_an_accepted_run_looks_like_any_other(gateway: Gateway, golden: Go
 
 async def test_the_latest_state_is_shown_with_all_steps(gateway: Gateway, golden: Golden) -> None:
     await gateway.post({"id": "order-1", **GREET})
-    await gateway.fold_requests()
+    await gateway.project_requests()
     await gateway.publish(
         published(3, Phase.RUNNING, steps=(step("split"), step("count"))),
         published(5, Phase.RUNNING, progress="1/3", steps=(step("split", "Succeeded"),)),
@@ -81,7 +81,7 @@ async def test_a_rejected_run_says_why(gateway: Gateway) -> None:
 
 
 class TestETag:
-    async def test_what_the_client_has_is_not_sent_again(self, gateway: Gateway) -> None:
+    async def test_a_state_that_the_client_has_is_not_sent_again(self, gateway: Gateway) -> None:
         await gateway.publish(published(3))
         first = await gateway.client.get("/v1/runs/order-1")
         etag = first.headers["ETag"]
@@ -96,12 +96,12 @@ class TestETag:
 
     async def test_every_change_changes_it(self, gateway: Gateway) -> None:
         etags: list[str] = []
-        for change in ("accepted", "folded", "running", "done"):
+        for change in ("accepted", "projected", "running", "done"):
             match change:
                 case "accepted":
                     await gateway.post({"id": "order-1", **GREET})
-                case "folded":
-                    await gateway.fold_requests()
+                case "projected":
+                    await gateway.project_requests()
                 case "running":
                     await gateway.publish(published(3))
                 case "done":
@@ -130,20 +130,20 @@ class TestUnknown:
         assert response.headers["Retry-After"] == "2"
         assert "still being read" in document["detail"]
 
-    async def test_what_another_replica_has_just_accepted_is_found(self, gateway: Gateway) -> None:
+    async def test_a_run_just_accepted_by_another_replica_is_found(self, gateway: Gateway) -> None:
         gateway.coming.append(status_record(published(3), offset=0))
 
         response = await gateway.client.get("/v1/runs/order-1")
         assert (response.status, (await response.json())["phase"]) == (200, "Running")
 
-    async def test_what_is_known_is_told_even_then(self, gateway: Gateway) -> None:
+    async def test_a_known_run_is_returned_while_the_view_is_behind(self, gateway: Gateway) -> None:
         gateway.behind.append("the topics are still being read")
         await gateway.publish(published(3))
 
         assert (await gateway.client.get("/v1/runs/order-1")).status == 200
 
     @pytest.mark.parametrize("run_id", ["-a", "a%20b", "x" * 129, "a%00b"])
-    async def test_what_can_be_no_id_is_not_found(self, gateway: Gateway, run_id: str) -> None:
+    async def test_an_invalid_id_is_not_found(self, gateway: Gateway, run_id: str) -> None:
         response = await gateway.client.get(f"/v1/runs/{run_id}")
 
         assert response.status == 404

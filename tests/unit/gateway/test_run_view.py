@@ -30,7 +30,7 @@ ACCEPTED = AcceptedRun(
 )
 
 
-async def test_what_was_folded_is_there_after_a_restart(tmp_path: Path) -> None:
+async def test_projected_records_are_there_after_a_restart(tmp_path: Path) -> None:
     for _ in range(2):
         async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
             subscriptions = RunSubscriptions()
@@ -155,17 +155,17 @@ class TestForgetting:
                 cluster.write_for_test(topic, b"read before", partition=partition)
         await store.write([("UPDATE projected_offsets SET next_offset = 4", ())])
         make: Any = cluster.make_consumer
-        fold = Projector(
+        projector = Projector(
             name="view", topics=(TOPICS.requests, TOPICS.status), store=store, make_consumer=make
         )
-        folding = asyncio.create_task(fold.run())
+        running = asyncio.create_task(projector.run())
         monkeypatch.setattr(time, "time", lambda: right() + days * 86400)
         for _ in range(130):
             await pause(1)
             # Work in threads keeps no virtual time, so each second is waited for.
-            await fold.wait_caught_up(as_of=now())
-        assert not folding.done()
-        folding.cancel()
+            await projector.wait_caught_up(as_of=now())
+        assert not running.done()
+        running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await folding
+            await running
         assert len(await self.kept(store)) == 4

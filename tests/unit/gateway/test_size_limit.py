@@ -100,8 +100,8 @@ def end_of(number: int) -> IncomingRecord:
     return status_record(event, offset=9000 + number)
 
 
-async def fold(view: Bounded, records: list[IncomingRecord], *, at_a_time: int = 200) -> int:
-    """ProjectRecord the records in batches; give the most bytes that the file had in between."""
+async def project(view: Bounded, records: list[IncomingRecord], *, at_a_time: int = 200) -> int:
+    """Project the records in batches; give the most bytes that the file had in between."""
     most = 0
     for first in range(0, len(records), at_a_time):
         await view.store.apply(records[first : first + at_a_time])
@@ -112,7 +112,7 @@ async def fold(view: Bounded, records: list[IncomingRecord], *, at_a_time: int =
 async def test_the_file_does_not_grow_past_its_bounds(tmp_path: Path) -> None:
     async with bounded(tmp_path) as view:
         # Some 4 MB of events, to a limit of 1.
-        most = await fold(view, runs(range(700)))
+        most = await project(view, runs(range(700)))
         # What one batch brings comes on top, with the log that carries it.
         assert most < 1.5 * LIMIT
         assert view.metric("sluice_gateway_view_bytes") <= LIMIT
@@ -124,7 +124,7 @@ async def test_the_file_does_not_grow_past_its_bounds(tmp_path: Path) -> None:
 
 async def test_the_youngest_keep_their_events_and_the_oldest_go_first(tmp_path: Path) -> None:
     async with bounded(tmp_path) as view:
-        await fold(view, runs(range(700)))
+        await project(view, runs(range(700)))
         kept = [await view.kept(number) for number in range(700)]
         gone, states = kept.count(None), kept.count(1)
         assert kept == [None] * gone + [1] * states + [EVENTS] * (700 - gone - states)
@@ -136,22 +136,22 @@ async def test_the_youngest_keep_their_events_and_the_oldest_go_first(tmp_path: 
 async def test_runs_that_go_on_are_never_dropped_and_it_is_said(tmp_path: Path) -> None:
     async with bounded(tmp_path) as view:
         with structlog.testing.capture_logs() as logs:
-            await fold(view, runs(range(250), last=Phase.RUNNING))
+            await project(view, runs(range(250), last=Phase.RUNNING))
             # Younger, and over: these go, and all of them.
-            await fold(view, runs(range(1000, 1100)))
+            await project(view, runs(range(1000, 1100)))
         [said] = [log for log in logs if log["event"].startswith("the view is larger")]
         assert said["max_bytes"] == LIMIT
         assert view.metric("sluice_gateway_view_bytes") > LIMIT
         assert {await view.kept(number) for number in range(1000, 1100)} == {None}
         assert {await view.kept(number) for number in range(250)} == {EVENTS}
         # What has ended since makes room again.
-        await fold(view, [end_of(number) for number in range(250)])
+        await project(view, [end_of(number) for number in range(250)])
         assert view.metric("sluice_gateway_view_bytes") <= LIMIT
 
 
 async def test_a_restart_brings_nothing_back(tmp_path: Path) -> None:
     async with bounded(tmp_path) as view:
-        await fold(view, runs(range(500)))
+        await project(view, runs(range(500)))
         offsets, runs_left = await view.store.offsets(), await view.count("runs")
     async with bounded(tmp_path) as view:
         assert await view.store.offsets() == offsets
@@ -159,22 +159,22 @@ async def test_a_restart_brings_nothing_back(tmp_path: Path) -> None:
     # A view that is lost and made again from all that the topics hold stays within bounds, too.
     (tmp_path / "view.sqlite").unlink()
     async with bounded(tmp_path) as view:
-        assert await fold(view, runs(range(500))) < 1.5 * LIMIT
+        assert await project(view, runs(range(500))) < 1.5 * LIMIT
         assert await view.count("runs") == runs_left
 
 
 async def test_a_lower_limit_holds_from_the_start(tmp_path: Path) -> None:
     async with bounded(tmp_path) as view:
-        await fold(view, runs(range(120)))
+        await project(view, runs(range(120)))
         assert view.metric("sluice_gateway_view_dropped_runs_total") == 0
     async with bounded(tmp_path, limit=LIMIT // 4) as view:
         await view.store.offsets()
         assert 0 < view.metric("sluice_gateway_view_bytes") <= LIMIT // 4
 
 
-async def test_what_is_below_the_limit_is_left_alone(tmp_path: Path) -> None:
+async def test_a_view_below_the_limit_is_left_alone(tmp_path: Path) -> None:
     async with bounded(tmp_path) as view:
-        await fold(view, runs(range(60)))
+        await project(view, runs(range(60)))
         assert await view.count("events") == 60 * EVENTS
         assert view.metric("sluice_gateway_view_trimmed_runs_total") == 0
         assert 0 < view.metric("sluice_gateway_view_bytes") < LIMIT
@@ -186,25 +186,25 @@ class TestStreamsOfTrimmedRuns:
     @pytest.fixture
     async def view(self, tmp_path: Path) -> AsyncIterator[Bounded]:
         async with bounded(tmp_path) as view:
-            await fold(view, runs(range(145)))
+            await project(view, runs(range(145)))
             assert await view.kept(0) == 1
             yield view
 
-    async def told(self, view: Bounded, *, after: EventPlace | None) -> list[EventHead]:
+    async def followed(self, view: Bounded, *, after: EventPlace | None) -> list[EventHead]:
         key = RunKey("default", "run-00000")
         pages = follow(view.view, key, after=after, heartbeat=60)
         return [event async for page in pages for event in page]
 
-    async def test_from_the_beginning_comes_the_last_event_and_that_some_are_missing(
+    async def test_a_stream_from_the_beginning_has_the_last_event_and_a_gap(
         self, view: Bounded
     ) -> None:
-        [last] = await self.told(view, after=None)
+        [last] = await self.followed(view, after=None)
         assert (last.sequence, last.after_gap) == (EVENTS, True)
 
     @pytest.mark.parametrize("seen", range(EVENTS))
-    async def test_who_resumes_gets_what_it_lacks(self, view: Bounded, seen: int) -> None:
-        told = await self.told(view, after=EventPlace(1, seen))
-        assert [event.sequence for event in told] == ([EVENTS] if seen < EVENTS - 1 else [])
+    async def test_a_resumed_stream_has_the_missing_events(self, view: Bounded, seen: int) -> None:
+        events = await self.followed(view, after=EventPlace(1, seen))
+        assert [event.sequence for event in events] == ([EVENTS] if seen < EVENTS - 1 else [])
 
     async def test_the_state_is_still_whole(self, view: Bounded) -> None:
         state = await view.view.find(RunKey("default", "run-00000"))

@@ -75,7 +75,7 @@ def assert_little_waits(gateway: Gateway, *, connections: int) -> None:
     # With the chunk's own head and end.
     assert max(waiting) <= PIECE + 16
     for each in transports:
-        # The kernel doubles what it is told, for its own bookkeeping.
+        # The kernel doubles the value that is set, for its own bookkeeping.
         sent = each.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         assert sent <= 2 * PIECE
 

@@ -65,7 +65,7 @@ def test_trusted_proxies_say_for_whom_they_ask(
 
 
 @given(st.lists(st.text(max_size=20), max_size=5))
-def test_whatever_a_client_writes_it_stays_who_it_is(written: list[str]) -> None:
+def test_a_client_keeps_its_address_whatever_it_writes(written: list[str]) -> None:
     assert BEHIND.of("10.0.0.1", forwarded_for=[*written, "192.0.2.1"]) == "192.0.2.1"
     assert BEHIND.of("192.0.2.1", forwarded_for=written) == "192.0.2.1"
 
@@ -74,5 +74,5 @@ def test_whatever_a_client_writes_it_stays_who_it_is(written: list[str]) -> None
     ("address", "proxy"),
     [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("192.0.2.1", False), (None, False)],
 )
-def test_who_is_a_proxy(address: str | None, proxy: bool) -> None:
+def test_proxies_are_known_by_their_address(address: str | None, proxy: bool) -> None:
     assert BEHIND.is_proxy(address) is proxy

@@ -1,4 +1,4 @@
-"""The matrix of engines and Kafka tells what ran, and what did not is a fault."""
+"""The matrix of engines and Kafka lists what ran, and reports what did not as a fault."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_only_a_whole_matrix_has_no_faults(outcomes: list[str], expected: list[s
     assert faults(results, wanted=[LOCAL]) == expected
 
 
-def test_what_ran_on_the_local_engine_has_to_run_on_all() -> None:
+def test_a_test_of_the_local_engine_has_to_run_on_all() -> None:
     results = {
         "t.py::test_a[kafka-4.3-local]": Result(LOCAL, "passed"),
         "t.py::test_b[kafka-4.3-local-x]": Result(LOCAL, "passed"),
@@ -57,7 +57,7 @@ def test_what_ran_on_the_local_engine_has_to_run_on_all() -> None:
     ]
 
 
-def test_no_file_is_no_results(tmp_path: Path) -> None:
+def test_a_missing_file_has_no_results(tmp_path: Path) -> None:
     assert read(tmp_path / "matrix.json") == {}
 
 

@@ -83,7 +83,7 @@ def test_one_that_no_test_notices_survives(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("test", ["test_rule.py::test_fails", "test_rule.py::test_absent"])
-def test_a_named_test_that_cannot_pass_is_told_before(tree: Path, test: str) -> None:
+def test_a_named_test_that_cannot_pass_is_reported_before(tree: Path, test: str) -> None:
     run_baseline(tree, [mutant(new="number")])
     with pytest.raises(BaselineError, match=test.rpartition("::")[2]):
         run_baseline(tree, [mutant(new="number"), mutant(new="number", test=test)])

@@ -89,7 +89,7 @@ def test_there_is_something_to_look_at() -> None:
 
 
 def test_no_file_names_a_package_registry() -> None:
-    """Where packages come from is for whoever installs them to say."""
+    """The person who installs packages chooses where they come from."""
     found = [
         f"{name}: {registry}"
         for name, text in _tracked_texts()
@@ -112,7 +112,7 @@ def test_no_file_names_a_place_on_somebody_s_machine() -> None:
 
 @pytest.mark.parametrize("test", TESTS, ids=_shown)
 def test_no_test_sleeps(test: Path) -> None:
-    """Tests wait for what must come; only `sleep(0)`, which gives way, is no waiting."""
+    """Tests wait for what must come; only `sleep(0)` is allowed, because it gives way."""
     tree = ast.parse(test.read_text(encoding="utf-8"))
     sleeps = [
         call.lineno

@@ -349,7 +349,7 @@ async def test_a_value_quoted_by_the_cluster_is_not_logged_during_retries() -> N
     desk = Desk()
     for code, message in [
         (400, 'admission webhook "w.example" denied the request: not "correct-horse"'),
-        (500, 'failed calling webhook "w.example": "correct-horse" is no number'),
+        (500, 'failed calling webhook "w.example": "correct-horse" is not a number'),
         (403, "correct-horse"),
     ]:
         answer = {"kind": "Status", "reason": "correct-horse", "message": message}

@@ -33,9 +33,9 @@ async def test_run_is_published_from_start_to_end_and_then_released(looptime: An
         await marked(world)
         assert world.results() == ["1/Succeeded"]
         assert marks(world) == (MARK, None, True)
-        told_at = float(looptime)
+        published_at = float(looptime)
         await released(world)
-        assert looptime == told_at + world.release_after
+        assert looptime == published_at + world.release_after
         assert marks(world) == (MARK, None, False)
         assert world.results() == ["1/Succeeded"]
     assert [e.sequence for e in world.kafka.events_for_test()] == [101, 102, 103, 104]

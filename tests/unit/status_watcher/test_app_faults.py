@@ -117,7 +117,7 @@ async def test_values_in_errors_of_the_cluster_are_not_logged(
 ) -> None:
     world = World()
     await submit(world)
-    message = 'failed calling webhook "w.example": "correct-horse" is no number'
+    message = 'failed calling webhook "w.example": "correct-horse" is not a number'
     answer = json.dumps({"kind": "Status", "reason": reason, "message": message}).encode()
     world.workflows.fail_for_test(operation, error_for(code, answer, what="IT /workflows"))
     if operation == "get":

@@ -6,16 +6,12 @@ text file: in prose, comments, strings and names. In Markdown outside tables and
 - two sentences on one line, so that a diff shows the sentence that changed;
 - a sentence of more than 25 words;
 - a line of more than 120 characters, unless a link makes it so long.
-
-scripts/prose_pending.txt lists paths that are not clean yet. They are not checked, but each must
-still have findings, so that the list only shrinks. `--pending` counts them.
 """
 
-import argparse
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -24,7 +20,6 @@ __all__ = ["Finding", "check_repository", "check_text", "main"]
 
 MAX_WORDS: Final = 25
 MAX_COLUMNS: Final = 120
-PENDING: Final = Path("scripts/prose_pending.txt")
 
 _NOT_OURS: Final = (
     "LICENSE",
@@ -166,41 +161,12 @@ def _split(text: str) -> list[str]:
 
 
 def check_repository(root: Path) -> list[Finding]:
-    """Return what is wrong with the repository, its list of pending paths included.
+    """Return what is wrong with the files of a repository.
 
     Raises:
         subprocess.CalledProcessError: `root` is not in a git repository.
     """
-    pending = _pending(root)
-    waiting = dict.fromkeys(pending, 0)
-    found: list[Finding] = []
-    for path, text in _texts(root):
-        findings = check_text(path, text)
-        below = [entry for entry in pending if _is_below(path, entry)]
-        for entry in below:
-            waiting[entry] += len(findings)
-        if not below:
-            found += findings
-    for number, entry in enumerate(pending, start=1):
-        if not waiting[entry]:
-            message = f"{entry} is clean or gone: remove it from this list"
-            found.append(Finding(path=PENDING.as_posix(), line=number, message=message))
-    return found
-
-
-def pending_counts(root: Path) -> dict[str, int]:
-    """Return the number of findings below each pending path."""
-    counts = dict.fromkeys(_pending(root), 0)
-    for path, text in _texts(root):
-        for entry in counts:
-            if _is_below(path, entry):
-                counts[entry] += len(check_text(path, text))
-    return counts
-
-
-def _pending(root: Path) -> list[str]:
-    file = root / PENDING
-    return file.read_text(encoding="utf-8").split() if file.is_file() else []
+    return [finding for path, text in _texts(root) for finding in check_text(path, text)]
 
 
 def _is_below(path: str, entry: str) -> bool:
@@ -225,16 +191,8 @@ def _texts(root: Path) -> Iterator[tuple[str, str]]:
             continue
 
 
-def main(arguments: Sequence[str] | None = None, *, root: Path = Path()) -> int:
-    """Print the findings, or the counts of what is pending; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--pending", action="store_true", help="count what is not clean yet")
-    if parser.parse_args(arguments).pending:
-        counts = pending_counts(root)
-        for entry, count in counts.items():
-            sys.stdout.write(f"{count:6} {entry}\n")
-        sys.stdout.write(f"{sum(counts.values()):6} in all\n")
-        return 0
+def main(root: Path = Path()) -> int:
+    """Print the findings; return the exit code."""
     findings = check_repository(root)
     for finding in findings:
         sys.stdout.write(f"{finding}\n")

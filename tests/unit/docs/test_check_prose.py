@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.check_prose import Finding, check_repository, check_text, main, pending_counts
+from scripts.check_prose import check_repository, check_text, main
 
-PENDING = "scripts/prose_pending.txt"
 # By ten words, a dot.
 LONG = "one two three four five six seven eight nine ten "
 
@@ -161,21 +160,6 @@ def repository(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
-def test_pending_paths_are_counted_and_not_checked(tmp_path: Path) -> None:
-    files = {"a/one.py": "told\ntold", "b/two.py": "told", PENDING: "a\n"}
-    root = repository(tmp_path, files)
-    assert [finding.path for finding in check_repository(root)] == ["b/two.py"]
-    assert pending_counts(root) == {"a": 2}
-
-
-@pytest.mark.parametrize("entry", ["clean", "gone"])
-def test_a_pending_path_without_findings_is_one(tmp_path: Path, entry: str) -> None:
-    files = {"clean/one.py": "published", "a/two.py": "told", PENDING: f"a\n{entry}\n"}
-    message = f"{entry} is clean or gone: remove it from this list"
-    expected = [Finding(path=PENDING, line=2, message=message)]
-    assert check_repository(repository(tmp_path, files)) == expected
-
-
 def test_a_file_that_is_not_text_is_left_alone(tmp_path: Path) -> None:
     root = repository(tmp_path, {"a.py": "published"})
     (root / "b.bin").write_bytes(b"\xff\xfetold")
@@ -183,10 +167,9 @@ def test_a_file_that_is_not_text_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_findings_make_the_command_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = repository(tmp_path, {"a.py": "told", "b.py": "told", PENDING: "b.py"})
-    assert main([], root=root) == 1
-    assert capsys.readouterr().out.startswith("a.py:1: “told”")
-    assert main(["--pending"], root=root) == 0
-    assert capsys.readouterr().out == "     1 b.py\n     1 in all\n"
+    root = repository(tmp_path, {"a.py": "told", "b/c.py": "published"})
+    assert main(root) == 1
+    assert capsys.readouterr().out == "a.py:1: “told”: write publish, say, report, name\n"
     (root / "a.py").unlink()
-    assert main([], root=root) == 0
+    assert main(root) == 0
+    assert capsys.readouterr().out == ""

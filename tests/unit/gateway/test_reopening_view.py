@@ -117,8 +117,8 @@ class Files:
             projector = ImaginaryProjector(self.topic, notifying)
             yield OpenView(
                 view=SqliteRunView(store, subscriptions=self.subscriptions, catch_up=caught_up),
-                projection=fold,
-                tasks=(fold.run, store.watch_for_damage),
+                projection=projector,
+                tasks=(projector.run, store.watch_for_damage),
             )
 
 

@@ -35,8 +35,8 @@ TRACEPARENT: Final = "sluice.dev/traceparent"
 ATTEMPT: Final = "sluice.dev/attempt"
 """Set by the status-watcher when a finished Workflow was reopened; 1 if absent."""
 OUTCOME_CLAIM: Final = "sluice.dev/outcome-claim"
-"""Set by the status-watcher before it publishes a terminal event, and removed by the patch that adds
-the mark: see `sluice_argo.outcomes.encode_claim`."""
+"""Set by the status-watcher before it publishes a terminal event; the patch that adds the mark
+removes it. See `sluice_argo.outcomes.encode_claim`."""
 PUBLISHED: Final = "sluice.dev/published"
 """The mark: set by the status-watcher once the terminal event is acknowledged, see
 `sluice_argo.outcomes.encode_outcome`."""

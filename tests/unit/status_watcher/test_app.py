@@ -121,8 +121,9 @@ async def test_release_without_delay() -> None:
         await world.published("1/Submitted")
         await finish(world)
         await released(world)
-        # The claim, and the rest.
-        assert world.workflows.calls_for_test("patch") == 2
+        await marked(world)
+        # The claim, the release and the mark.
+        assert world.workflows.calls_for_test("patch") == 3
     assert world.results() == ["1/Succeeded"]
 
 

@@ -1,5 +1,6 @@
 """The finalizer is removed after the acknowledgements, and nothing else with it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.unit.status_watcher.manifests import Json
 from tests.unit.status_watcher.scenes import (
     NAME,
     finish,
+    gone,
     hold_mark,
     kafka_errors,
     marked,
@@ -170,3 +172,32 @@ async def test_recreated_object_is_another_workflow() -> None:
         await world.published("1/Submitted", "1/Succeeded", "1/Submitted")
         await later(60)
         assert marks(world) == (None, None, True)
+
+
+NO_ROOM: list[Exception] = [
+    # 256 KiB of annotations, or the 1.5 MiB that etcd takes.
+    ConflictError("422", status=422, reason="Invalid"),
+    RefusedError("500: request is too large", status=500, reason="InternalError"),
+    ApiUnavailableError("403: admission policy"),
+]
+
+
+@pytest.mark.parametrize("error", NO_ROOM)
+async def test_workflow_without_room_for_the_mark_is_released(error: Exception) -> None:
+    class Full(FakeWorkflows):
+        async def patch(self, name: str, operations: Sequence[Json]) -> Json:
+            if any(operation["op"] == "add" for operation in operations):
+                raise error
+            return await super().patch(name, operations)
+
+    world = World()
+    world.workflows = Full()
+    async with world.watching():
+        await submit(world)
+        await world.published("1/Submitted")
+        await finish(world)
+        await world.workflows.delete_for_test(NAME)
+        await gone(world)
+        await later(60)
+        assert world.metric("tracked_workflows") == 0
+    assert world.results() == ["1/Succeeded"]

@@ -153,6 +153,10 @@ CASES = {
     ),
     "annotated": Case(failed(6, annotations=MARK), "rest 60"),
     "release due": Case(failed(6, annotations=MARK), "patch: remove finalizers", after=60),
+    "release due, not annotated": Case(failed(6), "patch: remove finalizers", asked(ENDED), 60),
+    "released, not annotated": Case(
+        failed(7, finalizer=False), "patch: add published", asked(ENDED), 60
+    ),
     "released": Case(failed(7, annotations=MARK, finalizer=False), "rest", after=60),
     # Claims of other holders.
     "claimed by another": Case(failed(5, claim=THEIRS), "wait 5"),

@@ -107,10 +107,13 @@ def test_release_removes_only_our_finalizer(others: list[str], data: st.DataObje
     assert after["metadata"]["finalizers"] == others
 
 
-def test_annotation_and_release_share_a_patch_if_both_are_due() -> None:
-    after = patched(ended(), FAILED, releasable=True)["metadata"]
-    assert after["annotations"][metadata.PUBLISHED] == MARK
-    assert after["finalizers"] == []
+def test_release_does_not_wait_for_the_annotation() -> None:
+    after = patched(ended(claim=CLAIM), FAILED, releasable=True)
+    assert metadata.PUBLISHED not in after["metadata"]["annotations"]
+    assert after["metadata"]["finalizers"] == []
+    after = patched(after, FAILED, releasable=True)
+    assert after["metadata"]["annotations"][metadata.PUBLISHED] == MARK
+    assert metadata.OUTCOME_CLAIM not in after["metadata"]["annotations"]
 
 
 def test_released_workflow_needs_no_patch() -> None:
@@ -144,13 +147,12 @@ def test_release_ignores_changes_of_the_controller() -> None:
     assert apply_json_patch(changed, operations)["metadata"]["finalizers"] == []
 
 
-def test_deleted_workflow_is_annotated_and_released() -> None:
+def test_deleted_workflow_is_released() -> None:
     document = running()
     document["metadata"]["deletionTimestamp"] = FINISHED
     deleted = Outcome(attempt=1, phase=Phase.DELETED, finished_at=FAILED.finished_at)
     after = patched(document, deleted, releasable=True)["metadata"]
     assert after["finalizers"] == []
-    assert after["annotations"][metadata.PUBLISHED] == f"1/Deleted@{FINISHED}"
 
 
 def test_gone_object_needs_no_patch() -> None:

@@ -27,19 +27,19 @@ def bookkeeping_patch(
     """Return the patch that records `outcome`, which is published; empty if there is nothing to do.
 
     A Workflow that has ended gets the annotation of its outcome at once, and loses the finalizer
-    once it is `releasable`. A retried one gets the finalizer back and its new attempt number.
+    once it is `releasable`, annotated or not: without room for the annotation, it must be possible
+    to delete it all the same. A retried one gets the finalizer back and its new attempt number.
     """
     if outcome is None or lifecycle.gone:
         return []
     if is_retried(lifecycle, outcome):
         return _retry_patch(lifecycle, attempt=attempt_of(lifecycle, outcome))
-    changes: list[Operation] = []
-    if lifecycle.published != outcome:
-        changes.append(add(annotation(PUBLISHED), encode_outcome(outcome)))
-        changes += _without_claim(lifecycle)
     if releasable and lifecycle.has_finalizer:
-        changes += _without_finalizer(lifecycle.finalizers)
-    return [*_same_end(lifecycle), *changes] if changes else []
+        return [*_same_end(lifecycle), *_without_finalizer(lifecycle.finalizers)]
+    if lifecycle.published != outcome:
+        mark = add(annotation(PUBLISHED), encode_outcome(outcome))
+        return [*_same_end(lifecycle), mark, *_without_claim(lifecycle)]
+    return []
 
 
 def finalizer_removal_patch(metadata: Mapping[str, Any]) -> list[Operation]:

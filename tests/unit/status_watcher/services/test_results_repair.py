@@ -15,6 +15,7 @@ from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
 from sluice_status_watcher.domain.transitions import PublishedState, transition
 from sluice_status_watcher.domain.workflow_state import parse_workflow
 from sluice_status_watcher.metrics import Metrics
+from sluice_status_watcher.services import results_repair
 from sluice_status_watcher.services.results_repair import ResultsRepair
 from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, stored
 from tests.unit.status_watcher.world import TOPICS, FakeKafka, later
@@ -27,27 +28,41 @@ class Scene:
 
     def __init__(self) -> None:
         self.kafka = FakeKafka()
+        self.passed = timedelta()
+        """By how much the clock of the repair is ahead."""
         self.publisher = KafkaStatusPublisher(
             self.kafka, TOPICS, send_timeout=timedelta(seconds=10)
         )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        superseded = ResultsRepair(self.kafka, self.publisher, metrics=Metrics(CollectorRegistry()))
-        task = asyncio.create_task(superseded.run())
+        repair = ResultsRepair(
+            self.kafka,
+            self.publisher,
+            metrics=Metrics(CollectorRegistry()),
+            now=lambda: datetime.now(UTC) + self.passed,
+        )
+        task = asyncio.create_task(repair.run())
         try:
             yield
         finally:
             task.cancel()
             await asyncio.wait({task})
 
-    async def write(self, attempt: int, run_id: str = "order-1", **metadata: Any) -> None:
-        """Append the outcome of an attempt."""
+    async def write(
+        self,
+        attempt: int,
+        run_id: str = "order-1",
+        *,
+        observed_at: datetime | None = None,
+        **metadata: Any,
+    ) -> None:
+        """Append the outcome of an attempt, observed now by default."""
         at = FINISHED if attempt == 1 else FINISHED_AGAIN
         document = stored(run_id, status={"phase": "Failed", "finishedAt": at})
         document["metadata"]["annotations"]["sluice.dev/attempt"] = str(attempt)
         document["metadata"] |= metadata
-        state = parse_workflow(document, observed_at=datetime.now(UTC))
+        state = parse_workflow(document, observed_at=observed_at or datetime.now(UTC))
         event, _ = transition(state, PublishedState())
         assert event is not None
         await self.publisher.publish(event, state.identity)
@@ -111,6 +126,79 @@ async def test_other_workflow_of_the_same_run_is_not_an_earlier_attempt() -> Non
         await scene.write(1, uid="uid-of-another")
         await later(100)
     assert scene.attempts() == [2, 1]
+
+
+@pytest.mark.parametrize("hidden", [2, 3])
+async def test_outcome_from_before_the_read_is_restored(hidden: int) -> None:
+    """An earlier outcome was observed long before, and is appended once no watcher knows more."""
+    scene = Scene()
+    observed_at = datetime.now(UTC) - timedelta(hours=5)
+    await scene.write(hidden)
+    scene.kafka.age_for_test(timedelta(hours=4))
+    async with scene.running():
+        await later(1)
+        await scene.write(hidden - 1, observed_at=observed_at)
+        await later(1)
+        assert scene.attempts() == [hidden, hidden - 1, hidden]
+        await scene.write(hidden - 1, observed_at=observed_at)
+        await later(1)
+    assert scene.attempts() == [hidden, hidden - 1, hidden, hidden - 1, hidden]
+
+
+async def test_outcome_hidden_before_the_start_is_restored() -> None:
+    scene = Scene()
+    await scene.write(2)
+    scene.kafka.age_for_test(timedelta(hours=4))
+    await scene.write(1, observed_at=datetime.now(UTC) - timedelta(hours=5))
+    await scene.write(1, "order-2", observed_at=datetime.now(UTC) - timedelta(hours=5))
+    async with scene.running():
+        await later(1)
+        assert len(scene.kafka.scans) == 2
+    async with scene.running():
+        await later(1)
+    assert scene.attempts() == [2, 1, 2]
+    assert scene.attempts("order-2") == [1]
+
+
+async def test_outcome_observed_since_the_start_of_the_read_needs_no_search() -> None:
+    scene = Scene()
+    async with scene.running():
+        for number in range(10):
+            await scene.write(1, f"order-{number}")
+            await later(1)
+    assert scene.kafka.scans == []
+
+
+async def test_outcomes_from_an_outage_need_no_search() -> None:
+    """The read goes on from where it was, so all since its first start is known."""
+    scene = Scene()
+    async with scene.running():
+        for attempt in (1, 2):
+            await scene.write(attempt)
+        await later(1)
+        scene.passed = timedelta(hours=5)
+        scene.kafka.fail_scans_for_test(times=1)
+        await scene.write(1)
+        await later(100)
+        assert scene.attempts() == [1, 2, 1, 2]
+        searched = len(scene.kafka.scans)
+        await scene.write(1, "order-2")
+        await later(1)
+        assert len(scene.kafka.scans) == searched
+
+
+async def test_forgotten_retry_is_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_repair, "_MAX_RETRIED", 1)
+    scene = Scene()
+    observed_at = datetime.now(UTC) - timedelta(minutes=5)
+    async with scene.running():
+        await scene.write(2)
+        await later(1)
+        await scene.write(2, "order-2")
+        await later(1)
+        await scene.write(1, observed_at=observed_at)
+        await later(1)
+    assert scene.attempts() == [2, 1, 2]
 
 
 async def test_repair_is_retried_while_kafka_is_away() -> None:

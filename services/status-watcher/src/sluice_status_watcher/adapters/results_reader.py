@@ -130,6 +130,7 @@ def appended(record: IncomingRecord, uid: str, read: OutcomeRecord) -> AppendedO
         record_key=record.key or b"",
         attempt=read.outcome.attempt,
         appended_at=datetime.fromtimestamp(record.timestamp_ms / 1000, UTC),
+        observed_at=read.observed_at,
     )
 
 
@@ -155,5 +156,6 @@ def outcome_of(record: IncomingRecord) -> tuple[str, OutcomeRecord] | None:
         return None
     return event.uid, OutcomeRecord(
         outcome=Outcome(attempt=event.attempt, phase=event.phase, finished_at=event.finished_at),
+        observed_at=event.observed_at,
         record=OutgoingRecord(key=record.key, value=record.value, headers=record.headers),
     )

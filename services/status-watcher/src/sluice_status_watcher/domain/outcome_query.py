@@ -9,7 +9,7 @@ from sluice_status_watcher.domain.workflow_state import WorkflowState
 __all__ = ["OutcomeQuery", "query_for"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OutcomeQuery:
     """Asks for the outcome of a Workflow, which cannot have been published before `since`."""
 

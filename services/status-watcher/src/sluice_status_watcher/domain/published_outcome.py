@@ -14,6 +14,7 @@ class OutcomeRecord:
     """An outcome and its record on the results topic."""
 
     outcome: Outcome
+    observed_at: datetime
     record: OutgoingRecord
 
 
@@ -26,3 +27,5 @@ class AppendedOutcome:
     attempt: int
     appended_at: datetime
     """Timestamp of the record."""
+    observed_at: datetime
+    """When the end was observed, by the clock of the process that observed it."""

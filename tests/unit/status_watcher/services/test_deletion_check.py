@@ -70,6 +70,21 @@ async def test_missing_workflow_without_outcome_was_deleted() -> None:
     assert scene.kafka.scans == [datetime(2025, 12, 31, 23, 55, tzinfo=UTC)]
 
 
+async def test_missing_workflow_that_was_seen_to_end_has_that_end() -> None:
+    """It could not be claimed, and then somebody removed its finalizer."""
+    scene = Scene()
+    await scene.seen()
+    last = read(
+        await scene.workflows.set_status_for_test(NAME, phase="Succeeded", finishedAt=FINISHED)
+    )
+    await scene.workflows.remove_for_test(NAME)
+    state = await scene.deleted_state(last)
+    assert state is not None
+    event, _ = transition(state, PublishedState(sequence=last.sequence))
+    assert event is not None
+    assert (event.phase, event.finished_at, event.sequence) == (Phase.SUCCEEDED, ENDED, 500)
+
+
 async def test_recreated_workflow_was_deleted_before() -> None:
     scene = Scene()
     last = await scene.seen()

@@ -82,8 +82,9 @@ class DeletionCheck:
                 group.create_task(self._check(uid, missing), name=f"deletion check {uid}")
 
     async def deleted_state(self, missing: MissingWorkflow) -> WorkflowState | None:
-        """Return the state of a deleted Workflow; None if it exists or its end is published.
+        """Return the last state of a deleted Workflow; None if it exists or its end is published.
 
+        It is the end that was seen last, or else Deleted.
         Repeated until there is a clear answer.
         """
         if is_published(missing.last.lifecycle, missing.outcome):
@@ -107,7 +108,7 @@ class DeletionCheck:
             fields = missing.last.identity.log_fields()
             _log.warning("deletion check refused", error=str(e), **fields)
             return None
-        return _deleted(missing) if gone_unpublished else None
+        return _last_state(missing) if gone_unpublished else None
 
     async def _check(self, uid: str, missing: MissingWorkflow) -> None:
         self._scheduler.add_now(uid, await self.deleted_state(missing) or Forgotten())
@@ -131,16 +132,11 @@ class DeletionCheck:
         return await self._lookup.find_published(missing.last, attempt=attempt) is not None
 
 
-def _deleted(missing: MissingWorkflow) -> WorkflowState:
+def _last_state(missing: MissingWorkflow) -> WorkflowState:
     last = missing.last
     _log.warning("workflow deleted without outcome", **last.identity.log_fields())
-    lifecycle = replace(
-        last.lifecycle,
-        phase=Phase.DELETED,
-        finished_at=None,
-        end=None,
-        # An object cannot be gone before its finalizers are.
-        finalizers=(),
-        gone=True,
-    )
+    # An object cannot be gone before its finalizers are.
+    lifecycle = replace(last.lifecycle, finalizers=(), gone=True)
+    if not lifecycle.phase.terminal:
+        lifecycle = replace(lifecycle, phase=Phase.DELETED, finished_at=None, end=None)
     return replace(last, lifecycle=lifecycle, sequence=missing.sequence)

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sluice_argo import metadata
-from sluice_runtime.kubernetes.errors import RefusedError
+from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError
 from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, manifest
 from tests.unit.status_watcher.scenes import (
     NAME,
@@ -83,6 +83,52 @@ async def test_deletion_after_a_foreign_release_is_published() -> None:
         await moments()
         assert world.metric("tracked_workflows") == 0
     assert world.results() == ["1/Deleted"]
+
+
+async def test_label_lost_during_a_deletion_does_not_end_it() -> None:
+    """The label comes back, and the Workflow has one end all the same."""
+    world = World()
+
+    async def label(labels: dict[str, str]) -> None:
+        await world.workflows.change_for_test(NAME, lambda o: o["metadata"].update(labels=labels))
+
+    async with world.watching():
+        await submit(world)
+        labels = world.workflows.object_for_test(NAME)["metadata"]["labels"]
+        world.workflows.go_silent_for_test()
+        await world.workflows.delete_for_test(NAME)
+        world.workflows.fail_for_test("patch", ApiUnavailableError("connection refused"))
+        await label({})
+        world.workflows.speak_again_for_test()
+        await later(600)
+        assert world.results() == []
+        await label(labels)
+        await gone(world)
+        await later(60)
+    assert world.results() == ["1/Deleted"]
+
+
+async def test_label_that_returns_during_the_check_keeps_the_workflow_tracked() -> None:
+    world = World()
+
+    async def label(labels: dict[str, str]) -> None:
+        await world.workflows.change_for_test(NAME, lambda o: o["metadata"].update(labels=labels))
+
+    async with world.watching():
+        await submit(world)
+        await world.published("1/Submitted")
+        labels = world.workflows.object_for_test(NAME)["metadata"]["labels"]
+        answer = world.workflows.hold_for_test("get")
+        await label({})
+        await moments()
+        await label(labels)
+        await moments()
+        answer.set()
+        await moments()
+        assert world.metric("tracked_workflows") == 1
+        await finish(world)
+        await released(world)
+    assert world.kafka.phases_for_test() == ["1/Submitted", "1/Succeeded"]
 
 
 async def test_lost_label_is_not_a_deletion() -> None:

@@ -13,6 +13,7 @@ from sluice_argo.outcomes import Outcome, encode_claim, encode_outcome
 from sluice_contracts.status import Phase
 from sluice_status_watcher.domain.next_step import (
     AskResults,
+    CheckDeletion,
     Claim,
     Forget,
     Patch,
@@ -90,6 +91,8 @@ def show(step: Step) -> str:
         case Patch(operations, retried):
             changes = [f"{o['op']} {_target(o['path'])}" for o in operations if o["op"] != "test"]
             text = f"{'retry' if retried else 'patch'}: {', '.join(changes)}"
+        case CheckDeletion():
+            text = "check deletion"
         case Forget(unlabelled):
             text = "forget unlabelled" if unlabelled else "forget"
     return text
@@ -199,12 +202,18 @@ CASES = {
     # Deletions.
     "deleting": Case(running(5, deleted=True), "claim 1/Deleted as 5"),
     "gone": Case(running(5, gone=True, finalizer=False), "publish"),
-    "gone with finalizer": Case(running(5, gone=True, deleted=True), "publish"),
+    "gone with finalizer": Case(running(5, gone=True, deleted=True), "check deletion"),
+    "gone with finalizer, published": Case(
+        running(6, gone=True, deleted=True),
+        "forget",
+        asked(replace(ENDED, phase=Phase.DELETED)),
+    ),
     "gone, claimed": Case(
         failed(6, claim=THEIRS, gone=True, finalizer=False), "publish 1/Failed as 4"
     ),
     "gone, published": Case(failed(6, annotations=MARK, gone=True, finalizer=False), "forget"),
-    "label lost": Case(running(5, gone=True), "forget unlabelled"),
+    "label lost": Case(running(5, gone=True), "check deletion"),
+    "label lost, published": Case(failed(6, annotations=MARK, gone=True), "forget unlabelled"),
 }
 
 

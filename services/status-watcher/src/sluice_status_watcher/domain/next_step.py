@@ -22,6 +22,7 @@ from sluice_status_watcher.domain.workflow_state import WorkflowState
 
 __all__ = [
     "AskResults",
+    "CheckDeletion",
     "Claim",
     "Forget",
     "Patch",
@@ -84,13 +85,18 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckDeletion:
+    """Look for the object by its name, apart from the workers; the answer is a new work item."""
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """Drop what is known; `unlabelled` if the object still exists, without Sluice's label."""
 
     unlabelled: bool = False
 
 
-Step = Wait | Rest | Claim | AskResults | Publish | Patch | Forget
+Step = Wait | Rest | Claim | AskResults | Publish | Patch | CheckDeletion | Forget
 
 
 def next_step(tracked: TrackedWorkflow, state: WorkflowState, now: float, *, holder: str) -> Step:
@@ -102,17 +108,27 @@ def next_step(tracked: TrackedWorkflow, state: WorkflowState, now: float, *, hol
         now: seconds of the clock that `tracked` is dated by.
         holder: the name under which this process claims outcomes.
     """
-    lifecycle = state.lifecycle
-    if lifecycle.gone and lifecycle.has_finalizer and not lifecycle.deleting:
-        # A finalizer keeps the object, so it is not deleted: it has lost the label of the watch.
-        # The last state of an object being deleted may still show the finalizer.
-        return Forget(unlabelled=True)
     return (
-        _pause(tracked, state, now)
+        _disappearance(tracked, state)
+        or _pause(tracked, state, now)
         or _towards_outcome(tracked, state, now, holder=holder)
         or _towards_status(tracked, state)
         or _completion(tracked, state, now)
     )
+
+
+def _disappearance(tracked: TrackedWorkflow, state: WorkflowState) -> Step | None:
+    """Return what to do if the object may only have lost the label of the watch; None if not.
+
+    A finalizer keeps an object, so one that shows ours was not deleted. Only the last state of an
+    object being deleted may show the finalizer that was removed last.
+    """
+    lifecycle = state.lifecycle
+    if not (lifecycle.gone and lifecycle.has_finalizer):
+        return None
+    if not is_published(lifecycle, tracked.published.outcome):
+        return CheckDeletion()
+    return None if lifecycle.deleting else Forget(unlabelled=True)
 
 
 def _pause(tracked: TrackedWorkflow, state: WorkflowState, now: float) -> Step | None:

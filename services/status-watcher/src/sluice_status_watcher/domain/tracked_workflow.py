@@ -63,6 +63,11 @@ class TrackedWorkflow:
     not_before: float = 0.0
     """When to look at the Workflow again after that."""
 
+    @property
+    def sequence(self) -> int:
+        """Sequence of the newest state that was seen or published."""
+        return max(self.published.sequence, self.last.sequence if self.last else -1)
+
     def seen(
         self, state: WorkflowState, *, holder: str, release_after: float, now: float
     ) -> "TrackedWorkflow":

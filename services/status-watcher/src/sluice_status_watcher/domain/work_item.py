@@ -26,7 +26,9 @@ class Missing:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """The missing Workflow needs no event."""
+    """The missing Workflow needs no event; `sequence` is that of the state without it."""
+
+    sequence: int
 
 
 WorkItem = WorkflowState | Resync | Missing | Forgotten

@@ -1,4 +1,4 @@
-"""Finds out what became of Workflows that a list does not hold any more."""
+"""Finds out what became of Workflows that a list or a watch does not show any more."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -27,14 +27,14 @@ _CONCURRENT_REQUESTS = 16
 
 @dataclass(frozen=True, slots=True)
 class MissingWorkflow:
-    """A Workflow that a list did not hold."""
+    """A Workflow that a list did not hold, or that a watch has reported as deleted."""
 
     last: WorkflowState
     """Its last state, without details."""
     outcome: Outcome | None
     """The last outcome known to be published."""
     sequence: int
-    """Greater than that of every event published."""
+    """Greater than that of every event published, and not less than that of `last`."""
 
 
 class DeletionCheck:
@@ -111,7 +111,8 @@ class DeletionCheck:
         return _last_state(missing) if gone_unpublished else None
 
     async def _check(self, uid: str, missing: MissingWorkflow) -> None:
-        self._scheduler.add_now(uid, await self.deleted_state(missing) or Forgotten())
+        state = await self.deleted_state(missing)
+        self._scheduler.add_now(uid, state or Forgotten(missing.sequence))
 
     async def _is_gone(self, last: WorkflowState) -> bool:
         """Read the object by its name: it may exist, and only lack the label of the list."""

@@ -14,6 +14,7 @@ from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_status_watcher.domain.next_step import (
     AskResults,
+    CheckDeletion,
     Claim,
     Forget,
     Patch,
@@ -26,7 +27,7 @@ from sluice_status_watcher.domain.next_step import (
 from sluice_status_watcher.domain.tracked_workflow import CLAIM_PATIENCE_S, TrackedWorkflow
 from sluice_status_watcher.domain.transitions import PublishedState, is_published
 from sluice_status_watcher.domain.work_item import Forgotten, Missing, Resync, WorkItem
-from sluice_status_watcher.domain.workflow_state import WorkflowState
+from sluice_status_watcher.domain.workflow_state import WorkflowState, without_details
 from sluice_status_watcher.metrics import Metrics
 from sluice_status_watcher.ports import Scheduler, WorkflowClient
 from sluice_status_watcher.services.deletion_check import DeletionCheck, MissingWorkflow
@@ -99,8 +100,10 @@ class Reconciler:
                 await self._resync(uid, item)
             case Missing():
                 self._check_deletion(uid, item)
-            case Forgotten():
-                self._forget(uid)
+            case Forgotten(sequence):
+                # Its label may have come back since.
+                if uid in self._tracked and self._tracked[uid].sequence <= sequence:
+                    self._forget(uid)
 
     async def _reconcile(self, uid: str, newest: WorkflowState) -> None:
         tracked, patches = self._tracked.get(uid, TrackedWorkflow()).resumed(), 0
@@ -117,7 +120,7 @@ class Reconciler:
                 pause = self._backoff.delay(tracked.reverted_patches + 1)
                 tracked, patches = tracked.reverted(not_before=now + pause), 0
                 continue
-            if isinstance(step, Wait | Rest | Forget):
+            if isinstance(step, Wait | Rest | CheckDeletion | Forget):
                 self._pause(uid, tracked, state, step)
                 return
             try:
@@ -132,7 +135,11 @@ class Reconciler:
             self._tracked[uid], state = tracked, newer
 
     def _pause(
-        self, uid: str, tracked: TrackedWorkflow, state: WorkflowState, step: Wait | Rest | Forget
+        self,
+        uid: str,
+        tracked: TrackedWorkflow,
+        state: WorkflowState,
+        step: Wait | Rest | CheckDeletion | Forget,
     ) -> None:
         match step:
             case Wait(until):
@@ -143,6 +150,8 @@ class Reconciler:
                     self._scheduler.cancel(uid)
                 else:
                     self._look_again(uid, tracked, at=until, reread=False)
+            case CheckDeletion():
+                self._start_deletion_check(uid, tracked, state, sequence=state.sequence)
             case Forget(unlabelled):
                 if unlabelled:
                     _log.warning("Workflow lost its label", **state.identity.log_fields())
@@ -237,9 +246,17 @@ class Reconciler:
         if is_published(last.lifecycle, outcome):
             self._forget(uid)
         elif not last.lifecycle.gone:
-            self._scheduler.cancel(uid)
             sequence = max(item.sequence, tracked.published.sequence + 1)
-            self._deletion_check.start(MissingWorkflow(last, outcome, sequence=sequence))
+            self._start_deletion_check(uid, tracked, last, sequence=sequence)
+
+    def _start_deletion_check(
+        self, uid: str, tracked: TrackedWorkflow, last: WorkflowState, *, sequence: int
+    ) -> None:
+        self._scheduler.cancel(uid)
+        missing = MissingWorkflow(
+            without_details(last), tracked.published.outcome, sequence=sequence
+        )
+        self._deletion_check.start(missing)
 
     def _look_again(
         self, uid: str, tracked: TrackedWorkflow, *, at: float, reread: bool = True

@@ -24,7 +24,10 @@ def failed(*, mark: str | None) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("mark", [None, f"1/Failed@{LATER.isoformat()}", f"1/Running@{ENDED}"])
+@pytest.mark.parametrize(
+    "mark",
+    [None, f"1/Failed@{LATER.isoformat()}", f"1/Running@{ENDED}", f"1/Error@{ENDED}"],
+)
 def test_a_retry_waits_until_the_outcome_is_published(mark: str | None) -> None:
     with pytest.raises(MustWaitError, match="not published"):
         build_patch(failed(mark=mark), "retry", record=RECORD, now=LATER)

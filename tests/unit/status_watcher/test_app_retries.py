@@ -243,3 +243,22 @@ async def test_retry_is_published_even_if_the_object_cannot_be_patched() -> None
         await world.published("1/Submitted", "1/Failed", "2/Running")
         await world.until(lambda: marks(world) == (None, "2", True))
     assert world.kafka.phases_for_test() == ["1/Submitted", "1/Failed", "2/Running"]
+
+
+@pytest.mark.parametrize("at", [FINISHED, None])
+async def test_retry_that_ends_within_the_same_second_has_an_end_of_its_own(
+    at: str | None,
+) -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.workflows.set_status_for_test(NAME, phase="Failed", finishedAt=at)
+        await marked(world, f"1/Failed@{at or ''}")
+        world.workflows.go_silent_for_test()
+        await reopen(world)
+        await world.workflows.set_status_for_test(NAME, phase="Succeeded", finishedAt=at)
+        world.workflows.expire_history_for_test()
+        world.workflows.speak_again_for_test()
+        await marked(world, f"2/Succeeded@{at or ''}")
+        await released(world)
+    assert world.results() == ["1/Failed", "2/Succeeded"]

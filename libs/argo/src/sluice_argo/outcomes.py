@@ -33,7 +33,7 @@ _ENDS = TERMINAL_PHASES - {Phase.REJECTED, Phase.EXPIRED}
 class Outcome:
     """The part of an attempt's terminal event that the Workflow's annotations record.
 
-    `finished_at` distinguishes one end of a Workflow from the next.
+    `phase` and `finished_at` distinguish one end of a Workflow from the next.
     """
 
     attempt: int

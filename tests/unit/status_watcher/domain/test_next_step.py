@@ -193,6 +193,10 @@ CASES = {
     "retry not patched": Case(running(8, annotations=MARK), "publish", patch_failed()),
     "attempt 2": Case(running(9, annotations=SECOND), "publish"),
     "attempt 2 ended": Case(failed(9, annotations=MARK | SECOND), "claim 2/Failed as 9"),
+    "retried, ended otherwise within the second": Case(
+        state(8, {"phase": "Succeeded", "finishedAt": FINISHED}, annotations=MARK),
+        "claim 2/Succeeded as 8",
+    ),
     # Patches that fail or do not last.
     "patch failed": Case(
         failed(5, claim=OURS), "wait 3", lambda tracked: patch_failed()(tracked.answered(ENDED))

@@ -128,6 +128,7 @@ def test_released_workflow_needs_no_patch() -> None:
         lambda d: d["metadata"].update(finalizers=["other", metadata.FINALIZER]),
         lambda d: d["metadata"].update(finalizers=[]),
         lambda d: d["status"].update(finishedAt=FINISHED_AGAIN),
+        lambda d: d["status"].update(phase="Succeeded"),
         lambda d: d.update(status={"phase": "Running"}),
     ],
 )

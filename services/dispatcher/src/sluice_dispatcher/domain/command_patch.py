@@ -186,10 +186,12 @@ def _is_published(workflow: Manifest) -> bool:
     """Return whether the mark of the status-watcher is of this end."""
     annotations = workflow["metadata"].get("annotations") or {}
     published = decode_outcome(annotations.get(metadata.PUBLISHED))
-    finished_at = parse_timestamp(workflow["status"].get("finishedAt"))
-    return (
-        finished_at is not None and published is not None and published.finished_at == finished_at
-    )
+    status = workflow["status"]
+    finished_at = parse_timestamp(status.get("finishedAt"))
+    if published is None or finished_at is None:
+        return False
+    # The time has whole seconds, and a retry can end within one.
+    return published.phase == status.get("phase") and published.finished_at == finished_at
 
 
 def _has_just_ended(status: dict[str, Any], *, now: datetime) -> bool:

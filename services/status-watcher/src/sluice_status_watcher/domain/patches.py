@@ -10,6 +10,7 @@ from typing import Any
 from sluice_argo.json_patch import Operation, add, annotation, remove, test
 from sluice_argo.metadata import ATTEMPT, FINALIZER, OUTCOME_CLAIM, PUBLISHED
 from sluice_argo.outcomes import Claim, Outcome, encode_claim, encode_outcome
+from sluice_contracts.status import Phase
 from sluice_status_watcher.domain.transitions import attempt_of, is_retried
 from sluice_status_watcher.domain.workflow_state import Lifecycle
 
@@ -83,6 +84,8 @@ def _unchanged(lifecycle: Lifecycle) -> list[Operation]:
 def _same_end(lifecycle: Lifecycle) -> list[Operation]:
     """Return tests for the same object, still at the end that was published."""
     tests = [test("/metadata/uid", lifecycle.uid)]
+    if lifecycle.phase.terminal and lifecycle.phase is not Phase.DELETED:
+        tests.append(test("/status/phase", lifecycle.phase.value))
     if lifecycle.end is not None:
         tests.append(test(*lifecycle.end))
     return tests

@@ -125,8 +125,8 @@ def is_published(lifecycle: Lifecycle, outcome: Outcome | None) -> bool:
         return False
     if outcome.phase is Phase.DELETED:
         return lifecycle.deleting or lifecycle.gone
-    same_end = lifecycle.finished_at == outcome.finished_at
-    return lifecycle.phase.terminal and lifecycle.phase is not Phase.DELETED and same_end
+    # The time alone is not enough: Argo's has whole seconds, and a retry can end within one.
+    return lifecycle.phase is outcome.phase and lifecycle.finished_at == outcome.finished_at
 
 
 def is_retried(lifecycle: Lifecycle, outcome: Outcome | None) -> bool:

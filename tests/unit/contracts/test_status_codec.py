@@ -26,7 +26,7 @@ from sluice_contracts.status_codec import (
     encode_status,
     event_type,
 )
-from sluice_contracts.topics import MAX_STATUS_BYTES
+from sluice_contracts.topics import MAX_STATUS_BYTES, MAX_STATUS_RECORD_BYTES
 
 from .messages import (
     KEY,
@@ -157,6 +157,16 @@ def test_steps_go_next_and_the_outcome_stays() -> None:
     assert (event.truncated, event.steps) == (True, ())
     assert (event.phase, event.terminal, event.message) == (Phase.FAILED, True, "why")
     assert event.outputs == outputs
+
+
+def test_too_large_headers_take_room_from_the_outputs() -> None:
+    """The fingerprint is an annotation of the Workflow, and anyone may have written it."""
+    event = status_event(Phase.FAILED, outputs={"counts": "c" * 1_500_000}, progress="1" * 2000)
+    one = PublishedEvent(event=event, fingerprint="f" * 200_000, traceparent=TRACEPARENT)
+    written = encode_status(one, source="/test")
+    assert written.size <= MAX_STATUS_RECORD_BYTES
+    read = _read(written)
+    assert (read.truncated, read.outputs, read.progress) == (True, {}, "1" * 1024)
 
 
 _VALID = status_event(Phase.RUNNING).model_dump(mode="json")

@@ -66,10 +66,10 @@ class Truncation(Enum):
     STEPS = auto()
     """All about the steps."""
     DETAILS = auto()
-    """The run's outputs as well, and all but the first 1,024 characters of its message."""
+    """The run's outputs as well; message and progress keep their first 1,024 characters."""
 
 
-_KEPT_MESSAGE = 1024
+_KEPT_TEXT = 1024
 
 
 class _Model(BaseModel):
@@ -155,8 +155,10 @@ class StatusEvent(_Model):
                 bare = (step.model_copy(update={"outputs": {}}) for step in self.steps)
                 changes["steps"] = tuple(bare)
             case Truncation.DETAILS:
-                message = self.message[:_KEPT_MESSAGE] if self.message else None
-                changes |= {"outputs": {}, "message": message}
+                message, progress = (
+                    text[:_KEPT_TEXT] if text else None for text in (self.message, self.progress)
+                )
+                changes |= {"outputs": {}, "message": message, "progress": progress}
         return self.model_copy(update=changes)
 
 

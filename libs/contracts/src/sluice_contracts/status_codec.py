@@ -1,13 +1,13 @@
 """Status records: written by the status-watcher and the dispatcher, read by everybody."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
 from sluice_contracts import cloudevents
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, header
 from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, Truncation
-from sluice_contracts.topics import MAX_STATUS_BYTES
+from sluice_contracts.topics import MAX_STATUS_BYTES, MAX_STATUS_RECORD_BYTES
 from sluice_contracts.tracing import TRACEPARENT_HEADER
 
 __all__ = [
@@ -48,10 +48,12 @@ def event_type(phase: Phase) -> str:
 def encode_status(published: PublishedEvent, *, source: str) -> OutgoingRecord:
     """Write a status event as a CloudEvent in binary mode under the run's key.
 
-    An event too large for the topic loses the outputs of its steps, then its steps, and says so;
-    the run's own outputs and outcome always go through.
+    An event too large for the topic loses the outputs of its steps, then its steps, then the run's
+    own outputs, and says so; the outcome always goes through.
     """
     event = published.event
+    record = _without_value(published, source=source)
+    room = MAX_STATUS_RECORD_BYTES - record.size
     # Outputs that cannot fit are not encoded to find that out: 32 MiB would be in memory twice.
     if _step_outputs_exceed_record(event):
         event = event.truncate(Truncation.STEP_OUTPUTS)
@@ -60,12 +62,20 @@ def encode_status(published: PublishedEvent, *, source: str) -> OutgoingRecord:
         if len(value) > MAX_STATUS_BYTES:
             event = event.truncate(level)
             value = event.model_dump_json().encode()
+    if len(value) > room:
+        # The broker would refuse it, and with it the producer and all that it is sending.
+        value = event.truncate(Truncation.DETAILS).model_dump_json().encode()
+    return replace(record, value=value)
+
+
+def _without_value(published: PublishedEvent, *, source: str) -> OutgoingRecord:
+    event = published.event
     extensions = {"sequence": str(event.sequence)}
     if published.fingerprint:
         extensions["fingerprint"] = published.fingerprint
     return OutgoingRecord(
         key=str(event.key).encode(),
-        value=value,
+        value=None,
         headers=cloudevents.binary_headers(
             event_type=event_type(event.phase),
             source=source,

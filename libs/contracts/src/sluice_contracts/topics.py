@@ -10,6 +10,7 @@ __all__ = [
     "MAX_DEAD_LETTER_BYTES",
     "MAX_REQUEST_BYTES",
     "MAX_STATUS_BYTES",
+    "MAX_STATUS_RECORD_BYTES",
     "Mismatch",
     "TopicNames",
     "TopicSpec",
@@ -31,6 +32,9 @@ MAX_STATUS_BYTES = 1_600_000
 _REQUESTS_TOPIC_BYTES = 2 * 1024 * 1024
 _ROOM_FOR_HEADERS = 64 * 1024
 _DATED_BY_BROKERS = "LogAppendTime"
+
+MAX_STATUS_RECORD_BYTES = MAX_STATUS_BYTES + _ROOM_FOR_HEADERS - 1024
+"""A record of the status and results topics, with key and headers; 1 KiB frames the batch."""
 
 MAX_DEAD_LETTER_BYTES = _REQUESTS_TOPIC_BYTES + _ROOM_FOR_HEADERS - 1024
 """A dead letter is the record as received, and headers with the reason; 1 KiB frames the batch."""

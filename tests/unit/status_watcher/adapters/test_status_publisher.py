@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from sluice_contracts.records import OutgoingRecord
+from sluice_contracts.records import OutgoingRecord, Position
 from sluice_contracts.status import StatusEvent
+from sluice_contracts.topics import MAX_STATUS_RECORD_BYTES
 from sluice_runtime.backoff import Backoff
+from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
 from sluice_status_watcher.domain.transitions import PublishedState, transition
@@ -113,6 +115,29 @@ async def test_refused_outcome_is_sent_without_details() -> None:
     assert (bare.steps, bare.outputs, bare.truncated) == ((), {}, True)
     assert bare.message == "m" * 1024
     assert (bare.event_id, bare.phase) == (published.event_id, published.phase)
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"outputs": {"parameters": [{"name": "big", "value": "x" * 2_000_000}]}},
+        {"message": "m" * 2_000_000},
+        {"progress": "1" * 2_000_000},
+    ],
+)
+@pytest.mark.parametrize("phase", ["Running", "Succeeded"])
+async def test_record_that_no_topic_takes_is_not_sent(phase: str, details: dict[str, Any]) -> None:
+    """A refusal costs the producer, and with it everything that is being sent."""
+
+    class Measured(FakeKafka):
+        async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
+            assert record.size <= MAX_STATUS_RECORD_BYTES
+            return await super().send(topic, record, deadline=deadline)
+
+    kafka = Measured()
+    await publisher(kafka).publish(*event(phase, **details))
+    published = kafka.events_for_test()[0]
+    assert (published.phase, published.truncated, published.outputs) == (phase, True, {})
 
 
 async def test_outcome_refused_without_details_is_retried_later() -> None:

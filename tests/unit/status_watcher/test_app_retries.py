@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sluice_argo import metadata
+from sluice_argo.outcomes import MAX_ATTEMPT
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError
 from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, manifest
 from tests.unit.status_watcher.scenes import (
@@ -262,3 +263,29 @@ async def test_retry_that_ends_within_the_same_second_has_an_end_of_its_own(
         await marked(world, f"2/Succeeded@{at or ''}")
         await released(world)
     assert world.results() == ["1/Failed", "2/Succeeded"]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {metadata.PUBLISHED: f"{MAX_ATTEMPT}/Succeeded@{FINISHED_AGAIN}"},
+        {metadata.PUBLISHED: f"{MAX_ATTEMPT - 1}/Succeeded@{FINISHED_AGAIN}"},
+        {metadata.ATTEMPT: str(MAX_ATTEMPT)},
+    ],
+)
+async def test_forged_last_attempt_costs_no_patches(forged: dict[str, str]) -> None:
+    world = World()
+    async with world.watching():
+        await submit(world)
+        await world.workflows.change_for_test(
+            NAME, lambda o: o["metadata"]["annotations"].update(forged)
+        )
+        await finish(world)
+        await later(3600)
+        assert len(world.results()) == 1
+        patches = world.workflows.calls_for_test("patch")
+        await later(3600)
+        assert world.workflows.calls_for_test("patch") == patches
+        await reopen(world)
+        await later(3600)
+        assert world.workflows.calls_for_test("patch") <= patches + 2

@@ -13,6 +13,7 @@ from sluice_argo.timestamps import parse_timestamp
 from sluice_contracts.status import TERMINAL_PHASES, Phase
 
 __all__ = [
+    "MAX_ATTEMPT",
     "Claim",
     "Outcome",
     "decode_claim",
@@ -21,6 +22,9 @@ __all__ = [
     "encode_outcome",
     "later_outcome",
 ]
+
+MAX_ATTEMPT = 999_999_999
+"""The highest attempt that annotations record."""
 
 _MARK = re.compile(r"([1-9][0-9]{0,8})/([A-Za-z]+)@(\S*)")
 _SEQUENCE = re.compile(r"[0-9]{1,19}")

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from sluice_argo import metadata
+from sluice_argo.outcomes import MAX_ATTEMPT, Outcome, encode_claim, encode_outcome
 from sluice_argo.outcomes import Claim as OutcomeClaim
-from sluice_argo.outcomes import Outcome, encode_claim, encode_outcome
 from sluice_contracts.status import Phase
 from sluice_status_watcher.domain.next_step import (
     AskResults,
@@ -35,6 +35,8 @@ OURS = OutcomeClaim(outcome=ENDED, sequence=4, holder=HOLDER)
 THEIRS = replace(OURS, holder="bob")
 MARK = {metadata.PUBLISHED: encode_outcome(ENDED)}
 SECOND = {metadata.ATTEMPT: "2"}
+LAST = replace(ENDED, attempt=MAX_ATTEMPT)
+IN_LAST = {metadata.ATTEMPT: str(MAX_ATTEMPT)}
 AS_5 = "claim 1/Failed as 5"
 IMPOSSIBLE = encode_claim(THEIRS).replace("Failed", "Rejected")
 
@@ -197,6 +199,12 @@ CASES = {
         state(8, {"phase": "Succeeded", "finishedAt": FINISHED}, annotations=MARK),
         "claim 2/Succeeded as 8",
     ),
+    "forged mark of the last attempt": Case(
+        failed(annotations={metadata.PUBLISHED: encode_outcome(LAST)}), "claim 1/Failed as 4"
+    ),
+    "last attempt ended": Case(failed(annotations=IN_LAST), f"claim {MAX_ATTEMPT}/Failed as 4"),
+    "last attempt published": Case(failed(5, annotations=IN_LAST), "rest 60", asked(LAST)),
+    "last attempt retried": Case(running(6, annotations=IN_LAST), "rest 60", asked(LAST)),
     # Patches that fail or do not last.
     "patch failed": Case(
         failed(5, claim=OURS), "wait 3", lambda tracked: patch_failed()(tracked.answered(ENDED))

@@ -9,7 +9,7 @@ from typing import Any
 
 from sluice_argo.json_patch import Operation, add, annotation, remove, test
 from sluice_argo.metadata import ATTEMPT, FINALIZER, OUTCOME_CLAIM, PUBLISHED
-from sluice_argo.outcomes import Claim, Outcome, encode_claim, encode_outcome
+from sluice_argo.outcomes import MAX_ATTEMPT, Claim, Outcome, encode_claim, encode_outcome
 from sluice_contracts.status import Phase
 from sluice_status_watcher.domain.transitions import attempt_of, is_retried
 from sluice_status_watcher.domain.workflow_state import Lifecycle
@@ -37,7 +37,7 @@ def bookkeeping_patch(
         return _retry_patch(lifecycle, attempt=attempt_of(lifecycle, outcome))
     if releasable and lifecycle.has_finalizer:
         return [*_same_end(lifecycle), *_without_finalizer(lifecycle.finalizers)]
-    if lifecycle.published != outcome:
+    if lifecycle.published != outcome and outcome.attempt < MAX_ATTEMPT:
         mark = add(annotation(PUBLISHED), encode_outcome(outcome))
         return [*_same_end(lifecycle), mark, *_without_claim(lifecycle)]
     return []

@@ -7,7 +7,7 @@ kind of change that led to the state. So repeats, gaps and restarts make no diff
 from array import array
 from dataclasses import dataclass, replace
 
-from sluice_argo.outcomes import Claim, Outcome, later_outcome
+from sluice_argo.outcomes import MAX_ATTEMPT, Claim, Outcome, later_outcome
 from sluice_contracts.status import Phase, StatusEvent, event_id
 from sluice_status_watcher.domain.steps import Node, step_of
 from sluice_status_watcher.domain.workflow_state import Lifecycle, WorkflowState, without_details
@@ -123,6 +123,9 @@ def is_published(lifecycle: Lifecycle, outcome: Outcome | None) -> bool:
     """
     if outcome is None or outcome.attempt < lifecycle.attempt:
         return False
+    if outcome.attempt >= MAX_ATTEMPT:
+        # No annotation could record a later attempt: without an end to that, patches would repeat.
+        return True
     if outcome.phase is Phase.DELETED:
         return lifecycle.deleting or lifecycle.gone
     # The time alone is not enough: Argo's has whole seconds, and a retry can end within one.

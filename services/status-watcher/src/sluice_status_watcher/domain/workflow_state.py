@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from sluice_argo import metadata
-from sluice_argo.outcomes import Claim, Outcome, decode_claim, decode_outcome
+from sluice_argo.outcomes import MAX_ATTEMPT, Claim, Outcome, decode_claim, decode_outcome
 from sluice_argo.status_nodes import UnreadableNodesError, read_nodes
 from sluice_argo.timestamps import parse_timestamp
 from sluice_contracts.ids import RunKey, is_run_id, is_tenant, workflow_name
@@ -225,13 +225,19 @@ def _standing(document: Json, nodes: Json, *, gone: bool) -> Lifecycle:
         phase=phase,
         finished_at=parse_timestamp(end[1]) if end else None,
         attempt=int(attempt) if _ATTEMPT.fullmatch(attempt) else 1,
-        published=decode_outcome(annotations.get(metadata.PUBLISHED)),
+        published=_published(annotations),
         claim=decode_claim(annotations.get(metadata.OUTCOME_CLAIM)),
         finalizers=tuple(finalizers) if isinstance(finalizers, list) else (),
         deleting=deleting,
         gone=gone,
         end=end,
     )
+
+
+def _published(annotations: Json) -> Outcome | None:
+    outcome = decode_outcome(annotations.get(metadata.PUBLISHED))
+    # No attempt could follow the last one, so only a forged mark is of that.
+    return outcome if outcome is not None and outcome.attempt < MAX_ATTEMPT else None
 
 
 def _phase(document: Json, nodes: Json, *, deleted: bool) -> Phase:

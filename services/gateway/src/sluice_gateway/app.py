@@ -45,7 +45,7 @@ from sluice_workflows.catalogue import Catalogue
 
 __all__ = ["create_app"]
 
-# Of the event loop's time, for reading large bodies: 30 of the worst a second.
+# Of the event loop's time, for reading large bodies: about ten of the worst a second.
 _LARGE_BODIES_SHARE: Final = 0.25
 
 

@@ -51,7 +51,7 @@ async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: De
                 [
                     "These topics do not have the settings that Sluice needs:",
                     *(f"  {mismatch}" for mismatch in found),
-                    "Change them with kafka-configs.sh --alter, or set others in kafka.topics.",
+                    "Change them with kafka-configs.sh --alter, or name others in kafka.topics.",
                 ]
             )
         )

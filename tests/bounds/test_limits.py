@@ -44,7 +44,7 @@ def test_a_peak_above_the_limit_is_a_breach_where_nothing_is_enforced() -> None:
     assert limit.breach(peak=MOST) is None
     why = limit.breach(peak=MOST + MEBIBYTE)
     assert why is not None
-    assert "took 65 MiB" in why
+    assert "used 65 MiB" in why
     assert "not enforced" in why
 
 

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import cramjam
 
+from sluice_contracts.json_bounds import count_structure
+
 __all__ = [
     "MAX_NODES_BYTES",
     "MAX_NODES_VALUES",
@@ -51,7 +53,6 @@ _UNREADABLE = (
     cramjam.DecompressionError,
 )
 _SPACE = re.compile(r"[ \t\n\r]*")
-_STRUCTURE = (b",", b":", b"[", b"{")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -111,7 +112,7 @@ def _decompressed(compressed: str) -> object:
     unpacked = _unpacked(base64.b64decode(compressed, validate=True))
     if len(unpacked) > MAX_NODES_BYTES:
         raise ValueError(f"more than {MAX_NODES_BYTES} bytes")
-    if sum(map(unpacked.count, _STRUCTURE)) > MAX_NODES_VALUES:
+    if count_structure(unpacked) > MAX_NODES_VALUES:
         raise ValueError(f"more than {MAX_NODES_VALUES} values")
     may_be_half = _SURROGATE.search(unpacked) is not None
     text = unpacked.decode()

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import yaml
 
+from sluice_contracts.json_bounds import count_structure
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kubernetes.errors import AnswerTooLargeError, ApiUnavailableError, error_for
 from sluice_runtime.kubernetes.kubernetes_asyncio_loader import (
@@ -27,7 +28,6 @@ _MAX_ANSWER = 64 * 1024 * 1024
 # Commas, colons and opening brackets. Each can take 85 bytes of memory. The 1.5 MiB that an object
 # may have can hold 1.5 million.
 _MAX_ANSWER_VALUES = 2_000_000
-_STRUCTURE = (b",", b":", b"[", b"{")
 
 
 class ClusterConfigurationError(Exception):
@@ -172,7 +172,7 @@ async def _read(response: aiohttp.ClientResponse, *, what: str) -> bytes:
             raise AnswerTooLargeError(
                 f"{what}: the response is larger than {_MAX_ANSWER >> 20} MiB; use smaller pages"
             )
-    if sum(map(answer.count, _STRUCTURE)) > _MAX_ANSWER_VALUES:
+    if count_structure(answer) > _MAX_ANSWER_VALUES:
         raise AnswerTooLargeError(
             f"{what}: the response has more than {_MAX_ANSWER_VALUES} values; use smaller pages"
         )

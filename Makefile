@@ -84,7 +84,7 @@ PARTS ?=
 test-cluster: $(ARGO:%=test-cluster-%) ## Run the tests on real Kubernetes and Argo (needs root, Go; ARGO=3.7, PARTS=suite)
 
 test-cluster-%: $(SETUP_DEV)
-	$(PY) -m testbed build
+	$(PY) -m testbed build --argo $*
 	$(PY) -m testbed run --argo $* scripts/test-cluster $(PARTS) -- --engine=argo-$* $(ARGS)
 
 .PHONY: test-testbed
@@ -119,7 +119,7 @@ ci-round: ## Raise .ci/round, which names the share of the next .ci/run: once pe
 
 .PHONY: testbed
 testbed: $(SETUP_DEV) ## Build and start a real Kubernetes with Argo Workflows (ARGS="--argo 3.7")
-	@$(PY) -m testbed build
+	@$(PY) -m testbed build $(ARGS)
 	@$(PY) -m testbed up $(ARGS)
 
 .PHONY: lint

@@ -60,17 +60,17 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _build(_: argparse.Namespace) -> int:
+def _build(given: argparse.Namespace) -> int:
     testbed = _testbed()
     _say(f"Building into {testbed.folders.cache}")
-    testbed.build(say=_say)
+    testbed.build(line=given.argo, say=_say)
     _say("Everything is built. `python -m testbed up` starts the testbed.")
     return 0
 
 
 def _up(given: argparse.Namespace) -> int:
     testbed = _testbed()
-    testbed.build(say=lambda _: None)
+    testbed.build(line=given.argo, say=lambda _: None)
     _say("Starting")
     testbed.up(line=given.argo, say=_say)
     _say(
@@ -185,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
         return adding
 
     versions = load_versions()
-    add(
+    build = add(
         "build",
         _build,
         "build the parts that are not in the cache (about 30 minutes on 2 cores, once)",
@@ -194,7 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     run = add(
         "run", _run, "run a command on a testbed; a running one stays up, else start and remove one"
     )
-    for adding in (up, run):
+    for adding in (build, up, run):
         adding.add_argument(
             "--argo",
             default=versions.argo_lines[0],

@@ -15,24 +15,25 @@ class Stock:
     def __init__(self, versions: Versions, *, cache: Path) -> None:
         self._cache = cache
         self._go = {name: GoPart(module, locks_dir()) for name, module in versions.go.items()}
+        self._argo = {line: self._go[f"argo-{line}"] for line in versions.argo_lines}
         self._executors = {
-            line: ExecutorImage(line, self._go[f"argo-{line}"], cache)
-            for line in versions.argo_lines
+            line: ExecutorImage(line, argo, cache) for line, argo in self._argo.items()
         }
         self._crds = CrdsPart(versions)
         self._images: list[Part] = [*busybox_images(), PythonImage(versions.debian)]
 
-    def build(self, *, say: Say) -> None:
-        """Build the parts that are not in the cache.
+    def build(self, *, line: str, say: Say) -> None:
+        """Build the parts that are not in the cache: of Argo Workflows, those of one line.
 
         Raises:
             TestbedError: a part could not be built, with what it lacks.
         """
         parts: list[Part] = [
-            *self._go.values(),
+            *(part for part in self._go.values() if part not in self._argo.values()),
             self._crds,
             *self._images,
-            *self._executors.values(),
+            self._argo[line],
+            self._executors[line],
         ]
         build_all(parts, cache=self._cache, say=say)
 

@@ -56,8 +56,8 @@ class Testbed:
 
     # -- building
 
-    def build(self, *, say: Say) -> None:
-        """Build the parts that are not in the cache.
+    def build(self, *, line: str, say: Say) -> None:
+        """Build the parts that are not in the cache: of Argo Workflows, those of one line.
 
         Raises:
             TestbedError: something is missing, with how to get it.
@@ -68,7 +68,7 @@ class Testbed:
         with alone(self.folders.lock, say=say):
             for kafka in self.kafka.values():
                 kafka.fetch(say=say)
-            self._stock.build(say=say)
+            self._stock.build(line=line, say=say)
 
     def lock(self, *, say: Say) -> None:
         """Write the go.mod and go.sum of all parts."""

@@ -13,7 +13,7 @@ from testbed.testbed import Testbed
 def nothing_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache of the test's own, which passes for whole."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(Testbed, "build", lambda _, say: say("built"))
+    monkeypatch.setattr(Testbed, "build", lambda _, line, say: say(f"built {line}"))
 
 
 @pytest.mark.usefixtures("nothing_built")

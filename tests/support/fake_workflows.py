@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 from sluice_argo.metadata import MANAGED_BY, MANAGED_BY_VALUE
 from sluice_argo.workflows_api import WorkflowPage
+from sluice_engine.store.errors import ApiError
+from sluice_engine.store.patches import json_patch
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
     ApiUnavailableError,
@@ -22,7 +24,6 @@ from sluice_runtime.kubernetes.errors import (
     GoneError,
     NotFoundError,
 )
-from tests.support.json_patch import PatchFailedError, apply_json_patch
 
 Json = dict[str, Any]
 Operation = Literal["create", "get", "patch", "list_page", "watch"]
@@ -94,8 +95,8 @@ class FakeWorkflows:
         await self._enter("patch")
         before = self._object(name)
         try:
-            obj = apply_json_patch(before, operations)
-        except PatchFailedError as e:
+            obj = json_patch(before, operations)
+        except ApiError as e:
             raise ConflictError(f"{name}: 422 {e}", status=422, reason="Invalid") from e
         metadata = obj["metadata"]
         added = set(metadata.get("finalizers") or ()) - set(

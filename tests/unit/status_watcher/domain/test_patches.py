@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sluice_argo import metadata
 from sluice_argo.outcomes import Claim, Outcome, encode_claim
 from sluice_contracts.status import Phase
+from sluice_engine.store.errors import ApiError
+from sluice_engine.store.patches import json_patch
 from sluice_status_watcher.domain.patches import bookkeeping_patch, claim_patch
 from sluice_status_watcher.domain.workflow_state import Lifecycle, parse_workflow
-from tests.support.json_patch import PatchFailedError, apply_json_patch
 from tests.unit.status_watcher.manifests import FINISHED, FINISHED_AGAIN, Json, stored
 
 FAILED = Outcome(attempt=1, phase=Phase.FAILED, finished_at=datetime(2026, 1, 1, 0, 5, tzinfo=UTC))
@@ -46,9 +47,9 @@ def lifecycle(document: Json, *, gone: bool = False) -> Lifecycle:
 
 
 def patched(document: Json, outcome: Outcome | None, *, releasable: bool = False) -> Json:
-    return apply_json_patch(
-        document, bookkeeping_patch(lifecycle(document), outcome, releasable=releasable)
-    )
+    operations = bookkeeping_patch(lifecycle(document), outcome, releasable=releasable)
+    after: Json = json_patch(document, operations)
+    return after
 
 
 def test_unpublished_outcome_needs_no_patch() -> None:
@@ -59,14 +60,14 @@ def test_unpublished_outcome_needs_no_patch() -> None:
 def test_claim_applies_only_to_the_state_it_describes() -> None:
     claim = Claim(outcome=FAILED, sequence=7, holder="ada")
     operations = claim_patch(lifecycle(ended()), claim)
-    after = apply_json_patch(ended(), operations)
+    after = json_patch(ended(), operations)
     assert lifecycle(after).claim == claim
     assert lifecycle(after).published is None
     for change in ({"resourceVersion": "8"}, {"uid": "another"}):
         changed = ended()
         changed["metadata"] |= change
-        with pytest.raises(PatchFailedError):
-            apply_json_patch(changed, operations)
+        with pytest.raises(ApiError):
+            json_patch(changed, operations)
 
 
 def test_published_annotation_replaces_the_claim() -> None:
@@ -136,8 +137,8 @@ def test_release_fails_if_the_object_has_changed(change: Any) -> None:
     operations = bookkeeping_patch(lifecycle(ended(mark=MARK)), FAILED, releasable=True)
     changed = ended(mark=MARK)
     change(changed)
-    with pytest.raises(PatchFailedError):
-        apply_json_patch(changed, operations)
+    with pytest.raises(ApiError):
+        json_patch(changed, operations)
 
 
 def test_release_ignores_changes_of_the_controller() -> None:
@@ -145,7 +146,7 @@ def test_release_ignores_changes_of_the_controller() -> None:
     changed = ended(mark=MARK)
     changed["metadata"]["resourceVersion"] = "99"
     changed["metadata"]["labels"]["workflows.argoproj.io/workflow-archiving-status"] = "Archived"
-    assert apply_json_patch(changed, operations)["metadata"]["finalizers"] == []
+    assert json_patch(changed, operations)["metadata"]["finalizers"] == []
 
 
 def test_deleted_workflow_is_released() -> None:
@@ -190,8 +191,8 @@ def test_retry_patch_applies_only_to_the_state_seen() -> None:
     operations = bookkeeping_patch(lifecycle(running()), FAILED, releasable=False)
     moved_on = running()
     moved_on["metadata"]["resourceVersion"] = "8"
-    with pytest.raises(PatchFailedError):
-        apply_json_patch(moved_on, operations)
+    with pytest.raises(ApiError):
+        json_patch(moved_on, operations)
 
 
 def test_object_being_deleted_gets_no_finalizer() -> None:

@@ -92,9 +92,12 @@ test-testbed: $(SETUP_DEV) ## Check that the testbed leaves no trace on this mac
 	$(PY) -m testbed build
 	$(PY) -m pytest testbed/tests/machine $(ARGS)
 
-.PHONY: test-containers
-test-containers: $(SETUP_DEV) ## Build the images and run the tests in containers (needs root)
+.PHONY: test-images
+test-images: $(SETUP_DEV) ## Build the images and test them in containers (needs root)
 	$(PY) -m pytest tests/containers $(ARGS)
+
+.PHONY: test-containers
+test-containers: $(SETUP_DEV) ## Run the integration tests on a Kafka of testcontainers (needs root)
 	$(PY) -m testbed docker $(PY) -m pytest tests/integration --kafka=testcontainers $(ARGS)
 
 .PHONY: test-charts

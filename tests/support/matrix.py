@@ -21,7 +21,8 @@ LOCAL = "local"
 """The engine whose tests are the suite that all others must pass."""
 
 NEWEST = "newest"
-"""The newest line of Kafka, on the command line."""
+OLDEST = "oldest"
+"""The newest and the oldest line of Kafka, on the command line."""
 
 _PROPERTY = "pair"
 _COLUMNS = ("passed", "failed", "skipped")
@@ -52,14 +53,10 @@ def wanted_pairs() -> list[Pair]:
     return [Pair(engine, line) for engine in engines for line in versions.kafka]
 
 
-def newest_kafka() -> str:
-    """Return the newest line of Kafka."""
-    return next(iter(load_versions().kafka))
-
-
-def newest_cluster() -> Pair:
-    """Return the newest line of Argo Workflows with the newest of Kafka."""
-    return Pair(f"argo-{load_versions().argo_lines[0]}", newest_kafka())
+def kafka_line(name: str) -> str:
+    """Return a line of Kafka by its name, which may be `newest` or `oldest`."""
+    lines = list(load_versions().kafka)
+    return {NEWEST: lines[0], OLDEST: lines[-1]}.get(name, name)
 
 
 def table(results: Results) -> Iterator[str]:
@@ -146,11 +143,9 @@ class _Recorder:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that select engines and Kafka, and the file of the matrix."""
     group = parser.getgroup("sluice")
-    engines = sorted({pair.engine for pair in wanted_pairs()})
-    lines = [*dict.fromkeys(pair.kafka for pair in wanted_pairs()), NEWEST]
-    group.addoption("--engine", choices=engines, help="deselect the tests on other engines")
+    group.addoption("--engine", choices=_engines(), help="deselect the tests on other engines")
     group.addoption(
-        "--kafka-line", choices=lines, help="deselect the tests on other lines of Kafka"
+        "--kafka-line", choices=_lines(), help="deselect the tests on other lines of Kafka"
     )
     group.addoption("--matrix", type=Path, metavar="FILE", help="add the results to this file")
 
@@ -171,8 +166,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if engine := config.getoption("--engine"):
         leave_out(config, items, lambda item: _parameters(item).get("engine", engine) != engine)
     if line := config.getoption("--kafka-line"):
-        line = newest_kafka() if line == NEWEST else line
+        line = kafka_line(line)
         leave_out(config, items, lambda item: _parameters(item).get("kafka", line) != line)
+
+
+def _engines() -> list[str]:
+    return list(dict.fromkeys(pair.engine for pair in wanted_pairs()))
+
+
+def _lines() -> list[str]:
+    return [*dict.fromkeys(pair.kafka for pair in wanted_pairs()), NEWEST, OLDEST]
 
 
 def _parameters(item: pytest.Item) -> dict[str, object]:
@@ -188,14 +191,17 @@ def main() -> int:
     )
     parser.add_argument("files", type=Path, nargs="+", help="files of `pytest --matrix=FILE`")
     parser.add_argument(
-        "--one-cluster",
-        action="store_true",
-        help="require only the local engine's pairs, and the newest Argo with the newest Kafka",
+        "--engine", action="append", choices=_engines(), help="require this engine; default: all"
+    )
+    parser.add_argument(
+        "--kafka-line", choices=_lines(), help="require this line of Kafka; default: all"
     )
     arguments = parser.parse_args()
-    wanted = wanted_pairs()
-    if arguments.one_cluster:
-        wanted = [*(pair for pair in wanted if pair.engine == LOCAL), newest_cluster()]
+    engines = arguments.engine or _engines()
+    line = arguments.kafka_line and kafka_line(arguments.kafka_line)
+    wanted = [
+        pair for pair in wanted_pairs() if pair.engine in engines and line in {None, pair.kafka}
+    ]
     results: dict[str, Result] = {}
     for file in arguments.files:
         results |= read(file)

@@ -38,6 +38,7 @@ def step(number: int, phase: str = "Succeeded", **changes: Any) -> Step:
         started_at=MOMENT,
         finished_at=MOMENT + timedelta(seconds=3),
         outputs={"partial": '{"a": 2, "ü": 1}'},
+        logs={"main": f"s3://artifacts/argo/{workflow_name(KEY)}/{number}/main.log"},
     ).model_copy(update=changes)
 
 

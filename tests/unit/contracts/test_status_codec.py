@@ -49,6 +49,7 @@ _STEPS = st.builds(
     phase=TEXT,
     started_at=st.none() | _MOMENTS,
     outputs=OBJECTS,
+    logs=st.dictionaries(TEXT, TEXT),
 )
 _EVENTS = st.builds(
     StatusEvent,
@@ -143,6 +144,16 @@ def test_outputs_that_cannot_fit_are_not_encoded(monkeypatch: pytest.MonkeyPatch
     event = _read(encode_status(published(Phase.SUCCEEDED, steps=steps), source="/test"))
     assert (event.truncated, len(event.steps)) == (True, 100)
     assert max(sizes) <= MAX_STATUS_BYTES
+
+
+def test_logs_of_steps_stay_without_their_outputs_and_go_next() -> None:
+    uri = "s3://artifacts/" + "k" * 1_000
+    outputs = {"x": "y" * 2_000}
+    for count, logs in ((1000, {"main": uri}), (2000, {})):
+        steps = tuple(step(number, outputs=outputs, logs={"main": uri}) for number in range(count))
+        event = _read(encode_status(published(Phase.FAILED, steps=steps), source="/test"))
+        assert (event.truncated, len(event.steps)) == (True, count)
+        assert all((each.outputs, each.logs) == ({}, logs) for each in event.steps)
 
 
 def test_steps_go_next_and_the_outcome_stays() -> None:

@@ -63,6 +63,8 @@ class Truncation(Enum):
 
     STEP_OUTPUTS = auto()
     """The outputs of the steps."""
+    STEP_LOGS = auto()
+    """The links to their logs."""
     STEPS = auto()
     """All about the steps."""
     DETAILS = auto()
@@ -91,6 +93,13 @@ class Step(_Model):
     finished_at: AwareDatetime | None = None
     outputs: Annotated[
         dict[str, JsonValue], Field(description="Output parameters by name; `result` if captured.")
+    ] = {}
+    logs: Annotated[
+        dict[str, str],
+        Field(
+            description="Where the archived log of each container is, as in "
+            '`{"main": "s3://bucket/key"}`; empty if logs are not archived.'
+        ),
     ] = {}
 
 
@@ -125,7 +134,8 @@ class StatusEvent(_Model):
         dict[str, JsonValue], Field(description="The run's output parameters by name.")
     ] = {}
     truncated: Annotated[
-        bool, Field(description="Whether steps or their outputs were left out to fit the topic.")
+        bool,
+        Field(description="Whether steps, their outputs or logs were left out to fit the topic."),
     ] = False
     problem: Annotated[
         Problem | None, Field(description="Why the run was Rejected or Expired.")
@@ -152,14 +162,18 @@ class StatusEvent(_Model):
         changes: dict[str, Any] = {"truncated": True, "steps": ()}
         match level:
             case Truncation.STEP_OUTPUTS:
-                bare = (step.model_copy(update={"outputs": {}}) for step in self.steps)
-                changes["steps"] = tuple(bare)
+                changes["steps"] = self._steps_with({"outputs": {}})
+            case Truncation.STEP_LOGS:
+                changes["steps"] = self._steps_with({"outputs": {}, "logs": {}})
             case Truncation.DETAILS:
                 message, progress = (
                     text[:_KEPT_TEXT] if text else None for text in (self.message, self.progress)
                 )
                 changes |= {"outputs": {}, "message": message, "progress": progress}
         return self.model_copy(update=changes)
+
+    def _steps_with(self, changes: dict[str, Any]) -> tuple[Step, ...]:
+        return tuple(step.model_copy(update=changes) for step in self.steps)
 
 
 def event_id(*parts: str) -> str:

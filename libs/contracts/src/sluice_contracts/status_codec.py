@@ -48,8 +48,8 @@ def event_type(phase: Phase) -> str:
 def encode_status(published: PublishedEvent, *, source: str) -> OutgoingRecord:
     """Write a status event as a CloudEvent in binary mode under the run's key.
 
-    An event too large for the topic loses the outputs of its steps, then its steps, then the run's
-    own outputs, and says so; the outcome always goes through.
+    An event too large for the topic loses the outputs of its steps, then the links to their logs,
+    then its steps, then the run's own outputs, and says so; the outcome always goes through.
     """
     event = published.event
     record = _without_value(published, source=source)
@@ -58,7 +58,7 @@ def encode_status(published: PublishedEvent, *, source: str) -> OutgoingRecord:
     if _step_outputs_exceed_record(event):
         event = event.truncate(Truncation.STEP_OUTPUTS)
     value = event.model_dump_json().encode()
-    for level in (Truncation.STEP_OUTPUTS, Truncation.STEPS):
+    for level in (Truncation.STEP_OUTPUTS, Truncation.STEP_LOGS, Truncation.STEPS):
         if len(value) > MAX_STATUS_BYTES:
             event = event.truncate(level)
             value = event.model_dump_json().encode()

@@ -236,6 +236,58 @@ def test_step_shows_outputs_times_and_message() -> None:
     assert shown.finished_at == datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
 
 
+def log(container: str) -> Json:
+    return {"name": f"{container}-logs", "s3": {"key": f"argo/run-x/pod-1/{container}.log"}}
+
+
+REPOSITORY = {"default": True, "artifactRepository": {"s3": {"bucket": "kept", "endpoint": "s3"}}}
+
+
+def logs_of(artifacts: Any, repository: Any = REPOSITORY) -> dict[str, str]:
+    found = nodes(node("a", phase="Failed", outputs={"artifacts": artifacts}))
+    (step,) = read(
+        with_status(phase="Running", nodes=found, artifactRepositoryRef=repository)
+    ).steps
+    return step_of(step).logs
+
+
+def test_step_links_to_the_archived_log_of_each_container() -> None:
+    assert logs_of([log("main"), log("second")]) == {
+        "main": "s3://kept/argo/run-x/pod-1/main.log",
+        "second": "s3://kept/argo/run-x/pod-1/second.log",
+    }
+
+
+@pytest.mark.parametrize(
+    "artifact",
+    [
+        {"name": "main-logs", "s3": {"key": "argo/run-x/pod-1/main-logs.tgz"}},
+        {"name": "main", "s3": {"key": "argo/run-x/pod-1/main.log"}},
+        {"name": "main-logs", "gcs": {"key": "argo/run-x/pod-1/main.log"}},
+        {"name": "main-logs", "s3": {"key": ["/main.log"]}},
+        {"name": 7, "s3": 7},
+        "main-logs",
+    ],
+)
+def test_other_artifacts_are_not_logs(artifact: object) -> None:
+    assert logs_of([artifact]) == {}
+
+
+@pytest.mark.parametrize(
+    "repository",
+    [
+        None,
+        {"artifactRepository": {"gcs": {"bucket": "kept"}}},
+        {"artifactRepository": {"s3": {"bucket": 7}}},
+        {"artifactRepository": {"s3": {"bucket": "kept/elsewhere"}}},
+        {"artifactRepository": {"s3": {"bucket": "k" * 256}}},
+    ],
+)
+def test_log_without_a_bucket_has_no_link(repository: object) -> None:
+    assert logs_of([log("main")], repository) == {}
+    assert logs_of("main-logs") == {}
+
+
 def test_step_by_reference_names_its_template() -> None:
     bare = {"templateRef": {"name": "shared", "template": "count"}}
     (step,) = read(with_status(phase="Running", nodes={"n": bare})).steps
@@ -245,6 +297,7 @@ def test_step_by_reference_names_its_template() -> None:
         "template": "count",
         "phase": "Pending",
         "outputs": {},
+        "logs": {},
     }
 
 
@@ -283,6 +336,7 @@ def test_malformed_fields_of_a_step_count_as_absent() -> None:
         "name": "a",
         "phase": "Pending",
         "outputs": {},
+        "logs": {},
     }
 
 
@@ -326,6 +380,10 @@ _OBJECTS: JsonValue = [{"": n} for n in range(10_000)]
         ({"outputs": {"parameters": [{"name": "o", "value": _LONG}]}}, {}),
         ({"outputs": {"parameters": [{"name": _LONG, "value": ""}]}}, {}),
         ({"outputs": {"parameters": [{"name": "o", "value": _OBJECTS}]}}, {}),
+        (
+            {"outputs": {"artifacts": [log(_LONG)]}},
+            {"artifactRepositoryRef": REPOSITORY},
+        ),
         ({}, {"message": _LONG}),
         ({}, {"progress": _LONG}),
         ({}, {"outputs": {"parameters": [{"name": "o", "value": _OBJECTS}]}}),
@@ -338,6 +396,7 @@ _OBJECTS: JsonValue = [{"": n} for n in range(10_000)]
         "output of a step",
         "name of an output",
         "objects in an output of a step",
+        "log of a step",
         "message",
         "progress",
         "objects in an output",
@@ -364,7 +423,8 @@ _words = st.sampled_from(
     [
         "phase", "type", "nodes", "outputs", "parameters", "name", "value", "result", "message",
         "displayName", "templateRef", "template", "startedAt", "finishedAt", "progress",
-        "compressedNodes", "Running", "Failed", "Suspend", "Pod", "DAG", FINISHED, NAME, "\ud800",
+        "compressedNodes", "artifacts", "s3", "key", "bucket", "Running", "Failed", "Suspend",
+        "Pod", "DAG", FINISHED, NAME, "\ud800",
     ]
 )  # fmt: skip
 _anything = st.recursive(

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from sluice_argo.timestamps import parse_timestamp
 from sluice_contracts.status import Step
+from sluice_status_watcher.domain.archived_logs import archived_logs
 from sluice_status_watcher.domain.lenient_json import as_map, as_text, as_value
 
 __all__ = [
@@ -42,17 +43,21 @@ class Node(NamedTuple):
     message: str | None
     started_at: str | None
     finished_at: str | None
+    logs: tuple[tuple[str, str], ...]
     outputs: tuple[tuple[str, JsonValue], ...]
 
 
-def read_steps(nodes: Mapping[str, Any], *, root: str) -> tuple[Node, ...]:
+def read_steps(
+    nodes: Mapping[str, Any], *, root: str, bucket: str | None = None
+) -> tuple[Node, ...]:
     """Return the steps in the order in which they started.
 
+    `bucket` is that of archived logs; None if they are not in S3.
     Groups are left out. So is the root, whose id is the Workflow's name, if it only holds other
     nodes: the event itself shows the same values.
     """
     steps = [
-        _node(node_id, node)
+        _node(node_id, node, bucket=bucket)
         for node_id, node in nodes.items()
         if isinstance(node, dict)
         and as_text(node.get("type")) not in _BOOKKEEPING
@@ -64,7 +69,7 @@ def read_steps(nodes: Mapping[str, Any], *, root: str) -> tuple[Node, ...]:
 def size_of(node: Node) -> int:
     """Return about how many bytes of memory a step takes."""
     strings = sum(getsizeof(field) for field in node[:-1] if field)
-    return _NODE_BYTES + strings + values_size(node.outputs)
+    return _NODE_BYTES + strings + values_size(node.outputs) + values_size(node.logs)
 
 
 def values_size(values: Iterable[tuple[str, JsonValue]]) -> int:
@@ -116,11 +121,12 @@ def step_of(node: Node) -> Step:
         message=node.message,
         started_at=parse_timestamp(node.started_at),
         finished_at=parse_timestamp(node.finished_at),
+        logs=dict(node.logs),
         outputs=dict(node.outputs),
     )
 
 
-def _node(node_id: str, node: Mapping[str, Any]) -> Node:
+def _node(node_id: str, node: Mapping[str, Any], *, bucket: str | None) -> Node:
     outputs = as_map(node.get("outputs"))
     shown = output_parameters(outputs)
     if outputs.get("result") is not None:
@@ -135,6 +141,7 @@ def _node(node_id: str, node: Mapping[str, Any]) -> Node:
         message=as_text(node.get("message")),
         started_at=as_text(node.get("startedAt")),
         finished_at=as_text(node.get("finishedAt")),
+        logs=tuple(archived_logs(outputs, bucket=bucket)),
         outputs=tuple(shown.items()),
     )
 

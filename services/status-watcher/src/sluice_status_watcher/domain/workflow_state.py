@@ -15,6 +15,7 @@ from sluice_argo.timestamps import parse_timestamp
 from sluice_contracts.ids import RunKey, is_run_id, is_tenant, workflow_name
 from sluice_contracts.status import Phase
 from sluice_contracts.tracing import trace_id
+from sluice_status_watcher.domain.archived_logs import artifact_bucket
 from sluice_status_watcher.domain.lenient_json import as_map, as_text
 from sluice_status_watcher.domain.steps import (
     Node,
@@ -160,7 +161,8 @@ def _in_full(
     lifecycle = _standing(document, nodes, gone=gone)
     if len(nodes) > MAX_NODES:
         defect = f"more than {MAX_NODES} nodes"
-    steps = () if defect else read_steps(nodes, root=lifecycle.name)
+    bucket = artifact_bucket(status)
+    steps = () if defect else read_steps(nodes, root=lifecycle.name, bucket=bucket)
     outputs = output_parameters(status.get("outputs")) or output_parameters(
         nodes.get(lifecycle.name, {}).get("outputs")
     )

@@ -185,7 +185,7 @@ def test_settings_apply_to_all_builders() -> None:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "ttlStrategy": {"secondsAfterCompletion": 5},
-        "podGC": {"strategy": "OnPodCompletion"},
+        "podGC": {"strategy": "OnPodSuccess", "deleteDelayDuration": "30s"},
         "templates": [
             {"name": "main", "steps": [[{"name": "only", "template": "only"}]]},
             {

@@ -129,7 +129,7 @@ def test_pods_are_restricted(entry: Entry) -> None:
     assert spec["serviceAccountName"] == "sluice-executor"
     assert spec["executor"] == {"serviceAccountName": "sluice-executor"}
     assert spec["automountServiceAccountToken"] is False
-    assert spec["podGC"] == {"strategy": "OnPodCompletion"}
+    assert spec["podGC"] == {"strategy": "OnPodSuccess", "deleteDelayDuration": "30s"}
     assert spec["securityContext"] == {
         "runAsNonRoot": True,
         "runAsUser": 65532,

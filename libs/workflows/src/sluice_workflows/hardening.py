@@ -1,4 +1,4 @@
-"""Security settings of all compiled Workflows, independent of their builders.
+"""Security and garbage collection of all compiled Workflows, independent of their builders.
 
 Pods run under the restricted Pod Security Standard with a read-only root file system. Steps never
 get a Kubernetes token. Only Argo's executor gets one, from the Secret
@@ -12,6 +12,9 @@ from sluice_workflows.settings import CompileSettings
 __all__ = ["harden"]
 
 _TMP = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 an emptyDir of the step's own pod
+# Pods of failed steps stay until their Workflow is deleted, so that they can be looked at. The
+# delay gives a node's log collector the time to read the others' logs.
+_POD_GC = {"strategy": "OnPodSuccess", "deleteDelayDuration": "30s"}
 
 
 def harden(spec: dict[str, Any], *, settings: CompileSettings) -> None:
@@ -25,7 +28,7 @@ def harden(spec: dict[str, Any], *, settings: CompileSettings) -> None:
         "seccompProfile": {"type": "RuntimeDefault"},
     }
     spec["ttlStrategy"] = {"secondsAfterCompletion": settings.ttl_seconds}
-    spec["podGC"] = {"strategy": "OnPodCompletion"}
+    spec["podGC"] = dict(_POD_GC)
     spec["volumes"] = [*spec.get("volumes", []), {"name": _TMP["name"], "emptyDir": {}}]
     for template in spec["templates"]:
         container = template.get("container") or template.get("script")

@@ -138,5 +138,7 @@ def test_argo_would_understand_the_repository(helm: Helm, stock: Stock, name: st
         key = config["metadata"]["annotations"]["workflows.argoproj.io/default-artifact-repository"]
         given = yaml.safe_load(config["data"][key])
         jsonschema.validate(given, repository)
+        # Unless the values say otherwise.
+        assert given["archiveLogs"] is (name != "everything")
         assert given["s3"].get("useSDKCreds", False) != ("accessKeySecret" in given["s3"])
     assert rendered.of("ConfigMap")

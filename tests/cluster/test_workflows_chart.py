@@ -106,10 +106,26 @@ def workflow() -> Json:
             "arguments": {"artifacts": passed},
         },
     ]
+    return named(
+        "both",
+        {"name": "main", "dag": {"tasks": tasks}},
+        step("write", "echo a text > /tmp/text", outputs=kept),
+        step("read", "cmp /tmp/left /tmp/right", inputs=read),
+    )
+
+
+def failing() -> Json:
+    """One step that fails, and whose pod stays."""
+    made = named("failing", step("main", "echo why; exit 3"))
+    made["spec"]["podGC"] = {"strategy": "OnPodSuccess"}
+    return made
+
+
+def named(name: str, *templates: Json) -> Json:
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
-        "metadata": {"name": "both"},
+        "metadata": {"name": name},
         "spec": {
             "entrypoint": "main",
             "serviceAccountName": EXECUTOR,
@@ -120,11 +136,7 @@ def workflow() -> Json:
                 "runAsUser": 65532,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "templates": [
-                {"name": "main", "dag": {"tasks": tasks}},
-                step("write", "echo a text > /tmp/text", outputs=kept),
-                step("read", "cmp /tmp/left /tmp/right", inputs=read),
-            ],
+            "templates": list(templates),
         },
     }
 
@@ -135,12 +147,18 @@ def ended_at(pod: Json) -> str:
 
 
 def test_a_run_keeps_its_artifacts_and_waits_for_room(home: Kubectl, testbed: Testbed) -> None:
-    """Two pods at once are more than the quota lets in: one of them has to wait, and does."""
+    """Two pods at once are more than the quota lets in: one of them has to wait, and does.
+
+    A pod of a failed step, which stays, takes no room.
+    """
+    home("create", "-f", "-", stdin=json.dumps(failing()))
+    home("wait", "workflow/failing", ENDED, "--timeout=120s")
+    assert [pod["status"]["phase"] for pod in home.get("pods")["items"]] == ["Failed"]
     home("create", "-f", "-", stdin=json.dumps(workflow()))
     home("wait", "workflow/both", ENDED, "--timeout=240s")
     run = home.get("workflow", "both")
     assert run["status"]["phase"] == "Succeeded", run["status"].get("message")
-    pods = home.get("pods")["items"]
+    pods = home.get("pods", "--selector=workflows.argoproj.io/workflow=both")["items"]
     assert len(pods) == 3
     # Each came once the one before had ended.
     pods.sort(key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
@@ -148,6 +166,9 @@ def test_a_run_keeps_its_artifacts_and_waits_for_room(home: Kubectl, testbed: Te
         assert after["metadata"]["creationTimestamp"] >= ended_at(before)
     folder = testbed.programs.artifacts / BUCKET / "by-the-chart/both"
     assert len(list(folder.rglob("text.tgz"))) == 2
+    assert len(list(folder.rglob("main.log"))) == 3
+    [log] = folder.with_name("failing").rglob("main.log")
+    assert log.read_text() == "why\n"
 
 
 def test_containers_that_say_nothing_are_given_what_the_chart_says(home: Kubectl) -> None:

@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -121,6 +122,26 @@ def unpacked(file: Path) -> list[bytes]:
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content))) as archive:
         extracted = (archive.extractfile(member) for member in archive.getmembers())
         return [member.read() for member in extracted if member is not None]
+
+
+async def test_the_log_of_a_failed_step_outlives_its_pod(sluice: Sluice) -> None:
+    kubectl = in_namespace(sluice)
+    async with sluice.client() as client:
+        outcome = await client.outcome({"id": unique_name("failure"), "workflow": "failure"})
+        pods = f"--selector=workflows.argoproj.io/workflow={outcome['workflow_name']}"
+        # It stays to be looked at, and goes with its Workflow.
+        [pod] = kubectl.get("pods", pods)["items"]
+        assert pod["status"]["phase"] == outcome["phase"] == "Failed"
+        assert [owner["kind"] for owner in pod["metadata"]["ownerReferences"]] == ["Workflow"]
+        kubectl("delete", "pod", pods, "--timeout=60s")
+        async with client.http.get(f"/v1/runs/{outcome['run_id']}") as response:
+            run = await response.json()
+    [step] = run["steps"]
+    assert (step["phase"], step["logs"]) == ("Failed", outcome["steps"][0]["logs"])
+    link = urlsplit(step["logs"]["main"])
+    assert (link.scheme, link.netloc) == ("s3", BUCKET)
+    log = sluice.engine.cluster.programs.artifacts / BUCKET / link.path.removeprefix("/")
+    assert sorted(log.read_text().splitlines()) == ["as it should be", "out of luck"]
 
 
 async def test_a_workflow_too_large_for_etcd_is_published_to_its_end(sluice: Sluice) -> None:

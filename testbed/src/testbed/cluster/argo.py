@@ -57,13 +57,14 @@ def store(program: Path, *, data: Path) -> Program:
 def configuration(**more: str) -> dict[str, Any]:
     """Return the controller's ConfigMap; ``more`` are further entries of it, as YAML."""
     repository = {
+        "archiveLogs": True,
         "s3": {
             "bucket": BUCKET,
             "endpoint": STORE_ENDPOINT,
             "insecure": True,
             "accessKeySecret": {"name": STORE_SECRET, "key": "user"},
             "secretKeySecret": {"name": STORE_SECRET, "key": "password"},
-        }
+        },
     }
     return {
         "apiVersion": "v1",

@@ -116,7 +116,7 @@ def test_continue_on_accepts_a_failure() -> None:
     assert run.status["phase"] == "Succeeded"
 
 
-def test_when_skips_and_what_follows_goes_on() -> None:
+def test_a_false_when_skips_a_task_and_its_dependents_go_on() -> None:
     run = simulate(task("a", when="1 == 2"), task("b", "a"))
     assert run.phases() == {"wf": "Running", "a": "Skipped", "b": "Running"}
     assert run.node("a")["message"] == "when '1 == 2' evaluated false"

@@ -192,7 +192,7 @@ def test_artifacts_pass_through_nested_templates() -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["dag", "steps"])
-def test_what_makes_no_sense_is_found_when_it_is_due(kind: str, task: Any, message: str) -> None:
+def test_a_senseless_field_is_found_when_it_is_due(kind: str, task: Any, message: str) -> None:
     take = WORK | {"name": "take", "inputs": {"artifacts": [{"name": "x", "path": "/x"}]}}
     needs = WORK | {"name": "needs", "inputs": {"parameters": [{"name": "p"}]}}
     one = {"name": "t", "template": "take", **task}

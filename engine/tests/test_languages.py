@@ -34,7 +34,7 @@ def test_a_value_is_put_in_as_it_is(before: str, value: str, after: str) -> None
 
 @settings(deadline=None)
 @given(JSON)
-def test_what_holds_no_tags_stays_as_it_is(value: Any) -> None:
+def test_a_value_without_tags_stays_as_it_is(value: Any) -> None:
     assert substitute(value, {}) == value or "{{" in repr(value)
 
 
@@ -88,19 +88,19 @@ def test_when(expression: str, *, expected: bool) -> None:
     "expression",
     ["", "a b", "a == ", "(a == b", "a", "1 < b", "__import__('os')", "a == b)", "1 + 1", "'a"],
 )
-def test_when_that_makes_no_sense(expression: str) -> None:
+def test_a_senseless_when_is_an_error(expression: str) -> None:
     with pytest.raises(TemplateError):
         evaluate_when(expression)
 
 
 @settings(deadline=None)
 @given(st.text(max_size=60))
-def test_when_is_total(expression: str) -> None:
+def test_any_when_gives_a_result_or_a_named_error(expression: str) -> None:
     with contextlib.suppress(TemplateError):
         assert isinstance(evaluate_when(expression), bool)
 
 
-def test_when_nested_too_deeply() -> None:
+def test_a_when_nested_too_deeply_is_an_error() -> None:
     with pytest.raises(TemplateError, match="nested too deeply"):
         evaluate_when("(" * 5000 + "true" + ")" * 5000)
 

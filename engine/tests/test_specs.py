@@ -66,7 +66,7 @@ def look(body: Any, **known: Any) -> Any:
         ),
     ],
 )
-def test_what_is_not_supported_is_named(templates: Any, path: str) -> None:
+def test_an_unsupported_field_of_a_template_is_named(templates: Any, path: str) -> None:
     status = look(workflow(*templates))
     assert status["phase"] == "Error"
     assert status["message"] == f"{path} is not supported by the local engine"
@@ -75,7 +75,7 @@ def test_what_is_not_supported_is_named(templates: Any, path: str) -> None:
 @pytest.mark.parametrize(
     "field", ["hooks", "synchronization", "volumeClaimTemplates", "podSpecPatch", "metrics"]
 )
-def test_what_is_not_supported_of_a_spec(field: str) -> None:
+def test_an_unsupported_field_of_a_spec_is_named(field: str) -> None:
     body = workflow(WORK)
     body["spec"][field] = {}
     status = look(body)
@@ -230,7 +230,7 @@ def test_a_template_that_is_nowhere() -> None:
     assert run.node("t")["message"] == message
 
 
-def test_what_a_template_elsewhere_may_hold() -> None:
+def test_a_template_elsewhere_may_hold_these_fields() -> None:
     reference = {"name": "lib", "template": "x"}
     main = {"name": "main", "dag": {"tasks": [{"name": "t", "templateRef": reference}]}}
     run = Simulation(workflow(main), templates={"lib": {"templates": [{"name": "x", "http": {}}]}})

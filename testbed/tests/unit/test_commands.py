@@ -29,7 +29,9 @@ def test_a_testbed_that_is_up_is_left_alone(
 
 
 @pytest.mark.usefixtures("nothing_built")
-def test_what_started_is_ended_if_the_rest_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_started_programs_are_ended_if_the_rest_does_not_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -54,7 +56,7 @@ def test_what_started_is_ended_if_the_rest_does_not(monkeypatch: pytest.MonkeyPa
         (["logs", "etcd"], "etcd has no log."),
     ],
 )
-def test_what_cannot_be_done_is_said(
+def test_an_impossible_command_says_why(
     words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert commands.main(words) == 1

@@ -43,7 +43,7 @@ def test_it_is_built_once_for_each_key(tmp_path: Path) -> None:
     assert (built_folder(bread, cache=tmp_path) / "loaf").read_text() == "rye"
 
 
-def test_what_failed_leaves_nothing_and_says_what_it_was(tmp_path: Path) -> None:
+def test_a_failed_build_leaves_nothing_and_names_the_part(tmp_path: Path) -> None:
     bread = Bread(fault="no flour")
     with pytest.raises(TestbedError, match=r"bread 1 could not be built\.\nno flour\nBuy some\."):
         built(bread, tmp_path)
@@ -53,7 +53,7 @@ def test_what_failed_leaves_nothing_and_says_what_it_was(tmp_path: Path) -> None
     assert built_folder(bread, cache=tmp_path).exists()
 
 
-def test_what_changed_while_it_was_built_is_not_kept(tmp_path: Path) -> None:
+def test_a_part_that_changed_during_its_build_is_not_kept(tmp_path: Path) -> None:
     class Changing(Bread):
         def build(self, out: Path) -> None:
             super().build(out)
@@ -64,7 +64,7 @@ def test_what_changed_while_it_was_built_is_not_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_build_left_is_swept(tmp_path: Path) -> None:
+def test_the_rest_of_a_killed_build_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".bread-x").mkdir(parents=True)
     built(Bread(), tmp_path)
     assert [folder.name for folder in tmp_path.iterdir()] == ["bread-1-flour"]

@@ -45,7 +45,7 @@ class Identity(pulumi.ComponentResource):
         account = workload.account
         role = iam.Role(
             name,
-            name=name,
+            name=naming.everywhere(workload.name),
             assume_role_policy=cluster.eks.arn.apply(
                 lambda arn: trust(
                     "pods.eks.amazonaws.com",

@@ -12,6 +12,7 @@ class Naming:
     stack: str
     environment: str
     owner: str
+    region: str
 
     @property
     def prefix(self) -> str:
@@ -21,6 +22,10 @@ class Naming:
     def name(self, thing: str) -> str:
         """Return the name of a thing of this stack."""
         return f"{self.prefix}-{thing}"
+
+    def everywhere(self, thing: str) -> str:
+        """Return a name for what all regions of an account share: a role or a bucket."""
+        return f"{self.prefix}-{self.region}-{thing}"
 
     def tags(self, thing: str | None = None, **more: str) -> dict[str, str]:
         """Return a thing's tags."""

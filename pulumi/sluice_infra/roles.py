@@ -53,7 +53,7 @@ class Roles(pulumi.ComponentResource):
     ) -> pulumi.Output[str]:
         role = iam.Role(
             naming.name(name),
-            name=naming.name(name),
+            name=naming.everywhere(name),
             assume_role_policy=trust(f"{service}.amazonaws.com"),
             tags=naming.tags(name),
             opts=pulumi.ResourceOptions(parent=self),

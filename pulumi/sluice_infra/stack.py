@@ -46,7 +46,12 @@ def build(
     settings: Settings, *, stack: str, place: Place, password: pulumi.Output[str] | None
 ) -> dict[str, pulumi.Input[object]]:
     """Declare everything, and return the stack's outputs."""
-    naming = Naming(stack=stack, environment=settings.environment, owner=settings.owner)
+    naming = Naming(
+        stack=stack,
+        environment=settings.environment,
+        owner=settings.owner,
+        region=place.region,
+    )
     auto = settings.nodes.mode == "auto"
     existing_role = settings.iam.existing_role_arn
 

@@ -26,7 +26,7 @@ class ArtifactBucket(pulumi.ComponentResource):
         within = pulumi.ResourceOptions(parent=self)
         bucket = s3.Bucket(
             name,
-            bucket=pulumi.Output.concat(name, "-", account),
+            bucket=pulumi.Output.concat(naming.everywhere("artifacts"), "-", account),
             # What can be recreated need not block the removal of a stack.
             force_destroy=not protect,
             tags=naming.tags("artifacts"),

@@ -62,7 +62,7 @@ def test_facts_are_those_of_the_stack(declare: Declare) -> None:
         "sluice.dev/account": "111122223333",
         "sluice.dev/vpc-id": "sluice-prod-vpc",
         "sluice.dev/cluster-name": "sluice-prod",
-        "sluice.dev/artifact-bucket": "sluice-prod-artifacts-111122223333",
+        "sluice.dev/artifact-bucket": "sluice-prod-eu-central-1-artifacts-111122223333",
         "sluice.dev/registry": "111122223333.dkr.ecr.eu-central-1.amazonaws.com",
         "sluice.dev/kafka-mode": "msk",
         "sluice.dev/kafka-bootstrap": "b-1.kafka.amazonaws.com:9098",

@@ -59,6 +59,14 @@ def test_a_role_is_its_account_s_alone(declare: Declare) -> None:
         assert association["roleArn"].endswith(name)
 
 
+def test_a_role_s_name_says_the_region(declare: Declare) -> None:
+    """Regions share IAM: a stack of the same name in another region has roles of its own."""
+    roles = declare("prod", MSK).of("iam/role:Role").values()
+    assert len(roles) == 14
+    assert all(role["name"].startswith("sluice-prod-eu-central-1-") for role in roles)
+    assert max(len(role["name"]) for role in roles) <= 64
+
+
 def test_the_executor_writes_to_the_artifacts_bucket_and_nowhere_else(declare: Declare) -> None:
     statements = _statements(declare("dev"), "sluice-dev-executor")
     bucket = "arn:aws:s3:::sluice-dev-artifacts"

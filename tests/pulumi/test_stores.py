@@ -6,7 +6,7 @@ import pytest
 
 from sluice_infra.kafka import PROPERTIES
 from sluice_infra.registry import REPOSITORIES
-from tests.pulumi.declared import STACKS, Declare
+from tests.pulumi.declared import STACKS, Declare, choices_of
 
 MSK = {"kafka": {"mode": "msk"}}
 
@@ -14,7 +14,9 @@ MSK = {"kafka": {"mode": "msk"}}
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_bucket_is_closed_encrypted_and_spoken_to_by_tls(declare: Declare, stack: str) -> None:
     declared = declare(stack)
-    assert declared.one("s3/bucket:Bucket")["bucket"] == f"sluice-{stack}-artifacts-111122223333"
+    region = choices_of(stack)["aws:region"]
+    bucket = f"sluice-{stack}-{region}-artifacts-111122223333"
+    assert declared.one("s3/bucket:Bucket")["bucket"] == bucket
     closed = dict(declared.one("s3/bucketPublicAccessBlock:BucketPublicAccessBlock"))
     closed.pop("bucket")
     assert set(closed.values()) == {True}

@@ -1,12 +1,14 @@
 """Repositories of the services' images."""
 
 import json
+from collections.abc import Sequence
 
 import pulumi
 from pulumi_aws import ecr
 
 from sluice_infra.naming import Naming
 from sluice_infra.places import SERVICES, SLUICE
+from sluice_infra.rights import PULL_IMAGES
 from sluice_infra.settings import RegistrySettings
 
 REPOSITORIES = tuple(f"{SLUICE}/{SLUICE}-{service}" for service in SERVICES)
@@ -14,7 +16,11 @@ REPOSITORIES = tuple(f"{SLUICE}/{SLUICE}-{service}" for service in SERVICES)
 
 
 class Registry(pulumi.ComponentResource):
-    """A repository for each image: a tag always means the same image, and each image is scanned."""
+    """A repository for each image: a tag always means the same image, and each image is scanned.
+
+    There is no lifecycle policy. ECR cannot know which images an environment runs, and counts the
+    parts of an image and its signatures as images.
+    """
 
     def __init__(
         self,
@@ -24,6 +30,7 @@ class Registry(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("sluice:infra:Registry", naming.name("registry"), None, opts)
+        self.arns: list[pulumi.Output[str]] = []
         for name in REPOSITORIES:
             repository = ecr.Repository(
                 name,
@@ -38,30 +45,23 @@ class Registry(pulumi.ComponentResource):
                 tags=naming.tags(name.rpartition("/")[2]),
                 opts=pulumi.ResourceOptions(parent=self),
             )
-            ecr.LifecyclePolicy(
-                name,
-                repository=repository.name,
-                policy=keep(settings.keep_images),
-                opts=pulumi.ResourceOptions(parent=self),
-            )
+            if settings.readers:
+                ecr.RepositoryPolicy(
+                    name,
+                    repository=repository.name,
+                    policy=readable_by(settings.readers),
+                    opts=pulumi.ResourceOptions(parent=self),
+                )
+            self.arns.append(repository.arn)
         self.register_outputs({})
 
 
-def keep(images: int) -> str:
-    """Return the policy that keeps so many images, and those without a tag for a day."""
-
-    def rule(priority: int, selection: dict[str, object]) -> dict[str, object]:
-        return {"rulePriority": priority, "selection": selection, "action": {"type": "expire"}}
-
-    untagged = {"tagStatus": "untagged", "countType": "sinceImagePushed"}
-    return json.dumps(
-        {
-            "rules": [
-                rule(1, {**untagged, "countUnit": "days", "countNumber": 1}),
-                rule(
-                    2,
-                    {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": images},
-                ),
-            ]
-        }
-    )
+def readable_by(accounts: Sequence[str]) -> str:
+    """Return the policy that lets these accounts pull."""
+    statement = {
+        "Sid": "OtherAccountsPull",
+        "Effect": "Allow",
+        "Principal": {"AWS": [f"arn:aws:iam::{account}:root" for account in accounts]},
+        "Action": list(PULL_IMAGES),
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

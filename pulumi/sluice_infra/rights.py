@@ -3,6 +3,13 @@
 from sluice_infra.identity import Statement, allow
 from sluice_infra.places import SLUICE
 
+PULL_IMAGES = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+)
+"""On a repository. BatchGetImage covers the list of an image's signatures."""
+
 _OURS = {"aws:ResourceTag/elbv2.k8s.aws/cluster": "false"}
 _ASKED = {"aws:RequestTag/elbv2.k8s.aws/cluster": "false"}
 

@@ -24,6 +24,7 @@ SECRETS = frozenset({"repositoryPassword"})
 """Keys that Pulumi encrypts; they are read where they are used."""
 
 Arn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:")]
+AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
 Zone = Annotated[str, StringConstraints(pattern=r"^[a-f]$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+\.)+[a-z]{2,}$")]
@@ -158,15 +159,22 @@ class ArtifactSettings(_Group):
 
 
 class RegistrySettings(_Group):
-    """ECR. Stacks in one account share its registry, and one of them makes the repositories."""
+    """ECR. One stack makes the repositories; stacks in the same or other accounts use them."""
 
     create: bool = Field(default=True, description="Make the repositories.")
-    keep_images: int = Field(
-        1000,
-        ge=100,
-        description="How many images each repository keeps, of which a build is three: its index, "
-        "the image and its attestation. What prod runs has to be among them.",
+    readers: tuple[AccountId, ...] = Field((), description="Other accounts that may pull images.")
+    account: AccountId | None = Field(
+        None, description="The account of the repositories, if it is another."
     )
+    region: Text | None = Field(None, description="Their region, if it is another.")
+
+    @model_validator(mode="after")
+    def _made_or_used(self) -> "RegistrySettings":
+        if self.create and (self.account or self.region):
+            raise ValueError("create makes repositories here: account and region need create false")
+        if self.readers and not self.create:
+            raise ValueError("readers belong to the stack that makes the repositories")
+        return self
 
 
 class ArgoCdSettings(_Group):

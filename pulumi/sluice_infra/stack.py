@@ -18,7 +18,7 @@ from sluice_infra.nodes import Nodes
 from sluice_infra.places import ARGO_CD, Annotations
 from sluice_infra.registry import Registry
 from sluice_infra.roles import Roles
-from sluice_infra.settings import Settings
+from sluice_infra.settings import RegistrySettings, Settings
 from sluice_infra.storage import ArtifactBucket
 from sluice_infra.workloads import ADD_ONS, workloads
 
@@ -30,10 +30,12 @@ class Place:
     region: str
     account: pulumi.Output[str]
 
-    @property
-    def registry(self) -> pulumi.Output[str]:
-        """The account's registry of images."""
-        return pulumi.Output.concat(self.account, f".dkr.ecr.{self.region}.amazonaws.com")
+    def registry(self, settings: RegistrySettings) -> pulumi.Output[str]:
+        """Return the host of the registry of images: this account's, unless another is chosen."""
+        return pulumi.Output.concat(
+            settings.account or self.account,
+            f".dkr.ecr.{settings.region or self.region}.amazonaws.com",
+        )
 
 
 def here() -> Place:
@@ -102,13 +104,14 @@ def build(
             )
         ]
 
+    registry = place.registry(settings.registry)
     facts: dict[str, pulumi.Input[str]] = {
         Annotations.REGION: place.region,
         Annotations.ACCOUNT: place.account,
         Annotations.VPC_ID: network.vpc.id,
         Annotations.CLUSTER_NAME: cluster.eks.name,
         Annotations.ARTIFACT_BUCKET: bucket.name,
-        Annotations.REGISTRY: place.registry,
+        Annotations.REGISTRY: registry,
         Annotations.KAFKA_MODE: settings.kafka.mode,
         Annotations.KAFKA_BOOTSTRAP: kafka.bootstrap if kafka else "",
         # Brokers and control plane have their addresses in the VPC's private subnets.
@@ -134,7 +137,7 @@ def build(
         f"--name {naming.prefix}",
         "argocdPasswordCommand": f"kubectl --namespace {ARGO_CD} get secret "
         "argocd-initial-admin-secret --output=jsonpath={.data.password} | base64 --decode",
-        "registry": place.registry,
+        "registry": registry,
         "artifactBucket": bucket.name,
         "kafkaBootstrap": facts[Annotations.KAFKA_BOOTSTRAP],
     }

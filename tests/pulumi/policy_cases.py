@@ -16,8 +16,19 @@ CLUSTER = "aws:eks/cluster:Cluster"
 GROUP = "aws:eks/nodeGroup:NodeGroup"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 REPOSITORY = "aws:ecr/repository:Repository"
+LIFECYCLE = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
+READERS = "aws:ecr/repositoryPolicy:RepositoryPolicy"
 KAFKA = "aws:msk/cluster:Cluster"
 SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup"
+
+
+def _allowing(principal: str) -> str:
+    return f'{{"Statement": {{"Effect": "Allow", "Principal": {principal}, "Action": "ecr:Get"}}}}'
+
+
+def _expiring(selection: str) -> str:
+    return f'{{"rules": [{{"selection": {{{selection}}}, "action": {{"type": "expire"}}}}]}}'
+
 
 # Keeps every policy; what breaks one differs from these in one thing.
 _GOOD: Mapping[str, Mapping[str, Any]] = {
@@ -39,6 +50,10 @@ _GOOD: Mapping[str, Mapping[str, Any]] = {
         "imageScanningConfiguration": {"scanOnPush": True},
         "encryptionConfigurations": [{"encryptionType": "AES256"}],
     },
+    LIFECYCLE: {
+        "policy": '{"rules": [{"selection": {"tagStatus": "tagged", "tagPatternList": ["pr-*"]}}]}'
+    },
+    READERS: {"policy": _allowing('{"AWS": "arn:aws:iam::111122223333:root"}')},
     KAFKA: {
         "encryptionInfo": {
             "encryptionAtRestKmsKeyArn": "arn:aws:kms:::k",
@@ -74,6 +89,9 @@ _GOOD: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+_UNTAGGED = ("kubernetes:", "aws:s3/bucketP", "aws:s3/bucketAcl", LIFECYCLE, READERS)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Breach:
     """A resource that breaks a policy, and a part of the message about it."""
@@ -84,7 +102,7 @@ class Breach:
 
 def good(kind: str) -> Resource:
     """Return a resource of a kind that keeps every policy."""
-    tagged = {} if kind.startswith(("kubernetes:", "aws:s3/bucketP", "aws:s3/bucketAcl")) else TAGS
+    tagged = {} if kind.startswith(_UNTAGGED) else TAGS
     props = {**copy.deepcopy(dict(_GOOD[kind])), **({"tags": dict(tagged)} if tagged else {})}
     return Resource(type=kind, name=f"good {kind.rpartition(':')[2]}", props=props, protected=True)
 
@@ -165,6 +183,26 @@ BREACHES: Mapping[str, Sequence[Breach]] = {
     ],
     "images-are-encrypted": [
         _bad(REPOSITORY, "encryptionConfigurations", None, "does not say how images are encrypted"),
+    ],
+    "images-are-kept": [
+        _bad(LIFECYCLE, "policy", _expiring('"tagStatus": "any"'), "tagStatus any"),
+        _bad(LIFECYCLE, "policy", _expiring('"tagStatus": "untagged"'), "tagStatus untagged"),
+        _bad(
+            LIFECYCLE,
+            "policy",
+            _expiring('"tagStatus": "tagged", "tagPatternList": ["pr-*", "2026*-*"]'),
+            "their tags match",
+        ),
+        _bad(
+            LIFECYCLE,
+            "policy",
+            _expiring('"tagStatus": "tagged", "tagPrefixList": ["2"]'),
+            "their tags match",
+        ),
+    ],
+    "images-are-not-public": [
+        _bad(READERS, "policy", _allowing('"*"'), "everybody may use its images"),
+        _bad(READERS, "policy", _allowing('{"AWS": ["*"]}'), "everybody may use its images"),
     ],
     "images-stay-as-they-are": [
         _bad(REPOSITORY, "imageTagMutability", "MUTABLE", "tags can be moved"),

@@ -55,7 +55,10 @@ def test_every_stack_s_file_has_known_keys_and_right_values(stack: str) -> None:
         ({"nodes.system.size": 9}, "sluice:nodes.system: least <= size <= most does not hold"),
         ({"kafka": {"mode": "redpanda"}}, "sluice:kafka.mode: Input should be 'strimzi' or 'msk'"),
         ({"dns": {"domain": "localhost"}}, "sluice:dns.domain"),
-        ({"registry": {"keepImages": 50}}, "sluice:registry.keepImages: Input should be greater"),
+        ({"registry": {"keepImages": 50}}, "sluice:registry.keepImages: Extra inputs"),
+        ({"registry": {"account": "444455556666"}}, "sluice:registry: create makes repositories"),
+        ({"registry": {"create": False, "readers": ["444455556666"]}}, "readers belong to the st"),
+        ({"registry": {"readers": ["me"]}}, "sluice:registry.readers[0]: String should match"),
         ({"environment": "prod"}, "environment prod needs protect"),
         (
             {"iam": {"existingRoleArn": "arn:aws:iam::1:role/r"}, "kafka": {"mode": "msk"}},

@@ -63,12 +63,45 @@ def test_there_is_a_repository_for_each_image_whose_tags_stay(declare: Declare) 
         assert "forceDelete" not in repository
 
 
-def test_the_newest_images_are_kept(declare: Declare) -> None:
-    declared = declare("dev", {"registry.keepImages": 700})
-    for policy in declared.of("ecr/lifecyclePolicy:LifecyclePolicy").values():
-        untagged, tagged = json.loads(policy["policy"])["rules"]
-        assert untagged["selection"]["tagStatus"] == "untagged"
-        assert tagged["selection"]["countNumber"] == 700
+def test_no_image_expires(declare: Declare) -> None:
+    """An environment may run the oldest one."""
+    assert declare("dev").of("ecr/lifecyclePolicy:LifecyclePolicy") == {}
+
+
+def test_other_accounts_pull_when_they_are_named_and_never_push(declare: Declare) -> None:
+    assert declare("dev").of("ecr/repositoryPolicy:RepositoryPolicy") == {}
+    policies = declare("dev", {"registry": {"readers": ["444455556666"]}}).of(
+        "ecr/repositoryPolicy:RepositoryPolicy"
+    )
+    assert set(policies) == set(REPOSITORIES)
+    for policy in policies.values():
+        [statement] = json.loads(policy["policy"])["Statement"]
+        assert statement["Principal"] == {"AWS": ["arn:aws:iam::444455556666:root"]}
+        assert set(statement["Action"]) == {
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetDownloadUrlForLayer",
+        }
+
+
+def test_a_registry_can_be_another_account_s(declare: Declare) -> None:
+    elsewhere = {"registry.account": "444455556666", "registry.region": "eu-west-1"}
+    declared = declare("prod", elsewhere)
+    registry = "444455556666.dkr.ecr.eu-west-1.amazonaws.com"
+    assert declared.outputs["registry"] == registry
+    annotations = declared.one("Secret")["metadata"]["annotations"]
+    assert annotations["sluice.dev/registry"] == registry
+    assert annotations["sluice.dev/account"] == "111122223333"
+
+
+@pytest.mark.parametrize("mode", [{}, {"nodes": {"mode": "auto"}}], ids=["managed", "auto"])
+def test_nodes_may_pull_from_any_registry_that_lets_them(
+    declare: Declare, mode: dict[str, object]
+) -> None:
+    attached = declare("dev", mode).of("iam/rolePolicyAttachment:RolePolicyAttachment")
+    # AWS' policy names all repositories; those of other accounts have to agree.
+    name = "sluice-dev-node-AmazonEC2ContainerRegistryPullOnly"
+    assert attached[name]["policyArn"].endswith("/AmazonEC2ContainerRegistryPullOnly")
 
 
 @pytest.mark.parametrize("stack", ["staging", "prod"])

@@ -12,6 +12,8 @@ RULES: Mapping[str, Rule] = {
     "disks-are-encrypted": encryption.disks_are_encrypted,
     "everything-is-tagged": tags.everything_is_tagged,
     "images-are-encrypted": encryption.images_are_encrypted,
+    "images-are-kept": registry.images_are_kept,
+    "images-are-not-public": registry.images_are_not_public,
     "images-stay-as-they-are": registry.images_stay_as_they_are,
     "kafka-is-encrypted": encryption.kafka_is_encrypted,
     "nodes-are-not-open": exposure.nodes_are_not_open,

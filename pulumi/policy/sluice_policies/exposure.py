@@ -69,16 +69,18 @@ def buckets_are_not_public(resource: Resource, _: Said) -> Iterator[str]:
                 yield f"the bucket could be made public: {', '.join(lacks)}"
         case "aws:s3/bucketPolicy:BucketPolicy":
             policy = resource.at("policy")
-            if isinstance(policy, str) and any(map(_for_everybody, _statements(policy))):
+            if isinstance(policy, str) and any(map(for_everybody, statements(policy))):
                 yield "the bucket is public: its policy allows everybody something"
 
 
-def _statements(policy: str) -> list[dict[str, Any]]:
+def statements(policy: str) -> list[dict[str, Any]]:
+    """Return the statements of a policy of AWS."""
     found = json.loads(policy)["Statement"]
     return found if isinstance(found, list) else [found]
 
 
-def _for_everybody(statement: dict[str, Any]) -> bool:
+def for_everybody(statement: dict[str, Any]) -> bool:
+    """Return whether a statement allows everybody something, under no condition."""
     principal = statement.get("Principal")
     if isinstance(principal, dict):
         principal = principal.get("AWS")

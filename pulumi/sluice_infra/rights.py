@@ -10,6 +10,15 @@ PULL_IMAGES = (
 )
 """On a repository. BatchGetImage covers the list of an image's signatures."""
 
+PUSH_IMAGES = (
+    "ecr:CompleteLayerUpload",
+    "ecr:DescribeImages",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+)
+"""On a repository, with PULL_IMAGES."""
+
 _OURS = {"aws:ResourceTag/elbv2.k8s.aws/cluster": "false"}
 _ASKED = {"aws:RequestTag/elbv2.k8s.aws/cluster": "false"}
 

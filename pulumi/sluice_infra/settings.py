@@ -177,6 +177,20 @@ class RegistrySettings(_Group):
         return self
 
 
+class GitHubSettings(_Group):
+    """A role for GitHub's workflows."""
+
+    repository: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z0-9-]+(@\d+)?/[A-Za-z0-9._-]+(@\d+)?$")
+    ] = Field(
+        description="`owner/repository`, whose main branch pushes images; with numbers, as in "
+        "`owner@1/repository@2`, if the subject of its tokens has them."
+    )
+    create_provider: bool = Field(
+        default=True, description="Make the account's OIDC provider; an account has only one."
+    )
+
+
 class ArgoCdSettings(_Group):
     """Argo CD, which does the rest."""
 
@@ -204,6 +218,7 @@ class Settings(_Group):
     dns: DnsSettings | None = Field(None, description="Nothing: no domain.")
     artifacts: ArtifactSettings = ArtifactSettings()
     registry: RegistrySettings = RegistrySettings()
+    github: GitHubSettings | None = Field(None, description="Nothing: no role for GitHub.")
     argocd: ArgoCdSettings = ArgoCdSettings()
 
     @model_validator(mode="after")
@@ -212,6 +227,10 @@ class Settings(_Group):
             raise ValueError("environment prod needs protect")
         if self.iam.existing_role_arn and (self.nodes.mode == "auto" or self.kafka.mode == "msk"):
             raise ValueError("iam.existingRoleArn has no rights for Auto Mode or MSK of its own")
+        if self.github and self.iam.existing_role_arn:
+            raise ValueError("github needs a role of its own, which iam.existingRoleArn rules out")
+        if self.github and not self.registry.create:
+            raise ValueError("github belongs to the stack with registry.create")
         return self
 
 

@@ -10,6 +10,7 @@ from sluice_infra.addons import AddOns
 from sluice_infra.argocd import ArgoCd
 from sluice_infra.cluster import API_SERVER_SERVICE, Cluster, kubeconfig_of
 from sluice_infra.dns import Dns
+from sluice_infra.github import GitHub
 from sluice_infra.identity import Identity
 from sluice_infra.kafka import ManagedKafka
 from sluice_infra.naming import Naming
@@ -76,8 +77,17 @@ def build(
     bucket = ArtifactBucket(
         naming, settings.artifacts, account=place.account, protect=settings.protect, opts=kept
     )
+    github = None
     if settings.registry.create:
-        Registry(naming, settings.registry, opts=kept)
+        repositories = Registry(naming, settings.registry, opts=kept).arns
+        if settings.github:
+            github = GitHub(
+                naming,
+                settings.github,
+                repositories=repositories,
+                account=place.account,
+                opts=kept,
+            )
     dns = Dns(naming, settings.dns, opts=kept) if settings.dns else None
     kafka = None
     if settings.kafka.mode == "msk":
@@ -141,6 +151,8 @@ def build(
         "artifactBucket": bucket.name,
         "kafkaBootstrap": facts[Annotations.KAFKA_BOOTSTRAP],
     }
+    if github:
+        outputs["githubRoleArn"] = github.role_arn
     if dns and dns.name_servers is not None:
         outputs["nameServers"] = dns.name_servers
     return outputs

@@ -3,6 +3,8 @@
 # ruff: noqa: FBT003 # properties are what they are
 
 import copy
+import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,7 @@ CLUSTER = "aws:eks/cluster:Cluster"
 GROUP = "aws:eks/nodeGroup:NodeGroup"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 REPOSITORY = "aws:ecr/repository:Repository"
+ROLE = "aws:iam/role:Role"
 LIFECYCLE = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
 READERS = "aws:ecr/repositoryPolicy:RepositoryPolicy"
 KAFKA = "aws:msk/cluster:Cluster"
@@ -24,6 +27,24 @@ SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup"
 
 def _allowing(principal: str) -> str:
     return f'{{"Statement": {{"Effect": "Allow", "Principal": {principal}, "Action": "ecr:Get"}}}}'
+
+
+def _trusting(**claims: str | list[str]) -> str:
+    """Return a role's trust in our repository at GitHub, with other claims; "" takes one away."""
+    issuer = "token.actions.githubusercontent.com"
+    ours = {
+        "aud": "sts.amazonaws.com",
+        "sub": ["repo:o@1/r@2:ref:refs/heads/main", "repo:o@1/r@2:environment:prod"],
+        "ref": "refs/heads/main",
+    }
+    wanted = {f"{issuer}:{name}": claim for name, claim in {**ours, **claims}.items() if claim}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": f"arn:aws:iam::111122223333:oidc-provider/{issuer}"},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": wanted},
+    }
+    return json.dumps({"Statement": [statement]})
 
 
 def _expiring(selection: str) -> str:
@@ -50,6 +71,7 @@ _GOOD: Mapping[str, Mapping[str, Any]] = {
         "imageScanningConfiguration": {"scanOnPush": True},
         "encryptionConfigurations": [{"encryptionType": "AES256"}],
     },
+    ROLE: {"assumeRolePolicy": _trusting()},
     LIFECYCLE: {
         "policy": '{"rules": [{"selection": {"tagStatus": "tagged", "tagPatternList": ["pr-*"]}}]}'
     },
@@ -123,11 +145,17 @@ def _bad(kind: str, path: str, value: Any, message: str) -> Breach:
         del place[last]
     else:
         place[last] = value
-    name = f"{kind.rpartition(':')[2]} with {path} {value}"
+    name = f"{kind.rpartition(':')[2]} with {path} {_short(value)}"
     return Breach(
         resource=Resource(type=kind, name=name, props=resource.props, protected=True),
         message=message,
     )
+
+
+def _short(value: Any) -> str:
+    """Return a value as a part of a resource's name, where documents do not fit."""
+    text = str(value)
+    return text if "::" not in text else f"{zlib.crc32(text.encode()):08x}"
 
 
 _REMOVABLE = Resource(type=BUCKET, name="removable", props={"tags": TAGS}, protected=False)
@@ -180,6 +208,22 @@ BREACHES: Mapping[str, Sequence[Breach]] = {
         _bad(BUCKET, "tags.Owner", "", "tags: Owner missing"),
         _bad(TEMPLATE, "tagSpecifications.1.tags", {}, "tagSpecifications of each volume"),
         _bad(TEMPLATE, "tagSpecifications", None, "tagSpecifications of each instance"),
+    ],
+    "github-is-one-repository": [
+        _bad(ROLE, "assumeRolePolicy", _trusting(sub=""), "any repository can be it"),
+        _bad(ROLE, "assumeRolePolicy", _trusting(sub="*"), "any repository can be it"),
+        _bad(ROLE, "assumeRolePolicy", _trusting(sub="repo:o/*:ref:refs/heads/main"), "any repos"),
+        _bad(ROLE, "assumeRolePolicy", _trusting(sub="repo:o/r:*"), "any repository can be it"),
+        _bad(ROLE, "assumeRolePolicy", _trusting(sub=["repo:o/r:pull_request"]), "any repository"),
+        _bad(ROLE, "assumeRolePolicy", _trusting(ref=""), "any branch can be it"),
+        _bad(ROLE, "assumeRolePolicy", _trusting(ref="refs/heads/*"), "any branch can be it"),
+        _bad(ROLE, "assumeRolePolicy", _trusting(aud=""), "tokens for others than AWS"),
+        _bad(
+            ROLE,
+            "assumeRolePolicy",
+            _trusting().replace("StringEquals", "StringLike"),
+            "any repository can be it",
+        ),
     ],
     "images-are-encrypted": [
         _bad(REPOSITORY, "encryptionConfigurations", None, "does not say how images are encrypted"),

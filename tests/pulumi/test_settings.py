@@ -59,6 +59,16 @@ def test_every_stack_s_file_has_known_keys_and_right_values(stack: str) -> None:
         ({"registry": {"account": "444455556666"}}, "sluice:registry: create makes repositories"),
         ({"registry": {"create": False, "readers": ["444455556666"]}}, "readers belong to the st"),
         ({"registry": {"readers": ["me"]}}, "sluice:registry.readers[0]: String should match"),
+        ({"github": {"repository": "sluice"}}, "sluice:github.repository: String should match"),
+        ({"github": {"repository": "octo/*"}}, "sluice:github.repository: String should match"),
+        (
+            {"github": {"repository": "o/r"}, "registry": {"create": False}},
+            "github belongs to the stack with registry.create",
+        ),
+        (
+            {"github": {"repository": "o/r"}, "iam": {"existingRoleArn": "arn:aws:iam::1:role/r"}},
+            "github needs a role of its own",
+        ),
         ({"environment": "prod"}, "environment prod needs protect"),
         (
             {"iam": {"existingRoleArn": "arn:aws:iam::1:role/r"}, "kafka": {"mode": "msk"}},

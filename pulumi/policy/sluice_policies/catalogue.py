@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sluice_policies import encryption, exposure, nodes, protection, registry, tags
+from sluice_policies import encryption, exposure, federation, nodes, protection, registry, tags
 from sluice_policies.buckets import buckets_are_guarded
 from sluice_policies.resources import Rule, StackRule
 
@@ -11,6 +11,7 @@ RULES: Mapping[str, Rule] = {
     "buckets-are-not-public": exposure.buckets_are_not_public,
     "disks-are-encrypted": encryption.disks_are_encrypted,
     "everything-is-tagged": tags.everything_is_tagged,
+    "github-is-one-repository": federation.github_is_one_repository,
     "images-are-encrypted": encryption.images_are_encrypted,
     "images-are-kept": registry.images_are_kept,
     "images-are-not-public": registry.images_are_not_public,

@@ -1,25 +1,32 @@
 """The command: `scripts/release`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from scripts.releasing.building import build_images
+from scripts.releasing.registry import HttpRegistry
 from scripts.releasing.release import Release
 from scripts.releasing.repository import ReleaseError, Repository, say
 
 _HOW = """\
 A release is a tag: a commit's time and name, as in 20261125T235644-ce68e6e12ab3. It always names
-the same three images. image.tag in argocd/environments/<environment>/sluice.yaml, in the branch
-that Argo CD follows, names the release of an environment. To release is to commit that one line;
-to roll back is to revert that commit.
+the same three images. image.tag and image.digests in argocd/environments/<environment>/sluice.yaml,
+in the branch that Argo CD follows, name the release of an environment. To release is to commit
+these lines; to roll back is to revert that commit.
 
-  scripts/release build --registry ghcr.io --push    # the images of the commit checked out
+  export SLUICE_REGISTRY=ghcr.io/OWNER               # or --registry
+  scripts/release build --push                       # the images of the commit checked out
   scripts/release promote --environment dev          # that commit, to dev
   scripts/release promote --from dev --to staging    # the tag of dev
   scripts/release promote --from staging --to prod
   scripts/release rollback --environment prod        # the tag that prod had before
   scripts/release status                             # each environment's tag, as of this clone
+
+A promotion asks the registry for the three images, with the credentials of `docker login`, and
+writes their digests. staging takes only what dev ran, and prod only what staging ran.
 
 docs/release.md describes what happens then, and what to do when it fails.
 """
@@ -38,7 +45,6 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("tag", help="print the tag of the commit that is checked out")
     commands.add_parser("status", help="print each environment's tag")
     build = commands.add_parser("build", help="build the three images, by docker buildx")
-    build.add_argument("--registry", required=True, help="as in helm/sluice's image.registry")
     build.add_argument("--push", action="store_true", help="push them, with provenance and SBOM")
     promote = commands.add_parser("promote", help="commit a tag to an environment, and push")
     promote.add_argument(
@@ -49,6 +55,12 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--from", dest="source", help="take the tag of this environment")
     rollback = commands.add_parser("rollback", help="revert the last promotion, and push")
     rollback.add_argument("--environment", required=True, help="the environment to roll back")
+    for command in (build, promote):
+        command.add_argument(
+            "--registry",
+            default=os.environ.get("SLUICE_REGISTRY"),
+            help="as image.registry of helm/sluice (default: the variable SLUICE_REGISTRY)",
+        )
     for command in (promote, rollback):
         command.add_argument("--no-push", action="store_true", help="commit, but do not push")
     return reading
@@ -74,13 +86,26 @@ def _answer(release: Release, given: argparse.Namespace) -> str:
             tags = release.running().items()
             return "\n".join(f"{environment:10} {tag}" for environment, tag in tags)
         case "build":
-            return release.build(registry=given.registry, push=given.push)
+            tag, at = release.tag(), _registry_of(given)
+            build_images(release.repository, tag=tag, registry=at, push=given.push)
+            return tag
         case "promote":
             tag = given.tag or _tag_to_promote(release, given.source)
-            release.promote(given.environment, tag=tag, push=not given.no_push)
+            images = release.images(tag, registry=HttpRegistry(), at=_registry_of(given))
+            release.promote(given.environment, images=images, push=not given.no_push)
             return tag
         case _:
             return release.rollback(given.environment, push=not given.no_push)
+
+
+def _registry_of(given: argparse.Namespace) -> str:
+    if not given.registry:
+        raise ReleaseError(
+            "say in which registry the images are, by --registry or SLUICE_REGISTRY; for a "
+            "cluster that Pulumi made, `pulumi stack output registry` prints it"
+        )
+    registry: str = given.registry
+    return registry.rstrip("/")
 
 
 def _tag_to_promote(release: Release, source: str | None) -> str:

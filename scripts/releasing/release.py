@@ -1,41 +1,39 @@
-"""Building, promoting and rolling back."""
+"""Promoting and rolling back."""
 
 import datetime as dt
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from scripts.releasing.building import image_name
+from scripts.releasing.environment import (
+    ENVIRONMENTS,
+    IMAGES,
+    Images,
+    stage_before,
+    values_of,
+)
 from scripts.releasing.repository import ReleaseError, Repository, say
 
-__all__ = ["CONTEXT", "Release", "tag_in", "with_tag"]
+__all__ = ["Registry", "Release"]
 
-_ENVIRONMENTS = Path("argocd/environments")
-_IMAGES = {
-    "sluice/sluice-gateway": "gateway",
-    "sluice/sluice-dispatcher": "dispatcher",
-    "sluice/sluice-status-watcher": "status-watcher",
-}
-"""Targets of the Dockerfile by `image.repository` of helm/sluice."""
-
-CONTEXT = ("Dockerfile", "LICENSE", "requirements", "libs", "engine", "scripts", "services")
-"""The Dockerfile, and the paths that .dockerignore lets into the build."""
-
-_CREDENTIALS = re.compile(r"^(https?://)[^/@]*@")
 _RELEASED = "Release-Environment"
 _UNDOES = "Release-Undoes"
 
 _MOVING = frozenset({"latest", "main", "master", "dev", "staging", "prod", "stable", "edge"})
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_TAG_LINE = re.compile(
-    r"""
-    ^(image:[ ]*(?:\#.*)?\n              # the section at the top level,
-      (?:[ ]+.*\n|[ ]*\n|\#.*\n)*?       # what else it has,
-      [ ]+tag:[ ]*)                      # the value
-    (?:"([^"\n]*)"|([^"'\s\#]+))         # with or without quotes
-    """,
-    re.MULTILINE | re.VERBOSE,
-)
+
+
+class Registry(Protocol):
+    """Where images are."""
+
+    def digest(self, image: str) -> str | None:
+        """Return the digest that `REGISTRY/REPOSITORY:TAG` names; None: there is no such image.
+
+        Raises:
+            ReleaseError: nobody can say.
+        """
 
 
 @dataclass(frozen=True)
@@ -55,62 +53,52 @@ class Release:
         moment = dt.datetime.fromtimestamp(int(when), dt.UTC)
         return f"{moment:%Y%m%dT%H%M%S}-{commit[:12]}"
 
-    def build(self, *, registry: str, push: bool) -> str:
-        """Build the three images under the tag of the commit, and return the tag.
-
-        An image that the registry has already is not replaced: a tag always means the same image.
-
-        Raises:
-            ReleaseError: the folder has uncommitted changes, or docker failed.
-        """
-        tag = self.tag()
-        self.repository.insist_on_nothing_new(*CONTEXT)
-        remote = f"remote.{self.repository.remote}.url"
-        source = self.repository.git("config", "--default", "unknown", "--get", remote)
-        described = {
-            "VERSION": tag,
-            "REVISION": self.repository.git("rev-parse", "HEAD"),
-            # A label of the image, which everybody can read.
-            "SOURCE": _CREDENTIALS.sub(r"\1", source),
-        }
-        arguments = [f"--build-arg={key}={value}" for key, value in described.items()]
-        # Provenance and SBOM are kept beside the image in the registry.
-        arguments += ["--provenance=mode=max", "--sbom=true", "--push"] if push else ["--load"]
-        for name, target in _IMAGES.items():
-            image = f"{registry}/{name}:{tag}"
-            if push and self._docker("buildx", "imagetools", "inspect", image, quietly=True):
-                say(f"{image} exists already")
-                continue
-            say(f"building {image}")
-            named = (f"--target={target}", f"--tag={image}")
-            if not self._docker("buildx", "build", *arguments, *named, "."):
-                raise ReleaseError("docker failed; the lines above say why")
-        return tag
-
     def running(self) -> dict[str, str]:
         """Return the tag of each environment in this clone."""
-        files = sorted((self.repository.folder / _ENVIRONMENTS).glob("*/sluice.yaml"))
-        return {file.parent.name: tag_in(file.read_text("utf-8")) for file in files}
+        files = sorted((self.repository.folder / ENVIRONMENTS).glob("*/sluice.yaml"))
+        return {file.parent.name: Images.read(file.read_text("utf-8")).tag for file in files}
 
-    def promote(self, environment: str, *, tag: str, push: bool) -> bool:
-        """Commit a tag to an environment, and return whether it had another.
+    def images(self, tag: str, *, registry: Registry, at: str) -> Images:
+        """Return the images that a tag names now; ``at``: as `image.registry` of helm/sluice.
 
         Raises:
-            ReleaseError: the tag is not immutable, or git failed.
+            ReleaseError: the tag is not immutable, one of its images does not exist, or the
+                registry cannot be asked.
         """
         _insist_on_immutable(tag)
+        digests = {}
+        for service in IMAGES:
+            name = image_name(service, registry=at, tag=tag)
+            digest = registry.digest(name)
+            if digest is None:
+                raise ReleaseError(
+                    f"{name} does not exist; `scripts/release build --registry {at} --push` "
+                    "on that commit makes it"
+                )
+            digests[service] = digest
+        return Images(tag, digests)
+
+    def promote(self, environment: str, *, images: Images, push: bool) -> bool:
+        """Commit a release to an environment, and return whether it had another.
+
+        Raises:
+            ReleaseError: the stage before never had these images, or git failed.
+        """
         file = self._values(environment)
 
         def change() -> str | None:
+            self._insist_that_the_stage_before_had(images, environment)
             text = file.read_text("utf-8")
-            before = tag_in(text)
-            if before == tag:
-                say(f"{environment} has {tag} already")
+            before = Images.read(text)
+            if before == images:
+                say(f"{environment} has {images.tag} already")
                 return None
-            file.write_text(with_tag(text, tag), "utf-8")
+            if before.tag == images.tag and before.digests:
+                raise ReleaseError(_moved(images.tag, environment))
+            file.write_text(images.written(text), "utf-8")
             return (
-                f"Release {tag} to {environment}\n\n"
-                f"{environment} had {before}.\n\n"
+                f"Release {images.tag} to {environment}\n\n"
+                f"{environment} had {before.tag}.\n\n"
                 f"{_RELEASED}: {environment}\n"
             )
 
@@ -126,10 +114,10 @@ class Release:
 
         def change() -> str:
             commit = self._last_promotion(environment)
-            bad = tag_in(file.read_text("utf-8"))
+            bad = Images.read(file.read_text("utf-8")).tag
             self._revert(commit)
             return (
-                f"Roll {environment} back to {tag_in(file.read_text('utf-8'))}\n\n"
+                f"Roll {environment} back to {Images.read(file.read_text('utf-8')).tag}\n\n"
                 f"This reverts commit {commit}, which released {bad}.\n\n"
                 f"{_RELEASED}: {environment}\n"
                 f"{_UNDOES}: {commit}\n"
@@ -140,14 +128,37 @@ class Release:
         else:
             self.repository.commit(change)
         say("a sync that still waits for the bad release's pods delays this: see docs/release.md")
-        return tag_in(file.read_text("utf-8"))
+        return Images.read(file.read_text("utf-8")).tag
 
     def _values(self, environment: str) -> Path:
-        file = self.repository.folder / _ENVIRONMENTS / environment / "sluice.yaml"
+        file = self.repository.folder / values_of(environment)
         if not file.is_file():
             known = ", ".join(self.running()) or "none"
             raise ReleaseError(f"there is no environment {environment}; there are: {known}")
         return file
+
+    def _insist_that_the_stage_before_had(self, images: Images, environment: str) -> None:
+        """Refuse what the stage before never ran; git's history says what that was."""
+        before = stage_before(environment)
+        if before is None:
+            return
+        path = values_of(before).as_posix()
+        # Those that wrote the tag, or another one in its place.
+        commits = self.repository.git("log", "--format=%H", f"-S{images.tag}", "--", path)
+        had = [
+            Images.read(self.repository.git("show", f"{commit}:{path}"))
+            for commit in commits.split()
+        ]
+        if images in had:
+            return
+        if any(each.tag == images.tag and each.digests for each in had):
+            raise ReleaseError(_moved(images.tag, before))
+        shallow = self.repository.git("rev-parse", "--is-shallow-repository") == "true"
+        raise ReleaseError(
+            f"{before} never ran {images.tag}, so {environment} does not get it; "
+            f"promote it to {before} first"
+            + ("; this clone has not all commits: `git fetch --unshallow`" if shallow else "")
+        )
 
     def _last_promotion(self, environment: str) -> str:
         form = f"--format=%H %(trailers:key={_UNDOES},valueonly,separator=%x20)"
@@ -169,7 +180,7 @@ class Release:
         except ReleaseError as error:
             self.repository.git("revert", "--abort")
             raise ReleaseError(
-                f"{commit[:12]} cannot be reverted, because its line has changed since; "
+                f"{commit[:12]} cannot be reverted, because its lines have changed since; "
                 "promote the older tag by its name instead"
             ) from error
         if not self.repository.git("diff", "--name-only", "HEAD"):
@@ -179,36 +190,12 @@ class Release:
                 "promote an older tag by its name"
             )
 
-    def _docker(self, *arguments: str, quietly: bool = False) -> bool:
-        """Run docker, and return whether it succeeded."""
-        try:
-            done = subprocess.run(  # noqa: S603 (commands are ours)
-                ["docker", *arguments],  # noqa: S607 (whichever docker the caller has)
-                cwd=self.repository.folder,
-                capture_output=quietly,
-                check=False,
-            )
-        except FileNotFoundError:
-            raise ReleaseError("there is no docker here; install it, with buildx") from None
-        return done.returncode == 0
 
-
-def tag_in(text: str) -> str:
-    """Return `image.tag`.
-
-    Raises:
-        ReleaseError: the values have none.
-    """
-    found = _TAG_LINE.search(text)
-    if found is None:
-        raise ReleaseError("there is no image.tag in these values")
-    return found[2] or found[3] or ""
-
-
-def with_tag(text: str, tag: str) -> str:
-    """Return the values, comments included, with another `image.tag`."""
-    tag_in(text)
-    return _TAG_LINE.sub(lambda found: f'{found[1]}"{tag}"', text, count=1)
+def _moved(tag: str, environment: str) -> str:
+    return (
+        f"{tag} names other images in the registry than {environment} ran; a tag must never be "
+        "pushed twice: find out who did, and build a commit of its own"
+    )
 
 
 def _insist_on_immutable(tag: str) -> None:

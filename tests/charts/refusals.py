@@ -6,6 +6,8 @@ _SLUICE = {
     "unknown: 1": "at '': additional properties 'unknown' not allowed",
     "image: {tag: latest}": "at '/image/tag': 'not' failed",
     "image: {tag: 1.0}": "at '/image/tag': got number, want string",
+    "image: {digests: {gateway: abc}}": "at '/image/digests/gateway'",
+    "image: {digests: {status-watcher: ''}}": "additional properties 'status-watcher' not allowed",
     "image: {pullPolicy: Sometimes}": "at '/image/pullPolicy'",
     "imagePullSecrets: [regcred]": "at '/imagePullSecrets/0': got string, want object",
     "kafka: {bootstrapServers: ''}": "at '/kafka/bootstrapServers'",

@@ -157,6 +157,45 @@ def test_both_read_the_same_catalogue(everything: Rendered, service: str, tmp_pa
     assert {"hello", "nightly-report"} <= {entry.name for entry in catalogue}
 
 
+DIGEST = f"sha256:{64 * '0'}"
+OTHER = f"sha256:{64 * '1'}"
+
+
+@pytest.mark.parametrize(
+    ("values", "image"),
+    [
+        ("{}", "ghcr.io/sluice/sluice-gateway:0.1.0"),
+        ("image: {tag: a}", "ghcr.io/sluice/sluice-gateway:a"),
+        (
+            f"image: {{tag: a, digests: {{gateway: '{DIGEST}'}}}}",
+            f"ghcr.io/sluice/sluice-gateway:a@{DIGEST}",
+        ),
+        (
+            f"image: {{digests: {{gateway: '{DIGEST}'}}}}",
+            f"ghcr.io/sluice/sluice-gateway@{DIGEST}",
+        ),
+        (
+            f"image: {{tag: a, digests: {{dispatcher: '{DIGEST}'}}}}",
+            "ghcr.io/sluice/sluice-gateway:a",
+        ),
+        (
+            f"image: {{digests: {{gateway: '{DIGEST}'}}}}\ngateway: {{image: {{digest: '{OTHER}'}}}}",
+            f"ghcr.io/sluice/sluice-gateway@{OTHER}",
+        ),
+        (
+            f"image: {{tag: a, digests: {{gateway: '{DIGEST}'}}}}\ngateway: {{image: {{tag: b}}}}",
+            "ghcr.io/sluice/sluice-gateway:b",
+        ),
+    ],
+)
+def test_an_image_is_named_by_the_digest_of_its_release(
+    values: str, image: str, helm: Helm, tmp_path: Path
+) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(values, "utf-8")
+    assert helm.rendered(file).container("gateway")["image"] == image
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_ports_are_those_of_the_image(rendered: Rendered, service: str) -> None:
     dockerfile = Path("Dockerfile").read_text(encoding="utf-8")

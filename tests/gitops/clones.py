@@ -7,6 +7,8 @@ from pathlib import Path
 import yaml
 
 from scripts.releasing.__main__ import main
+from scripts.releasing.environment import IMAGES, STAGES
+from tests.gitops.stand_in_registry import StandIn
 
 FIRST = "20261031T080000-000000000000"
 OLD = "20261101T080000-111111111111"
@@ -20,11 +22,21 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+def push_images(registry: StandIn, tag: str, *, content: str = "") -> dict[str, str]:
+    """Put the images of a release into a registry, and return the digests by service."""
+    return {
+        service: registry.push(f"sluice/sluice-{target}", tag, content=f"{target} {tag} {content}")
+        for service, target in IMAGES.items()
+    }
+
+
 @dataclass(frozen=True)
 class Clone:
     """Somebody's clone of the repository that Argo CD follows."""
 
     folder: Path
+    registry: StandIn
+    """The one that SLUICE_REGISTRY names."""
 
     def file(self, environment: str) -> Path:
         return self.folder / f"argocd/environments/{environment}/sluice.yaml"
@@ -32,11 +44,22 @@ class Clone:
     def release(self, *arguments: str) -> int:
         return main(["--folder", str(self.folder), *arguments])
 
+    def brings(self, tag: str, *, to: str) -> None:
+        """Promote a tag through all stages before an environment, and to it."""
+        for stage in STAGES[: STAGES.index(to) + 1]:
+            assert self.release("promote", "--environment", stage, "--tag", tag) == 0
+
     def pull(self) -> None:
         git(self.folder, "pull", "--quiet", "--ff-only")
 
     def tag(self, environment: str) -> str:
         found: str = yaml.safe_load(self.file(environment).read_text("utf-8"))["image"]["tag"]
+        return found
+
+    def digests(self, environment: str) -> dict[str, str]:
+        """Return what the chart would be given."""
+        values = yaml.safe_load(self.file(environment).read_text("utf-8"))
+        found: dict[str, str] = values["image"].get("digests", {})
         return found
 
     def commit(self, message: str) -> None:

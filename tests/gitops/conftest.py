@@ -3,16 +3,16 @@
 import functools
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from scripts.releasing.release import with_tag
+from scripts.releasing.environment import Images
 from testbed.folders import default_folders
 from testbed.stock import Stock
 from testbed.versions import load_versions
-from tests.gitops.clones import FIRST, Clone, git
+from tests.gitops.clones import FIRST, NEW, OLD, Clone, git, push_images
 from tests.gitops.rendering import (
     ENVIRONMENTS,
     EVERYTHING,
@@ -22,6 +22,7 @@ from tests.gitops.rendering import (
     Helm,
     deliver,
 )
+from tests.gitops.stand_in_registry import StandIn, serving
 from tests.support.engines import skip
 
 Deliver = Callable[[str, Cluster], Delivery]
@@ -75,7 +76,7 @@ def origin(own_git: Path) -> Path:
     git(own_git, "clone", "--quiet", str(folder), str(first))
     shutil.copytree("argocd/environments", first / "argocd/environments")
     for file in first.glob("argocd/environments/*/sluice.yaml"):
-        file.write_text(with_tag(file.read_text("utf-8"), FIRST), "utf-8")
+        file.write_text(Images(FIRST).written(file.read_text("utf-8")), "utf-8")
     git(first, "add", "--all")
     git(first, "commit", "--quiet", "--message", "Begin")
     git(first, "push", "--quiet", "origin", "main")
@@ -83,14 +84,25 @@ def origin(own_git: Path) -> Path:
 
 
 @pytest.fixture
-def clone(tmp_path: Path, origin: Path) -> Clone:
-    """Somebody's clone of it."""
-    git(tmp_path, "clone", "--quiet", str(origin), "clone")
-    return Clone(tmp_path / "clone")
+def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandIn]:
+    """The registry that the script asks, with the images of three releases."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    with serving() as registry:
+        monkeypatch.setenv("SLUICE_REGISTRY", registry.host)
+        for tag in (FIRST, OLD, NEW):
+            push_images(registry, tag)
+        yield registry
 
 
 @pytest.fixture
-def other(tmp_path: Path, origin: Path) -> Clone:
+def clone(tmp_path: Path, origin: Path, registry: StandIn) -> Clone:
+    """Somebody's clone of it."""
+    git(tmp_path, "clone", "--quiet", str(origin), "clone")
+    return Clone(tmp_path / "clone", registry)
+
+
+@pytest.fixture
+def other(tmp_path: Path, origin: Path, registry: StandIn) -> Clone:
     """Somebody else's."""
     git(tmp_path, "clone", "--quiet", str(origin), "other")
-    return Clone(tmp_path / "other")
+    return Clone(tmp_path / "other", registry)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gitops.clones import FIRST, NEW, OLD, Clone, git
+from sluice_local.ports import free_ports
+from tests.gitops.clones import FIRST, NEW, OLD, Clone, git, push_images
 
 
 def test_a_tag_is_the_time_and_the_name_of_the_commit(
@@ -23,12 +24,19 @@ def test_uncommitted_changes_have_no_tag(clone: Clone, capsys: pytest.CaptureFix
     assert "uncommitted changes" in capsys.readouterr().err
 
 
-def test_a_promotion_changes_one_line_and_is_pushed(clone: Clone, other: Clone) -> None:
+def test_a_promotion_changes_the_lines_of_the_release_and_is_pushed(
+    clone: Clone, other: Clone
+) -> None:
+    digests = push_images(clone.registry, NEW)
     before = clone.file("dev").read_text("utf-8").splitlines()
     assert clone.release("promote", "--environment", "dev", "--tag", NEW) == 0
     after = clone.file("dev").read_text("utf-8").splitlines()
-    assert [line for line in after if line not in before] == [f'  tag: "{NEW}"']
-    assert len(before) == len(after)
+    assert [line for line in after if line not in before] == [
+        f'  tag: "{NEW}"',
+        "  digests:",
+        *[f'    {service}: "{digest}"' for service, digest in digests.items()],
+    ]
+    assert [line for line in before if line not in after] == [f'  tag: "{FIRST}"']
     changed = git(clone.folder, "show", "--format=", "--name-only")
     assert changed == "argocd/environments/dev/sluice.yaml"
     message = git(clone.folder, "log", "-1", "--format=%B")
@@ -49,6 +57,7 @@ def test_the_commit_itself_is_promoted_if_nobody_names_a_tag(
 ) -> None:
     assert clone.release("tag") == 0
     tag = capsys.readouterr().out.strip()
+    push_images(clone.registry, tag)
     assert clone.release("promote", "--environment", "dev") == 0
     assert clone.tag("dev") == tag
 
@@ -57,6 +66,94 @@ def test_the_tag_of_one_environment_goes_to_the_next(clone: Clone) -> None:
     assert clone.release("promote", "--environment", "dev", "--tag", NEW) == 0
     assert clone.release("promote", "--from", "dev", "--to", "staging") == 0
     assert (clone.tag("staging"), clone.tag("prod")) == (NEW, FIRST)
+    assert clone.digests("staging") == clone.digests("dev") != {}
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging"])
+@pytest.mark.parametrize("missing", ["gateway", "dispatcher", "status-watcher"])
+def test_an_image_that_does_not_exist_is_not_promoted(
+    environment: str,
+    missing: str,
+    clone: Clone,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if environment == "staging":
+        clone.brings(NEW, to="dev")
+    commits = clone.log()
+    del clone.registry.manifests[f"sluice/sluice-{missing}:{NEW}"]
+    assert clone.release("promote", "--environment", environment, "--tag", NEW) == 1
+    assert f"sluice-{missing}:{NEW} does not exist" in capsys.readouterr().err
+    assert clone.log() == commits
+
+
+def test_a_registry_that_does_not_answer_stops_a_promotion(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = f"--registry=127.0.0.1:{free_ports(1)[0]}"
+    assert clone.release("promote", "--environment", "dev", "--tag", NEW, nowhere) == 1
+    assert "cannot be asked" in capsys.readouterr().err
+
+
+def test_a_promotion_has_to_know_the_registry(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SLUICE_REGISTRY")
+    assert clone.release("promote", "--environment", "dev", "--tag", NEW) == 1
+    assert "--registry or SLUICE_REGISTRY" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("stage", "before"), [("staging", "dev"), ("prod", "staging")])
+def test_what_the_stage_before_never_ran_is_not_promoted(
+    stage: str, before: str, clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if before == "staging":
+        clone.brings(NEW, to="dev")
+    assert clone.release("promote", "--environment", stage, "--tag", NEW) == 1
+    assert f"{before} never ran {NEW}" in capsys.readouterr().err
+    assert clone.tag(stage) == FIRST
+    clone.brings(NEW, to=stage)
+    assert clone.tag(stage) == NEW
+
+
+def test_what_the_stage_before_ran_once_may_still_be_promoted(clone: Clone, other: Clone) -> None:
+    """Staging tries a release while dev goes on, and others' commits count."""
+    clone.brings(OLD, to="dev")
+    clone.brings(NEW, to="dev")
+    assert other.release("promote", "--environment", "staging", "--tag", OLD) == 0
+    assert other.release("rollback", "--environment", "dev") == 0
+    assert clone.release("promote", "--environment", "staging", "--tag", NEW) == 0
+
+
+def test_a_tag_that_was_pushed_twice_is_not_promoted(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone.brings(NEW, to="dev")
+    push_images(clone.registry, NEW, content="again")
+    for environment in ("staging", "dev"):
+        assert clone.release("promote", "--environment", environment, "--tag", NEW) == 1
+        assert f"{NEW} names other images in the registry than dev ran" in capsys.readouterr().err
+
+
+def test_a_clone_without_its_history_says_so(
+    tmp_path: Path, origin: Path, clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for tag in (OLD, NEW):
+        clone.brings(tag, to="dev")
+    git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{origin}", "shallow")
+    shallow = Clone(tmp_path / "shallow", clone.registry)
+    assert shallow.release("promote", "--environment", "staging", "--tag", OLD) == 1
+    assert "git fetch --unshallow" in capsys.readouterr().err
+
+
+def test_an_environment_of_ones_own_takes_every_release(clone: Clone) -> None:
+    file = clone.file("lab")
+    file.parent.mkdir()
+    file.write_text(clone.file("dev").read_text("utf-8"), "utf-8")
+    git(clone.folder, "add", "--all")
+    clone.commit("Add lab")
+    git(clone.folder, "push", "--quiet")
+    assert clone.release("promote", "--environment", "lab", "--tag", NEW) == 0
+    assert clone.tag("lab") == NEW
 
 
 def test_a_tag_that_is_there_already_makes_no_commit(
@@ -88,9 +185,9 @@ def test_an_unknown_environment_is_refused_with_the_known_ones(
 
 
 def test_commits_that_others_pushed_before_stay(clone: Clone, other: Clone) -> None:
-    assert other.release("promote", "--environment", "prod", "--tag", OLD) == 0
+    assert other.release("promote", "--environment", "dev", "--tag", OLD) == 0
     assert clone.release("promote", "--environment", "dev", "--tag", NEW) == 0
-    assert clone.log() == [f"Release {NEW} to dev", f"Release {OLD} to prod", "Begin"]
+    assert clone.log() == [f"Release {NEW} to dev", f"Release {OLD} to dev", "Begin"]
 
 
 def test_a_push_that_comes_second_is_tried_again(

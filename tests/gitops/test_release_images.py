@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.releasing.release import CONTEXT, tag_in, with_tag
+from scripts.releasing.building import CONTEXT
+from scripts.releasing.environment import IMAGES, Images
+from scripts.releasing.repository import ReleaseError
 from tests.gitops.clones import Clone, git
 
 
@@ -126,18 +128,39 @@ def test_the_script_runs_from_anywhere(tmp_path: Path) -> None:
     assert subprocess.check_output([script, "status"], cwd=tmp_path, text=True).startswith("dev ")
 
 
+def test_the_services_are_those_of_the_chart() -> None:
+    chart = yaml.safe_load(Path("helm/sluice/values.yaml").read_text("utf-8"))
+    assert {name: f"sluice/sluice-{target}" for name, target in IMAGES.items()} == {
+        name: chart[name]["image"]["repository"] for name in IMAGES
+    }
+
+
 WRITTEN = [
     'image:\n  tag: "a"\n',
     "image:\n  # why\n  registry: r\n\n  tag: a # because\n  pullPolicy: Always\n",
     "gateway:\n  image:\n    tag: other\nimage: # all\n  tag:   a\n",
+    "image:\n  tag: a\n  digests:\n    gateway: sha256:" + 64 * "0" + "\n\n# why\ngateway: {}\n",
+    "image:\n  tag: a\n  digests: {}\n  pullPolicy: Always\n",
 ]
 
 
 @pytest.mark.parametrize("text", WRITTEN)
-def test_the_tag_is_found_however_it_is_written(text: str) -> None:
-    assert tag_in(text) == "a"
-    changed = with_tag(text, "b")
-    before, after = yaml.safe_load(text), yaml.safe_load(changed)
-    before["image"]["tag"] = "b"
-    assert json.dumps(before) == json.dumps(after)
-    assert changed.count("#") == text.count("#")
+def test_a_release_is_found_however_it_is_written(text: str) -> None:
+    before = yaml.safe_load(text)
+    assert Images.read(text) == Images("a", before["image"].get("digests", {}))
+    digests = {name: f"sha256:{64 * str(number)}" for number, name in enumerate(IMAGES, 1)}
+    for images in (Images("b", digests), Images("b")):
+        changed = images.written(text)
+        after = yaml.safe_load(changed)
+        before["image"].pop("digests", None)
+        assert after["image"].pop("digests", {}) == images.digests
+        before["image"]["tag"] = "b"
+        assert json.dumps(before) == json.dumps(after)
+        assert changed.count("#") == text.count("#")
+        assert Images.read(changed) == images
+        assert Images("b", digests).written(changed) == Images("b", digests).written(text)
+
+
+def test_values_without_a_tag_name_no_release() -> None:
+    with pytest.raises(ReleaseError, match=r"no image\.tag"):
+        Images.read("gateway: {image: {tag: a}}\n")

@@ -8,14 +8,16 @@ from tests.gitops.clones import FIRST, NEW, OLD, Clone, git
 def test_a_rollback_reverts_the_last_promotion_of_that_environment(
     clone: Clone, other: Clone, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert clone.release("promote", "--environment", "prod", "--tag", OLD) == 0
-    assert clone.release("promote", "--environment", "prod", "--tag", NEW) == 0
+    clone.brings(OLD, to="prod")
+    digests = clone.digests("prod")
+    clone.brings(NEW, to="prod")
     released = git(clone.folder, "rev-parse", "HEAD")
-    assert clone.release("promote", "--environment", "dev", "--tag", NEW) == 0
+    assert clone.release("promote", "--environment", "dev", "--tag", FIRST) == 0
     capsys.readouterr()
     assert clone.release("rollback", "--environment", "prod") == 0
     assert capsys.readouterr().out.strip() == OLD
-    assert (clone.tag("prod"), clone.tag("dev")) == (OLD, NEW)
+    assert (clone.tag("prod"), clone.tag("dev")) == (OLD, FIRST)
+    assert clone.digests("prod") == digests != {}
     message = git(clone.folder, "log", "-1", "--format=%B")
     assert message.startswith(f"Roll prod back to {OLD}\n\nThis reverts commit {released}")
     assert git(clone.folder, "status", "--porcelain") == ""
@@ -26,8 +28,8 @@ def test_a_rollback_reverts_the_last_promotion_of_that_environment(
 def test_a_second_rollback_asks_which_one_is_meant(
     clone: Clone, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert clone.release("promote", "--environment", "prod", "--tag", OLD) == 0
-    assert clone.release("promote", "--environment", "prod", "--tag", NEW) == 0
+    clone.brings(OLD, to="prod")
+    clone.brings(NEW, to="prod")
     assert clone.release("rollback", "--environment", "prod") == 0
     commits = clone.log()
     assert clone.release("rollback", "--environment", "prod") == 1
@@ -41,7 +43,7 @@ def test_a_release_reverted_by_git_alone_is_reported_and_left(
     clone: Clone, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for tag in (OLD, NEW):
-        assert clone.release("promote", "--environment", "prod", "--tag", tag) == 0
+        clone.brings(tag, to="prod")
     git(clone.folder, "revert", "--no-edit", "HEAD")
     git(clone.folder, "push", "--quiet")
     assert clone.release("rollback", "--environment", "prod") == 1
@@ -52,13 +54,13 @@ def test_a_release_reverted_by_git_alone_is_reported_and_left(
 
 def test_a_release_after_a_rollback_can_be_rolled_back_too(clone: Clone) -> None:
     for tag in (OLD, NEW):
-        assert clone.release("promote", "--environment", "prod", "--tag", tag) == 0
+        clone.brings(tag, to="prod")
         assert clone.release("rollback", "--environment", "prod") == 0
         assert clone.tag("prod") == FIRST
 
 
 def test_a_rollback_leaves_other_changes_alone(clone: Clone) -> None:
-    assert clone.release("promote", "--environment", "prod", "--tag", NEW) == 0
+    clone.brings(NEW, to="prod")
     file = clone.file("prod")
     file.write_text(file.read_text("utf-8") + "# More.\n", "utf-8")
     clone.commit("Say more")
@@ -71,7 +73,7 @@ def test_a_rollback_leaves_other_changes_alone(clone: Clone) -> None:
 def test_a_later_change_by_hand_is_not_undone(
     clone: Clone, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert clone.release("promote", "--environment", "prod", "--tag", NEW) == 0
+    clone.brings(NEW, to="prod")
     file = clone.file("prod")
     file.write_text(file.read_text("utf-8").replace(NEW, OLD), "utf-8")
     clone.commit("By hand")

@@ -17,9 +17,11 @@ from testbed.versions import load_versions
 from tests.support.engines import skip
 
 WORKFLOWS = sorted(Path(".github/workflows").glob("*.yaml"))
+ACTIONS = sorted(Path(".github/actions").glob("*/action.yaml"))
 AUDIT = Path(".github/workflows/audit.yaml")
 RELEASING = [file for file in WORKFLOWS if file != AUDIT]
 PAGES = [Path("docs/release.md"), Path("docs/deploy.md")]
+OWN = "./.github/actions/"
 CALL = re.compile(r"scripts/release [^\n`#)|;]+")
 
 
@@ -30,12 +32,13 @@ def load(file: Path) -> dict[Any, Any]:
 
 def used(file: Path) -> Iterator[str]:
     for step in steps(load(file)):
-        if "uses" in step:
+        if "uses" in step and not step["uses"].startswith(OWN):
             yield step["uses"]
 
 
 def steps(workflow: dict[Any, Any]) -> Iterator[dict[str, Any]]:
-    for job in workflow["jobs"].values():
+    """Give the steps of a workflow's jobs, or of an action of ours."""
+    for job in workflow.get("jobs", {"action": workflow.get("runs")}).values():
         yield from job["steps"]
 
 
@@ -61,22 +64,22 @@ def test_the_script_is_asked_for_what_it_knows(file: Path) -> None:
         assert parser().parse_args(asked).command
 
 
-@pytest.mark.parametrize("file", WORKFLOWS, ids=str)
+@pytest.mark.parametrize("file", [*WORKFLOWS, *ACTIONS], ids=str)
 def test_typed_input_reaches_a_shell_by_its_environment_alone(file: Path) -> None:
     for step in steps(load(file)):
         assert "${{" not in step.get("run", "")
 
 
-@pytest.mark.parametrize("file", WORKFLOWS, ids=str)
+@pytest.mark.parametrize("file", [*WORKFLOWS, *ACTIONS], ids=str)
 def test_actions_are_pinned_by_commit_and_say_which_version_that_is(file: Path) -> None:
     """A tag can be moved, which gives the new code the rights of the job."""
     text = file.read_text("utf-8")
-    uses = re.findall(r"uses: *(.*)", text)
+    uses = [action for action in re.findall(r"uses: *(.*)", text) if not action.startswith(OWN)]
     assert uses
     for action in uses:
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
     # One action, one commit.
-    pinned = {tuple(action.split("@")) for each in WORKFLOWS for action in used(each)}
+    pinned = {tuple(action.split("@")) for each in [*WORKFLOWS, *ACTIONS] for action in used(each)}
     assert len(pinned) == len({name for name, _ in pinned})
 
 
@@ -119,6 +122,26 @@ def test_the_audit_is_weekly_and_looks_at_every_lock(tmp_path: Path) -> None:
         str(lock.with_suffix(".txt")) for lock in Path("requirements").glob("*.in")
     }
     assert all({"--strict", "--require-hashes"} <= set(line.split()) for line in asked)
+
+
+def test_dev_is_promoted_only_if_its_cluster_pulls_from_where_the_images_are() -> None:
+    jobs = load(Path(".github/workflows/ci.yaml"))["jobs"]
+    assert jobs["promote-dev"]["if"] == "needs.publish.outputs.registry == vars.SLUICE_REGISTRY"
+    assert jobs["publish"]["outputs"]["registry"] == "${{ steps.login.outputs.registry }}"
+
+
+def test_a_promotion_knows_the_registry_and_has_logged_in_there() -> None:
+    for file in RELEASING:
+        for job in load(file)["jobs"].values():
+            promotes = [step for step in job["steps"] if "release promote" in step.get("run", "")]
+            if not promotes:
+                continue
+            logs_in = [step for step in job["steps"] if step.get("uses") == f"{OWN}registry"]
+            assert job["steps"].index(logs_in[0]) < job["steps"].index(promotes[0])
+            assert job["permissions"].keys() >= {"packages", "id-token"}
+            for step in promotes:
+                environment = job.get("env", {}) | step.get("env", {})
+                assert environment["SLUICE_REGISTRY"] == "${{ vars.SLUICE_REGISTRY }}"
 
 
 def test_a_promotion_starts_no_build() -> None:

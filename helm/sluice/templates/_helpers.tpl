@@ -65,13 +65,18 @@ returns its values on top of `defaults`, and also: name, fullname, account, heal
 {{- printf "system:serviceaccount:%s:%s" .root.Release.Namespace $s.account -}}
 {{- end -}}
 
+{{- /* A service's image; a tag beside a digest is for people. (dict "root" $ "s" service) */ -}}
 {{- define "sluice.image" -}}
 {{- $all := .root.Values.image -}}
-{{- $name := printf "%s/%s" (default $all.registry .image.registry) .image.repository -}}
-{{- if .image.digest -}}
-{{- printf "%s@%s" $name .image.digest -}}
+{{- $its := .s.image -}}
+{{- $name := printf "%s/%s" (default $all.registry $its.registry) $its.repository -}}
+{{- $released := get $all.digests .s.key -}}
+{{- if $its.digest -}}
+{{- printf "%s@%s" $name $its.digest -}}
+{{- else if or $its.tag (not $released) -}}
+{{- printf "%s:%s" $name (coalesce $its.tag $all.tag .root.Chart.AppVersion) -}}
 {{- else -}}
-{{- printf "%s:%s" $name (coalesce .image.tag $all.tag .root.Chart.AppVersion) -}}
+{{- printf "%s%s@%s" $name ($all.tag | empty | ternary "" (printf ":%s" $all.tag)) $released -}}
 {{- end -}}
 {{- end -}}
 

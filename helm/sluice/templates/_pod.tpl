@@ -101,7 +101,7 @@ spec:
     {{- end }}
   containers:
     - name: {{ .s.name }}
-      image: {{ include "sluice.image" (dict "root" .root "image" .s.image) | quote }}
+      image: {{ include "sluice.image" (dict "root" .root "s" .s) | quote }}
       imagePullPolicy: {{ default .root.Values.image.pullPolicy .s.image.pullPolicy }}
       securityContext: {{- include "sluice.containerSecurity" . | nindent 8 }}
       ports:

@@ -17,7 +17,7 @@ the same three images. image.tag and image.digests in argocd/environments/<envir
 in the branch that Argo CD follows, name the release of an environment. To release is to commit
 these lines; to roll back is to revert that commit.
 
-  export SLUICE_REGISTRY=ghcr.io/OWNER               # or --registry
+  export RELEASE_REGISTRY=ghcr.io/OWNER               # or --registry
   scripts/release build --push                       # the images of the commit checked out
   scripts/release promote --environment dev          # that commit, to dev
   scripts/release promote --from dev --to staging    # the tag of dev
@@ -58,8 +58,8 @@ def parser() -> argparse.ArgumentParser:
     for command in (build, promote):
         command.add_argument(
             "--registry",
-            default=os.environ.get("SLUICE_REGISTRY"),
-            help="as image.registry of helm/sluice (default: the variable SLUICE_REGISTRY)",
+            default=os.environ.get("RELEASE_REGISTRY"),
+            help="as image.registry of helm/sluice (default: the variable RELEASE_REGISTRY)",
         )
     for command in (promote, rollback):
         command.add_argument("--no-push", action="store_true", help="commit, but do not push")
@@ -101,7 +101,7 @@ def _answer(release: Release, given: argparse.Namespace) -> str:
 def _registry_of(given: argparse.Namespace) -> str:
     if not given.registry:
         raise ReleaseError(
-            "say in which registry the images are, by --registry or SLUICE_REGISTRY; for a "
+            "say in which registry the images are, by --registry or RELEASE_REGISTRY; for a "
             "cluster that Pulumi made, `pulumi stack output registry` prints it"
         )
     registry: str = given.registry

@@ -159,6 +159,7 @@ def test_both_read_the_same_catalogue(everything: Rendered, service: str, tmp_pa
 
 DIGEST = f"sha256:{64 * '0'}"
 OTHER = f"sha256:{64 * '1'}"
+RELEASED = f"image: {{tag: a, digests: {{gateway: '{DIGEST}'}}}}\n"
 
 
 @pytest.mark.parametrize(
@@ -166,10 +167,7 @@ OTHER = f"sha256:{64 * '1'}"
     [
         ("{}", "ghcr.io/sluice/sluice-gateway:0.1.0"),
         ("image: {tag: a}", "ghcr.io/sluice/sluice-gateway:a"),
-        (
-            f"image: {{tag: a, digests: {{gateway: '{DIGEST}'}}}}",
-            f"ghcr.io/sluice/sluice-gateway:a@{DIGEST}",
-        ),
+        (RELEASED, f"ghcr.io/sluice/sluice-gateway:a@{DIGEST}"),
         (
             f"image: {{digests: {{gateway: '{DIGEST}'}}}}",
             f"ghcr.io/sluice/sluice-gateway@{DIGEST}",
@@ -179,11 +177,11 @@ OTHER = f"sha256:{64 * '1'}"
             "ghcr.io/sluice/sluice-gateway:a",
         ),
         (
-            f"image: {{digests: {{gateway: '{DIGEST}'}}}}\ngateway: {{image: {{digest: '{OTHER}'}}}}",
+            RELEASED + f"gateway: {{image: {{digest: '{OTHER}'}}}}",
             f"ghcr.io/sluice/sluice-gateway@{OTHER}",
         ),
         (
-            f"image: {{tag: a, digests: {{gateway: '{DIGEST}'}}}}\ngateway: {{image: {{tag: b}}}}",
+            RELEASED + "gateway: {image: {tag: b}}",
             "ghcr.io/sluice/sluice-gateway:b",
         ),
     ],

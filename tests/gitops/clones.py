@@ -36,7 +36,7 @@ class Clone:
 
     folder: Path
     registry: StandIn
-    """The one that SLUICE_REGISTRY names."""
+    """The one that RELEASE_REGISTRY names."""
 
     def file(self, environment: str) -> Path:
         return self.folder / f"argocd/environments/{environment}/sluice.yaml"

@@ -88,7 +88,7 @@ def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandI
     """The registry that the script asks, with the images of three releases."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     with serving() as registry:
-        monkeypatch.setenv("SLUICE_REGISTRY", registry.host)
+        monkeypatch.setenv("RELEASE_REGISTRY", registry.host)
         for tag in (FIRST, OLD, NEW):
             push_images(registry, tag)
         yield registry

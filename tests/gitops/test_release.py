@@ -97,9 +97,9 @@ def test_a_registry_that_does_not_answer_stops_a_promotion(
 def test_a_promotion_has_to_know_the_registry(
     clone: Clone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("SLUICE_REGISTRY")
+    monkeypatch.delenv("RELEASE_REGISTRY")
     assert clone.release("promote", "--environment", "dev", "--tag", NEW) == 1
-    assert "--registry or SLUICE_REGISTRY" in capsys.readouterr().err
+    assert "--registry or RELEASE_REGISTRY" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("stage", "before"), [("staging", "dev"), ("prod", "staging")])

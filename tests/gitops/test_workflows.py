@@ -126,7 +126,7 @@ def test_the_audit_is_weekly_and_looks_at_every_lock(tmp_path: Path) -> None:
 
 def test_dev_is_promoted_only_if_its_cluster_pulls_from_where_the_images_are() -> None:
     jobs = load(Path(".github/workflows/ci.yaml"))["jobs"]
-    assert jobs["promote-dev"]["if"] == "needs.publish.outputs.registry == vars.SLUICE_REGISTRY"
+    assert jobs["promote-dev"]["if"] == "needs.publish.outputs.registry == vars.RELEASE_REGISTRY"
     assert jobs["publish"]["outputs"]["registry"] == "${{ steps.login.outputs.registry }}"
 
 
@@ -141,7 +141,7 @@ def test_a_promotion_knows_the_registry_and_has_logged_in_there() -> None:
             assert job["permissions"].keys() >= {"packages", "id-token"}
             for step in promotes:
                 environment = job.get("env", {}) | step.get("env", {})
-                assert environment["SLUICE_REGISTRY"] == "${{ vars.SLUICE_REGISTRY }}"
+                assert environment["RELEASE_REGISTRY"] == "${{ vars.RELEASE_REGISTRY }}"
 
 
 def test_a_promotion_starts_no_build() -> None:

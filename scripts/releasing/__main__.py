@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.releasing.building import build_images
+from scripts.releasing.building import build_images, image_names
+from scripts.releasing.environment import Images
 from scripts.releasing.registry import HttpRegistry
 from scripts.releasing.release import Release
 from scripts.releasing.repository import ReleaseError, Repository, say
@@ -24,6 +25,7 @@ these lines; to roll back is to revert that commit.
   scripts/release promote --from staging --to prod
   scripts/release rollback --environment prod        # the tag that prod had before
   scripts/release status                             # each environment's tag, as of this clone
+  scripts/release images --environment prod          # what prod runs, by digest
 
 A promotion asks the registry for the three images, with the credentials of `docker login`, and
 writes their digests. staging takes only what dev ran, and prod only what staging ran.
@@ -44,6 +46,10 @@ def parser() -> argparse.ArgumentParser:
     commands = reading.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("tag", help="print the tag of the commit that is checked out")
     commands.add_parser("status", help="print each environment's tag")
+    images = commands.add_parser("images", help="print the images of a release, by digest")
+    of = images.add_mutually_exclusive_group()
+    of.add_argument("--environment", dest="source", help="the one of this environment")
+    of.add_argument("--tag", help="the one of this tag (default: of the commit checked out)")
     build = commands.add_parser("build", help="build the three images, by docker buildx")
     build.add_argument("--push", action="store_true", help="push them, with provenance and SBOM")
     promote = commands.add_parser("promote", help="commit a tag to an environment, and push")
@@ -55,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--from", dest="source", help="take the tag of this environment")
     rollback = commands.add_parser("rollback", help="revert the last promotion, and push")
     rollback.add_argument("--environment", required=True, help="the environment to roll back")
-    for command in (build, promote):
+    for command in (images, build, promote):
         command.add_argument(
             "--registry",
             default=os.environ.get("RELEASE_REGISTRY"),
@@ -85,15 +91,17 @@ def _answer(release: Release, given: argparse.Namespace) -> str:
         case "status":
             tags = release.running().items()
             return "\n".join(f"{environment:10} {tag}" for environment, tag in tags)
+        case "images":
+            images = release.has(given.source) if given.source else _images_of(release, given)
+            return "\n".join(image_names(images, registry=_registry_of(given)))
         case "build":
             tag, at = release.tag(), _registry_of(given)
             build_images(release.repository, tag=tag, registry=at, push=given.push)
             return tag
         case "promote":
-            tag = given.tag or _tag_to_promote(release, given.source)
-            images = release.images(tag, registry=HttpRegistry(), at=_registry_of(given))
+            images = _images_of(release, given)
             release.promote(given.environment, images=images, push=not given.no_push)
-            return tag
+            return images.tag
         case _:
             return release.rollback(given.environment, push=not given.no_push)
 
@@ -108,13 +116,10 @@ def _registry_of(given: argparse.Namespace) -> str:
     return registry.rstrip("/")
 
 
-def _tag_to_promote(release: Release, source: str | None) -> str:
-    if source is None:
-        return release.tag()
-    running = release.running()
-    if source not in running:
-        raise ReleaseError(f"there is no environment {source}; there are: {', '.join(running)}")
-    return running[source]
+def _images_of(release: Release, given: argparse.Namespace) -> Images:
+    """Return what the registry has under a tag: that of an environment, or of the commit."""
+    tag = given.tag or (release.has(given.source).tag if given.source else release.tag())
+    return release.images(tag, registry=HttpRegistry(), at=_registry_of(given))
 
 
 if __name__ == "__main__":

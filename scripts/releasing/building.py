@@ -3,10 +3,10 @@
 import re
 import subprocess
 
-from scripts.releasing.environment import IMAGES
+from scripts.releasing.environment import IMAGES, Images
 from scripts.releasing.repository import ReleaseError, Repository, say
 
-__all__ = ["CONTEXT", "build_images", "image_name"]
+__all__ = ["CONTEXT", "build_images", "image_name", "image_names"]
 
 CONTEXT = ("Dockerfile", "LICENSE", "requirements", "libs", "engine", "scripts", "services")
 """The Dockerfile, and the paths that .dockerignore lets into the build."""
@@ -17,6 +17,15 @@ _CREDENTIALS = re.compile(r"^(https?://)[^/@]*@")
 def image_name(service: str, *, registry: str, tag: str) -> str:
     """Return the name of a service's image, as helm/sluice composes it."""
     return f"{registry}/sluice/sluice-{IMAGES[service]}:{tag}"
+
+
+def image_names(images: Images, *, registry: str) -> list[str]:
+    """Return the names of the three images, by digest where it is known."""
+    return [
+        image_name(service, registry=registry, tag=images.tag)
+        + (f"@{images.digests[service]}" if service in images.digests else "")
+        for service in IMAGES
+    ]
 
 
 def build_images(repository: Repository, *, tag: str, registry: str, push: bool) -> None:

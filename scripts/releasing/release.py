@@ -58,6 +58,14 @@ class Release:
         files = sorted((self.repository.folder / ENVIRONMENTS).glob("*/sluice.yaml"))
         return {file.parent.name: Images.read(file.read_text("utf-8")).tag for file in files}
 
+    def has(self, environment: str) -> Images:
+        """Return the images of an environment in this clone.
+
+        Raises:
+            ReleaseError: there is no such environment.
+        """
+        return Images.read(self._values(environment).read_text("utf-8"))
+
     def images(self, tag: str, *, registry: Registry, at: str) -> Images:
         """Return the images that a tag names now; ``at``: as `image.registry` of helm/sluice.
 

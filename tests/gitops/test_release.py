@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.releasing.environment import IMAGES
 from sluice_local.ports import free_ports
 from tests.gitops.clones import FIRST, NEW, OLD, Clone, git, push_images
 
@@ -243,3 +244,22 @@ def test_status_lists_the_tag_of_each_environment(
     assert clone.release("status") == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines == [["dev", NEW], ["prod", FIRST], ["staging", FIRST]]
+
+
+def test_the_images_of_a_release_are_named_by_digest(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digests = push_images(clone.registry, NEW)
+    wanted = [
+        f"{clone.registry.host}/sluice/sluice-{target}:{NEW}@{digests[service]}"
+        for service, target in IMAGES.items()
+    ]
+    assert clone.release("images", "--tag", NEW) == 0
+    assert capsys.readouterr().out.splitlines() == wanted
+    clone.brings(NEW, to="dev")
+    del clone.registry.manifests[f"sluice/sluice-gateway:{NEW}"]
+    capsys.readouterr()
+    assert clone.release("images", "--environment", "dev") == 0
+    assert capsys.readouterr().out.splitlines() == wanted, "as git says, whatever is there"
+    assert clone.release("images", "--environment", "prod") == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith(f"/sluice/sluice-gateway:{FIRST}")

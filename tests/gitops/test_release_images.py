@@ -123,7 +123,7 @@ def test_a_build_that_fails_fails(
 def test_the_script_runs_from_anywhere(tmp_path: Path) -> None:
     script = Path("scripts/release").resolve()
     shown = subprocess.check_output([script, "--help"], cwd=tmp_path, text=True)
-    for command in ("tag", "status", "build", "promote", "rollback"):
+    for command in ("tag", "status", "images", "build", "promote", "rollback"):
         assert f"\n    {command} " in shown
     assert subprocess.check_output([script, "status"], cwd=tmp_path, text=True).startswith("dev ")
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from scripts.releasing.__main__ import parser
+from scripts.releasing.environment import STAGES
 from testbed.folders import default_folders
 from testbed.stock import Stock
 from testbed.versions import load_versions
@@ -19,6 +20,7 @@ from tests.support.engines import skip
 WORKFLOWS = sorted(Path(".github/workflows").glob("*.yaml"))
 ACTIONS = sorted(Path(".github/actions").glob("*/action.yaml"))
 AUDIT = Path(".github/workflows/audit.yaml")
+SCAN = Path(".github/workflows/scan.yaml")
 RELEASING = [file for file in WORKFLOWS if file != AUDIT]
 PAGES = [Path("docs/release.md"), Path("docs/deploy.md")]
 OWN = "./.github/actions/"
@@ -50,7 +52,7 @@ def test_actionlint_has_nothing_to_say() -> None:
         skip("actionlint is not built; `make test-charts` builds it")
     done = subprocess.run([program, *WORKFLOWS], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert len(WORKFLOWS) == 3
+    assert len(WORKFLOWS) == 4
 
 
 @pytest.mark.parametrize("file", [*RELEASING, *PAGES], ids=str)
@@ -77,7 +79,9 @@ def test_actions_are_pinned_by_commit_and_say_which_version_that_is(file: Path) 
     uses = [action for action in re.findall(r"uses: *(.*)", text) if not action.startswith(OWN)]
     assert uses
     for action in uses:
-        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+        assert re.fullmatch(r"[\w-]+/[\w-]+(/[\w-]+)?@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), (
+            action
+        )
     # One action, one commit.
     pinned = {tuple(action.split("@")) for each in [*WORKFLOWS, *ACTIONS] for action in used(each)}
     assert len(pinned) == len({name for name, _ in pinned})
@@ -95,7 +99,7 @@ def test_a_workflow_reads_and_jobs_ask_for_more(file: Path) -> None:
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=str)
 def test_a_checkout_keeps_the_token_only_where_it_is_pushed_with(file: Path) -> None:
-    """What is kept in .git/config can be read by all later steps, and by what they run."""
+    """What is kept can be read by all later steps, and by what they run."""
     workflow = load(file)
     for name, job in workflow["jobs"].items():
         checkouts = [step for step in job["steps"] if "actions/checkout" in step.get("uses", "")]
@@ -142,6 +146,40 @@ def test_a_promotion_knows_the_registry_and_has_logged_in_there() -> None:
             for step in promotes:
                 environment = job.get("env", {}) | step.get("env", {})
                 assert environment["RELEASE_REGISTRY"] == "${{ vars.RELEASE_REGISTRY }}"
+
+
+def test_images_are_scanned_before_dev_gets_them_and_weekly() -> None:
+    ci = load(Path(".github/workflows/ci.yaml"))["jobs"]
+    names = [step.get("id") for step in ci["publish"]["steps"]]
+    assert "scripts/scan" in ci["publish"]["steps"][-1]["run"]
+    assert names.index("build") < len(names) - 1
+    assert ci["promote-dev"]["needs"] == "publish"
+    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", load(SCAN)[True]["schedule"][0]["cron"])
+    asked = "".join(step.get("run", "") for step in steps(load(SCAN)))
+    assert all(stage in asked for stage in STAGES)
+
+
+@pytest.mark.parametrize(
+    ("images", "code"), [("a/good\n", 0), ("a/bad\na/good\n", 1), ("a/good\na/bad\n", 1), ("", 1)]
+)
+def test_a_scan_looks_at_every_image_and_fails_if_one_is_bad(
+    images: str, code: int, tmp_path: Path
+) -> None:
+    noted, grype = tmp_path / "noted", tmp_path / "grype"
+    noted.touch()
+    grype.write_text(f'#!/bin/sh\necho "$@" >>{noted}\ncase "$*" in *bad*) exit 2; esac\n')
+    grype.chmod(0o755)
+    done = subprocess.run(
+        ["scripts/scan"],
+        input=images,
+        text=True,
+        env={"GRYPE": str(grype), "PATH": "/usr/bin:/bin"},
+        check=False,
+    )
+    assert done.returncode == code
+    asked = noted.read_text("utf-8").splitlines()
+    assert [line.split()[-1] for line in asked] == [f"registry:{one}" for one in images.split()]
+    assert all({"--only-fixed", "--fail-on"} <= set(line.split()) for line in asked)
 
 
 def test_a_promotion_starts_no_build() -> None:

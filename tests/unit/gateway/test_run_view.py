@@ -153,7 +153,13 @@ class TestForgetting:
         for _ in range(4):
             for topic, partition in ((TOPICS.requests, 0), (TOPICS.status, 1)):
                 cluster.write_for_test(topic, b"read before", partition=partition)
-        await store.write([("UPDATE projected_offsets SET next_offset = 4", ())])
+        # As if the rows came from these records.
+        await store.write(
+            [
+                ("UPDATE projected_offsets SET next_offset = 4", ()),
+                ("DELETE FROM last_records", ()),
+            ]
+        )
         make: Any = cluster.make_consumer
         projector = Projector(
             name="view", topics=(TOPICS.requests, TOPICS.status), store=store, make_consumer=make

@@ -79,6 +79,11 @@ class FakeCluster:
                 log.first = max(log.first, min(before, log.end))
                 log.records = [each for each in log.records if each.offset >= log.first]
 
+    def compact_for_test(self, topic: str, *, offset: int, partition: int = 0) -> None:
+        """Delete one record like compaction."""
+        log = self.logs[TopicPartition(topic, partition)]
+        log.records = [each for each in log.records if each.offset != offset]
+
     def write_for_test(
         self,
         topic: str,

@@ -190,6 +190,7 @@ class Starts:
 
     def __init__(self, store: SqliteStore) -> None:
         self.offsets, self.apply, self.forget = store.offsets, store.apply, store.forget
+        self.last_records = store.last_records
         self.seen: list[dict[int, int]] = []
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
@@ -243,6 +244,39 @@ async def test_a_recreated_topic_is_projected_again(
             assert await words(store) == {"z": 1}
             assert await store.offsets() == {("t", 0): 1}
     assert [each["event"] for each in logged] == ["topics were recreated, projection starts again"]
+
+
+async def test_a_recreated_topic_that_has_grown_since_is_projected_again(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    """Its offsets do not show that; the record projected last does."""
+    for word in "abc":
+        cluster.write_for_test("t", word.encode())
+    async with running(make_projector(cluster, store)) as projector:
+        await projector.wait_fresh(within=10)
+    cluster.recreate_for_test("t")
+    for word in "wxyz":
+        cluster.write_for_test("t", word.encode())
+    with captured(projector_module) as logged:
+        async with running(make_projector(cluster, store)) as projector:
+            await projector.wait_fresh(within=10)
+            assert await words(store) == {"w": 1, "x": 1, "y": 1, "z": 1}
+    assert [each["event"] for each in logged] == ["topics were recreated, projection starts again"]
+
+
+async def test_a_topic_without_the_record_projected_last_is_continued(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    """Compaction deletes it once its key has a later record."""
+    for word in "abc":
+        cluster.write_for_test("t", word.encode())
+    async with running(make_projector(cluster, store)) as projector:
+        await projector.wait_fresh(within=10)
+    cluster.write_for_test("t", b"d")
+    cluster.compact_for_test("t", offset=2)
+    async with running(make_projector(cluster, store)) as projector:
+        await projector.wait_fresh(within=10)
+        assert await words(store) == {"a": 1, "b": 1, "c": 1, "d": 1}
 
 
 async def test_a_restarted_projection_is_not_complete(

@@ -24,6 +24,7 @@ from sluice_contracts.records import IncomingRecord
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.consumer import incoming, partitions_of, started_consumer
 from sluice_runtime.kafka.sessions import run_sessions
+from sluice_runtime.projection.last_records import LastRecord, LastRecords, TopicReplacedError
 
 __all__ = ["ProjectionStore", "Projector"]
 
@@ -42,6 +43,9 @@ class ProjectionStore(Protocol):
 
     async def offsets(self) -> dict[tuple[str, int], int]:
         """Return the next offset to project, per topic and partition."""
+
+    async def last_records(self) -> dict[tuple[str, int], LastRecord]:
+        """Return the record that was projected last, per topic and partition."""
 
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
         """Project the records and store the offsets after them, in one transaction."""
@@ -148,13 +152,18 @@ class Projector:
     async def _project(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
         """Read from the stored offsets, in batches, until the partitions change."""
         partitions = await partitions_of(consumer, self._topics)
-        ends, starts = await self._begin(consumer, partitions)
+        ends, starts, known = await self._begin(consumer, partitions)
         next_check = self._clock() + _TOPIC_CHECK_S
         ends = await self._note_progress(consumer, ends)
         while True:
             batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=500)
             records = [incoming(record) for batch in batches.values() for record in batch]
-            for portion in _portions(records):
+            try:
+                new = known.without(records)
+            except TopicReplacedError:
+                await self._forget()
+                return
+            for portion in _portions(new):
                 await self._store.apply(portion)
             ends = await self._note_progress(consumer, ends)
             yield
@@ -167,21 +176,32 @@ class Projector:
 
     async def _begin(
         self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]
-    ) -> tuple[_Ends, _Starts]:
+    ) -> tuple[_Ends, _Starts, LastRecords]:
         consumer.assign(list(partitions))
         stored = await self._store.offsets()
         ends = await self._ends(consumer, partitions)
         if any(stored.get((tp.topic, tp.partition), 0) > end for tp, end in ends.offsets.items()):
-            # The topic was recreated: the rows came from records that no longer exist.
-            _log.warning("topics were recreated, projection starts again", projection=self._name)
-            self._complete_as_of = None
-            await self._store.forget()
+            await self._forget()
             stored = {}
         starts = await self._expire(consumer, partitions, known={})
+        last = await self._store.last_records()
+        known: dict[tuple[str, int], LastRecord] = {}
         for tp in partitions:
+            place = tp.topic, tp.partition
+            next_offset, record = stored.get(place, 0), last.get(place)
+            # An older version of Sluice stores the offset alone.
+            if record and record.offset == next_offset - 1 >= starts[tp]:
+                known[place] = record
+                next_offset = record.offset
             # Retention may have deleted records since the stored offset.
-            consumer.seek(tp, max(stored.get((tp.topic, tp.partition), 0), starts[tp]))
-        return ends, starts
+            consumer.seek(tp, max(next_offset, starts[tp]))
+        return ends, starts, LastRecords(known)
+
+    async def _forget(self) -> None:
+        """Start again: the rows came from records that no longer exist."""
+        _log.warning("topics were recreated, projection starts again", projection=self._name)
+        self._complete_as_of = None
+        await self._store.forget()
 
     async def _expire(
         self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition], *, known: _Starts

@@ -11,6 +11,7 @@ import aiosqlite
 import structlog
 
 from sluice_contracts.records import IncomingRecord
+from sluice_runtime.projection.last_records import LastRecord
 
 __all__ = ["ProjectRecord", "SqliteStore", "Statement", "StoreDamagedError", "StoreUnusableError"]
 
@@ -21,6 +22,13 @@ CREATE TABLE IF NOT EXISTS projected_offsets (
     topic TEXT NOT NULL,
     partition INTEGER NOT NULL,
     next_offset INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS last_records (
+    topic TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    timestamp_ms INTEGER NOT NULL,
     PRIMARY KEY (topic, partition)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log_starts (
@@ -124,6 +132,14 @@ class SqliteStore:
         rows = await self.read("SELECT topic, partition, next_offset FROM projected_offsets")
         return {(topic, partition): offset for topic, partition, offset in rows}
 
+    async def last_records(self) -> dict[tuple[str, int], LastRecord]:
+        """See `ProjectionStore.last_records`."""
+        rows = await self.read("SELECT topic, partition, offset, timestamp_ms FROM last_records")
+        return {
+            (topic, partition): LastRecord(offset, timestamp_ms)
+            for topic, partition, offset, timestamp_ms in rows
+        }
+
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
         """See `ProjectionStore.apply`."""
         statements: list[tuple[str, Sequence[Any]]] = []
@@ -136,12 +152,18 @@ class SqliteStore:
                 since_pause = 0
                 await asyncio.sleep(0)
         ends: dict[tuple[str, int], int] = {}
+        last: dict[tuple[str, int], tuple[int, int]] = {}
         for record in records:
             position = record.position
             ends[position.topic, position.partition] = position.offset + 1
+            last[position.topic, position.partition] = position.offset, record.timestamp_ms
         statements += [
             ("INSERT OR REPLACE INTO projected_offsets VALUES (?, ?, ?)", (*place, end))
             for place, end in ends.items()
+        ]
+        statements += [
+            ("INSERT OR REPLACE INTO last_records VALUES (?, ?, ?, ?)", (*place, *record))
+            for place, record in last.items()
         ]
         await self.write(statements)
 

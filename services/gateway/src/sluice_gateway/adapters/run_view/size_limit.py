@@ -13,6 +13,7 @@ import structlog
 
 from sluice_contracts.records import IncomingRecord
 from sluice_gateway.metrics import Metrics
+from sluice_runtime.projection.last_records import LastRecord
 from sluice_runtime.projection.projector import ProjectionStore
 from sluice_runtime.projection.sqlite_store import SqliteStore, Statement
 
@@ -143,6 +144,10 @@ class BoundedStore:
         # The limit may be lower than it was when the file was written.
         await self._bounds.keep()
         return await self._store.offsets()
+
+    async def last_records(self) -> dict[tuple[str, int], LastRecord]:
+        """See `ProjectionStore.last_records`."""
+        return await self._store.last_records()
 
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
         """See `ProjectionStore.apply`."""

@@ -10,6 +10,7 @@ from sluice_gateway.adapters.run_view.projection import expiry, view_projection
 from sluice_gateway.adapters.run_view.schema import TABLES, VERSION
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.subscriptions import RunSubscriptions
+from sluice_runtime.projection.last_records import LastRecord
 from sluice_runtime.projection.sqlite_store import SqliteStore
 
 __all__ = ["NotifyingStore", "open_view"]
@@ -41,6 +42,10 @@ class NotifyingStore:
     async def offsets(self) -> dict[tuple[str, int], int]:
         """See `ProjectionStore.offsets`."""
         return await self._store.offsets()
+
+    async def last_records(self) -> dict[tuple[str, int], LastRecord]:
+        """See `ProjectionStore.last_records`."""
+        return await self._store.last_records()
 
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
         """See `ProjectionStore.apply`."""

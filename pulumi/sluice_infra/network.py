@@ -1,4 +1,4 @@
-"""A VPC over three zones: public subnets for load balancers, private ones for all else."""
+"""A VPC over three zones: in each a public subnet, one for load balancers, and a large one."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network
@@ -43,14 +43,17 @@ class Network(pulumi.ComponentResource):
             opts=self._within,
         )
         zones = [f"{region}{letter}" for letter in settings.zones]
-        private, public = subnets_of(cidr, len(zones))
+        private, public, balancers = subnets_of(cidr, len(zones))
         shared = {f"kubernetes.io/cluster/{cluster_name}": "shared"}
         self.public_subnets = self._subnets(
             "public", public, zones, {**shared, "kubernetes.io/role/elb": "1"}
         )
-        self.private_subnets = self._subnets(
-            "private", private, zones, {**shared, "kubernetes.io/role/internal-elb": "1"}
+        # Pods have addresses of private subnets. Load balancers have subnets of their own, so that
+        # a network policy can let them in and no pod. The VPC's main table routes them: within it.
+        self._subnets(
+            "balancers", balancers, zones, {**shared, "kubernetes.io/role/internal-elb": "1"}
         )
+        self.private_subnets = self._subnets("private", private, zones, shared)
         private_tables = self._routes(settings)
         self._endpoints(settings, region=region, cidr=str(cidr), tables=private_tables)
         self.private_subnet_ids = [subnet.id for subnet in self.private_subnets]
@@ -188,10 +191,15 @@ class Network(pulumi.ComponentResource):
             )
 
 
-def subnets_of(cidr: IPv4Network, zones: int) -> tuple[list[IPv4Network], list[IPv4Network]]:
-    """Cut private and public subnets out of a network, for each zone one of each.
+def subnets_of(
+    cidr: IPv4Network, zones: int
+) -> tuple[list[IPv4Network], list[IPv4Network], list[IPv4Network]]:
+    """Cut private, public and load balancers' subnets out of a network, for each zone one of each.
 
-    A private one is an eighth, for every pod has an address; the public ones share the last eighth.
+    A private one is an eighth, for every pod has an address. The public ones share the last eighth
+    with those of load balancers, which are in its last quarter: of a /20, a /27 each, the smallest
+    that AWS allows.
     """
     eighths = list(cidr.subnets(prefixlen_diff=3))
-    return eighths[:zones], list(eighths[-1].subnets(prefixlen_diff=2))[:zones]
+    *public, rest = eighths[-1].subnets(prefixlen_diff=2)
+    return eighths[:zones], public[:zones], list(rest.subnets(prefixlen_diff=2))[:zones]

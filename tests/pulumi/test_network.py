@@ -1,4 +1,4 @@
-"""The VPC: three zones, two kinds of subnets, and ways out by choice."""
+"""The VPC: three zones, three kinds of subnets, and ways out by choice."""
 
 from ipaddress import IPv4Network
 
@@ -13,19 +13,31 @@ ENDPOINTS_WITHOUT_NAT = ["ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "sts"]
 @pytest.mark.parametrize("prefix", [16, 18, 20])
 def test_subnets_are_within_the_network_and_apart(prefix: int) -> None:
     whole = IPv4Network(f"10.0.0.0/{prefix}")
-    private, public = subnets_of(whole, 3)
-    every = [*private, *public]
+    private, public, balancers = subnets_of(whole, 3)
+    every = [*private, *public, *balancers]
     assert all(each.subnet_of(whole) for each in every)
     assert not any(a.overlaps(b) for a in every for b in every if a is not b)
     # An address for every pod of many nodes, even in the smallest.
     assert min(each.num_addresses for each in private) >= 512
     assert max(each.num_addresses for each in public) < min(each.num_addresses for each in private)
+    # The smallest subnets that AWS' load balancers accept.
+    assert {each.prefixlen <= 27 for each in balancers} == {True}
+
+
+@pytest.mark.parametrize("prefix", [16, 18, 20])
+def test_one_block_names_all_load_balancers_and_nothing_else(prefix: int) -> None:
+    """Network policies in argocd/environments name it."""
+    whole = IPv4Network(f"10.0.0.0/{prefix}")
+    private, public, balancers = subnets_of(whole, 3)
+    *_, block = whole.subnets(prefixlen_diff=5)
+    assert all(each.subnet_of(block) for each in balancers)
+    assert not any(each.overlaps(block) for each in [*private, *public])
 
 
 def test_there_is_a_subnet_of_each_kind_in_each_of_three_zones(declare: Declare) -> None:
     subnets = declare("dev").of("ec2/subnet:Subnet")
     zones = {"eu-central-1a", "eu-central-1b", "eu-central-1c"}
-    for kind in ("public", "private"):
+    for kind in ("public", "private", "balancers"):
         found = [each for name, each in subnets.items() if f"-{kind}-" in name]
         assert {each["availabilityZone"] for each in found} == zones
         assert len(found) == 3
@@ -33,14 +45,16 @@ def test_there_is_a_subnet_of_each_kind_in_each_of_three_zones(declare: Declare)
 
 def test_load_balancers_find_their_subnets_by_tags(declare: Declare) -> None:
     for name, subnet in declare("dev").of("ec2/subnet:Subnet").items():
-        role = "elb" if "-public-" in name else "internal-elb"
-        assert subnet["tags"][f"kubernetes.io/role/{role}"] == "1"
+        _, _, kind, _ = name.split("-")
+        roles = {"public": {"elb"}, "balancers": {"internal-elb"}, "private": set()}[kind]
+        tags = {tag for tag in subnet["tags"] if tag.startswith("kubernetes.io/role/")}
+        assert tags == {f"kubernetes.io/role/{role}" for role in roles}
         assert subnet["tags"]["kubernetes.io/cluster/sluice-dev"] == "shared"
 
 
 def test_nothing_gets_a_public_address_by_itself(declare: Declare) -> None:
     subnets = declare("dev").of("ec2/subnet:Subnet").values()
-    assert [each["mapPublicIpOnLaunch"] for each in subnets] == [False] * 6
+    assert [each["mapPublicIpOnLaunch"] for each in subnets] == [False] * 9
 
 
 @pytest.mark.parametrize(("nat", "gateways", "routed"), [("single", 1, 3), ("perZone", 3, 3)])

@@ -9,6 +9,7 @@ from pulumi_aws import eks
 
 from sluice_infra.cluster import Cluster
 from sluice_infra.naming import Naming
+from sluice_infra.settings import AddOn
 from sluice_infra.workloads import ADD_ONS
 
 _CONFIGURATION: Mapping[str, Mapping[str, Any]] = {
@@ -16,22 +17,23 @@ _CONFIGURATION: Mapping[str, Mapping[str, Any]] = {
     "vpc-cni": {"enableNetworkPolicy": "true"},
 }
 
-BEFORE_NODES = ("eks-pod-identity-agent", "vpc-cni", "kube-proxy")
-AFTER_NODES = ("coredns", "aws-ebs-csi-driver", "metrics-server")
-WITH_AUTO_MODE = ("metrics-server",)
+BEFORE_NODES: tuple[AddOn, ...] = ("eks-pod-identity-agent", "vpc-cni", "kube-proxy")
+AFTER_NODES: tuple[AddOn, ...] = ("coredns", "aws-ebs-csi-driver", "metrics-server")
+WITH_AUTO_MODE: tuple[AddOn, ...] = ("metrics-server",)
 """All else is part of Auto Mode."""
 
 
 class AddOns(pulumi.ComponentResource):
-    """Some add-ons, in the versions that EKS takes for this Kubernetes."""
+    """Some add-ons, in the versions that are said, or that EKS takes for this Kubernetes."""
 
     def __init__(
         self,
         naming: Naming,
         when: str,
-        names: tuple[str, ...],
+        names: tuple[AddOn, ...],
         *,
         cluster: Cluster,
+        versions: Mapping[AddOn, str],
         role_arns: Mapping[str, pulumi.Input[str]],
         after: list[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
@@ -42,6 +44,7 @@ class AddOns(pulumi.ComponentResource):
                 naming.name(name),
                 cluster_name=cluster.eks.name,
                 addon_name=name,
+                addon_version=versions.get(name),
                 configuration_values=json.dumps(_CONFIGURATION[name])
                 if name in _CONFIGURATION
                 else None,

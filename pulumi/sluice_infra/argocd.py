@@ -9,6 +9,7 @@ import pulumi_kubernetes as kubernetes
 import yaml
 
 from sluice_infra import versions
+from sluice_infra.cluster_objects import ClusterObjects
 from sluice_infra.naming import Naming
 from sluice_infra.places import ARGO_CD, Labels
 from sluice_infra.settings import ArgoCdSettings, SettingsError
@@ -26,7 +27,7 @@ class ArgoCd(pulumi.ComponentResource):
         *,
         kubeconfig: pulumi.Input[str],
         facts: Mapping[str, pulumi.Input[str]],
-        volumes_by: str,
+        objects: ClusterObjects,
         password: pulumi.Input[str] | None,
         after: list[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
@@ -38,7 +39,7 @@ class ArgoCd(pulumi.ComponentResource):
             settings: Where its files and git are.
             kubeconfig: How the cluster is reached.
             facts: Annotations of the cluster's Secret.
-            volumes_by: The provisioner of the cluster's volumes.
+            objects: What has to be in the cluster before Argo CD.
             password: Of the git repository, if not everybody may read it.
             after: What has to be there before pods run.
             opts: Pulumi's.
@@ -52,7 +53,7 @@ class ArgoCd(pulumi.ComponentResource):
         )
         self._within = pulumi.ResourceOptions(parent=self, provider=cluster, depends_on=after)
         self._naming = naming
-        self._volumes(volumes_by)
+        made = objects.make(naming, within=self._within)
         release = kubernetes.helm.v3.Release(
             naming.name("argocd"),
             name=ARGO_CD,
@@ -64,7 +65,7 @@ class ArgoCd(pulumi.ComponentResource):
             value_yaml_files=[_asset(path) for path in settings.values],
             atomic=True,
             timeout=900,
-            opts=self._within,
+            opts=self._after(made),
         )
         root = root_application(
             _one_document(settings.root, key="argocd.root"),
@@ -87,22 +88,6 @@ class ArgoCd(pulumi.ComponentResource):
     def _after(self, resources: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         more = pulumi.ResourceOptions(depends_on=resources)
         return pulumi.ResourceOptions.merge(self._within, more)
-
-    def _volumes(self, provisioner: str) -> None:
-        """Make the default StorageClass, for none is there, and only we know who makes volumes."""
-        kubernetes.storage.v1.StorageClass(
-            self._naming.name("volumes"),
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(
-                name="encrypted",
-                annotations={"storageclass.kubernetes.io/is-default-class": "true"},
-            ),
-            provisioner=provisioner,
-            parameters={"type": "gp3", "encrypted": "true"},
-            # A volume is made in the zone of its pod, not the other way round.
-            volume_binding_mode="WaitForFirstConsumer",
-            allow_volume_expansion=True,
-            opts=self._within,
-        )
 
     def _cluster_secret(
         self, facts: Mapping[str, pulumi.Input[str]], *, after: pulumi.Resource

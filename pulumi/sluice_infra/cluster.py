@@ -77,7 +77,10 @@ class Cluster(pulumi.ComponentResource):
             # Add-ons are ours to choose; Auto Mode has its own.
             bootstrap_self_managed_addons=False,
             compute_config=eks.ClusterComputeConfigArgs(
-                enabled=True, node_pools=["general-purpose", "system"], node_role_arn=roles.node_arn
+                enabled=True,
+                # Not `system`: nothing of ours has to be on nodes of its own.
+                node_pools=["general-purpose"],
+                node_role_arn=roles.node_arn,
             )
             if auto
             else None,

@@ -76,7 +76,7 @@ class Network(pulumi.ComponentResource):
         ]
 
     def _routes(self, settings: NetworkSettings) -> list[ec2.RouteTable]:
-        """Route public subnets to the Internet, private ones to a NAT gateway if there is any."""
+        """Route public subnets to the Internet, private ones to a NAT gateway."""
         gateway = ec2.InternetGateway(
             self._naming.name("internet"),
             vpc_id=self.vpc.id,
@@ -91,8 +91,7 @@ class Network(pulumi.ComponentResource):
             gateway_id=gateway.id,
             opts=self._within,
         )
-        counts = {"none": 0, "single": 1, "perZone": len(settings.zones)}
-        letters = settings.zones[: counts[settings.nat]]
+        letters = settings.zones if settings.nat == "perZone" else settings.zones[:1]
         gateways = [
             self._nat(letter, subnet, internet=gateway)
             for letter, subnet in zip(letters, self.public_subnets, strict=False)
@@ -103,14 +102,13 @@ class Network(pulumi.ComponentResource):
         ):
             name = f"private-{letter}"
             tables.append(self._table(name, [subnet]))
-            if gateways:
-                ec2.Route(
-                    self._naming.name(name),
-                    route_table_id=tables[-1].id,
-                    destination_cidr_block="0.0.0.0/0",
-                    nat_gateway_id=gateways[index % len(gateways)].id,
-                    opts=self._within,
-                )
+            ec2.Route(
+                self._naming.name(name),
+                route_table_id=tables[-1].id,
+                destination_cidr_block="0.0.0.0/0",
+                nat_gateway_id=gateways[index % len(gateways)].id,
+                opts=self._within,
+            )
         return tables
 
     def _table(self, name: str, subnets: Sequence[ec2.Subnet]) -> ec2.RouteTable:

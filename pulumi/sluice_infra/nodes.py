@@ -1,4 +1,6 @@
-"""Managed node groups: for the platform, for services, and on spot for Workflows."""
+"""Managed node groups: on demand for everything, and on spot for Workflows."""
+
+from collections.abc import Mapping
 
 import pulumi
 from pulumi_aws import ec2, eks
@@ -8,14 +10,17 @@ from sluice_infra.cluster import Cluster
 from sluice_infra.naming import Naming
 from sluice_infra.network import Network
 from sluice_infra.roles import Roles
-from sluice_infra.settings import GroupSettings, NodeSettings
+from sluice_infra.settings import Architecture, NodeGroupSettings, NodeSettings
 
-IMAGE = "AL2023_x86_64_STANDARD"
+AMI_TYPES: Mapping[Architecture, str] = {
+    "amd64": "AL2023_x86_64_STANDARD",
+    "arm64": "AL2023_ARM_64_STANDARD",
+}
 _ROOT_DEVICE = "/dev/xvda"
 
 
-class Nodes(pulumi.ComponentResource):
-    """The node groups. ``groups`` is empty in Auto Mode, which brings its own nodes."""
+class NodeGroups(pulumi.ComponentResource):
+    """The managed node groups of a cluster without Auto Mode."""
 
     def __init__(
         self,
@@ -29,7 +34,7 @@ class Nodes(pulumi.ComponentResource):
         after: list[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("sluice:infra:Nodes", naming.name("nodes"), None, opts)
+        super().__init__("sluice:infra:NodeGroups", naming.name("nodes"), None, opts)
         self._naming = naming
         self._cluster = cluster
         self._network = network
@@ -37,37 +42,35 @@ class Nodes(pulumi.ComponentResource):
         # One hop is the node itself. Pods are one further, and get its rights with two only.
         self._hops = 2 if pods_are_the_node else 1
         self._after = [*after, *roles.granted]
-        wanted = {
-            "system": settings.system,
-            "services": settings.services,
-            "workflows": settings.workflows,
-        }
-        self.groups = [self._group(pool, group) for pool, group in wanted.items() if group]
+        wanted = {"services": settings.services, "workflows": settings.workflows}
+        self.groups = [self._group(name, group) for name, group in wanted.items() if group]
         self.register_outputs({})
 
-    def _group(self, pool: str, group: GroupSettings) -> eks.NodeGroup:
-        spot = pool == "workflows"
-        template = self._template(pool, group)
+    def _group(self, name: str, group: NodeGroupSettings) -> eks.NodeGroup:
+        spot = name == "workflows"
+        template = self._template(name, group)
         return eks.NodeGroup(
-            self._naming.name(pool),
+            self._naming.name(name),
             cluster_name=self._cluster.eks.name,
-            node_group_name_prefix=f"{pool}-",
+            node_group_name_prefix=f"{name}-",
             node_role_arn=self._roles.node_arn,
             subnet_ids=self._network.private_subnet_ids,
-            ami_type=IMAGE,
+            ami_type=AMI_TYPES[group.architecture],
             # Nodes follow the control plane to a new version.
             version=versions.KUBERNETES,
             capacity_type="SPOT" if spot else "ON_DEMAND",
-            instance_types=list(group.instances),
+            instance_types=list(group.instance_types),
             launch_template=eks.NodeGroupLaunchTemplateArgs(
                 id=template.id, version=template.latest_version.apply(str)
             ),
             scaling_config=eks.NodeGroupScalingConfigArgs(
-                min_size=group.least, desired_size=group.size, max_size=group.most
+                min_size=group.desired_size,
+                desired_size=group.desired_size,
+                max_size=max(group.desired_size, 1),
             ),
             update_config=eks.NodeGroupUpdateConfigArgs(max_unavailable_percentage=33),
             node_repair_config=eks.NodeGroupNodeRepairConfigArgs(enabled=True),
-            labels={places.POOL: pool},
+            labels={places.POOL: places.WORKFLOWS} if spot else {},
             taints=[
                 eks.NodeGroupTaintArgs(
                     key=places.WORKFLOWS_TAINT, value="true", effect="NO_SCHEDULE"
@@ -75,19 +78,14 @@ class Nodes(pulumi.ComponentResource):
             ]
             if spot
             else [],
-            tags=self._naming.tags(pool),
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=self._after,
-                # An autoscaler's business once there is one.
-                ignore_changes=["scalingConfig.desiredSize"],
-            ),
+            tags=self._naming.tags(name),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._after),
         )
 
-    def _template(self, pool: str, group: GroupSettings) -> ec2.LaunchTemplate:
+    def _template(self, name: str, group: NodeGroupSettings) -> ec2.LaunchTemplate:
         return ec2.LaunchTemplate(
-            self._naming.name(pool),
-            name_prefix=f"{self._naming.name(pool)}-",
+            self._naming.name(name),
+            name_prefix=f"{self._naming.name(name)}-",
             update_default_version=True,
             metadata_options=ec2.LaunchTemplateMetadataOptionsArgs(
                 http_endpoint="enabled",
@@ -107,10 +105,10 @@ class Nodes(pulumi.ComponentResource):
             ],
             tag_specifications=[
                 ec2.LaunchTemplateTagSpecificationArgs(
-                    resource_type=kind, tags=self._naming.tags(pool)
+                    resource_type=kind, tags=self._naming.tags(name)
                 )
                 for kind in ("instance", "volume")
             ],
-            tags=self._naming.tags(pool),
+            tags=self._naming.tags(name),
             opts=pulumi.ResourceOptions(parent=self),
         )

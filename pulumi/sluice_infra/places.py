@@ -37,9 +37,7 @@ class Account:
 
 EXECUTOR: Final = Account(namespace=WORKFLOWS, name="sluice-executor")
 ARGO_SERVER: Final = Account(namespace=ARGO, name="argo-workflows-server")
-LOAD_BALANCER: Final = Account(namespace=KUBE_SYSTEM, name="aws-load-balancer-controller")
 EXTERNAL_DNS: Final = Account(namespace="external-dns", name="external-dns")
-CERT_MANAGER: Final = Account(namespace="cert-manager", name="cert-manager")
 EXTERNAL_SECRETS: Final = Account(namespace="external-secrets", name="external-secrets")
 KEDA: Final = Account(namespace="keda", name="keda-operator")
 NETWORKING: Final = Account(namespace=KUBE_SYSTEM, name="aws-node")
@@ -76,7 +74,19 @@ class Annotations:
 
 
 POOL: Final = "sluice.dev/pool"
-"""Label of nodes: system, services or workflows."""
+"""Label of the nodes for Workflows, with the value "workflows"."""
 
 WORKFLOWS_TAINT: Final = "sluice.dev/workflows"
-"""Taint of the nodes of the pool workflows, with the value "true": NoSchedule."""
+"""Taint of the nodes for Workflows, with the value "true": NoSchedule."""
+
+DEFAULT_CLASS: Final = "encrypted"
+"""The default StorageClass: a volume is deleted with its claim."""
+
+RETAIN_CLASS: Final = "encrypted-retain"
+"""The StorageClass of Kafka's volumes, which outlive their claims, namespace and cluster."""
+
+INGRESS_CLASS: Final = "alb"
+"""The IngressClass of the gateway's load balancer."""
+
+SNAPSHOT_TAG: Final = "sluice.dev/snapshots"
+"""Tag of the volumes that are snapshotted, with the stack's prefix as value."""

@@ -31,6 +31,7 @@ class Roles(pulumi.ComponentResource):
         *,
         existing: str | None,
         auto: bool,
+        tags_volumes: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("sluice:infra:Roles", naming.name("roles"), None, opts)
@@ -40,17 +41,44 @@ class Roles(pulumi.ComponentResource):
         if existing:
             self.cluster_arn = self.node_arn = existing
         else:
-            self.cluster_arn = self._made(
+            cluster = self._made(
                 naming, "cluster", service="eks", rights=_AUTO_CLUSTER if auto else _CLUSTER
             )
-            self.node_arn = self._made(
-                naming, "node", service="ec2", rights=_AUTO_NODE if auto else _NODE
-            )
+            node = self._made(naming, "node", service="ec2", rights=_AUTO_NODE if auto else _NODE)
+            self.cluster_arn, self.node_arn = cluster.arn, node.arn
+            if auto and tags_volumes:
+                self._let_volumes_be_tagged(naming, cluster)
         self.register_outputs({"clusterArn": self.cluster_arn, "nodeArn": self.node_arn})
 
-    def _made(
-        self, naming: Naming, name: str, *, service: str, rights: Sequence[str]
-    ) -> pulumi.Output[str]:
+    def _let_volumes_be_tagged(self, naming: Naming, cluster: iam.Role) -> None:
+        """Let Auto Mode give volumes tags of a StorageClass, which AWS' policies do not allow.
+
+        docs.aws.amazon.com/eks/latest/userguide/auto-learn-iam.html#tag-prop
+        """
+        name = naming.name("cluster-volume-tags")
+        ours = {"aws:RequestTag/eks:eks-cluster-name": "${aws:PrincipalTag/eks:eks-cluster-name}"}
+        self.granted.append(
+            iam.RolePolicy(
+                name,
+                role=cluster.id,
+                policy=json.dumps(
+                    {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {
+                                "Effect": "Allow",
+                                "Action": ["ec2:CreateVolume"],
+                                "Resource": ["arn:aws:ec2:*:*:volume/*"],
+                                "Condition": {"StringEquals": ours},
+                            }
+                        ],
+                    }
+                ),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        )
+
+    def _made(self, naming: Naming, name: str, *, service: str, rights: Sequence[str]) -> iam.Role:
         role = iam.Role(
             naming.name(name),
             name=naming.everywhere(name),
@@ -67,7 +95,7 @@ class Roles(pulumi.ComponentResource):
             )
             for policy in rights
         ]
-        return role.arn
+        return role
 
 
 def aws_policy(name: str) -> str:

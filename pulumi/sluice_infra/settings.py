@@ -5,6 +5,7 @@ Keys are those of ``Pulumi.<stack>.yaml`` below ``sluice:``, in camelCase.
 
 import ipaddress
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -27,11 +28,30 @@ Arn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:")]
 AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
 Zone = Annotated[str, StringConstraints(pattern=r"^[a-f]$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
+AddOn = Literal[
+    "aws-ebs-csi-driver",
+    "coredns",
+    "eks-pod-identity-agent",
+    "kube-proxy",
+    "metrics-server",
+    "vpc-cni",
+]
+AddOnVersion = Annotated[str, StringConstraints(pattern=r"^v\d+\.\d+\.\d+-eksbuild\.\d+$")]
+Architecture = Literal["amd64", "arm64"]
 Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+\.)+[a-z]{2,}$")]
+
+
+_GRAVITON = re.compile(r"(a1|[a-z]+[0-9]+[a-z]*g[a-z]*)\.")
+"""An instance family with a g after its generation, as in m7g, c6gn or im4gn; g5 has none."""
 
 
 class SettingsError(ValueError):
     """A stack's settings are wrong; the message names each key."""
+
+
+def architecture_of(instance_type: str) -> Architecture:
+    """Return what an instance type runs, by the naming convention of EC2's instance types."""
+    return "arm64" if _GRAVITON.match(instance_type) else "amd64"
 
 
 class _Group(BaseModel):
@@ -47,9 +67,7 @@ class NetworkSettings(_Group):
     zones: tuple[Zone, Zone, Zone] = Field(
         ("a", "b", "c"), description="Letters of three zones that offer EKS."
     )
-    nat: Literal["single", "perZone", "none"] = Field(
-        "single", description="NAT gateways; with none, nodes reach the endpoints only."
-    )
+    nat: Literal["single", "perZone"] = Field("single", description="NAT gateways.")
     interface_endpoints: tuple[Text, ...] = Field(
         (), description="AWS services with an endpoint, reached without NAT, as in `ecr.api`."
     )
@@ -60,12 +78,7 @@ class NetworkSettings(_Group):
             raise ValueError("cidr has to be an IPv4 network from /16 to /20")
         if len(set(self.zones)) != len(self.zones):
             raise ValueError("zones have to differ")
-        if self.nat == "none" and (lacks := _NEEDED_WITHOUT_NAT - {*self.interface_endpoints}):
-            raise ValueError(f"nat none needs interfaceEndpoints {', '.join(sorted(lacks))}")
         return self
-
-
-_NEEDED_WITHOUT_NAT = {"ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "sts"}
 
 
 class ClusterSettings(_Group):
@@ -77,6 +90,10 @@ class ClusterSettings(_Group):
     allow_any_cidr: bool = Field(default=False, description="Confirm 0.0.0.0/0 in publicCidrs.")
     admins: tuple[Arn, ...] = Field((), description="IAM principals with all rights.")
     viewers: tuple[Arn, ...] = Field((), description="IAM principals with read rights.")
+    addon_versions: Mapping[AddOn, AddOnVersion] = Field(
+        default={},
+        description="Versions of EKS add-ons; of others, what EKS takes when it makes them.",
+    )
     log_days: Literal[1, 7, 30, 90, 365] = Field(30, description="Days to keep its logs.")
 
     @model_validator(mode="after")
@@ -86,39 +103,64 @@ class ClusterSettings(_Group):
         return self
 
 
-class GroupSettings(_Group):
+class NodePoolSettings(_Group):
+    """The NodePool for Workflows, in Auto Mode. It has no nodes while nothing runs."""
+
+    cpu_limit: int = Field(64, ge=2, le=10_000, description="Most vCPUs of all its nodes.")
+    capacity_types: tuple[Literal["spot", "on-demand"], ...] = Field(
+        ("spot", "on-demand"),
+        min_length=1,
+        description="What its nodes may be; with both, on-demand where there is no spot capacity.",
+    )
+    architectures: tuple[Literal["amd64", "arm64"], ...] = Field(
+        ("amd64", "arm64"),
+        min_length=1,
+        description="Architectures of its nodes; each step's image has to exist for all of them.",
+    )
+
+
+class NodeGroupSettings(_Group):
     """A managed node group."""
 
-    instances: tuple[Text, ...] = Field(
-        min_length=1, description="Instance types, the preferred one first."
+    instance_types: tuple[Text, ...] = Field(
+        min_length=1, description="Instance types of one architecture, the preferred one first."
     )
-    size: int = Field(ge=0, le=100, description="Initial number of nodes.")
-    least: int = Field(0, ge=0, le=100, description="Minimum for an autoscaler.")
-    most: int = Field(ge=1, le=100, description="Maximum for an autoscaler.")
+    desired_size: int = Field(ge=0, le=100, description="Number of nodes; nothing changes it.")
     disk_gib: int = Field(50, ge=20, le=1000, description="Each node's disk.")
 
+    @property
+    def architecture(self) -> Architecture:
+        """The one of its instance types."""
+        return architecture_of(self.instance_types[0])
+
     @model_validator(mode="after")
-    def _in_order(self) -> "GroupSettings":
-        if not self.least <= self.size <= self.most:
-            raise ValueError("least <= size <= most does not hold")
+    def _of_one_architecture(self) -> "NodeGroupSettings":
+        if len({architecture_of(each) for each in self.instance_types}) > 1:
+            raise ValueError("instanceTypes mixes arm64 and amd64, and a node group has one AMI")
         return self
 
 
 class NodeSettings(_Group):
-    """Nodes: managed node groups, or EKS Auto Mode."""
+    """Nodes: EKS Auto Mode, or managed node groups without an autoscaler."""
 
-    mode: Literal["managed", "auto"] = Field("managed", description="Auto Mode has its own groups.")
-    system: GroupSettings | None = Field(None, description="On demand, for the platform.")
-    services: GroupSettings | None = Field(None, description="On demand, for Sluice and Kafka.")
-    workflows: GroupSettings | None = Field(None, description="Spot, tainted, for Workflows.")
+    mode: Literal["auto", "managed"] = Field("auto", description="Who makes nodes.")
+    node_pool: NodePoolSettings = NodePoolSettings()
+    services: NodeGroupSettings | None = Field(
+        None, description="On-demand node group for everything but Workflows; mode managed."
+    )
+    workflows: NodeGroupSettings | None = Field(
+        None, description="Spot node group, tainted, for Workflows; mode managed."
+    )
 
     @model_validator(mode="after")
-    def _groups_or_auto(self) -> "NodeSettings":
-        groups = [self.system, self.services, self.workflows]
+    def _fits_the_mode(self) -> "NodeSettings":
+        groups = [self.services, self.workflows]
         if self.mode == "managed" and None in groups:
-            raise ValueError("mode managed needs system, services and workflows")
+            raise ValueError("mode managed needs services and workflows")
         if self.mode == "auto" and any(groups):
-            raise ValueError("mode auto has no groups of its own")
+            raise ValueError("mode auto has no node groups: nodePool is its setting")
+        if self.mode == "managed" and "node_pool" in self.model_fields_set:
+            raise ValueError("mode managed has no nodePool: workflows is its node group")
         return self
 
 
@@ -134,6 +176,13 @@ class KafkaSettings(_Group):
     """Kafka: Strimzi in the cluster, or MSK."""
 
     mode: Literal["strimzi", "msk"] = Field("strimzi", description="What runs it.")
+    snapshot_hours: Literal[1, 2, 3, 4, 6, 8, 12, 24] | None = Field(
+        None,
+        description="Hours from snapshot to snapshot of Strimzi's volumes; none: no snapshots.",
+    )
+    snapshots_kept: int = Field(
+        24, ge=1, le=1000, description="How many snapshots of each volume are kept."
+    )
     instance: Text = Field("kafka.m7g.large", description="Instance type of MSK's 3 brokers.")
     disk_gib: int = Field(100, ge=10, le=16384, description="Each broker's disk in MSK.")
 
@@ -212,7 +261,7 @@ class Settings(_Group):
     protect: bool = Field(default=False, description="Refuse to destroy what cannot be recreated.")
     network: NetworkSettings = NetworkSettings()
     cluster: ClusterSettings = ClusterSettings()
-    nodes: NodeSettings
+    nodes: NodeSettings = NodeSettings()
     iam: IamSettings = IamSettings()
     kafka: KafkaSettings = KafkaSettings()
     dns: DnsSettings | None = Field(None, description="Nothing: no domain.")
@@ -231,6 +280,10 @@ class Settings(_Group):
             raise ValueError("github needs a role of its own, which iam.existingRoleArn rules out")
         if self.github and not self.registry.create:
             raise ValueError("github belongs to the stack with registry.create")
+        if self.kafka.snapshot_hours and (self.iam.existing_role_arn or self.kafka.mode == "msk"):
+            raise ValueError("kafka.snapshotHours is for Strimzi's volumes, by a role of our own")
+        if self.nodes.mode == "managed" and self.dns:
+            raise ValueError("dns needs nodes.mode auto, whose controller makes load balancers")
         return self
 
 

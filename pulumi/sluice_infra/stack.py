@@ -9,17 +9,19 @@ from sluice_infra import addons
 from sluice_infra.addons import AddOns
 from sluice_infra.argocd import ArgoCd
 from sluice_infra.cluster import API_SERVER_SERVICE, Cluster, kubeconfig_of
+from sluice_infra.cluster_objects import ClusterObjects
 from sluice_infra.dns import Dns
 from sluice_infra.github import GitHub
 from sluice_infra.identity import Identity
 from sluice_infra.kafka import ManagedKafka
 from sluice_infra.naming import Naming
 from sluice_infra.network import Network
-from sluice_infra.nodes import Nodes
+from sluice_infra.nodes import NodeGroups
 from sluice_infra.places import ARGO_CD, Annotations
 from sluice_infra.registry import Registry
 from sluice_infra.roles import Roles
 from sluice_infra.settings import RegistrySettings, Settings
+from sluice_infra.snapshots import Snapshots
 from sluice_infra.storage import ArtifactBucket
 from sluice_infra.workloads import ADD_ONS, workloads
 
@@ -63,7 +65,14 @@ def build(
     network = Network(
         naming, settings.network, region=place.region, cluster_name=naming.prefix, opts=kept
     )
-    roles = Roles(naming, existing=existing_role, auto=auto, opts=kept)
+    snapshot_hours = settings.kafka.snapshot_hours
+    roles = Roles(
+        naming,
+        existing=existing_role,
+        auto=auto,
+        tags_volumes=snapshot_hours is not None,
+        opts=kept,
+    )
     cluster = Cluster(
         naming,
         settings.cluster,
@@ -99,13 +108,14 @@ def build(
             protect=settings.protect,
             opts=kept,
         )
+    if snapshot_hours:
+        Snapshots(naming, hours=snapshot_hours, kept=settings.kafka.snapshots_kept, opts=kept)
     identities: list[pulumi.Resource] = []
     if not existing_role:
         identities = [
             Identity(naming, workload, cluster=cluster, opts=kept)
             for workload in workloads(
                 bucket=bucket,
-                network=network,
                 kafka=kafka,
                 dns=dns,
                 region=place.region,
@@ -135,7 +145,10 @@ def build(
         settings.argocd,
         kubeconfig=_kubeconfig(cluster, region=place.region),
         facts=facts,
-        volumes_by="ebs.csi.eks.amazonaws.com" if auto else "ebs.csi.aws.com",
+        objects=ClusterObjects(
+            node_pool=settings.nodes.node_pool if auto else None,
+            snapshots=snapshot_hours is not None,
+        ),
         password=password,
         # A pod learns who it is when it is made, so before anybody makes some.
         after=[*ready, *identities],
@@ -175,6 +188,7 @@ def _compute(
                 "more",
                 addons.WITH_AUTO_MODE,
                 cluster=cluster,
+                versions=settings.cluster.addon_versions,
                 role_arns={},
                 after=[cluster.eks],
                 opts=kept,
@@ -191,11 +205,12 @@ def _compute(
         "before",
         addons.BEFORE_NODES,
         cluster=cluster,
+        versions=settings.cluster.addon_versions,
         role_arns=role_arns,
         after=[cluster.eks],
         opts=kept,
     )
-    nodes = Nodes(
+    nodes = NodeGroups(
         naming,
         settings.nodes,
         cluster=cluster,
@@ -210,6 +225,7 @@ def _compute(
         "after",
         addons.AFTER_NODES,
         cluster=cluster,
+        versions=settings.cluster.addon_versions,
         role_arns=role_arns,
         after=[*nodes.groups],
         opts=kept,

@@ -8,7 +8,6 @@ from sluice_infra import kafka_rights, places, rights
 from sluice_infra.dns import Dns
 from sluice_infra.identity import Workload
 from sluice_infra.kafka import ManagedKafka
-from sluice_infra.network import Network
 from sluice_infra.storage import ArtifactBucket
 
 ADD_ONS = {
@@ -27,7 +26,6 @@ ADD_ONS = {
 def workloads(
     *,
     bucket: ArtifactBucket,
-    network: Network,
     kafka: ManagedKafka | None,
     dns: Dns | None,
     region: str,
@@ -47,11 +45,6 @@ def workloads(
             statements=bucket.arn.apply(rights.read_artifacts),
         ),
         Workload(
-            name="load-balancer",
-            account=places.LOAD_BALANCER,
-            statements=network.vpc.arn.apply(rights.balance_load),
-        ),
-        Workload(
             name="external-secrets",
             account=places.EXTERNAL_SECRETS,
             statements=account.apply(
@@ -62,13 +55,13 @@ def workloads(
         ),
     ]
     if dns:
-        found += [
-            Workload(name=name, account=who, statements=dns.zone_arn.apply(rights.change_records))
-            for name, who in (
-                ("external-dns", places.EXTERNAL_DNS),
-                ("cert-manager", places.CERT_MANAGER),
+        found.append(
+            Workload(
+                name="external-dns",
+                account=places.EXTERNAL_DNS,
+                statements=dns.zone_arn.apply(rights.change_records),
             )
-        ]
+        )
     if kafka:
         found += [
             Workload(

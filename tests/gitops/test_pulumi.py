@@ -43,7 +43,6 @@ def test_annotations_have_the_same_names() -> None:
 def test_accounts_with_rights_at_aws_are_those_of_the_charts(delivered: Deliver) -> None:
     delivery = delivered("prod", EVERYTHING)
     accounts = {
-        "aws-load-balancer-controller-sluice-dev": places().LOAD_BALANCER,
         "external-dns-sluice-dev": places().EXTERNAL_DNS,
         "external-secrets": places().EXTERNAL_SECRETS,
         "keda": places().KEDA,
@@ -62,21 +61,15 @@ def test_accounts_with_rights_at_aws_are_those_of_the_charts(delivered: Deliver)
     assert argo["spec"]["destination"]["namespace"] == places().ARGO_SERVER.namespace
 
 
-@pytest.mark.parametrize(
-    ("part", "right"),
-    [
-        ("enableWaf", "waf-regional:GetWebACLForResource"),
-        ("enableWafv2", "wafv2:GetWebACLForResource"),
-        ("enableShield", "shield:GetSubscriptionState"),
-    ],
-)
-def test_the_load_balancers_controller_asks_for_nothing_that_it_may_not(
-    part: str, right: str
-) -> None:
-    file = Path("argocd/platform/values/aws-load-balancer-controller.yaml")
-    # What its chart does not mention is on.
-    on = yaml.safe_load(file.read_text("utf-8")).get(part, True)
-    assert on == (f'"{right}"' in (PULUMI / "sluice_infra/rights.py").read_text("utf-8"))
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_ingresses_are_of_the_class_that_pulumi_makes(environment: str) -> None:
+    file = Path(f"argocd/environments/{environment}/sluice.yaml")
+    ingress = yaml.safe_load(file.read_text("utf-8"))["gateway"]["ingress"]
+    assert ingress["className"] == places().INGRESS_CLASS
+    # As docs.aws.amazon.com/eks/latest/userguide/auto-configure-alb.html lists them.
+    not_in_auto_mode = {"group.name", "waf-acl-id", "web-acl-id", "shield-advanced-protection"}
+    prefix = "alb.ingress.kubernetes.io/"
+    assert not {f"{prefix}{name}" for name in not_in_auto_mode} & ingress["annotations"].keys()
 
 
 @pytest.mark.charts

@@ -75,7 +75,6 @@ def test_waves_come_in_order(delivery: Delivery) -> None:
         "AppProject services": 0,
         "Application argo-workflows-crds": 1,
         "Application prometheus-operator-crds": 1,
-        "ApplicationSet aws-load-balancer-controller": 2,
         "Application external-secrets": 2,
         "Application keda": 2,
         "Application strimzi": 2,
@@ -127,12 +126,11 @@ def test_every_part_of_charts_has_its_values_and_no_values_are_left_over() -> No
 
 
 def test_every_environment_says_of_every_part_whether_it_is_on() -> None:
-    """But for cert-manager, which nothing of ours needs."""
     for environment in ENVIRONMENTS:
         file = Path(f"argocd/environments/{environment}/root.yaml")
         said = yaml.safe_load(file.read_text("utf-8"))
         assert said["environment"] == environment
-        assert said["platform"].keys() == PARTS.keys() - {"cert-manager"}
+        assert said["platform"].keys() == PARTS.keys()
 
 
 @pytest.mark.charts

@@ -106,12 +106,6 @@ def test_facts_of_the_clusters_secret_reach_the_charts(delivered: Deliver) -> No
         },
     }
     assert sluice["kafka"]["bootstrapServers"] == "sluice-kafka-bootstrap:9093"
-    controller = delivery.application("aws-load-balancer-controller-sluice-dev")
-    assert controller["spec"]["sources"][0]["helm"]["parameters"] == [
-        {"name": "clusterName", "value": "sluice-dev"},
-        {"name": "region", "value": "eu-central-1"},
-        {"name": "vpcId", "value": "vpc-1"},
-    ]
 
 
 @pytest.mark.charts
@@ -138,8 +132,8 @@ def test_an_application_that_goes_starts_nothing(delivery: Delivery) -> None:
 
 @pytest.mark.charts
 def test_a_part_that_lacks_a_fact_says_which(delivered: Deliver) -> None:
-    with pytest.raises(AssertionError, match=r"no annotation sluice\.dev/cluster-name"):
-        delivered("dev", LITTLE)
+    with pytest.raises(AssertionError, match=r"no annotation sluice\.dev/domain"):
+        delivered("prod", LITTLE)
 
 
 def test_no_other_annotations_are_used_than_pulumi_writes() -> None:

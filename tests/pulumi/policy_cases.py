@@ -21,6 +21,7 @@ REPOSITORY = "aws:ecr/repository:Repository"
 ROLE = "aws:iam/role:Role"
 LIFECYCLE = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
 READERS = "aws:ecr/repositoryPolicy:RepositoryPolicy"
+NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
 KAFKA = "aws:msk/cluster:Cluster"
 SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup"
 
@@ -57,6 +58,12 @@ _GOOD: Mapping[str, Mapping[str, Any]] = {
         "vpcConfig": {"endpointPublicAccess": True, "publicAccessCidrs": ["203.0.113.0/24"]},
         "encryptionConfig": {"resources": ["secrets"], "provider": {"keyArn": "arn:aws:kms:::k"}},
         "deletionProtection": True,
+    },
+    NODE_POOL: {
+        "spec": {
+            "limits": {"cpu": "32"},
+            "disruption": {"consolidationPolicy": "WhenEmpty"},
+        }
     },
     GROUP: {"launchTemplate": {"id": "lt-1"}},
     TEMPLATE: {
@@ -259,6 +266,18 @@ BREACHES: Mapping[str, Sequence[Breach]] = {
         _bad(KAFKA, "encryptionInfo.encryptionInTransit.inCluster", False, "travel unencrypted"),
         _bad(KAFKA, "encryptionInfo", None, "records travel unencrypted"),
         _bad(KAFKA, "clientAuthentication.unauthenticated", True, "need not say who they are"),
+    ],
+    "node-pools-are-bounded": [
+        _bad(NODE_POOL, "spec.limits", {}, "it can grow, and cost, without end"),
+        _bad(NODE_POOL, "spec.limits", None, "it can grow, and cost, without end"),
+        _bad(
+            NODE_POOL,
+            "spec.disruption.consolidationPolicy",
+            "WhenEmptyOrUnderutilized",
+            "it ends running steps",
+        ),
+        # Karpenter's default is to move pods.
+        _bad(NODE_POOL, "spec.disruption", {}, "it ends running steps"),
     ],
     "nodes-are-not-open": [
         _bad(SECURITY_GROUP, "ingress.0.cidrBlocks", ["0.0.0.0/0"], "everybody is let in"),

@@ -89,7 +89,10 @@ def test_argo_cd_is_one_version_and_comes_once_pods_can_run(declare: Declare) ->
     release = declared.named("Release", "sluice-dev-argocd")
     assert release.inputs["chart"] == "argo-cd"
     assert release.inputs["version"] == ARGO_CD_CHART
-    assert {"sluice-dev-coredns", "sluice-dev-services"} <= release.after
+    objects = {"encrypted", "encrypted-retain", "network-policies", "load-balancers", "workflows"}
+    assert {f"sluice-dev-{each}" for each in objects} <= release.after
+    managed = declare("learnerlab").named("Release", "sluice-learnerlab-argocd")
+    assert {"sluice-learnerlab-coredns", "sluice-learnerlab-services"} <= managed.after
 
 
 def test_argo_cd_comes_once_accounts_have_their_roles(declare: Declare) -> None:
@@ -103,15 +106,6 @@ def test_argo_cd_comes_once_accounts_have_their_roles(declare: Declare) -> None:
 def test_the_root_application_comes_last(declare: Declare) -> None:
     root = declare("dev").named("Application", "sluice-dev-root")
     assert {"sluice-dev-argocd", "sluice-dev-in-cluster"} <= root.after
-
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_volumes_are_encrypted_unless_somebody_asks_otherwise(declare: Declare, stack: str) -> None:
-    volumes = declare(stack).one("StorageClass")
-    assert volumes["parameters"] == {"type": "gp3", "encrypted": "true"}
-    assert volumes["metadata"]["annotations"] == {
-        "storageclass.kubernetes.io/is-default-class": "true"
-    }
 
 
 def test_the_root_application_is_that_of_the_environment() -> None:

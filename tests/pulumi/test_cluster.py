@@ -80,20 +80,25 @@ def test_people_get_in_by_access_entries(declare: Declare) -> None:
     assert granted == {admin: "AmazonEKSClusterAdminPolicy", viewer: "AmazonEKSViewPolicy"}
 
 
-def test_auto_mode_brings_nodes_load_balancers_and_volumes(declare: Declare) -> None:
-    nodes = {"nodes": {"mode": "auto"}}
-    declared = declare("dev", nodes)
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+def test_auto_mode_brings_nodes_load_balancers_and_volumes(declare: Declare, stack: str) -> None:
+    declared = declare(stack)
     cluster = declared.one(CLUSTER)
     assert cluster["computeConfig"]["enabled"] is True
+    assert cluster["computeConfig"]["nodePools"] == ["general-purpose"]
     assert cluster["kubernetesNetworkConfig"]["elasticLoadBalancing"] == {"enabled": True}
     assert cluster["storageConfig"] == {"blockStorage": {"enabled": True}}
     assert cluster["bootstrapSelfManagedAddons"] is False
     assert declared.of("eks/nodeGroup:NodeGroup") == {}
-    assert set(declared.of("eks/addon:Addon")) == {"sluice-dev-metrics-server"}
+    assert set(declared.of("eks/addon:Addon")) == {f"sluice-{stack}-metrics-server"}
     attached = declared.of("iam/rolePolicyAttachment:RolePolicyAttachment")
     assert {name for name in attached if "AmazonEKSComputePolicy" in name}
-    [volumes] = declared.of("StorageClass").values()
-    assert volumes["provisioner"] == "ebs.csi.eks.amazonaws.com"
+
+
+def test_the_lab_is_without_auto_mode(declare: Declare) -> None:
+    cluster = declare("learnerlab").one(CLUSTER)
+    assert not {"computeConfig", "storageConfig"} & cluster.keys()
+    assert "elasticLoadBalancing" not in cluster["kubernetesNetworkConfig"]
 
 
 def test_the_kubeconfig_holds_no_secret_but_asks_aws_for_a_token() -> None:

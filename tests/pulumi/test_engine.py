@@ -145,7 +145,7 @@ def test_wrong_settings_end_a_preview_with_the_key_s_name(engine: Engine) -> Non
     stack.configure("sluice:network.nat", "two")
     preview = stack.preview()
     assert preview.code != 0
-    assert "sluice:network.nat: Input should be 'single', 'perZone' or 'none'" in preview.output
+    assert "sluice:network.nat: Input should be 'single' or 'perZone'" in preview.output
 
 
 @pytest.mark.xdist_group("breaches")
@@ -158,6 +158,9 @@ def test_the_engine_refuses_what_breaks_a_policy(engine: Engine) -> None:
         for breach in breaches:
             assert f"{policy}: " in reported
             assert f"{breach.resource.name}: " in reported
+    # Its clusters have no resources beside them.
+    for policy in STACK_RULES:
+        assert f"{policy}: " in reported
     up = stack.up()
     assert up.code != 0
     assert up.violations != []

@@ -33,11 +33,10 @@ def test_each_workload_of_a_stack_has_an_identity(declare: Declare) -> None:
     always = {
         places.EXECUTOR,
         places.ARGO_SERVER,
-        places.LOAD_BALANCER,
         places.EXTERNAL_SECRETS,
     }
     assert _accounts(declare("dev")) == always
-    assert _accounts(declare("prod")) == always | {places.EXTERNAL_DNS, places.CERT_MANAGER}
+    assert _accounts(declare("prod")) == always | {places.EXTERNAL_DNS}
     services = {places.account_of(service) for service in places.SERVICES}
     assert _accounts(declare("dev", MSK)) == always | services | {places.KEDA}
 
@@ -46,7 +45,7 @@ def test_a_role_is_its_account_s_alone(declare: Declare) -> None:
     declared = declare("prod", MSK)
     roles = declared.of("iam/role:Role")
     associations = declared.of(ASSOCIATION)
-    assert len(associations) == 10
+    assert len(associations) == 8
     for name, association in associations.items():
         [statement] = json.loads(roles[name]["assumeRolePolicy"])["Statement"]
         assert statement["Principal"] == {"Service": "pods.eks.amazonaws.com"}
@@ -99,11 +98,10 @@ def test_secrets_are_read_below_the_environment_s_own_name(declare: Declare) -> 
     ]
 
 
-@pytest.mark.parametrize("who", ["external-dns", "cert-manager"])
-def test_records_are_changed_in_the_stack_s_zone_alone(declare: Declare, who: str) -> None:
+def test_records_are_changed_in_the_stack_s_zone_alone(declare: Declare) -> None:
     changing = [
         each
-        for each in _statements(declare("prod"), f"sluice-prod-{who}")
+        for each in _statements(declare("prod"), "sluice-prod-external-dns")
         if "route53:ChangeResourceRecordSets" in each["Action"]
     ]
     assert [each["Resource"] for each in changing] == [["arn:aws:route53:::hostedzone/Z1"]]
@@ -177,18 +175,16 @@ def test_keda_sees_how_many_requests_wait_and_nothing_else(declare: Declare) -> 
     }
 
 
-def test_the_load_balancer_controller_changes_only_what_carries_a_tag(declare: Declare) -> None:
-    free = {
-        action
-        for each in _statements(declare("dev"), "sluice-dev-load-balancer")
-        if "Condition" not in each and each["Resource"] == ["*"]
-        for action in each["Action"]
-        if not action.partition(":")[2].startswith(("Describe", "Get", "List"))
-    }
-    about_listeners = {action for action in free if "Listener" in action or "Rule" in action}
-    assert free - about_listeners == {
-        "ec2:CreateSecurityGroup",
-        "elasticloadbalancing:SetWebAcl",
+def test_auto_mode_may_tag_volumes_where_they_are_snapshotted_and_nothing_else(
+    declare: Declare,
+) -> None:
+    assert "sluice-dev-cluster-volume-tags" not in declare("dev").of("iam/rolePolicy:RolePolicy")
+    [statement] = _statements(declare("prod"), "sluice-prod-cluster-volume-tags")
+    assert statement["Action"] == ["ec2:CreateVolume"]
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "aws:RequestTag/eks:eks-cluster-name": "${aws:PrincipalTag/eks:eks-cluster-name}"
+        }
     }
 
 

@@ -65,8 +65,6 @@ def test_namespaces_are_those_of_argo_cd_s_root() -> None:
     parts = yaml.safe_load((ARGO_CD / "root/files/parts.yaml").read_text("utf-8"))
     for name, account in {
         "argo-workflows": places.ARGO_SERVER,
-        "aws-load-balancer-controller": places.LOAD_BALANCER,
-        "cert-manager": places.CERT_MANAGER,
         "external-dns": places.EXTERNAL_DNS,
         "external-secrets": places.EXTERNAL_SECRETS,
         "keda": places.KEDA,

@@ -7,8 +7,6 @@ import pytest
 from sluice_infra.network import subnets_of
 from tests.pulumi.declared import Declare
 
-ENDPOINTS_WITHOUT_NAT = ["ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "sts"]
-
 
 @pytest.mark.parametrize("prefix", [16, 18, 20])
 def test_subnets_are_within_the_network_and_apart(prefix: int) -> None:
@@ -73,14 +71,6 @@ def test_each_zone_leaves_by_its_own_nat_gateway(declare: Declare) -> None:
     routes = declare("dev", {"network.nat": "perZone"}).of("ec2/route:Route")
     for letter in "abc":
         assert routes[f"sluice-dev-private-{letter}"]["natGatewayId"] == f"sluice-dev-nat-{letter}"
-
-
-def test_private_subnets_without_nat_have_no_way_out(declare: Declare) -> None:
-    chosen = {"network.nat": "none", "network.interfaceEndpoints": ENDPOINTS_WITHOUT_NAT}
-    declared = declare("dev", chosen)
-    assert declared.of("ec2/natGateway:NatGateway") == {}
-    [(name, _)] = declared.of("ec2/route:Route").items()
-    assert name == "sluice-dev-public"
 
 
 def test_s3_is_reached_by_a_gateway_endpoint_from_every_private_subnet(declare: Declare) -> None:

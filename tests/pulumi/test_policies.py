@@ -2,14 +2,17 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from sluice_policies.buckets import buckets_are_guarded
 from sluice_policies.catalogue import RULES, STACK_RULES
+from sluice_policies.network_policies import network_policies_are_enforced
 from sluice_policies.pack import policies
 from sluice_policies.resources import UNKNOWN, Resource, Said
 from sluice_policies.tags import REQUIRED
+from sluice_policies.volumes import volumes_are_kept
 from tests.pulumi.declared import STACKS, Declare, choices_of
 from tests.pulumi.policy_cases import (
     BREACHES,
@@ -96,7 +99,7 @@ def _guards(bucket: str) -> list[Resource]:
 
 def test_a_bucket_with_its_guards_passes() -> None:
     bucket = Resource(type=BUCKET, name="b", props={}, urn="urn:b")
-    assert list(buckets_are_guarded([bucket, *_guards("urn:b")])) == []
+    assert list(buckets_are_guarded([bucket, *_guards("urn:b")], PROD)) == []
 
 
 @pytest.mark.parametrize("missing", range(3))
@@ -104,14 +107,112 @@ def test_a_bucket_that_lacks_a_guard_is_caught(missing: int) -> None:
     bucket = Resource(type=BUCKET, name="b", props={}, urn="urn:b")
     guards = _guards("urn:b")
     lacking = guards.pop(missing)
-    [(fault, urn)] = buckets_are_guarded([bucket, *guards])
+    [(fault, urn)] = buckets_are_guarded([bucket, *guards], PROD)
     assert urn == "urn:b"
     assert lacking.type.rpartition(":")[2] in fault
 
 
 def test_another_bucket_s_guards_do_not_count() -> None:
     bucket = Resource(type=BUCKET, name="b", props={}, urn="urn:b")
-    assert len(list(buckets_are_guarded([bucket, *_guards("urn:other")]))) == 3
+    assert len(list(buckets_are_guarded([bucket, *_guards("urn:other")], PROD))) == 3
+
+
+def _cluster(*, auto: bool) -> Resource:
+    return Resource(
+        type=CLUSTER, name="c", props={"computeConfig": {"enabled": True}} if auto else {}, urn="c"
+    )
+
+
+def _config_map(**changes: Any) -> Resource:
+    props = {
+        "metadata": {"name": "amazon-vpc-cni", "namespace": "kube-system"},
+        "data": {"enable-network-policy-controller": "true"},
+        **changes,
+    }
+    return Resource(type="kubernetes:core/v1:ConfigMap", name="m", props=props)
+
+
+def _vpc_cni(configuration: str | None) -> Resource:
+    props = {"addonName": "vpc-cni", "configurationValues": configuration}
+    return Resource(type="aws:eks/addon:Addon", name="a", props=props)
+
+
+ENFORCED = [
+    [_cluster(auto=True), _config_map()],
+    [_cluster(auto=False), _vpc_cni('{"enableNetworkPolicy": "true"}')],
+]
+NOT_ENFORCED = [
+    [_cluster(auto=True)],
+    # The add-on's switch says nothing in Auto Mode, and the other way round.
+    [_cluster(auto=True), _vpc_cni('{"enableNetworkPolicy": "true"}')],
+    [_cluster(auto=True), _config_map(data={"enable-network-policy-controller": "false"})],
+    [_cluster(auto=True), _config_map(data={})],
+    [_cluster(auto=True), _config_map(metadata={"name": "amazon-vpc-cni", "namespace": "default"})],
+    [_cluster(auto=False), _config_map()],
+    [_cluster(auto=False), _vpc_cni(None)],
+    [_cluster(auto=False), _vpc_cni("{}")],
+]
+
+
+@pytest.mark.parametrize("resources", ENFORCED)
+def test_a_cluster_that_enforces_network_policies_passes(resources: list[Resource]) -> None:
+    assert list(network_policies_are_enforced(resources, PROD)) == []
+
+
+@pytest.mark.parametrize("resources", NOT_ENFORCED)
+def test_a_cluster_that_only_accepts_network_policies_is_caught(resources: list[Resource]) -> None:
+    [(fault, urn)] = network_policies_are_enforced(resources, PROD)
+    assert urn == "c"
+    assert fault.startswith("NetworkPolicies mean nothing")
+
+
+TAG = "sluice.dev/snapshots=sluice-prod"
+
+
+def _class(*, policy: str = "Retain", tag: str | None = TAG) -> Resource:
+    parameters = {"encrypted": "true"} | ({"tagSpecification_1": tag} if tag else {})
+    props = {"reclaimPolicy": policy, "parameters": parameters}
+    return Resource(
+        type="kubernetes:storage.k8s.io/v1:StorageClass", name="s", props=props, urn="s"
+    )
+
+
+def _schedule(*, state: str = "ENABLED", value: str = "sluice-prod") -> Resource:
+    tags = {"targetTags": {"sluice.dev/snapshots": value}}
+    props = {"state": state, "policyDetails": tags}
+    return Resource(type="aws:dlm/lifecyclePolicy:LifecyclePolicy", name="l", props=props)
+
+
+@pytest.mark.parametrize(
+    ("resources", "environment"),
+    [
+        ([_cluster(auto=True), _class(), _schedule()], "prod"),
+        ([_cluster(auto=True), _class(tag=None)], "dev"),
+    ],
+)
+def test_volumes_that_are_kept_pass(resources: list[Resource], environment: str) -> None:
+    assert list(volumes_are_kept(resources, Said(environment=environment))) == []
+
+
+@pytest.mark.parametrize(
+    ("resources", "environment", "message"),
+    [
+        (
+            [_cluster(auto=True), _class(policy="Delete"), _schedule()],
+            "dev",
+            "go with their claims",
+        ),
+        ([_cluster(auto=True), _class(tag=None), _schedule()], "prod", "have no snapshots"),
+        ([_cluster(auto=True), _class()], "dev", "nothing takes snapshots of volumes with its tag"),
+        ([_cluster(auto=True), _class(), _schedule(state="DISABLED")], "prod", "nothing takes"),
+        ([_cluster(auto=True), _class(), _schedule(value="sluice-dev")], "prod", "nothing takes"),
+    ],
+)
+def test_volumes_that_can_be_lost_are_caught(
+    resources: list[Resource], environment: str, message: str
+) -> None:
+    [(fault, _)] = volumes_are_kept(resources, Said(environment=environment))
+    assert message in fault
 
 
 def test_every_rule_is_a_policy_that_says_what_it_is() -> None:

@@ -6,8 +6,17 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from sluice_infra.settings import SECRETS, Settings, SettingsError, read_settings
+from sluice_infra.settings import (
+    SECRETS,
+    Settings,
+    SettingsError,
+    architecture_of,
+    read_settings,
+)
 from tests.pulumi.declared import STACKS, changed, choices_of
+
+GROUP = {"instanceTypes": ["t3.large"], "desiredSize": 1}
+MANAGED = {"mode": "managed", "services": GROUP, "workflows": GROUP}
 
 
 def test_values_come_as_pulumi_hands_them_over() -> None:
@@ -40,19 +49,49 @@ def test_every_stack_s_file_has_known_keys_and_right_values(stack: str) -> None:
         ({"colour": "red"}, "sluice:colour: Extra inputs are not permitted"),
         ({"owner": None}, "sluice:owner: Field required"),
         ({"environment": "production"}, "sluice:environment: Input should be 'dev', 'staging'"),
-        ({"network.nat": "two"}, "sluice:network.nat: Input should be 'single', 'perZone'"),
+        ({"network.nat": "two"}, "sluice:network.nat: Input should be 'single' or 'perZone'"),
         ({"network.nats": "none"}, "sluice:network.nats: Extra inputs"),
         ({"network.zones": ["a", "b"]}, "sluice:network.zones"),
         ({"network.zones": ["a", "b", "b"]}, "sluice:network: zones have to differ"),
         ({"network.cidr": "10.0.0.0/24"}, "sluice:network: cidr has to be an IPv4 network"),
-        ({"network.nat": "none"}, "nat none needs interfaceEndpoints ec2, ecr.api, ecr.dkr, eks"),
+        ({"network.nat": "none"}, "sluice:network.nat: Input should be 'single' or 'perZone'"),
         ({"cluster.publicCidrs": ["somewhere"]}, "sluice:cluster.publicCidrs[0]"),
         ({"cluster.publicCidrs": ["0.0.0.0/0"]}, "sluice:cluster: publicCidrs lets everybody in"),
         ({"cluster.publicCidrs": ["::/0"]}, "sluice:cluster: publicCidrs lets everybody in"),
         ({"cluster.admins": ["me"]}, "sluice:cluster.admins[0]"),
-        ({"nodes.services": None}, "sluice:nodes: mode managed needs system, services and"),
-        ({"nodes.mode": "auto"}, "sluice:nodes: mode auto has no groups of its own"),
-        ({"nodes.system.size": 9}, "sluice:nodes.system: least <= size <= most does not hold"),
+        (
+            {"cluster.addonVersions": {"corends": "v1.0.0-eksbuild.1"}},
+            "cluster.addonVersions.corends",
+        ),
+        (
+            {"cluster.addonVersions": {"coredns": "1.12"}},
+            "sluice:cluster.addonVersions.coredns: Str",
+        ),
+        ({"nodes": {"mode": "managed"}}, "sluice:nodes: mode managed needs services and workflows"),
+        ({"nodes": {**MANAGED, "mode": "auto"}}, "sluice:nodes: mode auto has no node groups"),
+        ({"nodes": {**MANAGED, "nodePool": {}}}, "sluice:nodes: mode managed has no nodePool"),
+        (
+            {"nodes": {**MANAGED, "services": {"instanceTypes": ["m7g.large", "m7i.large"]}}},
+            "sluice:nodes.services.desiredSize: Field required",
+        ),
+        (
+            {
+                "nodes": {
+                    **MANAGED,
+                    "services": {**GROUP, "instanceTypes": ["m7g.large", "m5.large"]},
+                }
+            },
+            "sluice:nodes.services: instanceTypes mixes arm64 and amd64",
+        ),
+        ({"nodes.nodePool.cpuLimit": 0}, "sluice:nodes.nodePool.cpuLimit: Input should be greater"),
+        ({"nodes.nodePool.capacityTypes": []}, "sluice:nodes.nodePool.capacityTypes: Tuple should"),
+        ({"nodes.nodePool.architectures": ["riscv64"]}, "sluice:nodes.nodePool.architectures[0]"),
+        ({"nodes": MANAGED, "dns": {"domain": "a.example"}}, "dns needs nodes.mode auto"),
+        ({"kafka": {"snapshotHours": 5}}, "sluice:kafka.snapshotHours: Input should be 1, 2, 3"),
+        (
+            {"kafka": {"mode": "msk", "snapshotHours": 1}},
+            "kafka.snapshotHours is for Strimzi's volumes",
+        ),
         ({"kafka": {"mode": "redpanda"}}, "sluice:kafka.mode: Input should be 'strimzi' or 'msk'"),
         ({"dns": {"domain": "localhost"}}, "sluice:dns.domain"),
         ({"registry": {"keepImages": 50}}, "sluice:registry.keepImages: Extra inputs"),
@@ -74,6 +113,14 @@ def test_every_stack_s_file_has_known_keys_and_right_values(stack: str) -> None:
             {"iam": {"existingRoleArn": "arn:aws:iam::1:role/r"}, "kafka": {"mode": "msk"}},
             "iam.existingRoleArn has no rights for Auto Mode or MSK",
         ),
+        (
+            {
+                "iam": {"existingRoleArn": "arn:aws:iam::1:role/r"},
+                "nodes": MANAGED,
+                "kafka": {"snapshotHours": 1},
+            },
+            "kafka.snapshotHours is for Strimzi's volumes, by a role of our own",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -81,6 +128,25 @@ def test_a_wrong_choice_is_reported_with_its_key(changes: dict[str, Any], messag
     with pytest.raises(SettingsError) as raised:
         read_settings(changed(choices_of("dev"), changes))
     assert message in str(raised.value)
+
+
+def test_a_stack_that_says_nothing_of_nodes_has_auto_mode() -> None:
+    settings = read_settings(changed(choices_of("dev"), {"nodes": None}))
+    assert settings.nodes.mode == "auto"
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "architecture"),
+    [
+        *((each, "amd64") for each in ("t3.large", "t3a.large", "m6i.xlarge", "m7i-flex.large")),
+        *((each, "amd64") for each in ("c6in.large", "r5dn.large", "g5.xlarge", "g4dn.xlarge")),
+        *((each, "arm64") for each in ("t4g.medium", "m7g.large", "m6gd.large", "c7gn.xlarge")),
+        *((each, "arm64") for each in ("r8g.large", "im4gn.large", "is4gen.large", "g5g.xlarge")),
+        *((each, "arm64") for each in ("x2gd.large", "i4g.large", "hpc7g.4xlarge", "a1.large")),
+    ],
+)
+def test_an_instance_type_says_its_architecture(instance_type: str, architecture: str) -> None:
+    assert architecture_of(instance_type) == architecture
 
 
 def test_all_faults_are_reported_at_once() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from sluice_policies.resources import Resource
+from sluice_policies.resources import Resource, Said
 
 _GUARDS = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "could be made public",
@@ -13,7 +13,7 @@ _GUARDS = {
 }
 
 
-def buckets_are_guarded(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
+def buckets_are_guarded(resources: Sequence[Resource], _: Said) -> Iterator[tuple[str, str]]:
     """Each bucket has a public access block, an encryption and a policy."""
     for bucket in resources:
         if bucket.type != "aws:s3/bucket:Bucket":

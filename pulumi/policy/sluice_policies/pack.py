@@ -44,7 +44,7 @@ def _policy(name: str, rule: Rule) -> Policy:
 
 def _stack_policy(name: str, rule: StackRule) -> Policy:
     def validate(given: StackValidationArgs, report: ReportViolation) -> None:
-        for fault, urn in rule([_resource(each) for each in given.resources]):
+        for fault, urn in rule([_resource(each) for each in given.resources], _said()):
             report(f"{urn.rpartition('::')[2]}: {fault}", urn)
 
     return StackValidationPolicy(name, _first_line(rule), validate)
@@ -58,7 +58,7 @@ def _resource(given: PolicyResource) -> Resource:
     return Resource(
         type=given.resource_type,
         name=given.name,
-        props={},
+        props=_plain(given.props),
         urn=given.urn,
         protected=given.opts.protect,
         refers=refers,

@@ -57,5 +57,5 @@ class Said:
 Rule = Callable[[Resource, Said], Iterator[str]]
 """Checks one resource, and yields what is wrong with it."""
 
-StackRule = Callable[[Sequence[Resource]], Iterator[tuple[str, str]]]
+StackRule = Callable[[Sequence[Resource], Said], Iterator[tuple[str, str]]]
 """Checks all resources together, and yields what is wrong, with the URN of the resource."""

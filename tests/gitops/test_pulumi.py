@@ -94,6 +94,20 @@ def test_runs_go_to_the_nodes_for_them_and_to_others_where_there_are_none() -> N
     assert preferred["preference"]["matchExpressions"] == [asked]
 
 
+def test_running_steps_are_not_moved_to_save_nodes() -> None:
+    """As https://karpenter.sh/docs/concepts/disruption/#pod-level-controls says."""
+    file = Path("argocd/platform/values/argo-workflows.yaml")
+    spec = yaml.safe_load(file.read_text("utf-8"))["controller"]["workflowDefaults"]["spec"]
+    assert spec["podMetadata"]["annotations"] == {"karpenter.sh/do-not-disrupt": "true"}
+
+
+def test_nodes_that_go_wait_for_their_runs() -> None:
+    file = Path("argocd/platform/values/argo-workflows.yaml")
+    spec = yaml.safe_load(file.read_text("utf-8"))["controller"]["workflowDefaults"]["spec"]
+    text = (PULUMI / "sluice_infra/cluster_objects.py").read_text("utf-8")
+    assert f'RUN_AT_MOST = "{spec["activeDeadlineSeconds"] // 3600}h"' in text
+
+
 @pytest.mark.parametrize("environment", ["staging", "prod"])
 def test_only_load_balancers_may_send_from_outside_the_namespace(environment: str) -> None:
     file = Path(f"argocd/environments/{environment}/sluice.yaml")

@@ -12,6 +12,7 @@ from scripts.releasing.environment import Images
 from testbed.folders import default_folders
 from testbed.stock import Stock
 from testbed.versions import load_versions
+from tests.charts.kubeconform import Kubeconform
 from tests.gitops.clones import FIRST, NEW, OLD, Clone, git, push_images
 from tests.gitops.rendering import (
     ENVIRONMENTS,
@@ -35,6 +36,16 @@ def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
     if not program.is_file():
         skip("helm is not built; `make test-charts` builds it")
     return Helm(program, scratch=tmp_path_factory.mktemp("fill"))
+
+
+@pytest.fixture(scope="session")
+def kubeconform() -> Kubeconform:
+    """What knows the schemas of all kinds."""
+    stock = Stock(load_versions(), cache=default_folders().cache)
+    program, schemas = stock.program("kubeconform", "kubeconform"), stock.schemas()
+    if not program.is_file() or not schemas.is_dir():
+        skip("kubeconform is not built; `make test-charts` builds it")
+    return Kubeconform(program, schemas=schemas)
 
 
 @pytest.fixture(scope="session")

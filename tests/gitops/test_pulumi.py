@@ -44,7 +44,7 @@ def test_accounts_with_rights_at_aws_are_those_of_the_charts(delivered: Deliver)
     delivery = delivered("prod", EVERYTHING)
     accounts = {
         "external-dns-sluice-dev": places().EXTERNAL_DNS,
-        "external-secrets": places().EXTERNAL_SECRETS,
+        "external-secrets-sluice-dev": places().EXTERNAL_SECRETS,
         "keda": places().KEDA,
     }
     for name, account in accounts.items():

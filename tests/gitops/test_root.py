@@ -75,7 +75,7 @@ def test_waves_come_in_order(delivery: Delivery) -> None:
         "AppProject services": 0,
         "Application argo-workflows-crds": 1,
         "Application prometheus-operator-crds": 1,
-        "Application external-secrets": 2,
+        "ApplicationSet external-secrets": 2,
         "Application keda": 2,
         "Application strimzi": 2,
         "Application argo-workflows": 3,

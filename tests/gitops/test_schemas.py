@@ -5,22 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from testbed.folders import default_folders
-from testbed.stock import Stock
-from testbed.versions import load_versions
 from tests.charts.kubeconform import Kubeconform
 from tests.gitops.rendering import Delivery, Json
-from tests.support.engines import skip
-
-
-@pytest.fixture(scope="module")
-def kubeconform() -> Kubeconform:
-    """What knows the schemas of all kinds."""
-    stock = Stock(load_versions(), cache=default_folders().cache)
-    program, schemas = stock.program("kubeconform", "kubeconform"), stock.schemas()
-    if not program.is_file() or not schemas.is_dir():
-        skip("kubeconform is not built; `make test-charts` builds it")
-    return Kubeconform(program, schemas=schemas)
 
 
 def faults(kubeconform: Kubeconform, things: list[Json]) -> dict[str, str]:

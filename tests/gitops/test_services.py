@@ -132,8 +132,8 @@ def test_an_application_that_goes_starts_nothing(delivery: Delivery) -> None:
 
 @pytest.mark.charts
 def test_a_part_that_lacks_a_fact_says_which(delivered: Deliver) -> None:
-    with pytest.raises(AssertionError, match=r"no annotation sluice\.dev/domain"):
-        delivered("prod", LITTLE)
+    with pytest.raises(AssertionError, match=r"no annotation sluice\.dev/region"):
+        delivered("dev", LITTLE)
 
 
 def test_no_other_annotations_are_used_than_pulumi_writes() -> None:

@@ -108,6 +108,22 @@ def test_nodes_that_go_wait_for_their_runs() -> None:
     assert f'RUN_AT_MOST = "{spec["activeDeadlineSeconds"] // 3600}h"' in text
 
 
+@pytest.mark.charts
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_kafka_s_volumes_outlive_their_claims(delivered: Deliver, environment: str) -> None:
+    delivery = delivered(environment, EVERYTHING)
+    pools = [
+        each
+        for each in delivery.rendered(delivery.ours()["kafka"])
+        if each["kind"] == "KafkaNodePool"
+    ]
+    assert len(pools) == 2
+    for pool in pools:
+        for volume in pool["spec"]["storage"]["volumes"]:
+            assert volume["class"] == places().RETAIN_CLASS
+    assert stack(environment)["sluice:kafka"]["snapshotHours"]
+
+
 @pytest.mark.parametrize("environment", ["staging", "prod"])
 def test_only_load_balancers_may_send_from_outside_the_namespace(environment: str) -> None:
     file = Path(f"argocd/environments/{environment}/sluice.yaml")

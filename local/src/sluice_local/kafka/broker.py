@@ -56,6 +56,11 @@ class EmbeddedKafka:
         return f"{ports.LOOPBACK}:{self._ports.client}"
 
     @property
+    def log_dir(self) -> Path:
+        """The folder with all data of the broker."""
+        return self._storage.log_dir
+
+    @property
     def process(self) -> ChildProcess:
         """The running process.
 

@@ -103,7 +103,13 @@ test-containers: $(SETUP_DEV) ## Run the integration tests on a Kafka of testcon
 .PHONY: test-charts
 test-charts: $(SETUP_DEV) ## Test the Helm charts (needs Go)
 	$(PY) -m testbed build
-	$(PY) -m pytest tests/charts tests/gitops $(ARGS)
+	$(PY) -m pytest tests/charts tests/gitops tests/platform -m "not platform" $(ARGS)
+
+CHARTS ?=
+.PHONY: test-platform
+test-platform: $(SETUP_DEV) ## Test all that a cluster gets, with the charts of others (needs Go; CHARTS=folder of them)
+	$(PY) -m testbed build
+	CHARTS="$(CHARTS)" $(PY) -m pytest tests/platform $(ARGS)
 
 .PHONY: test-pulumi
 test-pulumi: $(SETUP_DEV) $(SETUP_PULUMI) ## Test the infrastructure on Pulumi's engine (needs Go)

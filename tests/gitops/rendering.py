@@ -127,6 +127,8 @@ class Delivery:
     helm: Helm
     root: list[Json]
     applications: list[Json] = field(default_factory=list)
+    waves: dict[str, int] = field(default_factory=dict)
+    """The wave of each Application, by name."""
 
     def project(self, name: str) -> Json:
         """Give a project."""
@@ -176,10 +178,12 @@ def deliver(helm: Helm, environment: str, cluster: Cluster) -> Delivery:
     root = helm.template(ROOT, name="root", namespace="argocd", values=values, over=over)
     delivery = Delivery(environment, cluster, helm, root)
     for each in root:
-        if each["kind"] == "Application":
-            delivery.applications.append(each)
+        made = [each] if each["kind"] == "Application" else []
         if each["kind"] == "ApplicationSet":
-            delivery.applications.extend(_generated(helm, each, cluster))
+            made = list(_generated(helm, each, cluster))
+        delivery.applications.extend(made)
+        wave = int(annotation(each, "argocd.argoproj.io/sync-wave"))
+        delivery.waves.update({application["metadata"]["name"]: wave for application in made})
     return delivery
 
 

@@ -6,38 +6,24 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.gitops.projects import group_and_kind, may_go_to
+from tests.gitops.projects import may_have as allows
 from tests.gitops.rendering import SERVER, Delivery, Json, matches, sources
 
-CLUSTER_SCOPED = {
-    ("", "Namespace"),
-    ("rbac.authorization.k8s.io", "ClusterRole"),
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
-}
+CLUSTER_SCOPED = frozenset(
+    {
+        ("", "Namespace"),
+        ("rbac.authorization.k8s.io", "ClusterRole"),
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
+    }
+)
 """All kinds without a namespace that our charts have."""
 
 
-def group_and_kind(thing: Json) -> tuple[str, str]:
-    group, _, version = thing["apiVersion"].rpartition("/")
-    assert version
-    return group, thing["kind"]
-
-
-def may_go_to(project: Json, *, server: str, namespace: str) -> bool:
-    return any(
-        matches([each["server"]], server) and matches([each["namespace"]], namespace)
-        for each in project["spec"]["destinations"]
-    )
-
-
 def may_have(project: Json, thing: Json) -> bool:
-    group, kind = group_and_kind(thing)
-    scope = "clusterResource" if (group, kind) in CLUSTER_SCOPED else "namespaceResource"
-    return any(
-        matches([each["group"]], group) and matches([each["kind"]], kind)
-        for each in project["spec"][f"{scope}Whitelist"]
-    )
+    return allows(project, thing, cluster_scoped=CLUSTER_SCOPED)
 
 
 @pytest.mark.charts

@@ -1,0 +1,1 @@
+"""What is delivered to a cluster as a whole: the charts of others, with our values."""

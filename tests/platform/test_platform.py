@@ -1,0 +1,74 @@
+"""Each stack as a whole: the charts of others with our values, and ours, as Argo CD applies them.
+
+`make test-platform` runs it, on charts from a folder or pulled from their repositories.
+"""
+
+import ipaddress
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.platform.conftest import Platform
+from tests.platform.permission import not_allowed, not_managed, without_namespace
+from tests.platform.sameness import unstable
+from tests.platform.stacks import secret_of
+from tests.platform.traffic import expected, network_of, peers, webhooks_without_way, wrong
+from tests.platform.validity import Validator
+
+pytestmark = [pytest.mark.charts, pytest.mark.platform, pytest.mark.timeout(600)]
+
+
+def listed(faults: list[str]) -> None:
+    """Fail with all faults, one a line."""
+    if faults:
+        pytest.fail("\n".join(faults), pytrace=False)
+
+
+def test_every_chart_renders_the_same_at_each_commit(platform: Platform) -> None:
+    listed([fault for part in platform.parts for fault in unstable(part)])
+
+
+def test_every_object_is_allowed_by_its_project(platform: Platform) -> None:
+    faults = []
+    for part in platform.parts:
+        project = platform.delivery.project(part.application["spec"]["project"])
+        faults += not_allowed(part, project, scopes=platform.scopes)
+    listed(faults)
+
+
+def test_argo_cd_manages_every_object(platform: Platform) -> None:
+    configuration = yaml.safe_load(Path("argocd/argo-cd.yaml").read_text("utf-8"))["configs"]["cm"]
+    exclusions = yaml.safe_load(configuration["resource.exclusions"])
+    listed([fault for part in platform.parts for fault in not_managed(part, exclusions)])
+
+
+def test_every_namespace_exists_by_its_wave(platform: Platform) -> None:
+    listed(without_namespace(platform.parts, scopes=platform.scopes))
+
+
+def test_every_object_is_valid_in_its_wave(platform: Platform, validator: Validator) -> None:
+    listed(validator.invalid(platform.parts))
+
+
+def cidr(stack: str) -> str:
+    """Return the stack's network, which the API server is in."""
+    first, _, _ = secret_of(stack)["annotations"]["sluice.dev/api-server-cidrs"].partition(",")
+    return str(ipaddress.ip_network(first))
+
+
+def test_network_policies_let_through_what_is_needed_and_nothing_else(platform: Platform) -> None:
+    network = network_of(platform.objects, namespaces=set(platform.namespaces().values()))
+    values = Path(f"argocd/environments/{platform.delivery.environment}/sluice.yaml")
+    needed, forbidden = expected(load_balanced="ipBlock" in values.read_text("utf-8"))
+    who = peers(platform.objects, network=cidr(platform.stack))
+    listed(wrong(network, who, needed=needed, forbidden=forbidden))
+
+
+def test_the_api_server_reaches_every_webhook(platform: Platform) -> None:
+    network = network_of(platform.objects, namespaces=set(platform.namespaces().values()))
+    who = peers(platform.objects, network=cidr(platform.stack))
+    faults = webhooks_without_way(
+        platform.objects, network, api_server=who["api-server"], namespaces=platform.namespaces()
+    )
+    listed(faults)

@@ -265,7 +265,12 @@ def test_keda_looks_where_the_dispatcher_reads(rendered: Rendered) -> None:
         assert all(isinstance(value, str) for value in looks.values())
         assert looks["topic"] == env["SLUICE_KAFKA__TOPICS__REQUESTS"]
         assert looks["consumerGroup"] == env["SLUICE_DISPATCH__GROUP"]
-        assert looks["bootstrapServers"] == env["SLUICE_KAFKA__BOOTSTRAP_SERVERS"]
+        # KEDA resolves a name from its own namespace.
+        servers = env["SLUICE_KAFKA__BOOTSTRAP_SERVERS"].split(",")
+        assert looks["bootstrapServers"].split(",") == [
+            server if "." in server else server.replace(":", f".{NAMESPACE}.svc:")
+            for server in servers
+        ]
         protocol = env["SLUICE_KAFKA__SECURITY_PROTOCOL"]
         assert (looks["tls"] == "enable") == protocol.endswith("SSL")
         assert ("sasl" in looks) == protocol.startswith("SASL")

@@ -36,8 +36,24 @@ def _objects(node: Any) -> Iterator[Json]:
 
 def kubernetes() -> str:
     """Return the version of EKS."""
-    chosen = runpy.run_path("pulumi/sluice_infra/versions.py")["KUBERNETES"]
-    return f"{chosen}.0"
+    return f"{_chosen('KUBERNETES')}.0"
+
+
+def _chosen(name: str) -> str:
+    found: str = runpy.run_path("pulumi/sluice_infra/versions.py")[name]
+    return found
+
+
+def argo_cd(*values: str) -> Json:
+    """Return Argo CD's own chart, which Pulumi installs, as if it were an Application."""
+    source = {
+        "repoURL": _chosen("ARGO_CD_REPOSITORY"),
+        "chart": "argo-cd",
+        "targetRevision": _chosen("ARGO_CD_CHART"),
+        "helm": {"releaseName": "argocd", "valueFiles": [f"argocd/{each}" for each in values]},
+    }
+    spec = {"project": "platform", "source": source, "destination": {"namespace": "argocd"}}
+    return {"metadata": {"name": "argo-cd"}, "spec": spec}
 
 
 def delivery_of(helm: Helm, stack: str) -> Delivery:

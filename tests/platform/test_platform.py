@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.gitops.rendering import sources
+from tests.platform.charts import Charts
 from tests.platform.conftest import Platform
+from tests.platform.objects import Delivered, Json, objects_of
 from tests.platform.permission import not_allowed, not_managed, without_namespace
 from tests.platform.sameness import unstable
-from tests.platform.stacks import secret_of
+from tests.platform.stacks import argo_cd, kubernetes, secret_of
 from tests.platform.traffic import expected, network_of, peers, webhooks_without_way, wrong
 from tests.platform.validity import Validator
+from tests.platform.values import defaults, unknown
 
 pytestmark = [pytest.mark.charts, pytest.mark.platform, pytest.mark.timeout(600)]
 
@@ -49,6 +53,47 @@ def test_every_namespace_exists_by_its_wave(platform: Platform) -> None:
 
 def test_every_object_is_valid_in_its_wave(platform: Platform, validator: Validator) -> None:
     listed(validator.invalid(platform.parts))
+
+
+FREE = {
+    # The data of ConfigMaps, whose names have dots.
+    "argo-cd": frozenset({"configs.cm", "configs.params"}),
+    # In the chart's values it is a comment.
+    "argo-workflows": frozenset({"controller.pdb.minAvailable"}),
+}
+
+
+def unknown_values(charts: Charts, application: Json) -> list[str]:
+    source, name = sources(application)[0], application["metadata"]["name"]
+    known = defaults(charts.found(source))
+    faults = []
+    for file in source["helm"]["valueFiles"]:
+        given = yaml.safe_load(Path(file.removeprefix("$values/")).read_text("utf-8")) or {}
+        its = unknown(given, known, free=FREE.get(source["chart"], frozenset()))
+        faults += [f"{name}: {file} sets {place}, which the chart does not know" for place in its]
+    return faults
+
+
+def test_every_value_is_one_that_its_chart_knows(platform: Platform, charts: Charts) -> None:
+    listed(
+        [
+            fault
+            for part in platform.parts
+            if "chart" in sources(part.application)[0]
+            for fault in unknown_values(charts, part.application)
+        ]
+    )
+
+
+@pytest.mark.parametrize("files", [["argo-cd.yaml"], ["argo-cd.yaml", "argo-cd-ha.yaml"]])
+def test_argo_cds_own_chart_takes_our_values(
+    charts: Charts, validator: Validator, files: list[str]
+) -> None:
+    application = argo_cd(*files)
+    text = charts.render(application, kubernetes=kubernetes(), apis=())
+    made = objects_of(text)
+    part = Delivered(application=application, wave=-50, first=made, second=made)
+    listed([*unknown_values(charts, application), *validator.invalid([part])])
 
 
 def cidr(stack: str) -> str:

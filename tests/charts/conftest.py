@@ -49,7 +49,7 @@ def kubeconform(stock: Stock) -> Kubeconform:
 @pytest.fixture(scope="session")
 def promtool(stock: Stock) -> Path:
     """What reads rules as Prometheus does."""
-    return built(stock.program("promtool", "promtool"))
+    return built(stock.program("prometheus", "promtool"))
 
 
 @pytest.fixture(scope="session")

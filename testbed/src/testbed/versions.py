@@ -10,7 +10,8 @@ from importlib import resources
 class GoModule:
     """Programs of one Go module.
 
-    ``stamp``: packages whose version is set at link time; ``tags``: build tags.
+    ``stamp``: packages whose version is set at link time; ``tags``: build tags; ``pages``: files
+    that the programs embed and that the module's archive lacks.
     """
 
     name: str
@@ -19,8 +20,9 @@ class GoModule:
     programs: Mapping[str, str]
     staging: bool = False
     stamp: list[str] = field(default_factory=list)
-    # Not in the repr, so that a part without tags keeps its cache key.
+    # Not in the repr, so that a part without them keeps its cache key.
     tags: list[str] = field(default_factory=list, repr=False)
+    pages: list[str] = field(default_factory=list, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

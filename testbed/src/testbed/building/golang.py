@@ -60,7 +60,8 @@ class GoPart:
         """Digest of what the programs are made from, and how."""
         files = sorted((self.locks / self.name).iterdir())
         texts = (file.read_text("utf-8") for file in files)
-        return digest_of(_RECIPE, repr(self.module), *self.module.tags, *texts)
+        more = (*self.module.tags, *self.module.pages)
+        return digest_of(_RECIPE, repr(self.module), *more, *texts)
 
     def build(self, out: Path) -> None:
         """Compile the programs into ``out``; Argo's CRDs go beside them.
@@ -77,6 +78,8 @@ class GoPart:
             flags.append(f"-tags={','.join(self.module.tags)}")
         if self._is_argo:
             flags += self._with_the_missing_file(work)
+        if self.module.pages:
+            flags += self._with_empty_pages(work)
         for program, package in self.module.programs.items():
             self._go(work, "build", *flags, "-o", out / program, package)
         if self._is_argo:
@@ -116,6 +119,15 @@ class GoPart:
         replaced = {str(vendored / _MISSING): str(vendored / _TWIN)}
         overlay.write_text(json.dumps({"Replace": replaced}), "utf-8")
         return ["-mod=vendor", f"-overlay={overlay}"]
+
+    def _with_empty_pages(self, work: Path) -> list[str]:
+        # Without -e, it stops at what is to be embedded and is not there.
+        self._go(work, "mod", "vendor", "-e")
+        for page in self.module.pages:
+            empty = work / "vendor" / self.module.module / page
+            empty.parent.mkdir(parents=True)
+            empty.touch()
+        return ["-mod=vendor"]
 
     def _source(self, work: Path) -> Path:
         found = self._go(work, "list", "-mod=mod", "-m", "-f", "{{.Dir}}", self.module.module)

@@ -120,11 +120,16 @@ def test_each_alert_is_tried_silent_and_loud(chart: Path) -> None:
 
 
 @pytest.mark.charts
-def test_kafkas_arrive_as_they_are(helm: Helm) -> None:
+@with_alerts
+def test_they_arrive_as_they_are_with_a_link_to_their_runbooks(helm: Helm, chart: Path) -> None:
     """Prometheus' own braces are none of Helm's."""
-    rendered = helm.rendered(KAFKA / "ci/everything-values.yaml", KAFKA)
+    rendered = helm.rendered(chart / "ci/everything-values.yaml", chart)
     [rule] = rendered.of("PrometheusRule")
-    assert rule["spec"] == yaml.safe_load(alerts_file(KAFKA).read_text(encoding="utf-8"))
+    for group in rule["spec"]["groups"]:
+        for each in group["rules"]:
+            link = each["annotations"].pop("runbook_url")
+            assert link == f"docs/runbooks.md#{each['alert'].lower()}"
+    assert rule["spec"] == yaml.safe_load(alerts_file(chart).read_text(encoding="utf-8"))
 
 
 def check(promtool: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

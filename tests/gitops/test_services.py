@@ -112,8 +112,10 @@ def test_facts_of_the_clusters_secret_reach_the_charts(delivered: Deliver) -> No
 def test_facts_that_are_missing_are_left_to_the_files_of_values(bare: Delivery) -> None:
     facts = {chart: bare.values(each) for chart, each in bare.ours().items()}
     assert facts["workflows"] == {"namespaces": {"names": ["workflows"]}}
+    runbooks = "https://git.example.com/sluice/blob/main/docs/runbooks.md"
     assert facts["sluice"] == {
         "workflows": {"namespace": "workflows", "executor": {"create": False}},
+        "monitoring": {"prometheusRule": {"runbookUrl": runbooks}},
         "smokeTest": {"argocd": True},
         "drain": {"enabled": False},
         "networkPolicy": {},

@@ -25,6 +25,7 @@ class ArgoCd(pulumi.ComponentResource):
         naming: Naming,
         settings: ArgoCdSettings,
         *,
+        root: Mapping[str, Any],
         kubeconfig: pulumi.Input[str],
         facts: Mapping[str, pulumi.Input[str]],
         objects: ClusterObjects,
@@ -36,7 +37,8 @@ class ArgoCd(pulumi.ComponentResource):
 
         Args:
             naming: How things are called.
-            settings: Where its files and git are.
+            settings: Where its files are.
+            root: The root Application.
             kubeconfig: How the cluster is reached.
             facts: Annotations of the cluster's Secret.
             objects: What has to be in the cluster before Argo CD.
@@ -66,11 +68,6 @@ class ArgoCd(pulumi.ComponentResource):
             atomic=True,
             timeout=900,
             opts=self._after(made),
-        )
-        root = root_application(
-            _one_document(settings.root, key="argocd.root"),
-            settings=settings,
-            environment=naming.environment,
         )
         needed: list[pulumi.Resource] = [release, self._cluster_secret(facts, after=release)]
         if password is not None:
@@ -128,6 +125,16 @@ class ArgoCd(pulumi.ComponentResource):
             },
             opts=self._after([after]),
         )
+
+
+def read_root(settings: ArgoCdSettings, *, environment: str) -> dict[str, Any]:
+    """Return the root Application of a stack.
+
+    Raises:
+        SettingsError: the file is not there, or is not one YAML object.
+    """
+    manifest = _one_document(settings.root, key="argocd.root")
+    return root_application(manifest, settings=settings, environment=environment)
 
 
 def root_application(

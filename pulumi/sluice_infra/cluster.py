@@ -1,6 +1,7 @@
 """EKS' control plane: who gets in is said by access entries, Secrets are encrypted by our key."""
 
 import json
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 
@@ -11,7 +12,7 @@ from sluice_infra import versions
 from sluice_infra.naming import Naming
 from sluice_infra.network import Network
 from sluice_infra.roles import Roles
-from sluice_infra.settings import ClusterSettings
+from sluice_infra.settings import ClusterSettings, SettingsError
 
 SERVICES = IPv4Network("172.20.0.0/16")
 API_SERVER_SERVICE = SERVICES[1]
@@ -30,10 +31,23 @@ class Cluster(pulumi.ComponentResource):
         *,
         network: Network,
         roles: Roles,
+        caller: pulumi.Input[str],
         auto: bool,
         protect: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """Make it.
+
+        Args:
+            naming: How things are called.
+            settings: Who may reach and use it.
+            network: Where it is.
+            roles: Of the control plane and of nodes.
+            caller: ARN of the identity that Pulumi has at AWS.
+            auto: Whether EKS brings nodes by itself.
+            protect: Whether it has to stay.
+            opts: Pulumi's.
+        """
         super().__init__("sluice:infra:Cluster", naming.name("cluster"), None, opts)
         self._naming = naming
         self._within = pulumi.ResourceOptions(parent=self)
@@ -59,7 +73,10 @@ class Cluster(pulumi.ComponentResource):
             version=versions.KUBERNETES,
             role_arn=roles.cluster_arn,
             access_config=eks.ClusterAccessConfigArgs(
-                authentication_mode="API", bootstrap_cluster_creator_admin_permissions=True
+                authentication_mode="API",
+                bootstrap_cluster_creator_admin_permissions=pulumi.Output.from_input(caller).apply(
+                    lambda arn: creator_is_admin(arn, settings.admins)
+                ),
             ),
             vpc_config=eks.ClusterVpcConfigArgs(
                 subnet_ids=network.private_subnet_ids,
@@ -98,8 +115,14 @@ class Cluster(pulumi.ComponentResource):
             if auto
             else None,
             tags=naming.tags("cluster"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[logs, *roles.granted]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[logs, *roles.granted],
+                # It is about the creation only; AWS would replace the cluster.
+                ignore_changes=["accessConfig.bootstrapClusterCreatorAdminPermissions"],
+            ),
         )
+        self.let_in: list[pulumi.Resource] = []
         self._let_in("admin", settings.admins, rights="AmazonEKSClusterAdminPolicy")
         self._let_in("viewer", settings.viewers, rights="AmazonEKSViewPolicy")
         self.register_outputs({"name": self.eks.name})
@@ -119,7 +142,7 @@ class Cluster(pulumi.ComponentResource):
                 tags=self._naming.tags(f"{kind}-{index}"),
                 opts=self._within,
             )
-            eks.AccessPolicyAssociation(
+            granted = eks.AccessPolicyAssociation(
                 name,
                 cluster_name=self.eks.name,
                 principal_arn=principal,
@@ -127,6 +150,35 @@ class Cluster(pulumi.ComponentResource):
                 access_scope=eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[entry]),
             )
+            self.let_in.append(granted)
+
+
+def creator_is_admin(caller: str, admins: Sequence[str]) -> bool:
+    """Return whether EKS makes the cluster's creator an admin: where nobody else is named.
+
+    Args:
+        caller: ARN of the identity that Pulumi has at AWS, of a user or of a role's session.
+        admins: ARNs of the admins.
+
+    Raises:
+        SettingsError: there are admins, and the caller is not among them, so that Pulumi could not
+            install Argo CD.
+    """
+    if not admins:
+        return True
+    if not any(_is_the_same(caller, admin) for admin in admins):
+        raise SettingsError(
+            f"sluice:cluster.admins: Pulumi's identity is not among them, so it could not install "
+            f"Argo CD: add the role or user of {caller}"
+        )
+    return False
+
+
+def _is_the_same(caller: str, admin: str) -> bool:
+    """Compare by account and name; a session's ARN lacks the path of its role."""
+    session = re.fullmatch(r"arn:[\w-]+:sts::(\d+):assumed-role/([^/]+)/.*", caller)
+    role = re.fullmatch(r"arn:[\w-]+:iam::(\d+):role/(?:.*/)?([^/]+)", admin)
+    return caller == admin or bool(session and role and session.groups() == role.groups())
 
 
 def kubeconfig_of(*, name: str, endpoint: str, authority: str, region: str) -> str:

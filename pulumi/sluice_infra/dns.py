@@ -15,6 +15,7 @@ class Dns(pulumi.ComponentResource):
     ) -> None:
         super().__init__("sluice:infra:Dns", naming.name("dns"), None, opts)
         within = pulumi.ResourceOptions(parent=self)
+        self.domain = settings.domain
         self.name_servers: pulumi.Output[list[str]] | None = None
         self.zone_id: pulumi.Input[str]
         if settings.zone_id:
@@ -46,8 +47,9 @@ class Dns(pulumi.ComponentResource):
             opts=within,
         )
         self.certificate_arn = certificate.arn
+        self.is_issued = settings.is_issued
         # Without delegation nobody sees the record, and the wait would end in an error.
-        if settings.zone_id or settings.delegated:
+        if self.is_issued:
             issued = acm.CertificateValidation(
                 naming.name("certificate"),
                 certificate_arn=certificate.arn,

@@ -3,6 +3,7 @@
 Keys are those of ``Pulumi.<stack>.yaml`` below ``sluice:``, in camelCase.
 """
 
+import datetime as dt
 import ipaddress
 import json
 import re
@@ -88,7 +89,13 @@ class ClusterSettings(_Group):
         (), description="Networks that may reach the API from outside; none: the VPC only."
     )
     allow_any_cidr: bool = Field(default=False, description="Confirm 0.0.0.0/0 in publicCidrs.")
-    admins: tuple[Arn, ...] = Field((), description="IAM principals with all rights.")
+    public_until: dt.date | None = Field(
+        None, description="The last day of publicCidrs in prod, at most a week ahead."
+    )
+    admins: tuple[Arn, ...] = Field(
+        (),
+        description="IAM roles and users with all rights, yours among them; none: its creator.",
+    )
     viewers: tuple[Arn, ...] = Field((), description="IAM principals with read rights.")
     addon_versions: Mapping[AddOn, AddOnVersion] = Field(
         default={},
@@ -199,6 +206,11 @@ class DnsSettings(_Group):
         description="The parent domain delegates to the zone: wait for the certificate.",
     )
 
+    @property
+    def is_issued(self) -> bool:
+        """Whether the certificate is issued: the world sees the zone, so AWS sees the proof."""
+        return self.delegated or self.zone_id is not None
+
 
 class ArtifactSettings(_Group):
     """The bucket of Workflows' artifacts."""
@@ -274,6 +286,17 @@ class Settings(_Group):
     def _belongs_together(self) -> "Settings":
         if self.environment == "prod" and not self.protect:
             raise ValueError("environment prod needs protect")
+        if self.environment in ("staging", "prod") and not self.cluster.admins:
+            raise ValueError(
+                f"environment {self.environment} needs cluster.admins: ARNs of the IAM roles or "
+                "users with all rights in the cluster, yours among them"
+            )
+        if (
+            self.environment == "prod"
+            and self.cluster.public_cidrs
+            and not self.cluster.public_until
+        ):
+            raise ValueError("environment prod has cluster.publicCidrs only with publicUntil")
         if self.iam.existing_role_arn and (self.nodes.mode == "auto" or self.kafka.mode == "msk"):
             raise ValueError("iam.existingRoleArn has no rights for Auto Mode or MSK of its own")
         if self.github and self.iam.existing_role_arn:

@@ -7,7 +7,7 @@ from pulumi_aws.get_caller_identity import get_caller_identity_output
 
 from sluice_infra import addons
 from sluice_infra.addons import AddOns
-from sluice_infra.argocd import ArgoCd
+from sluice_infra.argocd import ArgoCd, read_root
 from sluice_infra.cluster import API_SERVER_SERVICE, Cluster, kubeconfig_of
 from sluice_infra.cluster_objects import ClusterObjects
 from sluice_infra.dns import Dns
@@ -17,6 +17,7 @@ from sluice_infra.kafka import ManagedKafka
 from sluice_infra.naming import Naming
 from sluice_infra.network import Network
 from sluice_infra.nodes import NodeGroups
+from sluice_infra.placeholders import refuse_placeholders
 from sluice_infra.places import ARGO_CD, Annotations
 from sluice_infra.registry import Registry
 from sluice_infra.roles import Roles
@@ -32,6 +33,8 @@ class Place:
 
     region: str
     account: pulumi.Output[str]
+    caller: pulumi.Output[str]
+    """ARN of the identity that Pulumi has there."""
 
     def registry(self, settings: RegistrySettings) -> pulumi.Output[str]:
         """Return the host of the registry of images: this account's, unless another is chosen."""
@@ -44,13 +47,25 @@ class Place:
 def here() -> Place:
     """Return where the configuration and the credentials lead to."""
     region = pulumi.Config("aws").require("region")
-    return Place(region=region, account=get_caller_identity_output().account_id)
+    identity = get_caller_identity_output()
+    return Place(region=region, account=identity.account_id, caller=identity.arn)
 
 
 def build(
     settings: Settings, *, stack: str, place: Place, password: pulumi.Output[str] | None
 ) -> dict[str, pulumi.Input[object]]:
-    """Declare everything, and return the stack's outputs."""
+    """Declare everything, and return the stack's outputs.
+
+    Raises:
+        SettingsError: something still has to be replaced, or a file is not there.
+    """
+    root = read_root(settings.argocd, environment=settings.environment)
+    refuse_placeholders(settings, repository=root["spec"]["source"]["repoURL"])
+    if settings.cluster.public_until:
+        pulumi.log.warn(
+            f"The API has a public endpoint, allowed until {settings.cluster.public_until}. "
+            "Remove publicCidrs and publicUntil from sluice:cluster before that."
+        )
     naming = Naming(
         stack=stack,
         environment=settings.environment,
@@ -78,6 +93,7 @@ def build(
         settings.cluster,
         network=network,
         roles=roles,
+        caller=place.caller,
         auto=auto,
         protect=settings.protect,
         opts=kept,
@@ -137,12 +153,12 @@ def build(
         # Brokers and control plane have their addresses in the VPC's private subnets.
         Annotations.KAFKA_CIDRS: str(settings.network.cidr) if kafka else "",
         Annotations.API_SERVER_CIDRS: f"{settings.network.cidr},{API_SERVER_SERVICE}/32",
-        Annotations.DOMAIN: settings.dns.domain if settings.dns else "",
-        Annotations.CERTIFICATE_ARN: dns.certificate_arn if dns else "",
+        **_names(dns),
     }
     ArgoCd(
         naming,
         settings.argocd,
+        root=root,
         kubeconfig=_kubeconfig(cluster, region=place.region),
         facts=facts,
         objects=ClusterObjects(
@@ -151,7 +167,7 @@ def build(
         ),
         password=password,
         # A pod learns who it is when it is made, so before anybody makes some.
-        after=[*ready, *identities],
+        after=[*ready, *identities, *cluster.let_in],
         opts=kept,
     )
     outputs: dict[str, pulumi.Input[object]] = {
@@ -169,6 +185,19 @@ def build(
     if dns and dns.name_servers is not None:
         outputs["nameServers"] = dns.name_servers
     return outputs
+
+
+def _names(dns: Dns | None) -> dict[str, pulumi.Input[str]]:
+    """Return the facts about the domain; the gateway gets it once the certificate is issued.
+
+    A load balancer refuses a certificate that is not issued, and its Ingress would never be ready.
+    """
+    issued = dns if dns and dns.is_issued else None
+    return {
+        Annotations.ZONE: dns.domain if dns else "",
+        Annotations.DOMAIN: issued.domain if issued else "",
+        Annotations.CERTIFICATE_ARN: issued.certificate_arn if issued else "",
+    }
 
 
 def _compute(

@@ -148,7 +148,7 @@ def test_no_other_annotations_are_used_than_pulumi_writes() -> None:
     labels = {"sluice.dev/environment", "sluice.dev/chart"}
     of_nodes = {"sluice.dev/workflows", "sluice.dev/pool"}
     assert used - labels - of_nodes <= EVERYTHING.annotations.keys()
-    assert len(EVERYTHING.annotations) == 12
+    assert len(EVERYTHING.annotations) == 13
 
 
 @pytest.mark.charts

@@ -15,7 +15,7 @@ from pulumi.runtime.mocks import MockMonitor
 
 from sluice_infra.settings import read_settings
 from sluice_infra.stack import Place, build
-from tests.pulumi.engine.echo_provider import ACCOUNT, made
+from tests.pulumi.engine.echo_provider import ACCOUNT, CALLER, made
 from tests.pulumi.engine.engine import PROJECT
 
 STACKS = ("dev", "staging", "prod", "learnerlab")
@@ -31,6 +31,7 @@ class Resource:
     protected: bool
     parent: str
     after: frozenset[str]
+    ignored: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class _Monitor(MockMonitor):
                 protected=request.protect,
                 parent=request.parent.rpartition("::")[2],
                 after=frozenset(urn.rpartition("::")[2] for urn in request.dependencies),
+                ignored=tuple(request.ignoreChanges),
             )
         )
         return answer
@@ -95,6 +97,24 @@ def choices_of(stack: str) -> dict[str, Any]:
     document = yaml.safe_load((PROJECT / f"Pulumi.{stack}.yaml").read_text("utf-8"))
     choices: dict[str, Any] = document["config"]
     return choices
+
+
+REPOSITORY = "https://git.sluice.test/ours/sluice.git"
+OFFICE = "198.18.7.0/24"
+ADMIN = f"arn:aws:iam::{ACCOUNT}:role/teams/admin"
+
+_OURS: Mapping[str, Mapping[str, Any]] = {
+    "dev": {"cluster.publicCidrs": [OFFICE]},
+    "staging": {"cluster.publicCidrs": [OFFICE], "cluster.admins": [ADMIN]},
+    "prod": {"cluster.admins": [ADMIN], "dns.domain": "sluice.test"},
+    "learnerlab": {"iam.existingRoleArn": f"arn:aws:iam::{ACCOUNT}:role/LabRole"},
+}
+"""In the place of placeholders, by stack."""
+
+
+def ours(stack: str) -> dict[str, Any]:
+    """Return what a stack's file says, with values of our own in the place of placeholders."""
+    return changed(choices_of(stack), {"argocd.repository": REPOSITORY, **_OURS[stack]})
 
 
 def changed(choices: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,9 +154,13 @@ def _declared(stack: str, changes: Mapping[str, Any]) -> Declared:
     declared = Declared()
     monitor = _Monitor(declared.resources)
     pulumi.runtime.set_mocks(monitor.mocks, project="sluice", stack=stack, monitor=monitor)
-    choices = choices_of(stack)
+    choices = ours(stack)
     settings = read_settings(changed(choices, changes))
-    place = Place(region=choices["aws:region"], account=pulumi.Output.from_input(ACCOUNT))
+    place = Place(
+        region=choices["aws:region"],
+        account=pulumi.Output.from_input(ACCOUNT),
+        caller=pulumi.Output.from_input(CALLER),
+    )
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> pulumi.Output[Any]:

@@ -55,7 +55,7 @@ def _expiring(selection: str) -> str:
 # Keeps every policy; what breaks one differs from these in one thing.
 _GOOD: Mapping[str, Mapping[str, Any]] = {
     CLUSTER: {
-        "vpcConfig": {"endpointPublicAccess": True, "publicAccessCidrs": ["203.0.113.0/24"]},
+        "vpcConfig": {"endpointPublicAccess": False},
         "encryptionConfig": {"resources": ["secrets"], "provider": {"keyArn": "arn:aws:kms:::k"}},
         "deletionProtection": True,
     },
@@ -159,6 +159,10 @@ def _bad(kind: str, path: str, value: Any, message: str) -> Breach:
     )
 
 
+def _open_to(*cidrs: str) -> dict[str, Any]:
+    return {"endpointPublicAccess": True, "publicAccessCidrs": list(cidrs)}
+
+
 def _short(value: Any) -> str:
     """Return a value as a part of a resource's name, where documents do not fit."""
     text = str(value)
@@ -169,9 +173,9 @@ _REMOVABLE = Resource(type=BUCKET, name="removable", props={"tags": TAGS}, prote
 
 BREACHES: Mapping[str, Sequence[Breach]] = {
     "api-is-not-open": [
-        _bad(CLUSTER, "vpcConfig.publicAccessCidrs", ["0.0.0.0/0"], "everybody reaches the API"),
-        _bad(CLUSTER, "vpcConfig.publicAccessCidrs", ["10.0.0.0/8", "::/0"], "everybody reaches"),
-        _bad(CLUSTER, "vpcConfig.publicAccessCidrs", None, "everybody reaches the API"),
+        _bad(CLUSTER, "vpcConfig", _open_to("0.0.0.0/0"), "everybody reaches the API"),
+        _bad(CLUSTER, "vpcConfig", _open_to("10.0.0.0/8", "::/0"), "everybody reaches the API"),
+        _bad(CLUSTER, "vpcConfig", _open_to(), "everybody reaches the API"),
         _bad(CLUSTER, "vpcConfig", {}, "everybody reaches the API"),
     ],
     "buckets-are-not-public": [
@@ -298,6 +302,10 @@ BREACHES: Mapping[str, Sequence[Breach]] = {
         _bad(TEMPLATE, "metadataOptions.httpTokens", "optional", "without a token (IMDSv1)"),
         _bad(TEMPLATE, "metadataOptions.httpPutResponseHopLimit", 2, "pods reach the node's right"),
         _bad(TEMPLATE, "metadataOptions", None, "without a token (IMDSv1)"),
+    ],
+    "prod-is-private": [
+        _bad(CLUSTER, "vpcConfig", _open_to("198.18.7.0/24"), "the API has a public endpoint"),
+        _bad(CLUSTER, "vpcConfig.endpointPublicAccess", None, "the API has a public endpoint"),
     ],
     "prod-is-protected": [
         Breach(resource=_REMOVABLE, message="it can be removed by mistake"),

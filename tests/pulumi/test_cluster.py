@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from sluice_infra.cluster import kubeconfig_of
+from sluice_infra.cluster import creator_is_admin, kubeconfig_of
+from sluice_infra.settings import SettingsError
 from sluice_infra.versions import KUBERNETES
-from tests.pulumi.declared import STACKS, Declare
+from tests.pulumi.declared import ADMIN, OFFICE, STACKS, Declare
+from tests.pulumi.engine.echo_provider import ACCOUNT, CALLER
 
 CLUSTER = "eks/cluster:Cluster"
 
@@ -38,7 +40,7 @@ def test_the_key_of_secrets_is_rotated(declare: Declare) -> None:
 def test_named_networks_reach_the_api_from_outside(declare: Declare) -> None:
     access = declare("dev").one(CLUSTER)["vpcConfig"]
     assert access["endpointPublicAccess"] is True
-    assert access["publicAccessCidrs"] == ["203.0.113.0/24"]
+    assert access["publicAccessCidrs"] == [OFFICE]
 
 
 def test_prod_has_no_public_door(declare: Declare) -> None:
@@ -68,7 +70,7 @@ def test_logs_are_kept_for_as_long_as_is_said(declare: Declare) -> None:
 
 
 def test_people_get_in_by_access_entries(declare: Declare) -> None:
-    admin, viewer = "arn:aws:iam::1:role/admin", "arn:aws:iam::1:role/viewer"
+    admin, viewer = ADMIN, "arn:aws:iam::1:role/viewer"
     declared = declare("dev", {"cluster.admins": [admin], "cluster.viewers": [viewer]})
     assert {
         each["principalArn"] for each in declared.of("eks/accessEntry:AccessEntry").values()
@@ -78,6 +80,47 @@ def test_people_get_in_by_access_entries(declare: Declare) -> None:
         for each in declared.of("eks/accessPolicyAssociation:AccessPolicyAssociation").values()
     }
     assert granted == {admin: "AmazonEKSClusterAdminPolicy", viewer: "AmazonEKSViewPolicy"}
+
+
+@pytest.mark.parametrize(("stack", "creator"), [("dev", True), ("staging", False), ("prod", False)])
+def test_a_cluster_s_creator_is_its_admin_only_where_nobody_else_is(
+    declare: Declare, stack: str, creator: bool
+) -> None:
+    access = declare(stack).one(CLUSTER)["accessConfig"]
+    assert access["bootstrapClusterCreatorAdminPermissions"] is creator
+
+
+def test_admins_that_are_named_later_replace_no_cluster(declare: Declare) -> None:
+    """AWS makes a new cluster when this changes."""
+    ignored = declare("dev").named(CLUSTER, "sluice-dev-cluster").ignored
+    assert ignored == ("accessConfig.bootstrapClusterCreatorAdminPermissions",)
+
+
+@pytest.mark.parametrize(
+    ("caller", "admin"),
+    [
+        (CALLER, f"arn:aws:iam::{ACCOUNT}:role/admin"),
+        (CALLER, f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/admin"),
+        ("arn:aws:iam::111122223333:user/ada", "arn:aws:iam::111122223333:user/ada"),
+    ],
+)
+def test_pulumi_s_identity_is_found_among_the_admins(caller: str, admin: str) -> None:
+    assert creator_is_admin(caller, ["arn:aws:iam::1:role/other", admin]) is False
+
+
+@pytest.mark.parametrize(
+    ("caller", "admin"),
+    [
+        (CALLER, f"arn:aws:iam::{ACCOUNT}:role/administrator"),
+        (CALLER, "arn:aws:iam::444455556666:role/admin"),
+        (CALLER, f"arn:aws:iam::{ACCOUNT}:user/admin"),
+        ("arn:aws:iam::111122223333:user/ada", "arn:aws:iam::111122223333:user/bob"),
+    ],
+)
+def test_admins_without_pulumi_s_identity_are_refused(caller: str, admin: str) -> None:
+    """It installs Argo CD, and would wait for a cluster that does not let it in."""
+    with pytest.raises(SettingsError, match=r"sluice:cluster\.admins: Pulumi's identity is not"):
+        creator_is_admin(caller, [admin])
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging", "prod"])

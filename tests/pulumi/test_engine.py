@@ -4,15 +4,18 @@ Providers are stand-ins, so this shows program, engine, settings, secrets, depen
 policies. What AWS itself would say, only AWS can.
 """
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+import yaml
 
 from sluice_policies.catalogue import STACK_RULES
-from tests.pulumi.declared import STACKS
-from tests.pulumi.engine.engine import PACK, Ended, Engine
+from tests.pulumi.declared import OFFICE, STACKS, ours
+from tests.pulumi.engine.engine import PACK, PROJECT, Ended, Engine
 from tests.pulumi.engine.graph import graph_of
 from tests.pulumi.policy_cases import BREACHES
 from tests.support.goldens import Golden
@@ -38,8 +41,16 @@ class Journey:
     destroy_what_is_free: Ended
 
 
+def _ours(engine: Engine, name: str) -> Path:
+    """Write a stack's choices, with values of our own in the place of placeholders."""
+    choices = engine.home / f"{name}.yaml"
+    choices.write_text(yaml.safe_dump({"config": ours(name)}), "utf-8")
+    return choices
+
+
 def _journey(engine: Engine, name: str) -> Journey:
-    stack = engine.start(name) if name in STACKS else engine.start_from(name, _CHOICES)
+    choices = _ours(engine, name) if name in STACKS else _CHOICES
+    stack = engine.start_from(name, choices)
     previews = (stack.preview(), stack.preview())
     up = stack.up()
     state, outputs = stack.export(), stack.outputs()
@@ -146,6 +157,42 @@ def test_wrong_settings_end_a_preview_with_the_key_s_name(engine: Engine) -> Non
     preview = stack.preview()
     assert preview.code != 0
     assert "sluice:network.nat: Input should be 'single' or 'perZone'" in preview.output
+
+
+@pytest.mark.xdist_group("secrets")
+def test_a_fresh_clone_ends_a_preview_with_its_placeholders(engine: Engine) -> None:
+    preview = engine.start_from("fresh", PROJECT / "Pulumi.dev.yaml").preview()
+    assert preview.code != 0
+    assert "sluice:argocd.root: https://example.invalid/" in preview.output
+    assert "sluice:cluster.publicCidrs: 203.0.113.0/24 is a placeholder" in preview.output
+
+
+@pytest.mark.xdist_group("phases")
+def test_prod_is_made_from_outside_and_closed_after(engine: Engine) -> None:
+    """Its VPC is not there before the first `up`, and its API is reached from within only."""
+    stack = engine.start_from("phases", _ours(engine, "prod"))
+    in_three_days = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=3)
+    stack.configure("sluice:cluster.publicCidrs[0]", OFFICE)
+    refused = stack.preview()
+    assert "environment prod has cluster.publicCidrs only with publicUntil" in refused.output
+    stack.configure("sluice:cluster.publicUntil", str(in_three_days))
+    made = stack.up()
+    assert made.code == 0, made.output
+    assert made.violations == []
+    assert f"The API has a public endpoint, allowed until {in_three_days}." in made.output
+
+    stack.configure("sluice:cluster.publicUntil", "2026-11-01")
+    late = stack.preview()
+    assert late.code != 0
+    [violation] = late.violations
+    assert "the API was to be private after 2026-11-01" in violation
+
+    stack.drop("sluice:cluster.publicCidrs")
+    stack.drop("sluice:cluster.publicUntil")
+    closed = stack.up()
+    assert closed.code == 0, closed.output
+    assert closed.violations == []
+    assert closed.summary == {"update": 1, "same": made.summary["create"] - 1}
 
 
 @pytest.mark.xdist_group("breaches")

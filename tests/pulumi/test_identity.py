@@ -11,6 +11,7 @@ import yaml
 from sluice_infra import places
 from sluice_infra.places import Account
 from tests.pulumi.declared import Declare, Declared
+from tests.pulumi.engine.echo_provider import ACCOUNT
 
 ASSOCIATION = "eks/podIdentityAssociation:PodIdentityAssociation"
 MSK = {"kafka": {"mode": "msk"}}
@@ -196,7 +197,7 @@ def test_no_policy_of_ours_allows_everything(declare: Declare) -> None:
 
 def test_the_learner_lab_makes_nothing_of_iam(declare: Declare) -> None:
     declared = declare("learnerlab")
-    role = "arn:aws:iam::123456789012:role/LabRole"
+    role = f"arn:aws:iam::{ACCOUNT}:role/LabRole"
     assert [each for each in declared.resources if each.type.startswith("aws:iam/")] == []
     assert declared.of(ASSOCIATION) == {}
     assert declared.one("eks/cluster:Cluster")["roleArn"] == role

@@ -1,6 +1,7 @@
 """Each policy is a plain function that catches what breaks it and lets pass what does not."""
 
 import dataclasses
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,6 +71,31 @@ def test_a_cluster_without_a_public_door_is_not_open() -> None:
         good(CLUSTER), props={"vpcConfig": {"endpointPublicAccess": False}}
     )
     assert list(RULES["api-is-not-open"](cluster, Said())) == []
+
+
+TODAY = dt.date(2026, 11, 29)
+
+
+@pytest.mark.parametrize(
+    ("until", "message"),
+    [
+        (dt.date(2026, 11, 29), None),
+        (dt.date(2026, 12, 6), None),
+        (dt.date(2026, 11, 28), "the API was to be private after 2026-11-28"),
+        (dt.date(2026, 12, 7), "the API is public for more than 7 days"),
+    ],
+)
+def test_prod_s_api_is_public_for_a_week_at_most(until: dt.date, message: str | None) -> None:
+    [breach, *_] = BREACHES["prod-is-private"]
+    said = Said(environment="prod", today=TODAY, public_until=until)
+    faults = list(RULES["prod-is-private"](breach.resource, said))
+    assert [fault.partition(":")[0] for fault in faults] == ([message] if message else [])
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging"])
+def test_only_prod_s_api_has_to_be_private(environment: str) -> None:
+    for breach in BREACHES["prod-is-private"]:
+        assert list(RULES["prod-is-private"](breach.resource, Said(environment=environment))) == []
 
 
 def test_pods_may_be_the_node_where_there_is_one_role_only() -> None:

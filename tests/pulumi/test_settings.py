@@ -109,6 +109,12 @@ def test_every_stack_s_file_has_known_keys_and_right_values(stack: str) -> None:
             "github needs a role of its own",
         ),
         ({"environment": "prod"}, "environment prod needs protect"),
+        ({"environment": "staging"}, "environment staging needs cluster.admins: ARNs of the IAM"),
+        (
+            {"environment": "prod", "protect": True, "cluster.admins": ["arn:aws:iam::1:role/r"]},
+            "environment prod has cluster.publicCidrs only with publicUntil",
+        ),
+        ({"cluster.publicUntil": "soon"}, "sluice:cluster.publicUntil: Input should be a valid d"),
         (
             {"iam": {"existingRoleArn": "arn:aws:iam::1:role/r"}, "kafka": {"mode": "msk"}},
             "iam.existingRoleArn has no rights for Auto Mode or MSK",

@@ -156,8 +156,8 @@ def test_a_stack_without_a_domain_has_no_zone(declare: Declare) -> None:
 def test_a_new_zone_s_certificate_is_not_waited_for_until_it_is_delegated(declare: Declare) -> None:
     declared = declare("prod")
     certificate = declared.one("acm/certificate:Certificate")
-    assert certificate["domainName"] == "sluice.example.com"
-    assert certificate["subjectAlternativeNames"] == ["*.sluice.example.com"]
+    assert certificate["domainName"] == "sluice.test"
+    assert certificate["subjectAlternativeNames"] == ["*.sluice.test"]
     assert declared.one("route53/record:Record")["records"] == ["_proof.acm-validations.aws"]
     assert declared.of("acm/certificateValidation:CertificateValidation") == {}
     assert declared.outputs["nameServers"] == ["ns-1.awsdns.com"]

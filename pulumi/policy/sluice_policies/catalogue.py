@@ -22,6 +22,7 @@ RULES: Mapping[str, Rule] = {
     "node-pools-are-bounded": nodes.node_pools_are_bounded,
     "nodes-are-not-open": exposure.nodes_are_not_open,
     "nodes-ask-for-tokens": nodes.nodes_ask_for_tokens,
+    "prod-is-private": exposure.prod_is_private,
     "prod-is-protected": protection.prod_is_protected,
     "secrets-are-encrypted": encryption.secrets_are_encrypted,
 }

@@ -1,10 +1,14 @@
 """Nobody from anywhere reaches nodes, the API or buckets."""
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from typing import Any
 
 from sluice_policies.resources import UNKNOWN, Resource, Said, Value
+
+_OPENING = dt.timedelta(days=7)
+"""For the first `up`, which has to reach the API from outside of a VPC that is not there yet."""
 
 _ANYWHERE = {"0.0.0.0/0", "::/0"}
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
@@ -54,6 +58,22 @@ def api_is_not_open(resource: Resource, said: Said) -> Iterator[str]:
     cidrs = resource.each("vpcConfig", "publicAccessCidrs")
     if not cidrs or _ANYWHERE & set(cidrs):
         yield "everybody reaches the API: sluice:cluster.publicCidrs, or say allowAnyCidr"
+
+
+def prod_is_private(resource: Resource, said: Said) -> Iterator[str]:
+    """Prod's API has a public endpoint for a week at most, until a day that the stack says."""
+    if said.environment != "prod" or resource.type != "aws:eks/cluster:Cluster":
+        return
+    # AWS makes a public endpoint unless it is refused.
+    if resource.at("vpcConfig", "endpointPublicAccess") in (False, UNKNOWN):
+        return
+    match said.public_until:
+        case None:
+            yield "the API has a public endpoint: remove publicCidrs, or set publicUntil"
+        case until if until < said.today:
+            yield f"the API was to be private after {until}: remove publicCidrs and publicUntil"
+        case until if until - said.today > _OPENING:
+            yield f"the API is public for more than {_OPENING.days} days: set publicUntil earlier"
 
 
 def buckets_are_not_public(resource: Resource, _: Said) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Rules as Pulumi takes them. Every one is mandatory: a stack that breaks it is not made."""
 
+import datetime as dt
 import inspect
 from collections.abc import Mapping, Sequence
 
@@ -68,9 +69,12 @@ def _resource(given: PolicyResource) -> Resource:
 def _said() -> Said:
     config = pulumi.Config("sluice")
     cluster: Value = config.get_object("cluster") or {}
+    until = cluster.get("publicUntil")
     iam: Value = config.get_object("iam") or {}
     return Said(
         environment=config.get("environment") or "",
+        today=dt.datetime.now(dt.UTC).date(),
+        public_until=dt.date.fromisoformat(until) if until else None,
         any_cidr=cluster.get("allowAnyCidr") is True,
         pods_are_the_node="existingRoleArn" in iam,
     )

@@ -1,5 +1,6 @@
 """A resource as rules see it, and what the stack's settings say about exceptions."""
 
+import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -50,6 +51,8 @@ class Said:
     """What a stack says explicitly, and may therefore do."""
 
     environment: str = "dev"
+    today: dt.date = dt.date.min
+    public_until: dt.date | None = None
     any_cidr: bool = False
     pods_are_the_node: bool = False
 

@@ -12,6 +12,7 @@ from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 ACCOUNT = "111122223333"
+CALLER = f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/tests"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """How the engine spells a string that is not yet known."""
 
@@ -38,7 +39,11 @@ _MADE_BY_AWS: Mapping[str, Mapping[str, Any]] = {
 }
 
 ANSWERS: Mapping[str, Properties] = {
-    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "id": ACCOUNT},
+    "aws:index/getCallerIdentity:getCallerIdentity": {
+        "accountId": ACCOUNT,
+        "id": ACCOUNT,
+        "arn": CALLER,
+    },
 }
 
 

@@ -171,6 +171,12 @@ class Stack:
         done = self.engine.run(*words, *self.where)
         assert done.code == 0, done.output
 
+    def drop(self, key: str) -> None:
+        """Choose nothing for a key, as a person does."""
+        words = ("config", "rm", "--stack", self.name, "--path", key)
+        done = self.engine.run(*words, *self.where)
+        assert done.code == 0, done.output
+
     def preview(self) -> Ended:
         """Return what would happen, with the policy pack on."""
         return self._do("preview", "--policy-pack", str(PACK))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from sluice_policies.catalogue import RULES, STACK_RULES
 from sluice_policies.network_policies import network_policies_are_enforced
 from sluice_policies.pack import policies
 from sluice_policies.resources import UNKNOWN, Resource, Said
+from sluice_policies.subnets import load_balancers_are_apart
 from sluice_policies.tags import REQUIRED
 from sluice_policies.volumes import volumes_are_kept
 from tests.pulumi.declared import STACKS, Declare, choices_of
@@ -19,6 +20,7 @@ from tests.pulumi.policy_cases import (
     BREACHES,
     BUCKET,
     CLUSTER,
+    GROUP,
     TEMPLATE,
     Breach,
     conforming,
@@ -239,6 +241,32 @@ def test_volumes_that_can_be_lost_are_caught(
 ) -> None:
     [(fault, _)] = volumes_are_kept(resources, Said(environment=environment))
     assert message in fault
+
+
+def _subnet(*, roles: Sequence[str]) -> Resource:
+    tags = {f"kubernetes.io/role/{role}": "1" for role in roles}
+    kind = "aws:ec2/subnet:Subnet"
+    return Resource(type=kind, name="s", props={"tags": tags}, urn="urn:s")
+
+
+def _nodes(kind: str, *, within: str) -> Resource:
+    return Resource(type=kind, name="n", props={}, refers={"subnetIds": frozenset({within})})
+
+
+@pytest.mark.parametrize("role", ["elb", "internal-elb"])
+@pytest.mark.parametrize("kind", [CLUSTER, GROUP])
+def test_a_load_balancers_subnet_with_pods_is_caught(role: str, kind: str) -> None:
+    [(fault, urn)] = load_balancers_are_apart(
+        [_subnet(roles=[role]), _nodes(kind, within="urn:s")], PROD
+    )
+    assert urn == "urn:s"
+    assert "share it" in fault
+
+
+@pytest.mark.parametrize(("roles", "within"), [([], "urn:s"), (["elb"], "urn:other")])
+def test_subnets_of_one_kind_pass(roles: list[str], within: str) -> None:
+    resources = [_subnet(roles=roles), _nodes(GROUP, within=within)]
+    assert list(load_balancers_are_apart(resources, PROD)) == []
 
 
 def test_every_rule_is_a_policy_that_says_what_it_is() -> None:

@@ -6,6 +6,7 @@ from sluice_policies import encryption, exposure, federation, nodes, protection,
 from sluice_policies.buckets import buckets_are_guarded
 from sluice_policies.network_policies import network_policies_are_enforced
 from sluice_policies.resources import Rule, StackRule
+from sluice_policies.subnets import load_balancers_are_apart
 from sluice_policies.volumes import volumes_are_kept
 
 RULES: Mapping[str, Rule] = {
@@ -31,4 +32,5 @@ STACK_RULES: Mapping[str, StackRule] = {
     "buckets-are-guarded": buckets_are_guarded,
     "network-policies-are-enforced": network_policies_are_enforced,
     "volumes-are-kept": volumes_are_kept,
+    "load-balancers-are-apart": load_balancers_are_apart,
 }

@@ -12,6 +12,11 @@ from tests.pulumi.policy_cases import BREACHES, conforming  # noqa: E402 # the p
 
 if pulumi.Config("sluice").require_bool("breaches"):
     wanted = [breach.resource for breaches in BREACHES.values() for breach in breaches]
+    # A stack's rules look at resources together.
+    subnet = pulumi.CustomResource(
+        "aws:ec2/subnet:Subnet", "shared", {"tags": {"kubernetes.io/role/internal-elb": "1"}}
+    )
+    pulumi.CustomResource("aws:eks/nodeGroup:NodeGroup", "beside", {"subnetIds": [subnet.id]})
 else:
     wanted = conforming()
 

@@ -252,6 +252,13 @@ class GitHubSettings(_Group):
     )
 
 
+class BudgetSettings(_Group):
+    """An alarm about the account's costs."""
+
+    monthly_dollars: int = Field(ge=1, description="Expected costs of the account in a month.")
+    emails: tuple[Text, ...] = Field(min_length=1, description="Addresses that get the alarm.")
+
+
 class ArgoCdSettings(_Group):
     """Argo CD, which does the rest."""
 
@@ -280,6 +287,7 @@ class Settings(_Group):
     artifacts: ArtifactSettings = ArtifactSettings()
     registry: RegistrySettings = RegistrySettings()
     github: GitHubSettings | None = Field(None, description="Nothing: no role for GitHub.")
+    budget: BudgetSettings | None = Field(None, description="Nothing: no alarm.")
     argocd: ArgoCdSettings = ArgoCdSettings()
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from pulumi_aws.get_caller_identity import get_caller_identity_output
 from sluice_infra import addons
 from sluice_infra.addons import AddOns
 from sluice_infra.argocd import ArgoCd, read_root
+from sluice_infra.budget import alarm
 from sluice_infra.cluster import API_SERVER_SERVICE, Cluster, kubeconfig_of
 from sluice_infra.cluster_objects import ClusterObjects
 from sluice_infra.dns import Dns
@@ -113,6 +114,8 @@ def build(
                 account=place.account,
                 opts=kept,
             )
+    if settings.budget:
+        alarm(naming, settings.budget, opts=kept)
     dns = Dns(naming, settings.dns, opts=kept) if settings.dns else None
     kafka = None
     if settings.kafka.mode == "msk":

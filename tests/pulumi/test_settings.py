@@ -114,6 +114,7 @@ def test_every_stack_s_file_has_known_keys_and_right_values(stack: str) -> None:
             {"environment": "prod", "protect": True, "cluster.admins": ["arn:aws:iam::1:role/r"]},
             "environment prod has cluster.publicCidrs only with publicUntil",
         ),
+        ({"budget": {"monthlyDollars": 9, "emails": []}}, "sluice:budget.emails: Tuple should"),
         ({"cluster.publicUntil": "soon"}, "sluice:cluster.publicUntil: Input should be a valid d"),
         (
             {"iam": {"existingRoleArn": "arn:aws:iam::1:role/r"}, "kafka": {"mode": "msk"}},

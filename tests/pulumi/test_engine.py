@@ -157,6 +157,7 @@ def test_wrong_settings_end_a_preview_with_the_key_s_name(engine: Engine) -> Non
     preview = stack.preview()
     assert preview.code != 0
     assert "sluice:network.nat: Input should be 'single' or 'perZone'" in preview.output
+    assert "Traceback" not in preview.output
 
 
 @pytest.mark.xdist_group("secrets")

@@ -24,6 +24,9 @@ def main() -> None:
     sys.path.insert(0, folder)
     try:
         asyncio.run(pulumi.runtime.run_in_stack(run))
+    except pulumi.RunError as error:
+        print(error)
+        sys.exit(1)
     except Exception:  # noqa: BLE001 # reported to the engine
         print(traceback.format_exc())
         sys.exit(1)

@@ -1,5 +1,6 @@
 """The objects for Argo CD, and those it would deliver, are valid by the schemas of their kinds."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,24 @@ def test_a_mistake_is_noticed(kubeconform: Kubeconform, bare: Delivery) -> None:
     [application, _] = bare.applications
     wrong = {**application, "spec": {**application["spec"], "syncPolicies": {}}}
     assert "syncPolicies" in faults(kubeconform, [wrong])["Application/workflows-sluice-dev"]
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod", "learnerlab"])
+def test_what_pulumi_makes_in_the_cluster_is_valid(kubeconform: Kubeconform, stack: str) -> None:
+    """As Pulumi's engine made it, in the golden files of tests/pulumi."""
+    graph = json.loads(Path(f"tests/data/pulumi/{stack}.json").read_text("utf-8"))
+    made = [node["inputs"] for node in graph.values() if "apiVersion" in node.get("inputs", {})]
+    # The golden files leave out the root Application's spec, and show secrets as such.
+    things = [each for each in made if each["kind"] not in {"Application", "Secret"}]
+    kinds = {"ConfigMap", "IngressClass", "NodePool"} if stack != "learnerlab" else set()
+    assert {each["kind"] for each in things} == {"StorageClass"} | kinds
+    assert faults(kubeconform, things) == {}
+
+
+@pytest.mark.charts
+def test_a_mistake_in_a_node_pool_is_noticed(kubeconform: Kubeconform) -> None:
+    graph = json.loads(Path("tests/data/pulumi/dev.json").read_text("utf-8"))
+    [pool] = [node["inputs"] for name, node in graph.items() if ":NodePool " in name]
+    pool["spec"]["disruption"]["consolidationPolicy"] = "WhenUnderutilized"
+    assert "consolidationPolicy" in faults(kubeconform, [pool])["NodePool/workflows"]

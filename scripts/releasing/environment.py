@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scripts.releasing.repository import ReleaseError
 
-__all__ = ["ENVIRONMENTS", "IMAGES", "STAGES", "Images", "stage_before", "values_of"]
+__all__ = ["ENVIRONMENTS", "IMAGES", "STAGES", "Images", "charts_of", "stage_before", "values_of"]
 
 ENVIRONMENTS = Path("argocd/environments")
 
@@ -79,6 +79,14 @@ def _found(values: str) -> re.Match[str]:
 def values_of(environment: str) -> Path:
     """Return where an environment's values of helm/sluice are, relative to the repository."""
     return ENVIRONMENTS / environment / "sluice.yaml"
+
+
+def charts_of(environment: str) -> Path:
+    """Return where Argo CD finds an environment's charts, relative to the repository.
+
+    It is a link to `helm/` or, after a promotion to a later stage than the first, a copy.
+    """
+    return ENVIRONMENTS / environment / "charts"
 
 
 def stage_before(environment: str) -> str | None:

@@ -11,6 +11,7 @@ from scripts.releasing.environment import (
     ENVIRONMENTS,
     IMAGES,
     Images,
+    charts_of,
     stage_before,
     values_of,
 )
@@ -21,8 +22,10 @@ __all__ = ["Registry", "Release"]
 _RELEASED = "Release-Environment"
 _UNDOES = "Release-Undoes"
 
+_CHARTS = "helm"
 _MOVING = frozenset({"latest", "main", "master", "dev", "staging", "prod", "stable", "edge"})
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_COMMIT = re.compile(r"\d{8}T\d{6}-([0-9a-f]{12})")
 
 
 class Registry(Protocol):
@@ -89,6 +92,8 @@ class Release:
     def promote(self, environment: str, *, images: Images, push: bool) -> bool:
         """Commit a release to an environment, and return whether it had another.
 
+        An environment with a stage before it gets the charts of the release's commit, too.
+
         Raises:
             ReleaseError: the stage before never had these images, or git failed.
         """
@@ -103,6 +108,8 @@ class Release:
                 return None
             if before.tag == images.tag and before.digests:
                 raise ReleaseError(_moved(images.tag, environment))
+            if stage_before(environment):
+                self._take_charts(environment, tag=images.tag)
             file.write_text(images.written(text), "utf-8")
             return (
                 f"Release {images.tag} to {environment}\n\n"
@@ -167,6 +174,26 @@ class Release:
             f"promote it to {before} first"
             + ("; this clone has not all commits: `git fetch --unshallow`" if shallow else "")
         )
+
+    def _take_charts(self, environment: str, *, tag: str) -> None:
+        """Put the charts of a tag's commit in the place of those that an environment has."""
+        named = _COMMIT.fullmatch(tag)
+        if named is None:
+            raise ReleaseError(
+                f"{tag} names no commit, so its charts are not known; "
+                "use a tag as printed by `scripts/release tag`"
+            )
+        git = self.repository.git
+        charts = charts_of(environment).as_posix()
+        try:
+            tree = git("rev-parse", "--verify", f"{named[1]}^{{commit}}:{_CHARTS}")
+        except ReleaseError as error:
+            raise ReleaseError(
+                f"this clone has no commit {named[1]}, and so not the charts of {tag}; "
+                "`git fetch --unshallow`, if it is shallow"
+            ) from error
+        git("rm", "-r", "--quiet", "--ignore-unmatch", "--", charts)
+        git("read-tree", f"--prefix={charts}/", "-u", tree)
 
     def _last_promotion(self, environment: str) -> str:
         form = f"--format=%H %(trailers:key={_UNDOES},valueonly,separator=%x20)"

@@ -7,11 +7,12 @@ from pathlib import Path
 import yaml
 
 from scripts.releasing.__main__ import main
-from scripts.releasing.environment import IMAGES, STAGES
+from scripts.releasing.environment import IMAGES, STAGES, charts_of
 from tests.gitops.stand_in_registry import StandIn
 
 FIRST = "20261031T080000-000000000000"
 OLD = "20261101T080000-111111111111"
+CHART = "helm/sluice/Chart.yaml"
 NEW = "20261102T080000-222222222222"
 
 
@@ -61,6 +62,11 @@ class Clone:
         values = yaml.safe_load(self.file(environment).read_text("utf-8"))
         found: dict[str, str] = values["image"].get("digests", {})
         return found
+
+    def chart(self, environment: str) -> str:
+        """Return the tag of the commit that an environment's chart is from."""
+        file = self.folder / charts_of(environment) / CHART.removeprefix("helm/")
+        return file.read_text("utf-8").rpartition(" ")[2].strip()
 
     def commit(self, message: str) -> None:
         git(self.folder, "commit", "--quiet", "--all", "--allow-empty", "--message", message)

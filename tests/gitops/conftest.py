@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.releasing.environment import Images
+from scripts.releasing.environment import Images, charts_of
 from testbed.folders import default_folders
 from testbed.stock import Stock
 from testbed.versions import load_versions
 from tests.charts.kubeconform import Kubeconform
-from tests.gitops.clones import FIRST, NEW, OLD, Clone, git, push_images
+from tests.gitops.clones import CHART, FIRST, NEW, OLD, Clone, git, push_images
 from tests.gitops.rendering import (
     ENVIRONMENTS,
     EVERYTHING,
@@ -85,12 +85,25 @@ def origin(own_git: Path) -> Path:
     git(own_git, "init", "--quiet", "--bare", str(folder))
     first = own_git / "first"
     git(own_git, "clone", "--quiet", str(folder), str(first))
-    shutil.copytree("argocd/environments", first / "argocd/environments")
+    shutil.copytree("argocd/environments", first / "argocd/environments", symlinks=True)
+    for environment in ENVIRONMENTS:
+        charts = first / charts_of(environment)
+        if not charts.is_symlink():
+            shutil.rmtree(charts)
+            charts.symlink_to("../../../helm")
+    (first / "helm/sluice").mkdir(parents=True)
     for file in first.glob("argocd/environments/*/sluice.yaml"):
         file.write_text(Images(FIRST).written(file.read_text("utf-8")), "utf-8")
-    git(first, "add", "--all")
-    git(first, "commit", "--quiet", "--message", "Begin")
-    git(first, "push", "--quiet", "origin", "main")
+    git(first, "commit", "--quiet", "--allow-empty", "--message", "Begin")
+    for tag in (OLD, NEW, FIRST):
+        (first / CHART).write_text(f"name: sluice # {tag}\n", "utf-8")
+        (first / CHART).with_name(f"{tag}.yaml").touch()
+        git(first, "add", "--all")
+        git(first, "commit", "--quiet", "--amend", "--no-edit")
+        # Git finds a commit by such a name, too, where it would by a part of its hash.
+        git(first, "tag", tag.partition("-")[2])
+        (first / CHART).with_name(f"{tag}.yaml").unlink()
+    git(first, "push", "--quiet", "--tags", "origin", "main")
     return folder
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.releasing.environment import IMAGES
+from scripts.releasing.environment import IMAGES, STAGES, charts_of
 from sluice_local.ports import free_ports
-from tests.gitops.clones import FIRST, NEW, OLD, Clone, git, push_images
+from tests.gitops.clones import CHART, FIRST, NEW, OLD, Clone, git, push_images
 
 
 def test_a_tag_is_the_time_and_the_name_of_the_commit(
@@ -244,6 +244,42 @@ def test_status_lists_the_tag_of_each_environment(
     assert clone.release("status") == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines == [["dev", NEW], ["prod", FIRST], ["staging", FIRST]]
+
+
+def test_charts_go_with_the_images_to_every_stage_but_the_first(clone: Clone) -> None:
+    clone.brings(OLD, to="prod")
+    clone.brings(NEW, to="staging")
+    assert [clone.chart(stage) for stage in STAGES] == [FIRST, NEW, OLD]
+    for stage, tag in (("staging", NEW), ("prod", OLD)):
+        commit = tag.partition("-")[2]
+        its = git(clone.folder, "rev-parse", f"HEAD:{charts_of(stage)}")
+        assert its == git(clone.folder, "rev-parse", f"{commit}:helm")
+    assert git(clone.folder, "status", "--porcelain") == ""
+
+
+def test_a_changed_chart_reaches_prod_with_a_promotion_and_not_before(clone: Clone) -> None:
+    clone.brings(NEW, to="prod")
+    (clone.folder / CHART).write_text("name: sluice # tomorrow\n", "utf-8")
+    clone.commit("Change the chart")
+    git(clone.folder, "push", "--quiet")
+    assert [clone.chart(stage) for stage in STAGES] == ["tomorrow", NEW, NEW]
+    assert clone.release("tag") == 0
+    commit = git(clone.folder, "rev-parse", "--short=12", "HEAD")
+    tomorrow = f"20261103T080000-{commit}"
+    push_images(clone.registry, tomorrow)
+    clone.brings(tomorrow, to="staging")
+    assert [clone.chart(stage) for stage in STAGES] == ["tomorrow", "tomorrow", NEW]
+
+
+def test_a_release_whose_charts_nobody_knows_is_not_promoted(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for tag, fault in (("1.2.3", "names no commit"), ("20261102T080000-abc000000000", "no commit")):
+        push_images(clone.registry, tag)
+        clone.brings(tag, to="dev")
+        assert clone.release("promote", "--environment", "staging", "--tag", tag) == 1
+        assert fault in capsys.readouterr().err
+        assert git(clone.folder, "status", "--porcelain") == ""
 
 
 def test_the_images_of_a_release_are_named_by_digest(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from scripts.releasing.environment import charts_of
 from tests.gitops.clones import FIRST, NEW, OLD, Clone, git
 
 
@@ -23,6 +24,23 @@ def test_a_rollback_reverts_the_last_promotion_of_that_environment(
     assert git(clone.folder, "status", "--porcelain") == ""
     other.pull()
     assert other.tag("prod") == OLD
+
+
+def test_a_rollback_brings_charts_and_images_back_together(clone: Clone) -> None:
+    clone.brings(OLD, to="prod")
+    clone.brings(NEW, to="prod")
+    assert (clone.tag("prod"), clone.chart("prod")) == (NEW, NEW)
+    assert clone.release("rollback", "--environment", "prod") == 0
+    assert (clone.tag("prod"), clone.chart("prod")) == (OLD, OLD)
+    changed = git(clone.folder, "show", "--format=", "--name-only").splitlines()
+    assert all(name.startswith("argocd/environments/prod/") for name in changed)
+
+
+def test_the_first_promotion_can_be_rolled_back(clone: Clone) -> None:
+    clone.brings(NEW, to="prod")
+    assert clone.release("rollback", "--environment", "prod") == 0
+    assert (clone.tag("prod"), clone.chart("prod")) == (FIRST, FIRST)
+    assert (clone.folder / charts_of("prod")).is_symlink()
 
 
 def test_a_second_rollback_asks_which_one_is_meant(

@@ -142,13 +142,24 @@ def test_no_other_annotations_are_used_than_pulumi_writes() -> None:
     used = {
         name
         for file in Path("argocd").rglob("*")
-        if file.is_file()
+        if file.is_file() and "charts" not in file.parts
         for name in re.findall(r"sluice\.dev/[a-z-]+", file.read_text("utf-8"))
     }
     labels = {"sluice.dev/environment", "sluice.dev/chart"}
     of_nodes = {"sluice.dev/workflows", "sluice.dev/pool"}
     assert used - labels - of_nodes <= EVERYTHING.annotations.keys()
     assert len(EVERYTHING.annotations) == 13
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_environment_has_charts(environment: str) -> None:
+    """A link is one to helm/: only a promotion puts others there."""
+    charts = Path("argocd/environments") / environment / "charts"
+    assert {path.name for path in charts.iterdir()} == {*CHARTS}
+    if charts.is_symlink():
+        assert charts.resolve() == Path("helm").resolve()
+    else:
+        assert environment != "dev"
 
 
 @pytest.mark.charts
@@ -199,7 +210,7 @@ def test_our_charts_are_pruned_and_a_revert_is_never_taken_for_what_has_failed(
         assert each["spec"]["syncPolicy"]["retry"]["refresh"] is True
         source = each["spec"]["source"]
         assert "argocd.argoproj.io/manifest-generate-paths" not in each["metadata"]["annotations"]
-        assert source["path"] == f"helm/{chart}"
+        assert source["path"] == f"argocd/environments/{delivery.environment}/charts/{chart}"
         assert Path(source["path"]).is_dir()
 
 

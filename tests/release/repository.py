@@ -27,11 +27,13 @@ class Repository:
     def fork(cls, tree: Path, *, remote: Path) -> "Repository":
         """Copy what git tracks here, and push it."""
         for name in run(["git", "ls-files", "-z"]).split("\0"):
-            if name and Path(name).is_file():
+            if name and (Path(name).is_file() or Path(name).is_symlink()):
                 (tree / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(name, tree / name)
+                shutil.copy2(name, tree / name, follow_symlinks=False)
         shutil.copytree(
-            Path(__file__).parent / "environment", tree / "argocd/environments" / ENVIRONMENT
+            Path(__file__).parent / "environment",
+            tree / "argocd/environments" / ENVIRONMENT,
+            symlinks=True,
         )
         fork = cls(tree, remote)
         fork._git("init", "--quiet", "--initial-branch=main")
@@ -58,6 +60,15 @@ class Repository:
         """Take the last commit back, and return the new one."""
         self._git(*_AUTHOR, "revert", "--no-edit", "HEAD")
         return self._pushed()
+
+    def take_charts(self) -> None:
+        """Replace the environment's charts by a copy of today's, as a promotion does."""
+        charts = self.sluice.with_name("charts")
+        if charts.is_symlink():
+            charts.unlink()
+        else:
+            shutil.rmtree(charts)
+        shutil.copytree(self.tree / "helm", charts)
 
     def values(self) -> Json:
         """Return the values of helm/sluice."""

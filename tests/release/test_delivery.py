@@ -127,3 +127,21 @@ def test_objects_dropped_from_git_are_pruned(delivery: Delivery) -> None:
     assert delivery.kubectl.exists(f"configmap/{name}")
     delivery.await_health("Healthy", commit=delivery.push_revert())
     assert not delivery.kubectl.exists(f"configmap/{name}")
+
+
+def test_a_changed_chart_waits_for_its_release_and_goes_with_its_revert(
+    delivery: Delivery,
+) -> None:
+    name, repository = unique_name("charted"), delivery.repository
+    repository.take_charts()
+    delivery.await_health("Healthy", commit=delivery.push("Release the charts"))
+    added = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+    template = repository.tree / f"helm/sluice/templates/{name}.yaml"
+    template.write_text(json.dumps(added), "utf-8")
+    delivery.await_health("Healthy", commit=delivery.push("Change the chart"))
+    assert not delivery.kubectl.exists(f"configmap/{name}")
+    repository.take_charts()
+    delivery.await_health("Healthy", commit=delivery.push("Release the charts"))
+    assert delivery.kubectl.exists(f"configmap/{name}")
+    delivery.await_health("Healthy", commit=delivery.push_revert())
+    assert not delivery.kubectl.exists(f"configmap/{name}")

@@ -12,8 +12,10 @@ _FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def _pages() -> list[Path]:
+    # Not the copies of helm/ that promotions make.
+    ours = ("*.md", ":!argocd/environments/*/charts/*")
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"],
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *ours],
         cwd=ROOT,
         capture_output=True,
         text=True,

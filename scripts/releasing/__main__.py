@@ -11,6 +11,7 @@ from scripts.releasing.environment import Images
 from scripts.releasing.registry import HttpRegistry
 from scripts.releasing.release import Release
 from scripts.releasing.repository import ReleaseError, Repository, say
+from scripts.releasing.signing import Cosign
 
 _HOW = """\
 A release is a tag: a commit's time and name, as in 20261125T235644-ce68e6e12ab3. It always names
@@ -59,6 +60,14 @@ def parser() -> argparse.ArgumentParser:
     which = promote.add_mutually_exclusive_group()
     which.add_argument("--tag", help="the tag (default: that of the commit checked out)")
     which.add_argument("--from", dest="source", help="take the tag of this environment")
+    promote.add_argument(
+        "--signed-by",
+        metavar="WORKFLOW",
+        default=os.environ.get("RELEASE_SIGNER"),
+        help="refuse images that this workflow has not signed, by cosign; as in "
+        "https://github.com/OWNER/REPOSITORY/.github/workflows/ci.yaml@refs/heads/main "
+        "(default: the variable RELEASE_SIGNER, or no check)",
+    )
     rollback = commands.add_parser("rollback", help="revert the last promotion, and push")
     rollback.add_argument("--environment", required=True, help="the environment to roll back")
     for command in (images, build, promote):
@@ -100,6 +109,9 @@ def _answer(release: Release, given: argparse.Namespace) -> str:
             return tag
         case "promote":
             images = _images_of(release, given)
+            if given.signed_by:
+                for image in image_names(images, registry=_registry_of(given)):
+                    Cosign(given.signed_by).verify(image)
             release.promote(given.environment, images=images, push=not given.no_push)
             return images.tag
         case _:

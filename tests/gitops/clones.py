@@ -32,6 +32,24 @@ def push_images(registry: StandIn, tag: str, *, content: str = "") -> dict[str, 
 
 
 @dataclass(frozen=True)
+class Programs:
+    """Stand-ins for programs: they remember how they were called, and do nothing."""
+
+    folder: Path
+
+    def provide(self, name: str, script: str) -> None:
+        """Be ready to end as a script of sh says."""
+        program = self.folder / name
+        text = f'#!/bin/sh\nfor a; do echo "$a"; done >>{self.folder}/said\n{script}\n'
+        program.write_text(text, "utf-8")
+        program.chmod(0o755)
+
+    def said(self) -> list[str]:
+        """Return all arguments so far."""
+        return (self.folder / "said").read_text("utf-8").splitlines()
+
+
+@dataclass(frozen=True)
 class Clone:
     """Somebody's clone of the repository that Argo CD follows."""
 

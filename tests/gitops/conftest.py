@@ -13,7 +13,7 @@ from testbed.folders import default_folders
 from testbed.stock import Stock
 from testbed.versions import load_versions
 from tests.charts.kubeconform import Kubeconform
-from tests.gitops.clones import CHART, FIRST, NEW, OLD, Clone, git, push_images
+from tests.gitops.clones import CHART, FIRST, NEW, OLD, Clone, Programs, git, push_images
 from tests.gitops.rendering import (
     ENVIRONMENTS,
     EVERYTHING,
@@ -116,6 +116,15 @@ def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandI
         for tag in (FIRST, OLD, NEW):
             push_images(registry, tag)
         yield registry
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """Programs that the script finds before all others."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return Programs(folder)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from scripts.releasing.environment import IMAGES, STAGES, charts_of
 from sluice_local.ports import free_ports
-from tests.gitops.clones import CHART, FIRST, NEW, OLD, Clone, git, push_images
+from tests.gitops.clones import CHART, FIRST, NEW, OLD, Clone, Programs, git, push_images
 
 
 def test_a_tag_is_the_time_and_the_name_of_the_commit(
@@ -85,6 +85,36 @@ def test_an_image_that_does_not_exist_is_not_promoted(
     assert clone.release("promote", "--environment", environment, "--tag", NEW) == 1
     assert f"sluice-{missing}:{NEW} does not exist" in capsys.readouterr().err
     assert clone.log() == commits
+
+
+def test_images_are_promoted_only_if_the_right_workflow_has_signed_them(
+    clone: Clone,
+    programs: Programs,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The cosign here is a stand-in, which believes one signer."""
+    monkeypatch.setenv("PATH", f"{programs.folder}:/usr/bin:/bin")
+    signer = "https://github.com/ada/sluice/.github/workflows/ci.yaml@refs/heads/main"
+    promote = ("promote", "--environment", "dev", "--tag", NEW, "--signed-by")
+    assert clone.release(*promote, signer) == 1
+    assert "there is no cosign here" in capsys.readouterr().err
+    programs.provide(
+        "cosign", f'case "$*" in *={signer}\\ *) ;; *) echo Not so. >&2; exit 1;; esac'
+    )
+    assert clone.release(*promote, signer.replace("ada", "eve")) == 1
+    said = capsys.readouterr().err
+    assert "is not signed by https://github.com/eve/" in said
+    assert "Not so." in said
+    assert clone.log() == ["Begin"]
+    assert clone.release(*promote, signer) == 0
+    digests = clone.digests("dev")
+    asked = [line for line in programs.said() if line.startswith(clone.registry.host)][-3:]
+    assert asked == [
+        f"{clone.registry.host}/sluice/sluice-{target}:{NEW}@{digests[service]}"
+        for service, target in IMAGES.items()
+    ]
+    assert programs.said()[0] == "verify"
 
 
 def test_a_registry_that_does_not_answer_stops_a_promotion(

@@ -1,10 +1,8 @@
 """The images that the release script builds, its command line, and the line that it writes."""
 
 import json
-import os
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,42 +11,25 @@ import yaml
 from scripts.releasing.building import CONTEXT
 from scripts.releasing.environment import IMAGES, Images
 from scripts.releasing.repository import ReleaseError
-from tests.gitops.clones import Clone, git
-
-
-@dataclass(frozen=True)
-class Docker:
-    """A docker that does nothing but remember."""
-
-    folder: Path
-
-    def ends(self, *, build: int = 0, inspect: int = 1) -> None:
-        """Be ready to end so."""
-        program = self.folder / "docker"
-        program.write_text(
-            f'#!/bin/sh\nfor a; do echo "$a"; done >>{self.folder}/said\n'
-            f'[ "$2" = build ] && exit {build}\nexit {inspect}\n',
-            "utf-8",
-        )
-        program.chmod(0o755)
-
-    def said(self) -> list[str]:
-        return (self.folder / "said").read_text("utf-8").splitlines()
+from tests.gitops.clones import Clone, Programs, git
 
 
 @pytest.fixture
-def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    return Docker(folder)
+def docker(programs: Programs) -> Programs:
+    """A docker for which every build succeeds, and which knows no image."""
+    ends(programs)
+    return programs
+
+
+def ends(programs: Programs, *, build: int = 0, inspect: int = 1) -> None:
+    """Have docker end so."""
+    programs.provide("docker", f'[ "$2" = build ] && exit {build}\nexit {inspect}')
 
 
 @pytest.mark.parametrize("push", [True, False])
 def test_the_images_are_those_that_the_chart_names(
-    *, push: bool, clone: Clone, docker: Docker, capsys: pytest.CaptureFixture[str]
+    *, push: bool, clone: Clone, docker: Programs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    docker.ends()
     assert clone.release("build", "--registry", "reg.example.com", *["--push"] * push) == 0
     tag = capsys.readouterr().out.strip()
     said = docker.said()
@@ -77,25 +58,24 @@ def test_the_images_are_those_that_the_chart_names(
     ],
 )
 def test_an_image_says_where_it_is_from_and_no_password(
-    remote: str, source: str, clone: Clone, docker: Docker
+    remote: str, source: str, clone: Clone, docker: Programs
 ) -> None:
-    docker.ends()
     git(clone.folder, "remote", "set-url", "origin", remote)
     assert clone.release("build", "--registry", "reg.example.com") == 0
     assert docker.said().count(f"--build-arg=SOURCE={source}") == 3
 
 
-def test_an_image_in_the_registry_is_never_overwritten(clone: Clone, docker: Docker) -> None:
-    docker.ends(inspect=0)
+def test_an_image_in_the_registry_is_never_overwritten(clone: Clone, docker: Programs) -> None:
+    ends(docker, inspect=0)
     assert clone.release("build", "--registry", "reg.example.com", "--push") == 0
     assert docker.said().count("inspect") == 3
     assert "build" not in docker.said()
 
 
+@pytest.mark.usefixtures("docker")
 def test_uncommitted_files_get_into_no_image(
-    clone: Clone, docker: Docker, capsys: pytest.CaptureFixture[str]
+    clone: Clone, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    docker.ends()
     stray = clone.folder / "services/gateway/src/stray.py"
     stray.parent.mkdir(parents=True)
     stray.touch()
@@ -112,9 +92,9 @@ def test_all_that_docker_is_given_is_looked_through() -> None:
 
 
 def test_a_build_that_fails_fails(
-    clone: Clone, docker: Docker, capsys: pytest.CaptureFixture[str]
+    clone: Clone, docker: Programs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    docker.ends(build=1)
+    ends(docker, build=1)
     assert clone.release("build", "--registry", "reg.example.com") == 1
     assert docker.said().count("build") == 1
     assert capsys.readouterr().out == ""

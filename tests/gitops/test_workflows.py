@@ -15,6 +15,7 @@ from scripts.releasing.environment import STAGES, charts_of, values_of
 from testbed.folders import default_folders
 from testbed.stock import Stock
 from testbed.versions import load_versions
+from tests.gitops.clones import Programs
 from tests.support.engines import skip
 
 WORKFLOWS = sorted(Path(".github/workflows").glob("*.yaml"))
@@ -150,9 +151,9 @@ def test_a_promotion_knows_the_registry_and_has_logged_in_there() -> None:
 
 def test_images_are_scanned_before_dev_gets_them_and_weekly() -> None:
     ci = load(Path(".github/workflows/ci.yaml"))["jobs"]
-    names = [step.get("id") for step in ci["publish"]["steps"]]
-    assert "scripts/scan" in ci["publish"]["steps"][-1]["run"]
-    assert names.index("build") < len(names) - 1
+    runs = " ".join(step.get("run", "") for step in ci["publish"]["steps"])
+    order = [runs.index(each) for each in ("release build", "scripts/scan", "scripts/sign")]
+    assert order == sorted(order), "what is signed was scanned"
     assert ci["promote-dev"]["needs"] == "publish"
     assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", load(SCAN)[True]["schedule"][0]["cron"])
     asked = "".join(step.get("run", "") for step in steps(load(SCAN)))
@@ -180,6 +181,28 @@ def test_a_scan_looks_at_every_image_and_fails_if_one_is_bad(
     asked = noted.read_text("utf-8").splitlines()
     assert [line.split()[-1] for line in asked] == [f"registry:{one}" for one in images.split()]
     assert all({"--only-fixed", "--fail-on"} <= set(line.split()) for line in asked)
+
+
+def test_the_signer_that_is_verified_is_the_workflow_that_signs() -> None:
+    release = load(Path(".github/workflows/release.yaml"))["jobs"]["release"]
+    _, _, path = release["env"]["RELEASE_SIGNER"].partition("${{ github.repository }}/")
+    workflow, _, ref = path.partition("@")
+    assert "scripts/sign" in Path(workflow).read_text("utf-8")
+    assert load(Path(workflow))[True]["push"]["branches"] == [ref.removeprefix("refs/heads/")]
+    promotes = [step for step in release["steps"] if "release promote" in step.get("run", "")]
+    installs = [step for step in release["steps"] if "cosign-installer" in step.get("uses", "")]
+    assert release["steps"].index(installs[0]) < release["steps"].index(promotes[0])
+
+
+@pytest.mark.parametrize(
+    ("images", "code"), [("a@sha256:0\nb@sha256:1\n", 0), ("a@sha256:0\nb:1\n", 1), ("", 1)]
+)
+def test_only_digests_are_signed(images: str, code: int, programs: Programs) -> None:
+    programs.provide("cosign", "")
+    done = subprocess.run(["scripts/sign"], input=images, text=True, check=False)
+    assert done.returncode == code
+    if not code:
+        assert programs.said() == ["sign", "--yes", "a@sha256:0", "sign", "--yes", "b@sha256:1"]
 
 
 def test_a_promotion_starts_no_build() -> None:

@@ -7,6 +7,6 @@ KAFKA = "3.9.x.kraft"
 """Of MSK; as AWS spells it."""
 
 ARGO_CD_CHART = "10.1.1"
-"""Argo CD 3.4.4."""
+"""Argo CD 3.4.4; argocd/argo-cd.yaml sets the image of 3.4.15."""
 
 ARGO_CD_REPOSITORY = "https://argoproj.github.io/argo-helm"

@@ -102,3 +102,11 @@ def test_the_chart_is_that_which_pulumi_installs() -> None:
     [version] = set(re.findall(r"(?:chart argo-cd|--version) (\d+\.\d+\.\d+)", text))
     versions = Path("pulumi/sluice_infra/versions.py").read_text("utf-8")
     assert f'ARGO_CD_CHART = "{version}"' in versions
+
+
+def test_the_image_is_of_the_charts_line_and_has_the_fixes_of_vulnerabilities() -> None:
+    """GitHub's advisories of argoproj/argo-cd, November 2026."""
+    [of_chart] = re.findall(r"Argo CD (\d+\.\d+)\.\d+", VALUES.read_text("utf-8"))
+    image = values()["global"]["image"]["tag"]
+    assert image.startswith(f"v{of_chart}.")
+    assert [int(each) for each in image.removeprefix("v").split(".")] >= [3, 4, 15]

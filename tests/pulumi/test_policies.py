@@ -187,6 +187,14 @@ def test_a_cluster_that_enforces_network_policies_passes(resources: list[Resourc
     assert list(network_policies_are_enforced(resources, PROD)) == []
 
 
+def test_a_preview_of_a_cluster_to_be_made_passes() -> None:
+    """The engine knows no property of an object before there is a cluster to ask about it."""
+    unknown = [dataclasses.replace(each, props={}) for each in (_config_map(), _class())]
+    resources = [_cluster(auto=True), *unknown]
+    assert list(network_policies_are_enforced(resources, PROD)) == []
+    assert list(volumes_are_kept(resources, PROD)) == []
+
+
 @pytest.mark.parametrize("resources", NOT_ENFORCED)
 def test_a_cluster_that_only_accepts_network_policies_is_caught(resources: list[Resource]) -> None:
     [(fault, urn)] = network_policies_are_enforced(resources, PROD)

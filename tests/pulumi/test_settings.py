@@ -105,7 +105,11 @@ def test_every_stack_s_file_has_known_keys_and_right_values(stack: str) -> None:
             "github belongs to the stack with registry.create",
         ),
         (
-            {"github": {"repository": "o/r"}, "iam": {"existingRoleArn": "arn:aws:iam::1:role/r"}},
+            {
+                "github": {"repository": "o/r"},
+                "iam": {"existingRoleArn": "arn:aws:iam::1:role/r"},
+                "nodes": MANAGED,
+            },
             "github needs a role of its own",
         ),
         ({"environment": "prod"}, "environment prod needs protect"),

@@ -23,9 +23,10 @@ def network_policies_are_enforced(
 
 
 def _is_auto_mode_s_switch(resource: Resource) -> bool:
-    return (
-        resource.type == "kubernetes:core/v1:ConfigMap"
-        and resource.at("metadata", "namespace") == "kube-system"
+    if resource.type != "kubernetes:core/v1:ConfigMap":
+        return False
+    return not resource.known or (
+        resource.at("metadata", "namespace") == "kube-system"
         and resource.at("metadata", "name") == "amazon-vpc-cni"
         and resource.at("data", "enable-network-policy-controller") == "true"
     )

@@ -31,6 +31,11 @@ class Resource:
     protected: bool = False
     refers: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
+    @property
+    def known(self) -> bool:
+        """Whether it has properties; a preview sees none of objects in a cluster to be made."""
+        return bool(self.props)
+
     def at(self, *path: str) -> Value:
         """Return a property within properties; None if there is none."""
         found: Value = self.props

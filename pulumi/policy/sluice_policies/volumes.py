@@ -10,10 +10,9 @@ _SCHEDULE = "aws:dlm/lifecyclePolicy:LifecyclePolicy"
 
 def volumes_are_kept(resources: Sequence[Resource], said: Said) -> Iterator[tuple[str, str]]:
     """A stack has a StorageClass that retains; snapshots take what its tags say, in prod always."""
-    retaining = [
-        each for each in resources if each.type == _CLASS and each.at("reclaimPolicy") == "Retain"
-    ]
-    if not retaining:
+    classes = [each for each in resources if each.type == _CLASS]
+    retaining = [each for each in classes if each.at("reclaimPolicy") == "Retain"]
+    if not retaining and all(each.known for each in classes):
         for cluster in resources:
             if cluster.type == "aws:eks/cluster:Cluster":
                 yield "Kafka's volumes go with their claims: no class has Retain", cluster.urn

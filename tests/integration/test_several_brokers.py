@@ -27,7 +27,7 @@ from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.integration.test_gateway_kafka import HELLO, gateway, requests_on, until
 from tests.support.dispatcher import small_budget
 from tests.support.kafka import alter_topic, committed, produce, read_all, topic_names
-from tests.support.kafka_cluster import WAIT_SECONDS, KafkaCluster
+from tests.support.kafka_cluster import NODES, WAIT_SECONDS, KafkaCluster
 
 pytestmark = [
     pytest.mark.integration,
@@ -364,3 +364,36 @@ async def test_a_projection_misses_nothing_while_leaders_change_and_never_claims
             await checked.more(1)
         await look()
         assert set(load.acknowledged) <= projected
+
+
+async def test_snapshots_of_different_moments_restore_what_the_first_one_has(
+    cluster: KafkaCluster, kafka: KafkaSettings, names: TopicNames, partitions: int
+) -> None:
+    """As those of EBS volumes; what was written between them may be restored, without gaps."""
+
+    async def write(*numbers: int) -> None:
+        for partition in range(partitions):
+            values = (b"%d" % number for number in numbers)
+            await produce(kafka, names.requests, *values, partition=partition)
+
+    async def written() -> list[list[bytes]]:
+        logs: list[list[bytes]] = [[] for _ in range(partitions)]
+        for record in await read_all(kafka, names.requests):
+            assert record.offset == len(logs[record.partition])
+            logs[record.partition].append(record.value)
+        return logs
+
+    await write(*range(100))
+    for node in NODES:
+        await asyncio.to_thread(cluster.take_snapshot, node)
+        await write(*range(100 + 20 * (node - 1), 100 + 20 * node))
+    cluster.lose_all()
+    await cluster.restore()
+    restored = await written()
+    for log in restored:
+        assert 100 <= len(log) <= 100 + 20 * (len(NODES) - 1)
+        assert log == [b"%d" % number for number in range(len(log))]
+    # They are brokers like any others.
+    await write(-1)
+    assert await written() == [[*log, b"-1"] for log in restored]
+    assert await cluster.in_sync(names.requests) == set(NODES)

@@ -98,6 +98,26 @@ class KafkaCluster:
         os.kill(self._processes[node].pid, signal.SIGCONT)
         self._frozen.discard(node)
 
+    def take_snapshot(self, node: int) -> None:
+        """Copy the data of a node while it stands still: what its disk has after a crash."""
+        self.freeze(node)
+        try:
+            shutil.copytree(self._data(node), self._snapshot(node))
+        finally:
+            self.thaw(node)
+
+    def lose_all(self) -> None:
+        """Kill all nodes, and delete their data."""
+        for node in NODES:
+            self.kill(node)
+            shutil.rmtree(self._data(node))
+
+    async def restore(self) -> None:
+        """Start all nodes on their snapshots, and wait until all replicas are in sync."""
+        for node in NODES:
+            self._snapshot(node).rename(self._data(node))
+        await self.heal()
+
     async def start(self, *nodes: int) -> None:
         """Start nodes again, on their data and ports."""
         started = [self._launch(node) for node in nodes]
@@ -225,6 +245,9 @@ class KafkaCluster:
 
     def _data(self, node: int) -> Path:
         return self._folder / f"data-{node}"
+
+    def _snapshot(self, node: int) -> Path:
+        return self._folder / f"snapshot-{node}"
 
     def _rename(self, meta: Path, node: int) -> None:
         own = {

@@ -1,5 +1,5 @@
 # All images, one target each: gateway, dispatcher, status-watcher, engine. docs/containers.md says how they are built.
-ARG PYTHON_IMAGE=python:3.13-slim
+ARG PYTHON_IMAGE=public.ecr.aws/docker/library/python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1

@@ -136,7 +136,7 @@ def test_pods_are_restricted(entry: Entry) -> None:
         "seccompProfile": {"type": "RuntimeDefault"},
     }
     for _, container in programs(spec):
-        assert container["image"] == "python:3.13-slim"
+        assert container["image"] == "public.ecr.aws/docker/library/python:3.13-slim"
         assert container["imagePullPolicy"] == "IfNotPresent"
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,

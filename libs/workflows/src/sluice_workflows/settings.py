@@ -14,7 +14,7 @@ class CompileSettings:
     executor's containers get its token, never a step. `run_as_user` is the steps' user id.
     """
 
-    python_image: str = "python:3.13-slim"
+    python_image: str = "public.ecr.aws/docker/library/python:3.13-slim"
     service_account: str = "sluice-executor"
     ttl_seconds: int = 3600
     run_as_user: int = 65532

@@ -69,7 +69,7 @@ class WorkflowSettings(BaseModel):
     ] = None
     python_image: Annotated[
         str, Field(description="Image for the steps of the built-in workflows; needs only Python.")
-    ] = "python:3.13-slim"
+    ] = "public.ecr.aws/docker/library/python:3.13-slim"
     ttl: Annotated[
         Duration,
         Field(description="How long Argo keeps a finished Workflow; short, to keep etcd small."),

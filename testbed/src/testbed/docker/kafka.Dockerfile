@@ -1,5 +1,5 @@
 # Stands in for the image of the same name where no registry can be reached.
-ARG PYTHON_IMAGE=python:3.13-slim
+ARG PYTHON_IMAGE=public.ecr.aws/docker/library/python:3.13-slim
 FROM ${PYTHON_IMAGE}
 ARG VERSION
 LABEL org.opencontainers.image.title="apache/kafka (stand-in)" \

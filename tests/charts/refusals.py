@@ -8,6 +8,7 @@ _SLUICE = {
     "image: {tag: 1.0}": "at '/image/tag': got number, want string",
     "image: {digests: {gateway: abc}}": "at '/image/digests/gateway'",
     "image: {digests: {status-watcher: ''}}": "additional properties 'status-watcher' not allowed",
+    "imagePolicy: {allowed: ['https://a.example.com/']}": "at '/imagePolicy/allowed/0'",
     "image: {pullPolicy: Sometimes}": "at '/image/pullPolicy'",
     "imagePullSecrets: [regcred]": "at '/imagePullSecrets/0': got string, want object",
     "kafka: {bootstrapServers: ''}": "at '/kafka/bootstrapServers'",

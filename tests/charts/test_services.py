@@ -423,6 +423,8 @@ def test_admission_knows_the_marks(rendered: Rendered) -> None:
     """Every mark that it asks for is one of ours, and it asks for all that a new Workflow has."""
     environment = environment_of(rendered, "dispatcher")
     for policy in rendered.of("ValidatingAdmissionPolicy"):
+        if policy["metadata"]["name"].endswith("-images"):
+            continue
         text = yaml.safe_dump(policy["spec"], width=10_000)
         marks = set(re.findall(r"sluice\.dev/[a-z-]+", text))
         if "-dispatcher" in policy["metadata"]["name"]:

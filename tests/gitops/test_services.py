@@ -262,6 +262,31 @@ def test_images_come_from_the_clusters_registry_by_a_tag_that_stays(delivery: De
         assert rest.rpartition(":")[2] not in ("", "latest", "main")
 
 
+@pytest.mark.charts
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_images_are_of_the_registries_that_the_policy_lets_in(
+    delivered: Deliver, environment: str
+) -> None:
+    delivery = delivered(environment, EVERYTHING)
+    things = delivery.rendered(delivery.ours()["sluice"])
+    [policy] = [
+        each
+        for each in things
+        if each["kind"] == "ValidatingAdmissionPolicy"
+        and each["metadata"]["name"].endswith("-images")
+    ]
+    [places] = [
+        yaml.safe_load(each["expression"])
+        for each in policy["spec"]["variables"]
+        if each["name"] == "places"
+    ]
+    images = set(re.findall(r"image: (\S+)", yaml.safe_dump(things)))
+    [python] = re.findall(r"SLUICE_WORKFLOWS__PYTHON_IMAGE\n *value: (\S+)", yaml.safe_dump(things))
+    known = {"quay.io/argoproj/argoexec:v4", "quay.io/strimzi/kafka:1"}
+    for image in images | {python} | known:
+        assert image.startswith(tuple(places)), image
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_one_tag_is_that_of_all_images(environment: str) -> None:
     file = Path(f"argocd/environments/{environment}/sluice.yaml")

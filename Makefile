@@ -150,6 +150,10 @@ format: $(SETUP_DEV) ## Format the code and apply automatic fixes
 schemas: $(SETUP) ## Write docs/schemas from the message models
 	$(PY) -m sluice_contracts.schemas docs/schemas
 
+.PHONY: versions
+versions: $(SETUP) ## Write docs/versions.md from the files that have the versions
+	$(PY) scripts/versions.py
+
 .PHONY: chart
 chart: $(SETUP) ## Copy the descriptions of each values.yaml to its chart's schema and README
 	$(PY) scripts/chart_docs.py

@@ -51,6 +51,7 @@ _IMAGES: Final = (
 )
 _KAFKA: Final = ("maven", "org.apache.kafka:kafka_2.13")
 _ARGO_CD: Final = ("helm", "argo-cd")
+_ARGO_CD_IMAGE: Final = ("github-tags", "argoproj/argo-cd")
 _ARGO_WORKFLOWS: Final = ("github-tags", "argoproj/argo-workflows")
 # The first group of each expression is a version of that source and package.
 _PLAIN: Final = (
@@ -60,6 +61,7 @@ _PLAIN: Final = (
     ("docker-compose.yml", r"argo-workflows/releases/download/(v[\d.]+)/", _ARGO_WORKFLOWS),
     ("argocd/platform/values/argo-workflows.yaml", r"image: \{tag: (v[^}]+)\}", _ARGO_WORKFLOWS),
     ("argocd/argo-cd.yaml", r"--version (\d\S+)", _ARGO_CD),
+    ("argocd/argo-cd.yaml", r"image: \{tag: (v[^}]+)\}", _ARGO_CD_IMAGE),
     ("docs/deploy.md", r"argo-cd --repo \S+ --version (\S+)", _ARGO_CD),
     (".github/workflows/*.yaml", r'go-version: "([\d.]+)"', ("none", "Go")),
 )

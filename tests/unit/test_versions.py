@@ -115,7 +115,8 @@ def is_built_in(pin: Pin) -> bool:
     """Say whether a manager of Renovate's own reads the file."""
     if pin.file.startswith(".github/") or "Dockerfile" in pin.file:
         return True
-    return pin.file == "docker-compose.yml" and pin.source == "docker"
+    # It does not read the arguments of a build.
+    return pin.file == "docker-compose.yml" and pin.package in ("apache/kafka", "rancher/k3s")
 
 
 def test_renovate_finds_every_version_that_it_can_look_up() -> None:

@@ -17,6 +17,8 @@ from sluice_infra.settings import ClusterSettings, SettingsError
 SERVICES = IPv4Network("172.20.0.0/16")
 API_SERVER_SERVICE = SERVICES[1]
 """Kubernetes gives the first address to its own Service."""
+DNS_SERVICE = SERVICES[10]
+"""EKS gives the tenth to DNS."""
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _ACCESS = "arn:aws:eks::aws:cluster-access-policy"
 

@@ -69,6 +69,7 @@ class Annotations:
     KAFKA_BOOTSTRAP: Final = "sluice.dev/kafka-bootstrap"
     KAFKA_CIDRS: Final = "sluice.dev/kafka-cidrs"
     API_SERVER_CIDRS: Final = "sluice.dev/api-server-cidrs"
+    DNS_CIDRS: Final = "sluice.dev/dns-cidrs"
     ZONE: Final = "sluice.dev/zone"
     DOMAIN: Final = "sluice.dev/domain"
     CERTIFICATE_ARN: Final = "sluice.dev/certificate-arn"

@@ -9,7 +9,7 @@ from sluice_infra import addons
 from sluice_infra.addons import AddOns
 from sluice_infra.argocd import ArgoCd, read_root
 from sluice_infra.budget import alarm
-from sluice_infra.cluster import API_SERVER_SERVICE, Cluster, kubeconfig_of
+from sluice_infra.cluster import API_SERVER_SERVICE, DNS_SERVICE, Cluster, kubeconfig_of
 from sluice_infra.cluster_objects import ClusterObjects
 from sluice_infra.dns import Dns
 from sluice_infra.github import GitHub
@@ -156,6 +156,7 @@ def build(
         # Brokers and control plane have their addresses in the VPC's private subnets.
         Annotations.KAFKA_CIDRS: str(settings.network.cidr) if kafka else "",
         Annotations.API_SERVER_CIDRS: f"{settings.network.cidr},{API_SERVER_SERVICE}/32",
+        Annotations.DNS_CIDRS: f"{DNS_SERVICE}/32",
         **_names(dns),
     }
     ArgoCd(

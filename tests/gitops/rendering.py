@@ -44,6 +44,7 @@ EVERYTHING = Cluster(
         "sluice.dev/kafka-bootstrap": "",
         "sluice.dev/kafka-cidrs": "",
         "sluice.dev/api-server-cidrs": "10.0.0.0/16,172.20.0.1/32",
+        "sluice.dev/dns-cidrs": "172.20.0.10/32",
         "sluice.dev/zone": "sluice.example.com",
         "sluice.dev/domain": "sluice.example.com",
         "sluice.dev/certificate-arn": "arn:aws:acm:eu-central-1:111122223333:certificate/1",

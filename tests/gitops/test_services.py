@@ -18,6 +18,10 @@ from tests.gitops.rendering import (
 )
 
 CHARTS = ("workflows", "kafka", "sluice")
+DNS = [
+    {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
+    {"ipBlock": {"cidr": "172.20.0.10/32"}},
+]
 DATA = ("Kafka", "KafkaNodePool", "KafkaTopic", "PersistentVolumeClaim")
 
 
@@ -94,10 +98,12 @@ def test_facts_of_the_clusters_secret_reach_the_charts(delivered: Deliver) -> No
     assert facts["workflows"] == {
         "namespaces": {"names": ["workflows"]},
         "artifacts": {"s3": {"bucket": "sluice-dev-artifacts", "region": "eu-central-1"}},
+        "networkPolicy": {"dnsTo": DNS},
     }
     sluice = facts["sluice"]
     assert sluice["image"] == {"registry": said["sluice.dev/registry"]}
     assert sluice["workflows"]["namespace"] == "workflows"
+    assert sluice["networkPolicy"]["dnsTo"] == DNS
     assert sluice["gateway"]["ingress"] == {
         "enabled": True,
         "hosts": ["sluice.example.com"],
@@ -148,7 +154,7 @@ def test_no_other_annotations_are_used_than_pulumi_writes() -> None:
     labels = {"sluice.dev/environment", "sluice.dev/chart"}
     of_nodes = {"sluice.dev/workflows", "sluice.dev/pool"}
     assert used - labels - of_nodes <= EVERYTHING.annotations.keys()
-    assert len(EVERYTHING.annotations) == 13
+    assert len(EVERYTHING.annotations) == 14
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -32,8 +32,13 @@ NEEDED = [
     Way("client", "gateway", HTTP),
     Way("smoke-test", "gateway", HTTP),
     *(Way(name, "broker", KAFKA) for name in SERVICES),
-    *(Way(name, "dns", DNS, "UDP") for name in (*SERVICES, "smoke-test", "step")),
-    *(Way(name, "dns", DNS) for name in (*SERVICES, "step")),
+    # As pods in kube-system, or on each node (EKS Auto Mode).
+    *(
+        Way(name, dns, DNS, protocol)
+        for name in (*SERVICES, "smoke-test", "step")
+        for dns in ("dns", "dns-service")
+        for protocol in ("TCP", "UDP")
+    ),
     # By the Service's address, or by one behind it.
     *(
         Way(name, api, HTTPS)
@@ -141,6 +146,7 @@ def peers(objects: list[Json], *, network: str) -> dict[str, Peer]:
     }
     return pods | {
         "api-service": Peer(address="172.20.0.1"),
+        "dns-service": Peer(address="172.20.0.10"),
         "api-server": Peer(address=addresses.of(20)),
         "load-balancer": Peer(address=addresses.of(30)),
         "internet": Peer(address="203.0.113.9"),

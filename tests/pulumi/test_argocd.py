@@ -68,6 +68,7 @@ def test_facts_are_those_of_the_stack(declare: Declare) -> None:
         "sluice.dev/kafka-bootstrap": "b-1.kafka.amazonaws.com:9098",
         "sluice.dev/kafka-cidrs": "10.2.0.0/16",
         "sluice.dev/api-server-cidrs": "10.2.0.0/16,172.20.0.1/32",
+        "sluice.dev/dns-cidrs": "172.20.0.10/32",
         "sluice.dev/zone": "sluice.test",
         "sluice.dev/domain": "sluice.test",
         "sluice.dev/certificate-arn": "arn:aws:acm:::sluice-prod-certificate",

@@ -176,9 +176,15 @@ async def forget_marks(sluice: Sluice) -> set[str]:
         for run_id, each in (await workflows_of(sluice)).items()
         if metadata.PUBLISHED in each["annotations"]
     }
-    async with sluice.workflows() as workflows:
-        for name in marked.values():
-            await workflows.patch(name, [remove(annotation(metadata.PUBLISHED))])
+    if sluice.engine.is_local:
+        # It does not know all requests of kubectl.
+        async with sluice.workflows() as workflows:
+            for name in marked.values():
+                await workflows.patch(name, [remove(annotation(metadata.PUBLISHED))])
+    else:
+        kubectl = sluice.engine.cluster.kubectl().within(sluice.namespace)
+        selector = f"--selector={metadata.SELECTOR}"
+        kubectl("annotate", "workflows", selector, f"{metadata.PUBLISHED}-")
     return set(marked)
 
 

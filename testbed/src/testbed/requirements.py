@@ -8,6 +8,7 @@ _PROGRAMS = {
     "containerd": "containerd",
     "runc": "runc",
     "iptables": "iptables",
+    "ipset": "ipset",
     "ip": "iproute2",
     "unshare": "util-linux",
     "nsenter": "util-linux",

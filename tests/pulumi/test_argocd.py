@@ -53,7 +53,7 @@ def test_every_stack_states_every_fact(declare: Declare, stack: str) -> None:
     """ApplicationSets fail on annotations that are not there (`missingkey=error`)."""
     names = {name for key, name in vars(Annotations).items() if key.isupper()}
     assert set(_facts(declare(stack))) == names
-    assert len(names) == 13
+    assert len(names) == 14
 
 
 def test_facts_are_those_of_the_stack(declare: Declare) -> None:

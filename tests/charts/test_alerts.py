@@ -128,7 +128,7 @@ def test_they_arrive_as_they_are_with_a_link_to_their_runbooks(helm: Helm, chart
     for group in rule["spec"]["groups"]:
         for each in group["rules"]:
             link = each["annotations"].pop("runbook_url")
-            assert link == f"docs/runbooks.md#{each['alert'].lower()}"
+            assert link == f"https://example.com/runbooks#{each['alert'].lower()}"
     assert rule["spec"] == yaml.safe_load(alerts_file(chart).read_text(encoding="utf-8"))
 
 

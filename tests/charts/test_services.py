@@ -165,24 +165,24 @@ RELEASED = f"image: {{tag: a, digests: {{gateway: '{DIGEST}'}}}}\n"
 @pytest.mark.parametrize(
     ("values", "image"),
     [
-        ("{}", "ghcr.io/sluice/sluice-gateway:0.1.0"),
-        ("image: {tag: a}", "ghcr.io/sluice/sluice-gateway:a"),
-        (RELEASED, f"ghcr.io/sluice/sluice-gateway:a@{DIGEST}"),
+        ("{}", "example.invalid/sluice/sluice-gateway:0.1.0"),
+        ("image: {tag: a}", "example.invalid/sluice/sluice-gateway:a"),
+        (RELEASED, f"example.invalid/sluice/sluice-gateway:a@{DIGEST}"),
         (
             f"image: {{digests: {{gateway: '{DIGEST}'}}}}",
-            f"ghcr.io/sluice/sluice-gateway@{DIGEST}",
+            f"example.invalid/sluice/sluice-gateway@{DIGEST}",
         ),
         (
             f"image: {{tag: a, digests: {{dispatcher: '{DIGEST}'}}}}",
-            "ghcr.io/sluice/sluice-gateway:a",
+            "example.invalid/sluice/sluice-gateway:a",
         ),
         (
             RELEASED + f"gateway: {{image: {{digest: '{OTHER}'}}}}",
-            f"ghcr.io/sluice/sluice-gateway@{OTHER}",
+            f"example.invalid/sluice/sluice-gateway@{OTHER}",
         ),
         (
             RELEASED + "gateway: {image: {tag: b}}",
-            "ghcr.io/sluice/sluice-gateway:b",
+            "example.invalid/sluice/sluice-gateway:b",
         ),
     ],
 )

@@ -125,6 +125,7 @@ def released(
                 for service, key in _KEYS.items()
             },
             "workflows": {"namespace": runs, **more.get("workflows", {})},
+            **({"networkPolicy": more["networkPolicy"]} if "networkPolicy" in more else {}),
         },
     )
     kubectl.apply([restricted_namespace(namespace), restricted_namespace(runs), store_secret(runs)])

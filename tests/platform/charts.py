@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tests.gitops.rendering import Json, sources
+from tests.gitops.rendering import REPOSITORY, Json, sources
 
 
 class ChartError(Exception):
@@ -69,7 +69,7 @@ class Charts:
         Raises:
             ChartError: It is not there.
         """
-        if "chart" not in source and source["path"].startswith("helm/"):
+        if source["repoURL"] == REPOSITORY:
             return Path(source["path"])
         version = source["targetRevision"]
         name = source.get("chart") or PurePosixPath(source["repoURL"]).stem

@@ -61,6 +61,9 @@ NEEDED = [
 ]
 
 FORBIDDEN = [
+    # Pods and nodes have addresses of the same network as load balancers, but other subnets.
+    Way("stranger", "gateway", HTTP),
+    Way("node", "gateway", HTTP),
     Way("internet", "gateway", HTTP),
     Way("step", "gateway", HTTP),
     *(Way(name, other, HEALTH[other]) for name in ("step", "stranger") for other in SERVICES),
@@ -80,18 +83,13 @@ FORBIDDEN = [
 
 
 FROM_OUTSIDE = Way("load-balancer", "gateway", HTTP)
-FROM_ANY_POD = Way("stranger", "gateway", HTTP)
 
 
 def expected(*, load_balanced: bool) -> tuple[list[Way], list[Way]]:
-    """Return what is needed and what is forbidden, with or without a load balancer.
-
-    A load balancer has addresses of the same subnets as pods. So the rule that lets it in also lets
-    in every pod of the network, until load balancers have subnets of their own.
-    """
+    """Return what is needed and what is forbidden, with or without a load balancer."""
     if load_balanced:
-        return [*NEEDED, FROM_OUTSIDE, FROM_ANY_POD], FORBIDDEN
-    return NEEDED, [*FORBIDDEN, FROM_OUTSIDE, FROM_ANY_POD]
+        return [*NEEDED, FROM_OUTSIDE], FORBIDDEN
+    return NEEDED, [*FORBIDDEN, FROM_OUTSIDE]
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,9 @@ def peers(objects: list[Json], *, network: str) -> dict[str, Peer]:
         "api-service": Peer(address="172.20.0.1"),
         "dns-service": Peer(address="172.20.0.10"),
         "api-server": Peer(address=addresses.of(20)),
-        "load-balancer": Peer(address=addresses.of(30)),
+        "node": Peer(address=addresses.of(30)),
+        # In the last 1/32 of the network (pulumi/sluice_infra/network.py).
+        "load-balancer": Peer(address=addresses.of(-10)),
         "internet": Peer(address="203.0.113.9"),
         "store": Peer(address="52.219.169.1"),
         "metadata": Peer(address="169.254.169.254"),

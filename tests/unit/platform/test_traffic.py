@@ -25,7 +25,7 @@ def test_no_way_is_both_needed_and_forbidden() -> None:
         needed, forbidden = expected(load_balanced=load_balanced)
         assert not {*needed} & {*forbidden}
         assert len({*needed, *forbidden}) == len(needed) + len(forbidden)
-        assert len(needed) + len(forbidden) == len(NEEDED) + len(FORBIDDEN) + 2
+        assert len(needed) + len(forbidden) == len(NEEDED) + len(FORBIDDEN) + 1
 
 
 def test_strimzi_lets_its_own_reach_the_brokers_and_everybody_an_open_listener() -> None:

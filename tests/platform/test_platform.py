@@ -4,6 +4,8 @@
 """
 
 import ipaddress
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import yaml
 from tests.gitops.rendering import sources
 from tests.platform.charts import Charts
 from tests.platform.conftest import Platform
-from tests.platform.objects import Delivered, Json, objects_of
+from tests.platform.objects import Delivered, Json, objects_of, pods_of
 from tests.platform.permission import not_allowed, not_managed, without_namespace
 from tests.platform.sameness import unstable
 from tests.platform.stacks import argo_cd, kubernetes, secret_of
@@ -116,4 +118,25 @@ def test_the_api_server_reaches_every_webhook(platform: Platform) -> None:
     faults = webhooks_without_way(
         platform.objects, network, api_server=who["api-server"], namespaces=platform.namespaces()
     )
+    listed(faults)
+
+
+OPERATORS = ("strimzi-cluster-operator", "argo-workflows-workflow-controller")
+"""The Deployments whose pods make pods in Sluice's namespace and in that of the Workflows."""
+IMAGE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+/[a-z0-9./_-]+:[\w.-]+")
+
+
+def test_the_pods_that_operators_make_have_images_that_are_allowed(platform: Platform) -> None:
+    values = Path(f"argocd/environments/{platform.delivery.environment}/sluice.yaml")
+    policy = yaml.safe_load(values.read_text("utf-8")).get("imagePolicy", {})
+    faults = []
+    for workload, pod in pods_of(platform.objects):
+        if (name := workload["metadata"]["name"]) in OPERATORS:
+            images = set(IMAGE.findall(json.dumps(pod)))
+            assert len(images) > 1, name
+            faults += [
+                f"{name} may make pods of {image}, which is not allowed"
+                for image in sorted(images)
+                if policy.get("enabled") and not image.startswith(tuple(policy["allowed"]))
+            ]
     listed(faults)

@@ -15,7 +15,7 @@ import yaml
 
 from sluice_policies.catalogue import STACK_RULES
 from tests.pulumi.declared import OFFICE, STACKS, ours
-from tests.pulumi.engine.engine import PACK, PROJECT, Ended, Engine
+from tests.pulumi.engine.engine import PACK, Ended, Engine
 from tests.pulumi.engine.graph import graph_of
 from tests.pulumi.policy_cases import BREACHES
 from tests.support.goldens import Golden
@@ -161,10 +161,13 @@ def test_wrong_settings_end_a_preview_with_the_key_s_name(engine: Engine) -> Non
 
 
 @pytest.mark.xdist_group("secrets")
-def test_a_fresh_clone_ends_a_preview_with_its_placeholders(engine: Engine) -> None:
-    preview = engine.start_from("fresh", PROJECT / "Pulumi.dev.yaml").preview()
+def test_placeholders_end_a_preview(engine: Engine) -> None:
+    stack = engine.start_from("fresh", _ours(engine, "dev"))
+    stack.configure("sluice:cluster.publicCidrs[0]", "203.0.113.0/24")
+    stack.configure("sluice:argocd.repository", "https://example.invalid/fork.git")
+    preview = stack.preview()
     assert preview.code != 0
-    assert "sluice:argocd.root: https://example.invalid/" in preview.output
+    assert "sluice:argocd.repository: https://example.invalid/" in preview.output
     assert "sluice:cluster.publicCidrs: 203.0.113.0/24 is a placeholder" in preview.output
 
 

@@ -121,8 +121,12 @@ _OF_A_FORK: Mapping[str, None] = {"budget": None, "github": None, "repositoryPas
 
 def ours(stack: str) -> dict[str, Any]:
     """Return what a stack's file says, with values of our own in the place of a fork's."""
-    values = {"argocd.repository": REPOSITORY, **_OF_A_FORK, **_OURS[stack]}
-    return changed(choices_of(stack), values)
+    return with_ours(choices_of(stack), stack=stack)
+
+
+def with_ours(choices: Mapping[str, Any], *, stack: str) -> dict[str, Any]:
+    """Return a stack's choices with values of our own in the place of a fork's."""
+    return changed(choices, {"argocd.repository": REPOSITORY, **_OF_A_FORK, **_OURS[stack]})
 
 
 def changed(choices: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

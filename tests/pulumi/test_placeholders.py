@@ -8,7 +8,7 @@ import yaml
 
 from sluice_infra.placeholders import refuse_placeholders
 from sluice_infra.settings import SettingsError, read_settings
-from tests.pulumi.declared import REPOSITORY, STACKS, changed, choices_of, ours
+from tests.pulumi.declared import REPOSITORY, STACKS, changed, choices_of, ours, with_ours
 
 ROOT = "https://example.invalid/your/fork-of-sluice.git"
 ADMINS = ["arn:aws:iam::123456789012:role/admin"]
@@ -59,6 +59,24 @@ def test_a_fresh_clone_names_nothing_that_somebody_owns(stack: str) -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_stack_with_values_of_one_s_own_is_accepted(stack: str) -> None:
     refuse_placeholders(read_settings(ours(stack)), repository=REPOSITORY)
+
+
+def test_golden_files_have_nothing_of_a_fork_s_own() -> None:
+    """Its CI compares with ours, from its first push on: docs/deploy.md says what it chooses."""
+    own = {
+        "cluster.publicCidrs": ["198.18.0.1/32"],
+        "github": {"repository": "octo/sluice"},
+        "budget": {"monthlyDollars": 600, "emails": ["ops@sluice.test"]},
+        "repositoryPassword": {"secure": "v1:"},
+    }
+    assert with_ours(changed(ours("dev"), own), stack="dev") == ours("dev")
+    own = {
+        "dns": {"domain": "runs.sluice.test", "delegated": True},
+        "cluster.admins": ["arn:aws:iam::210987654321:role/we"],
+        "cluster.publicCidrs": ["198.18.0.1/32"],
+        "cluster.publicUntil": "2026-12-03",
+    }
+    assert with_ours(changed(ours("prod"), own), stack="prod") == ours("prod")
 
 
 @pytest.mark.parametrize(

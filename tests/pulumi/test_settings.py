@@ -13,7 +13,7 @@ from sluice_infra.settings import (
     architecture_of,
     read_settings,
 )
-from tests.pulumi.declared import STACKS, changed, choices_of
+from tests.pulumi.declared import STACKS, changed, choices_of, ours
 
 GROUP = {"instanceTypes": ["t3.large"], "desiredSize": 1}
 MANAGED = {"mode": "managed", "services": GROUP, "workflows": GROUP}
@@ -138,12 +138,12 @@ def test_every_stack_s_file_has_known_keys_and_right_values(stack: str) -> None:
 )
 def test_a_wrong_choice_is_reported_with_its_key(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        read_settings(changed(choices_of("dev"), changes))
+        read_settings(changed(ours("dev"), changes))
     assert message in str(raised.value)
 
 
 def test_a_stack_that_says_nothing_of_nodes_has_auto_mode() -> None:
-    settings = read_settings(changed(choices_of("dev"), {"nodes": None}))
+    settings = read_settings(changed(ours("dev"), {"nodes": None}))
     assert settings.nodes.mode == "auto"
 
 
@@ -163,9 +163,7 @@ def test_an_instance_type_says_its_architecture(instance_type: str, architecture
 
 def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(SettingsError) as raised:
-        read_settings(
-            changed(choices_of("dev"), {"colour": "red", "owner": "", "network.nat": "2"})
-        )
+        read_settings(changed(ours("dev"), {"colour": "red", "owner": "", "network.nat": "2"}))
     assert len(str(raised.value).splitlines()) == 4
 
 

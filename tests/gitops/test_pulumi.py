@@ -133,6 +133,8 @@ def test_only_load_balancers_may_send_from_outside_the_namespace(environment: st
     whole = IPv4Network(stack(environment)["sluice:network"]["cidr"])
     *_, last = whole.subnets(prefixlen_diff=5)
     assert blocks == [str(last)]
+    # Behind them are many clients, and each has a share of its own.
+    assert values["gateway"]["settings"]["http"]["trusted_proxies"] == blocks
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])

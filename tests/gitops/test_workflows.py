@@ -89,6 +89,15 @@ def test_actions_are_pinned_by_commit_and_say_which_version_that_is(file: Path) 
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=str)
+def test_no_job_takes_its_container_from_docker_hub(file: Path) -> None:
+    """Docker Hub refuses those that it does not know, after some pulls from one address."""
+    for name, job in load(file)["jobs"].items():
+        container = job.get("container")
+        image = container["image"] if isinstance(container, dict) else container
+        assert image is None or image.startswith("public.ecr.aws/"), name
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=str)
 def test_a_workflow_reads_and_jobs_ask_for_more(file: Path) -> None:
     workflow = load(file)
     assert workflow["permissions"] in ({}, {"contents": "read"})

@@ -126,7 +126,15 @@ def ours(stack: str) -> dict[str, Any]:
 
 def with_ours(choices: Mapping[str, Any], *, stack: str) -> dict[str, Any]:
     """Return a stack's choices with values of our own in the place of a fork's."""
-    return changed(choices, {"argocd.repository": REPOSITORY, **_OF_A_FORK, **_OURS[stack]})
+    lab = stack == "learnerlab"
+    values = {
+        "argocd.repository": REPOSITORY,
+        "owner": "student" if lab else "platform",
+        **_OF_A_FORK,
+        **_OURS[stack],
+    }
+    region = {"aws:region": "us-east-1" if lab else "eu-central-1"}
+    return changed(choices, values) | region
 
 
 def changed(choices: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sluice_policies.resources import UNKNOWN, Resource, Said
 from sluice_policies.subnets import load_balancers_are_apart
 from sluice_policies.tags import REQUIRED
 from sluice_policies.volumes import volumes_are_kept
-from tests.pulumi.declared import STACKS, Declare, choices_of
+from tests.pulumi.declared import STACKS, Declare, ours
 from tests.pulumi.policy_cases import (
     BREACHES,
     BUCKET,
@@ -287,6 +287,6 @@ def test_every_rule_is_a_policy_that_says_what_it_is() -> None:
 def test_every_stack_is_tagged_with_what_it_is(declare: Declare, stack: str) -> None:
     vpc = declare(stack).one("ec2/vpc:Vpc")
     assert set(vpc["tags"]) == set(REQUIRED)
-    assert vpc["tags"]["Environment"] == choices_of(stack)["sluice:environment"]
-    assert vpc["tags"]["Owner"] == choices_of(stack)["sluice:owner"]
+    assert vpc["tags"]["Environment"] == ours(stack)["sluice:environment"]
+    assert vpc["tags"]["Owner"] == ours(stack)["sluice:owner"]
     assert vpc["tags"]["Name"] == f"sluice-{stack}-vpc"

@@ -6,7 +6,7 @@ import pytest
 
 from sluice_infra.kafka import PROPERTIES
 from sluice_infra.registry import REPOSITORIES
-from tests.pulumi.declared import STACKS, Declare, choices_of
+from tests.pulumi.declared import STACKS, Declare, ours
 
 MSK = {"kafka": {"mode": "msk"}}
 
@@ -14,7 +14,7 @@ MSK = {"kafka": {"mode": "msk"}}
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_bucket_is_closed_encrypted_and_spoken_to_by_tls(declare: Declare, stack: str) -> None:
     declared = declare(stack)
-    region = choices_of(stack)["aws:region"]
+    region = ours(stack)["aws:region"]
     bucket = f"sluice-{stack}-{region}-artifacts-111122223333"
     assert declared.one("s3/bucket:Bucket")["bucket"] == bucket
     closed = dict(declared.one("s3/bucketPublicAccessBlock:BucketPublicAccessBlock"))

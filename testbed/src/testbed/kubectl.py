@@ -45,10 +45,15 @@ class Kubectl:
         self("apply", "--server-side", "--force-conflicts", *files)
         # Not by `kubectl wait`, which fails on those that have no conditions yet.
         wait_until(
-            lambda: all(map(_is_established, self.get(*files)["items"])),
+            lambda: all(map(_is_established, self._list(*files))),
             what="The CustomResourceDefinitions to be established",
             seconds=_DEFINED_SECONDS,
         )
+
+    def _list(self, *arguments: str) -> list[dict[str, Any]]:
+        # kubectl prints a single object without a list around it.
+        found = self.get(*arguments)
+        return list(found.get("items", [found]))
 
     def exists(self, name: str) -> bool:
         """Whether there is an object of that `kind/name`."""

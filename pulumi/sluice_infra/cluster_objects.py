@@ -12,6 +12,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from sluice_infra.naming import Naming
+from sluice_infra.node_settings import NodePoolSettings
 from sluice_infra.places import (
     DEFAULT_CLASS,
     INGRESS_CLASS,
@@ -22,7 +23,6 @@ from sluice_infra.places import (
     WORKFLOWS,
     WORKFLOWS_TAINT,
 )
-from sluice_infra.settings import NodePoolSettings
 
 RUN_AT_MOST = "24h"
 """As `activeDeadlineSeconds` of the Workflows' defaults, in argocd/platform/values."""

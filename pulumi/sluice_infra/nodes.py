@@ -9,8 +9,8 @@ from sluice_infra import places, versions
 from sluice_infra.cluster import Cluster
 from sluice_infra.naming import Naming
 from sluice_infra.network import Network
+from sluice_infra.node_settings import Architecture, NodeGroupSettings, NodeSettings
 from sluice_infra.roles import Roles
-from sluice_infra.settings import Architecture, NodeGroupSettings, NodeSettings
 
 AMI_TYPES: Mapping[Architecture, str] = {
     "amd64": "AL2023_x86_64_STANDARD",

@@ -6,20 +6,19 @@ Keys are those of ``Pulumi.<stack>.yaml`` below ``sluice:``, in camelCase.
 import datetime as dt
 import ipaddress
 import json
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     IPvAnyNetwork,
     StringConstraints,
     ValidationError,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
+
+from sluice_infra.node_settings import NodeSettings
+from sluice_infra.settings_group import Group, Text
 
 NAMESPACE = "sluice"
 SECRETS = frozenset({"repositoryPassword"})
@@ -28,7 +27,6 @@ SECRETS = frozenset({"repositoryPassword"})
 Arn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:")]
 AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
 Zone = Annotated[str, StringConstraints(pattern=r"^[a-f]$")]
-Text = Annotated[str, StringConstraints(min_length=1)]
 AddOn = Literal[
     "aws-ebs-csi-driver",
     "coredns",
@@ -38,28 +36,14 @@ AddOn = Literal[
     "vpc-cni",
 ]
 AddOnVersion = Annotated[str, StringConstraints(pattern=r"^v\d+\.\d+\.\d+-eksbuild\.\d+$")]
-Architecture = Literal["amd64", "arm64"]
 Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+\.)+[a-z]{2,}$")]
-
-
-_GRAVITON = re.compile(r"(a1|[a-z]+[0-9]+[a-z]*g[a-z]*)\.")
-"""An instance family with a g after its generation, as in m7g, c6gn or im4gn; g5 has none."""
 
 
 class SettingsError(ValueError):
     """A stack's settings are wrong; the message names each key."""
 
 
-def architecture_of(instance_type: str) -> Architecture:
-    """Return what an instance type runs, by the naming convention of EC2's instance types."""
-    return "arm64" if _GRAVITON.match(instance_type) else "amd64"
-
-
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
-
-
-class NetworkSettings(_Group):
+class NetworkSettings(Group):
     """The VPC."""
 
     cidr: IPvAnyNetwork = Field(
@@ -82,7 +66,7 @@ class NetworkSettings(_Group):
         return self
 
 
-class ClusterSettings(_Group):
+class ClusterSettings(Group):
     """EKS' control plane. It always has a private endpoint."""
 
     public_cidrs: tuple[IPvAnyNetwork, ...] = Field(
@@ -110,68 +94,7 @@ class ClusterSettings(_Group):
         return self
 
 
-class NodePoolSettings(_Group):
-    """The NodePool for Workflows, in Auto Mode. It has no nodes while nothing runs."""
-
-    cpu_limit: int = Field(64, ge=2, le=10_000, description="Most vCPUs of all its nodes.")
-    capacity_types: tuple[Literal["spot", "on-demand"], ...] = Field(
-        ("spot", "on-demand"),
-        min_length=1,
-        description="What its nodes may be; with both, on-demand where there is no spot capacity.",
-    )
-    architectures: tuple[Literal["amd64", "arm64"], ...] = Field(
-        ("amd64", "arm64"),
-        min_length=1,
-        description="Architectures of its nodes; each step's image has to exist for all of them.",
-    )
-
-
-class NodeGroupSettings(_Group):
-    """A managed node group."""
-
-    instance_types: tuple[Text, ...] = Field(
-        min_length=1, description="Instance types of one architecture, the preferred one first."
-    )
-    desired_size: int = Field(ge=0, le=100, description="Number of nodes; nothing changes it.")
-    disk_gib: int = Field(50, ge=20, le=1000, description="Each node's disk.")
-
-    @property
-    def architecture(self) -> Architecture:
-        """The one of its instance types."""
-        return architecture_of(self.instance_types[0])
-
-    @model_validator(mode="after")
-    def _of_one_architecture(self) -> "NodeGroupSettings":
-        if len({architecture_of(each) for each in self.instance_types}) > 1:
-            raise ValueError("instanceTypes mixes arm64 and amd64, and a node group has one AMI")
-        return self
-
-
-class NodeSettings(_Group):
-    """Nodes: EKS Auto Mode, or managed node groups without an autoscaler."""
-
-    mode: Literal["auto", "managed"] = Field("auto", description="Who makes nodes.")
-    node_pool: NodePoolSettings = NodePoolSettings()
-    services: NodeGroupSettings | None = Field(
-        None, description="On-demand node group for everything but Workflows; mode managed."
-    )
-    workflows: NodeGroupSettings | None = Field(
-        None, description="Spot node group, tainted, for Workflows; mode managed."
-    )
-
-    @model_validator(mode="after")
-    def _fits_the_mode(self) -> "NodeSettings":
-        groups = [self.services, self.workflows]
-        if self.mode == "managed" and None in groups:
-            raise ValueError("mode managed needs services and workflows")
-        if self.mode == "auto" and any(groups):
-            raise ValueError("mode auto has no node groups: nodePool is its setting")
-        if self.mode == "managed" and "node_pool" in self.model_fields_set:
-            raise ValueError("mode managed has no nodePool: workflows is its node group")
-        return self
-
-
-class IamSettings(_Group):
+class IamSettings(Group):
     """Rights."""
 
     existing_role_arn: Arn | None = Field(
@@ -179,7 +102,7 @@ class IamSettings(_Group):
     )
 
 
-class KafkaSettings(_Group):
+class KafkaSettings(Group):
     """Kafka: Strimzi in the cluster, or MSK."""
 
     mode: Literal["strimzi", "msk"] = Field("strimzi", description="What runs it.")
@@ -194,7 +117,7 @@ class KafkaSettings(_Group):
     disk_gib: int = Field(100, ge=10, le=16384, description="Each broker's disk in MSK.")
 
 
-class DnsSettings(_Group):
+class DnsSettings(Group):
     """A domain and a certificate."""
 
     domain: Domain = Field(description="Sluice's domain; the certificate covers its hosts too.")
@@ -212,14 +135,14 @@ class DnsSettings(_Group):
         return self.delegated or self.zone_id is not None
 
 
-class ArtifactSettings(_Group):
+class ArtifactSettings(Group):
     """The bucket of Workflows' artifacts."""
 
     expire_days: int = Field(30, ge=1, description="Days to keep an artifact.")
     versioned: bool = Field(default=False, description="Keep overwritten artifacts for a week.")
 
 
-class RegistrySettings(_Group):
+class RegistrySettings(Group):
     """ECR. One stack makes the repositories; stacks in the same or other accounts use them."""
 
     create: bool = Field(default=True, description="Make the repositories.")
@@ -238,7 +161,7 @@ class RegistrySettings(_Group):
         return self
 
 
-class GitHubSettings(_Group):
+class GitHubSettings(Group):
     """A role for GitHub's workflows."""
 
     repository: Annotated[
@@ -252,14 +175,14 @@ class GitHubSettings(_Group):
     )
 
 
-class BudgetSettings(_Group):
+class BudgetSettings(Group):
     """An alarm about the account's costs."""
 
     monthly_dollars: int = Field(ge=1, description="Expected costs of the account in a month.")
     emails: tuple[Text, ...] = Field(min_length=1, description="Addresses that get the alarm.")
 
 
-class ArgoCdSettings(_Group):
+class ArgoCdSettings(Group):
     """Argo CD, which does the rest."""
 
     repository: Text | None = Field(None, description="Git repository instead of root.yaml's.")
@@ -270,7 +193,7 @@ class ArgoCdSettings(_Group):
     root: Text = Field("../argocd/root.yaml", description="The root Application.")
 
 
-class Settings(_Group):
+class Settings(Group):
     """All settings of a stack."""
 
     environment: Literal["dev", "staging", "prod"] = Field(

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from sluice_infra.node_settings import architecture_of
 from sluice_infra.settings import (
     SECRETS,
     Settings,
     SettingsError,
-    architecture_of,
     read_settings,
 )
 from tests.pulumi.declared import STACKS, changed, choices_of, ours

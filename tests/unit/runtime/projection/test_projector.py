@@ -229,13 +229,17 @@ async def test_offsets_without_records_do_not_delay_it(
         await projector.wait_fresh(within=10)
 
 
-async def test_a_recreated_topic_is_projected_again(
-    cluster: FakeCluster, store: SqliteStore
-) -> None:
+async def project_abc(cluster: FakeCluster, store: SqliteStore) -> None:
     for word in "abc":
         cluster.write_for_test("t", word.encode())
     async with running(make_projector(cluster, store)) as projector:
         await projector.wait_fresh(within=10)
+
+
+async def test_a_recreated_topic_is_projected_again(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    await project_abc(cluster, store)
     cluster.recreate_for_test("t")
     cluster.write_for_test("t", b"z")
     with captured(projector_module) as logged:
@@ -250,10 +254,7 @@ async def test_a_recreated_topic_that_has_grown_since_is_projected_again(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
     """Its offsets do not show that; the record projected last does."""
-    for word in "abc":
-        cluster.write_for_test("t", word.encode())
-    async with running(make_projector(cluster, store)) as projector:
-        await projector.wait_fresh(within=10)
+    await project_abc(cluster, store)
     cluster.recreate_for_test("t")
     for word in "wxyz":
         cluster.write_for_test("t", word.encode())
@@ -268,10 +269,7 @@ async def test_a_topic_without_the_record_projected_last_is_continued(
     cluster: FakeCluster, store: SqliteStore
 ) -> None:
     """Compaction deletes it once its key has a later record."""
-    for word in "abc":
-        cluster.write_for_test("t", word.encode())
-    async with running(make_projector(cluster, store)) as projector:
-        await projector.wait_fresh(within=10)
+    await project_abc(cluster, store)
     cluster.write_for_test("t", b"d")
     cluster.compact_for_test("t", offset=2)
     async with running(make_projector(cluster, store)) as projector:

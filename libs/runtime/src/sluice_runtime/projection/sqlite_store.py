@@ -151,20 +151,16 @@ class SqliteStore:
                 # Hundreds of large records without a pause would block the event loop for seconds.
                 since_pause = 0
                 await asyncio.sleep(0)
-        ends: dict[tuple[str, int], int] = {}
-        last: dict[tuple[str, int], tuple[int, int]] = {}
-        for record in records:
-            position = record.position
-            ends[position.topic, position.partition] = position.offset + 1
-            last[position.topic, position.partition] = position.offset, record.timestamp_ms
-        statements += [
-            ("INSERT OR REPLACE INTO projected_offsets VALUES (?, ?, ?)", (*place, end))
-            for place, end in ends.items()
-        ]
-        statements += [
-            ("INSERT OR REPLACE INTO last_records VALUES (?, ?, ?, ?)", (*place, *record))
-            for place, record in last.items()
-        ]
+        last = {(each.position.topic, each.position.partition): each for each in records}
+        for place, record in last.items():
+            offset = record.position.offset
+            statements += [
+                ("INSERT OR REPLACE INTO projected_offsets VALUES (?, ?, ?)", (*place, offset + 1)),
+                (
+                    "INSERT OR REPLACE INTO last_records VALUES (?, ?, ?, ?)",
+                    (*place, offset, record.timestamp_ms),
+                ),
+            ]
         await self.write(statements)
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.folders import default_folders
 from testbed.stock import Stock
-from testbed.versions import load_versions
 from tests.charts.kubeconform import Kubeconform
 from tests.charts.rendering import (
     ALL_FILES,
@@ -17,20 +15,13 @@ from tests.charts.rendering import (
     Rendered,
     chart_of,
 )
-from tests.support.engines import skip
+from tests.support.stock import built, the_stock
 
 
 @pytest.fixture(scope="session")
 def stock() -> Stock:
     """What the testbed has built."""
-    return Stock(load_versions(), cache=default_folders().cache)
-
-
-def built(path: Path) -> Path:
-    """Skip the test unless it is."""
-    if not path.exists():
-        skip(f"{path.name} is not built; `make test-charts` builds it")
-    return path
+    return the_stock()
 
 
 @pytest.fixture(scope="session")

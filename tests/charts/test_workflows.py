@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from testbed.stock import Stock
-from tests.charts.conftest import built
 from tests.charts.rendering import CHART, WORKFLOWS, Helm, Json, Rendered, ci_files, ci_name
+from tests.support.stock import built
 
 pytestmark = pytest.mark.charts
 

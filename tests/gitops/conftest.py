@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 
 from scripts.releasing.environment import Images, charts_of
-from testbed.folders import default_folders
-from testbed.stock import Stock
-from testbed.versions import load_versions
 from tests.charts.kubeconform import Kubeconform
 from tests.gitops.clones import CHART, FIRST, NEW, OLD, Clone, Programs, git, push_images
 from tests.gitops.rendering import (
@@ -24,7 +21,7 @@ from tests.gitops.rendering import (
     deliver,
 )
 from tests.gitops.stand_in_registry import StandIn, serving
-from tests.support.engines import skip
+from tests.support.stock import built, built_program, the_stock
 
 Deliver = Callable[[str, Cluster], Delivery]
 
@@ -32,20 +29,13 @@ Deliver = Callable[[str, Cluster], Delivery]
 @pytest.fixture(scope="session")
 def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
     """The helm that the testbed has built."""
-    program = Stock(load_versions(), cache=default_folders().cache).program("helm", "helm")
-    if not program.is_file():
-        skip("helm is not built; `make test-charts` builds it")
-    return Helm(program, scratch=tmp_path_factory.mktemp("fill"))
+    return Helm(built_program("helm"), scratch=tmp_path_factory.mktemp("fill"))
 
 
 @pytest.fixture(scope="session")
 def kubeconform() -> Kubeconform:
     """What knows the schemas of all kinds."""
-    stock = Stock(load_versions(), cache=default_folders().cache)
-    program, schemas = stock.program("kubeconform", "kubeconform"), stock.schemas()
-    if not program.is_file() or not schemas.is_dir():
-        skip("kubeconform is not built; `make test-charts` builds it")
-    return Kubeconform(program, schemas=schemas)
+    return Kubeconform(built_program("kubeconform"), schemas=built(the_stock().schemas()))
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,6 @@ import aiohttp
 import pytest
 import yaml
 
-from testbed.folders import default_folders
-from testbed.stock import Stock
-from testbed.versions import load_versions
 from tests.gitops.alerting import (
     WATCHDOG,
     Alerts,
@@ -24,18 +21,11 @@ from tests.gitops.alerting import (
 )
 from tests.gitops.conftest import Deliver
 from tests.gitops.rendering import EVERYTHING, Delivery, Json
-from tests.support.engines import skip
+from tests.support.stock import built_program
 
 pytestmark = pytest.mark.charts
 
 RUNBOOKS = "https://git.example.com/sluice/blob/main/docs/runbooks.md"
-
-
-def built(part: str, name: str) -> Path:
-    program = Stock(load_versions(), cache=default_folders().cache).program(part, name)
-    if not program.is_file():
-        skip(f"{name} is not built; `make test-charts` builds it")
-    return program
 
 
 def groups(delivery: Delivery) -> list[Json]:
@@ -59,7 +49,7 @@ async def services() -> AsyncIterator[PagingServices]:
 @pytest.fixture
 async def sender(tmp_path: Path) -> AsyncIterator[Running]:
     """Alertmanager, without the Secret of its receivers."""
-    async with alertmanager(built("alertmanager", "alertmanager"), tmp_path) as program:
+    async with alertmanager(built_program("alertmanager"), tmp_path) as program:
         yield program
 
 
@@ -75,7 +65,7 @@ async def test_an_alert_reaches_a_person_with_a_link_to_its_runbook(
 ) -> None:
     services.write_addresses(tmp_path / "receiver")
     rules = [*groups(delivered("dev", EVERYTHING)), WATCHDOG]
-    program = built("prometheus", "prometheus")
+    program = built_program("prometheus")
     pod = ScrapedPod({"sluice_topic_mismatches": 1})
     async with (
         pod.serving(),
@@ -149,7 +139,7 @@ def amtool(tmp_path: Path, config: Json, *words: str) -> str:
     file.write_text(yaml.safe_dump(config), "utf-8")
     arguments = [str(file) if word == "FILE" else word for word in words]
     done = subprocess.run(
-        [built("alertmanager", "amtool"), *arguments],
+        [built_program("alertmanager", "amtool"), *arguments],
         capture_output=True,
         text=True,
         check=False,

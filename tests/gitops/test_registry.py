@@ -14,13 +14,10 @@ import pytest
 from scripts.releasing.registry import HttpRegistry
 from scripts.releasing.repository import ReleaseError
 from sluice_local.ports import free_ports
-from testbed.folders import default_folders
-from testbed.stock import Stock
-from testbed.versions import load_versions
 from testbed.waiting import wait_until
 from tests.gitops import stand_in_registry
 from tests.gitops.stand_in_registry import PASSWORD, USER, Access, StandIn
-from tests.support.engines import skip
+from tests.support.stock import built_program
 
 # `htpasswd -nbB ada of-a-test`
 HTPASSWD = "ada:$2y$05$abcdefghijklmnopqrstuuRKNLYzBA4JxdsvRfeJDQ.VYjlD1qqz.\n"
@@ -39,9 +36,7 @@ class Distribution:
 
 @contextlib.contextmanager
 def distribution(folder: Path, access: Access) -> Iterator[Distribution]:
-    program = Stock(load_versions(), cache=default_folders().cache).program("registry", "registry")
-    if not program.is_file():
-        skip("the registry is not built; `make test-charts` builds it")
+    program = built_program("registry")
     host = f"127.0.0.1:{free_ports(1)[0]}"
     (folder / "htpasswd").write_text(HTPASSWD, "ascii")
     config = {

@@ -12,11 +12,8 @@ import yaml
 
 from scripts.releasing.__main__ import parser
 from scripts.releasing.environment import STAGES, charts_of, values_of
-from testbed.folders import default_folders
-from testbed.stock import Stock
-from testbed.versions import load_versions
 from tests.gitops.clones import Programs
-from tests.support.engines import skip
+from tests.support.stock import built_program
 
 WORKFLOWS = sorted(Path(".github/workflows").glob("*.yaml"))
 ACTIONS = sorted(Path(".github/actions").glob("*/action.yaml"))
@@ -47,11 +44,9 @@ def steps(workflow: dict[Any, Any]) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.charts
 def test_actionlint_has_nothing_to_say() -> None:
-    stock = Stock(load_versions(), cache=default_folders().cache)
-    program = stock.program("actionlint", "actionlint")
-    if not program.is_file():
-        skip("actionlint is not built; `make test-charts` builds it")
-    done = subprocess.run([program, *WORKFLOWS], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [built_program("actionlint"), *WORKFLOWS], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
     assert len(WORKFLOWS) == 4
 

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from testbed.folders import default_folders
 from testbed.stock import Stock
-from testbed.versions import load_versions
 from tests.charts.kubeconform import Kubeconform
 from tests.gitops.rendering import Delivery, Helm
 from tests.platform.charts import Charts, Programs
 from tests.platform.objects import Delivered, Json, Scopes
 from tests.platform.stacks import STACKS, Renderer, delivery_of
 from tests.platform.validity import Validator, kubernetes_alone
-from tests.support.engines import skip
+from tests.support.stock import built, the_stock
 
 FOLDER = Path(".data/charts")
 """Where charts are pulled to, unless CHARTS names a folder that has them."""
@@ -53,30 +51,24 @@ class Platform:
 @pytest.fixture(scope="session")
 def stock() -> Stock:
     """What the testbed has built."""
-    return Stock(load_versions(), cache=default_folders().cache)
+    return the_stock()
 
 
 @pytest.fixture(scope="session")
 def programs(stock: Stock) -> Programs:
     """Helm and kubectl."""
     return Programs(
-        helm=_built(stock.program("helm", "helm")),
-        kubectl=_built(stock.program("kubernetes", "kubectl")),
+        helm=built(stock.program("helm", "helm")),
+        kubectl=built(stock.program("kubernetes", "kubectl")),
     )
-
-
-def _built(path: Path) -> Path:
-    if not path.exists():
-        skip(f"{path.name} is not built; `python -m testbed build` builds it")
-    return path
 
 
 @pytest.fixture(scope="session")
 def validator(stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> Validator:
     """kubeconform with the kinds of Kubernetes, and no others."""
-    program = _built(stock.program("kubeconform", "kubeconform"))
+    program = built(stock.program("kubeconform", "kubeconform"))
     scratch = tmp_path_factory.mktemp("schemas")
-    core = kubernetes_alone(_built(stock.schemas()), into=scratch / "kubernetes")
+    core = kubernetes_alone(built(stock.schemas()), into=scratch / "kubernetes")
     return Validator(Kubeconform(program, core), scratch)
 
 

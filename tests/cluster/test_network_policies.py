@@ -17,6 +17,7 @@ from testbed.machine.addresses import API_PORT, API_SERVICE, NODE, STORE_PORT
 from testbed.testbed import Testbed
 from tests.charts.rendering import KAFKA, WORKFLOWS, Helm, Json
 from tests.cluster.reachability import World, peer, running
+from tests.platform.stand_ins import kafka_labels, kafka_policies
 from tests.support.kafka import unique_name
 from tests.support.releases import Release, load_images, released
 
@@ -28,12 +29,7 @@ API_SERVER = [{"ipBlock": {"cidr": f"{API_SERVICE}/32"}}, *ON_NODE]
 SERVICES = {"gateway": 8090, "dispatcher": 8091, "status-watcher": 8092}
 PEER_PORT = 8000
 BROKER_PORTS = {"broker": 9093, "replication of the broker": 9091}
-BROKER = {
-    # As Strimzi labels the pods of helm/kafka.
-    "strimzi.io/cluster": "sluice",
-    "strimzi.io/kind": "Kafka",
-    "strimzi.io/name": "sluice-kafka",
-}
+BROKER = kafka_labels("sluice")
 
 # Starts a run, and prints the lines of its stream of events, which ends with the run.
 _RUN = """
@@ -111,29 +107,14 @@ def policies_of_runs(release: Release, values: Path) -> list[Json]:
 
 
 def policy_of_brokers(release: Release, values: Path) -> Json:
-    """Return the policy that Strimzi 1.2 makes of helm/kafka, as far as it is about these ports.
-
-    See `KafkaCluster.generateNetworkPolicy` in its sources.
-    """
+    """Return the policy that Strimzi makes of helm/kafka."""
     ours = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "sluice"}}}
     values.write_text(yaml.safe_dump({"listeners": {"internal": {"from": [ours]}}}), "utf-8")
     helm = Helm(release.testbed.programs.stock.program("helm", "helm"))
     [kafka] = helm.rendered(values, KAFKA).of("Kafka")
-    rules = [
-        {"ports": [{"port": each["port"]}], "from": each["networkPolicyPeers"]}
-        for each in kafka["spec"]["kafka"]["listeners"]
-    ]
-    replication = {"ports": [{"port": 9091}], "from": [{"podSelector": {"matchLabels": BROKER}}]}
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": "sluice-network-policy-kafka", "namespace": release.namespace},
-        "spec": {
-            "podSelector": {"matchLabels": BROKER},
-            "policyTypes": ["Ingress"],
-            "ingress": [*rules, replication],
-        },
-    }
+    kafka["metadata"]["namespace"] = release.namespace
+    [policy] = kafka_policies([kafka])
+    return dict(policy)
 
 
 @pytest.fixture(scope="module")

@@ -23,10 +23,15 @@ DNS: Mapping[str, str] = {"k8s-app": "kube-dns"}
 def broker_labels(pool: Json) -> dict[str, str]:
     """Return the labels of a KafkaNodePool's pods."""
     return {
-        **_selector(pool["metadata"]["labels"]["strimzi.io/cluster"], name="kafka"),
+        **kafka_labels(pool["metadata"]["labels"]["strimzi.io/cluster"]),
         "strimzi.io/pool-name": pool["metadata"]["name"],
         "strimzi.io/broker-role": str("broker" in pool["spec"]["roles"]).lower(),
     }
+
+
+def kafka_labels(cluster: str) -> dict[str, str]:
+    """Return the labels by which Strimzi selects all pods of a Kafka."""
+    return _selector(cluster, name="kafka")
 
 
 def entity_operator_labels(kafka: Json) -> dict[str, str]:
@@ -47,7 +52,7 @@ def kafka_policies(objects: Iterable[Json]) -> Iterator[Policy]:
     for kafka in (each for each in objects if each["kind"] == "Kafka"):
         name, spec = kafka["metadata"]["name"], kafka["spec"]["kafka"]
         operator = {"podSelector": {"matchLabels": dict(OPERATOR)}, "namespaceSelector": {}}
-        brokers = {"podSelector": {"matchLabels": _selector(name, name="kafka")}}
+        brokers = {"podSelector": {"matchLabels": kafka_labels(name)}}
         entity = {"podSelector": {"matchLabels": {"strimzi.io/name": f"{name}-entity-operator"}}}
         rules = [
             _rule(_CONTROL_PLANE, [brokers, operator]),
@@ -57,12 +62,14 @@ def kafka_policies(objects: Iterable[Json]) -> Iterator[Policy]:
             *([_rule(_METRICS, None)] if "metricsConfig" in spec else []),
         ]
         yield {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
             "metadata": {
                 "name": f"{name}-network-policy-kafka",
                 "namespace": kafka["metadata"]["namespace"],
             },
             "spec": {
-                "podSelector": {"matchLabels": _selector(name, name="kafka")},
+                "podSelector": {"matchLabels": kafka_labels(name)},
                 "ingress": rules,
             },
         }

@@ -11,9 +11,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord, Position, header
-from sluice_contracts.status import Phase, RefusalNotice, StatusEvent
+from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store

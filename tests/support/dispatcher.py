@@ -12,9 +12,9 @@ from pydantic import JsonValue
 
 from sluice_contracts.dead_letters import encode_dead_letter
 from sluice_contracts.ids import RunKey
+from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import Problem
 from sluice_contracts.records import Headers, IncomingRecord, OutgoingRecord, Position
-from sluice_contracts.status import RefusalNotice
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.app import create_record_handler, new_budget
 from sluice_dispatcher.bootstrap import load_builder

@@ -16,8 +16,9 @@ import aiohttp
 from aiokafka import AIOKafkaProducer
 
 from sluice_contracts.ids import RunKey, workflow_name
-from sluice_contracts.status import Phase, StatusEvent, Step
+from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent, encode_status
+from sluice_contracts.steps import Step
 from tests.support.kafka import KafkaServer
 
 Answers = collections.Counter[str]

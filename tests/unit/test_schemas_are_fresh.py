@@ -9,7 +9,13 @@ import pytest
 from pydantic import BaseModel
 
 from sluice_contracts.problems import ProblemType, problem
-from sluice_contracts.requests import COMMANDS, Command, RunRequest
+from sluice_contracts.requests import (
+    COMMANDS,
+    ResumeCommand,
+    RetryCommand,
+    RunRequest,
+    read_request,
+)
 from sluice_contracts.schemas import json_schemas, main
 from sluice_contracts.status import Phase
 
@@ -49,7 +55,9 @@ _MESSAGES: list[tuple[str, BaseModel]] = [
     ("run-request", RunRequest(workflow="hello")),
     ("problem", problem(ProblemType.INTERNAL, "Oops.")),
     ("refusal-notice", refusal()),
-    *(("command", Command(type=command, id="a")) for command in COMMANDS),
+    *(("command", read_request({"type": command, "id": "a"})) for command in COMMANDS),
+    ("command", ResumeCommand(id="a", step="approve", values={"approve": "YES"}, reason="Fine")),
+    ("command", RetryCommand(id="a", step="count", restart_succeeded=True)),
     *(("status-event", status_event(phase)) for phase in Phase),
 ]
 

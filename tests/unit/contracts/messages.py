@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import FieldError, ProblemType, problem
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
-from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, Step, event_id
+from sluice_contracts.status import Phase, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent
+from sluice_contracts.steps import Step
 
 KEY = RunKey("default", "order-4711")
 UID = "6f1c0f0e-8f5e-4d3b-9a41-0d1f6a3e2b7c"

@@ -10,7 +10,7 @@ from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import COMMANDS, Command, CommandType, RunRequest
 from sluice_contracts.status import Phase
-from sluice_contracts.status_codec import encode_refusal, encode_status
+from sluice_contracts.status_codec import encode_notice, encode_status
 from tests.support.goldens import Golden
 
 from .messages import KEY, MOMENT, TRACEPARENT, on_paper, published, refusal
@@ -68,7 +68,7 @@ def test_a_status_event(phase: Phase, golden: Golden) -> None:
 
 
 def test_a_refusal_notice(golden: Golden) -> None:
-    written = encode_refusal(refusal(), source="/sluice/dispatcher", traceparent=TRACEPARENT)
+    written = encode_notice(refusal(), source="/sluice/dispatcher", traceparent=TRACEPARENT)
     golden("contracts/refusal-notice.txt", on_paper(written))
 
 

@@ -22,7 +22,7 @@ from sluice_contracts.request_codec import (
     decode_request,
     encode_request,
 )
-from sluice_contracts.requests import COMMANDS, Command, RunRequest
+from sluice_contracts.requests import COMMANDS, Command, RunRequest, read_request
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_contracts.tracing import continue_trace, trace_id
 
@@ -214,7 +214,8 @@ def test_a_written_record_can_be_read(request: RunRequest, old_key: bytes) -> No
 
 @given(st.sampled_from(COMMANDS), RUN_IDS, TENANTS)
 def test_a_written_command_can_be_read(command: str, run_id: str, tenant: str) -> None:
-    asked = Command.model_validate({"type": command, "id": run_id, "tenant": tenant})
+    asked = read_request({"type": command, "id": run_id, "tenant": tenant, "reason": "Because"})
+    assert isinstance(asked, Command)
     written = encode_request(
         asked,
         key=asked.key,

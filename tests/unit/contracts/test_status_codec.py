@@ -9,23 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_contracts.ids import RunKey
+from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
-from sluice_contracts.status import (
-    TERMINAL_PHASES,
-    Phase,
-    RefusalNotice,
-    StatusEvent,
-    Step,
-    event_id,
-)
+from sluice_contracts.status import TERMINAL_PHASES, Phase, StatusEvent, event_id
 from sluice_contracts.status_codec import (
     ForeignRecordError,
     PublishedEvent,
     decode_status,
-    encode_refusal,
+    encode_notice,
     encode_status,
     event_type,
 )
+from sluice_contracts.steps import Step
 from sluice_contracts.topics import MAX_STATUS_BYTES, MAX_STATUS_RECORD_BYTES
 
 from .messages import (
@@ -84,7 +79,7 @@ def test_a_written_event_can_be_read(
 
 
 def test_a_notice_is_read() -> None:
-    written = encode_refusal(refusal(), source="/test", traceparent=None)
+    written = encode_notice(refusal(), source="/test", traceparent=None)
     assert written.key == str(KEY).encode()
     assert decode_status(received(written)) == refusal()
     assert refusal().key == KEY
@@ -251,7 +246,7 @@ def test_messages_are_frozen_and_closed() -> None:
     "written",
     [
         encode_status(published(Phase.RUNNING), source="/t"),
-        encode_refusal(refusal(), source="/t", traceparent=None),
+        encode_notice(refusal(), source="/t", traceparent=None),
     ],
 )
 def test_fields_of_a_newer_version_are_ignored(written: OutgoingRecord) -> None:

@@ -16,8 +16,9 @@ from prometheus_client import CollectorRegistry
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.request_codec import ReceivedRun, decode_request
-from sluice_contracts.status import Phase, StatusEvent, Step, event_id
+from sluice_contracts.status import Phase, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent, encode_status
+from sluice_contracts.steps import Step
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_view.reader import SqliteRunView

@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice_contracts.ids import RunKey
+from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import Command, RunRequest
-from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, Step
-from sluice_contracts.status_codec import PublishedEvent, decode_status, encode_refusal
+from sluice_contracts.status import Phase, StatusEvent
+from sluice_contracts.status_codec import PublishedEvent, decode_status, encode_notice
+from sluice_contracts.steps import Step
 from sluice_gateway.adapters.run_view.projection import accept_run, view_projection
 from sluice_gateway.adapters.run_view.schema import TABLES
 from sluice_gateway.domain.models import AcceptedRun
@@ -226,7 +228,7 @@ def test_records_of_no_run_leave_no_trace() -> None:
             read_back(OutgoingRecord(key=b"k", value=None), Position(TOPICS.requests, 0, 2)),
             read_back(garbage, Position(TOPICS.status, 0, 0)),
             read_back(
-                encode_refusal(notice, source="/test", traceparent=None),
+                encode_notice(notice, source="/test", traceparent=None),
                 Position(TOPICS.status, 0, 1),
             ),
         ]

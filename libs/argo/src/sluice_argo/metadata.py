@@ -3,15 +3,22 @@
 from typing import Final
 
 __all__ = [
+    "ACCEPTED_AT",
     "APPLIED_COMMANDS",
     "ATTEMPT",
     "FINALIZER",
     "FINGERPRINT",
+    "LABELS",
+    "LAST_COMMAND",
     "MANAGED_BY",
     "MANAGED_BY_VALUE",
     "OUTCOME_CLAIM",
+    "PARENT",
+    "PRIORITY",
+    "PRIVATE_PARAMETERS",
     "PUBLISHED",
     "REQUEST",
+    "REQUESTED_BY",
     "RUN_ID",
     "SELECTOR",
     "TENANT",
@@ -32,6 +39,14 @@ FINGERPRINT: Final = "sluice.dev/fingerprint"
 REQUEST: Final = "sluice.dev/request"
 """The position of the request, `topic/partition@offset`."""
 TRACEPARENT: Final = "sluice.dev/traceparent"
+# The rest of the request, for the events about the run: see `sluice_argo.request_facts`.
+LABELS: Final = "sluice.dev/labels"
+PRIORITY: Final = "sluice.dev/priority"
+PARENT: Final = "sluice.dev/parent"
+REQUESTED_BY: Final = "sluice.dev/requested-by"
+ACCEPTED_AT: Final = "sluice.dev/accepted-at"
+PRIVATE_PARAMETERS: Final = "sluice.dev/private-parameters"
+LAST_COMMAND: Final = "sluice.dev/last-command"
 ATTEMPT: Final = "sluice.dev/attempt"
 """Set by the status-watcher when a finished Workflow was reopened; 1 if absent."""
 OUTCOME_CLAIM: Final = "sluice.dev/outcome-claim"

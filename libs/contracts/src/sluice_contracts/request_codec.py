@@ -52,7 +52,8 @@ class InvalidRecordError(ValueError):
     """A record that can never become valid.
 
     `key` is the run that it would have started, or None if the record states no usable id.
-    `workflow` and `fingerprint` describe its content as far as it is readable.
+    `workflow` and `fingerprint` describe its content as far as it is readable, and `request` is the
+    request if it is well formed but cannot be carried out.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class InvalidRecordError(ValueError):
         key: RunKey | None = None,
         workflow: str | None = None,
         fingerprint: str | None = None,
+        request: RunRequest | None = None,
         traceparent: str | None = None,
     ) -> None:
         super().__init__(problem.detail)
@@ -69,6 +71,7 @@ class InvalidRecordError(ValueError):
         self.key = key
         self.workflow = workflow
         self.fingerprint = fingerprint
+        self.request = request
         self.traceparent = traceparent
 
 

@@ -11,11 +11,13 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    StringConstraints,
     ValidationError,
 )
 
 from sluice_contracts.fingerprints import RunContent, fingerprint, run_content
 from sluice_contracts.ids import DEFAULT_TENANT, RunId, RunKey, Tenant
+from sluice_contracts.labels import Labels
 from sluice_contracts.problems import FieldError, field_errors
 
 __all__ = [
@@ -23,13 +25,22 @@ __all__ = [
     "Command",
     "CommandType",
     "InvalidRequestError",
+    "Priority",
     "Request",
+    "ResumeCommand",
+    "RetryCommand",
     "RunRequest",
+    "SimpleCommand",
     "read_request",
 ]
 
 CommandType = Literal["stop", "terminate", "suspend", "resume", "retry"]
 COMMANDS: tuple[CommandType, ...] = get_args(CommandType)
+
+Priority = Literal["high", "normal", "low"]
+
+_AnswerName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+_AnswerValue = Annotated[str, StringConstraints(max_length=64 * 1024)]
 
 _RFC_3339 = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)"
 
@@ -80,6 +91,20 @@ class RunRequest(_Message):
         BeforeValidator(_rfc_3339),
         Field(description="A run that has not started by this time ends as Expired."),
     ] = None
+    labels: Annotated[
+        Labels,
+        Field(
+            description="Marks of the client's own, to find the run by. Not part of its content."
+        ),
+    ] = {}
+    priority: Annotated[
+        Priority,
+        Field(description="Which of the tenant's runs start first. Not part of the content."),
+    ] = "normal"
+    parent: Annotated[
+        RunId | None,
+        Field(description="The run of the same tenant that this one repeats or belongs to."),
+    ] = None
 
     @property
     def fingerprint(self) -> str:
@@ -96,11 +121,14 @@ class RunRequest(_Message):
 
 
 class Command(_Message):
-    """A command to an existing run."""
+    """A command to an existing run: one of SimpleCommand, ResumeCommand and RetryCommand."""
 
     type: Annotated[CommandType, Field(description="What to do to the run.")]
     id: Annotated[RunId, Field(description="The run to act on.")]
     tenant: Annotated[Tenant, Field(description="Who the run belongs to.")] = DEFAULT_TENANT
+    reason: Annotated[
+        str | None, Field(max_length=1024, description="Why, in the words of who asks for it.")
+    ] = None
 
     @property
     def key(self) -> RunKey:
@@ -108,7 +136,59 @@ class Command(_Message):
         return RunKey(self.tenant, self.id)
 
 
+class SimpleCommand(Command):
+    """A command that needs nothing but the run."""
+
+    type: Annotated[
+        Literal["stop", "terminate", "suspend"], Field(description="What to do to the run.")
+    ]
+
+
+class ResumeCommand(Command):
+    """Lets a suspended run go on, and answers what its suspended steps wait for."""
+
+    type: Annotated[Literal["resume"], Field(description="What to do to the run.")] = "resume"
+    step: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=256,
+            description="Id or name of one suspended step; without it, all go on.",
+        ),
+    ] = None
+    values: Annotated[
+        dict[_AnswerName, _AnswerValue],
+        Field(max_length=64, description="The answer: values of the step's supplied outputs."),
+    ] = {}
+
+
+class RetryCommand(Command):
+    """Runs the failed steps of a finished run again."""
+
+    type: Annotated[Literal["retry"], Field(description="What to do to the run.")] = "retry"
+    step: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=256,
+            description="Id or name of a step that runs again with all that follows it, although "
+            "it succeeded.",
+        ),
+    ] = None
+    restart_succeeded: Annotated[
+        bool, Field(description="Whether all steps that succeeded run again.")
+    ] = False
+
+
 Request = RunRequest | Command
+
+_COMMAND_MODELS: dict[str, type[Command]] = {
+    "stop": SimpleCommand,
+    "terminate": SimpleCommand,
+    "suspend": SimpleCommand,
+    "resume": ResumeCommand,
+    "retry": RetryCommand,
+}
 
 
 def read_request(document: JsonValue) -> Request:
@@ -123,8 +203,8 @@ def read_request(document: JsonValue) -> Request:
     match document.get("type", "run"):
         case "run":
             model = RunRequest
-        case str(command) if command in COMMANDS:
-            model = Command
+        case str(command) if command in _COMMAND_MODELS:
+            model = _COMMAND_MODELS[command]
         case _:
             known = ", ".join(("run", *COMMANDS))
             raise InvalidRequestError(

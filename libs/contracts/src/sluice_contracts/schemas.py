@@ -3,13 +3,14 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
+from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem
-from sluice_contracts.requests import Command, RunRequest
-from sluice_contracts.status import RefusalNotice, StatusEvent
+from sluice_contracts.requests import ResumeCommand, RetryCommand, RunRequest, SimpleCommand
+from sluice_contracts.status import StatusEvent
 
 __all__ = ["json_schemas"]
 
@@ -18,20 +19,28 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def json_schemas() -> dict[str, str]:
     """Return the text of each schema by file name."""
-    models: dict[str, type[BaseModel]] = {
+    # Outgoing messages always have every member; incoming ones may omit members with a default.
+    incoming: dict[str, Any] = {
         "run-request": RunRequest,
-        "command": Command,
+        "command": SimpleCommand | ResumeCommand | RetryCommand,
+    }
+    outgoing: dict[str, type[BaseModel]] = {
         "status-event": StatusEvent,
         "refusal-notice": RefusalNotice,
+        "queue-notice": QueueNotice,
         "problem": Problem,
     }
-    return {f"{name}.json": _text(model) for name, model in models.items()}
+    schemas = {name: _schema(model, mode="validation") for name, model in incoming.items()} | {
+        name: _schema(model, mode="serialization") for name, model in outgoing.items()
+    }
+    return {f"{name}.json": _text(schema) for name, schema in schemas.items()}
 
 
-def _text(model: type[BaseModel]) -> str:
-    # Outgoing messages always have every member; incoming ones may omit members with a default.
-    mode: Any = "validation" if model in (RunRequest, Command) else "serialization"
-    schema = {"$schema": _DIALECT, **model.model_json_schema(mode=mode)}
+def _schema(model: Any, *, mode: Literal["validation", "serialization"]) -> dict[str, Any]:  # noqa: ANN401 - a model or a union of some
+    return {"$schema": _DIALECT, **TypeAdapter(model).json_schema(mode=mode)}
+
+
+def _text(schema: dict[str, Any]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -7,14 +7,17 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from sluice_contracts.ids import RunId, RunKey, Tenant
+from sluice_contracts.labels import Labels
 from sluice_contracts.problems import Problem
+from sluice_contracts.requests import CommandType, Priority
+from sluice_contracts.steps import Step, StepGroup, WaitingStep
 
 __all__ = [
     "TERMINAL_PHASES",
+    "AppliedCommand",
     "Phase",
-    "RefusalNotice",
+    "QueueState",
     "StatusEvent",
-    "Step",
     "Truncation",
     "event_id",
 ]
@@ -62,13 +65,14 @@ class Truncation(Enum):
     """What an event leaves out so that it can be written; each level includes those before it."""
 
     STEP_OUTPUTS = auto()
-    """The outputs of the steps."""
+    """The inputs and outputs of the steps."""
     STEP_LOGS = auto()
     """The links to their logs."""
     STEPS = auto()
-    """All about the steps."""
+    """All about the steps and their groups."""
     DETAILS = auto()
-    """The run's outputs as well; message and progress keep their first 1,024 characters."""
+    """The run's outputs and what it waits for as well; message and progress keep their first 1,024
+    characters."""
 
 
 _KEPT_TEXT = 1024
@@ -78,29 +82,33 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Step(_Model):
-    """A step of the run: a node of the Workflow's status."""
+class AppliedCommand(_Model):
+    """A command that was applied to the run."""
 
-    id: Annotated[str, Field(description="Argo's node id.")]
-    name: Annotated[str, Field(description="The name to show, e.g. `count(0)`.")]
-    template: Annotated[str | None, Field(description="The template it runs, if it has one.")] = (
-        None
-    )
-    type: Annotated[str | None, Field(description="Argo's node type, e.g. Pod or DAG.")] = None
-    phase: Annotated[str, Field(description="Argo's node phase; may also be Skipped or Omitted.")]
-    message: Annotated[str | None, Field(description="Argo's message about the step.")] = None
-    started_at: AwareDatetime | None = None
-    finished_at: AwareDatetime | None = None
-    outputs: Annotated[
-        dict[str, JsonValue], Field(description="Output parameters by name; `result` if captured.")
-    ] = {}
-    logs: Annotated[
-        dict[str, str],
-        Field(
-            description="Where the archived log of each container is, as in "
-            '`{"main": "s3://bucket/key"}`; empty if logs are not archived.'
-        ),
-    ] = {}
+    type: CommandType
+    reason: str | None = None
+    requested_by: Annotated[
+        str | None, Field(description="Who asked, as far as the gateway knows.")
+    ] = None
+    applied_at: AwareDatetime
+
+
+class QueueState(_Model):
+    """Where a run stands that is accepted but is not yet a Workflow."""
+
+    position: Annotated[
+        int | None,
+        Field(ge=1, description="1 for the run that starts next, as far as is known."),
+    ] = None
+    held_by: Annotated[
+        str | None, Field(description="What holds it up, e.g. `forbidden`; null if nothing does.")
+    ] = None
+    detail: Annotated[str | None, Field(description="The same in a sentence.")] = None
+    since: Annotated[AwareDatetime | None, Field(description="Since when it is held up.")] = None
+    eta: Annotated[
+        AwareDatetime | None,
+        Field(description="When it starts, at the rate of the last starts; null if none is known."),
+    ] = None
 
 
 class StatusEvent(_Model):
@@ -130,9 +138,32 @@ class StatusEvent(_Model):
         tuple[Step, ...],
         Field(description="The steps that changed since the last event; all in a terminal one."),
     ] = ()
+    groups: Annotated[
+        tuple[StepGroup, ...],
+        Field(description="The groups of steps that changed; all in a terminal event."),
+    ] = ()
+    waiting_for: Annotated[
+        tuple[WaitingStep, ...], Field(description="The suspended steps; `resume` answers them.")
+    ] = ()
     outputs: Annotated[
         dict[str, JsonValue], Field(description="The run's output parameters by name.")
     ] = {}
+    labels: Annotated[Labels, Field(description="The labels of the request.")] = {}
+    priority: Priority = "normal"
+    parent: Annotated[RunId | None, Field(description="The run that this one repeats.")] = None
+    requested_by: Annotated[
+        str | None, Field(description="Who asked for the run; null if nobody was identified.")
+    ] = None
+    accepted_at: Annotated[
+        AwareDatetime | None, Field(description="When the request was appended to its topic.")
+    ] = None
+    last_command: Annotated[
+        AppliedCommand | None, Field(description="The command that was applied last.")
+    ] = None
+    queue: Annotated[
+        QueueState | None,
+        Field(description="Before it is a Workflow: its place. Null in records; HTTP fills it in."),
+    ] = None
     truncated: Annotated[
         bool,
         Field(description="Whether steps, their outputs or logs were left out to fit the topic."),
@@ -159,17 +190,21 @@ class StatusEvent(_Model):
 
     def truncate(self, level: Truncation) -> Self:
         """Return the event without the details of this level; `truncated` says so."""
-        changes: dict[str, Any] = {"truncated": True, "steps": ()}
+        values: dict[str, Any] = {"inputs": {}, "outputs": {}}
+        changes: dict[str, Any] = {"truncated": True}
         match level:
             case Truncation.STEP_OUTPUTS:
-                changes["steps"] = self._steps_with({"outputs": {}})
+                changes["steps"] = self._steps_with(values)
             case Truncation.STEP_LOGS:
-                changes["steps"] = self._steps_with({"outputs": {}, "logs": {}})
+                changes["steps"] = self._steps_with(values | {"logs": {}})
+            case Truncation.STEPS:
+                changes |= {"steps": (), "groups": ()}
             case Truncation.DETAILS:
                 message, progress = (
                     text[:_KEPT_TEXT] if text else None for text in (self.message, self.progress)
                 )
-                changes |= {"outputs": {}, "message": message, "progress": progress}
+                changes |= {"steps": (), "groups": (), "waiting_for": (), "outputs": {}}
+                changes |= {"message": message, "progress": progress}
         return self.model_copy(update=changes)
 
     def _steps_with(self, changes: dict[str, Any]) -> tuple[Step, ...]:
@@ -179,24 +214,3 @@ class StatusEvent(_Model):
 def event_id(*parts: str) -> str:
     """Return an event's id, derived from what identifies it, so that every copy has the same."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-
-
-class RefusalNotice(_Model):
-    """A request that was refused because its id belongs to another run.
-
-    It is not a phase of that run, which continues: `ce_type` is `sluice.request.refused`.
-    """
-
-    event_id: Annotated[str, Field(description="The same for every copy of this notice.")]
-    run_id: RunId
-    tenant: Tenant
-    request: Annotated[
-        str, Field(description="Where the request stands, as `topic/partition@offset`.")
-    ]
-    problem: Annotated[Problem, Field(description="Why it was refused.")]
-    observed_at: Annotated[AwareDatetime, Field(description="When it was refused.")]
-
-    @property
-    def key(self) -> RunKey:
-        """Say whose id was used; also the record's key."""
-        return RunKey(self.tenant, self.run_id)

@@ -5,22 +5,25 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from sluice_contracts import cloudevents
+from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, header
-from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, Truncation
+from sluice_contracts.status import Phase, StatusEvent, Truncation
 from sluice_contracts.topics import MAX_STATUS_BYTES, MAX_STATUS_RECORD_BYTES
 from sluice_contracts.tracing import TRACEPARENT_HEADER
 
 __all__ = [
+    "QUEUED",
     "REFUSED",
     "ForeignRecordError",
     "PublishedEvent",
     "decode_status",
-    "encode_refusal",
+    "encode_notice",
     "encode_status",
     "event_type",
 ]
 
 REFUSED = "sluice.request.refused"
+QUEUED = "sluice.request.queued"
 _RUN = "sluice.run."
 
 
@@ -48,8 +51,9 @@ def event_type(phase: Phase) -> str:
 def encode_status(published: PublishedEvent, *, source: str) -> OutgoingRecord:
     """Write a status event as a CloudEvent in binary mode under the run's key.
 
-    An event too large for the topic loses the outputs of its steps, then the links to their logs,
-    then its steps, then the run's own outputs, and says so; the outcome always goes through.
+    An event too large for the topic loses the inputs and outputs of its steps, then the links to
+    their logs, then its steps, then the run's own outputs, and says so; the outcome always goes
+    through.
     """
     event = published.event
     record = _without_value(published, source=source)
@@ -94,15 +98,15 @@ def _step_outputs_exceed_record(event: StatusEvent) -> bool:
     return sum(len(value) for value in outputs if isinstance(value, str)) > MAX_STATUS_BYTES
 
 
-def encode_refusal(
-    notice: RefusalNotice, *, source: str, traceparent: str | None
+def encode_notice(
+    notice: RefusalNotice | QueueNotice, *, source: str, traceparent: str | None
 ) -> OutgoingRecord:
-    """Write a refusal as a CloudEvent in binary mode under the key of the run whose id it used."""
+    """Write a notice as a CloudEvent in binary mode under the key of the run that it names."""
     return OutgoingRecord(
         key=str(notice.key).encode(),
         value=notice.model_dump_json().encode(),
         headers=cloudevents.binary_headers(
-            event_type=REFUSED,
+            event_type=REFUSED if isinstance(notice, RefusalNotice) else QUEUED,
             source=source,
             event_id=notice.event_id,
             subject=str(notice.key),
@@ -112,7 +116,7 @@ def encode_refusal(
     )
 
 
-def decode_status(record: IncomingRecord) -> PublishedEvent | RefusalNotice:
+def decode_status(record: IncomingRecord) -> PublishedEvent | RefusalNotice | QueueNotice:
     """Read a record of the status or results topic.
 
     Fields that it does not know are passed over: a newer version may have written it.
@@ -124,6 +128,8 @@ def decode_status(record: IncomingRecord) -> PublishedEvent | RefusalNotice:
     try:
         if kind == REFUSED:
             return RefusalNotice.model_validate_json(record.value or b"", extra="ignore")
+        if kind == QUEUED:
+            return QueueNotice.model_validate_json(record.value or b"", extra="ignore")
         if not kind.startswith(_RUN):
             raise ForeignRecordError(f"{record.position}: not a record of Sluice.")
         return PublishedEvent(

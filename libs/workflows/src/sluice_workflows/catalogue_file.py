@@ -111,6 +111,7 @@ class _Entry(_Strict):
     name: str
     description: str
     template: _Template
+    private_parameters: bool = False
     parameters: list[_AnyParameter] = []
 
 
@@ -155,6 +156,7 @@ def _entry(path: Path, index: int, entry: _Entry) -> Entry:
             template=TemplateRef(
                 name=entry.template.name, cluster_scope=entry.template.cluster_scope
             ),
+            private_parameters=entry.private_parameters,
         )
     except CatalogueError as e:
         raise CatalogueError(f"{path}: {place}: {e}") from e

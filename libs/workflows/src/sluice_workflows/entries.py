@@ -59,6 +59,8 @@ class TemplateRef:
 class Entry:
     """One workflow that clients may start.
 
+    `private_parameters` says that values are neither kept to be shown nor part of events.
+
     Raises:
         CatalogueError: the definition is unsafe or can never work.
     """
@@ -67,6 +69,7 @@ class Entry:
     description: str
     parameters: type[Parameters]
     template: Builder | TemplateRef
+    private_parameters: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(_DNS_LABEL, self.name):

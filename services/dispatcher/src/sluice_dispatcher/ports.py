@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sluice_contracts.ids import RunKey
+from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
-from sluice_contracts.status import RefusalNotice
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.domain.models import LedgerEntry, Manifest
 

@@ -207,7 +207,9 @@ def test_groups_and_the_root_are_not_steps() -> None:
             ),
         )
     )
-    assert [step.id for step in state.steps] == ["again", "early", "late", "never"]
+    shown = [step.id for step in state.steps if not step.is_group]
+    assert shown == ["again", "early", "late", "never"]
+    assert [step.id for step in state.steps if step.is_group] == ["fan", "group"]
 
 
 def test_root_is_a_step_if_it_is_the_only_node() -> None:
@@ -296,6 +298,8 @@ def test_step_by_reference_names_its_template() -> None:
         "name": "n",
         "template": "count",
         "phase": "Pending",
+        "children": (),
+        "inputs": {},
         "outputs": {},
         "logs": {},
     }
@@ -335,6 +339,8 @@ def test_malformed_fields_of_a_step_count_as_absent() -> None:
         "id": "a",
         "name": "a",
         "phase": "Pending",
+        "children": (),
+        "inputs": {},
         "outputs": {},
         "logs": {},
     }
@@ -445,3 +451,42 @@ def test_any_json_can_be_parsed(status: Any, malformed: Any, gone: bool) -> None
     state = read(document, gone=gone)
     # No parser has raised: each accepts any JSON.
     assert state.defect in {None, "UnreadableNodesError"}
+
+
+def test_steps_show_how_they_follow_each_other() -> None:
+    state = read(
+        with_status(
+            phase="Running",
+            nodes=nodes(
+                node(NAME, phase="Running", kind="DAG", children=["split"]),
+                node("split", phase="Succeeded", boundaryID=NAME, children=["fan"]),
+                node("fan", phase="Running", kind="TaskGroup", boundaryID=NAME, children=["one"]),
+                node("one", phase="Running", boundaryID="fan"),
+            ),
+        )
+    )
+    graph = {step.id: (step.boundary, step.children) for step in state.steps}
+    assert graph == {
+        "split": (None, ("fan",)),
+        "fan": (None, ("one",)),
+        "one": ("fan", ()),
+    }
+
+
+def test_small_inputs_are_shown_unless_parameters_are_private() -> None:
+    inputs = {
+        "parameters": [
+            {"name": "short", "value": "x" * 256},
+            {"name": "long", "value": "x" * 257},
+            {"name": "none"},
+            {"name": "number", "value": 7},
+            "malformed",
+        ]
+    }
+    document = with_status(phase="Running", nodes=nodes(node("a", phase="Running", inputs=inputs)))
+    (step,) = read(document).steps
+    assert step_of(step).inputs == {"short": "x" * 256}
+
+    document["metadata"]["annotations"][metadata.PRIVATE_PARAMETERS] = "true"
+    (step,) = read(document).steps
+    assert step_of(step).inputs == {}

@@ -6,10 +6,11 @@ import pytest
 
 from sluice_argo import metadata
 from sluice_argo.outcomes import Outcome
+from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord, Position
-from sluice_contracts.status import Phase, RefusalNotice
-from sluice_contracts.status_codec import PublishedEvent, encode_refusal, encode_status
+from sluice_contracts.status import Phase
+from sluice_contracts.status_codec import PublishedEvent, encode_notice, encode_status
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, GoneError
 from sluice_status_watcher.adapters.results_reader import outcome_of
 from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
@@ -147,7 +148,7 @@ async def test_outcome_before_a_later_attempt_is_not_republished() -> None:
 
 def incoming(document: Json | None, *, offset: int = 0) -> IncomingRecord:
     if document is None:
-        record = encode_refusal(
+        record = encode_notice(
             RefusalNotice(
                 event_id="e",
                 run_id="order-1",

@@ -10,7 +10,7 @@ import structlog
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
-from sluice_contracts.status import Phase, RefusalNotice
+from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
 from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_runtime.projection.projector import Projector
@@ -91,7 +91,7 @@ def _project(record: IncomingRecord) -> Iterable[Statement]:
     except ForeignRecordError as e:
         _log.warning("foreign record on the results topic", error=str(e))
         return
-    if isinstance(published, RefusalNotice) or not published.event.terminal:
+    if not isinstance(published, PublishedEvent) or not published.event.terminal:
         return
     yield _upsert(published, record=record)
 

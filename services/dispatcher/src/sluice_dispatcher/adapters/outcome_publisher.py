@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from sluice_contracts.dead_letters import encode_dead_letter
 from sluice_contracts.ids import RunKey
+from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord, OutgoingRecord
-from sluice_contracts.status import RefusalNotice
-from sluice_contracts.status_codec import PublishedEvent, encode_refusal, encode_status
+from sluice_contracts.status_codec import PublishedEvent, encode_notice, encode_status
 from sluice_contracts.topics import TopicNames
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.outcome_writer import write_status_first
@@ -36,7 +36,7 @@ class KafkaOutcomePublisher:
 
     async def publish_refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
         """See `OutcomePublisher.publish_refusal`."""
-        record = encode_refusal(notice, source=_SOURCE, traceparent=traceparent)
+        record = encode_notice(notice, source=_SOURCE, traceparent=traceparent)
         await self._send(self._topics.status, record)
 
     async def publish_dead_letter(

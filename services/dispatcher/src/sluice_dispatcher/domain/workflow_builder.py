@@ -1,11 +1,13 @@
 """From a valid request to the Workflow to create."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from sluice_argo import metadata
+from sluice_argo.request_facts import RequestFacts, encode_request_facts
 from sluice_contracts.ids import workflow_name
 from sluice_contracts.problems import FieldError, Problem, ProblemType, problem
-from sluice_contracts.records import Position
+from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
 from sluice_dispatcher.domain.models import Manifest
 from sluice_workflows.catalogue import Catalogue
@@ -25,7 +27,7 @@ class WorkflowBuilder:
         self._skeletons = skeletons
         self._namespace = namespace
 
-    def build(self, received: ReceivedRun, *, position: Position) -> Manifest:
+    def build(self, received: ReceivedRun, *, record: IncomingRecord) -> Manifest:
         """Return the Workflow: the entry's skeleton with the request's values and identity.
 
         Raises:
@@ -33,7 +35,8 @@ class WorkflowBuilder:
         """
         request, key = received.request, received.key
         try:
-            arguments = self._catalogue.get(request.workflow).arguments(request.parameters)
+            entry = self._catalogue.get(request.workflow)
+            arguments = entry.arguments(request.parameters)
         except UnknownWorkflowError as e:
             at = FieldError(pointer="/workflow", detail=str(e))
             unknown = problem(ProblemType.UNKNOWN_WORKFLOW, str(e), errors=(at,))
@@ -42,6 +45,13 @@ class WorkflowBuilder:
             detail = f"The parameters do not fit the workflow {request.workflow!r}."
             misfit = problem(ProblemType.INVALID_PARAMETERS, detail, errors=e.errors)
             raise invalid_run(received, misfit) from e
+        facts = RequestFacts(
+            labels=request.labels,
+            priority=request.priority,
+            parent=request.parent,
+            accepted_at=datetime.fromtimestamp(record.timestamp_ms / 1000, tz=UTC),
+            has_private_parameters=entry.private_parameters,
+        )
         return instantiate(
             self._skeletons[request.workflow],
             name=workflow_name(key),
@@ -54,8 +64,9 @@ class WorkflowBuilder:
             annotations={
                 metadata.RUN_ID: key.run_id,
                 metadata.FINGERPRINT: request.fingerprint,
-                metadata.REQUEST: str(position),
+                metadata.REQUEST: str(record.position),
                 metadata.TRACEPARENT: received.traceparent,
+                **encode_request_facts(facts),
             },
             finalizers=(metadata.FINALIZER,),
             arguments=arguments,
@@ -69,5 +80,6 @@ def invalid_run(received: ReceivedRun, problem: Problem) -> InvalidRecordError:
         key=received.key,
         workflow=received.request.workflow,
         fingerprint=received.request.fingerprint,
+        request=received.request,
         traceparent=received.traceparent,
     )

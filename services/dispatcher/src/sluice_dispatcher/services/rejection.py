@@ -5,13 +5,14 @@ and the results record comes last: an outcome in the ledger means that every ste
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError
-from sluice_contracts.status import Phase, RefusalNotice, StatusEvent, event_id
+from sluice_contracts.status import Phase, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.ports import Ledger, OutcomePublisher
@@ -74,7 +75,7 @@ class Rejection:
         self, record: IncomingRecord, invalid: InvalidRecordError, *, key: RunKey, phase: Phase
     ) -> None:
         """Publish the run's outcome, Rejected or Expired, which uses up its id."""
-        now = self._now()
+        now, request = self._now(), invalid.request
         published = PublishedEvent(
             event=StatusEvent(
                 event_id=event_id("outcome", str(record.position), str(record.timestamp_ms), phase),
@@ -86,6 +87,10 @@ class Rejection:
                 terminal=True,
                 message=invalid.problem.detail,
                 problem=invalid.problem,
+                labels=request.labels if request else {},
+                priority=request.priority if request else "normal",
+                parent=request.parent if request else None,
+                accepted_at=datetime.fromtimestamp(record.timestamp_ms / 1000, tz=UTC),
                 finished_at=now,
                 observed_at=now,
                 sequence=0,

@@ -70,7 +70,7 @@ class WorkflowSubmission:
         if entry is not None:
             return await self._finish(record, received, verdict_of_used_id(entry, received))
         try:
-            manifest = self._builder.build(received, position=record.position)
+            manifest = self._builder.build(received, record=record)
         except InvalidRecordError as e:
             return await self.reject(record, e)
         decided = await self._calls.run(lambda: self._create(received, manifest), name="create")

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-__all__ = ["NestedTooDeeplyError", "as_map", "as_text", "as_value"]
+__all__ = ["NestedTooDeeplyError", "as_map", "as_text", "as_texts", "as_value"]
 
 # JSON writers accept more levels than JSON readers; both accept these.
 _LEVELS = 64
@@ -26,6 +26,12 @@ def as_text(value: object) -> str | None:
         return None
     # Half a surrogate pair is legal in JSON and in Python, but not in UTF-8.
     return value.encode(errors="replace").decode()
+
+
+def as_texts(value: object) -> tuple[str, ...]:
+    """Return the texts in a list; nothing for anything else."""
+    found = value if isinstance(value, list) else []
+    return tuple(text for item in found if (text := as_text(item)) is not None)
 
 
 def as_value(value: JsonValue) -> JsonValue:

@@ -1,21 +1,23 @@
 """Parses the steps of a Workflow: the nodes of its status; pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from sys import getsizeof
 from typing import Any, Final, NamedTuple
 
 from pydantic import JsonValue
 
 from sluice_argo.timestamps import parse_timestamp
-from sluice_contracts.status import Step
+from sluice_contracts.steps import Step, StepGroup
 from sluice_status_watcher.domain.archived_logs import archived_logs
-from sluice_status_watcher.domain.lenient_json import as_map, as_text, as_value
+from sluice_status_watcher.domain.lenient_json import as_map, as_text, as_texts, as_value
 
 __all__ = [
     "Node",
+    "group_of",
     "is_waiting",
     "output_parameters",
     "read_steps",
+    "shown_name",
     "size_of",
     "step_of",
     "values_size",
@@ -25,6 +27,8 @@ __all__ = [
 _PARENTS: Final = frozenset({"Steps", "StepGroup", "DAG", "TaskGroup", "Retry"})
 # No template has these: the fan-out of `withItems`, and one line of `steps`.
 _BOOKKEEPING: Final = frozenset({"StepGroup", "TaskGroup"})
+_MAX_INPUTS: Final = 32
+_MAX_INPUT_LENGTH: Final = 256
 # The tuple, and the overhead of the allocator for its strings.
 _NODE_BYTES: Final = 512
 # `{'': 0}, ` takes 240 bytes of memory.
@@ -43,24 +47,35 @@ class Node(NamedTuple):
     message: str | None
     started_at: str | None
     finished_at: str | None
+    boundary: str | None
+    children: tuple[str, ...]
+    inputs: tuple[tuple[str, str], ...]
     logs: tuple[tuple[str, str], ...]
     outputs: tuple[tuple[str, JsonValue], ...]
 
+    @property
+    def is_group(self) -> bool:
+        """Whether it only groups steps, so that events show it as a group."""
+        return self.type in _BOOKKEEPING
+
 
 def read_steps(
-    nodes: Mapping[str, Any], *, root: str, bucket: str | None = None
+    nodes: Mapping[str, Any],
+    *,
+    root: str,
+    bucket: str | None = None,
+    with_inputs: bool = True,
 ) -> tuple[Node, ...]:
-    """Return the steps in the order in which they started.
+    """Return the steps and groups in the order in which they started.
 
     `bucket` is that of archived logs; None if they are not in S3.
-    Groups are left out. So is the root, whose id is the Workflow's name, if it only holds other
-    nodes: the event itself shows the same values.
+    The root, whose id is the Workflow's name, is left out if it only holds other nodes: the event
+    itself shows the same values.
     """
     steps = [
-        _node(node_id, node, bucket=bucket)
+        _node(node_id, node, root=root, bucket=bucket, with_inputs=with_inputs)
         for node_id, node in nodes.items()
         if isinstance(node, dict)
-        and as_text(node.get("type")) not in _BOOKKEEPING
         and not (node_id == root and as_text(node.get("type")) in _PARENTS)
     ]
     return tuple(sorted(steps, key=lambda step: (step.started_at or "~", step.name, step.id)))
@@ -68,8 +83,9 @@ def read_steps(
 
 def size_of(node: Node) -> int:
     """Return about how many bytes of memory a step takes."""
-    strings = sum(getsizeof(field) for field in node[:-1] if field)
-    return _NODE_BYTES + strings + values_size(node.outputs) + values_size(node.logs)
+    strings = sum(getsizeof(field) for field in node if field) + sum(map(getsizeof, node.children))
+    values = map(values_size, (node.inputs, node.logs, node.outputs))
+    return _NODE_BYTES + strings + sum(values)
 
 
 def values_size(values: Iterable[tuple[str, JsonValue]]) -> int:
@@ -110,6 +126,22 @@ def output_parameters(outputs: object) -> dict[str, JsonValue]:
     }
 
 
+def shown_name(node_id: str, node: Mapping[str, Any]) -> str:
+    """Return the name of a step to show."""
+    return as_text(node.get("displayName")) or as_text(node.get("name")) or node_id
+
+
+def group_of(node: Node) -> StepGroup:
+    """Return a group as events show it."""
+    return StepGroup(
+        id=node.id,
+        name=node.name,
+        phase=node.phase,
+        boundary=node.boundary,
+        children=node.children,
+    )
+
+
 def step_of(node: Node) -> Step:
     """Return a node as events show it."""
     return Step(
@@ -121,19 +153,25 @@ def step_of(node: Node) -> Step:
         message=node.message,
         started_at=parse_timestamp(node.started_at),
         finished_at=parse_timestamp(node.finished_at),
+        boundary=node.boundary,
+        children=node.children,
+        inputs=dict(node.inputs),
         logs=dict(node.logs),
         outputs=dict(node.outputs),
     )
 
 
-def _node(node_id: str, node: Mapping[str, Any], *, bucket: str | None) -> Node:
+def _node(
+    node_id: str, node: Mapping[str, Any], *, root: str, bucket: str | None, with_inputs: bool
+) -> Node:
     outputs = as_map(node.get("outputs"))
     shown = output_parameters(outputs)
     if outputs.get("result") is not None:
         shown = {"result": as_value(outputs["result"])} | shown
+    boundary = as_text(node.get("boundaryID"))
     return Node(
         id=node_id,
-        name=as_text(node.get("displayName")) or as_text(node.get("name")) or node_id,
+        name=shown_name(node_id, node),
         template=_template(node),
         type=as_text(node.get("type")),
         # Argo has created the node but not started it yet.
@@ -141,9 +179,20 @@ def _node(node_id: str, node: Mapping[str, Any], *, bucket: str | None) -> Node:
         message=as_text(node.get("message")),
         started_at=as_text(node.get("startedAt")),
         finished_at=as_text(node.get("finishedAt")),
+        boundary=None if boundary in ("", root) else boundary,
+        children=as_texts(node.get("children")),
+        inputs=tuple(_small_inputs(node)) if with_inputs else (),
         logs=tuple(archived_logs(outputs, bucket=bucket)),
         outputs=tuple(shown.items()),
     )
+
+
+def _small_inputs(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    parameters = as_map(node.get("inputs")).get("parameters")
+    for parameter in map(as_map, parameters[:_MAX_INPUTS] if isinstance(parameters, list) else ()):
+        name, value = as_text(parameter.get("name")), as_text(parameter.get("value"))
+        if name is not None and value is not None and len(value) <= _MAX_INPUT_LENGTH:
+            yield name, value
 
 
 def _template(node: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from sluice_argo.outcomes import MAX_ATTEMPT, Claim, Outcome, later_outcome
 from sluice_contracts.status import Phase, StatusEvent, event_id
-from sluice_status_watcher.domain.steps import Node, step_of
+from sluice_status_watcher.domain.steps import Node, group_of, step_of
 from sluice_status_watcher.domain.workflow_state import Lifecycle, WorkflowState, without_details
 
 __all__ = [
@@ -149,7 +149,7 @@ def _end_of(lifecycle: Lifecycle, *, attempt: int) -> Outcome:
 
 
 def _event(state: WorkflowState, *, attempt: int, shown: tuple[Node, ...]) -> StatusEvent:
-    identity, lifecycle = state.identity, state.lifecycle
+    identity, lifecycle, facts = state.identity, state.lifecycle, state.identity.request
     return StatusEvent(
         event_id=event_id(identity.uid, str(attempt), str(state.sequence)),
         run_id=identity.key.run_id,
@@ -163,8 +163,16 @@ def _event(state: WorkflowState, *, attempt: int, shown: tuple[Node, ...]) -> St
         terminal=lifecycle.phase.terminal,
         progress=state.progress,
         message=state.message,
-        steps=tuple(step_of(node) for node in shown),
+        steps=tuple(step_of(node) for node in shown if not node.is_group),
+        groups=tuple(group_of(node) for node in shown if node.is_group),
+        waiting_for=state.waiting_for,
         outputs=state.outputs,
+        labels=dict(facts.labels),
+        priority=facts.priority,
+        parent=facts.parent,
+        requested_by=facts.requested_by,
+        accepted_at=facts.accepted_at,
+        last_command=facts.last_command,
         truncated=state.defect is not None,
         started_at=state.started_at,
         finished_at=lifecycle.finished_at,
@@ -182,6 +190,8 @@ def _visible(state: WorkflowState, *, attempt: int, steps: bytes) -> int:
             state.progress,
             state.message,
             repr(state.outputs),
+            repr(state.waiting_for),
+            repr(state.identity.request.last_command),
             state.started_at,
             state.lifecycle.finished_at,
             steps,

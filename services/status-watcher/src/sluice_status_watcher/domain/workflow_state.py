@@ -10,10 +10,12 @@ from pydantic import JsonValue
 
 from sluice_argo import metadata
 from sluice_argo.outcomes import MAX_ATTEMPT, Claim, Outcome, decode_claim, decode_outcome
+from sluice_argo.request_facts import RequestFacts, decode_request_facts
 from sluice_argo.status_nodes import UnreadableNodesError, read_nodes
 from sluice_argo.timestamps import parse_timestamp
 from sluice_contracts.ids import RunKey, is_run_id, is_tenant, workflow_name
 from sluice_contracts.status import Phase
+from sluice_contracts.steps import WaitingStep
 from sluice_contracts.tracing import trace_id
 from sluice_status_watcher.domain.archived_logs import artifact_bucket
 from sluice_status_watcher.domain.lenient_json import as_map, as_text
@@ -25,6 +27,7 @@ from sluice_status_watcher.domain.steps import (
     size_of,
     values_size,
 )
+from sluice_status_watcher.domain.waiting_steps import waiting_steps
 
 __all__ = [
     "MAX_NODES",
@@ -64,6 +67,7 @@ class Identity:
     workflow: str | None
     fingerprint: str | None
     traceparent: str | None
+    request: RequestFacts
 
     def log_fields(self) -> dict[str, str]:
         """Return what every log line about the run shows."""
@@ -112,6 +116,7 @@ class WorkflowState:
     progress: str | None = None
     message: str | None = None
     outputs: dict[str, JsonValue] = field(default_factory=dict)
+    waiting_for: tuple[WaitingStep, ...] = ()
     steps: tuple[Node, ...] = ()
     size: int = 0
     """Estimated bytes of memory that the details take."""
@@ -146,7 +151,16 @@ def parse_workflow(document: Json, *, observed_at: datetime, gone: bool = False)
 
 def without_details(state: WorkflowState, *, defect: str = "left out") -> WorkflowState:
     """Return the state with identity and lifecycle only; `defect` says why the rest is missing."""
-    return replace(state, progress=None, message=None, outputs={}, steps=(), size=0, defect=defect)
+    return replace(
+        state,
+        progress=None,
+        message=None,
+        outputs={},
+        waiting_for=(),
+        steps=(),
+        size=0,
+        defect=defect,
+    )
 
 
 def _in_full(
@@ -162,7 +176,16 @@ def _in_full(
     if len(nodes) > MAX_NODES:
         defect = f"more than {MAX_NODES} nodes"
     bucket = artifact_bucket(status)
-    steps = () if defect else read_steps(nodes, root=lifecycle.name, bucket=bucket)
+    steps = (
+        ()
+        if defect
+        else read_steps(
+            nodes,
+            root=lifecycle.name,
+            bucket=bucket,
+            with_inputs=not identity.request.has_private_parameters,
+        )
+    )
     outputs = output_parameters(status.get("outputs")) or output_parameters(
         nodes.get(lifecycle.name, {}).get("outputs")
     )
@@ -177,6 +200,7 @@ def _in_full(
         progress=progress,
         message=message,
         outputs=outputs,
+        waiting_for=waiting_steps(nodes) if lifecycle.phase is Phase.SUSPENDED else (),
         steps=steps,
         size=sum(map(size_of, steps))
         + values_size(outputs.items())
@@ -205,6 +229,7 @@ def _identity(meta: Json) -> Identity:
         workflow=as_text(labels.get(metadata.WORKFLOW)),
         fingerprint=as_text(annotations.get(metadata.FINGERPRINT)),
         traceparent=as_text(annotations.get(metadata.TRACEPARENT)),
+        request=decode_request_facts(annotations),
     )
 
 

@@ -12,13 +12,13 @@ from pydantic import TypeAdapter
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun, decode_request
-from sluice_contracts.status import Step
 from sluice_contracts.status_codec import (
     ForeignRecordError,
     PublishedEvent,
     decode_status,
     event_type,
 )
+from sluice_contracts.steps import Step
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.domain.models import AcceptedRun
 from sluice_runtime.projection.sqlite_store import ProjectRecord, Statement

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
+from sluice_contracts.records import Appended, IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.status import StatusEvent
 from sluice_contracts.status_codec import PublishedEvent, decode_status
 from sluice_contracts.topics import TopicNames
@@ -41,7 +41,7 @@ class FakeKafka:
         self._scan_takes = 0.0
         self.scans: list[datetime] = []
 
-    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
+    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
         """See `Producer.send`."""
         try:
             async with deadline.enforce():
@@ -66,7 +66,7 @@ class FakeKafka:
         if self._lost:
             self._lost -= 1
             raise KafkaUnavailableError(f"{topic}: the acknowledgement was lost")
-        return position
+        return Appended(position=position, timestamp_ms=0)
 
     def unavailable(self) -> str | None:
         """See `RecordProducer.unavailable`."""

@@ -596,7 +596,7 @@ class ListSuite(WithTopics):
     async def test_cursors_stay_right_while_runs_arrive(
         self, store: RunStore, topics: Topics, seed: int
     ) -> None:
-        """Whoever pages through gets every run once that was there at the begin and stays."""
+        """A client that pages gets every run once that was there at the begin."""
         chance = random.Random(seed)  # noqa: S311 - no secret
         query = chance.choice(
             [
@@ -840,7 +840,7 @@ class StreamSuite(WithTopics):
             store, after=StreamPlace(), query=RunFilter(tenant="nobody"), limit=3
         ) == ([], await store.view.stream_end())
 
-    async def test_what_is_no_event_moves_the_place_on(
+    async def test_other_records_move_the_place_on(
         self, store: RunStore, topics: Topics
     ) -> None:
         await store.apply([topics.event(5)])

@@ -150,6 +150,10 @@ format: $(SETUP_DEV) ## Format the code and apply automatic fixes
 schemas: $(SETUP) ## Write docs/schemas from the message models
 	$(PY) -m sluice_contracts.schemas docs/schemas
 
+.PHONY: graphs
+graphs: $(SETUP) ## Write the graphs of the built-in workflows, which the gateway shows
+	$(PY) -m sluice_workflows.built_in_graphs libs/workflows/src/sluice_workflows/builtin/graphs.json
+
 .PHONY: versions
 versions: $(SETUP) ## Write docs/versions.md from the files that have the versions
 	$(PY) scripts/versions.py

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, TypeAdapter
 
+from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem
 from sluice_contracts.requests import ResumeCommand, RetryCommand, RunRequest, SimpleCommand
@@ -29,6 +30,7 @@ def json_schemas() -> dict[str, str]:
         "refusal-notice": RefusalNotice,
         "queue-notice": QueueNotice,
         "problem": Problem,
+        "planned-graph": PlannedGraph,
     }
     schemas = {name: _schema(model, mode="validation") for name, model in incoming.items()} | {
         name: _schema(model, mode="serialization") for name, model in outgoing.items()

@@ -32,7 +32,8 @@ async def get_workflow(request: web.Request) -> web.Response:
             ProblemType.NOT_FOUND,
             "The catalogue has no such workflow; GET /v1/workflows lists those it has.",
         ) from e
-    return web.json_response(_document(entry))
+    graph = None if entry.graph is None else entry.graph.model_dump(mode="json")
+    return web.json_response(_document(entry) | {"graph": graph})
 
 
 def _document(entry: Entry) -> dict[str, JsonValue]:

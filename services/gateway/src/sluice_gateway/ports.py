@@ -8,8 +8,8 @@ from typing import Protocol
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import Position
-from sluice_contracts.status import Phase
 from sluice_contracts.requests import Command, RunRequest
+from sluice_contracts.status import Phase
 from sluice_gateway.domain.models import (
     AcceptedRun,
     EventPage,

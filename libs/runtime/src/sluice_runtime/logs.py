@@ -19,15 +19,6 @@ _CHATTY = (
     "botocore",
     "urllib3",
 )
-    "aiokafka",
-    "aiosqlite",
-    "asyncpg",
-    "kafka",
-    "asyncio",
-    "aiohttp.access",
-    "botocore",
-    "urllib3",
-)
 
 
 class LogSettings(BaseModel):

@@ -7,7 +7,7 @@ from typing import Protocol
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import Position
-from sluice_contracts.requests import RunRequest
+from sluice_contracts.requests import Command, RunRequest
 from sluice_gateway.domain.models import (
     AcceptedRun,
     EventPage,
@@ -62,6 +62,11 @@ class RequestProducer(Protocol):
             UnsafeTopicError: the topic is not set up to keep what it acknowledges.
             RecordTooLargeError: it can never be written.
         """
+
+    async def append_command(
+        self, command: Command, *, time: datetime, traceparent: str
+    ) -> Position:
+        """Write a command under the key of its run; otherwise like `append`."""
 
 
 class Subscription(Protocol):

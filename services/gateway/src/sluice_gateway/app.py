@@ -11,6 +11,7 @@ from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import (
     ALLOWED_HOSTS,
     CATALOGUE,
+    COMMANDS,
     FRAMES,
     GREETING,
     LIMITS,
@@ -35,6 +36,7 @@ from sluice_gateway.handlers.routing import routes
 from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RequestProducer, RunView
+from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
@@ -70,6 +72,7 @@ def create_app(
     Shutting the application down ends the event streams and waits for records on their way.
     """
     submission = Submission(catalogue=catalogue, producer=request_producer, view=view)
+    commands = Commands(producer=request_producer, view=view)
     metrics.watch_in_flight(lambda: load_shedder.in_flight)
     metrics.watch_outgoing(lambda: response_budget.held + frames.held)
 
@@ -80,6 +83,7 @@ def create_app(
     )
     app[LOAD_SHEDDER] = load_shedder
     app[CATALOGUE] = catalogue
+    app[COMMANDS] = commands
     app[FRAMES] = frames
     app[GREETING] = greeting
     app[ALLOWED_HOSTS] = allowed_hosts
@@ -99,6 +103,7 @@ def create_app(
     async def drain_records(_: web.Application) -> AsyncIterator[None]:
         yield
         await submission.drain()
+        await commands.drain()
 
     app.on_response_prepare.append(set_headers)
     app.on_shutdown.append(end_streams)

@@ -5,11 +5,13 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, workflow_name
+from sluice_contracts.records import Position
+from sluice_contracts.requests import Command
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.services.submission import Started
 
-__all__ = ["accepted_document", "run_path", "state_document"]
+__all__ = ["accepted_document", "command_document", "run_path", "state_document"]
 
 
 def run_path(key: RunKey) -> str:
@@ -26,6 +28,17 @@ def accepted_document(run: Started) -> dict[str, JsonValue]:
         "workflow_name": workflow_name(run.key),
         "phase": Phase.ACCEPTED.value,
         "links": _links(run.key),
+    }
+
+
+def command_document(command: Command, position: Position) -> dict[str, JsonValue]:
+    """Show a command that was just acknowledged."""
+    return {
+        "id": command.id,
+        "tenant": command.tenant,
+        "command": command.type,
+        "request": str(position),
+        "links": _links(command.key),
     }
 
 

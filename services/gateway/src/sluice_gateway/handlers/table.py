@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from sluice_gateway.handlers import events, index, runs, workflows
+from sluice_gateway.handlers import commands, events, index, runs, workflows
 from sluice_gateway.handlers.operations import Operation
 
 __all__ = ["OPERATIONS"]
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *runs.OPERATIONS,
+    *commands.OPERATIONS,
     *events.OPERATIONS,
     *workflows.OPERATIONS,
     *index.OPERATIONS,

@@ -6,12 +6,18 @@ from pydantic import JsonValue
 
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, workflow_name
 from sluice_contracts.records import Position
-from sluice_contracts.requests import Command
+from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.models import RunState
-from sluice_gateway.services.submission import Started
+from sluice_gateway.services.submission import IdUse, Preview, Started
 
-__all__ = ["accepted_document", "command_document", "run_path", "state_document"]
+__all__ = [
+    "accepted_document",
+    "command_document",
+    "preview_document",
+    "run_path",
+    "state_document",
+]
 
 
 def run_path(key: RunKey) -> str:
@@ -28,6 +34,20 @@ def accepted_document(run: Started) -> dict[str, JsonValue]:
         "workflow_name": workflow_name(run.key),
         "phase": Phase.ACCEPTED.value,
         "links": _links(run.key),
+    }
+
+
+def preview_document(request: RunRequest, preview: Preview) -> dict[str, JsonValue]:
+    """Show what would become of a request."""
+    key, state = preview.key, preview.state
+    return {
+        "id": key.run_id if key else None,
+        "tenant": request.tenant,
+        "workflow": request.workflow,
+        "workflow_name": workflow_name(key) if key else None,
+        "id_use": preview.id_use,
+        "phase": state.phase.value if state else None,
+        "links": _links(key) if key and preview.id_use is not IdUse.FREE else None,
     }
 
 

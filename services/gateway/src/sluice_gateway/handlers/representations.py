@@ -33,7 +33,7 @@ def accepted_document(run: Started) -> dict[str, JsonValue]:
         "workflow": run.workflow,
         "workflow_name": workflow_name(run.key),
         "phase": Phase.ACCEPTED.value,
-        "links": _links(run.key),
+        "links": links(run.key),
     }
 
 
@@ -47,7 +47,7 @@ def preview_document(request: RunRequest, preview: Preview) -> dict[str, JsonVal
         "workflow_name": workflow_name(key) if key else None,
         "id_use": preview.id_use,
         "phase": state.phase.value if state else None,
-        "links": _links(key) if key and preview.id_use is not IdUse.FREE else None,
+        "links": links(key) if key and preview.id_use is not IdUse.FREE else None,
     }
 
 
@@ -58,7 +58,7 @@ def command_document(command: Command, position: Position) -> dict[str, JsonValu
         "tenant": command.tenant,
         "command": command.type,
         "request": str(position),
-        "links": _links(command.key),
+        "links": links(command.key),
     }
 
 
@@ -73,7 +73,7 @@ def state_document(run: RunState) -> dict[str, JsonValue]:
         "id": run.key.run_id,
         **event,
         "accepted_at": accepted_at,
-        "links": _links(run.key),
+        "links": links(run.key),
     }
 
 
@@ -115,7 +115,8 @@ def _timestamp(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def _links(key: RunKey) -> dict[str, JsonValue]:
+def links(key: RunKey) -> dict[str, JsonValue]:
+    """Return where to continue with a run."""
     return {"self": run_path(key), "events": f"/v1/runs/{key.run_id}/events{_query(key)}"}
 
 

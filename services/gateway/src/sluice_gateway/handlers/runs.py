@@ -12,6 +12,7 @@ from sluice_gateway.domain.models import RunState
 from sluice_gateway.handlers.app_keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.documents import AcceptedRunDocument, RunDocument
+from sluice_gateway.handlers.json_answers import is_known
 from sluice_gateway.handlers.large_responses import send_body
 from sluice_gateway.handlers.operations import Answer, Content, Link, Operation
 from sluice_gateway.handlers.parameters import (
@@ -66,8 +67,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
 async def get_run(request: web.Request) -> web.StreamResponse:
     """Return the run's latest state, or 304 if the client has it."""
     state = await request.app[READER].state(run_key(request))
-    known = request.if_none_match or ()
-    if any(etag.value in (state.version, "*") for etag in known):
+    if is_known(request, state.version):
         return web.Response(status=304, headers=_state_headers(state))
     return await _send_state(request, state)
 
@@ -128,6 +128,7 @@ OPERATIONS: Final = (
             ProblemType.EXPIRED,
             ProblemType.IDEMPOTENCY_KEY_REUSED,
             ProblemType.OUTCOME_UNKNOWN,
+            ProblemType.UNAVAILABLE,
         ),
     ),
     Operation(
@@ -152,6 +153,6 @@ OPERATIONS: Final = (
                 headers=(ETAG, RETRY_AFTER),
             ),
         ),
-        problems=(ProblemType.UNKNOWN_RUN,),
+        problems=(ProblemType.UNKNOWN_RUN, ProblemType.UNAVAILABLE, ProblemType.OVERLOADED),
     ),
 )

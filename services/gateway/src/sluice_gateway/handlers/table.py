@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sluice_gateway.handlers import events, index, runs, workflows
+from sluice_gateway.handlers import events, index, reference, runs, workflows
 from sluice_gateway.handlers.operations import Operation
 
 __all__ = ["OPERATIONS"]
@@ -12,4 +12,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *events.OPERATIONS,
     *workflows.OPERATIONS,
     *index.OPERATIONS,
+    *reference.OPERATIONS,
 )

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from sluice_contracts.topics import MAX_REQUEST_BYTES
+from sluice_contracts.topics import MAX_REQUEST_BYTES, TopicNames
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import (
@@ -33,6 +33,7 @@ from sluice_gateway.handlers.middleware import (
     set_headers,
     trace_requests,
 )
+from sluice_gateway.handlers.reference import REFERENCE, reference_of
 from sluice_gateway.handlers.routing import routes
 from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.metrics import Metrics
@@ -68,6 +69,7 @@ def create_app(
     greeting: str,
     response_budget: ResponseBudget,
     frames: EventFrames,
+    topics: TopicNames,
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
 
@@ -96,6 +98,7 @@ def create_app(
     app[TRUSTED_PROXIES] = trusted_proxies
     app[RESPONSE_BUDGET] = response_budget
     app[READER] = RunReader(view=view)
+    app[REFERENCE] = reference_of(OPERATIONS, topics)
     app[SUBMISSION] = submission
     app[VIEW] = view
     app.add_routes(routes(OPERATIONS))

@@ -5,11 +5,13 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from sluice_contracts.ids import RunId, Tenant
+from sluice_contracts.problems import Problem, ProblemType
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_gateway.services.submission import IdUse
 
 __all__ = [
     "AcceptedRunDocument",
+    "HttpProblem",
     "Index",
     "PreviewDocument",
     "RunDocument",
@@ -101,10 +103,21 @@ class Workflows(_Document):
     workflows: tuple[WorkflowDocument, ...]
 
 
+class HttpProblem(Problem):
+    """A problem document (RFC 9457); `about:blank` has no more to say than its HTTP status."""
+
+    type: Annotated[  # type: ignore[assignment] # wider than that of other problems
+        ProblemType | Literal["about:blank"], Field(description="Stable URI of the kind.")
+    ]
+
+
 class IndexLinks(_Document):
     """Where to start."""
 
     workflows: Annotated[str, Field(description="The catalogue.")]
+    docs: Annotated[str, Field(description="A page about this API, for people.")]
+    openapi: Annotated[str, Field(description="The same for programs.")]
+    asyncapi: Annotated[str, Field(description="The Kafka topics, for programs.")]
 
 
 class Index(_Document):

@@ -23,6 +23,7 @@ __all__ = [
     "RETRY_AFTER",
     "RUN_ID",
     "TENANT",
+    "TRACEPARENT",
     "WORKFLOW",
     "idempotency_key",
     "last_event",
@@ -69,6 +70,11 @@ LOCATION: Final = Parameter(
 )
 RETRY_AFTER: Final = Parameter(
     name="Retry-After", type=int, description="Seconds after which to ask again."
+)
+TRACEPARENT: Final = Parameter(
+    name="traceparent",
+    type=str,
+    description="The request's own span in its caller's trace (W3C Trace Context).",
 )
 IDEMPOTENCY_REPLAYED: Final = Parameter(
     name="Idempotency-Replayed",

@@ -12,6 +12,7 @@ from sluice_gateway.handlers.app_keys import LOOP_SHARE, METRICS, READER, SUBMIS
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.cloudevents import BINARY, RunEvent, binary_envelope
 from sluice_gateway.handlers.documents import AcceptedRunDocument, PreviewDocument, RunDocument
+from sluice_gateway.handlers.json_answers import is_known
 from sluice_gateway.handlers.operations import Answer, Content, Operation, QueryParameter
 from sluice_gateway.handlers.parameters import (
     ETAG,
@@ -79,8 +80,7 @@ async def _read(request: web.Request, pieces: list[bytes]) -> ReadRequest:
 async def get_run(request: web.Request) -> web.StreamResponse:
     """Return the run's latest state, or 304 if the client has it."""
     state = await request.app[READER].state(run_key(request))
-    known = request.if_none_match or ()
-    if any(etag.value in (state.version, "*") for etag in known):
+    if is_known(request, state.version):
         return web.Response(status=304, headers=state_headers(state))
     return await send_state(request, state, status=200, headers={})
 
@@ -137,6 +137,7 @@ OPERATIONS: Final = (
             ProblemType.EXPIRED,
             ProblemType.IDEMPOTENCY_KEY_REUSED,
             ProblemType.OUTCOME_UNKNOWN,
+            ProblemType.UNAVAILABLE,
         ),
     ),
     Operation(
@@ -161,6 +162,6 @@ OPERATIONS: Final = (
                 headers=(ETAG, RETRY_AFTER),
             ),
         ),
-        problems=(ProblemType.UNKNOWN_RUN,),
+        problems=(ProblemType.UNKNOWN_RUN, ProblemType.UNAVAILABLE, ProblemType.OVERLOADED),
     ),
 )

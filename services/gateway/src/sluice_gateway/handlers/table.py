@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from sluice_gateway.handlers import batches, commands, events, index, outcomes, runs, workflows
+from sluice_gateway.handlers import (
+    batches,
+    commands,
+    events,
+    index,
+    outcomes,
+    reference,
+    runs,
+    workflows,
+)
 from sluice_gateway.handlers.operations import Operation
 
 __all__ = ["OPERATIONS"]
@@ -15,4 +24,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *events.OPERATIONS,
     *workflows.OPERATIONS,
     *index.OPERATIONS,
+    *reference.OPERATIONS,
 )

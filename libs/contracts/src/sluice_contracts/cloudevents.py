@@ -116,8 +116,8 @@ def _unwrap_structured(value: bytes) -> tuple[JsonValue, Envelope]:
     try:
         event = strict_json.parse(value)
     except strict_json.AmbiguousJsonError as e:
-        data = e.salvaged.get("data") if isinstance(e.salvaged, dict) else None
-        raise strict_json.AmbiguousJsonError(str(e), salvaged=data) from e
+        salvaged = e.salvaged.get("data") if isinstance(e.salvaged, dict) else None
+        raise strict_json.AmbiguousJsonError(str(e), salvaged=salvaged) from e
     data, envelope = open_structured(event)
     return (strict_json.parse(data) if isinstance(data, bytes) else data), envelope
 

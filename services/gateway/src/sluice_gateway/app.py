@@ -10,6 +10,7 @@ from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import (
     ALLOWED_HOSTS,
+    BATCHES,
     CATALOGUE,
     COMMANDS,
     FRAMES,
@@ -37,6 +38,7 @@ from sluice_gateway.handlers.routing import routes
 from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RequestProducer, RunView
+from sluice_gateway.services.batches import BatchSubmission
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
@@ -84,6 +86,7 @@ def create_app(
         client_max_size=MAX_REQUEST_BYTES,
     )
     app[LOAD_SHEDDER] = load_shedder
+    app[BATCHES] = BatchSubmission(submission=submission)
     app[CATALOGUE] = catalogue
     app[COMMANDS] = commands
     app[FRAMES] = frames

@@ -8,11 +8,13 @@ from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.ids import RunId, Tenant
 from sluice_contracts.problems import Problem, ProblemType
 from sluice_contracts.status import Phase, StatusEvent
+from sluice_gateway.services.submission import IdUse
 
 __all__ = [
     "AcceptedRunDocument",
     "HttpProblem",
     "Index",
+    "PreviewDocument",
     "RunDocument",
     "RunLinks",
     "WorkflowDocument",
@@ -41,6 +43,24 @@ class AcceptedRunDocument(_Document):
     workflow_name: Annotated[str, Field(description="Name that the Workflow will have.")]
     phase: Literal[Phase.ACCEPTED]
     links: RunLinks
+
+
+class PreviewDocument(_Document):
+    """What would become of a request; nothing was written."""
+
+    id: Annotated[RunId | None, Field(description="Null if a new id would be made.")]
+    tenant: Tenant
+    workflow: Annotated[str, Field(description="The catalogue entry.")]
+    workflow_name: Annotated[str | None, Field(description="Name of the Workflow; null with `id`.")]
+    id_use: Annotated[
+        IdUse | None,
+        Field(
+            description="`free`: it would start a run. `same-content`: it is the run of this id. "
+            "`other-content`: it would be refused."
+        ),
+    ]
+    phase: Annotated[Phase | None, Field(description="Of the run that has the id.")]
+    links: RunLinks | None
 
 
 class RunDocument(StatusEvent):

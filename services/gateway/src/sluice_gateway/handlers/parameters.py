@@ -1,6 +1,7 @@
 """What requests and answers say outside their bodies: path, query and headers."""
 
 import re
+from dataclasses import replace
 from typing import Annotated, Final, Literal
 
 from aiohttp import web
@@ -26,6 +27,7 @@ __all__ = [
     "WORKFLOW",
     "idempotency_key",
     "last_event",
+    "optional",
     "run_key",
 ]
 
@@ -80,6 +82,11 @@ IDEMPOTENCY_REPLAYED: Final = Parameter(
     description="The run was there before this request.",
     required=True,
 )
+
+
+def optional(parameter: Parameter) -> Parameter:
+    """Return the parameter of an answer that does not always have it."""
+    return replace(parameter, required=False)
 
 
 def run_key(request: web.Request) -> RunKey:

@@ -136,7 +136,7 @@ def run_in(document: JsonValue, envelope: Envelope | None) -> Steps[ReadRequest]
     return ReadRequest(
         request=request,
         content=request.content(),
-        derived_id=envelope and derive_run_id(envelope.source, envelope.id),
+        derived_id=derive_run_id(envelope.source, envelope.id) if envelope else None,
     )
 
 

@@ -57,10 +57,12 @@ class _StringParameter(_Parameter):
     type: Literal["string"]
     max_bytes: int = Field(default=4096, ge=1)
     pattern: str | None = None
+    multiline: bool = False
     default: str | None = None
 
     def annotation(self) -> Any:  # noqa: ANN401
-        return Annotated[str, PlainText(max_bytes=self.max_bytes, pattern=self.pattern)]
+        plain = PlainText(max_bytes=self.max_bytes, pattern=self.pattern, multiline=self.multiline)
+        return Annotated[str, plain]
 
 
 class _IntegerParameter(_Parameter):

@@ -15,6 +15,7 @@ from sluice_workflows.parameters import (
     Parameters,
     encode,
     encoded_length,
+    is_multiline,
     kind_of,
     max_bytes,
     wire_names,
@@ -113,7 +114,8 @@ class Entry:
         for name, field in wire_names(self.parameters).items():
             limit = max_bytes(field)
             if limit is not None:
-                note = f"At most {limit} bytes as UTF-8."
+                lines = "" if is_multiline(field) else " on one line"
+                note = f"At most {limit} bytes as UTF-8{lines}."
                 shown = schema["properties"][name]
                 shown["description"] = f"{shown.get('description', '')} {note}".strip()
         return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema

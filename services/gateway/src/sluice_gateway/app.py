@@ -8,7 +8,6 @@ from aiohttp import web
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
-from sluice_gateway.handlers import events, index, runs, workflows
 from sluice_gateway.handlers.app_keys import (
     ALLOWED_HOSTS,
     CATALOGUE,
@@ -32,6 +31,8 @@ from sluice_gateway.handlers.middleware import (
     set_headers,
     trace_requests,
 )
+from sluice_gateway.handlers.routing import routes
+from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RequestProducer, RunView
 from sluice_gateway.services.event_frames import EventFrames
@@ -90,7 +91,7 @@ def create_app(
     app[READER] = RunReader(view=view)
     app[SUBMISSION] = submission
     app[VIEW] = view
-    app.add_routes([*index.ROUTES, *runs.ROUTES, *events.ROUTES, *workflows.ROUTES])
+    app.add_routes(routes(OPERATIONS))
 
     async def end_streams(_: web.Application) -> None:
         subscriptions.close()

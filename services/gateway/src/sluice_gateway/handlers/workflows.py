@@ -8,23 +8,23 @@ from pydantic import JsonValue
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.handlers.app_keys import CATALOGUE
-from sluice_gateway.handlers.parameters import check_query
+from sluice_gateway.handlers.documents import WorkflowDocument, Workflows
+from sluice_gateway.handlers.operations import Answer, Content, Link, Operation
+from sluice_gateway.handlers.parameters import WORKFLOW
 from sluice_workflows.entries import Entry
 from sluice_workflows.errors import UnknownWorkflowError
 
-__all__ = ["ROUTES"]
+__all__ = ["OPERATIONS"]
 
 
 async def get_workflows(request: web.Request) -> web.Response:
     """List what can be asked for."""
-    check_query(request)
     entries = [_document(entry) for entry in request.app[CATALOGUE]]
     return web.json_response({"workflows": entries})
 
 
 async def get_workflow(request: web.Request) -> web.Response:
     """Show one entry of the catalogue."""
-    check_query(request)
     try:
         entry = request.app[CATALOGUE].get(request.match_info["name"])
     except UnknownWorkflowError as e:
@@ -44,7 +44,44 @@ def _document(entry: Entry) -> dict[str, JsonValue]:
     }
 
 
-ROUTES: Final = (
-    web.get("/v1/workflows", get_workflows),
-    web.get("/v1/workflows/{name}", get_workflow),
+OPERATIONS: Final = (
+    Operation(
+        id="listWorkflows",
+        method="GET",
+        path="/v1/workflows",
+        handler=get_workflows,
+        tag="workflows",
+        summary="List the catalogue.",
+        answers=(
+            Answer(
+                status=200,
+                description="All entries.",
+                content=(Content(model=Workflows),),
+                links=(
+                    Link(
+                        name="first entry",
+                        operation="getWorkflow",
+                        parameters={"name": "$response.body#/workflows/0/name"},
+                    ),
+                ),
+            ),
+        ),
+    ),
+    Operation(
+        id="getWorkflow",
+        method="GET",
+        path="/v1/workflows/{name}",
+        handler=get_workflow,
+        tag="workflows",
+        summary="Show one entry of the catalogue.",
+        path_parameters=(WORKFLOW,),
+        answers=(
+            Answer(
+                status=200,
+                description="The entry.",
+                content=(Content(model=WorkflowDocument),),
+            ),
+        ),
+        problems=(ProblemType.NOT_FOUND,),
+    ),
 )

@@ -172,6 +172,10 @@ class Submission:
             partition=position.partition,
             offset=position.offset,
             accepted_at=now,
+            labels=request.labels,
+            priority=request.priority,
+            parent=request.parent,
+            parameters=asked.content.parameters,
         )
         try:
             async with asyncio.timeout(_VIEW_PATIENCE_S):

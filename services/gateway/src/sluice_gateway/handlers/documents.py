@@ -1,0 +1,94 @@
+"""The shapes of answers, for OpenAPI; tests compare answers with them."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from sluice_contracts.ids import RunId, Tenant
+from sluice_contracts.status import Phase, StatusEvent
+
+__all__ = [
+    "AcceptedRunDocument",
+    "Index",
+    "RunDocument",
+    "RunLinks",
+    "WorkflowDocument",
+    "Workflows",
+]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunLinks(_Document):
+    """Where to continue with a run."""
+
+    self: Annotated[str, Field(description="The run's latest state.")]
+    events: Annotated[str, Field(description="Its events as they happen.")]
+
+
+class AcceptedRunDocument(_Document):
+    """A run whose request was just acknowledged by Kafka."""
+
+    id: RunId
+    tenant: Tenant
+    workflow: Annotated[str, Field(description="The catalogue entry.")]
+    workflow_name: Annotated[str, Field(description="Name that the Workflow will have.")]
+    phase: Literal[Phase.ACCEPTED]
+    links: RunLinks
+
+
+class RunDocument(StatusEvent):
+    """The latest state of a run: its latest status event with all steps, and more.
+
+    Before the first event, `phase` is Accepted, `sequence` is -1 and `event_id` is null.
+    """
+
+    id: RunId
+    event_id: Annotated[  # type: ignore[assignment] # wider than that of an event
+        str | None, Field(description="The latest event; null before the first one.")
+    ]
+    observed_at: Annotated[  # type: ignore[assignment] # wider than that of an event
+        AwareDatetime | None, Field(description="When Sluice saw this state.")
+    ]
+    sequence: Annotated[
+        int, Field(ge=-1, description="Grows with every change of the run; -1 before its events.")
+    ]
+    links: RunLinks
+
+
+class WorkflowLinks(_Document):
+    """Where to find an entry."""
+
+    self: Annotated[str, Field(description="This entry alone.")]
+
+
+class WorkflowDocument(_Document):
+    """An entry of the catalogue."""
+
+    name: str
+    description: str
+    parameters: Annotated[
+        dict[str, JsonValue], Field(description="JSON Schema of a request's `parameters`.")
+    ]
+    links: WorkflowLinks
+
+
+class Workflows(_Document):
+    """The catalogue."""
+
+    workflows: tuple[WorkflowDocument, ...]
+
+
+class IndexLinks(_Document):
+    """Where to start."""
+
+    workflows: Annotated[str, Field(description="The catalogue.")]
+
+
+class Index(_Document):
+    """A greeting."""
+
+    message: str
+    links: IndexLinks

@@ -840,9 +840,7 @@ class StreamSuite(WithTopics):
             store, after=StreamPlace(), query=RunFilter(tenant="nobody"), limit=3
         ) == ([], await store.view.stream_end())
 
-    async def test_other_records_move_the_place_on(
-        self, store: RunStore, topics: Topics
-    ) -> None:
+    async def test_other_records_move_the_place_on(self, store: RunStore, topics: Topics) -> None:
         await store.apply([topics.event(5)])
         place = await store.view.stream_end()
         await store.apply([topics.event(5), topics.event(3), topics.notice(), topics.refusal()])

@@ -222,6 +222,7 @@ async def running_gateway(
             allowed_hosts=allowed_hosts or AllowedHosts(("a",)),
             limits=limits or Limits(),
             greeting=GREETING,
+            topics=TOPICS,
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
         )

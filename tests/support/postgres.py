@@ -10,12 +10,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+
+from testbed.waiting import wait_until
 
 _USER = "sluice"
 _DEBIAN = Path("/usr/lib/postgresql")
@@ -59,11 +60,13 @@ class PostgresServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._accepts_connections():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("PostgreSQL does not start.")
-            time.sleep(0.02)
+        process = self._process
+        wait_until(
+            self._accepts_connections,
+            what="PostgreSQL",
+            seconds=_START_SECONDS,
+            gave_up=lambda: None if process.poll() is None else "it has ended",
+        )
 
     def kill(self) -> None:
         """Kill it, as a machine that loses its power would: nothing is written any more."""

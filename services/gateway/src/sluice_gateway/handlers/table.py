@@ -7,6 +7,7 @@ from sluice_gateway.handlers import (
     commands,
     events,
     index,
+    lists,
     outcomes,
     reference,
     runs,
@@ -18,6 +19,7 @@ __all__ = ["OPERATIONS"]
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *runs.OPERATIONS,
+    *lists.OPERATIONS,
     *batches.OPERATIONS,
     *outcomes.OPERATIONS,
     *commands.OPERATIONS,

@@ -10,6 +10,7 @@ from sluice_gateway.handlers import (
     lists,
     outcomes,
     reference,
+    reruns,
     runs,
     workflows,
 )
@@ -22,6 +23,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *lists.OPERATIONS,
     *batches.OPERATIONS,
     *outcomes.OPERATIONS,
+    *reruns.OPERATIONS,
     *commands.OPERATIONS,
     *events.OPERATIONS,
     *workflows.OPERATIONS,

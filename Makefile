@@ -151,6 +151,10 @@ schemas: $(SETUP) ## Write docs/schemas, docs/openapi.json and docs/asyncapi.jso
 	$(PY) -m sluice_contracts.schemas docs/schemas
 	$(PY) scripts/api_documents.py docs
 
+.PHONY: graphs
+graphs: $(SETUP) ## Write the graphs of the built-in workflows, which the gateway shows
+	$(PY) -m sluice_workflows.built_in_graphs libs/workflows/src/sluice_workflows/builtin/graphs.json
+
 .PHONY: versions
 versions: $(SETUP) ## Write docs/versions.md from the files that have the versions
 	$(PY) scripts/versions.py

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from scripts.api_documents import documents
+from sluice_contracts.graphs import PlannedGraph, PlannedStep
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.requests import (
     COMMANDS,
@@ -67,6 +68,7 @@ _MESSAGES: list[tuple[str, BaseModel]] = [
     ("run-request", RunRequest(workflow="hello")),
     ("problem", problem(ProblemType.INTERNAL, "Oops.")),
     ("refusal-notice", refusal()),
+    ("planned-graph", PlannedGraph(steps=(PlannedStep(id="a", name="a", kind="Pod"),))),
     *(("command", read_request({"type": command, "id": "a"})) for command in COMMANDS),
     ("command", ResumeCommand(id="a", step="approve", values={"approve": "YES"}, reason="Fine")),
     ("command", RetryCommand(id="a", step="count", restart_succeeded=True)),

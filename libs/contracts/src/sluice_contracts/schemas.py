@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import ModelSchema
 
+from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem
 from sluice_contracts.requests import ResumeCommand, RetryCommand, RunRequest, SimpleCommand
@@ -32,6 +33,7 @@ OUTGOING: dict[str, Any] = {
     "refusal-notice": RefusalNotice,
     "queue-notice": QueueNotice,
     "problem": Problem,
+    "planned-graph": PlannedGraph,
 }
 """What Sluice writes, by the name of its schema."""
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
+from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.ids import RunId, Tenant
 from sluice_contracts.problems import Problem, ProblemType
 from sluice_contracts.status import Phase, StatusEvent
@@ -17,6 +18,7 @@ __all__ = [
     "RunDocument",
     "RunLinks",
     "WorkflowDocument",
+    "WorkflowWithGraph",
     "Workflows",
 ]
 
@@ -99,6 +101,14 @@ class WorkflowDocument(_Document):
         dict[str, JsonValue], Field(description="JSON Schema of a request's `parameters`.")
     ]
     links: WorkflowLinks
+
+
+class WorkflowWithGraph(WorkflowDocument):
+    """An entry of the catalogue, with what its runs are planned to do."""
+
+    graph: Annotated[
+        PlannedGraph | None, Field(description="The steps of a run; null if they are not known.")
+    ]
 
 
 class Workflows(_Document):

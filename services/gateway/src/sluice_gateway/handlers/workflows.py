@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.handlers.app_keys import CATALOGUE
-from sluice_gateway.handlers.documents import WorkflowDocument, Workflows
+from sluice_gateway.handlers.documents import Workflows, WorkflowWithGraph
 from sluice_gateway.handlers.json_answers import send_json
 from sluice_gateway.handlers.operations import Answer, Content, Link, Operation
 from sluice_gateway.handlers.parameters import WORKFLOW
@@ -33,7 +33,8 @@ async def get_workflow(request: web.Request) -> web.StreamResponse:
             ProblemType.NOT_FOUND,
             "The catalogue has no such workflow; GET /v1/workflows lists those it has.",
         ) from e
-    return await send_json(request, _document(entry))
+    graph = None if entry.graph is None else entry.graph.model_dump(mode="json")
+    return await send_json(request, _document(entry) | {"graph": graph})
 
 
 def _document(entry: Entry) -> dict[str, JsonValue]:
@@ -80,7 +81,7 @@ OPERATIONS: Final = (
             Answer(
                 status=200,
                 description="The entry.",
-                content=(Content(model=WorkflowDocument),),
+                content=(Content(model=WorkflowWithGraph),),
             ),
         ),
         problems=(ProblemType.NOT_FOUND,),

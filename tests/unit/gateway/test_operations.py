@@ -168,7 +168,10 @@ async def test_a_version_that_the_client_has_is_not_sent_again(
 
         assert (response.status, response.headers["ETag"]) == (304, version), known
         assert await response.read() == b""
-    assert (await gateway.client.get(path, headers={"If-None-Match": '"other"'})).status == 200
+    assert (await gateway.client.get(path, headers={"If-None-Match": '"other"'})).status in (
+        200,
+        202,
+    )
 
 
 @pytest.mark.parametrize(

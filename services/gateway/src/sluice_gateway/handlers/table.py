@@ -7,8 +7,10 @@ from sluice_gateway.handlers import (
     commands,
     events,
     index,
+    lists,
     outcomes,
     reference,
+    reruns,
     runs,
     workflows,
 )
@@ -18,8 +20,10 @@ __all__ = ["OPERATIONS"]
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *runs.OPERATIONS,
+    *lists.OPERATIONS,
     *batches.OPERATIONS,
     *outcomes.OPERATIONS,
+    *reruns.OPERATIONS,
     *commands.OPERATIONS,
     *events.OPERATIONS,
     *workflows.OPERATIONS,

@@ -68,7 +68,11 @@ test: $(SETUP_DEV) ## Run the tests on the local engine, with coverage (ARGS="-k
 
 .PHONY: test-unit
 test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor an engine (seconds)
-	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed and not charts and not bounds" $(ARGS)
+	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed and not charts and not bounds and not contract" $(ARGS)
+
+.PHONY: test-conformance
+test-conformance: $(SETUP_DEV) ## Compare 5,000 requests with the OpenAPI document (ARGS="--cases 20000 --seed 7")
+	@$(PY) -m tests.contract.conformance $(ARGS)
 
 .PHONY: test-bounds
 test-bounds: $(SETUP_DEV) ## Attack each service in its chart's memory limit (needs root, or ARGS=--memory-limit=peak)

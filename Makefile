@@ -105,9 +105,9 @@ test-containers: $(SETUP_DEV) ## Run the integration tests on a Kafka of testcon
 	$(PY) -m testbed docker $(PY) -m pytest tests/integration --kafka=testcontainers $(ARGS)
 
 .PHONY: test-charts
-test-charts: $(SETUP_DEV) ## Test the Helm charts (needs Go)
+test-charts: $(SETUP_DEV) ## Test the Helm charts, and the contracts by tools of others (needs Go, npm)
 	$(PY) -m testbed build
-	$(PY) -m pytest tests/charts tests/gitops tests/platform -m "not platform" $(ARGS)
+	$(PY) -m pytest tests/charts tests/gitops tests/platform tests/contract -m "not platform and not contract" $(ARGS)
 
 CHARTS ?=
 .PHONY: test-platform

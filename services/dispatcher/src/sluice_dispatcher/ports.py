@@ -28,7 +28,7 @@ class Ledger(Protocol):
 
 
 class Workflows(Protocol):
-    """Argo's Workflows; errors are those of `sluice_runtime.kubernetes.errors`."""
+    """Argo's Workflows and their pods; errors are those of `sluice_runtime.kubernetes.errors`."""
 
     async def create(self, manifest: Manifest) -> Manifest:
         """Create a Workflow."""
@@ -38,6 +38,9 @@ class Workflows(Protocol):
 
     async def patch(self, name: str, operations: Sequence[Manifest]) -> Manifest:
         """Change a Workflow by JSON Patch; ConflictError if a `test` fails."""
+
+    async def delete_pod(self, name: str) -> None:
+        """Delete a pod; one that does not exist counts as deleted."""
 
 
 class OutcomePublisher(Protocol):

@@ -43,3 +43,14 @@ async def test_an_outcome_that_is_not_on_the_status_topic_is_not_in_the_ledger()
     [result] = producer.records_for_test(TOPICS.results)
     assert status.value == result.value
     assert status.timestamp_ms < result.timestamp_ms
+
+
+async def test_a_result_and_a_status_event_are_the_same_record_on_one_topic_each() -> None:
+    producer = FakeProducer()
+    publisher = KafkaOutcomePublisher(producer, topics=TOPICS, timeout=timedelta(seconds=10))
+    await publisher.publish_result(REJECTED)
+    assert producer.records_for_test(TOPICS.status) == []
+    await publisher.publish_status(REJECTED)
+    [status] = producer.records_for_test(TOPICS.status)
+    [result] = producer.records_for_test(TOPICS.results)
+    assert (status.key, status.value) == (result.key, result.value)

@@ -21,10 +21,16 @@ CHOICES = {"parameters": [{"name": "decision", "value": "", "enum": ["yes", "no"
 
 
 def waiting(node_id: str, *outputs: dict[str, Any], **more: Any) -> dict[str, Any]:
-    node = {"id": node_id, "name": f"run-a.{node_id}", "displayName": node_id, "type": "Suspend"}
+    node: dict[str, Any] = {
+        "id": node_id,
+        "name": f"run-a.{node_id}",
+        "displayName": node_id,
+        "type": "Suspend",
+        "phase": "Running",
+    }
     if outputs:
         node["outputs"] = {"parameters": [dict(output) for output in outputs]}
-    return {**node, "phase": "Running", **more}
+    return node | more
 
 
 def resumed(*nodes: dict[str, Any], **command: Any) -> dict[str, Any]:

@@ -53,6 +53,12 @@ class OutcomePublisher(Protocol):
     async def publish_outcome(self, published: PublishedEvent) -> None:
         """Publish the outcome of a run that never became a Workflow."""
 
+    async def publish_result(self, published: PublishedEvent) -> None:
+        """Publish an outcome to the results topic only."""
+
+    async def publish_status(self, published: PublishedEvent) -> None:
+        """Publish an outcome to the status topic only."""
+
     async def publish_refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
         """Publish that a request was refused, while the run with its id continues."""
 

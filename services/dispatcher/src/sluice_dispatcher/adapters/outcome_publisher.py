@@ -34,6 +34,14 @@ class KafkaOutcomePublisher:
             results=lambda: self._send(self._topics.results, record),
         )
 
+    async def publish_result(self, published: PublishedEvent) -> None:
+        """See `OutcomePublisher.publish_result`."""
+        await self._send(self._topics.results, encode_status(published, source=_SOURCE))
+
+    async def publish_status(self, published: PublishedEvent) -> None:
+        """See `OutcomePublisher.publish_status`."""
+        await self._send(self._topics.status, encode_status(published, source=_SOURCE))
+
     async def publish_refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
         """See `OutcomePublisher.publish_refusal`."""
         record = encode_notice(notice, source=_SOURCE, traceparent=traceparent)

@@ -21,7 +21,7 @@ class WaitReason(StrEnum):
     SLOT = "slot"
     """As many calls as allowed are under way, and each takes long."""
     LATE_CREATE = "late create"
-    """It has expired, and a create that was sent before that may still be carried out."""
+    """It has expired or is to be stopped, and a create that was sent may still be carried out."""
     KAFKA = "kafka"
     """Kafka does not acknowledge what is to be published."""
     TOPIC = "topic"

@@ -18,6 +18,7 @@ from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.workflow_change import InapplicableCommandError
 from sluice_dispatcher.ports import Ledger, Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
+from sluice_dispatcher.services.queued_runs import STOPPING
 from sluice_dispatcher.services.rejection import Rejection
 from sluice_runtime.kubernetes.errors import (
     ApiError,
@@ -95,10 +96,13 @@ class CommandExecution:
             batch = names[first : first + _PODS_AT_A_TIME]
             await asyncio.gather(*map(self._workflows.delete_pod, batch))
 
-    async def _missing(self, received: ReceivedCommand) -> Problem:
+    async def _missing(self, received: ReceivedCommand) -> Problem | None:
         entry = await self._ledger.get(received.key)
         if entry is None:
             return _unknown(received)
+        if entry.cancelled is not None and received.command.type in STOPPING:
+            # This command, or one like it, has stopped the run before it was a Workflow.
+            return None
         return problem(
             ProblemType.NOT_APPLICABLE,
             f"The run has ended as {entry.phase}, and its Workflow is gone.",

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from sluice_contracts.dead_letters import encode_dead_letter
 from sluice_contracts.ids import RunKey
-from sluice_contracts.notices import RefusalNotice
+from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem, ProblemType
 from sluice_contracts.records import Headers, IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.status_codec import PublishedEvent
@@ -69,6 +69,7 @@ class FakeOutcomePublisher:
         self.outcomes_for_test: list[PublishedEvent] = []
         self.results_for_test: list[PublishedEvent] = []
         self.refusals_for_test: list[RefusalNotice] = []
+        self.queued_for_test: list[QueueNotice] = []
         self.dead_letters_for_test: list[OutgoingRecord] = []
         self.log_for_test: list[str] = []
         self._failures = 0
@@ -91,6 +92,11 @@ class FakeOutcomePublisher:
         """See `OutcomePublisher.publish_status`."""
         self._enter("status")
         self.outcomes_for_test.append(published)
+
+    async def publish_queued(self, notice: QueueNotice, *, traceparent: str | None) -> None:
+        """See `OutcomePublisher.publish_queued`."""
+        self._enter("queued")
+        self.queued_for_test.append(notice)
 
     async def publish_refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
         """See `OutcomePublisher.publish_refusal`."""

@@ -16,6 +16,7 @@ from sluice_dispatcher.app import create_record_handler, new_budget
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.metrics import Metrics
 from sluice_dispatcher.services.assignment import Assignment
+from sluice_dispatcher.services.queue_notices import QueueNotices
 from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.backoff import Backoff
@@ -136,6 +137,13 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             lag=lambda: request_consumer.lag,
             staleness=projector.staleness,
         )
+        notices = QueueNotices(
+            queued=queued,
+            budget=budget,
+            publisher=publisher,
+            after=dispatch.queue_notice_after,
+            now=_now,
+        )
         topics = TopicWatch(kafka, client_id=_NAME, registry=registry)
         # Before Kafka answers, so that a process that waits for it is alive and says so.
         port = await stack.enter_async_context(
@@ -165,6 +173,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         await run_tasks(
             {
                 "request consumer": request_consumer.run(),
+                "queue notices": notices.run(),
                 "loop delay": LoopDelay(registry).run(),
                 "ledger": projector.run(),
                 "ledger file": store.watch_for_damage(),

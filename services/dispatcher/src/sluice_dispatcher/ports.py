@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sluice_contracts.ids import RunKey
-from sluice_contracts.notices import RefusalNotice
+from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status_codec import PublishedEvent
@@ -58,6 +58,9 @@ class OutcomePublisher(Protocol):
 
     async def publish_status(self, published: PublishedEvent) -> None:
         """Publish an outcome to the status topic only."""
+
+    async def publish_queued(self, notice: QueueNotice, *, traceparent: str | None) -> None:
+        """Publish what holds up a request."""
 
     async def publish_refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
         """Publish that a request was refused, while the run with its id continues."""

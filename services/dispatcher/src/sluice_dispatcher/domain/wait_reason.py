@@ -1,8 +1,9 @@
 """Why a record cannot proceed now, as readiness, logs and metrics name it."""
 
 from enum import StrEnum
+from typing import Final
 
-__all__ = ["MustWaitError", "WaitReason"]
+__all__ = ["MustWaitError", "WaitReason", "wait_detail"]
 
 
 class WaitReason(StrEnum):
@@ -28,6 +29,25 @@ class WaitReason(StrEnum):
     """A topic accepts smaller records than when the dispatcher started."""
     BUG = "bug"
     """The dispatcher failed on it; the log has the traceback."""
+
+
+_DETAILS: Final = {
+    WaitReason.SAME_RUN: "An earlier request of the same run is not finished.",
+    WaitReason.COMMANDS: "As many commands as allowed are being executed.",
+    WaitReason.STATUS_WATCHER: "The outcome of the last attempt is not published yet.",
+    WaitReason.FORBIDDEN: "A quota, a policy or a Role of the cluster forbids the run for now.",
+    WaitReason.KUBERNETES: "The cluster's API server does not answer, or not clearly.",
+    WaitReason.SLOT: "As many runs as allowed are being started, and each takes long.",
+    WaitReason.LATE_CREATE: "The run has expired or is to be stopped, but may still begin.",
+    WaitReason.KAFKA: "Kafka does not acknowledge what is to be published.",
+    WaitReason.TOPIC: "A topic accepts smaller records than when the dispatcher started.",
+    WaitReason.BUG: "The dispatcher failed on the request; its log has the error.",
+}
+
+
+def wait_detail(reason: WaitReason) -> str:
+    """Return the reason in a sentence for the run's owner."""
+    return _DETAILS[reason]
 
 
 class MustWaitError(Exception):

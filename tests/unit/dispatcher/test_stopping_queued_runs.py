@@ -228,6 +228,7 @@ async def test_a_crash_between_the_two_records_is_made_up_for(scene: Scene) -> N
     answers = asyncio.Event()
 
     async def never(published: Any) -> None:
+        assert published
         await answers.wait()
 
     first.publisher.publish_status = never  # type: ignore[method-assign]

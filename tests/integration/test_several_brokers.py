@@ -143,11 +143,11 @@ class Load:
             record = OutgoingRecord(key=value, value=value)
             deadline = Deadline("send", timedelta(seconds=2))
             try:
-                position = await self._producer.send(self._topic, record, deadline=deadline)
+                appended = await self._producer.send(self._topic, record, deadline=deadline)
             except KafkaUnavailableError:
                 await self.answered.add()
                 continue
-            self.acknowledged[value] = position
+            self.acknowledged[value] = appended.position
             await self.answered.add()
             await self.count.add()
 

@@ -10,7 +10,7 @@ import structlog
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.json_bounds import measure
-from sluice_contracts.records import Position
+from sluice_contracts.records import Appended
 from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.strict_json import MAX_DEPTH, MAX_VALUES
@@ -75,7 +75,7 @@ class KafkaRequestProducer:
         key: RunKey,
         time: datetime,
         traceparent: str,
-    ) -> Position:
+    ) -> Appended:
         """See `RequestProducer.append`."""
         record = encode_request(
             request,
@@ -91,14 +91,14 @@ class KafkaRequestProducer:
             raise UnsafeTopicError(why)
         deadline = Deadline("writing the request", self._timeout)
         try:
-            position = await self._producer.send(self._topic, record, deadline=deadline)
+            appended = await self._producer.send(self._topic, record, deadline=deadline)
         except KafkaUnavailableError as e:
             self._disconnected.set()
             raise RequestNotAcknowledgedError(str(e)) from e
         except RecordRefusedError as e:
             raise RecordTooLargeError(str(e)) from e
         self._disconnected.clear()
-        return position
+        return appended
 
     def unavailable(self) -> str | None:
         """Return why a probe should fail; None if Kafka was there the last time."""

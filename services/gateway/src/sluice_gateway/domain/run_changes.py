@@ -6,7 +6,7 @@ Every store of runs is fed with these changes, whatever it is written in.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Self
 
 from sluice_contracts.ids import RunKey
@@ -32,6 +32,7 @@ __all__ = [
     "RunChange",
     "change_of",
     "milliseconds",
+    "moment",
 ]
 
 KeepsParameters = Callable[[str], bool]
@@ -144,6 +145,11 @@ def change_of(
 def milliseconds(moment: datetime) -> int:
     """Return the milliseconds since the Unix epoch."""
     return round(moment.timestamp() * 1000)
+
+
+def moment(milliseconds: int) -> datetime:
+    """Return the time of so many milliseconds since the Unix epoch."""
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
 
 
 def _request(record: IncomingRecord, keeps_parameters: KeepsParameters) -> RequestChange | None:

@@ -14,6 +14,7 @@ from sluice_contracts.problems import FieldError, ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import AcceptedRun, RunState
+from sluice_gateway.domain.run_changes import moment
 from sluice_gateway.domain.validation import validate
 from sluice_gateway.ports import (
     RecordTooLargeError,
@@ -139,7 +140,7 @@ class Submission:
         request = asked.request.named(key.run_id)
         now = self._now()
         try:
-            position = await self._producer.append(
+            appended = await self._producer.append(
                 request,
                 content=asked.content,
                 key=key,
@@ -164,6 +165,7 @@ class Submission:
             ) from e
         except RecordTooLargeError as e:
             raise ProblemError.of(ProblemType.TOO_LARGE, str(e)) from e
+        position = appended.position
         _log.info("run accepted", workflow=request.workflow, position=str(position))
         accepted = AcceptedRun(
             key=key,
@@ -171,7 +173,7 @@ class Submission:
             fingerprint=fingerprint,
             partition=position.partition,
             offset=position.offset,
-            accepted_at=now,
+            accepted_at=moment(appended.timestamp_ms),
             labels=request.labels,
             priority=request.priority,
             parent=request.parent,

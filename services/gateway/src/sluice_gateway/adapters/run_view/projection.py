@@ -143,7 +143,8 @@ def write_changes(connection: sqlite3.Connection, changes: Sequence[RunChange]) 
 
 def _load(connection: sqlite3.Connection, keys: Iterable[RunKey]) -> Mapping[RunKey, _Work]:
     works = {
-        key: _Work(number=None, run=ProjectedRun(tenant=key.tenant, run_id=key.run_id)) for key in keys
+        key: _Work(number=None, run=ProjectedRun(tenant=key.tenant, run_id=key.run_id))
+        for key in keys
     }
     for number, *values in connection.execute(_LOAD, (json.dumps(list(works)),)):
         run = ProjectedRun(**dict(zip(_FIELDS, values, strict=True)))

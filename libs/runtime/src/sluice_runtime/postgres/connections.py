@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import asyncpg
 
-from sluice_gateway.settings import PostgresSettings
 from sluice_runtime.aws import AwsSigner
 from sluice_runtime.durations import seconds
 from sluice_runtime.kafka.errors import CredentialsError
+from sluice_runtime.postgres.settings import PostgresSettings
 
 __all__ = ["DATABASE_ERRORS", "connect", "connection_pool"]
 

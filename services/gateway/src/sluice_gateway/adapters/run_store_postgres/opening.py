@@ -1,6 +1,6 @@
 """The view in PostgreSQL, with all that works on it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
@@ -8,26 +8,33 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer
 
 from sluice_gateway.adapters.read_barrier import ReadBarrier
-from sluice_gateway.adapters.run_store_postgres.connections import connect, connection_pool
 from sluice_gateway.adapters.run_store_postgres.group_projector import GroupProjector
 from sluice_gateway.adapters.run_store_postgres.history import History
 from sluice_gateway.adapters.run_store_postgres.listener import Listener
 from sluice_gateway.adapters.run_store_postgres.progress import ProjectionProgress
 from sluice_gateway.adapters.run_store_postgres.reader import PostgresRunView
-from sluice_gateway.adapters.run_store_postgres.schema import migrate
+from sluice_gateway.adapters.run_store_postgres.schema import NewerSchemaError, migrate
 from sluice_gateway.adapters.run_store_postgres.store import PostgresStore
-from sluice_gateway.adapters.run_view.reopening import OpenView
+from sluice_gateway.adapters.run_view.reopening import KeptIn, OpenView
 from sluice_gateway.domain.run_changes import KeepsParameters
+from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_gateway.settings import GatewaySettings
 from sluice_runtime.kafka.consumer import make_consumer
+from sluice_runtime.postgres.connections import DATABASE_ERRORS, connect, connection_pool
 
-__all__ = ["opened_postgres_view"]
+__all__ = ["DATABASE", "opened_postgres_view"]
 
 _NAME: Final = "sluice-gateway-view"
 _FETCH_MAX_WAIT: Final = timedelta(milliseconds=250)
 # A replica that is killed is missed for so long: its part of the events is late for all.
 _SESSION_TIMEOUT: Final = timedelta(seconds=15)
+
+DATABASE: Final = KeptIn(
+    errors=(*DATABASE_ERRORS, NewerSchemaError),
+    unusable="the database cannot be used",
+    unreadable="the database cannot be read",
+)
 
 
 @asynccontextmanager
@@ -35,13 +42,11 @@ async def opened_postgres_view(
     settings: GatewaySettings,
     *,
     subscriptions: RunSubscriptions,
+    metrics: Metrics,
     keeps_parameters: KeepsParameters,
-    projected: Callable[[int], None],
     most_waiting: int,
 ) -> AsyncIterator[OpenView]:
     """Connect to the database, bring its tables to this version, and yield the view.
-
-    `projected` is called with the number of status records that were projected here.
 
     Raises:
         OSError, asyncpg.PostgresError, asyncpg.InterfaceError: the database cannot be used.
@@ -65,7 +70,10 @@ async def opened_postgres_view(
         async with pool.acquire() as connection:
             await migrate(connection)
         store = PostgresStore(
-            pool, topics=topics, keeps_parameters=keeps_parameters, projected=projected
+            pool,
+            topics=topics,
+            keeps_parameters=keeps_parameters,
+            projected=metrics.events_projected.inc,
         )
         progress = ProjectionProgress(
             topics=names, make_consumer=lambda: make_consumer(kafka, client_id=f"{_NAME}-ends")

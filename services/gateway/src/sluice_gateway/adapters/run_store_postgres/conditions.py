@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from sluice_contracts.status import Phase
+from sluice_gateway.adapters.run_store_postgres.texts import storable
 from sluice_gateway.domain.run_changes import milliseconds
 from sluice_gateway.domain.run_query import RunFilter, RunPlace
 
@@ -27,7 +28,7 @@ class Conditions:
 
     def argument(self, value: Any, kind: str) -> str:  # noqa: ANN401 - whatever SQL takes
         """Add an argument, and return the expression that stands for it."""
-        self.arguments.append(value)
+        self.arguments.append(storable(value) if isinstance(value, str) else value)
         return f"${len(self.arguments)}::{kind}"
 
     def run(self, query: RunFilter) -> None:
@@ -37,7 +38,7 @@ class Conditions:
         if query.workflow is not None:
             self._add(f"runs.workflow = {self.argument(query.workflow, 'text')}")
         for test in query.labels:
-            label = self.argument(json.dumps({test.name: test.value}), "jsonb")
+            label = self.argument(json.dumps({test.name: storable(test.value)}), "jsonb")
             self._add(f"{'' if test.equal else 'NOT '}runs.labels @> {label}")
         if query.since is not None:
             self._add(f"runs.place_ms >= {self.argument(milliseconds(query.since), 'bigint')}")

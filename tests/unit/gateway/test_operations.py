@@ -20,11 +20,13 @@ from sluice_gateway.handlers.operations import (
     Operation,
     QueryParameter,
 )
+from sluice_gateway.handlers.reference import reference_of
 from sluice_gateway.handlers.routing import MEDIA_TYPE, routes
 from sluice_gateway.handlers.table import OPERATIONS
-from tests.unit.gateway.harness import Gateway
+from tests.unit.gateway.harness import TOPICS, Gateway
 
-ADDRESSES = {"{id}": "order-1", "{name}": "greet"}
+STYLE = next(name for name in reference_of(OPERATIONS, TOPICS).files if name.endswith(".css"))
+ADDRESSES = {"{id}": "order-1", "{name}": "greet", "{file}": STYLE}
 
 
 def address(path: str) -> str:
@@ -147,8 +149,26 @@ async def test_head_answers_as_get_without_a_body(gateway: Gateway, operation: O
         assert {k: v for k, v in shown.items() if k not in different} == {
             k: v for k, v in expected.items() if k not in different
         }
-    assert head.status == 200
+    assert head.status in (200, 202)
     assert head.content_type in operation.produces
+
+
+@each_operation("GET")
+async def test_a_version_that_the_client_has_is_not_sent_again(
+    gateway: Gateway, operation: Operation
+) -> None:
+    await gateway.post({"id": "order-1", "workflow": "greet", "parameters": {"name": "Ada"}})
+    if SSE in operation.produces:
+        return
+    path = address(operation.path)
+    version = (await gateway.client.get(path)).headers["ETag"]
+    assert re.fullmatch(r'"[^"]+"', version)
+    for known in (version, f"W/{version}", f'"other", {version}', "*"):
+        response = await gateway.client.get(path, headers={"If-None-Match": known})
+
+        assert (response.status, response.headers["ETag"]) == (304, version), known
+        assert await response.read() == b""
+    assert (await gateway.client.get(path, headers={"If-None-Match": '"other"'})).status == 200
 
 
 @pytest.mark.parametrize(

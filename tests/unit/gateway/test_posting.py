@@ -375,10 +375,8 @@ class TestValidation:
 
         await problem_of(response, status=400, kind="malformed-json")
 
-    async def test_query_parameters_that_mean_nothing_yet_are_refused(
-        self, gateway: Gateway
-    ) -> None:
-        response = await gateway.client.post("/v1/runs?validate_only=true", json=GREET)
+    async def test_query_parameters_that_mean_nothing_are_refused(self, gateway: Gateway) -> None:
+        response = await gateway.client.post("/v1/runs?dry_run=true", json=GREET)
 
         await problem_of(response, status=422, kind="invalid-request")
         assert not gateway.requests()

@@ -172,6 +172,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         allowed_hosts=AllowedHosts(()),
         limits=Limits(),
         greeting=GREETING,
+        topics=TOPICS,
         response_budget=ResponseBudget(ResponseLimits()),
         frames=EventFrames(view=view, max_bytes=4_000_000),
     )

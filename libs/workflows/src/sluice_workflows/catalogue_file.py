@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import SchemaError
 
+from sluice_contracts.graphs import PlannedGraph
 from sluice_workflows.entries import Entry, TemplateRef
 from sluice_workflows.errors import CatalogueError
 from sluice_workflows.parameters import Parameters, PlainText, Text
@@ -115,6 +116,7 @@ class _Entry(_Strict):
     template: _Template
     private_parameters: bool = False
     parameters: list[_AnyParameter] = []
+    graph: PlannedGraph | None = None
 
 
 class _File(_Strict):
@@ -159,6 +161,7 @@ def _entry(path: Path, index: int, entry: _Entry) -> Entry:
                 name=entry.template.name, cluster_scope=entry.template.cluster_scope
             ),
             private_parameters=entry.private_parameters,
+            graph=entry.graph,
         )
     except CatalogueError as e:
         raise CatalogueError(f"{path}: {place}: {e}") from e

@@ -8,7 +8,7 @@ from typing import Protocol
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import Appended
-from sluice_contracts.requests import RunRequest
+from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.models import (
     AcceptedRun,
@@ -71,6 +71,11 @@ class RequestProducer(Protocol):
             UnsafeTopicError: the topic is not set up to keep what it acknowledges.
             RecordTooLargeError: it can never be written.
         """
+
+    async def append_command(
+        self, command: Command, *, time: datetime, traceparent: str
+    ) -> Appended:
+        """Write a command under the key of its run; otherwise like `append`."""
 
 
 class Subscription(Protocol):

@@ -4,15 +4,21 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
+from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.ids import RunId, Tenant
+from sluice_contracts.problems import Problem, ProblemType
 from sluice_contracts.status import Phase, StatusEvent
+from sluice_gateway.services.submission import IdUse
 
 __all__ = [
     "AcceptedRunDocument",
+    "HttpProblem",
     "Index",
+    "PreviewDocument",
     "RunDocument",
     "RunLinks",
     "WorkflowDocument",
+    "WorkflowWithGraph",
     "Workflows",
 ]
 
@@ -37,6 +43,24 @@ class AcceptedRunDocument(_Document):
     workflow_name: Annotated[str, Field(description="Name that the Workflow will have.")]
     phase: Literal[Phase.ACCEPTED]
     links: RunLinks
+
+
+class PreviewDocument(_Document):
+    """What would become of a request; nothing was written."""
+
+    id: Annotated[RunId | None, Field(description="Null if a new id would be made.")]
+    tenant: Tenant
+    workflow: Annotated[str, Field(description="The catalogue entry.")]
+    workflow_name: Annotated[str | None, Field(description="Name of the Workflow; null with `id`.")]
+    id_use: Annotated[
+        IdUse | None,
+        Field(
+            description="`free`: it would start a run. `same-content`: it is the run of this id. "
+            "`other-content`: it would be refused."
+        ),
+    ]
+    phase: Annotated[Phase | None, Field(description="Of the run that has the id.")]
+    links: RunLinks | None
 
 
 class RunDocument(StatusEvent):
@@ -75,16 +99,35 @@ class WorkflowDocument(_Document):
     links: WorkflowLinks
 
 
+class WorkflowWithGraph(WorkflowDocument):
+    """An entry of the catalogue, with what its runs are planned to do."""
+
+    graph: Annotated[
+        PlannedGraph | None, Field(description="The steps of a run; null if they are not known.")
+    ]
+
+
 class Workflows(_Document):
     """The catalogue."""
 
     workflows: tuple[WorkflowDocument, ...]
 
 
+class HttpProblem(Problem):
+    """A problem document (RFC 9457); `about:blank` has no more to say than its HTTP status."""
+
+    type: Annotated[  # type: ignore[assignment] # wider than that of other problems
+        ProblemType | Literal["about:blank"], Field(description="Stable URI of the kind.")
+    ]
+
+
 class IndexLinks(_Document):
     """Where to start."""
 
     workflows: Annotated[str, Field(description="The catalogue.")]
+    docs: Annotated[str, Field(description="A page about this API, for people.")]
+    openapi: Annotated[str, Field(description="The same for programs.")]
+    asyncapi: Annotated[str, Field(description="The Kafka topics, for programs.")]
 
 
 class Index(_Document):

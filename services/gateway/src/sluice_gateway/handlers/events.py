@@ -137,6 +137,6 @@ OPERATIONS: Final = (
                 description="The run is over, and the client has its last event.",
             ),
         ),
-        problems=(ProblemType.UNKNOWN_RUN,),
+        problems=(ProblemType.UNKNOWN_RUN, ProblemType.UNAVAILABLE, ProblemType.OVERLOADED),
     ),
 )

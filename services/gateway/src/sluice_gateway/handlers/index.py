@@ -6,15 +6,21 @@ from aiohttp import web
 
 from sluice_gateway.handlers.app_keys import GREETING
 from sluice_gateway.handlers.documents import Index
+from sluice_gateway.handlers.json_answers import send_json
 from sluice_gateway.handlers.operations import Answer, Content, Operation
 
 __all__ = ["OPERATIONS"]
 
 
-async def get_index(request: web.Request) -> web.Response:
+async def get_index(request: web.Request) -> web.StreamResponse:
     """Greet, and say where it is listed what can be asked for."""
-    links = {"workflows": "/v1/workflows"}
-    return web.json_response({"message": request.app[GREETING], "links": links})
+    links = {
+        "workflows": "/v1/workflows",
+        "docs": "/docs",
+        "openapi": "/openapi.json",
+        "asyncapi": "/asyncapi.json",
+    }
+    return await send_json(request, {"message": request.app[GREETING], "links": links})
 
 
 OPERATIONS: Final = (

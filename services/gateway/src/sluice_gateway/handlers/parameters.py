@@ -1,6 +1,7 @@
 """What requests and answers say outside their bodies: path, query and headers."""
 
 import re
+from dataclasses import replace
 from typing import Annotated, Final, Literal
 
 from aiohttp import web
@@ -22,9 +23,11 @@ __all__ = [
     "RETRY_AFTER",
     "RUN_ID",
     "TENANT",
+    "TRACEPARENT",
     "WORKFLOW",
     "idempotency_key",
     "last_event",
+    "optional",
     "run_key",
 ]
 
@@ -68,12 +71,22 @@ LOCATION: Final = Parameter(
 RETRY_AFTER: Final = Parameter(
     name="Retry-After", type=int, description="Seconds after which to ask again."
 )
+TRACEPARENT: Final = Parameter(
+    name="traceparent",
+    type=str,
+    description="The request's own span in its caller's trace (W3C Trace Context).",
+)
 IDEMPOTENCY_REPLAYED: Final = Parameter(
     name="Idempotency-Replayed",
     type=Literal["true"],
     description="The run was there before this request.",
     required=True,
 )
+
+
+def optional(parameter: Parameter) -> Parameter:
+    """Return the parameter of an answer that does not always have it."""
+    return replace(parameter, required=False)
 
 
 def run_key(request: web.Request) -> RunKey:

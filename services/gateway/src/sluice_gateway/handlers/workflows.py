@@ -8,7 +8,8 @@ from pydantic import JsonValue
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.handlers.app_keys import CATALOGUE
-from sluice_gateway.handlers.documents import WorkflowDocument, Workflows
+from sluice_gateway.handlers.documents import Workflows, WorkflowWithGraph
+from sluice_gateway.handlers.json_answers import send_json
 from sluice_gateway.handlers.operations import Answer, Content, Link, Operation
 from sluice_gateway.handlers.parameters import WORKFLOW
 from sluice_workflows.entries import Entry
@@ -17,13 +18,13 @@ from sluice_workflows.errors import UnknownWorkflowError
 __all__ = ["OPERATIONS"]
 
 
-async def get_workflows(request: web.Request) -> web.Response:
+async def get_workflows(request: web.Request) -> web.StreamResponse:
     """List what can be asked for."""
     entries = [_document(entry) for entry in request.app[CATALOGUE]]
-    return web.json_response({"workflows": entries})
+    return await send_json(request, {"workflows": entries})
 
 
-async def get_workflow(request: web.Request) -> web.Response:
+async def get_workflow(request: web.Request) -> web.StreamResponse:
     """Show one entry of the catalogue."""
     try:
         entry = request.app[CATALOGUE].get(request.match_info["name"])
@@ -32,7 +33,8 @@ async def get_workflow(request: web.Request) -> web.Response:
             ProblemType.NOT_FOUND,
             "The catalogue has no such workflow; GET /v1/workflows lists those it has.",
         ) from e
-    return web.json_response(_document(entry))
+    graph = None if entry.graph is None else entry.graph.model_dump(mode="json")
+    return await send_json(request, _document(entry) | {"graph": graph})
 
 
 def _document(entry: Entry) -> dict[str, JsonValue]:
@@ -79,7 +81,7 @@ OPERATIONS: Final = (
             Answer(
                 status=200,
                 description="The entry.",
-                content=(Content(model=WorkflowDocument),),
+                content=(Content(model=WorkflowWithGraph),),
             ),
         ),
         problems=(ProblemType.NOT_FOUND,),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Any
 
 from sluice_contracts.status import Phase
@@ -41,9 +42,9 @@ class Conditions:
             label = self.argument(json.dumps({test.name: storable(test.value)}), "jsonb")
             self._add(f"{'' if test.equal else 'NOT '}runs.labels @> {label}")
         if query.since is not None:
-            self._add(f"runs.place_ms >= {self.argument(milliseconds(query.since), 'bigint')}")
+            self._add(f"runs.place_ms >= {self.argument(_not_before(query.since), 'bigint')}")
         if query.until is not None:
-            self._add(f"runs.place_ms < {self.argument(milliseconds(query.until), 'bigint')}")
+            self._add(f"runs.place_ms < {self.argument(_not_before(query.until), 'bigint')}")
         if query.text is not None:
             self._add(f"runs.run_id LIKE {self.argument(_contains(query.text), 'text')}")
 
@@ -68,6 +69,11 @@ class Conditions:
 
     def _add(self, condition: str) -> None:
         self._conditions.append(condition)
+
+
+def _not_before(moment: datetime) -> int:
+    """Return the first whole millisecond that is not before the moment."""
+    return milliseconds(moment + timedelta(microseconds=999))
 
 
 def _contains(text: str) -> str:

@@ -104,7 +104,7 @@ def without_partitions_of_its_own(said: dict[str, Any]) -> dict[str, Any]:
     return {**said, "stream's end": ends}
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 async def test_it_says_what_the_view_in_sqlite_says(
     database: str, tmp_path: Path, seed: int
 ) -> None:
@@ -165,7 +165,7 @@ async def test_of_two_that_write_at_once_the_second_is_fenced(database: str) -> 
         outcomes = await asyncio.gather(
             one.apply(records), other.apply(records), return_exceptions=True
         )
-        assert sorted(type(each) for each in outcomes if each is not None) == [FencedError]
+        assert [type(each) for each in outcomes if each is not None] == [FencedError]
         page = await one.view.events(KEY, beyond=-1, after=None, limit=10)
         assert page is not None
         assert len(page.events) == 1

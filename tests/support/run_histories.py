@@ -19,7 +19,12 @@ _PHASES: Final = (Phase.SUBMITTED, Phase.RUNNING, Phase.SUSPENDED, Phase.SUCCEED
 _PRIORITIES: Final[tuple[Priority, ...]] = ("high", "normal", "low")
 TENANTS: Final = ("acme", "default")
 WORKFLOWS: Final = ("greet", "and %_\\", "third")
-LABELS: Final = ({}, {"team": "a"}, {"team": "a", "env": "prod"}, {"team": 'b"\\'})
+LABELS: Final[tuple[dict[str, str], ...]] = (
+    {},
+    {"team": "a"},
+    {"team": "a", "env": "prod"},
+    {"team": 'b"\\'},
+)
 
 
 class RunHistories:

@@ -7,7 +7,6 @@ in its folder and on no port.
 import itertools
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,11 +15,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from testbed.waiting import wait_until
-
 _USER = "sluice"
 _DEBIAN = Path("/usr/lib/postgresql")
-_START_SECONDS = 60
 _counter = itertools.count(1)
 
 
@@ -38,67 +34,40 @@ class PostgresServer:
 
     def __init__(self) -> None:
         # Not below pytest's folders: they are closed to the user that PostgreSQL runs as.
-        self._folder = Path(tempfile.mkdtemp(prefix="sluice-postgres-"))
-        self._data = self._folder / "data"
-        self._process: subprocess.Popen[bytes] | None = None
+        self.folder = Path(tempfile.mkdtemp(prefix="sluice-postgres-"))
         # It refuses to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
         if self._user is not None:
-            shutil.chown(self._folder, self._user)
+            shutil.chown(self.folder, self._user)
         self._run("initdb", "--auth=trust", f"--username={_USER}", "--encoding=UTF8", "--locale=C")
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
-        self._process = subprocess.Popen(
-            [
-                *(_program("postgres"), "-D", str(self._data)),
-                *("-k", str(self._folder), "-c", "listen_addresses="),
-                *("-c", "log_min_messages=fatal", "-c", "max_connections=200"),
-            ],
-            user=self._user,
-            cwd=self._folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        process = self._process
-        wait_until(
-            self._accepts_connections,
-            what="PostgreSQL",
-            seconds=_START_SECONDS,
-            gave_up=lambda: None if process.poll() is None else "it has ended",
-        )
+        options = f"-k {self.folder} -c listen_addresses= -c max_connections=200"
+        log = str(self.folder / "log")
+        self._run("pg_ctl", "start", "--wait", f"--options={options}", f"--log={log}")
 
     def kill(self) -> None:
-        """Kill it, as a machine that loses its power would: nothing is written any more."""
-        self._signal(signal.SIGQUIT)
+        """Stop it as a machine that loses its power would: nothing more is written."""
+        self._run("pg_ctl", "stop", "--mode=immediate")
 
-    def stop(self) -> None:
-        """Stop it and remove its folder."""
-        self._signal(signal.SIGINT)
-        shutil.rmtree(self._folder)
+    def remove(self) -> None:
+        """Stop it, if it runs, and remove its folder."""
+        if (self.folder / "data/postmaster.pid").exists():
+            self.kill()
+        shutil.rmtree(self.folder)
 
     def dsn(self, database: str) -> str:
         """Return how to connect to one of its databases."""
-        return f"postgresql://{_USER}@/{database}?host={self._folder}"
-
-    def _accepts_connections(self) -> bool:
-        asked = subprocess.run(
-            [_program("pg_isready"), "-q", "-h", str(self._folder)], check=False, timeout=10
-        )
-        return asked.returncode == 0
-
-    def _signal(self, number: int) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait()
-            self._process = None
+        return f"postgresql://{_USER}@/{database}?host={self.folder}"
 
     def _run(self, name: str, *arguments: str) -> None:
         subprocess.run(
-            [_program(name), "-D", str(self._data), *arguments],
+            [_program(name), f"--pgdata={self.folder}/data", *arguments],
             user=self._user,
-            cwd=self._folder,
+            cwd=self.folder,
             check=True,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
 
@@ -111,7 +80,7 @@ def postgres() -> Iterator[PostgresServer]:
         server.start()
         yield server
     finally:
-        server.stop()
+        server.remove()
 
 
 @pytest.fixture

@@ -244,6 +244,16 @@ def test_calls_over_http_have_a_route(page: Path) -> None:
     assert set(calls) <= routes
 
 
+def test_each_row_of_the_comparison_names_a_test() -> None:
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    tests = set(re.findall(r"def (test_\w+)", text))
+    table = rows((ROOT / "docs/comparison.md").read_text("utf-8"))
+    named = [code_spans(row[-1]) for row in table]
+    assert len(named) > 20
+    assert all(named)
+    assert {name for names in named for name in names} <= tests
+
+
 def test_problems_of_the_api_exist() -> None:
     known = {problem.rpartition(":")[2] for problem in ProblemType}
     table = rows(section(API, "Problems"))

@@ -16,6 +16,7 @@ from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
 from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
+from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.submission import Submission
 from sluice_workflows.catalogue import Catalogue
 
@@ -32,6 +33,7 @@ __all__ = [
     "METRICS",
     "READER",
     "RESPONSE_BUDGET",
+    "SHARED_PAGES",
     "SUBMISSION",
     "TRACEPARENT",
     "TRUSTED_PROXIES",
@@ -67,6 +69,7 @@ METRICS: Final = web.AppKey("metrics", Metrics)
 TRUSTED_PROXIES: Final = web.AppKey("peers", TrustedProxies)
 RESPONSE_BUDGET: Final = web.AppKey("outgoing", ResponseBudget)
 READER: Final = web.AppKey("reader", RunReader)
+SHARED_PAGES: Final = web.AppKey("shared_pages", SharedPages)
 SUBMISSION: Final = web.AppKey("submission", Submission)
 VIEW: Final = web.AppKey("view", RunView)
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from sluice_gateway.handlers import (
+    all_events,
     batches,
     commands,
     events,
@@ -26,6 +27,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *reruns.OPERATIONS,
     *commands.OPERATIONS,
     *events.OPERATIONS,
+    *all_events.OPERATIONS,
     *workflows.OPERATIONS,
     *index.OPERATIONS,
     *reference.OPERATIONS,

@@ -29,6 +29,7 @@ def test_the_types_are_those_that_clients_know() -> None:
         "id-conflict": 409,
         "idempotency-key-reused": 422,
         "expired": 422,
+        "cancelled": 409,
         "refused-by-cluster": 422,
         "unknown-run": 404,
         "not-applicable": 409,

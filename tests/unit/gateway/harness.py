@@ -41,8 +41,10 @@ from tests.support.fake_producer import FakeProducer
 
 TOPICS = TopicNames()
 NOW = datetime(2026, 9, 1, 12, 0, 0, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
 GREETING = "Grüß Gott"
 GREET = {"workflow": "greet", "parameters": {"name": "Ada"}}
+PRIVATE = "greet-in-private"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
@@ -61,7 +63,14 @@ CATALOGUE = Catalogue(
             description="Greets somebody.",
             parameters=GreetParameters,
             template=TemplateRef(name="greet"),
-        )
+        ),
+        Entry(
+            name=PRIVATE,
+            description="Greets somebody, and keeps the name to itself.",
+            parameters=GreetParameters,
+            template=TemplateRef(name="greet"),
+            private_parameters=True,
+        ),
     ]
 )
 
@@ -87,9 +96,17 @@ async def caught_up() -> str | None:
     return None
 
 
-def opened_store(path: Path) -> AbstractAsyncContextManager[SqliteStore]:
-    """Open a view's file."""
-    return open_view(path, topics=TOPICS, keeps_parameters=CATALOGUE.keeps_parameters)
+def opened_store(
+    path: Path, *, history: timedelta = timedelta(0), now: Callable[[], datetime] = lambda: LATER
+) -> AbstractAsyncContextManager[SqliteStore]:
+    """Open a view's file, by default one that keeps runs no longer than the topics do."""
+    return open_view(
+        path,
+        topics=TOPICS,
+        keeps_parameters=CATALOGUE.keeps_parameters,
+        history=history,
+        now=now,
+    )
 
 
 def view_of(

@@ -33,7 +33,12 @@ from tests.unit.gateway.harness import (
     step,
 )
 
-PROJECTION = view_projection(TOPICS, keeps_parameters=CATALOGUE.keeps_parameters)
+PROJECTION = view_projection(
+    TOPICS,
+    keeps_parameters=CATALOGUE.keeps_parameters,
+    history=timedelta(0),
+    now=lambda: NOW,
+)
 KEY = RunKey("default", "order-1")
 
 

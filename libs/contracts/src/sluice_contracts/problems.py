@@ -29,6 +29,7 @@ class ProblemType(StrEnum):
     ID_CONFLICT = "urn:sluice:problem:id-conflict"
     IDEMPOTENCY_KEY_REUSED = "urn:sluice:problem:idempotency-key-reused"
     EXPIRED = "urn:sluice:problem:expired"
+    CANCELLED = "urn:sluice:problem:cancelled"
     REFUSED_BY_CLUSTER = "urn:sluice:problem:refused-by-cluster"
     UNKNOWN_RUN = "urn:sluice:problem:unknown-run"
     NOT_APPLICABLE = "urn:sluice:problem:not-applicable"
@@ -55,6 +56,7 @@ _KINDS: Final = {
     ProblemType.ID_CONFLICT: (409, "Id belongs to another run"),
     ProblemType.IDEMPOTENCY_KEY_REUSED: (422, "Idempotency key reused"),
     ProblemType.EXPIRED: (422, "Expired"),
+    ProblemType.CANCELLED: (409, "Cancelled"),
     ProblemType.REFUSED_BY_CLUSTER: (422, "Refused by the cluster"),
     ProblemType.UNKNOWN_RUN: (404, "Unknown run"),
     ProblemType.NOT_APPLICABLE: (409, "Not applicable to the run's state"),

@@ -98,8 +98,9 @@ async def test_expiry_deletes_rows_of_deleted_records(path: Path) -> None:
     def note(connection: sqlite3.Connection, seen: Sequence[tuple[int, int]]) -> None:
         connection.executemany("INSERT INTO seen VALUES (?, ?)", seen)
 
-    def expire(connection: sqlite3.Connection) -> None:
+    def expire(connection: sqlite3.Connection) -> bool:
         connection.execute(expiry, ("t",))
+        return False
 
     seen = Projection(
         tables=tables,

@@ -170,14 +170,15 @@ class SqliteStore:
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
         """See `ProjectionStore.expire`."""
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: sqlite3.Connection) -> bool:
             connection.executemany(
                 "INSERT OR REPLACE INTO log_starts VALUES (?, ?, ?)",
                 [(*place, first) for place, first in starts.items()],
             )
-            self._projection.expire(connection)
+            return self._projection.expire(connection)
 
-        await self.transact(write)
+        while await self.transact(write):
+            pass
 
     async def transact(self, write: Callable[[sqlite3.Connection], T]) -> T:
         """Call `write` on the connection's thread within a transaction, and return its result."""

@@ -6,8 +6,8 @@ Every store of runs is fed with these changes, whatever it is written in.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Self
+from datetime import UTC, datetime, timedelta
+from typing import Final, Self
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.notices import QueueNotice
@@ -32,7 +32,10 @@ __all__ = [
     "RunChange",
     "change_of",
     "milliseconds",
+    "moment",
 ]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 KeepsParameters = Callable[[str], bool]
 """Says of the name of a workflow whether the parameters of its runs may be kept."""
@@ -142,8 +145,13 @@ def change_of(
 
 
 def milliseconds(moment: datetime) -> int:
-    """Return the milliseconds since the Unix epoch."""
-    return round(moment.timestamp() * 1000)
+    """Return the whole milliseconds since the Unix epoch."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def moment(milliseconds: int) -> datetime:
+    """Return the time of so many milliseconds since the Unix epoch."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def _request(record: IncomingRecord, keeps_parameters: KeepsParameters) -> RequestChange | None:

@@ -26,7 +26,7 @@ BINARY: Final = tuple(
     )
     for name in IDENTIFYING
 )
-"""The headers of a CloudEvent in binary mode; without `ce-specversion` a body is no event."""
+"""The headers of a CloudEvent in binary mode; without `ce-specversion` a body is not an event."""
 
 _Text = Annotated[str, Field(min_length=1)]
 

@@ -14,7 +14,7 @@ from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.schemas import ContractSchema, Mode
 from sluice_gateway.domain.http_problem import MEDIA_TYPE
 from sluice_gateway.handlers.documents import HttpProblem
-from sluice_gateway.handlers.operations import Answer, Content, Operation, Parameter
+from sluice_gateway.handlers.operations import JSON, SSE, Answer, Content, Operation, Parameter
 from sluice_gateway.handlers.parameters import RETRY_AFTER, TRACEPARENT
 
 __all__ = ["openapi", "problems_by_status"]
@@ -206,7 +206,22 @@ def _name(status: int, kinds: list[str]) -> str:
 
 
 def _content(contents: tuple[Content, ...], mode: Mode, schemas: _Schemas) -> Document:
-    return {each.media_type: {"schema": schemas.of(each.model, mode)} for each in contents}
+    return {
+        each.media_type: {"schema": _framed(each.media_type, schemas.of(each.model, mode))}
+        for each in contents
+    }
+
+
+def _framed(media_type: str, schema: Document) -> Document:
+    """Return the schema of one server-sent event, whose data are of the schema."""
+    if media_type != SSE:
+        return schema
+    text = {"type": "string"}
+    data = {**text, "contentMediaType": JSON, "contentSchema": schema}
+    return {
+        "type": "object",
+        "properties": {"id": text, "event": text, "data": data, "retry": {"type": "integer"}},
+    }
 
 
 def _headers(headers: tuple[Parameter, ...], schemas: _Schemas) -> Document:

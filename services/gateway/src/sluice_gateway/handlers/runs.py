@@ -66,7 +66,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
         answer = await request.app[SUBMISSION].submit(asked)
     if isinstance(answer, Started):
         request.app[METRICS].accept_seconds.observe(time.perf_counter() - began)
-    # Whoever waits for the outcome is no longer in flight.
+    # A client that waits for the outcome is not in flight any more.
     return await send_start(request, answer)
 
 

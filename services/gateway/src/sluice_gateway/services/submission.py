@@ -16,6 +16,7 @@ from sluice_contracts.problems import FieldError, ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import AcceptedRun, RunState
+from sluice_gateway.domain.run_changes import moment
 from sluice_gateway.domain.validation import validate
 from sluice_gateway.ports import RequestProducer, RunView, ViewUnavailableError
 from sluice_gateway.services.appending import append_problems
@@ -190,13 +191,14 @@ class Submission:
             "the same. Ask again with this id: it will never become a second run."
         )
         with append_problems(unknown=unknown):
-            position = await self._producer.append(
+            appended = await self._producer.append(
                 request,
                 content=asked.content,
                 key=key,
                 time=now,
                 traceparent=asked.traceparent,
             )
+        position = appended.position
         _log.info("run accepted", workflow=request.workflow, position=str(position))
         accepted = AcceptedRun(
             key=key,
@@ -204,7 +206,7 @@ class Submission:
             fingerprint=fingerprint,
             partition=position.partition,
             offset=position.offset,
-            accepted_at=now,
+            accepted_at=moment(appended.timestamp_ms),
             labels=request.labels,
             priority=request.priority,
             parent=request.parent,

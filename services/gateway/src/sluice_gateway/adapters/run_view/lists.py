@@ -1,7 +1,7 @@
 """Lists of runs and their counts, as SQL."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sluice_contracts.ids import RunKey
@@ -55,15 +55,20 @@ def conditions(query: RunFilter) -> Iterator[tuple[str, Arguments]]:
     if query.phases:
         yield f"phase IN ({', '.join('?' for _ in query.phases)})", sorted(query.phases)
     if query.since is not None:
-        yield "place_ms >= ?", [milliseconds(query.since)]
+        yield "place_ms >= ?", [_not_before(query.since)]
     if query.until is not None:
-        yield "place_ms < ?", [milliseconds(query.until)]
+        yield "place_ms < ?", [_not_before(query.until)]
     if query.text is not None:
         yield "instr(run_id, ?)", [query.text]
     for label in query.labels:
         # Names of labels have no quotes.
         condition = f"""json_extract(facts, '$[0]."{label.name}"')"""
         yield f"{condition} IS {'' if label.equal else 'NOT '}?", [label.value]
+
+
+def _not_before(moment: datetime) -> int:
+    """Return the first whole millisecond that is not before the moment."""
+    return milliseconds(moment + timedelta(microseconds=999))
 
 
 def summary_of(row: Any) -> RunSummary:  # noqa: ANN401 - sqlite3's rows are untyped

@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from sluice_gateway.domain.run_changes import (
     RequestChange,
     RunChange,
     change_of,
+    milliseconds,
 )
 from sluice_runtime.projection.projection import Projection
 
@@ -56,17 +58,33 @@ ON CONFLICT (number, kind, step_id) DO UPDATE SET step = excluded.step
 _DROP_PARAMETERS: Final = "DELETE FROM parameters WHERE number = ?"
 _KEEP_PARAMETERS: Final = "INSERT INTO parameters VALUES (?, ?)"
 
-# Bound to the names of the request and the status topic.
-_OVER: Final = """
-SELECT number FROM runs
-LEFT JOIN log_starts AS asked ON asked.topic = ?1 AND asked.partition = request_partition
-LEFT JOIN log_starts AS published
-   ON published.topic = ?2 AND published.partition = COALESCE(status_partition, notice_partition)
-WHERE (terminal OR sequence < 0)
-   AND (request_offset IS NULL OR request_offset < asked.first_offset)
-   AND (COALESCE(status_offset, notice_offset) IS NULL
-        OR COALESCE(status_offset, notice_offset) < published.first_offset)
+# The topics hold nothing any more: bound to the names of the request and the status topic.
+_FORGOTTEN: Final = """
+(request_offset IS NULL OR request_offset < (
+    SELECT first_offset FROM log_starts WHERE topic = ?1 AND partition = request_partition))
+AND (COALESCE(status_offset, notice_offset) IS NULL
+     OR COALESCE(status_offset, notice_offset) < (
+        SELECT first_offset FROM log_starts
+        WHERE topic = ?2 AND partition = COALESCE(status_partition, notice_partition)))
 """
+
+# Runs that are over and old, each kind by its own index, and those that never began.
+_OVER: Final = f"""
+SELECT number FROM (
+    SELECT number FROM runs
+    WHERE terminal AND NOT trimmed AND status_ms <= ?3 AND {_FORGOTTEN}
+    UNION ALL
+    SELECT number FROM runs
+    WHERE terminal AND trimmed AND status_ms <= ?3 AND {_FORGOTTEN}
+    UNION ALL
+    SELECT number FROM runs WHERE sequence < 0 AND {_FORGOTTEN}
+) LIMIT ?4
+"""  # noqa: S608
+
+_NEWEST: Final = "SELECT COALESCE(MAX(timestamp_ms), 0) FROM last_records"
+
+# Runs per transaction, so that readers come in between.
+_BATCH: Final = 500
 
 # Events that the topic deleted before they were read here are missing.
 _MISSED: Final = """
@@ -78,15 +96,22 @@ WHERE topic = ?1 AND first_offset > COALESCE(next_offset, 0)
 
 
 def view_projection(
-    topics: TopicNames, *, keeps_parameters: KeepsParameters
+    topics: TopicNames,
+    *,
+    keeps_parameters: KeepsParameters,
+    history: timedelta,
+    now: Callable[[], datetime],
 ) -> Projection[RunChange]:
-    """Return the projection of the request and the status topic."""
+    """Return the projection of the request and the status topic.
+
+    `history` is how long a run is kept after its last event, at least.
+    """
     return Projection(
         tables=TABLES,
         version=VERSION,
         decode=partial(change_of, topics=topics, keeps_parameters=keeps_parameters),
         write=write_changes,
-        expire=partial(_expire, topics=topics),
+        expire=partial(_expire, topics=topics, history=history, now=now),
     )
 
 
@@ -201,8 +226,22 @@ def _row(run: ProjectedRun) -> list[Any]:
     return [getattr(run, name) for name in _COLUMNS]
 
 
-def _expire(connection: sqlite3.Connection, *, topics: TopicNames) -> None:
-    """Drop the runs of which the topics hold nothing any more; one that goes on is kept."""
+def _expire(
+    connection: sqlite3.Connection,
+    *,
+    topics: TopicNames,
+    history: timedelta,
+    now: Callable[[], datetime],
+) -> bool:
+    """Drop finished runs that are older than the history and no longer on the topics.
+
+    A run that goes on is kept. A clock that is wrong for a moment empties nothing: both ours and
+    Kafka's have to say that a run is old.
+    """
     connection.execute(_MISSED, (topics.status,))
-    over = connection.execute(_OVER, (topics.requests, topics.status)).fetchall()
-    drop_runs(connection, [number for (number,) in over])
+    [(newest_ms,)] = connection.execute(_NEWEST)
+    oldest_ms = min(newest_ms, milliseconds(now())) - history // timedelta(milliseconds=1)
+    found = connection.execute(_OVER, (topics.requests, topics.status, oldest_ms, _BATCH))
+    over = [number for (number,) in found]
+    drop_runs(connection, over)
+    return len(over) == _BATCH

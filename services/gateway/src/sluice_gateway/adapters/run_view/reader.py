@@ -25,7 +25,13 @@ from sluice_gateway.domain.models import (
     RunState,
     StreamPage,
 )
-from sluice_gateway.domain.run_changes import Facts, KeepsParameters, RequestChange, milliseconds
+from sluice_gateway.domain.run_changes import (
+    Facts,
+    KeepsParameters,
+    RequestChange,
+    milliseconds,
+    moment,
+)
 from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
 from sluice_gateway.ports import Subscription
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -240,7 +246,7 @@ def _state(key: RunKey, row: _StateRow, *, queue: QueueState | None) -> RunState
         fingerprint=row.fingerprint,
         phase=Phase(row.phase),
         terminal=bool(row.terminal),
-        accepted_at=_moment(row.accepted_ms),
+        accepted_at=None if row.accepted_ms is None else moment(row.accepted_ms),
         event=event,
         version=":".join("-" if part is None else str(part).replace('"', "'") for part in parts),
         labels=facts.labels,
@@ -260,9 +266,3 @@ def _head(row: Any, *, after_gap: bool) -> EventHead:  # noqa: ANN401
 def _event(row: Any) -> RunEvent:  # noqa: ANN401
     sequence, partition, offset, kind, text = row
     return RunEvent(place=EventPlace(partition, offset), sequence=sequence, type=kind, data=text)
-
-
-def _moment(milliseconds: int | None) -> datetime | None:
-    if milliseconds is None:
-        return None
-    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)

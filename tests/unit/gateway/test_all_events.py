@@ -98,14 +98,16 @@ async def test_it_resumes_exactly_behind_any_event(gateway: Gateway, seen: int) 
 
 
 async def test_a_keepalive_moves_the_place_past_what_was_not_asked_for(tmp_path: Path) -> None:
-    async with running_gateway(tmp_path, limits=Limits(keepalive=0.01)) as gateway:
-        async with stream(gateway, "?tenant=acme", after="0:0") as response:
-            await gateway.publish(published(3, run_id="a"), partition=0)
-            while (await comment(response))["id"] != "0:1":
-                pass
-            await gateway.publish(published(3, run_id="b", tenant="acme"), partition=0)
+    async with (
+        running_gateway(tmp_path, limits=Limits(keepalive=0.01)) as gateway,
+        stream(gateway, "?tenant=acme", after="0:0") as response,
+    ):
+        await gateway.publish(published(3, run_id="a"), partition=0)
+        while (await comment(response))["id"] != "0:1":
+            pass
+        await gateway.publish(published(3, run_id="b", tenant="acme"), partition=0)
 
-            assert (await event(response)).id == "0:2"
+        assert (await event(response)).id == "0:2"
 
 
 @pytest.mark.parametrize(

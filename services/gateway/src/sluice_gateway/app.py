@@ -11,6 +11,7 @@ from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import (
     ALLOWED_HOSTS,
     BATCHES,
+    BULK_COMMANDS,
     CATALOGUE,
     COMMANDS,
     FRAMES,
@@ -40,6 +41,7 @@ from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RequestProducer, RunView
 from sluice_gateway.services.batches import BatchSubmission
+from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
@@ -90,6 +92,7 @@ def create_app(
     )
     app[LOAD_SHEDDER] = load_shedder
     app[BATCHES] = BatchSubmission(submission=submission)
+    app[BULK_COMMANDS] = BulkCommands(view=view, commands=commands)
     app[CATALOGUE] = catalogue
     app[COMMANDS] = commands
     app[FRAMES] = frames

@@ -10,6 +10,7 @@ from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RunView
 from sluice_gateway.services.batches import BatchSubmission
+from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
@@ -23,6 +24,7 @@ from sluice_workflows.catalogue import Catalogue
 __all__ = [
     "ALLOWED_HOSTS",
     "BATCHES",
+    "BULK_COMMANDS",
     "CATALOGUE",
     "COMMANDS",
     "FRAMES",
@@ -58,6 +60,7 @@ class Limits:
 
 LOAD_SHEDDER: Final = web.AppKey("admission", LoadShedder)
 BATCHES: Final = web.AppKey("batches", BatchSubmission)
+BULK_COMMANDS: Final = web.AppKey("bulk_commands", BulkCommands)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 COMMANDS: Final = web.AppKey("commands", Commands)
 FRAMES: Final = web.AppKey("frames", EventFrames)

@@ -5,6 +5,7 @@ from typing import Final
 from sluice_gateway.handlers import (
     all_events,
     batches,
+    bulk_commands,
     commands,
     events,
     index,
@@ -26,6 +27,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *outcomes.OPERATIONS,
     *reruns.OPERATIONS,
     *commands.OPERATIONS,
+    *bulk_commands.OPERATIONS,
     *events.OPERATIONS,
     *all_events.OPERATIONS,
     *workflows.OPERATIONS,

@@ -181,7 +181,7 @@ class RetryCommand(Command):
         ),
     ] = None
     restart_succeeded: Annotated[
-        bool, Field(description="Whether all steps that succeeded run again.")
+        bool, Field(strict=True, description="Whether all steps that succeeded run again.")
     ] = False
 
 

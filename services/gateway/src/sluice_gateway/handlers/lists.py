@@ -16,7 +16,7 @@ from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.run_query import InvalidCursorError, RunPlace, RunSummary
 from sluice_gateway.handlers.app_keys import READER
 from sluice_gateway.handlers.documents import RunLinks
-from sluice_gateway.handlers.json_answers import digest_of, send_versioned
+from sluice_gateway.handlers.json_answers import NOT_MODIFIED, digest_of, send_versioned
 from sluice_gateway.handlers.operations import JSON, Answer, Content, Operation, QueryParameter
 from sluice_gateway.handlers.parameters import ETAG, IF_NONE_MATCH
 from sluice_gateway.handlers.representations import links
@@ -146,8 +146,6 @@ def _summary(run: RunSummary) -> RunSummaryDocument:
     )
 
 
-_NOT_MODIFIED: Final = Answer(status=304, description="The client has this.", headers=(ETAG,))
-
 OPERATIONS: Final = (
     Operation(
         id="listRuns",
@@ -165,7 +163,7 @@ OPERATIONS: Final = (
                 content=(Content(model=RunListDocument),),
                 headers=(ETAG,),
             ),
-            _NOT_MODIFIED,
+            NOT_MODIFIED,
         ),
     ),
     Operation(
@@ -183,7 +181,7 @@ OPERATIONS: Final = (
                 content=(Content(model=RunCountsDocument),),
                 headers=(ETAG,),
             ),
-            _NOT_MODIFIED,
+            NOT_MODIFIED,
         ),
     ),
 )

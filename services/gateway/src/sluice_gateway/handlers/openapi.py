@@ -23,6 +23,14 @@ _PLAIN: Final = "about:blank"
 _ANY: Final = (400, 417, 421, 431, 503)
 """What HTTP itself may find wrong with a request to any operation."""
 
+_ANY_KIND: Final = (
+    ProblemType.INVALID_REQUEST,
+    ProblemType.OVERLOADED,
+    ProblemType.INTERNAL,
+    ProblemType.UNAVAILABLE,
+)
+"""What the gateway may find wrong with one, or with itself."""
+
 _RETRIED: Final = (429, 503)
 
 Document = dict[str, Any]
@@ -61,7 +69,7 @@ def openapi(operations: Iterable[Operation]) -> Document:
 
 def problems_by_status(operation: Operation) -> dict[int, list[str]]:
     """Return the `type` of each problem that the operation may answer with, by HTTP status."""
-    kinds = [*operation.problems, ProblemType.INVALID_REQUEST, ProblemType.INTERNAL]
+    kinds = [*operation.problems, *_ANY_KIND]
     plain = list(_ANY)
     if operation.produces:
         kinds.append(ProblemType.NOT_ACCEPTABLE)
@@ -70,7 +78,6 @@ def problems_by_status(operation: Operation) -> dict[int, list[str]]:
             ProblemType.UNSUPPORTED_MEDIA_TYPE,
             ProblemType.MALFORMED_JSON,
             ProblemType.TOO_LARGE,
-            ProblemType.OVERLOADED,
         ]
         plain.append(408)
     found = defaultdict(set)

@@ -44,6 +44,10 @@ RUN_LINKS: Final = (
     Link(name="state", operation="getRun", parameters=_OF_THE_RUN),
     Link(name="outcome", operation="getOutcome", parameters=_OF_THE_RUN),
     Link(name="events", operation="followRun", parameters=_OF_THE_RUN),
+    *(
+        Link(name=command, operation=f"{command}Run", parameters=_OF_THE_RUN)
+        for command in ("stop", "terminate", "suspend", "resume", "retry", "rerun")
+    ),
 )
 """What can be done with the run that an answer shows."""
 

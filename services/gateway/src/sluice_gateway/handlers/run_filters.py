@@ -20,6 +20,11 @@ def _label_test(text: str) -> str:
     return text
 
 
+_LABEL_TEST: Final = Field(
+    json_schema_extra={"pattern": r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?!?="}
+)
+"""What the schema says; the check itself has better words."""
+
 _WORKFLOW: Final[QueryParameter[str]] = QueryParameter(
     name="workflow",
     type=Annotated[str, StringConstraints(min_length=1, max_length=63)],
@@ -35,7 +40,8 @@ _PHASE: Final[QueryParameter[tuple[Phase, ...]]] = QueryParameter(
 _LABEL: Final[QueryParameter[tuple[str, ...]]] = QueryParameter(
     name="label",
     type=Annotated[
-        tuple[Annotated[str, AfterValidator(_label_test)], ...], Field(max_length=MAX_LABELS)
+        tuple[Annotated[str, AfterValidator(_label_test), _LABEL_TEST], ...],
+        Field(max_length=MAX_LABELS),
     ],
     description="`name=value`, or `name!=value` for another value or none; all have to hold.",
     repeatable=True,

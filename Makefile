@@ -120,7 +120,7 @@ test-pulumi: $(SETUP_DEV) $(SETUP_PULUMI) ## Test the infrastructure on Pulumi's
 
 .PHONY: ci-all
 ci-all: ## Run all that .ci/run ever runs, in one go (about an hour)
-	CI_SHARES='faults release lines' .ci/run
+	CI_SHARES='faults release lines upgrades' .ci/run
 
 .PHONY: ci-round
 ci-round: ## Raise .ci/round, which names the share of the next .ci/run: once per submission
@@ -147,8 +147,13 @@ format: $(SETUP_DEV) ## Format the code and apply automatic fixes
 	$(PY) -m ruff check --fix .
 
 .PHONY: schemas
-schemas: $(SETUP) ## Write docs/schemas from the message models
+schemas: $(SETUP) ## Write docs/schemas, docs/openapi.json and docs/asyncapi.json from the models
 	$(PY) -m sluice_contracts.schemas docs/schemas
+	$(PY) scripts/api_documents.py docs
+
+.PHONY: graphs
+graphs: $(SETUP) ## Write the graphs of the built-in workflows, which the gateway shows
+	$(PY) -m sluice_workflows.built_in_graphs libs/workflows/src/sluice_workflows/builtin/graphs.json
 
 .PHONY: versions
 versions: $(SETUP) ## Write docs/versions.md from the files that have the versions

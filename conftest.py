@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.support.kafka",
     "tests.support.kafka_cluster",
     "tests.support.matrix",
+    "tests.support.postgres",
     "tests.support.scheduling",
     # Imports some of the above, which have to be known as plugins by then.
     "tests.support.limits",

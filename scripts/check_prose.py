@@ -25,6 +25,7 @@ _NOT_OURS: Final = (
     "LICENSE",
     "examples/texts/alice-in-wonderland.txt",
     "requirements",
+    "services/gateway/src/sluice_gateway/static/swagger-ui",
     "tests/data",
     # Copies of helm/ as it was when a release was promoted.
     "argocd/environments/staging/charts",

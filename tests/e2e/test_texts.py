@@ -74,6 +74,21 @@ def test_any_text_comes_through_exactly(sluice: Sluice) -> None:
     come_through()
 
 
+LINES = """first: {a: [1, "two"]}
+\tsecond\t'quoted' \\ \\n \\u0041 $HOME $$ `id` # - > | %s
+}} {x} 😀 e\u0301 \u2028 \u200b \ufeff \ue000
+
+--- last
+"""
+
+
+async def test_lines_reach_a_template_that_expects_plain_text(sluice: Sluice) -> None:
+    async with sluice.client() as client:
+        outcome = await client.outcome({"workflow": "recite", "parameters": {"lines": LINES}})
+    assert outcome["phase"] == "Succeeded", outcome
+    assert outcome["outputs"] == {"lines": LINES}
+
+
 async def test_a_text_too_long_is_refused_with_its_place(sluice: Sluice) -> None:
     async with sluice.client() as client:
         status, body = await client.post(map_reduce("a" * (256 * 1024 + 1)))

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import gc
 import os
+import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sluice_contracts.records import IncomingRecord
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.kafka.consumer import make_consumer
 from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.projection.projection import Projection
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.support.kafka import WAIT_SECONDS, create_topic, produce, unique_name
@@ -30,10 +32,18 @@ pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore::Resou
 TABLES = "CREATE TABLE IF NOT EXISTS seen (place TEXT PRIMARY KEY, value BLOB, headers TEXT)"
 
 
-def project_one(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
-    names = ",".join(name for name, _ in record.headers)
+def decode(record: IncomingRecord) -> tuple[str, bytes | None, str]:
+    return str(record.position), record.value, ",".join(name for name, _ in record.headers)
+
+
+def insert(connection: sqlite3.Connection, rows: Sequence[tuple[str, bytes | None, str]]) -> None:
     # A plain INSERT: a record projected twice breaks the key.
-    yield "INSERT INTO seen VALUES (?, ?, ?)", (str(record.position), record.value, names)
+    connection.executemany("INSERT INTO seen VALUES (?, ?, ?)", rows)
+
+
+PROJECTION = Projection(
+    tables=TABLES, version=1, decode=decode, write=insert, expire=lambda _: None
+)
 
 
 @contextlib.asynccontextmanager
@@ -41,7 +51,7 @@ async def projecting(
     kafka: EmbeddedKafka, path: Path, *topics: str, **more: Any
 ) -> AsyncIterator[tuple[Projector, SqliteStore]]:
     settings = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, **more)
-    async with SqliteStore.open(path, tables=TABLES, version=1, project=project_one) as store:
+    async with SqliteStore.open(path, PROJECTION) as store:
         projector = Projector(
             name="test",
             topics=topics,

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import functools
 import gc
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import TopicWatch, ensure_topics
+from sluice_runtime.projection.projection import Projection
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.integration.test_gateway_kafka import HELLO, gateway, requests_on, until
@@ -300,9 +302,18 @@ async def test_the_consumer_survives_the_loss_of_its_group_coordinator(
 TABLES = "CREATE TABLE IF NOT EXISTS seen (place TEXT PRIMARY KEY, value BLOB)"
 
 
-def project_one(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+def decode(record: IncomingRecord) -> tuple[str, bytes | None]:
+    return str(record.position), record.value
+
+
+def insert(connection: sqlite3.Connection, rows: Sequence[tuple[str, bytes | None]]) -> None:
     # A plain INSERT: a record projected twice breaks the key.
-    yield "INSERT INTO seen VALUES (?, ?)", (str(record.position), record.value)
+    connection.executemany("INSERT INTO seen VALUES (?, ?)", rows)
+
+
+PROJECTION = Projection(
+    tables=TABLES, version=1, decode=decode, write=insert, expire=lambda _: None
+)
 
 
 async def test_a_projection_misses_nothing_while_leaders_change_and_never_claims_more_than_it_has(
@@ -313,9 +324,7 @@ async def test_a_projection_misses_nothing_while_leaders_change_and_never_claims
     projected: set[bytes] = set()
     checked = Counter()
 
-    async with SqliteStore.open(
-        tmp_path / "projection", tables=TABLES, version=1, project=project_one
-    ) as store:
+    async with SqliteStore.open(tmp_path / "projection", PROJECTION) as store:
         projector = Projector(
             name="test",
             topics=[topic],

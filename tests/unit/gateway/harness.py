@@ -1,8 +1,8 @@
 """The gateway over HTTP, with a Kafka in memory and its real view."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.subscriptions import RunSubscriptions
+from sluice_runtime.projection.sqlite_store import SqliteStore
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
 from sluice_workflows.parameters import Parameters, Text
@@ -83,6 +84,29 @@ def load_shedder_of(
 async def caught_up() -> str | None:
     """Say that a view lacks nothing."""
     return None
+
+
+def opened_store(path: Path) -> AbstractAsyncContextManager[SqliteStore]:
+    """Open a view's file."""
+    return open_view(path, topics=TOPICS, keeps_parameters=CATALOGUE.keeps_parameters)
+
+
+def view_of(
+    store: SqliteStore,
+    *,
+    subscriptions: RunSubscriptions | None = None,
+    catch_up: Callable[[], Coroutine[Any, Any, str | None]] = caught_up,
+    now: Callable[[], datetime] = lambda: NOW,
+) -> SqliteRunView:
+    """Give a view of the file, whose clock stands still."""
+    return SqliteRunView(
+        store,
+        topics=TOPICS,
+        subscriptions=subscriptions or RunSubscriptions(),
+        catch_up=catch_up,
+        keeps_parameters=CATALOGUE.keeps_parameters,
+        now=now,
+    )
 
 
 @dataclass(kw_only=True)
@@ -153,7 +177,7 @@ async def running_gateway(
     behind: list[str] = []
     coming: list[IncomingRecord] = []
     unsafe: list[str] = []
-    async with open_view(folder / "view.sqlite", topics=TOPICS) as sqlite:
+    async with opened_store(folder / "view.sqlite") as sqlite:
         store = NotifyingStore(
             sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
         )
@@ -164,7 +188,7 @@ async def running_gateway(
             await store.apply(coming)
             return await caught_up()
 
-        view = SqliteRunView(sqlite, subscriptions=subscriptions, catch_up=catch_up)
+        view = view_of(sqlite, subscriptions=subscriptions, catch_up=catch_up)
         app = create_app(
             catalogue=CATALOGUE,
             request_producer=KafkaRequestProducer(
@@ -181,6 +205,7 @@ async def running_gateway(
             allowed_hosts=allowed_hosts or AllowedHosts(("a",)),
             limits=limits or Limits(),
             greeting=GREETING,
+            topics=TOPICS,
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
         )

@@ -13,27 +13,31 @@ from prometheus_client import CollectorRegistry
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
-from sluice_gateway.adapters.run_view.reader import SqliteRunView
-from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
+from sluice_gateway.adapters.run_view.store import NotifyingStore
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import (
-    AcceptedRun,
     EventHead,
     EventPage,
     EventPlace,
     RunEvent,
-    RunState,
 )
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_stream import follow
 from sluice_gateway.services.subscriptions import RunSubscriptions, Subscription
-from tests.unit.gateway.harness import TOPICS, caught_up, published, status_record
+from tests.support.fake_view import EmptyView
+from tests.unit.gateway.harness import (
+    TOPICS,
+    opened_store,
+    published,
+    status_record,
+    view_of,
+)
 
 KEY = RunKey("default", "order-1")
 
 
 @dataclass
-class ImaginaryView:
+class ImaginaryView(EmptyView):
     """A `RunView` of one run, in memory."""
 
     subscriptions: RunSubscriptions = field(default_factory=RunSubscriptions)
@@ -41,15 +45,6 @@ class ImaginaryView:
     over: bool = False
     known: bool = True
     reads: int = 0
-
-    async def catch_up(self) -> str | None:
-        return None
-
-    async def find(self, key: RunKey) -> RunState | None:
-        raise NotImplementedError
-
-    async def accept(self, run: AcceptedRun) -> None:
-        raise NotImplementedError
 
     async def events(
         self,
@@ -65,9 +60,6 @@ class ImaginaryView:
             return None
         left = [event for event in self.published if event.sequence > beyond]
         return EventPage(events=tuple(left[:limit]), ended=self.over and len(left) <= limit)
-
-    async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
-        raise NotImplementedError
 
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
         return self.subscriptions.subscribe(str(key))
@@ -195,13 +187,13 @@ async def test_a_stream_resumed_anywhere_has_exactly_the_rest(
         for offset, (sequence, phase) in enumerate([*history, (31, Phase.SUCCEEDED)])
     ]
     (tmp_path / "view.sqlite").unlink(missing_ok=True)
-    async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as sqlite:
+    async with opened_store(tmp_path / "view.sqlite") as sqlite:
         subscriptions = RunSubscriptions()
         metrics = Metrics(CollectorRegistry())
         store = NotifyingStore(
             sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
         )
-        view = SqliteRunView(sqlite, subscriptions=subscriptions, catch_up=caught_up)
+        view = view_of(sqlite, subscriptions=subscriptions)
         await store.apply(records)
         whole = await read(follow(view, KEY, after=None, heartbeat=60))
         assert [event.sequence for event in whole] == sorted({event.sequence for event in whole})

@@ -1,7 +1,6 @@
 """A record on its way belongs to all who asked for it, and to none of them alone."""
 
 import asyncio
-from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import pytest
@@ -11,35 +10,13 @@ from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.domain.models import AcceptedRun, EventPage, RunEvent, RunState
+from sluice_gateway.domain.models import AcceptedRun, RunState
 from sluice_gateway.services.submission import Asked, Started, Submission
-from sluice_gateway.services.subscriptions import Subscription
 from tests.support.fake_producer import FakeProducer
+from tests.support.fake_view import EmptyView
 from tests.unit.gateway.harness import CATALOGUE, GREET, NOW, TRACEPARENT
 
 pytestmark = pytest.mark.looptime
-
-
-class EmptyView:
-    """A view that knows nothing and notes nothing."""
-
-    async def catch_up(self) -> str | None:
-        return None
-
-    async def find(self, key: RunKey) -> RunState | None:
-        return None
-
-    async def accept(self, run: AcceptedRun) -> None:
-        """Forget it at once."""
-
-    async def events(self, key: RunKey, **_: object) -> EventPage | None:
-        raise NotImplementedError
-
-    async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
-        raise NotImplementedError
-
-    def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
-        raise NotImplementedError
 
 
 class HungView(EmptyView):

@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,15 @@ from typing import Any
 import pytest
 import structlog
 
-from sluice_contracts.ids import RunKey
 from sluice_contracts.records import header
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
-from sluice_gateway.adapters.run_view.reader import SqliteRunView
-from sluice_gateway.adapters.run_view.store import open_view
-from sluice_gateway.domain.models import AcceptedRun, EventPage, RunEvent, RunState
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.services.submission import Asked, Started, Submission
-from sluice_gateway.services.subscriptions import RunSubscriptions, Subscription
 from tests.support.fake_producer import FakeProducer
+from tests.support.fake_view import EmptyView
 from tests.support.goldens import Golden
 from tests.unit.gateway.harness import (
     CATALOGUE,
@@ -34,10 +29,11 @@ from tests.unit.gateway.harness import (
     TRACE,
     TRACEPARENT,
     Gateway,
-    caught_up,
     load_shedder_of,
+    opened_store,
     published,
     running_gateway,
+    view_of,
 )
 
 JSON = {"Content-Type": "application/json"}
@@ -91,13 +87,13 @@ async def test_a_run_without_an_id_gets_one(gateway: Gateway) -> None:
 async def test_made_ids_sort_by_time(tmp_path: Path) -> None:
     clock = [NOW]
     producer = FakeProducer()
-    async with open_view(tmp_path / "view.sqlite", topics=TOPICS) as store:
+    async with opened_store(tmp_path / "view.sqlite") as store:
         submission = Submission(
             catalogue=CATALOGUE,
             producer=KafkaRequestProducer(
                 producer, topic="requests", timeout=timedelta(seconds=10)
             ),
-            view=SqliteRunView(store, subscriptions=RunSubscriptions(), catch_up=caught_up),
+            view=view_of(store),
             now=lambda: clock[0],
         )
         ids = []
@@ -305,7 +301,7 @@ async def test_draining_waits_for_records_that_nobody_waits_for() -> None:
     submission = Submission(
         catalogue=CATALOGUE,
         producer=KafkaRequestProducer(producer, topic="requests", timeout=timedelta(seconds=10)),
-        view=NoView(),
+        view=EmptyView(),
         now=lambda: NOW,
     )
     request = RunRequest.model_validate(GREET)
@@ -326,28 +322,6 @@ async def test_draining_waits_for_records_that_nobody_waits_for() -> None:
     await draining
     assert len(producer.records_for_test("requests")) == 1
     await submission.drain()
-
-
-class NoView:
-    """A view that knows nothing and notes nothing."""
-
-    async def catch_up(self) -> str | None:
-        return None
-
-    async def find(self, key: RunKey) -> RunState | None:
-        return None
-
-    async def accept(self, run: AcceptedRun) -> None:
-        pass
-
-    async def events(self, key: RunKey, **_: object) -> EventPage | None:
-        raise NotImplementedError
-
-    async def contents(self, key: RunKey, sequence: int, **_: object) -> tuple[RunEvent, ...]:
-        raise NotImplementedError
-
-    def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
-        raise NotImplementedError
 
 
 async def test_shutting_down_waits_for_records_on_their_way(tmp_path: Path) -> None:
@@ -401,10 +375,8 @@ class TestValidation:
 
         await problem_of(response, status=400, kind="malformed-json")
 
-    async def test_query_parameters_that_mean_nothing_yet_are_refused(
-        self, gateway: Gateway
-    ) -> None:
-        response = await gateway.client.post("/v1/runs?validate_only=true", json=GREET)
+    async def test_query_parameters_that_mean_nothing_are_refused(self, gateway: Gateway) -> None:
+        response = await gateway.client.post("/v1/runs?dry_run=true", json=GREET)
 
         await problem_of(response, status=422, kind="invalid-request")
         assert not gateway.requests()

@@ -18,7 +18,7 @@ from tests.unit.gateway.harness import TRACE, TRACEPARENT, Gateway
         ("GET", "/v1/runs/", 404, "not-found"),
         ("PUT", "/v1/runs", 405, "method-not-allowed"),
         ("DELETE", "/v1/runs/order-1", 405, "method-not-allowed"),
-        ("HEAD", "/v1/runs/order-1/events", 405, "method-not-allowed"),
+        ("HEAD", "/v1/runs/order-1/events", 404, "unknown-run"),
         ("POST", "/v1/workflows", 405, "method-not-allowed"),
     ],
 )

@@ -1,8 +1,8 @@
 """The projection of records into the view: idempotent, in whatever order records are delivered."""
 
 import sqlite3
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,10 +18,12 @@ from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent, decode_status, encode_notice
 from sluice_contracts.steps import Step
-from sluice_gateway.adapters.run_view.projection import accept_run, view_projection
+from sluice_gateway.adapters.run_view.projection import view_projection
 from sluice_gateway.adapters.run_view.schema import TABLES
 from sluice_gateway.domain.models import AcceptedRun
+from sluice_gateway.domain.run_changes import RequestChange, RunChange
 from tests.unit.gateway.harness import (
+    CATALOGUE,
     NOW,
     TOPICS,
     TRACEPARENT,
@@ -31,7 +33,7 @@ from tests.unit.gateway.harness import (
     step,
 )
 
-PROJECT = view_projection(TOPICS)
+PROJECTION = view_projection(TOPICS, keeps_parameters=CATALOGUE.keeps_parameters)
 KEY = RunKey("default", "order-1")
 
 
@@ -43,27 +45,40 @@ class View:
         self.connection.executescript(TABLES)
 
     def project(self, records: Iterable[IncomingRecord]) -> "View":
-        for record in records:
-            self.run(PROJECT(record))
+        decoded = [PROJECTION.decode(record) for record in records]
+        self.write([change for change in decoded if change is not None])
         return self
 
-    def run(self, statements: Iterable[tuple[str, Any]]) -> None:
-        for sql, arguments in statements:
-            self.connection.execute(sql, arguments)
+    def write(self, changes: Sequence[RunChange]) -> None:
+        PROJECTION.write(self.connection, changes)
 
-    def rows(self, table: str) -> list[tuple[Any, ...]]:
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Give a table's rows without the numbers of runs, which come as the runs come."""
         # Steps have an order of their own, within their run.
-        order = "tenant, run_id, rowid" if table == "steps" else "1, 2, 3"
-        sql = f"SELECT * FROM {table} ORDER BY {order}"  # noqa: S608
-        return self.connection.execute(sql).fetchall()
+        order = {"steps": "parts.rowid", "events": "sequence"}.get(table, "1")
+        sql = f"""
+            SELECT owners.tenant, owners.run_id, parts.* FROM {table} AS parts
+            JOIN runs AS owners USING (number)
+            ORDER BY owners.tenant, owners.run_id, {order}
+        """  # noqa: S608
+        cursor = self.connection.execute(sql)
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor]
+        return [{name: row[name] for name in row if name != "number"} for row in rows]
 
-    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
-        return {table: self.rows(table) for table in ("runs", "events", "steps")}
+    def contents(self) -> dict[str, list[dict[str, Any]]]:
+        return {table: self.rows(table) for table in ("runs", "events", "steps", "parameters")}
+
+    def events_of(self, run_id: str) -> list[dict[str, Any]]:
+        return [row for row in self.rows("events") if row["run_id"] == run_id]
 
     def run_of(self, key: RunKey = KEY) -> dict[str, Any]:
-        cursor = self.connection.execute("SELECT * FROM runs WHERE tenant = ? AND run_id = ?", key)
-        names = [column[0] for column in cursor.description]
-        return dict(zip(names, cursor.fetchone(), strict=True))
+        [run] = [row for row in self.rows("runs") if (row["tenant"], row["run_id"]) == key]
+        return run
+
+
+def noted_at_once(run: AcceptedRun) -> RequestChange:
+    return RequestChange.of_accepted(run, keeps_parameters=CATALOGUE.keeps_parameters)
 
 
 def request_record(
@@ -158,7 +173,7 @@ def test_a_run_is_its_event_of_the_highest_sequence(
                 projected.append(each)
         run = view.run_of(RunKey("default", run_id))
         assert (run["sequence"], run["phase"]) == (latest, projected[-1].event.phase)
-        kept = [row[2] for row in view.rows("events") if row[1] == run_id]
+        kept = [row["sequence"] for row in view.events_of(run_id)]
         assert kept == [each.event.sequence for each in projected]
 
 
@@ -176,33 +191,39 @@ def test_a_run_noted_at_once_equals_the_projection_of_its_record() -> None:
     projected = View().project([record])
     request = RunRequest(id="order-1", workflow="greet", parameters={"name": "Ada"})
     noted = View()
-    statement = accept_run(
+    change = noted_at_once(
         AcceptedRun(
             key=KEY,
             workflow="greet",
             fingerprint=request.fingerprint,
             partition=0,
             offset=7,
-            # The gateway's clock, a little before the record's time.
-            accepted_at=datetime.fromtimestamp(record.timestamp_ms / 1000 - 0.003, tz=UTC),
+            accepted_at=datetime.fromtimestamp(record.timestamp_ms / 1000, tz=UTC),
+            parameters=request.content().parameters,
         )
     )
-    noted.run([statement])
+    noted.write([change])
 
     assert noted.run_of()["phase"] == "Accepted"
+    assert noted.contents() == projected.contents()
     assert noted.project([record]).contents() == projected.contents()
     # The record may also be projected before the gateway notes the run.
-    projected.run([statement])
-    assert projected.run_of()["request_fingerprint"] == request.fingerprint
+    projected.write([change])
+    assert noted.contents() == projected.contents()
 
 
 def test_a_note_of_a_later_request_changes_nothing() -> None:
     view = View().project([request_record(3)])
     before = view.contents()
     late = AcceptedRun(
-        key=KEY, workflow="other", fingerprint="f", partition=0, offset=9, accepted_at=NOW
+        key=KEY,
+        workflow="other",
+        fingerprint="f",
+        partition=0,
+        offset=9,
+        accepted_at=NOW + timedelta(seconds=1),
     )
-    view.run([accept_run(late)])
+    view.write([noted_at_once(late)])
 
     assert view.contents() == before
 
@@ -234,7 +255,7 @@ def test_records_of_no_run_leave_no_trace() -> None:
         ]
     )
 
-    assert view.contents() == {"runs": [], "events": [], "steps": []}
+    assert not any(view.contents().values())
 
 
 def test_a_refused_request_does_not_touch_the_run() -> None:
@@ -266,7 +287,7 @@ def test_steps_keep_their_order_of_appearance() -> None:
         ]
     )
 
-    assert [row[2] for row in view.rows("steps")] == ["node-b", "node-a", "node-c"]
+    assert [row["step_id"] for row in view.rows("steps")] == ["node-b", "node-a", "node-c"]
 
 
 @pytest.mark.parametrize("first_of_the_retry", [(step("a"),), ()])
@@ -280,7 +301,7 @@ def test_a_retry_forgets_the_steps_that_failed(first_of_the_retry: tuple[Step, .
         ]
     )
     kept = [f"node-{each.name}" for each in first_of_the_retry]
-    assert [row[2] for row in view.rows("steps")] == [*kept, "node-c"]
+    assert [row["step_id"] for row in view.rows("steps")] == [*kept, "node-c"]
 
 
 def test_text_comes_through_exactly() -> None:
@@ -289,8 +310,8 @@ def test_text_comes_through_exactly() -> None:
     view = View().project([status_record(event, offset=0)])
 
     [row] = view.rows("events")
-    assert StatusEvent.model_validate_json(row[-1]) == event.event
-    assert "\n" not in row[-1]
-    assert "\r" not in row[-1]
+    assert StatusEvent.model_validate_json(row["event"]) == event.event
+    assert "\n" not in row["event"]
+    assert "\r" not in row["event"]
     [row] = view.rows("steps")
-    assert Step.model_validate_json(row[-1]) == event.event.steps[0]
+    assert Step.model_validate_json(row["step"]) == event.event.steps[0]

@@ -15,9 +15,8 @@ from prometheus_client import CollectorRegistry
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
-from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.reopening import OpenView, ReopeningView
-from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
+from sluice_gateway.adapters.run_view.store import NotifyingStore
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
@@ -35,9 +34,10 @@ from tests.unit.gateway.harness import (
     GREET,
     GREETING,
     TOPICS,
-    caught_up,
+    opened_store,
     published,
     status_record,
+    view_of,
 )
 
 AT_ONCE = Backoff(uniform=lambda _low, _high: 0.0)
@@ -104,7 +104,7 @@ class Files:
         await self.may_open.wait()
         if self.unusable:
             raise StoreUnusableError("view.sqlite cannot be opened: unable to open database file.")
-        async with open_view(self.path, topics=TOPICS) as store:
+        async with opened_store(self.path) as store:
             if self.pages is not None:
                 await store.read(f"PRAGMA max_page_count = {self.pages}")
             self.store = store
@@ -116,7 +116,7 @@ class Files:
             )
             projector = ImaginaryProjector(self.topic, notifying)
             yield OpenView(
-                view=SqliteRunView(store, subscriptions=self.subscriptions, catch_up=caught_up),
+                view=view_of(store, subscriptions=self.subscriptions),
                 projection=projector,
                 tasks=(projector.run, store.watch_for_damage),
             )
@@ -172,6 +172,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         allowed_hosts=AllowedHosts(()),
         limits=Limits(),
         greeting=GREETING,
+        topics=TOPICS,
         response_budget=ResponseBudget(ResponseLimits()),
         frames=EventFrames(view=view, max_bytes=4_000_000),
     )

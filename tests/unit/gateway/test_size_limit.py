@@ -14,13 +14,20 @@ from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.size_limit import BoundedStore, ViewSizeLimit
-from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
+from sluice_gateway.adapters.run_view.store import NotifyingStore
 from sluice_gateway.domain.models import EventHead, EventPlace
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_stream import follow
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.sqlite_store import SqliteStore
-from tests.unit.gateway.harness import TOPICS, caught_up, published, status_record, step
+from tests.unit.gateway.harness import (
+    TOPICS,
+    opened_store,
+    published,
+    status_record,
+    step,
+    view_of,
+)
 
 KIB = 1024
 LIMIT = 1000 * KIB
@@ -55,7 +62,8 @@ class Bounded:
         if await self.view.find(key) is None:
             return None
         [(rows,)] = await self.sqlite.read(
-            "SELECT COUNT(*) FROM events WHERE (tenant, run_id) = (?, ?)", key
+            "SELECT COUNT(*) FROM events JOIN runs USING (number) WHERE (tenant, run_id) = (?, ?)",
+            key,
         )
         return int(rows)
 
@@ -64,7 +72,7 @@ class Bounded:
 async def bounded(folder: Path, *, limit: int = LIMIT) -> AsyncIterator[Bounded]:
     path, registry, subscriptions = folder / "view.sqlite", CollectorRegistry(), RunSubscriptions()
     metrics = Metrics(registry)
-    async with open_view(path, topics=TOPICS) as sqlite:
+    async with opened_store(path) as sqlite:
         notifying = NotifyingStore(
             sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
         )
@@ -75,7 +83,7 @@ async def bounded(folder: Path, *, limit: int = LIMIT) -> AsyncIterator[Bounded]
                 notifying,
                 bounds=ViewSizeLimit(sqlite, path, max_bytes=limit, metrics=metrics),
             ),
-            view=SqliteRunView(sqlite, subscriptions=subscriptions, catch_up=caught_up),
+            view=view_of(sqlite, subscriptions=subscriptions),
             registry=registry,
         )
 

@@ -2,6 +2,13 @@
 
 import json
 
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from sluice_gateway.handlers.app_keys import CATALOGUE
+from sluice_gateway.handlers.workflows import get_workflow
+from sluice_workflows.builtin import BUILT_IN
+from sluice_workflows.catalogue import Catalogue
 from tests.support.goldens import Golden
 from tests.unit.gateway.harness import Gateway
 
@@ -19,7 +26,23 @@ async def test_an_entry_can_be_read_by_name(gateway: Gateway) -> None:
     listed = (await (await gateway.client.get("/v1/workflows")).json())["workflows"][0]
     response = await gateway.client.get(listed["links"]["self"])
 
-    assert await response.json() == listed
+    assert await response.json() == listed | {"graph": None}
+
+
+async def test_the_graph_of_a_built_in_entry_is_known() -> None:
+    app = web.Application()
+    app[CATALOGUE] = Catalogue(BUILT_IN)
+    app.router.add_get("/v1/workflows/{name}", get_workflow)
+    async with TestClient(TestServer(app)) as client:
+        response = await client.get("/v1/workflows/map-reduce")
+        graph = (await response.json())["graph"]
+
+    assert [(step["name"], step["repeated"], step["depends_on"]) for step in graph["steps"]] == [
+        ("split", False, []),
+        ("count", True, ["split"]),
+        ("sum", False, ["count"]),
+    ]
+    assert graph["truncated"] is False
 
 
 async def test_an_unknown_entry_is_not_found(gateway: Gateway) -> None:

@@ -180,6 +180,16 @@ def test_the_schema_of_a_file_entry() -> None:
     assert schema["required"] == ["day"]
 
 
+def test_a_string_of_several_lines(tmp_path: Path) -> None:
+    parameter = '{name: p, type: string, multiline: true, default: "a\\n\\tb"}'
+    _, entry = read_catalogue_file(written(tmp_path, entry_text(parameter)))
+
+    assert entry.arguments({}) == {"p": "a\n\tb"}
+    assert entry.arguments({"p": "one\ntwo\n"}) == {"p": "one\ntwo\n"}
+    properties: Any = entry.parameter_schema()["properties"]
+    assert properties["p"]["description"] == "At most 4096 bytes as UTF-8."
+
+
 def entry_text(parameters: str) -> str:
     return (
         "entries:\n"
@@ -203,6 +213,8 @@ def entry_text(parameters: str) -> str:
         ("{name: p, type: enum, values: [yes]}", "entries[1].parameters[0].values[0]: Input"),
         ("{name: p, type: string, pattern: '('}", "entries[1].parameters[0].pattern: is not"),
         ("{name: p, type: string, default: '{{x}}'}", "parameters[0].default: must not contain"),
+        ('{name: p, type: string, default: "a\\nb"}', "parameters[0].default: must not contain"),
+        ("{name: p, type: text, multiline: true}", "multiline: is not a known field"),
         ("{name: p, type: integer, max: 1, default: 2}", "entries[1].parameters[0].default: Input"),
         ("{name: p, type: text, max_bytes: 0}", "entries[1].parameters[0].max_bytes: Input"),
         (

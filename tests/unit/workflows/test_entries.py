@@ -133,6 +133,7 @@ def test_the_schema_has_the_limit_of_a_text() -> None:
         "maxLength": 16,
         "description": "At most 16 bytes as UTF-8.",
     }
+    assert properties["plain"]["description"] == "At most 16 bytes as UTF-8 on one line."
     assert "description" not in properties["number"]
 
 

@@ -1,8 +1,9 @@
 import base64
 from typing import Annotated, Any
 
+import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -76,6 +77,66 @@ def test_plain_text_refuses_expressions(value: str) -> None:
 @pytest.mark.parametrize("value", ["", "a b", '{"a": 1}', "}}", "$HOME", "naïve"])
 def test_plain_text_accepts_other_text(value: str) -> None:
     assert accepts(Annotated[str, PlainText(max_bytes=10)], value)
+
+
+LINES = Annotated[str, PlainText(max_bytes=20, multiline=True)]
+
+
+@pytest.mark.parametrize("value", ["a\nb", "\n", "\ta\n\tb\n", "{\n{x}", "$\n(x)", ""])
+def test_several_lines_are_accepted_where_declared(value: str) -> None:
+    assert accepts(LINES, value)
+    assert not accepts(Annotated[str, PlainText(max_bytes=20)], value) or not value
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a\n{{x}}", "a\n{", "\n$(x)", "a\r\nb", "\0", "\v", "\f", "\x1b[1m", "\x7f", "\x85"],
+)
+def test_lines_have_nothing_that_would_be_evaluated(value: str) -> None:
+    assert not accepts(LINES, value)
+
+
+def test_the_error_says_what_lines_may_have() -> None:
+    with pytest.raises(ValidationError, match=r"except newlines \(\\n\) and tabs"):
+        TypeAdapter(LINES).validate_python("a\rb")
+
+
+@pytest.mark.parametrize("multiline", [False, True])
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    # Go's strconv.Quote writes the first three as \U…, which JSON does not have.
+    [("\U000e0067", False), ("\U000f0000", False), ("\U0001bca0", False)]
+    + [(text, True) for text in ("😀", "\U00020000", "\u200b", "\ue000", "\u2028")],
+)
+def test_plain_text_has_only_what_argo_can_insert_into_json(
+    text: str, fits: bool, multiline: bool
+) -> None:
+    assert accepts(Annotated[str, PlainText(multiline=multiline)], text) is fits
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("ab {}$()\n\t\r\x00\x85é😀"), max_size=12), st.booleans())
+def test_schema_and_check_of_plain_text_agree(text: str, multiline: bool) -> None:
+    annotation = Annotated[str, PlainText(max_bytes=99, multiline=multiline)]
+    schema = TypeAdapter(annotation).json_schema()
+
+    # In Python, and not in ECMA-262, `$` also matches before a newline at the end.
+    assume(not text.endswith("{\n"))
+
+    valid = jsonschema.Draft202012Validator(schema).is_valid(text)
+
+    assert valid is accepts(annotation, text)
+
+
+def test_a_pattern_stays_beside_the_check_of_lines() -> None:
+    pattern = Annotated[str, PlainText(pattern="a.*b", multiline=True)]
+    schema = TypeAdapter(pattern).json_schema()
+
+    assert schema["pattern"] == "^(?:a.*b)$"
+    assert accepts(pattern, "a\tb")
+    assert not accepts(pattern, "a\nb")
+    assert accepts(Annotated[str, PlainText(pattern="(?s)a.*b", multiline=True)], "a\nb")
+    assert not accepts(Annotated[str, PlainText(pattern="ab", multiline=True)], "ab\n")
 
 
 def test_a_pattern_must_match_the_whole_value() -> None:

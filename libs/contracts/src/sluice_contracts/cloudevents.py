@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 on Kafka: written in binary mode, read in binary and structured mode.
+"""CloudEvents 1.0: written on Kafka in binary mode, read in binary and structured mode.
 
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
 """
@@ -6,6 +6,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-proto
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,9 +16,21 @@ from sluice_contracts import strict_json
 from sluice_contracts.records import Headers, header
 from sluice_contracts.tracing import TRACEPARENT_HEADER
 
-__all__ = ["STRUCTURED", "Envelope", "MalformedEventError", "binary_headers", "unwrap"]
+__all__ = [
+    "IDENTIFYING",
+    "STRUCTURED",
+    "Envelope",
+    "MalformedEventError",
+    "binary_headers",
+    "open_structured",
+    "read_envelope",
+    "unwrap",
+]
 
 STRUCTURED = "application/cloudevents+json"
+
+IDENTIFYING = ("specversion", "id", "source", "type")
+"""The attributes that every CloudEvent has."""
 
 # The specification forbids them in attributes ("Type System"). Ids are derived from attributes that
 # are joined by NUL.
@@ -74,30 +87,39 @@ def unwrap(value: bytes, headers: Headers) -> tuple[JsonValue, Envelope | None]:
         return _unwrap_structured(value)
     if header(headers, "ce_specversion") is None:
         return strict_json.parse(value), None
-    attributes: dict[str, JsonValue] = {
-        name: header(headers, f"ce_{name}") for name in ("specversion", "id", "source", "type")
-    }
-    envelope = _envelope(attributes)
+    envelope = read_envelope({name: header(headers, f"ce_{name}") for name in IDENTIFYING})
     return strict_json.parse(value), envelope
 
 
-def _unwrap_structured(value: bytes) -> tuple[JsonValue, Envelope]:
-    try:
-        event = strict_json.parse(value)
-    except strict_json.AmbiguousJsonError as e:
-        data = e.salvaged.get("data") if isinstance(e.salvaged, dict) else None
-        raise strict_json.AmbiguousJsonError(str(e), salvaged=data) from e
+def open_structured(event: JsonValue) -> tuple[JsonValue | bytes, Envelope]:
+    """Return the data of a parsed event in structured mode, and its envelope.
+
+    The data are bytes, still to be parsed as JSON, if the event has them as `data_base64`.
+
+    Raises:
+        MalformedEventError: an attribute is missing, or the data are missing or not base64.
+    """
     if not isinstance(event, dict):
         raise MalformedEventError("A structured CloudEvent must be a JSON object.")
-    envelope = _envelope(event)
+    envelope = read_envelope(event)
     match event:
         case {"data": _, "data_base64": _}:
             raise MalformedEventError("The CloudEvent carries both data and data_base64.")
         case {"data": data}:
             return data, envelope
         case {"data_base64": str(encoded)}:
-            return strict_json.parse(_from_base64(encoded)), envelope
+            return _from_base64(encoded), envelope
     raise MalformedEventError("The CloudEvent carries no data.")
+
+
+def _unwrap_structured(value: bytes) -> tuple[JsonValue, Envelope]:
+    try:
+        event = strict_json.parse(value)
+    except strict_json.AmbiguousJsonError as e:
+        salvaged = e.salvaged.get("data") if isinstance(e.salvaged, dict) else None
+        raise strict_json.AmbiguousJsonError(str(e), salvaged=salvaged) from e
+    data, envelope = open_structured(event)
+    return (strict_json.parse(data) if isinstance(data, bytes) else data), envelope
 
 
 def _from_base64(encoded: str) -> bytes:
@@ -107,7 +129,12 @@ def _from_base64(encoded: str) -> bytes:
         raise MalformedEventError("The CloudEvent's data_base64 is not valid base64.") from e
 
 
-def _envelope(attributes: dict[str, JsonValue]) -> Envelope:
+def read_envelope(attributes: Mapping[str, JsonValue]) -> Envelope:
+    """Return what identifies the event of these attributes.
+
+    Raises:
+        MalformedEventError: one of IDENTIFYING is missing or not valid.
+    """
     if attributes.get("specversion") != "1.0":
         raise MalformedEventError("The CloudEvent's specversion must be 1.0.")
     for name in ("id", "source", "type"):

@@ -37,6 +37,8 @@ class ProblemType(StrEnum):
     METHOD_NOT_ALLOWED = "urn:sluice:problem:method-not-allowed"
     UNSUPPORTED_MEDIA_TYPE = "urn:sluice:problem:unsupported-media-type"
     NOT_ACCEPTABLE = "urn:sluice:problem:not-acceptable"
+    LOG_TRUNCATED = "urn:sluice:problem:log-truncated"
+    COUNT_CHANGED = "urn:sluice:problem:count-changed"
     OUTCOME_UNKNOWN = "urn:sluice:problem:outcome-unknown"
     UNAVAILABLE = "urn:sluice:problem:unavailable"
     OVERLOADED = "urn:sluice:problem:overloaded"
@@ -62,6 +64,8 @@ _KINDS: Final = {
     ProblemType.METHOD_NOT_ALLOWED: (405, "Method not allowed"),
     ProblemType.UNSUPPORTED_MEDIA_TYPE: (415, "Unsupported media type"),
     ProblemType.NOT_ACCEPTABLE: (406, "Not acceptable"),
+    ProblemType.LOG_TRUNCATED: (410, "No longer kept"),
+    ProblemType.COUNT_CHANGED: (412, "Another number of runs"),
     ProblemType.OUTCOME_UNKNOWN: (503, "Outcome unknown"),
     ProblemType.UNAVAILABLE: (503, "Unavailable"),
     ProblemType.OVERLOADED: (429, "Overloaded"),

@@ -5,43 +5,71 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import ModelSchema
 
+from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem
 from sluice_contracts.requests import ResumeCommand, RetryCommand, RunRequest, SimpleCommand
 from sluice_contracts.status import StatusEvent
 
-__all__ = ["json_schemas"]
+__all__ = ["INCOMING", "OUTGOING", "ContractSchema", "Mode", "as_text", "json_schemas"]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Mode = Literal["validation", "serialization"]
+"""Of what Sluice reads, and of what it writes."""
+
+INCOMING: dict[str, Any] = {
+    "run-request": RunRequest,
+    "command": SimpleCommand | ResumeCommand | RetryCommand,
+}
+"""What Sluice reads, by the name of its schema. Members with a default may be omitted."""
+
+OUTGOING: dict[str, Any] = {
+    "status-event": StatusEvent,
+    "refusal-notice": RefusalNotice,
+    "queue-notice": QueueNotice,
+    "problem": Problem,
+    "planned-graph": PlannedGraph,
+}
+"""What Sluice writes, by the name of its schema."""
+
+
+class ContractSchema(GenerateJsonSchema):
+    """Makes schemas that stay true of later versions.
+
+    A reader ignores members that it does not know, so what Sluice writes may get more of them. What
+    Sluice reads may not have any, because the models forbid them.
+    """
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        """Return the schema of a model."""
+        made = super().model_schema(schema)
+        if self.mode == "serialization" and made.get("additionalProperties") is False:
+            del made["additionalProperties"]
+        return made
 
 
 def json_schemas() -> dict[str, str]:
     """Return the text of each schema by file name."""
-    # Outgoing messages always have every member; incoming ones may omit members with a default.
-    incoming: dict[str, Any] = {
-        "run-request": RunRequest,
-        "command": SimpleCommand | ResumeCommand | RetryCommand,
+    schemas = {name: _schema(name, model, mode="validation") for name, model in INCOMING.items()}
+    schemas |= {
+        name: _schema(name, model, mode="serialization") for name, model in OUTGOING.items()
     }
-    outgoing: dict[str, type[BaseModel]] = {
-        "status-event": StatusEvent,
-        "refusal-notice": RefusalNotice,
-        "queue-notice": QueueNotice,
-        "problem": Problem,
-    }
-    schemas = {name: _schema(model, mode="validation") for name, model in incoming.items()} | {
-        name: _schema(model, mode="serialization") for name, model in outgoing.items()
-    }
-    return {f"{name}.json": _text(schema) for name, schema in schemas.items()}
+    return {f"{name}.json": as_text(schema) for name, schema in schemas.items()}
 
 
-def _schema(model: Any, *, mode: Literal["validation", "serialization"]) -> dict[str, Any]:  # noqa: ANN401 - a model or a union of some
-    return {"$schema": _DIALECT, **TypeAdapter(model).json_schema(mode=mode)}
+def as_text(document: dict[str, Any]) -> str:
+    """Return the text of a JSON file."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _text(schema: dict[str, Any]) -> str:
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+def _schema(name: str, model: Any, *, mode: Mode) -> dict[str, Any]:  # noqa: ANN401 - a model or a union of some
+    schema = TypeAdapter(model).json_schema(mode=mode, schema_generator=ContractSchema)
+    return {"$schema": _DIALECT, "$id": f"urn:sluice:schema:{name}:v1", **schema}
 
 
 def main() -> None:

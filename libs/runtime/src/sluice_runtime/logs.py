@@ -9,7 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["LogSettings", "configure_logs"]
 
-_CHATTY = ("aiokafka", "aiosqlite", "kafka", "asyncio", "aiohttp.access", "botocore", "urllib3")
+_CHATTY = (
+    "aiokafka",
+    "aiosqlite",
+    "asyncpg",
+    "kafka",
+    "asyncio",
+    "aiohttp.access",
+    "botocore",
+    "urllib3",
+)
 
 
 class LogSettings(BaseModel):

@@ -42,6 +42,11 @@ class Catalogue:
         except KeyError:
             raise UnknownWorkflowError(name, known=self._entries) from None
 
+    def keeps_parameters(self, name: str) -> bool:
+        """Return whether the parameters of that workflow's runs may be kept to be shown."""
+        entry = self._entries.get(name)
+        return entry is not None and not entry.private_parameters
+
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
 

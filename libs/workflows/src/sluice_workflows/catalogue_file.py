@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import SchemaError
 
+from sluice_contracts.graphs import PlannedGraph
 from sluice_workflows.entries import Entry, TemplateRef
 from sluice_workflows.errors import CatalogueError
 from sluice_workflows.parameters import Parameters, PlainText, Text
@@ -57,10 +58,12 @@ class _StringParameter(_Parameter):
     type: Literal["string"]
     max_bytes: int = Field(default=4096, ge=1)
     pattern: str | None = None
+    multiline: bool = False
     default: str | None = None
 
     def annotation(self) -> Any:  # noqa: ANN401
-        return Annotated[str, PlainText(max_bytes=self.max_bytes, pattern=self.pattern)]
+        plain = PlainText(max_bytes=self.max_bytes, pattern=self.pattern, multiline=self.multiline)
+        return Annotated[str, plain]
 
 
 class _IntegerParameter(_Parameter):
@@ -113,6 +116,7 @@ class _Entry(_Strict):
     template: _Template
     private_parameters: bool = False
     parameters: list[_AnyParameter] = []
+    graph: PlannedGraph | None = None
 
 
 class _File(_Strict):
@@ -157,6 +161,7 @@ def _entry(path: Path, index: int, entry: _Entry) -> Entry:
                 name=entry.template.name, cluster_scope=entry.template.cluster_scope
             ),
             private_parameters=entry.private_parameters,
+            graph=entry.graph,
         )
     except CatalogueError as e:
         raise CatalogueError(f"{path}: {place}: {e}") from e

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
+from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.problems import MAX_FIELD_ERRORS, FieldError
 from sluice_workflows.errors import CatalogueError, InvalidParametersError
 from sluice_workflows.extensions import Extension
@@ -15,6 +16,7 @@ from sluice_workflows.parameters import (
     Parameters,
     encode,
     encoded_length,
+    is_multiline,
     kind_of,
     max_bytes,
     wire_names,
@@ -60,6 +62,7 @@ class Entry:
     """One workflow that clients may start.
 
     `private_parameters` says that values are neither kept to be shown nor part of events.
+    `graph` is shown to clients; `sluice_workflows.planned_graph` makes one. None if unknown.
 
     Raises:
         CatalogueError: the definition is unsafe or can never work.
@@ -70,6 +73,7 @@ class Entry:
     parameters: type[Parameters]
     template: Builder | TemplateRef
     private_parameters: bool = False
+    graph: PlannedGraph | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(_DNS_LABEL, self.name):
@@ -113,7 +117,8 @@ class Entry:
         for name, field in wire_names(self.parameters).items():
             limit = max_bytes(field)
             if limit is not None:
-                note = f"At most {limit} bytes as UTF-8."
+                lines = "" if is_multiline(field) else " on one line"
+                note = f"At most {limit} bytes as UTF-8{lines}."
                 shown = schema["properties"][name]
                 shown["description"] = f"{shown.get('description', '')} {note}".strip()
         return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema

@@ -6,6 +6,7 @@ are restricted to values that Argo cannot evaluate.
 """
 
 import base64
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ __all__ = [
     "Text",
     "encode",
     "encoded_length",
+    "is_multiline",
     "kind_of",
     "max_bytes",
     "wire_names",
@@ -31,6 +33,15 @@ __all__ = [
 
 # JSON numbers are exact up to this (RFC 8259 §6); it also bounds the length of the argument.
 _INTEGER_LIMIT: Final = 2**53
+
+# Argo quotes a value with Go's `strconv.Quote` and inserts it into JSON. JSON has none of Go's
+# escapes `\a`, `\v`, `\x7f` and `\U000e0067`: such a value ends the run in Error, "the result was
+# invalid JSON" (v4.0 util/template/simple_template.go and replace.go).
+_BASIC_PLANE: Final = 0xFFFF
+_PRINTED_BY_GO: Final = frozenset("LMNPS")
+_CONTROLS: Final = r"[\u0000-\u001f\u007f-\u009f]"
+_CONTROLS_IN_LINES: Final = r"[\u0000-\u0008\u000b-\u001f\u007f-\u009f]"
+_EVALUATED: Final = r"\{\{|\$\(|\{$"
 
 
 class Parameters(BaseModel):
@@ -67,15 +78,17 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class PlainText:
-    """Text that Argo gets unencoded, for a WorkflowTemplate that expects plain text.
+    r"""Text that Argo gets unencoded, for a WorkflowTemplate that expects plain text.
 
     Control characters, `{{`, a `{` at the end and `$(` are refused. With them a value, alone or
-    with the text after it, could become an expression of Argo or Kubernetes. `pattern` is a regular
-    expression (Rust's, so linear in time) that must match the whole value.
+    with the text after it, could become an expression of Argo or Kubernetes. With `multiline`,
+    newlines (`\n`) and tabs are allowed. `pattern` is a regular expression (Rust's, so linear in
+    time) that must match the whole value.
     """
 
     max_bytes: int = 4096
     pattern: str | None = None
+    multiline: bool = False
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -90,8 +103,13 @@ class PlainText:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Return the schema of a plain string with its limits."""
-        return _sized(handler(schema), max_bytes=self.max_bytes)
+        """Return the schema of a plain string with its limits and what it must not contain."""
+        refused = {"not": {"pattern": f"{self._controls}|{_EVALUATED}"}}
+        return _sized(handler(schema), max_bytes=self.max_bytes) | refused
+
+    @property
+    def _controls(self) -> str:
+        return _CONTROLS_IN_LINES if self.multiline else _CONTROLS
 
     def _check(self, value: str) -> str:
         _check_size(value, max_bytes=self.max_bytes)
@@ -104,8 +122,17 @@ class PlainText:
             raise PydanticCustomError(
                 "variable_reference", "must not contain '$(', because Kubernetes would expand it"
             )
-        if any(unicodedata.category(character) == "Cc" for character in value):
-            raise PydanticCustomError("control_character", "must not contain control characters")
+        if re.search(self._controls, value):
+            detail = "must not contain control characters"
+            if self.multiline:
+                detail += " except newlines (\\n) and tabs"
+            raise PydanticCustomError("control_character", detail)
+        if not all(map(_reaches_argo, value)):
+            raise PydanticCustomError(
+                "unprintable_character",
+                "must not contain characters beyond U+FFFF that are not printable, because Argo "
+                "would fail on them",
+            )
         return value
 
 
@@ -175,6 +202,14 @@ def max_bytes(field: FieldInfo) -> int | None:
     return limits[0] if limits else None
 
 
+def is_multiline(field: FieldInfo) -> bool:
+    """Return whether values may have several lines."""
+    return any(
+        isinstance(marker, Text) or (isinstance(marker, PlainText) and marker.multiline)
+        for marker in field.metadata
+    )
+
+
 def encoded_length(field: FieldInfo) -> int:
     """Return the bytes of the field's longest argument; numbers and choices count as 0."""
     limit = max_bytes(field) or 0
@@ -184,6 +219,11 @@ def encoded_length(field: FieldInfo) -> int:
 def wire_names(model: type[Parameters]) -> Mapping[str, FieldInfo]:
     """Return the model's fields by the names that requests and Argo use."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _reaches_argo(character: str) -> bool:
+    printed = unicodedata.category(character)[0] in _PRINTED_BY_GO
+    return printed or ord(character) <= _BASIC_PLANE
 
 
 def _check_size(value: str, *, max_bytes: int) -> None:

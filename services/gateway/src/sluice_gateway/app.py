@@ -5,13 +5,14 @@ from typing import Final
 
 from aiohttp import web
 
-from sluice_contracts.topics import MAX_REQUEST_BYTES
+from sluice_contracts.topics import MAX_REQUEST_BYTES, TopicNames
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
-from sluice_gateway.handlers import events, index, runs, workflows
 from sluice_gateway.handlers.app_keys import (
     ALLOWED_HOSTS,
+    BATCHES,
     CATALOGUE,
+    COMMANDS,
     FRAMES,
     GREETING,
     LIMITS,
@@ -32,8 +33,13 @@ from sluice_gateway.handlers.middleware import (
     set_headers,
     trace_requests,
 )
+from sluice_gateway.handlers.reference import REFERENCE, reference_of
+from sluice_gateway.handlers.routing import routes
+from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RequestProducer, RunView
+from sluice_gateway.services.batches import BatchSubmission
+from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
@@ -63,12 +69,14 @@ def create_app(
     greeting: str,
     response_budget: ResponseBudget,
     frames: EventFrames,
+    topics: TopicNames,
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
 
     Shutting the application down ends the event streams and waits for records on their way.
     """
     submission = Submission(catalogue=catalogue, producer=request_producer, view=view)
+    commands = Commands(producer=request_producer, view=view)
     metrics.watch_in_flight(lambda: load_shedder.in_flight)
     metrics.watch_outgoing(lambda: response_budget.held + frames.held)
 
@@ -78,7 +86,9 @@ def create_app(
         client_max_size=MAX_REQUEST_BYTES,
     )
     app[LOAD_SHEDDER] = load_shedder
+    app[BATCHES] = BatchSubmission(submission=submission)
     app[CATALOGUE] = catalogue
+    app[COMMANDS] = commands
     app[FRAMES] = frames
     app[GREETING] = greeting
     app[ALLOWED_HOSTS] = allowed_hosts
@@ -88,9 +98,10 @@ def create_app(
     app[TRUSTED_PROXIES] = trusted_proxies
     app[RESPONSE_BUDGET] = response_budget
     app[READER] = RunReader(view=view)
+    app[REFERENCE] = reference_of(OPERATIONS, topics)
     app[SUBMISSION] = submission
     app[VIEW] = view
-    app.add_routes([*index.ROUTES, *runs.ROUTES, *events.ROUTES, *workflows.ROUTES])
+    app.add_routes(routes(OPERATIONS))
 
     async def end_streams(_: web.Application) -> None:
         subscriptions.close()
@@ -98,6 +109,7 @@ def create_app(
     async def drain_records(_: web.Application) -> AsyncIterator[None]:
         yield
         await submission.drain()
+        await commands.drain()
 
     app.on_response_prepare.append(set_headers)
     app.on_shutdown.append(end_streams)

@@ -21,6 +21,7 @@ from sluice_gateway.adapters.run_view.size_limit import BoundedStore, ViewSizeLi
 from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.run_changes import KeepsParameters
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
@@ -134,7 +135,12 @@ async def serve(
         )
         waiting.kafka = request_producer.unavailable
         view = ReopeningView(
-            lambda: _opened_view(settings, subscriptions=subscriptions, metrics=metrics),
+            lambda: _opened_view(
+                settings,
+                subscriptions=subscriptions,
+                metrics=metrics,
+                keeps_parameters=catalogue.keeps_parameters,
+            ),
             subscriptions=subscriptions,
             start_patience=settings.view.start_patience,
             failed=metrics.view_failures.inc,
@@ -167,6 +173,7 @@ async def serve(
                 keepalive=seconds(settings.http.keepalive),
             ),
             greeting=settings.http.greeting,
+            topics=topics,
             response_budget=ResponseBudget(
                 ResponseLimits(
                     max_bytes=settings.outgoing.max_bytes,
@@ -200,12 +207,16 @@ async def serve(
 
 @asynccontextmanager
 async def _opened_view(
-    settings: GatewaySettings, *, subscriptions: RunSubscriptions, metrics: Metrics
+    settings: GatewaySettings,
+    *,
+    subscriptions: RunSubscriptions,
+    metrics: Metrics,
+    keeps_parameters: KeepsParameters,
 ) -> AsyncIterator[OpenView]:
     """Open the view's file, with all that works on it."""
     kafka, topics = settings.kafka, settings.kafka.topics
     path = settings.data_dir / "view.sqlite"
-    async with open_view(path, topics=topics) as store:
+    async with open_view(path, topics=topics, keeps_parameters=keeps_parameters) as store:
         bounds = ViewSizeLimit(store, path, max_bytes=settings.view.max_bytes, metrics=metrics)
         notifying = NotifyingStore(
             store, status_topic=topics.status, subscriptions=subscriptions, metrics=metrics
@@ -220,7 +231,13 @@ async def _opened_view(
         )
         read_barrier = ReadBarrier(projection, patience=settings.view.patience, most=_MAX_WAITING)
         yield OpenView(
-            view=SqliteRunView(store, subscriptions=subscriptions, catch_up=read_barrier.catch_up),
+            view=SqliteRunView(
+                store,
+                topics=topics,
+                subscriptions=subscriptions,
+                catch_up=read_barrier.catch_up,
+                keeps_parameters=keeps_parameters,
+            ),
             projection=projection,
             tasks=(projection.run, store.watch_for_damage),
         )

@@ -1,5 +1,6 @@
 """What the services need from outside, and nothing more."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -7,16 +8,20 @@ from typing import Protocol
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import Position
-from sluice_contracts.requests import RunRequest
+from sluice_contracts.requests import Command, RunRequest
+from sluice_contracts.status import Phase
 from sluice_gateway.domain.models import (
     AcceptedRun,
     EventPage,
     EventPlace,
     RunEvent,
     RunState,
+    StreamPage,
 )
+from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
 
 __all__ = [
+    "LogTruncatedError",
     "RecordTooLargeError",
     "RequestNotAcknowledgedError",
     "RequestProducer",
@@ -43,6 +48,10 @@ class ViewUnavailableError(Exception):
     """The view cannot be used now; the message says why."""
 
 
+class LogTruncatedError(Exception):
+    """Events behind the place are no longer kept, so a stream cannot resume there."""
+
+
 class RequestProducer(Protocol):
     """The request topic, seen from the writing end."""
 
@@ -62,6 +71,11 @@ class RequestProducer(Protocol):
             UnsafeTopicError: the topic is not set up to keep what it acknowledges.
             RecordTooLargeError: it can never be written.
         """
+
+    async def append_command(
+        self, command: Command, *, time: datetime, traceparent: str
+    ) -> Position:
+        """Write a command under the key of its run; otherwise like `append`."""
 
 
 class Subscription(Protocol):
@@ -106,3 +120,28 @@ class RunView(Protocol):
 
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
         """Subscribe to changes of the run while the body runs."""
+
+    async def list(self, query: RunFilter, *, before: RunPlace | None, limit: int) -> RunPage:
+        """Return the newest `limit` runs that fulfil the query; with `before`, those behind it."""
+
+    async def count(self, query: RunFilter) -> Mapping[Phase, int]:
+        """Return how many runs fulfil the query, by phase; phases without runs are left out."""
+
+    async def stream_end(self) -> StreamPlace:
+        """Return the place behind all events that are here now."""
+
+    async def all_events(
+        self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int
+    ) -> StreamPage:
+        """Return the next events behind `after` of all runs that fulfil the query.
+
+        There are at most `limit`, and no more once their data are `max_bytes` together. The events
+        of a partition are in the order of their offsets. The phases of the query are those of the
+        events, and everything else is about the run as it is now.
+
+        Raises:
+            LogTruncatedError: events behind `after` are no longer kept.
+        """
+
+    def subscribe_all(self) -> AbstractContextManager[Subscription]:
+        """Subscribe to changes of all runs while the body runs."""

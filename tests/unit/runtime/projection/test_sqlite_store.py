@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,22 @@ from hypothesis import strategies as st
 
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_runtime.projection import sqlite_store
+from sluice_runtime.projection.projection import Projection
 from sluice_runtime.projection.sqlite_store import (
     SqliteStore,
     StoreDamagedError,
     StoreUnusableError,
 )
 from tests.unit.runtime.log_capture import captured
-from tests.unit.runtime.projection.word_table import TABLES, everything, open_store, project, words
+from tests.unit.runtime.projection.word_table import (
+    Seen,
+    decode,
+    everything,
+    open_store,
+    projection,
+    words,
+    write,
+)
 
 
 def record(
@@ -78,9 +87,7 @@ async def test_records_and_offsets_survive_a_restart(path: Path) -> None:
         assert await store.offsets() == {("t", 0): 4, ("t", 1): 8}
 
 
-async def test_expiry_statements_delete_rows_of_deleted_records(
-    path: Path,
-) -> None:
+async def test_expiry_deletes_rows_of_deleted_records(path: Path) -> None:
     tables = "CREATE TABLE IF NOT EXISTS seen (partition INTEGER, offset INTEGER)"
     expiry = """
         DELETE FROM seen WHERE EXISTS (
@@ -88,12 +95,20 @@ async def test_expiry_statements_delete_rows_of_deleted_records(
             AND log_starts.partition = seen.partition AND seen.offset < first_offset)
     """
 
-    def note(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
-        yield "INSERT INTO seen VALUES (?, ?)", (record.position.partition, record.position.offset)
+    def note(connection: sqlite3.Connection, seen: Sequence[tuple[int, int]]) -> None:
+        connection.executemany("INSERT INTO seen VALUES (?, ?)", seen)
 
-    async with SqliteStore.open(
-        path, tables=tables, version=1, project=note, expiry=[(expiry, ("t",))]
-    ) as store:
+    def expire(connection: sqlite3.Connection) -> None:
+        connection.execute(expiry, ("t",))
+
+    seen = Projection(
+        tables=tables,
+        version=1,
+        decode=lambda record: (record.position.partition, record.position.offset),
+        write=note,
+        expire=expire,
+    )
+    async with SqliteStore.open(path, seen) as store:
         await store.apply([record("a", offset, partition=n) for offset in range(3) for n in (0, 1)])
         for start, left in ((1, [1, 2]), (3, [])):
             await store.expire({("t", 0): start, ("t", 1): 0, ("other", 1): 9})
@@ -120,9 +135,9 @@ async def test_an_empty_batch_changes_nothing(path: Path) -> None:
 async def test_the_event_loop_runs_between_large_records(path: Path) -> None:
     rounds, seen = 0, []
 
-    def noting(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+    def noting(record: IncomingRecord) -> Seen:
         seen.append(rounds)
-        return project(record)
+        return decode(record)
 
     async def count() -> None:
         nonlocal rounds
@@ -130,7 +145,7 @@ async def test_the_event_loop_runs_between_large_records(path: Path) -> None:
             rounds += 1
             await asyncio.sleep(0)
 
-    async with SqliteStore.open(path, tables=TABLES, version=1, project=noting) as store:
+    async with SqliteStore.open(path, projection(decode=noting)) as store:
         counting = asyncio.create_task(count())
         await store.apply([record("a" * 100_000, offset) for offset in range(20)])
         counting.cancel()
@@ -141,17 +156,19 @@ class CrashError(Exception):
     """Simulates the end of the process."""
 
 
-def _crashes_at(statement: int) -> Any:
-    """Project as usual, with one additional statement that SQLite cannot run."""
-    left = statement
+def _crashes_at(word: int) -> Projection[Seen]:
+    """Project as usual, but for one word that SQLite cannot write."""
+    left = word
 
-    def crashing(record: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+    def crashing(connection: sqlite3.Connection, seen: Sequence[Seen]) -> None:
         nonlocal left
-        for each in project(record):
+        for each in seen:
             left -= 1
-            yield each if left else ("INSERT INTO no_such_table VALUES (1)", ())
+            if not left:
+                connection.execute("INSERT INTO no_such_table VALUES (1)")
+            write(connection, [each])
 
-    return crashing
+    return projection(write=crashing)
 
 
 _WORDS_AND_KEYS = st.tuples(st.sampled_from("abc"), st.sampled_from([None, b"j", b"k"]))
@@ -181,8 +198,8 @@ def test_any_batching_and_any_crash_give_the_same_table(
     async def step_by_step() -> Any:
         path, at, sizes = folder / "parts", 0, iter(batches)
         for crash in (*crashes, 0):
-            chosen = _crashes_at(crash) if crash else project
-            async with SqliteStore.open(path, tables=TABLES, version=1, project=chosen) as store:
+            chosen = _crashes_at(crash) if crash else projection()
+            async with SqliteStore.open(path, chosen) as store:
                 at = (await store.offsets()).get(("t", 0), 0)
                 with contextlib.suppress(sqlite3.OperationalError):
                     while at < len(records):
@@ -196,7 +213,7 @@ def test_any_batching_and_any_crash_give_the_same_table(
 
 async def test_a_batch_that_fails_leaves_nothing_behind(path: Path) -> None:
     await _filled(path)
-    async with SqliteStore.open(path, tables=TABLES, version=1, project=_crashes_at(4)) as store:
+    async with SqliteStore.open(path, _crashes_at(2)) as store:
         before = await everything(store)
         with pytest.raises(sqlite3.OperationalError, match="no_such_table"):
             await store.apply([record(word, 4 + n, key=b"k") for n, word in enumerate("xyz")])
@@ -206,10 +223,10 @@ async def test_a_batch_that_fails_leaves_nothing_behind(path: Path) -> None:
 
 
 async def test_a_failed_projection_writes_nothing(path: Path) -> None:
-    def broken(_: IncomingRecord) -> Iterable[tuple[str, Sequence[Any]]]:
+    def broken(_: IncomingRecord) -> Seen:
         raise CrashError
 
-    async with SqliteStore.open(path, tables=TABLES, version=1, project=broken) as store:
+    async with SqliteStore.open(path, projection(decode=broken)) as store:
         with pytest.raises(CrashError):
             await store.apply(RECORDS)
         assert await everything(store) == ([], [], {})

@@ -4,16 +4,18 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
 import structlog
 
 from sluice_contracts.records import IncomingRecord
 from sluice_runtime.projection.last_records import LastRecord
+from sluice_runtime.projection.projection import Projection
 
-__all__ = ["ProjectRecord", "SqliteStore", "Statement", "StoreDamagedError", "StoreUnusableError"]
+__all__ = ["SqliteStore", "Statement", "StoreDamagedError", "StoreUnusableError"]
 
 _log = structlog.get_logger(__name__)
 
@@ -42,8 +44,10 @@ CREATE TABLE IF NOT EXISTS log_starts (
 Statement = tuple[str, Sequence[Any]]
 """SQL and its arguments."""
 
-ProjectRecord = Callable[[IncomingRecord], Iterable[Statement]]
-"""Returns the SQL statements, with their arguments, that project one record."""
+_NOTE_OFFSET = "INSERT OR REPLACE INTO projected_offsets VALUES (?, ?, ?)"
+_NOTE_LAST = "INSERT OR REPLACE INTO last_records VALUES (?, ?, ?, ?)"
+
+T = TypeVar("T")
 
 _PAUSE_AFTER_BYTES = 64 * 1024
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -57,47 +61,39 @@ class StoreDamagedError(Exception):
     """The file turned out to be damaged while in use; the next start recreates it."""
 
 
+@dataclass(kw_only=True)
+class _Batch:
+    """Changes to be written together. What fails is tried again by the next one who waits."""
+
+    changes: list[Any] = field(default_factory=list)
+    written: bool = False
+
+
 class SqliteStore:
     """Projects records into tables of one file, with offsets in the same transaction (WAL mode)."""
 
-    def __init__(
-        self,
-        connection: aiosqlite.Connection,
-        *,
-        tables: str,
-        project: ProjectRecord,
-        expiry: Sequence[Statement],
-    ) -> None:
+    def __init__(self, connection: aiosqlite.Connection, projection: Projection[Any]) -> None:
         self._connection = connection
-        self._schema = f"{_OFFSETS};\n{tables}"
-        self._project = project
-        self._expiry = expiry
+        self._projection = projection
+        self._schema = f"{_OFFSETS};\n{projection.tables}"
         self._damage = asyncio.Event()
+        self._noted = _Batch()
+        self._noting = asyncio.Lock()
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(
-        cls,
-        path: Path,
-        *,
-        tables: str,
-        version: int,
-        project: ProjectRecord,
-        expiry: Sequence[Statement] = (),
-    ) -> "AsyncIterator[SqliteStore]":
+    async def open(cls, path: Path, projection: Projection[Any]) -> "AsyncIterator[SqliteStore]":
         """Open the file, and recreate it if it is missing, damaged or of another version.
 
-        `tables` is the SQL that creates the tables, each with IF NOT EXISTS. `expiry` deletes the
-        rows whose records the topics have deleted: those below `first_offset` of their partition in
-        the table `log_starts (topic, partition, first_offset)`. A file that turns out to be damaged
-        while in use is removed on exit, so that the next start recreates it.
+        A file that turns out to be damaged while in use is removed on exit, so that the next start
+        recreates it.
 
         Raises:
             StoreUnusableError: the file cannot be opened, although it is not damaged.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = await _connect(path, version=version)
-        store = cls(connection, tables=tables, project=project, expiry=expiry)
+        connection = await _connect(path, version=projection.version)
+        store = cls(connection, projection)
         try:
             await store._run(sqlite3.Connection.executescript, store._schema)
             yield store
@@ -142,38 +138,61 @@ class SqliteStore:
 
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
         """See `ProjectionStore.apply`."""
-        statements: list[tuple[str, Sequence[Any]]] = []
+        changes = []
         since_pause = 0
         for record in records:
-            statements += self._project(record)
+            if (change := self._projection.decode(record)) is not None:
+                changes.append(change)
             since_pause += record.memory
             if since_pause >= _PAUSE_AFTER_BYTES:
                 # Hundreds of large records without a pause would block the event loop for seconds.
                 since_pause = 0
                 await asyncio.sleep(0)
         last = {(each.position.topic, each.position.partition): each for each in records}
-        for place, record in last.items():
-            offset = record.position.offset
-            statements += [
-                ("INSERT OR REPLACE INTO projected_offsets VALUES (?, ?, ?)", (*place, offset + 1)),
-                (
-                    "INSERT OR REPLACE INTO last_records VALUES (?, ?, ?, ?)",
-                    (*place, offset, record.timestamp_ms),
-                ),
-            ]
-        await self.write(statements)
+
+        def write(connection: sqlite3.Connection) -> None:
+            self._projection.write(connection, changes)
+            connection.executemany(_NOTE_OFFSET, [_offset_after(each) for each in last.values()])
+            connection.executemany(_NOTE_LAST, [_last_record(each) for each in last.values()])
+
+        await self.transact(write)
+
+    async def note(self, change: Any) -> None:  # noqa: ANN401 - of the projection's type
+        """Write a change before its record is read; those noted meanwhile share a transaction."""
+        batch = self._noted
+        batch.changes.append(change)
+        async with self._noting:
+            if not batch.written:
+                self._noted, write = _Batch(), self._projection.write
+                await self.transact(lambda connection: write(connection, batch.changes))
+                batch.written = True
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
         """See `ProjectionStore.expire`."""
-        known: list[Statement] = [
-            ("INSERT OR REPLACE INTO log_starts VALUES (?, ?, ?)", (*place, first))
-            for place, first in starts.items()
-        ]
-        await self.write([*known, *self._expiry])
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "INSERT OR REPLACE INTO log_starts VALUES (?, ?, ?)",
+                [(*place, first) for place, first in starts.items()],
+            )
+            self._projection.expire(connection)
+
+        await self.transact(write)
+
+    async def transact(self, write: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `write` on the connection's thread within a transaction, and return its result."""
+        result: T = await self._run(_transaction, write)
+        return result
 
     async def write(self, statements: Iterable[Statement]) -> None:
         """Run the statements as one transaction."""
-        await self._run(_transaction, list(statements))
+        all_of_them = list(statements)
+
+        def run(connection: sqlite3.Connection) -> None:
+            for sql, arguments in all_of_them:
+                connection.execute(sql, arguments)
+
+        await self.transact(run)
 
     async def forget(self) -> None:
         """See `ProjectionStore.forget`."""
@@ -211,20 +230,32 @@ def _some_rows(
     return rows
 
 
-def _transaction(connection: sqlite3.Connection, statements: list[Statement]) -> None:
+def _transaction(connection: sqlite3.Connection, write: Callable[[sqlite3.Connection], T]) -> T:
     with connection:
-        connection.execute("BEGIN")
-        for sql, arguments in statements:
-            connection.execute(sql, arguments)
+        connection.execute("BEGIN IMMEDIATE")
+        return write(connection)
 
 
 def _recreate_tables(connection: sqlite3.Connection, schema: str) -> None:
     names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    drops: list[Statement] = [
-        (f'DROP TABLE "{name}"', ()) for (name,) in _all_rows(connection, names, ())
-    ]
-    _transaction(connection, drops)
+    found = _all_rows(connection, names, ())
+
+    def drop(connection: sqlite3.Connection) -> None:
+        for (name,) in found:
+            connection.execute(f'DROP TABLE "{name}"')
+
+    _transaction(connection, drop)
     connection.executescript(schema)
+
+
+def _offset_after(record: IncomingRecord) -> tuple[str, int, int]:
+    position = record.position
+    return (position.topic, position.partition, position.offset + 1)
+
+
+def _last_record(record: IncomingRecord) -> tuple[str, int, int, int]:
+    position = record.position
+    return (position.topic, position.partition, position.offset, record.timestamp_ms)
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -1,6 +1,7 @@
 """The ledger of outcomes: the results topic, projected into SQLite."""
 
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -14,8 +15,9 @@ from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
 from sluice_dispatcher.domain.models import LedgerEntry
+from sluice_runtime.projection.projection import Projection
 from sluice_runtime.projection.projector import Projector
-from sluice_runtime.projection.sqlite_store import SqliteStore, Statement
+from sluice_runtime.projection.sqlite_store import SqliteStore
 
 __all__ = ["SqliteLedger", "open_ledger_store"]
 
@@ -48,10 +50,33 @@ DELETE FROM outcomes WHERE (tenant, run_id) IN (
 """
 
 
+_NOTE: Final = """
+INSERT INTO outcomes
+    (tenant, run_id, fingerprint, phase, partition, offset, appended_ms, cancelled)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (tenant, run_id) DO UPDATE SET
+    phase = excluded.phase,
+    partition = COALESCE(excluded.partition, partition),
+    offset = COALESCE(excluded.offset, offset),
+    appended_ms = COALESCE(excluded.appended_ms, appended_ms),
+    cancelled = excluded.cancelled
+WHERE COALESCE(excluded.appended_ms >= appended_ms, TRUE)
+"""
+
+_Row = tuple[str, str, str | None, Phase, int | None, int | None, int | None, str | None]
+
+
 def open_ledger_store(path: Path) -> AbstractAsyncContextManager[SqliteStore]:
     """Open the ledger's file, and close it at the end."""
     return SqliteStore.open(
-        path, tables=_TABLES, version=_VERSION, project=_project, expiry=[(_EXPIRY, ())]
+        path,
+        Projection(
+            tables=_TABLES,
+            version=_VERSION,
+            decode=_decode,
+            write=_note,
+            expire=_expire,
+        ),
     )
 
 
@@ -81,7 +106,7 @@ class SqliteLedger:
 
     async def record(self, published: PublishedEvent) -> None:
         """See `Ledger.record`."""
-        await self._store.write([_upsert(published, record=None)])
+        await self._store.note(_row(published, record=None))
 
     def waiting_for(self) -> str | None:
         """Return why answers have to wait, for a probe; None while they come at once."""
@@ -91,51 +116,48 @@ class SqliteLedger:
         return self._projector.waiting_for()
 
 
-def _project(record: IncomingRecord) -> Iterable[Statement]:
+def _decode(record: IncomingRecord) -> _Row | None:
     if record.value is None:
-        return
+        return None
     try:
         published = decode_status(record)
     except ForeignRecordError as e:
         _log.warning("foreign record on the results topic", error=str(e))
-        return
+        return None
     if not isinstance(published, PublishedEvent) or not published.event.terminal:
-        return
-    yield _upsert(published, record=record)
+        return None
+    return _row(published, record=record)
 
 
-def _upsert(published: PublishedEvent, *, record: IncomingRecord | None) -> Statement:
-    """Return the statement that adds an outcome.
+def _note(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+    """Note outcomes.
 
-    The first outcome of a run fixes the fingerprint; a later attempt changes only the phase.
+    The first outcome of a run fixes the fingerprint; a later attempt changes only the phase. A
+    topic that was given more partitions may hold outcomes of one run on two of them, read in any
+    order. The newest one by Kafka's timestamp counts, because it is retained the longest.
+    """
+    connection.executemany(_NOTE, rows)
+
+
+def _expire(connection: sqlite3.Connection) -> None:
+    connection.execute(_EXPIRY)
+
+
+def _row(published: PublishedEvent, *, record: IncomingRecord | None) -> _Row:
+    """Return the row of an outcome.
+
     `record` is None for an outcome that was just published. If its record has been projected
-    already, the position stays. A topic that was given more partitions may hold outcomes of one
-    run on two of them, read in any order. The newest one by Kafka's timestamp counts, because it
-    is retained the longest.
+    already, the position stays.
     """
     event = published.event
     is_cancelled = event.problem is not None and event.problem.type is ProblemType.CANCELLED
     return (
-        """
-        INSERT INTO outcomes
-            (tenant, run_id, fingerprint, phase, partition, offset, appended_ms, cancelled)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (tenant, run_id) DO UPDATE SET
-            phase = excluded.phase,
-            partition = COALESCE(excluded.partition, partition),
-            offset = COALESCE(excluded.offset, offset),
-            appended_ms = COALESCE(excluded.appended_ms, appended_ms),
-            cancelled = excluded.cancelled
-        WHERE COALESCE(excluded.appended_ms >= appended_ms, TRUE)
-        """,
-        (
-            event.tenant,
-            event.run_id,
-            published.fingerprint,
-            event.phase,
-            record.position.partition if record else None,
-            record.position.offset if record else None,
-            record.timestamp_ms if record else None,
-            event.model_dump_json() if is_cancelled else None,
-        ),
+        event.tenant,
+        event.run_id,
+        published.fingerprint,
+        event.phase,
+        record.position.partition if record else None,
+        record.position.offset if record else None,
+        record.timestamp_ms if record else None,
+        event.model_dump_json() if is_cancelled else None,
     )

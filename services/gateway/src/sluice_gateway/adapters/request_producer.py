@@ -1,6 +1,7 @@
 """The request topic."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,9 +11,9 @@ import structlog
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.json_bounds import measure
-from sluice_contracts.records import Position
+from sluice_contracts.records import OutgoingRecord, Position
 from sluice_contracts.request_codec import encode_request
-from sluice_contracts.requests import RunRequest
+from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.strict_json import MAX_DEPTH, MAX_VALUES
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.ports import (
@@ -86,6 +87,24 @@ class KafkaRequestProducer:
             time=time,
             traceparent=traceparent,
         )
+        return await self._append(record)
+
+    async def append_command(
+        self, command: Command, *, time: datetime, traceparent: str
+    ) -> Position:
+        """See `RequestProducer.append_command`."""
+        record = encode_request(
+            command,
+            key=command.key,
+            source=_SOURCE,
+            # Each command is an event of its own, however often the same one is given.
+            event_id=secrets.token_hex(16),
+            time=time,
+            traceparent=traceparent,
+        )
+        return await self._append(record)
+
+    async def _append(self, record: OutgoingRecord) -> Position:
         _check_size(record.value or b"")
         if (why := self._unsafe()) is not None:
             raise UnsafeTopicError(why)

@@ -1,16 +1,27 @@
 """Runs as the gateway knows them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from pydantic import JsonValue
 
 from sluice_contracts.ids import RunKey
-from sluice_contracts.status import Phase
+from sluice_contracts.requests import Priority
+from sluice_contracts.status import Phase, QueueState
+from sluice_gateway.domain.run_query import StreamPlace
 
-__all__ = ["AcceptedRun", "EventHead", "EventPage", "EventPlace", "RunEvent", "RunState"]
+__all__ = [
+    "AcceptedRun",
+    "EventHead",
+    "EventPage",
+    "EventPlace",
+    "RunEvent",
+    "RunState",
+    "StreamEvent",
+    "StreamPage",
+]
 
 
 class EventPlace(NamedTuple):
@@ -26,7 +37,11 @@ class EventPlace(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class AcceptedRun:
-    """A run whose request record stands at `partition`, `offset` of the request topic."""
+    """A run whose request record stands at `partition`, `offset` of the request topic.
+
+    `accepted_at` is when Kafka appended the record. `parameters` are those of the request as
+    canonical JSON; the view keeps them unless the workflow's are private.
+    """
 
     key: RunKey
     workflow: str
@@ -34,15 +49,21 @@ class AcceptedRun:
     partition: int
     offset: int
     accepted_at: datetime
+    labels: Mapping[str, str] = field(default_factory=dict)
+    priority: Priority = "normal"
+    parent: str | None = None
+    parameters: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunState:
     """The latest that is known of a run.
 
-    `event` is the latest status event as a JSON object, with all steps of the run in `steps`; None
-    while there is none. `accepted_at` is None if the request record is no longer on its topic.
-    `version` changes whenever anything here does.
+    `event` is the latest status event as a JSON object, with all steps of the run in `steps` and
+    all groups in `groups`; None while there is none. `accepted_at` is None if neither the request
+    record nor an event states it. `version` changes whenever anything here does. `parameters` are
+    None if they are private or were never known here. `queue` is None unless the run waits to
+    start.
     """
 
     key: RunKey
@@ -53,6 +74,11 @@ class RunState:
     accepted_at: datetime | None
     event: Mapping[str, JsonValue] | None
     version: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    priority: Priority = "normal"
+    parent: str | None = None
+    parameters: Mapping[str, JsonValue] | None = None
+    queue: QueueState | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,3 +107,30 @@ class EventPage:
 
     events: tuple[EventHead, ...]
     ended: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamEvent:
+    """An event in a stream of all runs; `data` is its JSON on one line, `type` its `ce_type`.
+
+    `place` is where the stream continues behind it.
+    """
+
+    key: RunKey
+    partition: int
+    offset: int
+    type: str
+    data: str
+    place: StreamPlace
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamPage:
+    """A part of a stream of all runs; it continues at `place`.
+
+    That lies behind the events here, and behind others that were not asked for. A page may have no
+    events although more follow: then its place is behind the one that was asked for.
+    """
+
+    events: tuple[StreamEvent, ...]
+    place: StreamPlace

@@ -9,6 +9,8 @@ from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RunView
+from sluice_gateway.services.batches import BatchSubmission
+from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
@@ -19,7 +21,9 @@ from sluice_workflows.catalogue import Catalogue
 
 __all__ = [
     "ALLOWED_HOSTS",
+    "BATCHES",
     "CATALOGUE",
+    "COMMANDS",
     "FRAMES",
     "GREETING",
     "LIMITS",
@@ -51,7 +55,9 @@ class Limits:
 
 
 LOAD_SHEDDER: Final = web.AppKey("admission", LoadShedder)
+BATCHES: Final = web.AppKey("batches", BatchSubmission)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
+COMMANDS: Final = web.AppKey("commands", Commands)
 FRAMES: Final = web.AppKey("frames", EventFrames)
 GREETING: Final = web.AppKey("greeting", str)
 ALLOWED_HOSTS: Final = web.AppKey("allowed_hosts", AllowedHosts)

@@ -12,21 +12,32 @@ from aiohttp import web
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
-from sluice_gateway.domain.errors import ProblemError
+from sluice_contracts.status import StatusEvent
 from sluice_gateway.domain.models import EventHead
 from sluice_gateway.handlers.app_keys import FRAMES, LIMITS, METRICS, RESPONSE_BUDGET, VIEW
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.large_responses import abort, begin, write
-from sluice_gateway.handlers.parameters import last_event, run_key
+from sluice_gateway.handlers.operations import SSE, Answer, Content, Operation
+from sluice_gateway.handlers.parameters import (
+    LAST_EVENT_ID,
+    RUN_ID,
+    TENANT,
+    last_event,
+    run_key,
+)
 from sluice_gateway.ports import ViewUnavailableError
 from sluice_gateway.services.event_frames import EventGoneError
 from sluice_gateway.services.event_stream import follow
 
-__all__ = ["ROUTES"]
+__all__ = ["OPERATIONS"]
 
 _log = structlog.get_logger(__name__)
 
-_EVENT_STREAM: Final = "text/event-stream"
+_HEADERS: Final = {
+    "Content-Type": f"{SSE}; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}
 _RETRY: Final = b"retry: 2000\n\n"
 _KEEPALIVE: Final = b": keepalive\n\n"
 _GAP: Final = b": earlier events are no longer kept\n\n"
@@ -36,10 +47,6 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     """Stream the run's events; 204 if the client has the last one, so that it stops asking."""
     key = run_key(request)
     after = last_event(request)
-    if not _accepts_stream(request):
-        raise ProblemError.of(
-            ProblemType.NOT_ACCEPTABLE, f"Events are given as {_EVENT_STREAM} only."
-        )
     limits = request.app[LIMITS]
     with request.app[RESPONSE_BUDGET].stream(client_address(request)):
         pages = follow(request.app[VIEW], key, after=after, heartbeat=limits.keepalive)
@@ -47,6 +54,9 @@ async def get_events(request: web.Request) -> web.StreamResponse:
             first = await anext(pages, None)
             if first is None:
                 return web.Response(status=204)
+            if request.method == "HEAD":
+                # It would have to follow the run to its end to say nothing.
+                return web.Response(headers=_HEADERS)
             return await _stream(request, key, first, pages)
 
 
@@ -56,13 +66,7 @@ async def _stream(
     first: tuple[EventHead, ...],
     pages: AsyncGenerator[tuple[EventHead, ...]],
 ) -> web.StreamResponse:
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": f"{_EVENT_STREAM}; charset=utf-8",
-            "Cache-Control": "no-store",
-            "X-Accel-Buffering": "no",
-        }
-    )
+    response = web.StreamResponse(headers=_HEADERS)
     streams = request.app[METRICS].streams
     streams.inc()
     try:
@@ -109,20 +113,30 @@ async def _send(
                 await write(request, response, piece)
 
 
-def _accepts_stream(request: web.Request) -> bool:
-    """Return whether `Accept` allows an event stream (RFC 9110 section 12.5.1)."""
-    ranges = ",".join(request.headers.getall("Accept", ["*/*"])).lower().split(",")
-    for media_range in ranges:
-        kind, *parameters = (part.strip() for part in media_range.split(";"))
-        refused = any(
-            p.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for p in parameters
-        )
-        if kind in (_EVENT_STREAM, "text/*", "*/*") and not refused:
-            return True
-    return False
-
-
-ROUTES: Final = (
-    # A HEAD would have to follow the run to its end to say nothing.
-    web.get("/v1/runs/{id}/events", get_events, allow_head=False),
+OPERATIONS: Final = (
+    Operation(
+        id="followRun",
+        method="GET",
+        path="/v1/runs/{id}/events",
+        handler=get_events,
+        summary="Follow a run's events.",
+        description="Past events come first, then new ones as they happen, each once and in "
+        "order. The stream ends after the terminal event.",
+        path_parameters=(RUN_ID,),
+        query=(TENANT,),
+        headers=(LAST_EVENT_ID,),
+        answers=(
+            Answer(
+                status=200,
+                description="Server-sent events: `event` is the `ce_type` of the record, `data` "
+                "the status event, and `id` the place to resume from.",
+                content=(Content(media_type=SSE, model=StatusEvent),),
+            ),
+            Answer(
+                status=204,
+                description="The run is over, and the client has its last event.",
+            ),
+        ),
+        problems=(ProblemType.UNKNOWN_RUN, ProblemType.UNAVAILABLE, ProblemType.OVERLOADED),
+    ),
 )

@@ -5,16 +5,32 @@ from typing import Final
 from aiohttp import web
 
 from sluice_gateway.handlers.app_keys import GREETING
-from sluice_gateway.handlers.parameters import check_query
+from sluice_gateway.handlers.documents import Index
+from sluice_gateway.handlers.json_answers import send_json
+from sluice_gateway.handlers.operations import Answer, Content, Operation
 
-__all__ = ["ROUTES"]
+__all__ = ["OPERATIONS"]
 
 
-async def get_index(request: web.Request) -> web.Response:
+async def get_index(request: web.Request) -> web.StreamResponse:
     """Greet, and say where it is listed what can be asked for."""
-    check_query(request)
-    links = {"workflows": "/v1/workflows"}
-    return web.json_response({"message": request.app[GREETING], "links": links})
+    links = {
+        "workflows": "/v1/workflows",
+        "docs": "/docs",
+        "openapi": "/openapi.json",
+        "asyncapi": "/asyncapi.json",
+    }
+    return await send_json(request, {"message": request.app[GREETING], "links": links})
 
 
-ROUTES: Final = (web.get("/", get_index),)
+OPERATIONS: Final = (
+    Operation(
+        id="getIndex",
+        method="GET",
+        path="/",
+        handler=get_index,
+        tag="about",
+        summary="Greet, and say where to continue.",
+        answers=(Answer(status=200, description="A greeting.", content=(Content(model=Index),)),),
+    ),
+)

@@ -42,7 +42,7 @@ async def write(request: web.Request, response: web.StreamResponse, piece: bytes
 
 
 async def send_body(
-    request: web.Request, body: bytes, *, headers: dict[str, str]
+    request: web.Request, body: bytes, *, headers: dict[str, str], status: int = 200
 ) -> web.StreamResponse:
     """Answer with a body that may be large; it counts as held until it is sent.
 
@@ -50,9 +50,9 @@ async def send_body(
         ProblemError: OVERLOADED, too much is held already.
     """
     if request.method == "HEAD" or len(body) <= PIECE:
-        return web.Response(body=body, headers=headers)
+        return web.Response(status=status, body=body, headers=headers)
     with request.app[RESPONSE_BUDGET].answer(client_address(request), len(body)):
-        response = web.StreamResponse(headers=headers)
+        response = web.StreamResponse(status=status, headers=headers)
         response.content_length = len(body)
         try:
             await begin(request, response)

@@ -11,6 +11,7 @@ from sluice_contracts.tracing import TRACEPARENT_HEADER, continue_trace, trace_i
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.http_problem import MEDIA_TYPE, plain_problem
 from sluice_gateway.handlers.app_keys import ALLOWED_HOSTS, METRICS, TRACEPARENT
+from sluice_gateway.handlers.operations import OPERATION
 
 __all__ = ["check_host", "count_requests", "problem_responses", "set_headers", "trace_requests"]
 
@@ -46,6 +47,11 @@ async def set_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers["Server"] = "Sluice"
     if (traceparent := request.get(TRACEPARENT)) is not None:
         response.headers[TRACEPARENT_HEADER] = traceparent
+    if (operation := request.get(OPERATION)) is not None:
+        if len(operation.produces) > 1:
+            response.headers["Vary"] = "Accept"
+        if operation.deprecation is not None:
+            response.headers.update(operation.deprecation.headers())
 
 
 @web.middleware

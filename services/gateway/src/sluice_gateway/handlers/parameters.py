@@ -1,49 +1,104 @@
-"""What a request says outside its body: query, path and headers."""
+"""What requests and answers say outside their bodies: path, query and headers."""
 
 import re
-from typing import Final
+from dataclasses import replace
+from typing import Annotated, Final, Literal
 
 from aiohttp import web
+from pydantic import StringConstraints
 
-from sluice_contracts.ids import DEFAULT_TENANT, RunKey, is_run_id, is_tenant
+from sluice_contracts.ids import DEFAULT_TENANT, RunId, RunKey, Tenant, is_run_id
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import EventPlace
+from sluice_gateway.handlers.operations import Parameter, QueryParameter
 
-__all__ = ["check_query", "idempotency_key", "last_event", "run_key"]
+__all__ = [
+    "ETAG",
+    "IDEMPOTENCY_KEY",
+    "IDEMPOTENCY_REPLAYED",
+    "IF_NONE_MATCH",
+    "LAST_EVENT_ID",
+    "LOCATION",
+    "RETRY_AFTER",
+    "RUN_ID",
+    "TENANT",
+    "TRACEPARENT",
+    "WORKFLOW",
+    "idempotency_key",
+    "last_event",
+    "optional",
+    "run_key",
+]
 
 # RFC 8941 section 3.3.3, without the escapes, which no run id needs.
 _STRING: Final = re.compile(r'"([^"\\]*)"')
 _PLACE: Final = re.compile(r"([0-9]{1,10}):([0-9]{1,18})")
 
 
-def check_query(request: web.Request, *known: str) -> None:
-    """Refuse query parameters that mean nothing here: the client believes that they do.
+TENANT: Final[QueryParameter[str]] = QueryParameter(
+    name="tenant", type=Tenant, description="Who the run belongs to.", default=DEFAULT_TENANT
+)
 
-    Raises:
-        ProblemError: INVALID_REQUEST.
-    """
-    for name in request.query:
-        if name not in known:
-            raise _invalid(f"Unknown query parameter {name[:64]!r}.")
-        if len(request.query.getall(name)) > 1:
-            raise _invalid(f"The query parameter {name} is given twice.")
+RUN_ID: Final = Parameter(name="id", type=RunId, description="The run's id.", required=True)
+WORKFLOW: Final = Parameter(
+    name="name", type=str, description="The name of a catalogue entry.", required=True
+)
+
+IDEMPOTENCY_KEY: Final = Parameter(
+    name="Idempotency-Key",
+    type=RunId,
+    description="Becomes the run's id, if the document has none; with double quotes or without.",
+)
+IF_NONE_MATCH: Final = Parameter(
+    name="If-None-Match", type=str, description="ETags that the client has: 304 if one is current."
+)
+LAST_EVENT_ID: Final = Parameter(
+    name="Last-Event-ID",
+    type=Annotated[str, StringConstraints(pattern=f"^{_PLACE.pattern}$")],
+    description="The `id` of the last event that the client has; the stream resumes behind it.",
+)
+
+ETAG: Final = Parameter(
+    name="ETag",
+    type=str,
+    description="Changes whenever the representation does.",
+    required=True,
+)
+LOCATION: Final = Parameter(
+    name="Location", type=str, description="The path of the run.", required=True
+)
+RETRY_AFTER: Final = Parameter(
+    name="Retry-After", type=int, description="Seconds after which to ask again."
+)
+TRACEPARENT: Final = Parameter(
+    name="traceparent",
+    type=str,
+    description="The request's own span in its caller's trace (W3C Trace Context).",
+)
+IDEMPOTENCY_REPLAYED: Final = Parameter(
+    name="Idempotency-Replayed",
+    type=Literal["true"],
+    description="The run was there before this request.",
+    required=True,
+)
+
+
+def optional(parameter: Parameter) -> Parameter:
+    """Return the parameter of an answer that does not always have it."""
+    return replace(parameter, required=False)
 
 
 def run_key(request: web.Request) -> RunKey:
     """Return which run the path and `?tenant=` name.
 
     Raises:
-        ProblemError: INVALID_REQUEST, or UNKNOWN_RUN for what can be no run's id.
+        ProblemError: UNKNOWN_RUN for what can be no run's id.
     """
-    check_query(request, "tenant")
-    tenant = request.query.get("tenant", DEFAULT_TENANT)
-    if not is_tenant(tenant):
-        raise _invalid("The query parameter tenant is not a tenant's name.")
     run_id = request.match_info["id"]
     if not is_run_id(run_id):
         raise ProblemError.of(ProblemType.UNKNOWN_RUN, "No run can have this id.")
-    return RunKey(tenant, run_id)
+    return RunKey(TENANT.of(request), run_id)
 
 
 def idempotency_key(request: web.Request) -> str | None:

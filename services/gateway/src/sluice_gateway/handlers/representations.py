@@ -5,11 +5,19 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, workflow_name
+from sluice_contracts.records import Position
+from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.models import RunState
-from sluice_gateway.services.submission import Started
+from sluice_gateway.services.submission import IdUse, Preview, Started
 
-__all__ = ["accepted_document", "run_path", "state_document"]
+__all__ = [
+    "accepted_document",
+    "command_document",
+    "preview_document",
+    "run_path",
+    "state_document",
+]
 
 
 def run_path(key: RunKey) -> str:
@@ -25,7 +33,32 @@ def accepted_document(run: Started) -> dict[str, JsonValue]:
         "workflow": run.workflow,
         "workflow_name": workflow_name(run.key),
         "phase": Phase.ACCEPTED.value,
-        "links": _links(run.key),
+        "links": links(run.key),
+    }
+
+
+def preview_document(request: RunRequest, preview: Preview) -> dict[str, JsonValue]:
+    """Show what would become of a request."""
+    key, state = preview.key, preview.state
+    return {
+        "id": key.run_id if key else None,
+        "tenant": request.tenant,
+        "workflow": request.workflow,
+        "workflow_name": workflow_name(key) if key else None,
+        "id_use": preview.id_use,
+        "phase": state.phase.value if state else None,
+        "links": links(key) if key and preview.id_use is not IdUse.FREE else None,
+    }
+
+
+def command_document(command: Command, position: Position) -> dict[str, JsonValue]:
+    """Show a command that was just acknowledged."""
+    return {
+        "id": command.id,
+        "tenant": command.tenant,
+        "command": command.type,
+        "request": str(position),
+        "links": links(command.key),
     }
 
 
@@ -40,7 +73,7 @@ def state_document(run: RunState) -> dict[str, JsonValue]:
         "id": run.key.run_id,
         **event,
         "accepted_at": accepted_at,
-        "links": _links(run.key),
+        "links": links(run.key),
     }
 
 
@@ -82,7 +115,8 @@ def _timestamp(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def _links(key: RunKey) -> dict[str, JsonValue]:
+def links(key: RunKey) -> dict[str, JsonValue]:
+    """Return where to continue with a run."""
     return {"self": run_path(key), "events": f"/v1/runs/{key.run_id}/events{_query(key)}"}
 
 

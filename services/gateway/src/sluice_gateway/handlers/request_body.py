@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from aiohttp import web
 
@@ -17,18 +16,15 @@ from sluice_gateway.services.load_shedding import AdmittedRequest
 
 __all__ = ["admitted_body", "expect_body"]
 
-_JSON: Final = "application/json"
-
 
 @asynccontextmanager
 async def admitted_body(request: web.Request) -> AsyncIterator[list[bytes]]:
     """Yield the body in pieces, once all of it has arrived; it counts as in flight until the end.
 
     Raises:
-        ProblemError: UNSUPPORTED_MEDIA_TYPE, TOO_LARGE or OVERLOADED.
+        ProblemError: TOO_LARGE or OVERLOADED.
         HTTPException: the body came too slowly (408), or not as HTTP asks for (400).
     """
-    _check_media_type(request)
     if (request.content_length or 0) > MAX_REQUEST_BYTES:
         raise _too_large()
     with request.app[LOAD_SHEDDER].admitted(client_address(request)) as admitted:
@@ -46,19 +42,6 @@ async def expect_body(request: web.Request) -> None:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # An interim answer is not yet the answer.
         request.writer.output_size = 0
-
-
-def _check_media_type(request: web.Request) -> None:
-    if request.headers.get("Content-Encoding") is not None:
-        raise ProblemError.of(
-            ProblemType.UNSUPPORTED_MEDIA_TYPE, "The body must not be encoded (compressed)."
-        )
-    stated = request.headers.getall("Content-Type", [])
-    utf_8 = (request.charset or "utf-8").lower() in ("utf-8", "utf8")
-    if len(stated) != 1 or request.content_type != _JSON or not utf_8:
-        raise ProblemError.of(
-            ProblemType.UNSUPPORTED_MEDIA_TYPE, f"The Content-Type must be {_JSON}, in UTF-8."
-        )
 
 
 async def _body(request: web.Request, admitted: AdmittedRequest) -> list[bytes]:

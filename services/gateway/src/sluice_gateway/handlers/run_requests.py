@@ -1,85 +1,182 @@
 """Reads what a body asks for: nothing that could be read in two ways, and much of it in steps."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import JsonValue
 
 from sluice_contracts import strict_json
+from sluice_contracts.cloudevents import Envelope, MalformedEventError, open_structured
 from sluice_contracts.fingerprints import RunContent
+from sluice_contracts.ids import derive_run_id
 from sluice_contracts.problems import FieldError, ProblemType
 from sluice_contracts.requests import Command, InvalidRequestError, RunRequest, read_request
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.services.loop_share import LoopShare
 
-__all__ = ["ReadRequest", "read_run_request"]
+__all__ = [
+    "ReadRequest",
+    "Steps",
+    "document_problems",
+    "read_body",
+    "read_in_steps",
+    "read_run_event",
+    "read_run_request",
+    "run_in",
+    "run_in_event",
+]
 
 # So many bytes are read within some 3 ms, whatever they hold.
 _SMALL: Final = 8 * 1024
 
+T = TypeVar("T")
+
+Steps = Generator[None, None, T]
+"""Work in steps of some milliseconds each, for the worst body that is allowed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReadRequest:
-    """A request for a run, and what it asks for in canonical JSON."""
+    """A request for a run, what it asks for in canonical JSON, and the id of its CloudEvent."""
 
     request: RunRequest
     content: RunContent
+    derived_id: str | None
 
 
-async def read_run_request(pieces: list[bytes], *, peer: str, loop_share: LoopShare) -> ReadRequest:
-    """Read a body of the peer's; large ones one at a time, while others are served.
-
-    `pieces` is emptied, so that the body is held once.
+async def read_run_request(
+    pieces: list[bytes],
+    *,
+    peer: str,
+    loop_share: LoopShare,
+    envelope: Envelope | None = None,
+) -> ReadRequest:
+    """Read a request for a run; `envelope` is that of a CloudEvent in binary mode.
 
     Raises:
         ProblemError: TOO_LARGE, MALFORMED_JSON or INVALID_REQUEST.
     """
+    return await read_in_steps(_run(pieces, envelope), pieces, peer=peer, loop_share=loop_share)
+
+
+async def read_run_event(pieces: list[bytes], *, peer: str, loop_share: LoopShare) -> ReadRequest:
+    """Read the request for a run in a CloudEvent in structured mode.
+
+    Raises:
+        ProblemError: TOO_LARGE, MALFORMED_JSON, MALFORMED_EVENT or INVALID_REQUEST.
+    """
+    return await read_in_steps(_event(pieces), pieces, peer=peer, loop_share=loop_share)
+
+
+async def read_in_steps(
+    steps: Steps[T], pieces: list[bytes], *, peer: str, loop_share: LoopShare
+) -> T:
+    """Read a body of the peer's; large ones one at a time, while others are served.
+
+    The steps empty `pieces`, so that the body is held once.
+
+    Raises:
+        ProblemError: as the steps.
+    """
     if sum(map(len, pieces)) > _SMALL:
-        return await loop_share.run(peer, _steps(pieces))
-    return _at_once(_steps(pieces))
+        return await loop_share.run(peer, steps)
+    return _at_once(steps)
 
 
-def _steps(pieces: list[bytes]) -> Generator[None, None, ReadRequest]:
-    """Each step takes some milliseconds for the worst body that is allowed."""
-    try:
+def _run(pieces: list[bytes], envelope: Envelope | None) -> Steps[ReadRequest]:
+    document = yield from read_body(pieces)
+    yield
+    return (yield from run_in(document, envelope))
+
+
+def _event(pieces: list[bytes]) -> Steps[ReadRequest]:
+    event = yield from read_body(pieces)
+    yield
+    return (yield from run_in_event(event))
+
+
+def run_in_event(event: JsonValue) -> Steps[ReadRequest]:
+    """Return the request for a run in a parsed CloudEvent.
+
+    Raises:
+        ProblemError: as `read_run_event`.
+    """
+    with document_problems():
+        data, envelope = open_structured(event)
+    document = (yield from read_body([data])) if isinstance(data, bytes) else data
+    return (yield from run_in(document, envelope))
+
+
+def read_body(pieces: list[bytes]) -> Steps[JsonValue]:
+    """Parse a body, and empty `pieces`.
+
+    Raises:
+        ProblemError: TOO_LARGE or MALFORMED_JSON.
+    """
+    with document_problems():
         body = b"".join(pieces)
         pieces.clear()
         yield
         bounded = strict_json.bounded(body)
         del body
         yield
-        document = bounded.parse()
+        return bounded.parse()
+
+
+def run_in(document: JsonValue, envelope: Envelope | None) -> Steps[ReadRequest]:
+    """Return the request for a run that the document is.
+
+    Raises:
+        ProblemError: INVALID_REQUEST.
+    """
+    request = _run_request(document)
+    yield
+    return ReadRequest(
+        request=request,
+        content=request.content(),
+        derived_id=derive_run_id(envelope.source, envelope.id) if envelope else None,
+    )
+
+
+@contextmanager
+def document_problems() -> Iterator[None]:
+    """Raise what a body breaks as a problem.
+
+    Raises:
+        ProblemError: TOO_LARGE, MALFORMED_JSON, MALFORMED_EVENT or INVALID_REQUEST.
+    """
+    try:
+        yield
     except strict_json.OversizedJsonError as e:
         raise ProblemError.of(ProblemType.TOO_LARGE, str(e)) from e
     except strict_json.MalformedJsonError as e:
         raise ProblemError.of(ProblemType.MALFORMED_JSON, str(e)) from e
-    yield
-    request = _run_request(document)
-    yield
-    return ReadRequest(request=request, content=request.content())
-
-
-def _at_once(steps: Generator[None, None, ReadRequest]) -> ReadRequest:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            read: ReadRequest = end.value
-            return read
-
-
-def _run_request(document: JsonValue) -> RunRequest:
-    try:
-        asked = read_request(document)
+    except MalformedEventError as e:
+        raise ProblemError.of(ProblemType.MALFORMED_EVENT, str(e)) from e
     except InvalidRequestError as e:
         raise ProblemError.of(
             ProblemType.INVALID_REQUEST, "The document is not a valid request.", errors=e.errors
         ) from e
+
+
+def _at_once(steps: Steps[T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            read: T = end.value
+            return read
+
+
+def _run_request(document: JsonValue) -> RunRequest:
+    with document_problems():
+        asked = read_request(document)
     if isinstance(asked, Command):
         raise ProblemError.of(
             ProblemType.INVALID_REQUEST,
-            "Commands are not taken here; write them to the request topic.",
+            f"Commands are not taken here; POST this one to /v1/runs/{asked.id}/{asked.type}.",
             errors=(FieldError(pointer="/type", detail="Must be run."),),
         )
     return asked

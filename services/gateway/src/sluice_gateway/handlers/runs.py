@@ -1,77 +1,167 @@
 """POST /v1/runs and GET /v1/runs/{id}."""
 
-import json
 import time
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
-from sluice_gateway.domain.models import RunState
+from sluice_contracts.cloudevents import STRUCTURED
+from sluice_contracts.problems import ProblemType
+from sluice_contracts.requests import RunRequest
 from sluice_gateway.handlers.app_keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
 from sluice_gateway.handlers.client_address import client_address
-from sluice_gateway.handlers.large_responses import send_body
-from sluice_gateway.handlers.parameters import check_query, idempotency_key, run_key
-from sluice_gateway.handlers.representations import accepted_document, run_path, state_document
-from sluice_gateway.handlers.request_body import admitted_body, expect_body
-from sluice_gateway.handlers.run_requests import read_run_request
-from sluice_gateway.services.submission import Asked, Replayed
+from sluice_gateway.handlers.cloudevents import BINARY, RunEvent, binary_envelope
+from sluice_gateway.handlers.documents import AcceptedRunDocument, PreviewDocument, RunDocument
+from sluice_gateway.handlers.json_answers import is_known
+from sluice_gateway.handlers.operations import Answer, Content, Operation, QueryParameter
+from sluice_gateway.handlers.parameters import (
+    ETAG,
+    IDEMPOTENCY_KEY,
+    IDEMPOTENCY_REPLAYED,
+    IF_NONE_MATCH,
+    LOCATION,
+    RETRY_AFTER,
+    RUN_ID,
+    TENANT,
+    idempotency_key,
+    optional,
+    run_key,
+)
+from sluice_gateway.handlers.preferences import PREFER, PREFERENCE_APPLIED
+from sluice_gateway.handlers.representations import preview_document
+from sluice_gateway.handlers.request_body import admitted_body
+from sluice_gateway.handlers.run_answers import (
+    RUN_LINKS,
+    send_start,
+    send_state,
+    state_headers,
+)
+from sluice_gateway.handlers.run_requests import (
+    ReadRequest,
+    read_run_event,
+    read_run_request,
+)
+from sluice_gateway.services.submission import Asked, Started
 
-__all__ = ["ROUTES"]
-
-_POLL_AGAIN_S: Final = "1"
+__all__ = ["OPERATIONS"]
 
 
 async def post_run(request: web.Request) -> web.StreamResponse:
-    """Start a run: 202 once its request is acknowledged, 200 if it was there already."""
-    check_query(request)
+    """Start a run, or say what would become of the request."""
     key = idempotency_key(request)
     began = time.perf_counter()
     async with admitted_body(request) as pieces:
-        read = await read_run_request(
-            pieces, peer=client_address(request), loop_share=request.app[LOOP_SHARE]
-        )
+        read = await _read(request, pieces)
         asked = Asked(
             request=read.request,
             content=read.content,
             idempotency_key=key,
+            derived_id=read.derived_id,
             traceparent=request[TRACEPARENT],
         )
+        if VALIDATE_ONLY.of(request) == "true":
+            preview = await request.app[SUBMISSION].preview(asked)
+            return web.json_response(preview_document(read.request, preview))
         answer = await request.app[SUBMISSION].submit(asked)
-    if isinstance(answer, Replayed):
-        return await _send_state(
-            request,
-            answer.state,
-            **{"Idempotency-Replayed": "true", "Location": run_path(answer.state.key)},
-        )
-    request.app[METRICS].accept_seconds.observe(time.perf_counter() - began)
-    return web.json_response(
-        accepted_document(answer), status=202, headers={"Location": run_path(answer.key)}
-    )
+    if isinstance(answer, Started):
+        request.app[METRICS].accept_seconds.observe(time.perf_counter() - began)
+    # Whoever waits for the outcome is no longer in flight.
+    return await send_start(request, answer)
+
+
+async def _read(request: web.Request, pieces: list[bytes]) -> ReadRequest:
+    peer, loop_share = client_address(request), request.app[LOOP_SHARE]
+    if request.content_type == STRUCTURED:
+        return await read_run_event(pieces, peer=peer, loop_share=loop_share)
+    envelope = binary_envelope(request)
+    return await read_run_request(pieces, peer=peer, loop_share=loop_share, envelope=envelope)
 
 
 async def get_run(request: web.Request) -> web.StreamResponse:
     """Return the run's latest state, or 304 if the client has it."""
     state = await request.app[READER].state(run_key(request))
-    known = request.if_none_match or ()
-    if any(etag.value in (state.version, "*") for etag in known):
-        return web.Response(status=304, headers=_state_headers(state))
-    return await _send_state(request, state)
+    if is_known(request, state.version):
+        return web.Response(status=304, headers=state_headers(state))
+    return await send_state(request, state, status=200, headers={})
 
 
-async def _send_state(
-    request: web.Request, state: RunState, **more_headers: str
-) -> web.StreamResponse:
-    body = json.dumps(state_document(state), ensure_ascii=False).encode()
-    headers = {"Content-Type": "application/json", **_state_headers(state), **more_headers}
-    return await send_body(request, body, headers=headers)
+VALIDATE_ONLY: Final[QueryParameter[Literal["true", "false"]]] = QueryParameter(
+    name="validate_only",
+    type=Literal["true", "false"],
+    description="Say what would become of the request, and write nothing.",
+    default="false",
+)
 
-
-def _state_headers(state: RunState) -> dict[str, str]:
-    headers = {"ETag": f'"{state.version}"', "Cache-Control": "no-cache"}
-    return headers if state.terminal else headers | {"Retry-After": _POLL_AGAIN_S}
-
-
-ROUTES: Final = (
-    web.post("/v1/runs", post_run, expect_handler=expect_body),
-    web.get("/v1/runs/{id}", get_run),
+OPERATIONS: Final = (
+    Operation(
+        id="startRun",
+        method="POST",
+        path="/v1/runs",
+        handler=post_run,
+        summary="Start a run.",
+        description="The same id with the same content is the same run.",
+        query=(VALIDATE_ONLY,),
+        headers=(IDEMPOTENCY_KEY, PREFER, *BINARY),
+        body=(Content(model=RunRequest), Content(media_type=STRUCTURED, model=RunEvent)),
+        answers=(
+            Answer(
+                status=202,
+                description="Every in-sync replica of Kafka has the request. After a wait that "
+                "was too short, this is the run's state.",
+                content=(Content(model=AcceptedRunDocument | RunDocument),),
+                headers=(LOCATION, optional(IDEMPOTENCY_REPLAYED), PREFERENCE_APPLIED),
+                links=RUN_LINKS,
+            ),
+            Answer(
+                status=200,
+                description="The run was there already, with the same content; or it came to its "
+                "outcome within the wait; or `validate_only` asked what would become of it.",
+                content=(Content(model=RunDocument | PreviewDocument),),
+                headers=(
+                    optional(LOCATION),
+                    optional(IDEMPOTENCY_REPLAYED),
+                    PREFERENCE_APPLIED,
+                    optional(ETAG),
+                    RETRY_AFTER,
+                ),
+                links=RUN_LINKS,
+            ),
+        ),
+        problems=(
+            ProblemType.MALFORMED_JSON,
+            ProblemType.MALFORMED_EVENT,
+            ProblemType.ID_CONFLICT,
+            ProblemType.TOO_LARGE,
+            ProblemType.UNKNOWN_WORKFLOW,
+            ProblemType.INVALID_PARAMETERS,
+            ProblemType.EXPIRED,
+            ProblemType.IDEMPOTENCY_KEY_REUSED,
+            ProblemType.OUTCOME_UNKNOWN,
+            ProblemType.UNAVAILABLE,
+        ),
+    ),
+    Operation(
+        id="getRun",
+        method="GET",
+        path="/v1/runs/{id}",
+        handler=get_run,
+        summary="Read a run's latest state.",
+        path_parameters=(RUN_ID,),
+        query=(TENANT,),
+        headers=(IF_NONE_MATCH,),
+        answers=(
+            Answer(
+                status=200,
+                description="The latest status event with all steps of the run.",
+                content=(Content(model=RunDocument),),
+                headers=(ETAG, RETRY_AFTER),
+            ),
+            Answer(
+                status=304,
+                description="The client has this state.",
+                headers=(ETAG, RETRY_AFTER),
+            ),
+        ),
+        problems=(ProblemType.UNKNOWN_RUN, ProblemType.UNAVAILABLE, ProblemType.OVERLOADED),
+    ),
 )

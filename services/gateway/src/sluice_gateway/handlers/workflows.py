@@ -8,23 +8,24 @@ from pydantic import JsonValue
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.handlers.app_keys import CATALOGUE
-from sluice_gateway.handlers.parameters import check_query
+from sluice_gateway.handlers.documents import Workflows, WorkflowWithGraph
+from sluice_gateway.handlers.json_answers import send_json
+from sluice_gateway.handlers.operations import Answer, Content, Link, Operation
+from sluice_gateway.handlers.parameters import WORKFLOW
 from sluice_workflows.entries import Entry
 from sluice_workflows.errors import UnknownWorkflowError
 
-__all__ = ["ROUTES"]
+__all__ = ["OPERATIONS"]
 
 
-async def get_workflows(request: web.Request) -> web.Response:
+async def get_workflows(request: web.Request) -> web.StreamResponse:
     """List what can be asked for."""
-    check_query(request)
     entries = [_document(entry) for entry in request.app[CATALOGUE]]
-    return web.json_response({"workflows": entries})
+    return await send_json(request, {"workflows": entries})
 
 
-async def get_workflow(request: web.Request) -> web.Response:
+async def get_workflow(request: web.Request) -> web.StreamResponse:
     """Show one entry of the catalogue."""
-    check_query(request)
     try:
         entry = request.app[CATALOGUE].get(request.match_info["name"])
     except UnknownWorkflowError as e:
@@ -32,7 +33,8 @@ async def get_workflow(request: web.Request) -> web.Response:
             ProblemType.NOT_FOUND,
             "The catalogue has no such workflow; GET /v1/workflows lists those it has.",
         ) from e
-    return web.json_response(_document(entry))
+    graph = None if entry.graph is None else entry.graph.model_dump(mode="json")
+    return await send_json(request, _document(entry) | {"graph": graph})
 
 
 def _document(entry: Entry) -> dict[str, JsonValue]:
@@ -44,7 +46,44 @@ def _document(entry: Entry) -> dict[str, JsonValue]:
     }
 
 
-ROUTES: Final = (
-    web.get("/v1/workflows", get_workflows),
-    web.get("/v1/workflows/{name}", get_workflow),
+OPERATIONS: Final = (
+    Operation(
+        id="listWorkflows",
+        method="GET",
+        path="/v1/workflows",
+        handler=get_workflows,
+        tag="workflows",
+        summary="List the catalogue.",
+        answers=(
+            Answer(
+                status=200,
+                description="All entries.",
+                content=(Content(model=Workflows),),
+                links=(
+                    Link(
+                        name="first entry",
+                        operation="getWorkflow",
+                        parameters={"name": "$response.body#/workflows/0/name"},
+                    ),
+                ),
+            ),
+        ),
+    ),
+    Operation(
+        id="getWorkflow",
+        method="GET",
+        path="/v1/workflows/{name}",
+        handler=get_workflow,
+        tag="workflows",
+        summary="Show one entry of the catalogue.",
+        path_parameters=(WORKFLOW,),
+        answers=(
+            Answer(
+                status=200,
+                description="The entry.",
+                content=(Content(model=WorkflowWithGraph),),
+            ),
+        ),
+        problems=(ProblemType.NOT_FOUND,),
+    ),
 )

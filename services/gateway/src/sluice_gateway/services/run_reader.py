@@ -10,7 +10,7 @@ from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.ports import RunView, ViewUnavailableError
 
-__all__ = ["RunReader", "find_or_raise"]
+__all__ = ["RunReader", "find_if_any", "find_or_raise"]
 
 _RETRY_AFTER_S = 2
 
@@ -35,11 +35,27 @@ class RunReader:
 async def find_or_raise(look: Callable[[], Awaitable[T | None]], *, view: RunView) -> T:
     """Return what is found of a run.
 
+    Raises:
+        ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that is not known.
+    """
+    found = await find_if_any(look, view=view)
+    if found is None:
+        raise ProblemError.of(
+            ProblemType.UNKNOWN_RUN,
+            "There is no such run, or it was forgotten: outcomes are kept as long as the status "
+            "topic is.",
+        )
+    return found
+
+
+async def find_if_any(look: Callable[[], Awaitable[T | None]], *, view: RunView) -> T | None:
+    """Return what is found of a run, None if there is none.
+
     Another replica may have accepted it a moment ago, so none is called unknown before everything
     is read.
 
     Raises:
-        ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that is not known.
+        ProblemError: UNAVAILABLE, as long as that is not known.
     """
     try:
         found = await look()
@@ -53,20 +69,10 @@ async def find_or_raise(look: Callable[[], Awaitable[T | None]], *, view: RunVie
             f"Runs cannot be read here now: {e}. They go on all the same, and can be started.",
             retry_after=_RETRY_AFTER_S,
         ) from e
-    if found is None:
-        raise _unknown_run(missing)
-    return found
-
-
-def _unknown_run(missing: str | None) -> ProblemError:
-    if missing is not None:
-        return ProblemError.of(
+    if found is None and missing is not None:
+        raise ProblemError.of(
             ProblemType.UNAVAILABLE,
             f"The run is not known here yet: {missing}.",
             retry_after=_RETRY_AFTER_S,
         )
-    return ProblemError.of(
-        ProblemType.UNKNOWN_RUN,
-        "There is no such run, or it was forgotten: outcomes are kept as long as the status topic "
-        "is.",
-    )
+    return found

@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
 
 import structlog
 
@@ -15,34 +17,31 @@ from sluice_contracts.requests import RunRequest
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import AcceptedRun, RunState
 from sluice_gateway.domain.validation import validate
-from sluice_gateway.ports import (
-    RecordTooLargeError,
-    RequestNotAcknowledgedError,
-    RequestProducer,
-    RunView,
-    UnsafeTopicError,
-    ViewUnavailableError,
-)
+from sluice_gateway.ports import RequestProducer, RunView, ViewUnavailableError
+from sluice_gateway.services.appending import append_problems
+from sluice_gateway.services.run_reader import find_if_any
 from sluice_workflows.catalogue import Catalogue
 
-__all__ = ["Asked", "Replayed", "Started", "Submission"]
+__all__ = ["Asked", "IdUse", "Preview", "Replayed", "Started", "Submission", "new_run_id"]
 
 _log = structlog.get_logger(__name__)
 
-_RETRY_AFTER_S = 2
 # Runs are started without a view as well.
 _VIEW_PATIENCE_S = 2.0
-# Somebody has to change the topic, and the next look at it is minutes away.
-_RETRY_UNSAFE_AFTER_S = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A request as it came in; `idempotency_key` is the id that it was given by its header."""
+    """A request as it came in.
+
+    `idempotency_key` is the id that it was given by its header, `derived_id` the one of its
+    CloudEvent, for a request that states none.
+    """
 
     request: RunRequest
     content: RunContent
     idempotency_key: str | None
+    derived_id: str | None = None
     traceparent: str
 
 
@@ -59,6 +58,29 @@ class Replayed:
     """The run was there already, asked for with the same content."""
 
     state: RunState
+
+
+class IdUse(StrEnum):
+    """What an id has been used for."""
+
+    FREE = "free"
+    """For nothing: a request with this id starts a run."""
+    SAME_CONTENT = "same-content"
+    """For the same content: a request with this id is that run."""
+    OTHER_CONTENT = "other-content"
+    """For other content: a request with this id is refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What would become of a request; `key` and `id_use` are None if it states no id.
+
+    `state` is the run that has the id, as far as the view knows it.
+    """
+
+    key: RunKey | None
+    id_use: IdUse | None
+    state: RunState | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +116,7 @@ class Submission:
         """
         stated = _stated_id(asked)
         fingerprint = asked.content.fingerprint
-        key = RunKey(asked.request.tenant, stated or _new_run_id(self._now()))
+        key = RunKey(asked.request.tenant, stated or new_run_id(self._now()))
         structlog.contextvars.bind_contextvars(run=str(key))
         # Before validation: what was accepted once stays accepted, whatever has changed since.
         if stated is not None and (state := await self._known(key)) is not None:
@@ -103,6 +125,31 @@ class Submission:
             return Replayed(state=state)
         validate(asked.request, catalogue=self._catalogue, now=self._now())
         return await asyncio.shield(self._flight(asked, key, fingerprint).landed)
+
+    async def preview(self, asked: Asked) -> Preview:
+        """Say what `submit` would do with the request; nothing is written.
+
+        Raises:
+            ProblemError: the request is not valid; or UNAVAILABLE, if it is not known whether its
+                id is free.
+        """
+        stated = _stated_id(asked)
+        if stated is None:
+            validate(asked.request, catalogue=self._catalogue, now=self._now())
+            return Preview(key=None, id_use=None, state=None)
+        key = RunKey(asked.request.tenant, stated)
+        state = await find_if_any(partial(self._view.find, key), view=self._view)
+        flight = self._flights.get(key)
+        known = state.fingerprint if state else flight.fingerprint if flight else None
+        if state is None and flight is None:
+            use = IdUse.FREE
+        elif known == asked.content.fingerprint:
+            # Whatever has changed since: what was accepted once stays accepted.
+            return Preview(key=key, id_use=IdUse.SAME_CONTENT, state=state)
+        else:
+            use = IdUse.OTHER_CONTENT
+        validate(asked.request, catalogue=self._catalogue, now=self._now())
+        return Preview(key=key, id_use=use, state=state)
 
     async def drain(self) -> None:
         """Wait for the records that are on their way."""
@@ -138,7 +185,11 @@ class Submission:
     async def _send(self, asked: Asked, key: RunKey, fingerprint: str) -> Started:
         request = asked.request.named(key.run_id)
         now = self._now()
-        try:
+        unknown = (
+            f"Kafka did not acknowledge run {key.run_id!r} in time; it may have been written all "
+            "the same. Ask again with this id: it will never become a second run."
+        )
+        with append_problems(unknown=unknown):
             position = await self._producer.append(
                 request,
                 content=asked.content,
@@ -146,24 +197,6 @@ class Submission:
                 time=now,
                 traceparent=asked.traceparent,
             )
-        except RequestNotAcknowledgedError as e:
-            _log.warning("run not acknowledged", error=str(e))
-            raise ProblemError.of(
-                ProblemType.OUTCOME_UNKNOWN,
-                f"Kafka did not acknowledge run {key.run_id!r} in time; it may have been written "
-                "all the same. Ask again with this id: it will never become a second run.",
-                retry_after=_RETRY_AFTER_S,
-            ) from e
-        except UnsafeTopicError as e:
-            _log.warning("run not accepted", error=str(e))
-            raise ProblemError.of(
-                ProblemType.UNAVAILABLE,
-                "Kafka is not set up to keep what would be accepted, so nothing was written; ask "
-                "again once its operators have changed that.",
-                retry_after=_RETRY_UNSAFE_AFTER_S,
-            ) from e
-        except RecordTooLargeError as e:
-            raise ProblemError.of(ProblemType.TOO_LARGE, str(e)) from e
         _log.info("run accepted", workflow=request.workflow, position=str(position))
         accepted = AcceptedRun(
             key=key,
@@ -172,6 +205,10 @@ class Submission:
             partition=position.partition,
             offset=position.offset,
             accepted_at=now,
+            labels=request.labels,
+            priority=request.priority,
+            parent=request.parent,
+            parameters=asked.content.parameters,
         )
         try:
             async with asyncio.timeout(_VIEW_PATIENCE_S):
@@ -191,10 +228,10 @@ def _stated_id(asked: Asked) -> str | None:
             "them, or the same twice.",
             errors=(FieldError(pointer="/id", detail="Differs from Idempotency-Key."),),
         )
-    return by_header or by_body
+    return by_header or by_body or asked.derived_id
 
 
-def _new_run_id(now: datetime) -> str:
+def new_run_id(now: datetime) -> str:
     """Return an id that sorts by time, as UUIDv7 does (RFC 9562 section 5.7): 32 hex digits."""
     milliseconds = int(now.timestamp() * 1000)
     return f"{milliseconds:012x}{secrets.token_hex(10)}"

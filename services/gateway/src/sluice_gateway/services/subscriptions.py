@@ -1,7 +1,7 @@
 """Subscriptions to changes of runs."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 __all__ = ["RunSubscriptions", "Subscription"]
@@ -47,6 +47,7 @@ class RunSubscriptions:
 
     def __init__(self) -> None:
         self._subscriptions: dict[str, set[Subscription]] = {}
+        self._to_all: set[Subscription] = set()
         self._closed = False
 
     @property
@@ -69,10 +70,25 @@ class RunSubscriptions:
             if not subscribers and self._subscriptions.get(key) is subscribers:
                 del self._subscriptions[key]
 
-    def publish(self, keys: Iterable[str]) -> None:
+    @contextmanager
+    def subscribe_all(self) -> Iterator[Subscription]:
+        """Subscribe to changes of all runs while the body runs."""
+        subscription = Subscription()
+        if self._closed:
+            subscription.close()
+        self._to_all.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._to_all.discard(subscription)
+
+    def publish(self, keys: Collection[str]) -> None:
         """Notify the followers of these runs."""
         for key in keys:
             for subscription in self._subscriptions.get(key, ()):
+                subscription.notify()
+        if keys:
+            for subscription in self._to_all:
                 subscription.notify()
 
     def close(self) -> None:
@@ -81,3 +97,5 @@ class RunSubscriptions:
         for subscribers in self._subscriptions.values():
             for subscription in subscribers:
                 subscription.close()
+        for subscription in self._to_all:
+            subscription.close()

@@ -1,204 +1,208 @@
-"""How records become rows: pure, idempotent, and indifferent to repeated or late copies.
+"""How changes of runs become rows: a batch at a time, within one transaction."""
 
-The request part of a run belongs to the request record that stands first, the status part to the
-event with the highest sequence; neither ever touches the other.
-"""
-
-from collections.abc import Iterable, Iterator
-from typing import Final
-
-from pydantic import TypeAdapter
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any, Final
 
 from sluice_contracts.ids import RunKey
-from sluice_contracts.records import IncomingRecord
-from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun, decode_request
-from sluice_contracts.status_codec import (
-    ForeignRecordError,
-    PublishedEvent,
-    decode_status,
-    event_type,
-)
-from sluice_contracts.steps import Step
 from sluice_contracts.topics import TopicNames
-from sluice_gateway.domain.models import AcceptedRun
-from sluice_runtime.projection.sqlite_store import ProjectRecord, Statement
+from sluice_gateway.adapters.run_view.dropping import drop_runs
+from sluice_gateway.adapters.run_view.schema import TABLES, VERSION
+from sluice_gateway.domain.projected_run import ProjectedRun
+from sluice_gateway.domain.run_changes import (
+    EventChange,
+    KeepsParameters,
+    NoticeChange,
+    RequestChange,
+    RunChange,
+    change_of,
+)
+from sluice_runtime.projection.projection import Projection
 
-__all__ = ["accept_run", "expiry", "view_projection"]
+__all__ = ["view_projection", "write_changes"]
 
-_STEPS: Final = TypeAdapter(tuple[Step, ...])
+_FIELDS: Final = tuple(each.name for each in fields(ProjectedRun))
+_DERIVED: Final = ("place_ms", "workflow", "facts")
+_COLUMNS: Final = (*_FIELDS, *_DERIVED)
 
-# On a tie the record's own time replaces the clock of the gateway that wrote it.
-_ACCEPT: Final = """
-INSERT INTO runs (tenant, run_id, request_partition, request_offset, request_workflow,
-                  request_fingerprint, accepted_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (tenant, run_id) DO UPDATE SET
-    request_partition = excluded.request_partition,
-    request_offset = excluded.request_offset,
-    request_workflow = excluded.request_workflow,
-    request_fingerprint = excluded.request_fingerprint,
-    accepted_ms = excluded.accepted_ms
-WHERE request_offset IS NULL
-    OR (excluded.request_offset, excluded.request_partition)
-        <= (request_offset, request_partition)
-"""
-
-# Bound to (tenant, run id, sequence): whether the event says something new.
-_IS_NEW: Final = """
-NOT EXISTS (SELECT 1 FROM runs WHERE tenant = ?1 AND run_id = ?2 AND sequence >= ?3)
-"""
-
-_KEEP_EVENT: Final = f"""
-INSERT INTO events (tenant, run_id, sequence, partition, offset, type, event)
-SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE {_IS_NEW}
-"""
-
-_DROP_STEPS: Final = f"""
-DELETE FROM steps WHERE tenant = ?1 AND run_id = ?2 AND {_IS_NEW}
+_LOAD: Final = f"""
+SELECT number, {", ".join(f"runs.{name}" for name in _FIELDS)}
+FROM json_each(?) AS wanted
+JOIN runs ON runs.tenant = wanted.value ->> 0 AND runs.run_id = wanted.value ->> 1
 """  # noqa: S608
 
-# A retry does not keep the steps that failed; the first event of an attempt carries all it has.
-_DROP_STEPS_OF_EARLIER_ATTEMPTS: Final = f"""
-{_DROP_STEPS} AND EXISTS (SELECT 1 FROM runs WHERE tenant = ?1 AND run_id = ?2 AND attempt < ?4)
+_ADD: Final = f"""
+INSERT INTO runs ({", ".join(_COLUMNS)}) VALUES ({", ".join("?" for _ in _COLUMNS)})
 """  # noqa: S608
 
-_KEEP_STEPS: Final = f"""
-INSERT INTO steps (tenant, run_id, step_id, step)
-SELECT ?1, ?2, changed.value ->> 'id', changed.value
-FROM json_each(?4) AS changed WHERE {_IS_NEW}
-ON CONFLICT (tenant, run_id, step_id) DO UPDATE SET step = excluded.step
+_CHANGE: Final = f"""
+UPDATE runs SET {", ".join(f"{name} = ?" for name in _COLUMNS)} WHERE number = ?
 """  # noqa: S608
 
-_KEEP_STATUS: Final = """
-INSERT INTO runs (tenant, run_id, sequence, attempt, phase, terminal, status_workflow,
-                  status_fingerprint, status_ms, status_partition, status_offset)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (tenant, run_id) DO UPDATE SET
-    sequence = excluded.sequence,
-    attempt = excluded.attempt,
-    phase = excluded.phase,
-    terminal = excluded.terminal,
-    status_workflow = excluded.status_workflow,
-    status_fingerprint = COALESCE(excluded.status_fingerprint, status_fingerprint),
-    status_ms = excluded.status_ms,
-    status_partition = excluded.status_partition,
-    status_offset = excluded.status_offset
-WHERE excluded.sequence > runs.sequence
+_KEEP_EVENT: Final = """
+INSERT OR REPLACE INTO events
+    (number, sequence, partition, offset, appended_ms, phase, type, event)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
+
+_KEEP_STEP: Final = """
+INSERT INTO steps (number, kind, step_id, step) VALUES (?, ?, ?, ?)
+ON CONFLICT (number, kind, step_id) DO UPDATE SET step = excluded.step
+"""
+
+_DROP_PARAMETERS: Final = "DELETE FROM parameters WHERE number = ?"
+_KEEP_PARAMETERS: Final = "INSERT INTO parameters VALUES (?, ?)"
 
 # Bound to the names of the request and the status topic.
 _OVER: Final = """
-(SELECT tenant, run_id FROM runs
- LEFT JOIN log_starts AS asked ON asked.topic = ?1 AND asked.partition = request_partition
- LEFT JOIN log_starts AS published
-    ON published.topic = ?2 AND published.partition = status_partition
- WHERE (terminal OR sequence < 0)
-    AND (request_offset IS NULL OR request_offset < asked.first_offset)
-    AND (status_offset IS NULL OR status_offset < published.first_offset))
+SELECT number FROM runs
+LEFT JOIN log_starts AS asked ON asked.topic = ?1 AND asked.partition = request_partition
+LEFT JOIN log_starts AS published
+   ON published.topic = ?2 AND published.partition = COALESCE(status_partition, notice_partition)
+WHERE (terminal OR sequence < 0)
+   AND (request_offset IS NULL OR request_offset < asked.first_offset)
+   AND (COALESCE(status_offset, notice_offset) IS NULL
+        OR COALESCE(status_offset, notice_offset) < published.first_offset)
+"""
+
+# Events that the topic deleted before they were read here are missing.
+_MISSED: Final = """
+INSERT OR REPLACE INTO whole_from
+SELECT partition, first_offset FROM log_starts
+LEFT JOIN projected_offsets USING (topic, partition)
+WHERE topic = ?1 AND first_offset > COALESCE(next_offset, 0)
 """
 
 
-def view_projection(topics: TopicNames) -> ProjectRecord:
+def view_projection(
+    topics: TopicNames, *, keeps_parameters: KeepsParameters
+) -> Projection[RunChange]:
     """Return the projection of the request and the status topic."""
-
-    def project(record: IncomingRecord) -> Iterable[Statement]:
-        if record.position.topic == topics.requests:
-            return _project_request(record)
-        return _project_status(record)
-
-    return project
-
-
-def accept_run(run: AcceptedRun) -> Statement:
-    """Note a request of our own before the projection reads its record."""
-    return _accept(
-        run.key,
-        partition=run.partition,
-        offset=run.offset,
-        workflow=run.workflow,
-        fingerprint=run.fingerprint,
-        accepted_ms=int(run.accepted_at.timestamp() * 1000),
+    return Projection(
+        tables=TABLES,
+        version=VERSION,
+        decode=partial(change_of, topics=topics, keeps_parameters=keeps_parameters),
+        write=write_changes,
+        expire=partial(_expire, topics=topics),
     )
 
 
-def expiry(topics: TopicNames) -> list[Statement]:
-    """Drop the runs of which the topics hold nothing any more; one that goes on is kept."""
-    return [
-        (f"DELETE FROM {table} WHERE (tenant, run_id) IN {_OVER}", (topics.requests, topics.status))  # noqa: S608
-        for table in ("events", "steps", "runs")
-    ]
+@dataclass(kw_only=True, slots=True)
+class _Work:
+    """A run, and what its changes in this batch leave to be written."""
+
+    number: int | None
+    run: ProjectedRun
+    changed: bool = False
+    parameters: str | None = None
+    takes_parameters: bool = False
+    events: list[EventChange] = field(default_factory=list)
+    emptied: set[str] = field(default_factory=set)
+    """The kinds of steps of which those that are stored have to go."""
+    steps: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def apply(self, change: RunChange) -> None:
+        """Apply the change to the run, and note what is to be written."""
+        match change:
+            case RequestChange():
+                self.changed = True
+                if self.run.apply_request(change):
+                    self.parameters, self.takes_parameters = change.parameters, True
+            case NoticeChange():
+                self.changed = True
+                self.run.apply_notice(change)
+            case EventChange():
+                earlier = self.run.attempt
+                if self.run.apply_event(change):
+                    self.changed = True
+                    self.events.append(change)
+                    self._take_steps(change, is_retry=change.attempt > earlier)
+
+    def _take_steps(self, change: EventChange, *, is_retry: bool) -> None:
+        for kind, changed in (("s", change.steps), ("g", change.groups)):
+            # A retry does not keep the steps that failed; its first event carries all it has.
+            if is_retry or (change.terminal and changed):
+                self.emptied.add(kind)
+                self.steps = {at: text for at, text in self.steps.items() if at[0] != kind}
+            for step_id, text in changed.items():
+                self.steps[kind, step_id] = text
 
 
-def _project_request(record: IncomingRecord) -> Iterable[Statement]:
-    try:
-        received = decode_request(record)
-    except InvalidRecordError:
-        # The dispatcher answers for those; what it says comes by the status topic.
-        return ()
-    if not isinstance(received, ReceivedRun):
-        return ()
-    return (
-        _accept(
-            received.key,
-            partition=record.position.partition,
-            offset=record.position.offset,
-            workflow=received.request.workflow,
-            fingerprint=received.request.fingerprint,
-            accepted_ms=record.timestamp_ms,
-        ),
+def write_changes(connection: sqlite3.Connection, changes: Sequence[RunChange]) -> None:
+    """Write what the changes leave of each run, within the caller's transaction."""
+    works = _load(connection, {change.key for change in changes})
+    for change in changes:
+        works[change.key].apply(change)
+    changed = [work for work in works.values() if work.changed]
+    _write_runs(connection, changed)
+    _write_parts(connection, changed)
+
+
+def _load(connection: sqlite3.Connection, keys: Iterable[RunKey]) -> Mapping[RunKey, _Work]:
+    works = {
+        key: _Work(number=None, run=ProjectedRun(tenant=key.tenant, run_id=key.run_id))
+        for key in keys
+    }
+    for number, *values in connection.execute(_LOAD, (json.dumps(list(works)),)):
+        run = ProjectedRun(**dict(zip(_FIELDS, values, strict=True)))
+        work = works[RunKey(run.tenant, run.run_id)]
+        work.number, work.run = number, run
+    return works
+
+
+def _write_runs(connection: sqlite3.Connection, works: Iterable[_Work]) -> None:
+    known = []
+    for work in works:
+        if work.number is None:
+            work.number = connection.execute(_ADD, _row(work.run)).lastrowid
+        else:
+            known.append((*_row(work.run), work.number))
+    connection.executemany(_CHANGE, known)
+
+
+def _write_parts(connection: sqlite3.Connection, works: Sequence[_Work]) -> None:
+    asked = [work for work in works if work.takes_parameters]
+    connection.executemany(_DROP_PARAMETERS, [(work.number,) for work in asked])
+    connection.executemany(
+        _KEEP_PARAMETERS,
+        [(work.number, work.parameters) for work in asked if work.parameters is not None],
     )
-
-
-def _accept(
-    key: RunKey,
-    *,
-    partition: int,
-    offset: int,
-    workflow: str,
-    fingerprint: str,
-    accepted_ms: int,
-) -> Statement:
-    return _ACCEPT, (*key, partition, offset, workflow, fingerprint, accepted_ms)
-
-
-def _project_status(record: IncomingRecord) -> Iterator[Statement]:
-    try:
-        published = decode_status(record)
-    except ForeignRecordError:
-        return
-    if not isinstance(published, PublishedEvent):
-        # A refusal is not a phase of the run that it names.
-        return
-    event = published.event
-    run = (*event.key, event.sequence)
-    position = record.position
-    yield (
+    connection.executemany(
         _KEEP_EVENT,
-        (
-            *run,
-            position.partition,
-            position.offset,
-            event_type(event.phase),
-            event.model_dump_json(),
-        ),
+        [
+            (
+                work.number,
+                event.sequence,
+                event.partition,
+                event.offset,
+                event.appended_ms,
+                event.phase,
+                event.type,
+                event.data,
+            )
+            for work in works
+            for event in work.events
+        ],
     )
-    yield _DROP_STEPS_OF_EARLIER_ATTEMPTS, (*run, event.attempt)
-    if event.steps:
-        if event.terminal:
-            yield _DROP_STEPS, run
-        yield _KEEP_STEPS, (*run, _STEPS.dump_json(event.steps).decode())
-    # Last, for the others ask this row whether the event is new.
-    yield (
-        _KEEP_STATUS,
-        (
-            *run,
-            event.attempt,
-            event.phase.value,
-            event.terminal,
-            event.workflow,
-            published.fingerprint,
-            record.timestamp_ms,
-            position.partition,
-            position.offset,
-        ),
+    connection.executemany(
+        "DELETE FROM steps WHERE number = ? AND kind = ?",
+        [(work.number, kind) for work in works for kind in work.emptied],
     )
+    connection.executemany(
+        _KEEP_STEP,
+        [(work.number, *at, text) for work in works for at, text in work.steps.items()],
+    )
+
+
+def _row(run: ProjectedRun) -> list[Any]:
+    return [getattr(run, name) for name in _COLUMNS]
+
+
+def _expire(connection: sqlite3.Connection, *, topics: TopicNames) -> None:
+    """Drop the runs of which the topics hold nothing any more; one that goes on is kept."""
+    connection.execute(_MISSED, (topics.status,))
+    over = connection.execute(_OVER, (topics.requests, topics.status)).fetchall()
+    drop_runs(connection, [number for (number,) in over])

@@ -2,17 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import aiosqlite
 import structlog
 
 from sluice_contracts.ids import RunKey
-from sluice_contracts.status import Phase
-from sluice_gateway.adapters.run_view.projection import accept_run
+from sluice_contracts.status import Phase, QueueState
+from sluice_contracts.topics import TopicNames
+from sluice_gateway.adapters.run_view.all_events import stream_end, stream_page
+from sluice_gateway.adapters.run_view.lists import count_query, list_query, summary_of
 from sluice_gateway.domain.models import (
     AcceptedRun,
     EventHead,
@@ -20,7 +23,10 @@ from sluice_gateway.domain.models import (
     EventPlace,
     RunEvent,
     RunState,
+    StreamPage,
 )
+from sluice_gateway.domain.run_changes import Facts, KeepsParameters, RequestChange, milliseconds
+from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
 from sluice_gateway.ports import Subscription
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.sqlite_store import SqliteStore
@@ -30,12 +36,14 @@ __all__ = ["SqliteRunView"]
 _log = structlog.get_logger(__name__)
 
 _FIND: Final = """
-SELECT COALESCE(status_workflow, request_workflow),
-       COALESCE(status_fingerprint, request_fingerprint),
-       phase, terminal, accepted_ms, events.partition, events.offset, events.event,
+SELECT runs.workflow, COALESCE(status_fingerprint, request_fingerprint), runs.phase, terminal,
+       accepted_ms, facts, parameters.parameters, notice, place_ms,
+       events.partition, events.offset, events.event,
        (SELECT json_group_array(json(step)) FROM
-           (SELECT step FROM steps WHERE tenant = ?1 AND run_id = ?2 ORDER BY rowid))
-FROM runs LEFT JOIN events USING (tenant, run_id, sequence)
+           (SELECT step FROM steps WHERE number = runs.number AND kind = 's' ORDER BY rowid)),
+       (SELECT json_group_array(json(step)) FROM
+           (SELECT step FROM steps WHERE number = runs.number AND kind = 'g' ORDER BY rowid))
+FROM runs LEFT JOIN events USING (number, sequence) LEFT JOIN parameters USING (number)
 WHERE tenant = ?1 AND run_id = ?2
 """
 
@@ -44,24 +52,54 @@ _EVENTS: Final = """
 SELECT runs.terminal, runs.sequence, runs.dropped_sequence,
        events.sequence, events.partition, events.offset
 FROM runs LEFT JOIN events
-    ON events.tenant = runs.tenant AND events.run_id = runs.run_id AND events.sequence > ?3
+    ON events.number = runs.number AND events.sequence > ?3
     AND NOT (events.partition IS ?4 AND events.offset <= ?5)
 WHERE runs.tenant = ?1 AND runs.run_id = ?2
 ORDER BY events.sequence LIMIT ?6
 """
 
-_CONTENTS: Final = """
-SELECT sequence, partition, offset, type, event FROM events
-WHERE tenant = ? AND run_id = ? AND sequence >= ? ORDER BY sequence
-"""
+_NUMBER: Final = "(SELECT number FROM runs WHERE tenant = ?1 AND run_id = ?2)"
 
-_SEQUENCE_AT: Final = """
+_CONTENTS: Final = f"""
+SELECT sequence, partition, offset, type, event FROM events
+WHERE number = {_NUMBER} AND sequence >= ?3 ORDER BY sequence
+"""  # noqa: S608
+
+_SEQUENCE_AT: Final = f"""
 SELECT MAX(sequence) FROM events
-WHERE tenant = ? AND run_id = ? AND partition = ? AND offset <= ?
-"""
+WHERE number = {_NUMBER} AND partition = ?3 AND offset <= ?4
+"""  # noqa: S608
 
 
 _FOUND_AT_A_TIME: Final = 2
+
+
+# Runs accepted before this one that wait as well, and those that started lately.
+_AHEAD: Final = """
+SELECT (SELECT COUNT(*) FROM runs
+        WHERE sequence < 0 AND (place_ms, tenant, run_id) < (?1, ?2, ?3)),
+       (SELECT COUNT(*) FROM runs WHERE events_from_ms >= ?4)
+"""
+_RATE_WINDOW: Final = timedelta(minutes=5)
+
+
+class _StateRow(NamedTuple):
+    """A row of `_FIND`."""
+
+    workflow: str | None
+    fingerprint: str | None
+    phase: str
+    terminal: int
+    accepted_ms: int | None
+    facts: str | None
+    parameters: str | None
+    notice: str | None
+    place_ms: int
+    partition: int | None
+    offset: int | None
+    event: str | None
+    steps: str
+    groups: str
 
 
 class SqliteRunView:
@@ -71,12 +109,18 @@ class SqliteRunView:
         self,
         store: SqliteStore,
         *,
+        topics: TopicNames,
         subscriptions: RunSubscriptions,
         catch_up: Callable[[], Coroutine[Any, Any, str | None]],
+        keeps_parameters: KeepsParameters,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
+        self._topics = topics
         self._subscriptions = subscriptions
         self.catch_up = catch_up
+        self._keeps_parameters = keeps_parameters
+        self._now = now
         self._finding = asyncio.Semaphore(_FOUND_AT_A_TIME)
 
     async def find(self, key: RunKey) -> RunState | None:
@@ -84,12 +128,18 @@ class SqliteRunView:
         # States may be large, and the store reads faster than they are decoded and sent.
         async with self._finding:
             rows = await self._store.read(_FIND, key)
-            return _state(key, rows[0]) if rows else None
+            if not rows:
+                return None
+            row = _StateRow(*rows[0])
+            queue = None if row.event is not None else await self._queue(key, row)
+            return _state(key, row, queue=queue)
 
     async def accept(self, run: AcceptedRun) -> None:
         """See `RunView.accept`."""
         try:
-            await self._store.write([accept_run(run)])
+            await self._store.note(
+                RequestChange.of_accepted(run, keeps_parameters=self._keeps_parameters)
+            )
         except aiosqlite.Error as e:
             # The run is accepted all the same, and the projection reads its record later.
             _log.warning("run not noted at once", error=str(e))
@@ -126,24 +176,78 @@ class SqliteRunView:
         """See `RunView.subscribe`."""
         return self._subscriptions.subscribe(str(key))
 
+    async def list(self, query: RunFilter, *, before: RunPlace | None, limit: int) -> RunPage:
+        """See `RunView.list`."""
+        rows = await self._store.read(*list_query(query, before=before, limit=limit + 1))
+        runs = tuple(summary_of(row) for row in rows[:limit])
+        return RunPage(runs=runs, next=runs[-1].place if len(rows) > limit else None)
 
-def _state(key: RunKey, row: Any) -> RunState:  # noqa: ANN401 - sqlite3's rows are untyped
-    workflow, fingerprint, phase, terminal, accepted_ms, partition, offset, text, steps = row
+    async def count(self, query: RunFilter) -> Mapping[Phase, int]:
+        """See `RunView.count`."""
+        rows = await self._store.read(*count_query(query))
+        return {Phase(phase): count for phase, count in rows}
+
+    async def stream_end(self) -> StreamPlace:
+        """See `RunView.stream_end`."""
+        return await self._store.transact(partial(stream_end, topics=self._topics))
+
+    async def all_events(
+        self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int
+    ) -> StreamPage:
+        """See `RunView.all_events`."""
+        return await self._store.transact(
+            partial(
+                stream_page,
+                topics=self._topics,
+                query=query,
+                after=after,
+                limit=limit,
+                max_bytes=max_bytes,
+            )
+        )
+
+    def subscribe_all(self) -> AbstractContextManager[Subscription]:
+        """See `RunView.subscribe_all`."""
+        return self._subscriptions.subscribe_all()
+
+    async def _queue(self, key: RunKey, row: _StateRow) -> QueueState:
+        now = self._now()
+        [(ahead, started)] = await self._store.read(
+            _AHEAD, (row.place_ms, *key, milliseconds(now - _RATE_WINDOW))
+        )
+        position = ahead + 1
+        waits = _RATE_WINDOW * position / started if started else None
+        notice = json.loads(row.notice) if row.notice else {}
+        return QueueState(
+            position=position,
+            **notice,
+            eta=None if waits is None else (now + waits).replace(microsecond=0),
+        )
+
+
+def _state(key: RunKey, row: _StateRow, *, queue: QueueState | None) -> RunState:
     event = None
-    if text is not None:
-        event = json.loads(text)
-        event["steps"] = json.loads(steps)
+    if row.event is not None:
+        event = json.loads(row.event)
+        event["steps"], event["groups"] = json.loads(row.steps), json.loads(row.groups)
+    facts = Facts.from_json(row.facts)
+    parts: list[object] = [row.partition, row.offset, row.accepted_ms]
+    if queue is not None:
+        parts += [queue.position, queue.held_by, queue.since, queue.eta]
     return RunState(
         key=key,
-        workflow=workflow,
-        fingerprint=fingerprint,
-        phase=Phase(phase),
-        terminal=bool(terminal),
-        accepted_at=None if accepted_ms is None else _moment(accepted_ms),
+        workflow=row.workflow,
+        fingerprint=row.fingerprint,
+        phase=Phase(row.phase),
+        terminal=bool(row.terminal),
+        accepted_at=_moment(row.accepted_ms),
         event=event,
-        version=":".join(
-            "-" if part is None else str(part) for part in (partition, offset, accepted_ms)
-        ),
+        version=":".join("-" if part is None else str(part).replace('"', "'") for part in parts),
+        labels=facts.labels,
+        priority=facts.priority,
+        parent=facts.parent,
+        parameters=None if row.parameters is None else json.loads(row.parameters),
+        queue=queue,
     )
 
 
@@ -158,5 +262,7 @@ def _event(row: Any) -> RunEvent:  # noqa: ANN401
     return RunEvent(place=EventPlace(partition, offset), sequence=sequence, type=kind, data=text)
 
 
-def _moment(milliseconds: int) -> datetime:
+def _moment(milliseconds: int | None) -> datetime | None:
+    if milliseconds is None:
+        return None
     return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +11,16 @@ from typing import Any, Final, Protocol, TypeVar
 import structlog
 
 from sluice_contracts.ids import RunKey
-from sluice_gateway.domain.models import AcceptedRun, EventPage, EventPlace, RunEvent, RunState
+from sluice_contracts.status import Phase
+from sluice_gateway.domain.models import (
+    AcceptedRun,
+    EventPage,
+    EventPlace,
+    RunEvent,
+    RunState,
+    StreamPage,
+)
+from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
 from sluice_gateway.ports import RunView, Subscription, ViewUnavailableError
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.backoff import Backoff
@@ -151,6 +160,30 @@ class ReopeningView:
     def subscribe(self, key: RunKey) -> AbstractContextManager[Subscription]:
         """See `RunView.subscribe`."""
         return self._subscriptions.subscribe(str(key))
+
+    async def list(self, query: RunFilter, *, before: RunPlace | None, limit: int) -> RunPage:
+        """See `RunView.list`."""
+        return await self._ask(lambda view: view.list(query, before=before, limit=limit))
+
+    async def count(self, query: RunFilter) -> Mapping[Phase, int]:
+        """See `RunView.count`."""
+        return await self._ask(lambda view: view.count(query))
+
+    async def stream_end(self) -> StreamPlace:
+        """See `RunView.stream_end`."""
+        return await self._ask(lambda view: view.stream_end())
+
+    async def all_events(
+        self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int
+    ) -> StreamPage:
+        """See `RunView.all_events`."""
+        return await self._ask(
+            lambda view: view.all_events(query, after=after, limit=limit, max_bytes=max_bytes)
+        )
+
+    def subscribe_all(self) -> AbstractContextManager[Subscription]:
+        """See `RunView.subscribe_all`."""
+        return self._subscriptions.subscribe_all()
 
     async def _session(self) -> None:
         async with self._opened() as opened, asyncio.TaskGroup() as group:

@@ -4,61 +4,96 @@ from typing import Final
 
 __all__ = ["TABLES", "VERSION"]
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raise it with every change of the tables or of the projection: the file is then rebuilt."""
 
 TABLES: Final = """
--- A run is what its first request record and its latest status event say of it.
+-- A run is what its first request record and its latest status event say of it: the columns are
+-- those of `ProjectedRun`. `number` is our own name of it, for the other tables.
 CREATE TABLE IF NOT EXISTS runs (
+    number INTEGER PRIMARY KEY,
     tenant TEXT NOT NULL,
     run_id TEXT NOT NULL,
+
+    -- Its place in lists, and the workflow and the facts that are shown.
+    place_ms INTEGER NOT NULL,
+    workflow TEXT,
+    facts TEXT,
 
     request_partition INTEGER,
     request_offset INTEGER,
     request_workflow TEXT,
     request_fingerprint TEXT,
+    request_facts TEXT,
     accepted_ms INTEGER,
 
-    sequence INTEGER NOT NULL DEFAULT -1,
-    attempt INTEGER NOT NULL DEFAULT 1,
-    phase TEXT NOT NULL DEFAULT 'Accepted',
-    terminal INTEGER NOT NULL DEFAULT 0,
+    sequence INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    phase TEXT NOT NULL,
+    terminal INTEGER NOT NULL,
     status_workflow TEXT,
     status_fingerprint TEXT,
+    status_facts TEXT,
+    progress TEXT,
+    started_at TEXT,
+    finished_at TEXT,
     status_ms INTEGER,
     status_partition INTEGER,
     status_offset INTEGER,
+    first_ms INTEGER,
+    events_from_ms INTEGER,
+
+    notice TEXT,
+    notice_ms INTEGER,
+    notice_partition INTEGER,
+    notice_offset INTEGER,
 
     -- Whether events before the last one were dropped to save room, and the latest that was.
     trimmed INTEGER NOT NULL DEFAULT 0,
     dropped_sequence INTEGER NOT NULL DEFAULT -1,
 
-    PRIMARY KEY (tenant, run_id)
+    UNIQUE (tenant, run_id)
 );
-CREATE INDEX IF NOT EXISTS runs_newest_first
-    ON runs (tenant, COALESCE(accepted_ms, status_ms) DESC, run_id);
+CREATE INDEX IF NOT EXISTS runs_newest_first ON runs (place_ms, tenant, run_id);
+CREATE INDEX IF NOT EXISTS runs_queued ON runs (place_ms, tenant, run_id) WHERE sequence < 0;
+CREATE INDEX IF NOT EXISTS runs_by_start ON runs (events_from_ms);
 
 CREATE INDEX IF NOT EXISTS runs_oldest_whole ON runs (status_ms) WHERE terminal AND NOT trimmed;
 CREATE INDEX IF NOT EXISTS runs_oldest_trimmed ON runs (status_ms) WHERE terminal AND trimmed;
 
+-- Parameters of the request as canonical JSON, apart from the run, which is written more often.
+CREATE TABLE IF NOT EXISTS parameters (
+    number INTEGER PRIMARY KEY,
+    parameters TEXT NOT NULL
+);
+
 -- The status events that said something new, word for word.
 CREATE TABLE IF NOT EXISTS events (
-    tenant TEXT NOT NULL,
-    run_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
     partition INTEGER NOT NULL,
     offset INTEGER NOT NULL,
+    appended_ms INTEGER NOT NULL,
+    phase TEXT NOT NULL,
     type TEXT NOT NULL,
     event TEXT NOT NULL,
-    PRIMARY KEY (tenant, run_id, sequence)
+    PRIMARY KEY (number, sequence)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS events_in_order ON events (partition, offset);
+
+-- The first offset of each partition of the status topic from which on all events are here.
+CREATE TABLE IF NOT EXISTS whole_from (
+    partition INTEGER PRIMARY KEY,
+    offset INTEGER NOT NULL
 );
 
 -- Events carry the steps that changed; this is the latest of each. Kept in order of appearance.
+-- `kind` is 's' for steps and 'g' for groups of them.
 CREATE TABLE IF NOT EXISTS steps (
-    tenant TEXT NOT NULL,
-    run_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    kind TEXT NOT NULL,
     step_id TEXT NOT NULL,
     step TEXT NOT NULL,
-    PRIMARY KEY (tenant, run_id, step_id)
+    PRIMARY KEY (number, kind, step_id)
 );
 """

@@ -5,17 +5,19 @@ dropped. Runs that are not over are never touched. What is dropped depends on th
 the offsets are in the same file, so nothing comes back after a restart.
 """
 
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from sluice_contracts.records import IncomingRecord
+from sluice_gateway.adapters.run_view.dropping import drop_runs, trim_runs
 from sluice_gateway.metrics import Metrics
 from sluice_runtime.projection.last_records import LastRecord
 from sluice_runtime.projection.projector import ProjectionStore
-from sluice_runtime.projection.sqlite_store import SqliteStore, Statement
+from sluice_runtime.projection.sqlite_store import SqliteStore
 
 __all__ = ["BoundedStore", "ViewSizeLimit"]
 
@@ -36,39 +38,12 @@ SELECT (SELECT COUNT(*) FROM runs WHERE terminal AND NOT trimmed),
 """
 
 _OLDEST_WHOLE: Final = """
-(SELECT tenant, run_id FROM runs WHERE terminal AND NOT trimmed ORDER BY status_ms LIMIT ?1)
+SELECT number FROM runs WHERE terminal AND NOT trimmed ORDER BY status_ms LIMIT ?
 """
 
 _OLDEST_TRIMMED: Final = """
-(SELECT tenant, run_id FROM runs WHERE terminal AND trimmed ORDER BY status_ms LIMIT ?1)
+SELECT number FROM runs WHERE terminal AND trimmed ORDER BY status_ms LIMIT ?
 """
-
-_EARLIER_EVENTS: Final = """
-events.tenant = runs.tenant AND events.run_id = runs.run_id AND events.sequence < runs.sequence
-"""
-
-# What is left is written again, close together: a page with one small event on it frees nothing.
-_TRIM: Final = (
-    f"""
-UPDATE runs SET dropped_sequence = COALESCE(
-    (SELECT MAX(events.sequence) FROM events WHERE {_EARLIER_EVENTS}), dropped_sequence)
-WHERE (tenant, run_id) IN {_OLDEST_WHOLE}
-""",  # noqa: S608
-    f"""
-DELETE FROM events WHERE (tenant, run_id) IN {_OLDEST_WHOLE}
-AND EXISTS (SELECT 1 FROM runs WHERE {_EARLIER_EVENTS})
-""",  # noqa: S608
-    f"""
-INSERT OR REPLACE INTO events SELECT * FROM events WHERE (tenant, run_id) IN {_OLDEST_WHOLE}
-""",  # noqa: S608
-    f"UPDATE runs SET trimmed = 1 WHERE (tenant, run_id) IN {_OLDEST_WHOLE}",  # noqa: S608
-)
-
-# The runs last, for the others ask them which are the oldest.
-_DROP: Final = tuple(
-    f"DELETE FROM {table} WHERE (tenant, run_id) IN {_OLDEST_TRIMMED}"  # noqa: S608
-    for table in ("events", "steps", "runs")
-)
 
 
 class ViewSizeLimit:
@@ -111,12 +86,12 @@ class ViewSizeLimit:
             batch = min(_BATCH, 1 + (whole + trimmed) // 20)
             if whole > trimmed:
                 runs = min(batch, (whole - trimmed + 1) // 2)
-                await self._store.write(_of_oldest(_TRIM, runs))
+                await self._store.transact(_of_oldest(_OLDEST_WHOLE, runs, then=trim_runs))
                 whole, trimmed = whole - runs, trimmed + runs
                 self._metrics.view_trimmed_runs.inc(runs)
             else:
                 runs = min(batch, trimmed)
-                await self._store.write(_of_oldest(_DROP, runs))
+                await self._store.transact(_of_oldest(_OLDEST_TRIMMED, runs, then=drop_runs))
                 trimmed -= runs
                 self._metrics.view_dropped_runs.inc(runs)
             await self._empty_wal()
@@ -163,5 +138,10 @@ class BoundedStore:
         await self._store.forget()
 
 
-def _of_oldest(statements: tuple[str, ...], runs: int) -> list[Statement]:
-    return [(sql, (runs,)) for sql in statements]
+def _of_oldest(
+    which: str, runs: int, *, then: Callable[[sqlite3.Connection, Sequence[int]], None]
+) -> Callable[[sqlite3.Connection], None]:
+    def work(connection: sqlite3.Connection) -> None:
+        then(connection, [number for (number,) in connection.execute(which, (runs,))])
+
+    return work

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.topics import TopicNames
-from sluice_gateway.adapters.run_view.projection import expiry, view_projection
-from sluice_gateway.adapters.run_view.schema import TABLES, VERSION
+from sluice_gateway.adapters.run_view.projection import view_projection
+from sluice_gateway.domain.run_changes import KeepsParameters
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.last_records import LastRecord
@@ -16,11 +16,11 @@ from sluice_runtime.projection.sqlite_store import SqliteStore
 __all__ = ["NotifyingStore", "open_view"]
 
 
-def open_view(path: Path, *, topics: TopicNames) -> AbstractAsyncContextManager[SqliteStore]:
+def open_view(
+    path: Path, *, topics: TopicNames, keeps_parameters: KeepsParameters
+) -> AbstractAsyncContextManager[SqliteStore]:
     """Open the view's file, or make it."""
-    return SqliteStore.open(
-        path, tables=TABLES, version=VERSION, project=view_projection(topics), expiry=expiry(topics)
-    )
+    return SqliteStore.open(path, view_projection(topics, keeps_parameters=keeps_parameters))
 
 
 class NotifyingStore:

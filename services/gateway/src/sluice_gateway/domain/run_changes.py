@@ -1,0 +1,217 @@
+"""What a record of the request or the status topic says about a run; pure.
+
+Every store of runs is fed with these changes, whatever it is written in.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from sluice_contracts.ids import RunKey
+from sluice_contracts.notices import QueueNotice
+from sluice_contracts.records import IncomingRecord, Position
+from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun, decode_request
+from sluice_contracts.requests import Priority
+from sluice_contracts.status_codec import (
+    ForeignRecordError,
+    PublishedEvent,
+    decode_status,
+    event_type,
+)
+from sluice_contracts.topics import TopicNames
+from sluice_gateway.domain.models import AcceptedRun
+
+__all__ = [
+    "EventChange",
+    "Facts",
+    "KeepsParameters",
+    "NoticeChange",
+    "RequestChange",
+    "RunChange",
+    "change_of",
+    "milliseconds",
+]
+
+KeepsParameters = Callable[[str], bool]
+"""Says of the name of a workflow whether the parameters of its runs may be kept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What a request says of a run, and the run's events repeat."""
+
+    labels: Mapping[str, str]
+    priority: Priority
+    parent: str | None
+
+    def to_json(self) -> str:
+        """Return the facts as JSON text; equal facts have equal texts."""
+        return json.dumps([self.labels, self.priority, self.parent], sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | None) -> Self:
+        """Read what `to_json` wrote; None stands for a request that said nothing."""
+        if text is None:
+            return cls(labels={}, priority="normal", parent=None)
+        labels, priority, parent = json.loads(text)
+        return cls(labels=labels, priority=priority, parent=parent)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestChange:
+    """A request for a run; `parameters` is canonical JSON, None if it must not be kept."""
+
+    key: RunKey
+    partition: int
+    offset: int
+    accepted_ms: int
+    workflow: str
+    fingerprint: str
+    facts: Facts
+    parameters: str | None
+
+    @classmethod
+    def of_accepted(cls, run: AcceptedRun, *, keeps_parameters: KeepsParameters) -> Self:
+        """Return the change that the record of an accepted run will be."""
+        return cls(
+            key=run.key,
+            partition=run.partition,
+            offset=run.offset,
+            accepted_ms=milliseconds(run.accepted_at),
+            workflow=run.workflow,
+            fingerprint=run.fingerprint,
+            facts=Facts(labels=run.labels, priority=run.priority, parent=run.parent),
+            parameters=run.parameters.decode()
+            if run.parameters is not None and keeps_parameters(run.workflow)
+            else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventChange:
+    """A status event.
+
+    `facts` is None if the event does not repeat them, as those of older versions. `data` is the
+    event as one line of JSON; `steps` and `groups` are those that changed, as JSON by their ids.
+    """
+
+    key: RunKey
+    partition: int
+    offset: int
+    appended_ms: int
+    sequence: int
+    attempt: int
+    phase: str
+    terminal: bool
+    workflow: str | None
+    fingerprint: str | None
+    accepted_ms: int | None
+    facts: Facts | None
+    progress: str | None
+    started_at: str | None
+    finished_at: str | None
+    type: str
+    data: str
+    steps: Mapping[str, str]
+    groups: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoticeChange:
+    """A notice that the request waits; `state` is held_by, detail and since as JSON."""
+
+    key: RunKey
+    partition: int
+    offset: int
+    appended_ms: int
+    state: str
+
+
+RunChange = RequestChange | EventChange | NoticeChange
+
+
+def change_of(
+    record: IncomingRecord, *, topics: TopicNames, keeps_parameters: KeepsParameters
+) -> RunChange | None:
+    """Return what the record changes; None if it says nothing about the state of a run."""
+    if record.position.topic == topics.requests:
+        return _request(record, keeps_parameters)
+    return _status(record)
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return the milliseconds since the Unix epoch."""
+    return round(moment.timestamp() * 1000)
+
+
+def _request(record: IncomingRecord, keeps_parameters: KeepsParameters) -> RequestChange | None:
+    try:
+        received = decode_request(record)
+    except InvalidRecordError:
+        # The dispatcher answers those, and its answer comes by the status topic.
+        return None
+    if not isinstance(received, ReceivedRun):
+        return None
+    request = received.request
+    content = request.content()
+    return RequestChange(
+        key=received.key,
+        partition=record.position.partition,
+        offset=record.position.offset,
+        accepted_ms=record.timestamp_ms,
+        workflow=request.workflow,
+        fingerprint=content.fingerprint,
+        facts=Facts(labels=request.labels, priority=request.priority, parent=request.parent),
+        parameters=content.parameters.decode() if keeps_parameters(request.workflow) else None,
+    )
+
+
+def _status(record: IncomingRecord) -> EventChange | NoticeChange | None:
+    try:
+        published = decode_status(record)
+    except ForeignRecordError:
+        return None
+    if isinstance(published, PublishedEvent):
+        return _event(published, record.position, record.timestamp_ms)
+    if isinstance(published, QueueNotice):
+        return NoticeChange(
+            key=published.key,
+            partition=record.position.partition,
+            offset=record.position.offset,
+            appended_ms=record.timestamp_ms,
+            state=published.model_dump_json(include={"held_by", "detail", "since"}),
+        )
+    # A refusal is not a phase of the run that it names.
+    return None
+
+
+def _event(published: PublishedEvent, position: Position, appended_ms: int) -> EventChange:
+    event = published.event
+    accepted_at, started_at, finished_at = event.accepted_at, event.started_at, event.finished_at
+    facts = None
+    # Events that repeat anything of the request have this time.
+    if accepted_at is not None:
+        facts = Facts(labels=event.labels, priority=event.priority, parent=event.parent)
+    return EventChange(
+        key=event.key,
+        partition=position.partition,
+        offset=position.offset,
+        appended_ms=appended_ms,
+        sequence=event.sequence,
+        attempt=event.attempt,
+        phase=event.phase.value,
+        terminal=event.terminal,
+        workflow=event.workflow,
+        fingerprint=published.fingerprint,
+        accepted_ms=None if accepted_at is None else milliseconds(accepted_at),
+        facts=facts,
+        progress=event.progress,
+        started_at=None if started_at is None else started_at.isoformat(),
+        finished_at=None if finished_at is None else finished_at.isoformat(),
+        type=event_type(event.phase),
+        data=event.model_dump_json(),
+        steps={step.id: step.model_dump_json() for step in event.steps},
+        groups={group.id: group.model_dump_json() for group in event.groups},
+    )

@@ -1,0 +1,94 @@
+"""POST /v1/runs:batch: many runs in one request, with a verdict for each."""
+
+from typing import Final
+
+from aiohttp import web
+
+from sluice_contracts.problems import ProblemType
+from sluice_contracts.requests import RunRequest
+from sluice_contracts.status import Phase
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.handlers.app_keys import BATCHES, LOOP_SHARE, TRACEPARENT
+from sluice_gateway.handlers.batch_bodies import MAX_ITEMS, event_batch, line_batch
+from sluice_gateway.handlers.client_address import client_address
+from sluice_gateway.handlers.cloudevents import BATCH, RunEvent
+from sluice_gateway.handlers.item_answers import (
+    SOME_FAILED,
+    ItemDocument,
+    ItemsDocument,
+    item,
+    items_response,
+)
+from sluice_gateway.handlers.operations import NDJSON, Answer, Content, Operation
+from sluice_gateway.handlers.request_body import admitted_body
+from sluice_gateway.handlers.run_requests import ReadRequest, read_in_steps
+from sluice_gateway.services.batches import Verdict
+from sluice_gateway.services.submission import Asked, Started
+
+__all__ = ["OPERATIONS"]
+
+
+async def post_batch(request: web.Request) -> web.Response:
+    """Start the runs that a batch asks for."""
+    async with admitted_body(request) as pieces:
+        steps = event_batch(pieces) if request.content_type == BATCH else line_batch(pieces)
+        peer, loop_share = client_address(request), request.app[LOOP_SHARE]
+        items = await read_in_steps(steps, pieces, peer=peer, loop_share=loop_share)
+        verdicts = await request.app[BATCHES].submit(
+            [
+                _asked(each, request[TRACEPARENT]) if isinstance(each, ReadRequest) else each
+                for each in items
+            ]
+        )
+    errors = [each.result for each in verdicts if isinstance(each.result, ProblemError)]
+    return items_response([_document(each) for each in verdicts], all_well=200, errors=errors)
+
+
+def _asked(read: ReadRequest, traceparent: str) -> Asked:
+    return Asked(
+        request=read.request,
+        content=read.content,
+        idempotency_key=None,
+        derived_id=read.derived_id,
+        traceparent=traceparent,
+    )
+
+
+def _document(verdict: Verdict) -> ItemDocument:
+    key, result = verdict.key, verdict.result
+    if isinstance(result, ProblemError):
+        return item(key, status=result.problem.status, error=result)
+    if isinstance(result, Started):
+        return item(key, status=202, phase=Phase.ACCEPTED)
+    return item(key, status=200, phase=result.state.phase)
+
+
+OPERATIONS: Final = (
+    Operation(
+        id="startRuns",
+        method="POST",
+        path="/v1/runs:batch",
+        handler=post_batch,
+        summary="Start many runs.",
+        description=f"At most {MAX_ITEMS} items, each with a verdict of its own: an item that is "
+        "refused does not keep the others from starting. Repeat those that have a problem of 429 "
+        "or 503, with their ids.",
+        body=(
+            Content(media_type=BATCH, model=tuple[RunEvent, ...]),
+            Content(media_type=NDJSON, model=RunRequest),
+        ),
+        answers=(
+            Answer(
+                status=200,
+                description="Every item is accepted, or was accepted before.",
+                content=(Content(model=ItemsDocument),),
+            ),
+            SOME_FAILED,
+        ),
+        problems=(
+            ProblemType.MALFORMED_JSON,
+            ProblemType.TOO_LARGE,
+            ProblemType.INVALID_REQUEST,
+        ),
+    ),
+)

@@ -1,0 +1,84 @@
+"""Answers to a request that has many items: a verdict for each, in their order."""
+
+from http import HTTPStatus
+from typing import Annotated, Final, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from sluice_contracts.ids import RunId, RunKey, Tenant
+from sluice_contracts.problems import Problem
+from sluice_contracts.status import Phase
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.handlers.documents import RunLinks
+from sluice_gateway.handlers.operations import Answer, Content
+from sluice_gateway.handlers.parameters import RETRY_AFTER
+from sluice_gateway.handlers.representations import links
+
+__all__ = ["SOME_FAILED", "ItemDocument", "ItemsDocument", "item", "items_response"]
+
+_Status = Literal[200, 202, 400, 404, 409, 413, 422, 429, 500, 503]
+
+
+class ItemDocument(BaseModel):
+    """What became of one item of a request that has many."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    status: Annotated[
+        _Status, Field(description="The HTTP status that the item would have got by itself.")
+    ]
+    id: Annotated[RunId | None, Field(description="The run; null if the item names none.")]
+    tenant: Tenant | None
+    phase: Annotated[Phase | None, Field(description="Of the run, as far as it is known.")]
+    problem: Annotated[Problem | None, Field(description="Why the item was not accepted.")]
+    links: RunLinks | None
+
+
+class ItemsDocument(BaseModel):
+    """What became of each item, in the order of the items."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    items: tuple[ItemDocument, ...]
+
+
+SOME_FAILED: Final = Answer(
+    status=HTTPStatus.MULTI_STATUS,
+    description="At least one item has a problem; each one says what became of it.",
+    content=(Content(model=ItemsDocument),),
+    headers=(RETRY_AFTER,),
+)
+
+
+def item(
+    key: RunKey | None,
+    *,
+    status: int,
+    phase: Phase | None = None,
+    error: ProblemError | None = None,
+) -> ItemDocument:
+    """Show one item; `status` counts if there is no error."""
+    return ItemDocument.model_validate(
+        {
+            "status": error.problem.status if error else status,
+            "id": key.run_id if key else None,
+            "tenant": key.tenant if key else None,
+            "phase": phase,
+            "problem": error.problem if error else None,
+            "links": links(key) if key and not error else None,
+        }
+    )
+
+
+def items_response(
+    items: list[ItemDocument], *, all_well: int, errors: list[ProblemError]
+) -> web.Response:
+    """Answer with `all_well` if there are no errors, else with 207."""
+    retry_after = max((each.retry_after or 0 for each in errors), default=0)
+    return web.Response(
+        status=HTTPStatus.MULTI_STATUS if errors else all_well,
+        body=ItemsDocument(items=tuple(items)).model_dump_json().encode(),
+        content_type="application/json",
+        headers={"Retry-After": str(retry_after)} if retry_after else {},
+    )

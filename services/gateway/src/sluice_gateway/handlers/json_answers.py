@@ -1,0 +1,52 @@
+"""Sends documents with their version, and only the version to clients that have the document."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from sluice_gateway.handlers.large_responses import send_body
+from sluice_gateway.handlers.operations import JSON
+
+__all__ = ["digest_of", "is_known", "send_json", "send_versioned"]
+
+
+def is_known(request: web.Request, version: str) -> bool:
+    """Return whether `If-None-Match` has the version (RFC 9110 section 13.1.2)."""
+    return any(etag.value in (version, "*") for etag in request.if_none_match or ())
+
+
+async def send_json(request: web.Request, document: Mapping[str, Any]) -> web.StreamResponse:
+    """Answer with a document, whose digest is its version.
+
+    Raises:
+        ProblemError: OVERLOADED, as send_body.
+    """
+    body = json.dumps(document, ensure_ascii=False).encode()
+    return await send_versioned(request, body, version=digest_of(body), media_type=JSON)
+
+
+async def send_versioned(
+    request: web.Request,
+    body: bytes,
+    *,
+    version: str,
+    media_type: str,
+    headers: Mapping[str, str] | None = None,
+) -> web.StreamResponse:
+    """Answer with the body, or with 304 if the client has this version of it.
+
+    Raises:
+        ProblemError: OVERLOADED, as send_body.
+    """
+    common = {"ETag": f'"{version}"', "Cache-Control": "no-cache", **(headers or {})}
+    if is_known(request, version):
+        return web.Response(status=304, headers=common)
+    return await send_body(request, body, headers={"Content-Type": media_type, **common})
+
+
+def digest_of(body: bytes) -> str:
+    """Return a version that is the same on every replica."""
+    return hashlib.sha256(body).hexdigest()[:32]

@@ -1,0 +1,93 @@
+"""Answers that show a run."""
+
+import json
+from typing import Final
+
+from aiohttp import web
+
+from sluice_contracts.ids import RunKey
+from sluice_contracts.problems import ProblemType
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.models import RunState
+from sluice_gateway.handlers.app_keys import READER, RESPONSE_BUDGET, VIEW
+from sluice_gateway.handlers.client_address import client_address
+from sluice_gateway.handlers.large_responses import send_body
+from sluice_gateway.handlers.operations import Link
+from sluice_gateway.handlers.preferences import preferred_wait
+from sluice_gateway.handlers.representations import accepted_document, run_path, state_document
+from sluice_gateway.services.submission import Replayed, Started
+from sluice_gateway.services.waiting import wait_until_over
+
+__all__ = ["RUN_LINKS", "await_outcome", "send_start", "send_state", "state_headers"]
+
+_POLL_AGAIN_S: Final = "1"
+
+_OF_THE_RUN: Final = {"id": "$response.body#/id", "tenant": "$response.body#/tenant"}
+
+RUN_LINKS: Final = (
+    Link(name="state", operation="getRun", parameters=_OF_THE_RUN),
+    Link(name="outcome", operation="getOutcome", parameters=_OF_THE_RUN),
+    Link(name="events", operation="followRun", parameters=_OF_THE_RUN),
+)
+"""What can be done with the run that an answer shows."""
+
+
+async def send_start(request: web.Request, answer: Started | Replayed) -> web.StreamResponse:
+    """Show what became of a request for a run, after the wait that the client prefers.
+
+    Without a wait 202 means started and 200 that the run was there already; after one 200 means
+    that the run is over and 202 that it is not.
+    """
+    started = isinstance(answer, Started)
+    key = answer.key if isinstance(answer, Started) else answer.state.key
+    headers = {"Location": run_path(key)}
+    if not started:
+        headers["Idempotency-Replayed"] = "true"
+    wait = preferred_wait(request)
+    if wait is None:
+        if isinstance(answer, Replayed):
+            return await send_state(request, answer.state, status=200, headers=headers)
+        return web.json_response(accepted_document(answer), status=202, headers=headers)
+    headers["Preference-Applied"] = f"wait={wait}"
+    try:
+        state = await await_outcome(request, key, within=wait)
+    except ProblemError:
+        # The run is accepted all the same: whether it can be read now is another question.
+        if isinstance(answer, Replayed):
+            return await send_state(request, answer.state, status=202, headers=headers)
+        return web.json_response(accepted_document(answer), status=202, headers=headers)
+    status = 200 if state.terminal else 202
+    return await send_state(request, state, status=status, headers=headers)
+
+
+async def await_outcome(request: web.Request, key: RunKey, *, within: float) -> RunState:
+    """Return the run's state, once it is over or after so many seconds.
+
+    A wait counts as an event stream. One too many does not wait, and asks again a little later.
+
+    Raises:
+        ProblemError: UNKNOWN_RUN or UNAVAILABLE.
+    """
+    if within > 0:
+        try:
+            with request.app[RESPONSE_BUDGET].stream(client_address(request)):
+                await wait_until_over(request.app[VIEW], key, within=within)
+        except ProblemError as e:
+            if e.problem.type is not ProblemType.OVERLOADED:
+                raise
+    return await request.app[READER].state(key)
+
+
+async def send_state(
+    request: web.Request, state: RunState, *, status: int, headers: dict[str, str]
+) -> web.StreamResponse:
+    """Show the run's state, which may be large."""
+    body = json.dumps(state_document(state), ensure_ascii=False).encode()
+    headers = {"Content-Type": "application/json", **state_headers(state), **headers}
+    return await send_body(request, body, status=status, headers=headers)
+
+
+def state_headers(state: RunState) -> dict[str, str]:
+    """Return the headers of a state, with or without its body."""
+    headers = {"ETag": f'"{state.version}"', "Cache-Control": "no-cache"}
+    return headers if state.terminal else headers | {"Retry-After": _POLL_AGAIN_S}

@@ -1,0 +1,65 @@
+"""Starts many runs at once, with a verdict for each."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sluice_contracts.ids import RunKey
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.services.submission import Asked, Replayed, Started, Submission, new_run_id
+
+__all__ = ["BatchSubmission", "Verdict"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What became of one item; `key` is its run, None if the item names none."""
+
+    key: RunKey | None
+    result: Started | Replayed | ProblemError
+
+
+class BatchSubmission:
+    """Submits the items of a batch side by side, those of one run in their order."""
+
+    def __init__(
+        self, *, submission: Submission, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._submission = submission
+        self._now = now
+
+    async def submit(self, items: Sequence[Asked | ProblemError]) -> list[Verdict]:
+        """Start the runs, and return a verdict for each item, in order.
+
+        An item that could not be read is its own verdict. Each run has an id before anything is
+        written, so that the verdict names it even if its outcome is unknown.
+        """
+        verdicts: dict[int, Verdict] = {}
+        runs: dict[RunKey, list[tuple[int, Asked]]] = defaultdict(list)
+        for index, item in enumerate(items):
+            if isinstance(item, ProblemError):
+                verdicts[index] = Verdict(key=None, result=item)
+            else:
+                asked, key = self._named(item)
+                runs[key].append((index, asked))
+
+        async def submit_all(key: RunKey, asked_in_order: Iterable[tuple[int, Asked]]) -> None:
+            for index, asked in asked_in_order:
+                verdicts[index] = Verdict(key=key, result=await self._submit(asked))
+
+        async with asyncio.TaskGroup() as group:
+            for key, asked_in_order in runs.items():
+                group.create_task(submit_all(key, asked_in_order), name=f"item {key}")
+        return [verdicts[index] for index in range(len(items))]
+
+    def _named(self, asked: Asked) -> tuple[Asked, RunKey]:
+        run_id = asked.request.id or asked.derived_id or new_run_id(self._now())
+        return replace(asked, derived_id=run_id), RunKey(asked.request.tenant, run_id)
+
+    async def _submit(self, asked: Asked) -> Started | Replayed | ProblemError:
+        try:
+            return await self._submission.submit(asked)
+        except ProblemError as e:
+            return e

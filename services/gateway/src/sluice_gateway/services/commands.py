@@ -1,0 +1,104 @@
+"""Writes commands to the request topic, as any client of Kafka would."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+import structlog
+
+from sluice_contracts.problems import ProblemType
+from sluice_contracts.records import Position
+from sluice_contracts.requests import Command
+from sluice_contracts.status import Phase
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.models import RunState
+from sluice_gateway.ports import RequestProducer, RunView
+from sluice_gateway.services.appending import append_problems
+from sluice_gateway.services.run_reader import find_or_raise
+
+__all__ = ["Commands"]
+
+_log = structlog.get_logger(__name__)
+
+# Commands are sent without a view as well: the dispatcher knows all that it does.
+_VIEW_PATIENCE_S: Final = 5.0
+# The ones that no retry reopens: there is no Workflow, and there never will be one.
+_NEVER_AGAIN: Final = frozenset({Phase.REJECTED, Phase.EXPIRED, Phase.DELETED})
+
+
+class Commands:
+    """Sends commands to runs.
+
+    Whether a command applies is for the dispatcher to say, which reads the Workflow; the view may
+    be behind. Only what can never change is refused here.
+    """
+
+    def __init__(
+        self,
+        *,
+        producer: RequestProducer,
+        view: RunView,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._producer = producer
+        self._view = view
+        self._now = now
+        self._on_their_way: set[asyncio.Task[Position]] = set()
+
+    async def send(self, command: Command, *, traceparent: str) -> Position:
+        """Return where the command stands on the request topic, once Kafka has acknowledged it.
+
+        Raises:
+            ProblemError: UNKNOWN_RUN or NOT_APPLICABLE, nothing was written; or see
+                `append_problems`.
+        """
+        structlog.contextvars.bind_contextvars(run=str(command.key))
+        state = await self._state(command)
+        if state is not None and state.phase in _NEVER_AGAIN:
+            raise ProblemError.of(
+                ProblemType.NOT_APPLICABLE,
+                f"The run is {state.phase}: it has no Workflow that a command could act on. Start "
+                "a new run, or the same one again under a new id.",
+            )
+        # A task of its own: the client may go away, the record is on its way all the same.
+        task = asyncio.create_task(
+            self._append(command, traceparent=traceparent), name=f"command to {command.key}"
+        )
+        self._on_their_way.add(task)
+        task.add_done_callback(self._on_their_way.discard)
+        # The client may be gone; a failure that nobody waits for is in the log.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait for the records that are on their way."""
+        while self._on_their_way:
+            await asyncio.wait(self._on_their_way)
+
+    async def _state(self, command: Command) -> RunState | None:
+        """Look the run up; return None if that is not possible now."""
+        look = partial(self._view.find, command.key)
+        try:
+            async with asyncio.timeout(_VIEW_PATIENCE_S):
+                return await find_or_raise(look, view=self._view)
+        except ProblemError as e:
+            if e.problem.type is not ProblemType.UNAVAILABLE:
+                raise
+            _log.warning("run not looked up", error=e.problem.detail)
+        except TimeoutError:
+            _log.warning("run not looked up", error="the view does not answer")
+        return None
+
+    async def _append(self, command: Command, *, traceparent: str) -> Position:
+        unknown = (
+            f"Kafka did not acknowledge the command for run {command.id!r} in time; it may have "
+            "been written all the same. Read the run, and repeat the command if it had no effect."
+        )
+        with append_problems(unknown=unknown):
+            position = await self._producer.append_command(
+                command, time=self._now(), traceparent=traceparent
+            )
+        _log.info("command accepted", command=command.type, position=str(position))
+        return position

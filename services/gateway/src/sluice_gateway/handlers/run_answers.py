@@ -11,14 +11,30 @@ from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.handlers.app_keys import READER, RESPONSE_BUDGET, VIEW
 from sluice_gateway.handlers.client_address import client_address
+from sluice_gateway.handlers.documents import AcceptedRunDocument, RunDocument
 from sluice_gateway.handlers.large_responses import send_body
-from sluice_gateway.handlers.operations import Link
-from sluice_gateway.handlers.preferences import preferred_wait
+from sluice_gateway.handlers.operations import Answer, Content, Link
+from sluice_gateway.handlers.parameters import (
+    ETAG,
+    IDEMPOTENCY_REPLAYED,
+    LOCATION,
+    RETRY_AFTER,
+    optional,
+)
+from sluice_gateway.handlers.preferences import PREFERENCE_APPLIED, preferred_wait
 from sluice_gateway.handlers.representations import accepted_document, run_path, state_document
 from sluice_gateway.services.submission import Replayed, Started
 from sluice_gateway.services.waiting import wait_until_over
 
-__all__ = ["RUN_LINKS", "await_outcome", "send_start", "send_state", "state_headers"]
+__all__ = [
+    "ACCEPTED",
+    "REPLAYED_OR_OVER",
+    "RUN_LINKS",
+    "await_outcome",
+    "send_start",
+    "send_state",
+    "state_headers",
+]
 
 _POLL_AGAIN_S: Final = "1"
 
@@ -28,6 +44,10 @@ RUN_LINKS: Final = (
     Link(name="state", operation="getRun", parameters=_OF_THE_RUN),
     Link(name="outcome", operation="getOutcome", parameters=_OF_THE_RUN),
     Link(name="events", operation="followRun", parameters=_OF_THE_RUN),
+    *(
+        Link(name=command, operation=f"{command}Run", parameters=_OF_THE_RUN)
+        for command in ("stop", "terminate", "suspend", "resume", "retry", "rerun")
+    ),
 )
 """What can be done with the run that an answer shows."""
 
@@ -91,3 +111,28 @@ def state_headers(state: RunState) -> dict[str, str]:
     """Return the headers of a state, with or without its body."""
     headers = {"ETag": f'"{state.version}"', "Cache-Control": "no-cache"}
     return headers if state.terminal else headers | {"Retry-After": _POLL_AGAIN_S}
+
+
+ACCEPTED: Final = Answer(
+    status=202,
+    description="Every in-sync replica of Kafka has the request. After a wait that was too short, "
+    "this is the run's state.",
+    content=(Content(model=AcceptedRunDocument | RunDocument),),
+    headers=(
+        LOCATION,
+        optional(IDEMPOTENCY_REPLAYED),
+        PREFERENCE_APPLIED,
+        optional(ETAG),
+        RETRY_AFTER,
+    ),
+    links=RUN_LINKS,
+)
+
+REPLAYED_OR_OVER: Final = Answer(
+    status=200,
+    description="The run was there already, with the same content; or it came to its outcome "
+    "within the wait.",
+    content=(Content(model=RunDocument),),
+    headers=(LOCATION, optional(IDEMPOTENCY_REPLAYED), PREFERENCE_APPLIED, ETAG, RETRY_AFTER),
+    links=RUN_LINKS,
+)

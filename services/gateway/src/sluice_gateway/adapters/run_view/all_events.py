@@ -66,7 +66,7 @@ def stream_page(
         if len(events) == limit or max_bytes <= 0 or looked_at == _MOST_ROWS:
             break
     else:
-        # All is read, also the records that are not events.
+        # All is read, up to records that are not events.
         place |= {each: end for each, end in ends.items() if end > place.get(each, 0)}
     return StreamPage(events=tuple(events), place=StreamPlace(next_offsets=place))
 

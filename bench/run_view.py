@@ -1,6 +1,6 @@
 """Measures the view of runs in SQLite: how fast it is filled, and how fast lists are read.
 
-    python -m bench.run_view [--runs 1000000] [--events 100000]
+    python -m bench.run_view [--runs 1000000] [--events 100000] [--keep FOLDER]
 
 Filling is measured as the gateway does it: records of the topics are decoded and written in
 batches of 500. Its figure is records a second, of wall time and of CPU time. Lists are read from a
@@ -155,17 +155,29 @@ async def opened(folder: Path) -> AsyncIterator[tuple[SqliteStore, SqliteRunView
 
 
 async def measure_filling(events: int) -> None:
-    """Print how many records a second are projected."""
-    read = list(records(events))
+    """Print how many records a second are projected, of both topics and of one."""
+    both = list(records(events))
+    await fill("requests and events", both)
+    await fill("events", [each for each in both if each.position.topic == TOPICS.status])
+
+
+async def fill(what: str, read: list[IncomingRecord]) -> None:
+    """Project the records into a new view."""
     with tempfile.TemporaryDirectory() as folder:
         async with opened(Path(folder)) as (store, _):
             wall, cpu = time.perf_counter(), time.process_time()
             for first in range(0, len(read), BATCH):
                 await store.apply(read[first : first + BATCH])
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        size = sum(file.stat().st_size for file in Path(folder).iterdir())
-    print(f"records projected: {len(read)}, {size // (len(read) // 6)} bytes of file a run")
+        # Closing has emptied the write-ahead log.
+        size = bytes_of(Path(folder))
+    print(f"{what} projected: {len(read)}, {size / len(read):,.0f} bytes of file each")
     print(f"  a second of wall time: {len(read) / wall:,.0f}, of CPU time: {len(read) / cpu:,.0f}")
+
+
+def bytes_of(folder: Path) -> int:
+    """Return the bytes of all files in the folder."""
+    return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def changes(first: int, last: int) -> Iterator[RequestChange | EventChange]:
@@ -259,9 +271,7 @@ def questions(runs: int) -> dict[str, list[RunFilter]]:
         ],
         "one day": [RunFilter(since=moment(n), until=moment(n + 864_000)) for n in some],
         "an hour and a phase": [
-            RunFilter(
-                since=moment(n), until=moment(n + 36_000), phases=frozenset({Phase.FAILED})
-            )
+            RunFilter(since=moment(n), until=moment(n + 36_000), phases=frozenset({Phase.FAILED}))
             for n in some
         ],
         "whole id": [RunFilter(text=run_id(n)) for n in some],
@@ -274,15 +284,18 @@ def questions(runs: int) -> dict[str, list[RunFilter]]:
     }
 
 
-async def measure_lists(runs: int) -> None:
+async def measure_lists(runs: int, kept: Path | None) -> None:
     """Print how long the first page of lists takes, and a later one."""
     with tempfile.TemporaryDirectory() as folder:
-        async with opened(Path(folder)) as (store, view):
+        async with opened(kept or Path(folder)) as (store, view):
             began = time.perf_counter()
-            for first in range(0, runs, 10_000):
-                made = list(changes(first, min(runs, first + 10_000)))
+            [(first,)] = await store.read("SELECT COUNT(*) FROM runs")
+            for begin in range(first, runs, 10_000):
+                made = list(changes(begin, min(runs, begin + 10_000)))
                 await store.transact(lambda connection, made=made: write(store, connection, made))
-            size = sum(file.stat().st_size for file in Path(folder).iterdir())
+            [(size,)] = await store.read(
+                "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+            )
             took = time.perf_counter() - began
             print(f"lists of 50 among {runs} runs ({size >> 20} MiB, made in {took:.0f} s)")
             for name, queries in questions(runs).items():
@@ -297,7 +310,9 @@ async def measure_lists(runs: int) -> None:
                         if page.next is None:
                             break
                         place = page.next
-                print(f"  {name:27} wall {percentiles(walls)}   CPU {percentiles(cpus)}", flush=True)
+                print(
+                    f"  {name:27} wall {percentiles(walls)}   CPU {percentiles(cpus)}", flush=True
+                )
 
 
 def percentiles(seconds: list[float]) -> str:
@@ -315,12 +330,13 @@ def main() -> None:
     """Measure both."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--runs", type=int, default=1_000_000)
+    arguments.add_argument("--keep", type=Path, help="folder of the view, used again if it exists")
     arguments.add_argument("--events", type=int, default=100_000)
     chosen = arguments.parse_args()
     if chosen.events:
         asyncio.run(measure_filling(chosen.events))
     if chosen.runs:
-        asyncio.run(measure_lists(chosen.runs))
+        asyncio.run(measure_lists(chosen.runs, chosen.keep))
 
 
 if __name__ == "__main__":

@@ -80,8 +80,10 @@ class OutgoingRecord:
 
 def header(headers: Headers, name: str) -> str | None:
     """Return the last header of that name as text; None if it is absent or not UTF-8."""
+    length = len(name)
     for candidate, value in reversed(headers):
-        if candidate.lower() == name:
+        # Most names differ in length, and lower() takes longer than everything else here.
+        if len(candidate) == length and candidate.lower() == name:
             try:
                 return value.decode()
             except UnicodeDecodeError:

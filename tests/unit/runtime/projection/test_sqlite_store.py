@@ -273,6 +273,49 @@ async def test_statements_of_a_service_are_one_transaction(path: Path) -> None:
         assert await words(store) == {"a": 1}
 
 
+async def test_changes_that_are_noted_together_share_a_transaction(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_store(path) as store:
+        transactions, transact = 0, store.transact
+
+        async def counted(write: Any) -> Any:
+            nonlocal transactions
+            transactions += 1
+            return await transact(write)
+
+        monkeypatch.setattr(store, "transact", counted)
+        await asyncio.gather(*(store.note((f"w{n}", None)) for n in range(100)))
+        # The first one does not wait for others, and those wait for it.
+        assert transactions == 2
+        assert len(await words(store)) == 100
+
+
+async def test_a_change_is_noted_although_the_one_before_it_failed_or_was_cancelled(
+    path: Path,
+) -> None:
+    failures = ["once"]
+
+    def failing(connection: sqlite3.Connection, seen: Sequence[Seen]) -> None:
+        if failures and seen[0][0] == "bad":
+            failures.pop()
+            connection.execute("INSERT INTO no_such_table VALUES (1)")
+        write(connection, seen)
+
+    async with SqliteStore.open(path, projection(write=failing)) as store:
+        with pytest.raises(sqlite3.OperationalError, match="no_such_table"):
+            await store.note(("bad", None))
+        first = asyncio.create_task(store.note(("first", None)))
+        second = asyncio.create_task(store.note(("second", None)))
+        third = asyncio.create_task(store.note(("third", None)))
+        while not store._noting.locked():  # noqa: SLF001
+            await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.gather(first, third)
+        found = await words(store)
+        assert {"first", "third"} <= set(found)
+
+
 async def test_forget_deletes_everything_and_projection_restarts(path: Path) -> None:
     await _filled(path)
     async with open_store(path) as store:

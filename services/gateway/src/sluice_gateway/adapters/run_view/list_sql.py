@@ -9,7 +9,7 @@ from sluice_contracts.status import Phase
 from sluice_gateway.domain.run_changes import Facts, milliseconds
 from sluice_gateway.domain.run_query import RunFilter, RunPlace, RunSummary
 
-__all__ = ["SUMMARY", "Conditions", "conditions_of", "joined", "summary_of"]
+__all__ = ["SUMMARY", "Conditions", "conditions_of", "joined", "places_of", "summary_of"]
 
 Conditions: TypeAlias = list[tuple[str, Sequence[Any]]]
 """SQL about a row of `runs`, each with its arguments."""
@@ -31,10 +31,7 @@ def conditions_of(query: RunFilter, *, before: RunPlace | None) -> Conditions:
     if query.phases:
         marks = ", ".join("?" for _ in query.phases)
         conditions.append((f"phase IN ({marks})", sorted(query.phases)))
-    if query.since is not None:
-        conditions.append(("place_ms >= ?", [_not_before(query.since)]))
-    if query.until is not None:
-        conditions.append(("place_ms < ?", [_not_before(query.until)]))
+    conditions += places_of(query, before=before, column="place_ms")
     if query.text is not None:
         conditions.append(("instr(run_id, ?)", [query.text]))
     for label in query.labels:
@@ -42,9 +39,19 @@ def conditions_of(query: RunFilter, *, before: RunPlace | None) -> Conditions:
         value = f"""json_extract(facts, '$[0]."{label.name}"')"""
         conditions.append((f"{value} IS {'' if label.equal else 'NOT '}?", [label.value]))
     if before is not None:
-        conditions.append(
-            ("place_ms <= ? AND (place_ms, tenant, run_id) < (?, ?, ?)", [before[0], *before])
-        )
+        conditions.append(("(place_ms, tenant, run_id) < (?, ?, ?)", before))
+    return conditions
+
+
+def places_of(query: RunFilter, *, before: RunPlace | None, column: str) -> Conditions:
+    """Return the bounds of `place_ms`, for a column that has it."""
+    conditions: Conditions = []
+    if query.since is not None:
+        conditions.append((f"{column} >= ?", [_not_before(query.since)]))
+    if query.until is not None:
+        conditions.append((f"{column} < ?", [_not_before(query.until)]))
+    if before is not None:
+        conditions.append((f"{column} <= ?", [before.accepted_ms]))
     return conditions
 
 

@@ -8,6 +8,7 @@ import heapq
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sluice_contracts.status import Phase
@@ -16,14 +17,15 @@ from sluice_gateway.adapters.run_view.list_sql import (
     Conditions,
     conditions_of,
     joined,
+    places_of,
     summary_of,
 )
-from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace
+from sluice_gateway.domain.run_query import LabelTest, RunFilter, RunPage, RunPlace
 
 __all__ = ["count_runs", "list_runs"]
 
 # All of so many runs are looked at and sorted.
-_FEW: Final = 2000
+_FEW: Final = 5000
 # More are not merged, but picked from all runs in order.
 _MOST_KINDS: Final = 300
 # A trigram has three characters.
@@ -32,6 +34,9 @@ _SHORTEST_TEXT: Final = 3
 _NEWEST_FIRST: Final = "ORDER BY place_ms DESC, tenant DESC, run_id DESC LIMIT ?"
 _THESE: Final = "number IN (SELECT value FROM json_each(?))"
 
+# CROSS JOIN says that the labels come first.
+_LABELLED: Final = "labels CROSS JOIN runs ON runs.number = labels.number"
+
 _Kind = tuple[str, str, str]
 
 
@@ -39,8 +44,7 @@ def list_runs(
     connection: sqlite3.Connection, query: RunFilter, *, before: RunPlace | None, limit: int
 ) -> RunPage:
     """See `RunView.list`."""
-    conditions = conditions_of(query, before=before)
-    rows = _rows(connection, query, conditions, limit=limit + 1)
+    rows = _rows(connection, query, before=before, limit=limit + 1)
     runs = tuple(summary_of(row) for row in rows[:limit])
     return RunPage(runs=runs, next=runs[-1].place if len(rows) > limit else None)
 
@@ -51,37 +55,52 @@ def count_runs(connection: sqlite3.Connection, query: RunFilter) -> Mapping[Phas
         where, arguments = joined(_kind_conditions(query))
         sql = f"SELECT phase, SUM(runs) FROM kinds WHERE {where} AND runs > 0 GROUP BY phase"  # noqa: S608
     else:
-        conditions = conditions_of(query, before=None)
-        few = _few(connection, query)
+        few, label = _few(connection, query), _first_equal(query)
         if few is not None:
-            conditions = [(_THESE, [json.dumps(few)]), *conditions]
+            source = "runs"
+            conditions = [(_THESE, [json.dumps(few)]), *conditions_of(query, before=None)]
+        elif label is not None:
+            source, conditions = _LABELLED, _labelled(query, label, before=None)
+        else:
+            source, conditions = "runs", conditions_of(query, before=None)
         where, arguments = joined(conditions)
-        sql = f"SELECT phase, COUNT(*) FROM runs WHERE {where} GROUP BY phase"  # noqa: S608
+        sql = f"SELECT phase, COUNT(*) FROM {source} WHERE {where} GROUP BY phase"  # noqa: S608
     return {Phase(phase): number for phase, number in connection.execute(sql, arguments)}
 
 
 def _rows(
-    connection: sqlite3.Connection, query: RunFilter, conditions: Conditions, *, limit: int
+    connection: sqlite3.Connection, query: RunFilter, *, before: RunPlace | None, limit: int
 ) -> Sequence[Any]:
     few = _few(connection, query)
     if few is not None:
-        return _of_these(connection, few, conditions, limit=limit)
-    equal = [label for label in query.labels if label.equal]
-    where, arguments = joined(conditions)
-    if equal:
-        # The sort of runs of the same millisecond is all that is left to do.
+        return _of_these(connection, few, conditions_of(query, before=before), limit=limit)
+    label = _first_equal(query)
+    if label is not None:
+        where, arguments = joined(_labelled(query, label, before=before))
+        # The index has all but the order of runs of the same millisecond.
         sql = f"""
-            {SUMMARY} JOIN labels USING (number, place_ms)
-            WHERE labels.name = ? AND labels.value = ? AND {where} {_NEWEST_FIRST}
-        """
-        return connection.execute(
-            sql, [equal[0].name, equal[0].value, *arguments, limit]
-        ).fetchall()
+            SELECT runs.number FROM {_LABELLED} WHERE {where}
+            ORDER BY listed_ms DESC, tenant DESC, run_id DESC LIMIT ?
+        """  # noqa: S608
+        found = [number for (number,) in connection.execute(sql, [*arguments, limit])]
+        return _of_these(connection, found, [], limit=limit)
+    conditions = conditions_of(query, before=before)
     kinds = _kinds(connection, query)
     if kinds is not None:
         return _merged(connection, kinds, conditions, limit=limit)
+    where, arguments = joined(conditions)
     sql = f"{SUMMARY} INDEXED BY runs_newest_first WHERE {where} {_NEWEST_FIRST}"
     return connection.execute(sql, [*arguments, limit]).fetchall()
+
+
+def _labelled(query: RunFilter, label: LabelTest, *, before: RunPlace | None) -> Conditions:
+    """Return the conditions on runs with their rows of the label, which the index has."""
+    rest = replace(query, labels=tuple(each for each in query.labels if each != label))
+    return [
+        ("labels.name = ? AND labels.value = ?", [label.name, label.value]),
+        *places_of(query, before=before, column="listed_ms"),
+        *conditions_of(rest, before=before),
+    ]
 
 
 def _few(connection: sqlite3.Connection, query: RunFilter) -> list[int] | None:
@@ -108,6 +127,10 @@ def _few(connection: sqlite3.Connection, query: RunFilter) -> list[int] | None:
                 for (number,) in connection.execute(_OF_KIND, kind)
             ]
     return None
+
+
+def _first_equal(query: RunFilter) -> LabelTest | None:
+    return next((label for label in query.labels if label.equal), None)
 
 
 def _up_to_few(

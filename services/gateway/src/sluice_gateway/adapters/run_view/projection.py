@@ -73,7 +73,7 @@ ON CONFLICT (number, kind, step_id) DO UPDATE SET step = excluded.step
 """
 
 _ADD_ID: Final = "INSERT INTO ids (rowid, run_id) VALUES (?, ?)"
-_ADD_LABEL: Final = "INSERT INTO labels (name, value, place_ms, number) VALUES (?, ?, ?, ?)"
+_ADD_LABEL: Final = "INSERT INTO labels (name, value, listed_ms, number) VALUES (?, ?, ?, ?)"
 _DROP_LABELS: Final = "DELETE FROM labels WHERE number = ?"
 
 _DROP_PARAMETERS: Final = "DELETE FROM parameters WHERE number = ?"
@@ -172,6 +172,8 @@ class _Work:
                     self._take_steps(change, is_retry=change.attempt > earlier)
 
     def _take_steps(self, change: EventChange, *, is_retry: bool) -> None:
+        if not (change.steps or change.groups or is_retry):
+            return
         for kind, changed in (("s", change.steps), ("g", change.groups)):
             # A retry does not keep the steps that failed; its first event carries all it has.
             if is_retry or (change.terminal and changed):

@@ -4,7 +4,7 @@ from typing import Final
 
 __all__ = ["TABLES", "VERSION"]
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raise it with every change of the tables or of the projection: the file is then rebuilt."""
 
 TABLES: Final = """
@@ -90,9 +90,9 @@ END;
 CREATE TABLE IF NOT EXISTS labels (
     name TEXT NOT NULL,
     value TEXT NOT NULL,
-    place_ms INTEGER NOT NULL, -- of the run
+    listed_ms INTEGER NOT NULL, -- `place_ms` of the run
     number INTEGER NOT NULL,
-    PRIMARY KEY (name, value, place_ms, number)
+    PRIMARY KEY (name, value, listed_ms, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS labels_of_runs ON labels (number);
 

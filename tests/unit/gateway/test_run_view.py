@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +186,31 @@ class TestForgetting:
         with contextlib.suppress(asyncio.CancelledError):
             await running
         assert len(await self.kept(store)) == 4
+
+
+class TestHistory:
+    """Both clocks have to say that a run is old, ours and Kafka's."""
+
+    async def kept(self, path: Path, *, ahead: timedelta, newest: int) -> int:
+        """Give how many of two runs are kept, the newer one `newest` days younger."""
+        day = 24 * 3600 * 1000
+        async with opened_store(path, history=timedelta(days=30), now=lambda: NOW + ahead) as store:
+            old, new = (
+                status_record(published(1, Phase.FAILED, run_id=run_id), offset=offset)
+                for offset, run_id in enumerate(("old", "new"))
+            )
+            await store.apply([old, replace(new, timestamp_ms=new.timestamp_ms + newest * day)])
+            await store.expire({(TOPICS.status, 1): 2})
+            [(runs,)] = await store.read("SELECT COUNT(*) FROM runs")
+        return int(runs)
+
+    async def test_a_clock_that_jumps_ahead_forgets_nothing(self, tmp_path: Path) -> None:
+        assert await self.kept(tmp_path / "view", ahead=timedelta(days=100), newest=1) == 2
+
+    async def test_a_broker_whose_clock_jumps_ahead_makes_nobody_forget(
+        self, tmp_path: Path
+    ) -> None:
+        assert await self.kept(tmp_path / "view", ahead=timedelta(days=1), newest=100) == 2
+
+    async def test_what_both_call_old_is_forgotten(self, tmp_path: Path) -> None:
+        assert await self.kept(tmp_path / "view", ahead=timedelta(days=40), newest=40) == 1

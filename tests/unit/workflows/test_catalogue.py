@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,15 @@ def test_an_unknown_name_may_be_hostile() -> None:
     assert str(refused.value).isascii()
     assert len(str(refused.value)) < 1000
     assert "has: nothing" in str(refused.value)
+
+
+def test_parameters_are_kept_unless_they_are_private_or_the_workflow_is_unknown() -> None:
+    private = replace(BUILT_IN[0], name="private", private_parameters=True)
+    catalogue = Catalogue([BUILT_IN[0], private])
+
+    assert catalogue.keeps_parameters("hello")
+    assert not catalogue.keeps_parameters("private")
+    assert not catalogue.keeps_parameters("no-such-workflow")
 
 
 def test_names_are_unique() -> None:

@@ -41,7 +41,6 @@ _DROP: Final = (
         f"DELETE FROM {table} WHERE {_THESE}"  # noqa: S608
         for table in ("events", "steps", "parameters", "labels", "runs")
     ),
-    "DELETE FROM kinds WHERE runs = 0 AND ? IS NOT NULL",
 )
 
 
@@ -53,6 +52,7 @@ def trim_runs(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
 def drop_runs(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
     """Delete these runs and all that belongs to them."""
     _run(connection, _DROP, numbers)
+    connection.execute("DELETE FROM kinds WHERE runs = 0")
 
 
 def _run(

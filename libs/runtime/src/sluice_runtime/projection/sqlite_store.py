@@ -174,6 +174,11 @@ class SqliteStore:
         while await self.transact(write):
             pass
 
+    async def query(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `read` on the connection's thread; nothing is written meanwhile."""
+        result: T = await self._run(read)
+        return result
+
     async def transact(self, write: Callable[[sqlite3.Connection], T]) -> T:
         """Call `write` on the connection's thread within a transaction, and return its result."""
         result: T = await self._run(_transaction, write)
@@ -233,11 +238,12 @@ def _transaction(connection: sqlite3.Connection, write: Callable[[sqlite3.Connec
 
 def _recreate_tables(connection: sqlite3.Connection, schema: str) -> None:
     names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    found = _all_rows(connection, names, ())
 
     def drop(connection: sqlite3.Connection) -> None:
-        for (name,) in found:
-            connection.execute(f'DROP TABLE "{name}"')
+        # A virtual table takes the tables with it that it is made of.
+        for which in (f"{names} AND sql LIKE 'CREATE VIRTUAL %'", names):
+            for (name,) in _all_rows(connection, which, ()):
+                connection.execute(f'DROP TABLE "{name}"')
 
     _transaction(connection, drop)
     connection.executescript(schema)

@@ -3,7 +3,9 @@
 from typing import Final
 
 from sluice_gateway.handlers import (
+    all_events,
     batches,
+    bulk_commands,
     commands,
     events,
     index,
@@ -25,7 +27,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *outcomes.OPERATIONS,
     *reruns.OPERATIONS,
     *commands.OPERATIONS,
+    *bulk_commands.OPERATIONS,
     *events.OPERATIONS,
+    *all_events.OPERATIONS,
     *workflows.OPERATIONS,
     *index.OPERATIONS,
     *reference.OPERATIONS,

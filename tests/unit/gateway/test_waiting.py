@@ -62,14 +62,14 @@ class TestPrefer:
         assert (await (await posting).json())["sequence"] == 7
 
     @pytest.mark.parametrize("prefer", ["wait=0", "respond-async, wait=0", 'WAIT="0"; x=y'])
-    async def test_no_outcome_in_time_is_202_with_the_state(
+    async def test_no_outcome_in_time_is_202_as_without_a_wait(
         self, gateway: Gateway, prefer: str
     ) -> None:
         response = await gateway.post(ASKED, Prefer=prefer)
 
         assert response.status == 202
         assert response.headers["Preference-Applied"] == "wait=0"
-        assert response.headers["Retry-After"] == "1"
+        assert response.headers["Location"] == "/v1/runs/order-1"
         assert (await response.json())["phase"] == "Accepted"
 
     @pytest.mark.parametrize("prefer", ["return=minimal", "wait", "wait=soon", "wait=-1", ""])

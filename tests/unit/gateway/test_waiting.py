@@ -62,7 +62,7 @@ class TestPrefer:
         assert (await (await posting).json())["sequence"] == 7
 
     @pytest.mark.parametrize("prefer", ["wait=0", "respond-async, wait=0", 'WAIT="0"; x=y'])
-    async def test_no_outcome_in_time_is_202_as_without_a_wait(
+    async def test_no_outcome_in_time_is_202_with_the_state(
         self, gateway: Gateway, prefer: str
     ) -> None:
         response = await gateway.post(ASKED, Prefer=prefer)

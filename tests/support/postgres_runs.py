@@ -15,8 +15,8 @@ from sluice_gateway.adapters.run_store_postgres.store import PostgresStore, Stor
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.last_records import LastRecord
 
-PARTITIONS = 4
-"""Of each topic; tests use fewer."""
+PARTITIONS = 3
+"""Of each topic."""
 
 
 @dataclass(kw_only=True)
@@ -38,11 +38,11 @@ class PostgresRuns:
             if of_topic:
                 await self._project(topic, of_topic)
 
-    async def begin(self) -> None:
-        """Read how far everything is projected."""
+    async def begin(self, *, start: int = 0) -> None:
+        """Read how far everything is projected; `start` is the first offset on the topics."""
         topics = (self.topics.requests, self.topics.status)
         self.places = await self.store.begin(
-            {(topic, number): 0 for topic in topics for number in range(PARTITIONS)}
+            {(topic, number): start for topic in topics for number in range(PARTITIONS)}
         )
 
     async def _project(self, topic: str, records: Sequence[IncomingRecord]) -> None:

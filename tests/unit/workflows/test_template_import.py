@@ -264,7 +264,7 @@ def test_an_artifact_without_a_source_is_pointed_out() -> None:
         (NIGHTLY.replace("  name: nightly.report", ""), "has no metadata.name"),
     ],
 )
-def test_what_is_no_template_is_refused(text: str, message: str) -> None:
+def test_another_manifest_is_refused(text: str, message: str) -> None:
     with pytest.raises(NotImportableError, match=message):
         imported(text)
 

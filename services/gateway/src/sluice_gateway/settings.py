@@ -212,15 +212,15 @@ class StoreSettings(_Group):
     kind: Annotated[
         Literal["sqlite", "postgres"],
         Field(
-            description="`sqlite`: a file of each replica, as long as the topics keep their "
-            "records. `postgres`: a database that all replicas share, with a history."
+            description="`sqlite`: a file of each replica, with bounded size. `postgres`: a "
+            "database that all replicas share."
         ),
     ] = "sqlite"
     history: Annotated[
         Duration,
         Field(
-            description="How long PostgreSQL keeps a run after its last event. Not shorter than "
-            "the topics' retention."
+            description="How long a run is kept after its last event, at least: not shorter than "
+            "the topics keep it."
         ),
     ] = timedelta(days=30)
     group: Annotated[

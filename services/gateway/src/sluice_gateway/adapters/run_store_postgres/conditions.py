@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Any
 
 from sluice_contracts.status import Phase
+from sluice_gateway.adapters.run_store_postgres.texts import storable
 from sluice_gateway.domain.run_changes import milliseconds
 from sluice_gateway.domain.run_query import RunFilter, RunPlace
 
@@ -27,7 +29,7 @@ class Conditions:
 
     def argument(self, value: Any, kind: str) -> str:  # noqa: ANN401 - whatever SQL takes
         """Add an argument, and return the expression that stands for it."""
-        self.arguments.append(value)
+        self.arguments.append(storable(value) if isinstance(value, str) else value)
         return f"${len(self.arguments)}::{kind}"
 
     def run(self, query: RunFilter) -> None:
@@ -37,12 +39,12 @@ class Conditions:
         if query.workflow is not None:
             self._add(f"runs.workflow = {self.argument(query.workflow, 'text')}")
         for test in query.labels:
-            label = self.argument(json.dumps({test.name: test.value}), "jsonb")
+            label = self.argument(json.dumps({test.name: storable(test.value)}), "jsonb")
             self._add(f"{'' if test.equal else 'NOT '}runs.labels @> {label}")
         if query.since is not None:
-            self._add(f"runs.place_ms >= {self.argument(milliseconds(query.since), 'bigint')}")
+            self._add(f"runs.place_ms >= {self.argument(_not_before(query.since), 'bigint')}")
         if query.until is not None:
-            self._add(f"runs.place_ms < {self.argument(milliseconds(query.until), 'bigint')}")
+            self._add(f"runs.place_ms < {self.argument(_not_before(query.until), 'bigint')}")
         if query.text is not None:
             self._add(f"runs.run_id LIKE {self.argument(_contains(query.text), 'text')}")
 
@@ -67,6 +69,11 @@ class Conditions:
 
     def _add(self, condition: str) -> None:
         self._conditions.append(condition)
+
+
+def _not_before(moment: datetime) -> int:
+    """Return the first whole millisecond that is not before the moment."""
+    return milliseconds(moment + timedelta(microseconds=999))
 
 
 def _contains(text: str) -> str:

@@ -1,13 +1,14 @@
 """Forgets runs that are over for longer than the operator wants to know of them."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
 
 from sluice_gateway.adapters.run_store_postgres.types import Pool
-from sluice_runtime.durations import seconds
+from sluice_gateway.domain.run_changes import milliseconds
 
 __all__ = ["History"]
 
@@ -21,14 +22,15 @@ _LOCK: Final = """
 SELECT FROM projected WHERE topic = $1 ORDER BY partition FOR NO KEY UPDATE
 """
 
-# Time is that of the newest record: a clock of ours that is wrong for a moment would forget all.
+# A clock that is wrong for a moment forgets nothing: both ours and that of Kafka have to say that a
+# run is old.
 _FORGET: Final = """
 WITH over AS (
     SELECT tenant, run_id FROM runs,
-        (SELECT max(last_ms) - $2::bigint AS ms FROM projected) AS before
+        (SELECT LEAST(max(last_ms), $2::bigint) - $3::bigint AS ms FROM projected) AS before
     WHERE place_ms < before.ms AND (terminal OR sequence < 0)
         AND COALESCE(status_ms, first_ms, accepted_ms) < before.ms
-    ORDER BY place_ms LIMIT $3
+    ORDER BY place_ms LIMIT $4
 ), events_gone AS (
     DELETE FROM events USING over
     WHERE events.tenant = over.tenant AND events.run_id = over.run_id
@@ -49,10 +51,18 @@ SELECT count(*) FROM runs_gone
 class History:
     """Keeps runs for `keep` after their last record, and those that are not over for longer."""
 
-    def __init__(self, pool: Pool, *, status_topic: str, keep: timedelta) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        status_topic: str,
+        keep: timedelta,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._pool = pool
         self._status_topic = status_topic
-        self._keep = keep
+        self._keep_ms = keep // timedelta(milliseconds=1)
+        self._now = now
 
     async def run(self) -> None:
         """Forget what is too old, every minute, until cancelled."""
@@ -72,8 +82,9 @@ class History:
         return forgotten
 
     async def _forget_some(self) -> int:
-        keep_ms = int(seconds(self._keep) * 1000)
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_LOCK, self._status_topic)
-            found: int = await connection.fetchval(_FORGET, self._status_topic, keep_ms, _BATCH)
+            found: int = await connection.fetchval(
+                _FORGET, self._status_topic, milliseconds(self._now()), self._keep_ms, _BATCH
+            )
         return found

@@ -34,7 +34,8 @@ def list_query(query: RunFilter, *, before: RunPlace | None, limit: int) -> tupl
     of_one_phase = (
         f"({_SUMMARY} WHERE {where} AND phase = {each} {_ORDER} {most})" for each in phases
     )
-    return f"{' UNION ALL '.join(of_one_phase)} {_ORDER} {most}", where.arguments
+    union = " UNION ALL ".join(of_one_phase)
+    return f"SELECT * FROM ({union}) AS found {_ORDER} {most}", where.arguments  # noqa: S608
 
 
 def count_query(query: RunFilter) -> tuple[str, list[Any]]:

@@ -26,7 +26,7 @@ from sluice_gateway.domain.models import (
     RunState,
     StreamPage,
 )
-from sluice_gateway.domain.run_changes import Facts, milliseconds
+from sluice_gateway.domain.run_changes import Facts, milliseconds, moment
 from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
 from sluice_gateway.ports import Subscription
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -241,7 +241,7 @@ def _state(key: RunKey, row: _Row, *, queue: QueueState | None) -> RunState:
         fingerprint=row.fingerprint,
         phase=Phase(row.phase),
         terminal=row.terminal,
-        accepted_at=_moment(row.accepted_ms),
+        accepted_at=None if row.accepted_ms is None else moment(row.accepted_ms),
         event=_event(row),
         version=":".join("-" if part is None else str(part).replace('"', "'") for part in parts),
         labels=facts.labels,
@@ -266,9 +266,3 @@ def _event(row: _Row) -> Mapping[str, Any] | None:
     if event is not None:
         event["steps"], event["groups"] = list(steps.values()), list(groups.values())
     return event
-
-
-def _moment(milliseconds: int | None) -> datetime | None:
-    if milliseconds is None:
-        return None
-    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)

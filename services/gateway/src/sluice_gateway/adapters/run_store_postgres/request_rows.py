@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from sluice_contracts.ids import RunKey
+from sluice_gateway.adapters.run_store_postgres.texts import storable
 from sluice_gateway.adapters.run_store_postgres.types import Connection
 from sluice_gateway.domain.run_changes import RequestChange
 
@@ -68,7 +69,7 @@ async def write_requests(
             epoch,
             change.partition,
             change.offset,
-            change.workflow.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+            storable(change.workflow),
             change.fingerprint,
             change.facts.to_json(),
             change.parameters,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sluice_contracts.ids import RunKey
+from sluice_gateway.adapters.run_store_postgres.texts import storable
 from sluice_gateway.adapters.run_store_postgres.types import Connection
 from sluice_gateway.domain.projected_run import ProjectedRun
 from sluice_gateway.domain.run_changes import EventChange, NoticeChange
@@ -144,13 +145,8 @@ def _event(change: EventChange, *, epoch: int) -> tuple[Any, ...]:
 
 
 def _row(work: _Work) -> tuple[Any, ...]:
-    values = (getattr(work.run, name) for name in _PROJECTED)
+    values = [getattr(work.run, name) for name in _PROJECTED]
     return (
         *(work.run.tenant, work.run.run_id, work.steps_from, work.groups_from),
-        *map(_without_nul, values),
+        *(storable(value) if isinstance(value, str) else value for value in values),
     )
-
-
-def _without_nul(value: object) -> object:
-    """Return text as PostgreSQL takes it: without the one character that it cannot store."""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value

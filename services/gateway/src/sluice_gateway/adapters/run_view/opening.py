@@ -36,7 +36,12 @@ async def opened_sqlite_view(
     """Open the view's file, with all that works on it."""
     kafka, topics = settings.kafka, settings.kafka.topics
     path = settings.data_dir / "view.sqlite"
-    async with open_view(path, topics=topics, keeps_parameters=keeps_parameters) as store:
+    async with open_view(
+        path,
+        topics=topics,
+        keeps_parameters=keeps_parameters,
+        history=settings.store.history,
+    ) as store:
         bounds = ViewSizeLimit(store, path, max_bytes=settings.view.max_bytes, metrics=metrics)
         notifying = NotifyingStore(
             store, status_topic=topics.status, subscriptions=subscriptions, metrics=metrics

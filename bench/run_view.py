@@ -259,9 +259,7 @@ def questions(runs: int) -> dict[str, list[RunFilter]]:
         ],
         "one day": [RunFilter(since=moment(n), until=moment(n + 864_000)) for n in some],
         "an hour and a phase": [
-            RunFilter(
-                since=moment(n), until=moment(n + 36_000), phases=frozenset({Phase.FAILED})
-            )
+            RunFilter(since=moment(n), until=moment(n + 36_000), phases=frozenset({Phase.FAILED}))
             for n in some
         ],
         "whole id": [RunFilter(text=run_id(n)) for n in some],
@@ -297,7 +295,9 @@ async def measure_lists(runs: int) -> None:
                         if page.next is None:
                             break
                         place = page.next
-                print(f"  {name:27} wall {percentiles(walls)}   CPU {percentiles(cpus)}", flush=True)
+                print(
+                    f"  {name:27} wall {percentiles(walls)}   CPU {percentiles(cpus)}", flush=True
+                )
 
 
 def percentiles(seconds: list[float]) -> str:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sluice_contracts.request_codec import ReceivedRun, decode_request
@@ -42,8 +43,9 @@ async def _end_runs(gateway: Gateway) -> None:
             if isinstance(received, ReceivedRun):
                 tenant, run_id = received.key
                 for sequence, phase in enumerate((Phase.RUNNING, Phase.SUCCEEDED), start=1):
-                    event = published(sequence, phase, run_id=run_id, tenant=tenant)
-                    await gateway.publish(event)
+                    each = published(sequence, phase, run_id=run_id, tenant=tenant)
+                    event = each.event.model_copy(update={"workflow": received.request.workflow})
+                    await gateway.publish(replace(each, event=event))
         read += len(records)
 
 

@@ -24,7 +24,7 @@ _ANSWERS: Final = (
         default="approve",
         choices=("approve", "refuse"),
     ),
-    Answer(name="comment", description="Why, for whoever reads the run's outputs.", default=""),
+    Answer(name="comment", description="Why, in your own words.", default=""),
 )
 
 

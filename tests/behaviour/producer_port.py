@@ -37,10 +37,11 @@ class ProducerPortSuite:
     async def test_an_acknowledged_record_is_in_the_topic_as_it_was_sent(
         self, producer: Producer, topic: str, read: Read, record: OutgoingRecord
     ) -> None:
-        position = await producer.send(topic, record, deadline=within())
+        appended = await producer.send(topic, record, deadline=within())
         (found,) = await read(topic)
-        assert found.position == position
-        assert position.topic == topic
+        assert found.position == appended.position
+        assert found.timestamp_ms == appended.timestamp_ms
+        assert found.position.topic == topic
         assert (found.key, found.value, found.headers) == (record.key, record.value, record.headers)
 
     async def test_records_of_one_key_are_in_one_partition_in_the_order_of_their_sends(

@@ -58,9 +58,9 @@ async def topic(kafka: EmbeddedKafka) -> str:
 async def test_an_acknowledged_record_can_be_read(
     kafka: EmbeddedKafka, producer: RecordProducer, topic: str, record: OutgoingRecord
 ) -> None:
-    position = await producer.send(topic, record, deadline=within())
+    appended = await producer.send(topic, record, deadline=within())
     (read,) = [incoming(each) for each in await read_all(kafka, topic)]
-    assert read.position == position
+    assert read.position == appended.position
     assert (read.key, read.value, read.headers) == (record.key, record.value, record.headers)
 
 

@@ -42,7 +42,7 @@ def insert(connection: sqlite3.Connection, rows: Sequence[tuple[str, bytes | Non
 
 
 PROJECTION = Projection(
-    tables=TABLES, version=1, decode=decode, write=insert, expire=lambda _: None
+    tables=TABLES, version=1, decode=decode, write=insert, expire=lambda _: False
 )
 
 

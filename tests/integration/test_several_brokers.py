@@ -143,11 +143,11 @@ class Load:
             record = OutgoingRecord(key=value, value=value)
             deadline = Deadline("send", timedelta(seconds=2))
             try:
-                position = await self._producer.send(self._topic, record, deadline=deadline)
+                appended = await self._producer.send(self._topic, record, deadline=deadline)
             except KafkaUnavailableError:
                 await self.answered.add()
                 continue
-            self.acknowledged[value] = position
+            self.acknowledged[value] = appended.position
             await self.answered.add()
             await self.count.add()
 
@@ -312,7 +312,7 @@ def insert(connection: sqlite3.Connection, rows: Sequence[tuple[str, bytes | Non
 
 
 PROJECTION = Projection(
-    tables=TABLES, version=1, decode=decode, write=insert, expire=lambda _: None
+    tables=TABLES, version=1, decode=decode, write=insert, expire=lambda _: False
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
+from sluice_contracts.records import Appended, IncomingRecord, OutgoingRecord, Position
 from sluice_runtime.deadlines import Deadline, DeadlineExceededError
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 
@@ -40,7 +40,7 @@ class FakeProducer:
     def __post_init__(self) -> None:
         self._open.set()
 
-    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
+    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
         """See `Producer.send`."""
         await self._note(attempts=1, waiting=1)
         try:
@@ -59,10 +59,10 @@ class FakeProducer:
         failure = self._failures.pop(0) if self._failures else None
         if failure is not None and not failure.written:
             raise failure.error
-        position = self._write(topic, record)
+        written = self._write(topic, record)
         if failure is not None:
             raise failure.error
-        return position
+        return Appended(position=written.position, timestamp_ms=written.timestamp_ms)
 
     async def start(self, *, deadline: Deadline) -> None:
         """See `RecordProducer.start`."""
@@ -109,24 +109,28 @@ class FakeProducer:
         async with self._changed:
             await self._changed.wait_for(lambda: self._attempts >= count)
 
-    def _write(self, topic: str, record: OutgoingRecord) -> Position:
+    async def written_for_test(self, count: int) -> None:
+        """Wait until `count` records are written."""
+        async with self._changed:
+            # Notified just before a record is written, and looked at behind that.
+            await self._changed.wait_for(lambda: len(self._written) >= count)
+
+    def _write(self, topic: str, record: OutgoingRecord) -> IncomingRecord:
         partition = zlib.crc32(record.key or b"") % self.partitions
         offset = sum(
             1
             for written in self._written
             if (written.position.topic, written.position.partition) == (topic, partition)
         )
-        position = Position(topic, partition, offset)
-        self._written.append(
-            IncomingRecord(
-                position=position,
-                timestamp_ms=TIMESTAMP_MS + len(self._written),
-                key=record.key,
-                value=record.value,
-                headers=record.headers,
-            )
+        written = IncomingRecord(
+            position=Position(topic, partition, offset),
+            timestamp_ms=TIMESTAMP_MS + len(self._written),
+            key=record.key,
+            value=record.value,
+            headers=record.headers,
         )
-        return position
+        self._written.append(written)
+        return written
 
     async def _note(self, *, attempts: int = 0, waiting: int = 0) -> None:
         async with self._changed:

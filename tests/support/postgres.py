@@ -7,10 +7,8 @@ in its folder and on no port.
 import itertools
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +17,6 @@ import pytest
 
 _USER = "sluice"
 _DEBIAN = Path("/usr/lib/postgresql")
-_START_SECONDS = 60
 _counter = itertools.count(1)
 
 
@@ -37,65 +34,40 @@ class PostgresServer:
 
     def __init__(self) -> None:
         # Not below pytest's folders: they are closed to the user that PostgreSQL runs as.
-        self._folder = Path(tempfile.mkdtemp(prefix="sluice-postgres-"))
-        self._data = self._folder / "data"
-        self._process: subprocess.Popen[bytes] | None = None
+        self.folder = Path(tempfile.mkdtemp(prefix="sluice-postgres-"))
         # It refuses to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
         if self._user is not None:
-            shutil.chown(self._folder, self._user)
+            shutil.chown(self.folder, self._user)
         self._run("initdb", "--auth=trust", f"--username={_USER}", "--encoding=UTF8", "--locale=C")
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
-        self._process = subprocess.Popen(
-            [
-                *(_program("postgres"), "-D", str(self._data)),
-                *("-k", str(self._folder), "-c", "listen_addresses="),
-                *("-c", "log_min_messages=fatal", "-c", "max_connections=200"),
-            ],
-            user=self._user,
-            cwd=self._folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._accepts_connections():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("PostgreSQL does not start.")
-            time.sleep(0.02)
+        options = f"-k {self.folder} -c listen_addresses= -c max_connections=200"
+        log = str(self.folder / "log")
+        self._run("pg_ctl", "start", "--wait", f"--options={options}", f"--log={log}")
 
     def kill(self) -> None:
-        """Kill it, as a machine that loses its power would: nothing is written any more."""
-        self._signal(signal.SIGQUIT)
+        """Stop it as a machine that loses its power would: nothing more is written."""
+        self._run("pg_ctl", "stop", "--mode=immediate")
 
-    def stop(self) -> None:
-        """Stop it and remove its folder."""
-        self._signal(signal.SIGINT)
-        shutil.rmtree(self._folder)
+    def remove(self) -> None:
+        """Stop it, if it runs, and remove its folder."""
+        if (self.folder / "data/postmaster.pid").exists():
+            self.kill()
+        shutil.rmtree(self.folder)
 
     def dsn(self, database: str) -> str:
         """Return how to connect to one of its databases."""
-        return f"postgresql://{_USER}@/{database}?host={self._folder}"
-
-    def _accepts_connections(self) -> bool:
-        asked = subprocess.run(
-            [_program("pg_isready"), "-q", "-h", str(self._folder)], check=False, timeout=10
-        )
-        return asked.returncode == 0
-
-    def _signal(self, number: int) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait()
-            self._process = None
+        return f"postgresql://{_USER}@/{database}?host={self.folder}"
 
     def _run(self, name: str, *arguments: str) -> None:
         subprocess.run(
-            [_program(name), "-D", str(self._data), *arguments],
+            [_program(name), f"--pgdata={self.folder}/data", *arguments],
             user=self._user,
-            cwd=self._folder,
+            cwd=self.folder,
             check=True,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
 
@@ -108,7 +80,7 @@ def postgres() -> Iterator[PostgresServer]:
         server.start()
         yield server
     finally:
-        server.stop()
+        server.remove()
 
 
 @pytest.fixture

@@ -46,6 +46,17 @@ def test_the_types_are_those_that_clients_know() -> None:
     }
 
 
+def test_a_type_of_a_later_release_is_read() -> None:
+    document = problem(ProblemType.EXPIRED, "d").model_dump(mode="json")
+
+    read = Problem.model_validate(document | {"type": "urn:sluice:problem:of-tomorrow"})
+
+    assert (read.type, read.title) == (ProblemType.INTERNAL, "Expired")
+    for malformed in (7, None, ["urn:sluice:problem:expired"]):
+        with pytest.raises(ValidationError):
+            Problem.model_validate(document | {"type": malformed})
+
+
 def test_absent_members_are_omitted() -> None:
     text = problem(ProblemType.INTERNAL, "Oops.").model_dump_json(exclude_none=True)
     assert "instance" not in text

@@ -31,6 +31,7 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
+from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from sluice_workflows.catalogue import Catalogue
@@ -40,8 +41,10 @@ from tests.support.fake_producer import FakeProducer
 
 TOPICS = TopicNames()
 NOW = datetime(2026, 9, 1, 12, 0, 0, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
 GREETING = "Grüß Gott"
 GREET = {"workflow": "greet", "parameters": {"name": "Ada"}}
+PRIVATE = "greet-in-private"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
@@ -60,9 +63,14 @@ CATALOGUE = Catalogue(
             description="Greets somebody.",
             parameters=GreetParameters,
             template=TemplateRef(name="greet"),
-        )
+        ),
     ]
 )
+
+
+def keeps_parameters(workflow: str) -> bool:
+    """Return whether parameters may be kept: those of the workflows of tests."""
+    return workflow in {"greet", "count"}
 
 
 def load_shedder_of(
@@ -86,9 +94,17 @@ async def caught_up() -> str | None:
     return None
 
 
-def opened_store(path: Path) -> AbstractAsyncContextManager[SqliteStore]:
-    """Open a view's file."""
-    return open_view(path, topics=TOPICS, keeps_parameters=CATALOGUE.keeps_parameters)
+def opened_store(
+    path: Path, *, history: timedelta = timedelta(0), now: Callable[[], datetime] = lambda: LATER
+) -> AbstractAsyncContextManager[SqliteStore]:
+    """Open a view's file, by default one that keeps runs no longer than the topics do."""
+    return open_view(
+        path,
+        topics=TOPICS,
+        keeps_parameters=keeps_parameters,
+        history=history,
+        now=now,
+    )
 
 
 def view_of(
@@ -104,7 +120,7 @@ def view_of(
         topics=TOPICS,
         subscriptions=subscriptions or RunSubscriptions(),
         catch_up=catch_up,
-        keeps_parameters=CATALOGUE.keeps_parameters,
+        keeps_parameters=keeps_parameters,
         now=now,
     )
 
@@ -167,6 +183,7 @@ async def running_gateway(
     peers: TrustedProxies | None = None,
     allowed_hosts: AllowedHosts | None = None,
     outgoing: ResponseLimits | None = None,
+    catalogue: Catalogue = CATALOGUE,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port."""
     producer = FakeProducer()
@@ -190,7 +207,7 @@ async def running_gateway(
 
         view = view_of(sqlite, subscriptions=subscriptions, catch_up=catch_up)
         app = create_app(
-            catalogue=CATALOGUE,
+            catalogue=catalogue,
             request_producer=KafkaRequestProducer(
                 producer,
                 topic=TOPICS.requests,
@@ -208,6 +225,7 @@ async def running_gateway(
             topics=TOPICS,
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
+            shared_pages=SharedPages(view=view, max_bytes=4_000_000),
         )
         async with TestClient(TestServer(app)) as client:
             yield Gateway(

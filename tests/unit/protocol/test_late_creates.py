@@ -9,7 +9,7 @@ import asyncio
 import pytest
 
 from sluice_contracts.ids import RunKey, workflow_name
-from sluice_contracts.records import OutgoingRecord, Position
+from sluice_contracts.records import Appended, OutgoingRecord
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import PublishedEvent, decode_status
@@ -35,13 +35,13 @@ class Kafka(FakeKafka):
         super().__init__()
         self.outcomes: list[tuple[float, PublishedEvent]] = []
 
-    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
-        position = await super().send(topic, record, deadline=deadline)
+    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
+        appended = await super().send(topic, record, deadline=deadline)
         if topic == TOPICS.results:
             published = decode_status(self.records_for_test(topic)[-1])
             assert isinstance(published, PublishedEvent)
             self.outcomes.append((now(), published))
-        return position
+        return appended
 
 
 class LaggingLedger(FakeLedger):

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
+from sluice_contracts.records import Appended, IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.status import StatusEvent
 from sluice_contracts.status_codec import PublishedEvent, decode_status
 from sluice_contracts.topics import TopicNames
@@ -41,7 +41,7 @@ class FakeKafka:
         self._scan_takes = 0.0
         self.scans: list[datetime] = []
 
-    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
+    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
         """See `Producer.send`."""
         try:
             async with deadline.enforce():
@@ -61,12 +61,12 @@ class FakeKafka:
         if self._failures and self._failures[0][1] in {None, topic}:
             raise self._failures.popleft()[0]
         position = Position(topic, 0, sum(name == topic for name, _, _ in self.records))
-        await self._append(topic, record)
+        timestamp_ms = await self._append(topic, record)
         await asyncio.sleep(0)
         if self._lost:
             self._lost -= 1
             raise KafkaUnavailableError(f"{topic}: the acknowledgement was lost")
-        return position
+        return Appended(position=position, timestamp_ms=timestamp_ms)
 
     def unavailable(self) -> str | None:
         """See `RecordProducer.unavailable`."""
@@ -188,10 +188,12 @@ class FakeKafka:
         async with self._changed:
             await self._changed.wait_for(condition)
 
-    async def _append(self, topic: str, record: OutgoingRecord) -> None:
-        self.records.append((topic, record, _ms(datetime.now(UTC))))
+    async def _append(self, topic: str, record: OutgoingRecord) -> int:
+        timestamp_ms = _ms(datetime.now(UTC))
+        self.records.append((topic, record, timestamp_ms))
         async with self._changed:
             self._changed.notify_all()
+        return timestamp_ms
 
     def _appended(self, at: int, *, since: datetime) -> AppendedOutcome | None:
         topic, record, timestamp = self.records[at]

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-__all__ = ["MAX_HEADERS", "Headers", "IncomingRecord", "OutgoingRecord", "Position", "header"]
+__all__ = [
+    "MAX_HEADERS",
+    "Appended",
+    "Headers",
+    "IncomingRecord",
+    "OutgoingRecord",
+    "Position",
+    "header",
+]
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -24,6 +32,18 @@ class Position:
     def __str__(self) -> str:
         """Return `topic/partition@offset`."""
         return f"{self.topic}/{self.partition}@{self.offset}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Appended:
+    """What an acknowledgement says of a record that was written.
+
+    `timestamp_ms` is when Kafka appended it, in milliseconds of the Unix epoch: its readers see the
+    same time.
+    """
+
+    position: Position
+    timestamp_ms: int
 
 
 @dataclass(frozen=True, kw_only=True)

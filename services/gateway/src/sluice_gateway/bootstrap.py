@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import entry_points
 from ipaddress import ip_address
 from typing import Any
@@ -13,12 +14,10 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from sluice_gateway.adapters.http_server import serve_http
-from sluice_gateway.adapters.read_barrier import ReadBarrier
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
-from sluice_gateway.adapters.run_view.reader import SqliteRunView
-from sluice_gateway.adapters.run_view.reopening import OpenView, ReopeningView
-from sluice_gateway.adapters.run_view.size_limit import BoundedStore, ViewSizeLimit
-from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
+from sluice_gateway.adapters.run_store_postgres.opening import DATABASE, opened_postgres_view
+from sluice_gateway.adapters.run_view.opening import opened_sqlite_view
+from sluice_gateway.adapters.run_view.reopening import FILE, ReopeningView
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.run_changes import KeepsParameters
@@ -28,18 +27,17 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
+from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_gateway.settings import GatewaySettings, WorkflowSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.durations import seconds
-from sluice_runtime.kafka.consumer import make_consumer
 from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import Readiness, serve_probes
-from sluice_runtime.projection.projector import Projector
 from sluice_runtime.service import StartupError, wait_for_kafka
 from sluice_runtime.supervision import run_tasks
 from sluice_workflows.catalogue import ENTRY_POINT_GROUP, Catalogue, load_catalogue
@@ -50,8 +48,6 @@ __all__ = ["Listening", "load_workflows", "serve"]
 _log = structlog.get_logger(__name__)
 
 _NAME = "sluice-gateway"
-# A request for an unknown run waits for so long, and then for as long again.
-_FETCH_MAX_WAIT = timedelta(milliseconds=250)
 # Nobody has to be admitted who asks, and some go on waiting though they have gone.
 _MAX_WAITING = 1000
 
@@ -134,16 +130,11 @@ async def serve(
             unsafe=lambda: watch.broken(topics.requests),
         )
         waiting.kafka = request_producer.unavailable
-        view = ReopeningView(
-            lambda: _opened_view(
-                settings,
-                subscriptions=subscriptions,
-                metrics=metrics,
-                keeps_parameters=catalogue.keeps_parameters,
-            ),
+        view = _view(
+            settings,
             subscriptions=subscriptions,
-            start_patience=settings.view.start_patience,
-            failed=metrics.view_failures.inc,
+            metrics=metrics,
+            keeps_parameters=catalogue.keeps_parameters,
         )
         waiting.view, waiting.degraded = view.waiting_for, view.degraded
         metrics.watch_view_staleness(view.staleness)
@@ -182,7 +173,8 @@ async def serve(
                     max_streams_per_peer=settings.outgoing.max_streams_per_peer,
                 )
             ),
-            frames=EventFrames(view=view, max_bytes=settings.outgoing.shared_bytes),
+            frames=EventFrames(view=view, max_bytes=settings.outgoing.shared_bytes // 2),
+            shared_pages=SharedPages(view=view, max_bytes=settings.outgoing.shared_bytes // 2),
         )
         gone, grace = asyncio.Event(), settings.shutdown_grace - settings.http.farewell
         # Left last, so stopped first: half of the grace is for requests in flight.
@@ -205,42 +197,29 @@ async def serve(
         )
 
 
-@asynccontextmanager
-async def _opened_view(
+def _view(
     settings: GatewaySettings,
     *,
     subscriptions: RunSubscriptions,
     metrics: Metrics,
     keeps_parameters: KeepsParameters,
-) -> AsyncIterator[OpenView]:
-    """Open the view's file, with all that works on it."""
-    kafka, topics = settings.kafka, settings.kafka.topics
-    path = settings.data_dir / "view.sqlite"
-    async with open_view(path, topics=topics, keeps_parameters=keeps_parameters) as store:
-        bounds = ViewSizeLimit(store, path, max_bytes=settings.view.max_bytes, metrics=metrics)
-        notifying = NotifyingStore(
-            store, status_topic=topics.status, subscriptions=subscriptions, metrics=metrics
-        )
-        projection = Projector(
-            name="view",
-            topics=(topics.requests, topics.status),
-            store=BoundedStore(notifying, bounds=bounds),
-            make_consumer=lambda: make_consumer(
-                kafka, client_id=f"{_NAME}-view", fetch_max_wait=_FETCH_MAX_WAIT
-            ),
-        )
-        read_barrier = ReadBarrier(projection, patience=settings.view.patience, most=_MAX_WAITING)
-        yield OpenView(
-            view=SqliteRunView(
-                store,
-                topics=topics,
-                subscriptions=subscriptions,
-                catch_up=read_barrier.catch_up,
-                keeps_parameters=keeps_parameters,
-            ),
-            projection=projection,
-            tasks=(projection.run, store.watch_for_damage),
-        )
+) -> ReopeningView:
+    """Return the view, in the store that the settings name."""
+    in_database = settings.store.kind == "postgres"
+    return ReopeningView(
+        partial(
+            opened_postgres_view if in_database else opened_sqlite_view,
+            settings,
+            subscriptions=subscriptions,
+            metrics=metrics,
+            keeps_parameters=keeps_parameters,
+            most_waiting=_MAX_WAITING,
+        ),
+        subscriptions=subscriptions,
+        start_patience=settings.view.start_patience,
+        failed=metrics.view_failures.inc,
+        kept_in=DATABASE if in_database else FILE,
+    )
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
-from sluice_contracts.records import Position
+from sluice_contracts.records import Appended
 from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.models import (
@@ -63,7 +63,7 @@ class RequestProducer(Protocol):
         key: RunKey,
         time: datetime,
         traceparent: str,
-    ) -> Position:
+    ) -> Appended:
         """Write the request and return where it stands, once all in-sync replicas have it.
 
         Raises:
@@ -74,7 +74,7 @@ class RequestProducer(Protocol):
 
     async def append_command(
         self, command: Command, *, time: datetime, traceparent: str
-    ) -> Position:
+    ) -> Appended:
         """Write a command under the key of its run; otherwise like `append`."""
 
 

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,7 @@ from pydantic_settings import NoDecode
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.postgres.settings import PostgresSettings
 from sluice_runtime.settings import ServiceSettings
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "GatewaySettings",
     "HttpSettings",
     "OutgoingSettings",
+    "StoreSettings",
     "ViewSettings",
     "WorkflowSettings",
 ]
@@ -204,6 +206,34 @@ class ViewSettings(_Group):
     ] = ByteSize(3 * 1024**3)
 
 
+class StoreSettings(_Group):
+    """Where the view of runs is kept."""
+
+    kind: Annotated[
+        Literal["sqlite", "postgres"],
+        Field(
+            description="`sqlite`: a file of each replica, with bounded size. `postgres`: a "
+            "database that all replicas share."
+        ),
+    ] = "sqlite"
+    history: Annotated[
+        Duration,
+        Field(
+            description="How long a run is kept after its last event, at least: not shorter than "
+            "the topics keep it."
+        ),
+    ] = timedelta(days=30)
+    group: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="Consumer group of the replicas that share a database: they project the "
+            "topics into it together.",
+        ),
+    ] = "sluice-gateway"
+    postgres: PostgresSettings = PostgresSettings()
+
+
 class WorkflowSettings(_Group):
     """The catalogue; the dispatcher has to be given the same."""
 
@@ -220,6 +250,7 @@ class GatewaySettings(ServiceSettings):
     admission: AdmissionSettings = AdmissionSettings()
     outgoing: OutgoingSettings = OutgoingSettings()
     view: ViewSettings = ViewSettings()
+    store: StoreSettings = StoreSettings()
     workflows: WorkflowSettings = WorkflowSettings()
     send_timeout: Annotated[
         Duration,

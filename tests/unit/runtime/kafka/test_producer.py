@@ -45,7 +45,7 @@ def within(seconds: float = 5) -> Deadline:
 
 
 async def send(producer: RecordProducer, record: OutgoingRecord = RECORD) -> Position:
-    return await producer.send("t", record, deadline=within())
+    return (await producer.send("t", record, deadline=within())).position
 
 
 async def test_a_record_is_written_unchanged(

@@ -49,7 +49,7 @@ def projection(
     write: Callable[[sqlite3.Connection, Sequence[Seen]], None] = write,
 ) -> Projection[Seen]:
     return Projection(
-        tables=TABLES, version=version, decode=decode, write=write, expire=lambda _: None
+        tables=TABLES, version=version, decode=decode, write=write, expire=lambda _: False
     )
 
 

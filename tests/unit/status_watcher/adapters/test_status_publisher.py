@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sluice_contracts.records import OutgoingRecord, Position
+from sluice_contracts.records import Appended, OutgoingRecord
 from sluice_contracts.status import StatusEvent
 from sluice_contracts.topics import MAX_STATUS_RECORD_BYTES
 from sluice_runtime.backoff import Backoff
@@ -130,7 +130,7 @@ async def test_record_that_no_topic_takes_is_not_sent(phase: str, details: dict[
     """A refusal costs the producer, and with it everything that is being sent."""
 
     class Measured(FakeKafka):
-        async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
+        async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
             assert record.size <= MAX_STATUS_RECORD_BYTES
             return await super().send(topic, record, deadline=deadline)
 

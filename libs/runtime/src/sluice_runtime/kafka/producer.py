@@ -19,7 +19,7 @@ from aiokafka.errors import (
     RecordListTooLargeError,
 )
 
-from sluice_contracts.records import OutgoingRecord, Position
+from sluice_contracts.records import Appended, OutgoingRecord, Position
 from sluice_runtime.deadlines import Deadline, DeadlineExceededError
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_runtime.kafka.settings import KafkaSettings, connection
@@ -35,8 +35,8 @@ _ROOM_FOR_FRAMING = 64 * 1024
 class Producer(Protocol):
     """A writer of records: `RecordProducer`, or the fake of the tests."""
 
-    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
-        """Write one record, and return its position once all in-sync replicas have it.
+    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
+        """Write one record, and return where it stands once all in-sync replicas have it.
 
         Raises:
             KafkaUnavailableError: the record was not acknowledged within the deadline.
@@ -66,7 +66,7 @@ class RecordProducer:
         self._failure: str | None = None
         self._closed = False
 
-    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Position:
+    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
         """See `Producer.send`."""
         if record.size > _MAX_RECORD_BYTES:
             # A refusal by aiokafka would cost the other sends their producer.
@@ -88,7 +88,10 @@ class RecordProducer:
             self._fail(producer, type(e).__name__)
             raise KafkaUnavailableError(f"{topic}: {type(e).__name__}.") from e
         self._failure = None
-        return Position(written.topic, written.partition, written.offset)
+        return Appended(
+            position=Position(written.topic, written.partition, written.offset),
+            timestamp_ms=written.timestamp,
+        )
 
     def unavailable(self) -> str | None:
         """Return why the last send failed; None if it succeeded."""

@@ -21,13 +21,13 @@ class Projection(Generic[T]):
         version: to be raised with every change of tables or projection: the file is then rebuilt.
         decode: returns what a record says, None if that is nothing. Runs on the event loop.
         write: writes what a batch of records says, within a transaction. Runs on a thread.
-        expire: deletes the rows whose records the topics have deleted: those below `first_offset`
-            of their partition in the table `log_starts (topic, partition, first_offset)`. Runs on a
-            thread, within a transaction.
+        expire: deletes rows whose records the topics have deleted: those below `first_offset` of
+            their partition in the table `log_starts (topic, partition, first_offset)`. Returns
+            whether more are left, for another transaction. Runs on a thread.
     """
 
     tables: str
     version: int
     decode: Callable[[IncomingRecord], T | None]
     write: Callable[[sqlite3.Connection, Sequence[T]], None]
-    expire: Callable[[sqlite3.Connection], None]
+    expire: Callable[[sqlite3.Connection], bool]

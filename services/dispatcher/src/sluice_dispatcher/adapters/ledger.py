@@ -139,8 +139,9 @@ def _note(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
     connection.executemany(_NOTE, rows)
 
 
-def _expire(connection: sqlite3.Connection) -> None:
+def _expire(connection: sqlite3.Connection) -> bool:
     connection.execute(_EXPIRY)
+    return False
 
 
 def _row(published: PublishedEvent, *, record: IncomingRecord | None) -> _Row:

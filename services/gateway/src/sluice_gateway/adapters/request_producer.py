@@ -11,7 +11,7 @@ import structlog
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.json_bounds import measure
-from sluice_contracts.records import OutgoingRecord, Position
+from sluice_contracts.records import Appended, OutgoingRecord
 from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.strict_json import MAX_DEPTH, MAX_VALUES
@@ -76,7 +76,7 @@ class KafkaRequestProducer:
         key: RunKey,
         time: datetime,
         traceparent: str,
-    ) -> Position:
+    ) -> Appended:
         """See `RequestProducer.append`."""
         record = encode_request(
             request,
@@ -91,7 +91,7 @@ class KafkaRequestProducer:
 
     async def append_command(
         self, command: Command, *, time: datetime, traceparent: str
-    ) -> Position:
+    ) -> Appended:
         """See `RequestProducer.append_command`."""
         record = encode_request(
             command,
@@ -104,20 +104,20 @@ class KafkaRequestProducer:
         )
         return await self._append(record)
 
-    async def _append(self, record: OutgoingRecord) -> Position:
+    async def _append(self, record: OutgoingRecord) -> Appended:
         _check_size(record.value or b"")
         if (why := self._unsafe()) is not None:
             raise UnsafeTopicError(why)
         deadline = Deadline("writing the request", self._timeout)
         try:
-            position = await self._producer.send(self._topic, record, deadline=deadline)
+            appended = await self._producer.send(self._topic, record, deadline=deadline)
         except KafkaUnavailableError as e:
             self._disconnected.set()
             raise RequestNotAcknowledgedError(str(e)) from e
         except RecordRefusedError as e:
             raise RecordTooLargeError(str(e)) from e
         self._disconnected.clear()
-        return position
+        return appended
 
     def unavailable(self) -> str | None:
         """Return why a probe should fail; None if Kafka was there the last time."""

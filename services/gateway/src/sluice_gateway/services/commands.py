@@ -97,8 +97,8 @@ class Commands:
             "been written all the same. Read the run, and repeat the command if it had no effect."
         )
         with append_problems(unknown=unknown):
-            position = await self._producer.append_command(
+            appended = await self._producer.append_command(
                 command, time=self._now(), traceparent=traceparent
             )
-        _log.info("command accepted", command=command.type, position=str(position))
-        return position
+        _log.info("command accepted", command=command.type, position=str(appended.position))
+        return appended.position

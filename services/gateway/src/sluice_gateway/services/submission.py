@@ -16,6 +16,7 @@ from sluice_contracts.problems import FieldError, ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import AcceptedRun, RunState
+from sluice_gateway.domain.run_changes import moment
 from sluice_gateway.domain.validation import validate
 from sluice_gateway.ports import RequestProducer, RunView, ViewUnavailableError
 from sluice_gateway.services.appending import append_problems
@@ -57,6 +58,7 @@ class Started:
 class Replayed:
     """The run was there already, asked for with the same content."""
 
+    run: Started
     state: RunState
 
 
@@ -122,7 +124,8 @@ class Submission:
         if stated is not None and (state := await self._known(key)) is not None:
             if state.fingerprint != fingerprint:
                 raise _conflict(asked)
-            return Replayed(state=state)
+            run = Started(key=key, workflow=asked.request.workflow)
+            return Replayed(run=run, state=state)
         validate(asked.request, catalogue=self._catalogue, now=self._now())
         return await asyncio.shield(self._flight(asked, key, fingerprint).landed)
 
@@ -190,13 +193,14 @@ class Submission:
             "the same. Ask again with this id: it will never become a second run."
         )
         with append_problems(unknown=unknown):
-            position = await self._producer.append(
+            appended = await self._producer.append(
                 request,
                 content=asked.content,
                 key=key,
                 time=now,
                 traceparent=asked.traceparent,
             )
+        position = appended.position
         _log.info("run accepted", workflow=request.workflow, position=str(position))
         accepted = AcceptedRun(
             key=key,
@@ -204,7 +208,7 @@ class Submission:
             fingerprint=fingerprint,
             partition=position.partition,
             offset=position.offset,
-            accepted_at=now,
+            accepted_at=moment(appended.timestamp_ms),
             labels=request.labels,
             priority=request.priority,
             parent=request.parent,

@@ -1,7 +1,7 @@
 """Subscriptions to changes of runs."""
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 __all__ = ["RunSubscriptions", "Subscription"]
@@ -90,6 +90,15 @@ class RunSubscriptions:
         if keys:
             for subscription in self._to_all:
                 subscription.notify()
+
+    def publish_where(self, changed: Callable[[str], bool]) -> None:
+        """Notify the followers of the runs whose keys may have `changed`, and those of all runs."""
+        for key, subscriptions in self._subscriptions.items():
+            if changed(key):
+                for subscription in subscriptions:
+                    subscription.notify()
+        for subscription in self._to_all:
+            subscription.notify()
 
     def close(self) -> None:
         """Notify all followers for the last time."""

@@ -2,9 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 from sluice_contracts.ids import RunKey
@@ -14,11 +16,13 @@ from sluice_gateway.adapters.run_view.schema import TABLES, VERSION
 from sluice_gateway.domain.projected_run import ProjectedRun
 from sluice_gateway.domain.run_changes import (
     EventChange,
+    Facts,
     KeepsParameters,
     NoticeChange,
     RequestChange,
     RunChange,
     change_of,
+    milliseconds,
 )
 from sluice_runtime.projection.projection import Projection
 
@@ -35,12 +39,27 @@ JOIN runs ON runs.tenant = wanted.value ->> 0 AND runs.run_id = wanted.value ->>
 """  # noqa: S608
 
 _ADD: Final = f"""
-INSERT INTO runs ({", ".join(_COLUMNS)}) VALUES ({", ".join("?" for _ in _COLUMNS)})
+INSERT INTO runs (number, {", ".join(_COLUMNS)})
+VALUES (?, {", ".join("?" for _ in _COLUMNS)})
 """  # noqa: S608
 
 _CHANGE: Final = f"""
 UPDATE runs SET {", ".join(f"{name} = ?" for name in _COLUMNS)} WHERE number = ?
 """  # noqa: S608
+
+# Indexes of other columns are left alone, which is most of the work.
+_EVENT_COLUMNS: Final = (
+    *("sequence", "attempt", "phase", "terminal", "progress", "started_at", "finished_at"),
+    *("status_ms", "status_partition", "status_offset"),
+)
+
+_CHANGE_BY_EVENT: Final = f"""
+UPDATE runs SET {", ".join(f"{name} = ?" for name in _EVENT_COLUMNS)} WHERE number = ?
+"""  # noqa: S608
+
+_ALL_VALUES: Final = attrgetter(*_COLUMNS)
+_EVENT_VALUES: Final = attrgetter(*_EVENT_COLUMNS)
+_OTHER_VALUES: Final = attrgetter(*(name for name in _COLUMNS if name not in _EVENT_COLUMNS))
 
 _KEEP_EVENT: Final = """
 INSERT OR REPLACE INTO events
@@ -53,20 +72,40 @@ INSERT INTO steps (number, kind, step_id, step) VALUES (?, ?, ?, ?)
 ON CONFLICT (number, kind, step_id) DO UPDATE SET step = excluded.step
 """
 
+_ADD_ID: Final = "INSERT INTO ids (rowid, run_id) VALUES (?, ?)"
+_ADD_LABEL: Final = "INSERT INTO labels (name, value, place_ms, number) VALUES (?, ?, ?, ?)"
+_DROP_LABELS: Final = "DELETE FROM labels WHERE number = ?"
+
 _DROP_PARAMETERS: Final = "DELETE FROM parameters WHERE number = ?"
 _KEEP_PARAMETERS: Final = "INSERT INTO parameters VALUES (?, ?)"
 
-# Bound to the names of the request and the status topic.
-_OVER: Final = """
-SELECT number FROM runs
-LEFT JOIN log_starts AS asked ON asked.topic = ?1 AND asked.partition = request_partition
-LEFT JOIN log_starts AS published
-   ON published.topic = ?2 AND published.partition = COALESCE(status_partition, notice_partition)
-WHERE (terminal OR sequence < 0)
-   AND (request_offset IS NULL OR request_offset < asked.first_offset)
-   AND (COALESCE(status_offset, notice_offset) IS NULL
-        OR COALESCE(status_offset, notice_offset) < published.first_offset)
+# The topics hold nothing any more: bound to the names of the request and the status topic.
+_FORGOTTEN: Final = """
+(request_offset IS NULL OR request_offset < (
+    SELECT first_offset FROM log_starts WHERE topic = ?1 AND partition = request_partition))
+AND (COALESCE(status_offset, notice_offset) IS NULL
+     OR COALESCE(status_offset, notice_offset) < (
+        SELECT first_offset FROM log_starts
+        WHERE topic = ?2 AND partition = COALESCE(status_partition, notice_partition)))
 """
+
+# Runs that are over and old, each kind by its own index, and those that never began.
+_OVER: Final = f"""
+SELECT number FROM (
+    SELECT number FROM runs
+    WHERE terminal AND NOT trimmed AND status_ms <= ?3 AND {_FORGOTTEN}
+    UNION ALL
+    SELECT number FROM runs
+    WHERE terminal AND trimmed AND status_ms <= ?3 AND {_FORGOTTEN}
+    UNION ALL
+    SELECT number FROM runs WHERE sequence < 0 AND {_FORGOTTEN}
+) LIMIT ?4
+"""  # noqa: S608
+
+_NEWEST: Final = "SELECT COALESCE(MAX(timestamp_ms), 0) FROM last_records"
+
+# Runs per transaction, so that readers come in between.
+_BATCH: Final = 500
 
 # Events that the topic deleted before they were read here are missing.
 _MISSED: Final = """
@@ -78,15 +117,22 @@ WHERE topic = ?1 AND first_offset > COALESCE(next_offset, 0)
 
 
 def view_projection(
-    topics: TopicNames, *, keeps_parameters: KeepsParameters
+    topics: TopicNames,
+    *,
+    keeps_parameters: KeepsParameters,
+    history: timedelta,
+    now: Callable[[], datetime],
 ) -> Projection[RunChange]:
-    """Return the projection of the request and the status topic."""
+    """Return the projection of the request and the status topic.
+
+    `history` is how long a run is kept after its last event, at least.
+    """
     return Projection(
         tables=TABLES,
         version=VERSION,
         decode=partial(change_of, topics=topics, keeps_parameters=keeps_parameters),
         write=write_changes,
-        expire=partial(_expire, topics=topics),
+        expire=partial(_expire, topics=topics, history=history, now=now),
     )
 
 
@@ -96,6 +142,10 @@ class _Work:
 
     number: int | None
     run: ProjectedRun
+    before: tuple[Any, ...] = ()
+    """What was stored, but for what every event changes."""
+    placed: tuple[int, str | None] | None = None
+    """The place and the facts that were stored."""
     changed: bool = False
     parameters: str | None = None
     takes_parameters: bool = False
@@ -149,18 +199,40 @@ def _load(connection: sqlite3.Connection, keys: Iterable[RunKey]) -> Mapping[Run
     for number, *values in connection.execute(_LOAD, (json.dumps(list(works)),)):
         run = ProjectedRun(**dict(zip(_FIELDS, values, strict=True)))
         work = works[RunKey(run.tenant, run.run_id)]
-        work.number, work.run = number, run
+        work.number, work.run, work.before = number, run, _OTHER_VALUES(run)
+        work.placed = run.place_ms, run.facts
     return works
 
 
 def _write_runs(connection: sqlite3.Connection, works: Iterable[_Work]) -> None:
-    known = []
+    added, changed, changed_by_event, placed = [], [], [], []
+    [(last,)] = connection.execute("SELECT COALESCE(MAX(number), 0) FROM runs")
     for work in works:
+        run = work.run
         if work.number is None:
-            work.number = connection.execute(_ADD, _row(work.run)).lastrowid
+            last += 1
+            work.number = last
+            added.append((last, *_ALL_VALUES(run)))
+            placed.append(work)
+        elif _OTHER_VALUES(run) == work.before:
+            changed_by_event.append((*_EVENT_VALUES(run), work.number))
         else:
-            known.append((*_row(work.run), work.number))
-    connection.executemany(_CHANGE, known)
+            changed.append((*_ALL_VALUES(run), work.number))
+            if work.placed != (run.place_ms, run.facts):
+                placed.append(work)
+    connection.executemany(_ADD, added)
+    connection.executemany(_CHANGE, changed)
+    connection.executemany(_CHANGE_BY_EVENT, changed_by_event)
+    connection.executemany(_ADD_ID, [(number, run_id) for number, _, run_id, *_ in added])
+    connection.executemany(_DROP_LABELS, [(work.number,) for work in placed])
+    connection.executemany(
+        _ADD_LABEL,
+        [
+            (name, value, work.run.place_ms, work.number)
+            for work in placed
+            for name, value in Facts.from_json(work.run.facts).labels.items()
+        ],
+    )
 
 
 def _write_parts(connection: sqlite3.Connection, works: Sequence[_Work]) -> None:
@@ -197,12 +269,22 @@ def _write_parts(connection: sqlite3.Connection, works: Sequence[_Work]) -> None
     )
 
 
-def _row(run: ProjectedRun) -> list[Any]:
-    return [getattr(run, name) for name in _COLUMNS]
+def _expire(
+    connection: sqlite3.Connection,
+    *,
+    topics: TopicNames,
+    history: timedelta,
+    now: Callable[[], datetime],
+) -> bool:
+    """Drop finished runs that are older than the history and no longer on the topics.
 
-
-def _expire(connection: sqlite3.Connection, *, topics: TopicNames) -> None:
-    """Drop the runs of which the topics hold nothing any more; one that goes on is kept."""
+    A run that goes on is kept. A clock that is wrong for a moment empties nothing: both ours and
+    Kafka's have to say that a run is old.
+    """
     connection.execute(_MISSED, (topics.status,))
-    over = connection.execute(_OVER, (topics.requests, topics.status)).fetchall()
-    drop_runs(connection, [number for (number,) in over])
+    [(newest_ms,)] = connection.execute(_NEWEST)
+    oldest_ms = min(newest_ms, milliseconds(now())) - history // timedelta(milliseconds=1)
+    found = connection.execute(_OVER, (topics.requests, topics.status, oldest_ms, _BATCH))
+    over = [number for (number,) in found]
+    drop_runs(connection, over)
+    return len(over) == _BATCH

@@ -15,7 +15,7 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase, QueueState
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.run_view.all_events import stream_end, stream_page
-from sluice_gateway.adapters.run_view.lists import count_query, list_query, summary_of
+from sluice_gateway.adapters.run_view.lists import count_runs, list_runs
 from sluice_gateway.domain.models import (
     AcceptedRun,
     EventHead,
@@ -25,7 +25,13 @@ from sluice_gateway.domain.models import (
     RunState,
     StreamPage,
 )
-from sluice_gateway.domain.run_changes import Facts, KeepsParameters, RequestChange, milliseconds
+from sluice_gateway.domain.run_changes import (
+    Facts,
+    KeepsParameters,
+    RequestChange,
+    milliseconds,
+    moment,
+)
 from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
 from sluice_gateway.ports import Subscription
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -178,24 +184,21 @@ class SqliteRunView:
 
     async def list(self, query: RunFilter, *, before: RunPlace | None, limit: int) -> RunPage:
         """See `RunView.list`."""
-        rows = await self._store.read(*list_query(query, before=before, limit=limit + 1))
-        runs = tuple(summary_of(row) for row in rows[:limit])
-        return RunPage(runs=runs, next=runs[-1].place if len(rows) > limit else None)
+        return await self._store.query(partial(list_runs, query=query, before=before, limit=limit))
 
     async def count(self, query: RunFilter) -> Mapping[Phase, int]:
         """See `RunView.count`."""
-        rows = await self._store.read(*count_query(query))
-        return {Phase(phase): count for phase, count in rows}
+        return await self._store.query(partial(count_runs, query=query))
 
     async def stream_end(self) -> StreamPlace:
         """See `RunView.stream_end`."""
-        return await self._store.transact(partial(stream_end, topics=self._topics))
+        return await self._store.query(partial(stream_end, topics=self._topics))
 
     async def all_events(
         self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int
     ) -> StreamPage:
         """See `RunView.all_events`."""
-        return await self._store.transact(
+        return await self._store.query(
             partial(
                 stream_page,
                 topics=self._topics,
@@ -240,7 +243,7 @@ def _state(key: RunKey, row: _StateRow, *, queue: QueueState | None) -> RunState
         fingerprint=row.fingerprint,
         phase=Phase(row.phase),
         terminal=bool(row.terminal),
-        accepted_at=_moment(row.accepted_ms),
+        accepted_at=None if row.accepted_ms is None else moment(row.accepted_ms),
         event=event,
         version=":".join("-" if part is None else str(part).replace('"', "'") for part in parts),
         labels=facts.labels,
@@ -260,9 +263,3 @@ def _head(row: Any, *, after_gap: bool) -> EventHead:  # noqa: ANN401
 def _event(row: Any) -> RunEvent:  # noqa: ANN401
     sequence, partition, offset, kind, text = row
     return RunEvent(place=EventPlace(partition, offset), sequence=sequence, type=kind, data=text)
-
-
-def _moment(milliseconds: int | None) -> datetime | None:
-    if milliseconds is None:
-        return None
-    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)

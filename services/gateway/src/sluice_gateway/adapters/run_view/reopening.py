@@ -25,13 +25,12 @@ from sluice_gateway.ports import RunView, Subscription, ViewUnavailableError
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.durations import seconds
-from sluice_runtime.projection.sqlite_store import StoreDamagedError, StoreUnusableError
+from sluice_runtime.projection.sqlite_file import StoreDamagedError, StoreUnusableError
 
-__all__ = ["OpenView", "ReopeningView"]
+__all__ = ["FILE", "KeptIn", "OpenView", "ReopeningView"]
 
 _log = structlog.get_logger(__name__)
 
-_OF_THE_FILE: Final = (sqlite3.Error, StoreDamagedError, StoreUnusableError, OSError)
 
 T = TypeVar("T")
 
@@ -55,11 +54,27 @@ class OpenView:
     tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeptIn:
+    """What a view is kept in: the errors with which it fails, and what to say then."""
+
+    errors: tuple[type[Exception], ...]
+    unusable: str
+    unreadable: str
+
+
+FILE: Final = KeptIn(
+    errors=(sqlite3.Error, StoreDamagedError, StoreUnusableError, OSError),
+    unusable="the view's file cannot be used",
+    unreadable="the view's file cannot be read",
+)
+
+
 class ReopeningView:
     """A `RunView` that outlives its file.
 
     `start_patience` is how long a start waits for the topics to be read; `failed` is called
-    whenever the file could not be used.
+    whenever what the view is `kept_in` could not be used.
     """
 
     def __init__(
@@ -70,12 +85,14 @@ class ReopeningView:
         start_patience: timedelta,
         failed: Callable[[], None],
         backoff: Backoff | None = None,
+        kept_in: KeptIn = FILE,
     ) -> None:
         self._open_view = open_view
         self._subscriptions = subscriptions
         self._start_patience = seconds(start_patience)
         self._failed = failed
         self._backoff = backoff or Backoff()
+        self._kept_in = kept_in
         self._open: OpenView | None = None
         self._why = "the view is not open yet"
         self._has_failed = False
@@ -90,14 +107,14 @@ class ReopeningView:
             complete_before = self._complete_as_of
             try:
                 await self._session()
-            except* _OF_THE_FILE as group:
+            except* self._kept_in.errors as group:
                 error = _first(group)
             else:
                 raise AssertionError("The view's tasks are eternal.")
             # After progress in between, pauses are short again.
             failures = 1 if self._complete_as_of != complete_before else failures + 1
             pause = self._backoff.delay(failures)
-            self._why = f"the view's file cannot be used ({error})"
+            self._why = f"{self._kept_in.unusable} ({error})"
             self._has_failed = True
             self._failed()
             _log.error("view failed", error=str(error), retry_in=round(pause, 1))
@@ -206,8 +223,8 @@ class ReopeningView:
             raise ViewUnavailableError(self._why)
         try:
             return await question(opened.view)
-        except sqlite3.Error as e:
-            raise ViewUnavailableError(f"the view's file cannot be read ({e})") from e
+        except self._kept_in.errors as e:
+            raise ViewUnavailableError(f"{self._kept_in.unreadable} ({e})") from e
         except ValueError as e:
             if self._open is opened:
                 raise

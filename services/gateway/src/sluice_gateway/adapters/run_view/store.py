@@ -1,8 +1,10 @@
 """Fills the view, notifies subscribers, and forgets what the topics have forgotten."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.topics import TopicNames
@@ -16,11 +18,22 @@ from sluice_runtime.projection.sqlite_store import SqliteStore
 __all__ = ["NotifyingStore", "open_view"]
 
 
+HISTORY: Final = timedelta(days=30)
+
+
 def open_view(
-    path: Path, *, topics: TopicNames, keeps_parameters: KeepsParameters
+    path: Path,
+    *,
+    topics: TopicNames,
+    keeps_parameters: KeepsParameters,
+    history: timedelta = HISTORY,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AbstractAsyncContextManager[SqliteStore]:
-    """Open the view's file, or make it."""
-    return SqliteStore.open(path, view_projection(topics, keeps_parameters=keeps_parameters))
+    """Open the view's file, or make it; `history` is how long finished runs are kept at least."""
+    return SqliteStore.open(
+        path,
+        view_projection(topics, keeps_parameters=keeps_parameters, history=history, now=now),
+    )
 
 
 class NotifyingStore:

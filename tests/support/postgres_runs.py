@@ -1,0 +1,96 @@
+"""The store of runs in a real PostgreSQL, fed by hand instead of by Kafka."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from sluice_contracts.records import IncomingRecord
+from sluice_contracts.topics import TopicNames
+from sluice_gateway.adapters.run_store_postgres.reader import PostgresRunView
+from sluice_gateway.adapters.run_store_postgres.schema import migrate
+from sluice_gateway.adapters.run_store_postgres.store import PostgresStore, StoredPlace
+from sluice_gateway.services.subscriptions import RunSubscriptions
+from sluice_runtime.projection.last_records import LastRecord
+
+PARTITIONS = 3
+"""Of each topic."""
+
+
+@dataclass(kw_only=True)
+class PostgresRuns:
+    """The parts of one replica that use the database, without those that use Kafka."""
+
+    pool: Any
+    store: PostgresStore
+    view: PostgresRunView
+    topics: TopicNames
+    places: dict[tuple[str, int], StoredPlace] = field(default_factory=dict)
+
+    async def apply(self, records: Sequence[IncomingRecord]) -> None:
+        """Project the records, like a projector that has read them; each topic by itself."""
+        if not self.places:
+            await self.begin()
+        for topic in (self.topics.requests, self.topics.status):
+            of_topic = [each for each in records if each.position.topic == topic]
+            if of_topic:
+                await self._project(topic, of_topic)
+
+    async def begin(self, *, start: int = 0) -> None:
+        """Read how far everything is projected; `start` is the first offset on the topics."""
+        topics = (self.topics.requests, self.topics.status)
+        self.places = await self.store.begin(
+            {(topic, number): start for topic in topics for number in range(PARTITIONS)}
+        )
+
+    async def _project(self, topic: str, records: Sequence[IncomingRecord]) -> None:
+        last = {each.position.partition: each for each in records}
+        moves = {
+            number: (
+                self.places[topic, number],
+                StoredPlace(
+                    next_offset=record.position.offset + 1,
+                    epoch=self.places[topic, number].epoch,
+                    last=LastRecord(record.position.offset, record.timestamp_ms),
+                ),
+            )
+            for number, record in last.items()
+        }
+        await self.store.apply(topic, await self.store.decode(records), moves=moves)
+        self.places |= {(topic, number): moved for number, (_, moved) in moves.items()}
+
+
+@asynccontextmanager
+async def postgres_runs(
+    dsn: str,
+    *,
+    topics: TopicNames,
+    subscriptions: RunSubscriptions | None = None,
+    **more: Any,
+) -> AsyncIterator[PostgresRuns]:
+    """Open the database, whose tables are made if they are missing."""
+
+    async def caught_up() -> str | None:
+        return None
+
+    pool = await asyncpg.create_pool(
+        dsn, min_size=1, max_size=4, server_settings={"plan_cache_mode": "force_custom_plan"}
+    )
+    try:
+        async with pool.acquire() as connection:
+            await migrate(connection)
+        keeps = more.pop("keeps_parameters", lambda _: True)
+        store = PostgresStore(pool, topics=topics, keeps_parameters=keeps)
+        view = PostgresRunView(
+            pool,
+            store,
+            topics=topics,
+            subscriptions=subscriptions or RunSubscriptions(),
+            catch_up=caught_up,
+            **more,
+        )
+        yield PostgresRuns(pool=pool, store=store, view=view, topics=topics)
+    finally:
+        pool.terminate()

@@ -1,0 +1,59 @@
+"""The view in SQLite faces the suite of every store of runs."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from sluice_contracts.records import IncomingRecord
+from sluice_gateway.adapters.run_view.reader import SqliteRunView
+from sluice_gateway.adapters.run_view.store import NotifyingStore
+from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.subscriptions import RunSubscriptions
+from tests.behaviour.run_view_port import HISTORY, PARTITIONS, RunViewPortSuite
+from tests.unit.gateway.harness import NOW, TOPICS, opened_store, view_of
+
+
+@dataclass(frozen=True)
+class SqliteRunStore:
+    """See `RunStore`."""
+
+    view: SqliteRunView
+    projection: NotifyingStore
+
+    def now(self) -> datetime:
+        return NOW
+
+    async def apply(self, records: Sequence[IncomingRecord]) -> None:
+        await self.projection.apply(records)
+
+    async def delete_records_before(self, offset: int) -> None:
+        await self.projection.expire(
+            {
+                (topic, partition): offset
+                for topic in (TOPICS.requests, TOPICS.status)
+                for partition in range(PARTITIONS)
+            }
+        )
+
+    async def forget_old_runs(self) -> None:
+        await self.delete_records_before(1000)
+
+
+class TestSqliteRunView(RunViewPortSuite):
+    @pytest.fixture
+    async def store(self, tmp_path: Path) -> AsyncIterator[SqliteRunStore]:
+        async with opened_store(tmp_path / "view.sqlite", history=HISTORY) as sqlite:
+            subscriptions = RunSubscriptions()
+            yield SqliteRunStore(
+                view=view_of(sqlite, subscriptions=subscriptions),
+                projection=NotifyingStore(
+                    sqlite,
+                    status_topic=TOPICS.status,
+                    subscriptions=subscriptions,
+                    metrics=Metrics(CollectorRegistry()),
+                ),
+            )

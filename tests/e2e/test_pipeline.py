@@ -197,7 +197,8 @@ async def test_a_run_can_be_stopped_and_retried(sluice: Sluice, command: str) ->
         async for record in topic.of(key):
             event = json.loads(record.value)
             history.append((event["attempt"], event["phase"]))
-            if order := orders.get(history[-1]):
+            # A command is an event too: the run is Suspended until Argo has seen it.
+            if order := orders.pop(history[-1], None):
                 document = json.dumps({"type": order, "id": run_id}).encode()
                 await produce(sluice.kafka, sluice.topics.requests, document, key=key)
             if history[-1] in ends:

@@ -68,7 +68,11 @@ test: $(SETUP_DEV) ## Run the tests on the local engine, with coverage (ARGS="-k
 
 .PHONY: test-unit
 test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor an engine (seconds)
-	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed and not charts and not bounds" $(ARGS)
+	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed and not charts and not bounds and not contract" $(ARGS)
+
+.PHONY: test-conformance
+test-conformance: $(SETUP_DEV) ## Compare 5,000 requests with the OpenAPI document (ARGS="--cases 20000 --seed 7")
+	@$(PY) -m tests.contract.conformance $(ARGS)
 
 .PHONY: test-bounds
 test-bounds: $(SETUP_DEV) ## Attack each service in its chart's memory limit (needs root, or ARGS=--memory-limit=peak)
@@ -101,9 +105,9 @@ test-containers: $(SETUP_DEV) ## Run the integration tests on a Kafka of testcon
 	$(PY) -m testbed docker $(PY) -m pytest tests/integration --kafka=testcontainers $(ARGS)
 
 .PHONY: test-charts
-test-charts: $(SETUP_DEV) ## Test the Helm charts (needs Go)
+test-charts: $(SETUP_DEV) ## Test the Helm charts, and the contracts by tools of others (needs Go, npm)
 	$(PY) -m testbed build
-	$(PY) -m pytest tests/charts tests/gitops tests/platform -m "not platform" $(ARGS)
+	$(PY) -m pytest tests/charts tests/gitops tests/platform tests/contract -m "not platform and not contract" $(ARGS)
 
 CHARTS ?=
 .PHONY: test-platform

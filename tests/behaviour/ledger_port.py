@@ -6,6 +6,7 @@ Needs a fixture `ledger`, which is empty.
 from datetime import UTC, datetime
 
 from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.domain.models import LedgerEntry
@@ -15,7 +16,11 @@ KEY = RunKey("default", "order-1")
 
 
 def published(
-    key: RunKey = KEY, *, phase: Phase = Phase.FAILED, fingerprint: str | None = "f"
+    key: RunKey = KEY,
+    *,
+    phase: Phase = Phase.FAILED,
+    fingerprint: str | None = "f",
+    problem: Problem | None = None,
 ) -> PublishedEvent:
     event = StatusEvent(
         event_id=f"{key} {phase}",
@@ -26,6 +31,7 @@ def published(
         attempt=1,
         phase=phase,
         terminal=True,
+        problem=problem,
         observed_at=datetime(2026, 9, 1, tzinfo=UTC),
         sequence=1,
     )
@@ -57,3 +63,17 @@ class LedgerPortSuite:
     async def test_an_outcome_without_content_has_no_fingerprint(self, ledger: Ledger) -> None:
         await ledger.record(published(phase=Phase.REJECTED, fingerprint=None))
         assert await ledger.get(KEY) == LedgerEntry(fingerprint=None, phase=Phase.REJECTED)
+
+    async def test_the_outcome_of_a_run_that_was_cancelled_is_kept(self, ledger: Ledger) -> None:
+        cancelled = published(
+            phase=Phase.REJECTED, problem=problem(ProblemType.CANCELLED, "A stop ended the run.")
+        )
+        await ledger.record(cancelled)
+        assert await ledger.get(KEY) == LedgerEntry(
+            fingerprint="f", phase=Phase.REJECTED, cancelled=cancelled.event
+        )
+
+    async def test_other_rejected_runs_are_not_cancelled(self, ledger: Ledger) -> None:
+        invalid = problem(ProblemType.INVALID_PARAMETERS, "They do not fit.")
+        await ledger.record(published(phase=Phase.REJECTED, problem=invalid))
+        assert await ledger.get(KEY) == LedgerEntry(fingerprint="f", phase=Phase.REJECTED)

@@ -1,7 +1,7 @@
 """What the gateway expects of a store of runs: a `RunView`, and the projection that fills it.
 
-Needs a fixture `store`, a `RunStore` that is empty, with the topics and the catalogue of
-`tests.unit.gateway.harness` and a history of `HISTORY`.
+Needs a fixture `store`, a `RunStore` that is empty, with the topics and `keeps_parameters`
+of `tests.unit.gateway.harness` and a history of `HISTORY`.
 """
 
 import random

@@ -144,6 +144,27 @@ async def test_the_log_of_a_failed_step_outlives_its_pod(sluice: Sluice) -> None
     assert sorted(log.read_text().splitlines()) == ["as it should be", "out of luck"]
 
 
+@pytest.mark.parametrize(
+    ("workflow", "cause", "advice"),
+    [
+        ("careless", "pods-refused", "Pod Security Standard"),
+        ("orphan", "account-missing", "does not exist"),
+        ("voiceless", "account-missing", "may not report results"),
+        ("nameless", "image-unavailable", "names no `command`"),
+        ("homeless", "artifacts-unavailable", "Check its endpoint, its bucket"),
+    ],
+)
+async def test_a_run_says_what_stopped_its_pods(
+    sluice: Sluice, workflow: str, cause: str, advice: str
+) -> None:
+    async with sluice.client() as client:
+        outcome = await client.outcome({"id": unique_name(workflow), "workflow": workflow})
+    assert outcome["phase"] in ("Failed", "Error"), outcome
+    assert outcome["problem"] is not None, outcome
+    assert outcome["problem"]["cause"] == cause
+    assert advice in outcome["problem"]["detail"]
+
+
 async def test_a_workflow_too_large_for_etcd_is_published_to_its_end(sluice: Sluice) -> None:
     run_id = unique_name("crowd")
     async with sluice.client() as client:

@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from sluice_contracts.graphs import PlannedGraph
+from sluice_workflows.builtin import BUILT_IN
+from sluice_workflows.template_import import import_template
 from tests.support.engines import Engine
 from tests.support.kafka import KafkaServer, unique_name
+from tests.support.planned import unplanned
 from tests.support.sluice import Sluice, running_sluice
 
 pytestmark = pytest.mark.e2e
@@ -23,6 +27,14 @@ REQUESTS = {
     request["id"]: request
     for request in map(json.loads, re.findall(r"-d '(\{.*?\})'", README, re.DOTALL))
 }
+
+GRAPHS = {
+    file.stem: PlannedGraph.model_validate(
+        import_template(yaml.safe_load(file.read_bytes())).entry["graph"]
+    )
+    for file in EXAMPLES.glob("*.yaml")
+    if file.stem != "catalogue"
+} | {entry.name: entry.graph for entry in BUILT_IN if entry.graph is not None}
 
 Json = dict[str, Any]
 
@@ -42,9 +54,11 @@ def sluice(
 
 
 async def outcome_of(sluice: Sluice, request: Json) -> Json:
-    """Carry a request through under an id of the test's own."""
+    """Carry a request through under an id of the test's own; all its steps must be planned."""
     async with sluice.client() as client:
-        return await client.outcome({**request, "id": unique_name("template")})
+        outcome = await client.outcome({**request, "id": unique_name("template")})
+    assert unplanned(outcome, GRAPHS[request["workflow"]]) == []
+    return outcome
 
 
 def steps_of(outcome: Json) -> set[tuple[str, str, str, str]]:
@@ -112,6 +126,18 @@ async def test_a_step_that_is_not_wanted_is_skipped(sluice: Sluice) -> None:
     assert outcome["outputs"] == {"notice": "The import ended as Succeeded."}
     skipped = {("publish", "publish", "Skipped", "Skipped")}
     assert steps_of(outcome) == pods("check", "notify") | skipped | HANDLER | NOT_NEEDED
+
+
+@pytest.mark.parametrize(
+    ("workflow", "parameters"),
+    [("diamond", {}), ("map-reduce", {"text": "a b a", "workers": 2}), ("hello", {"name": "Ada"})],
+)
+async def test_a_built_in_workflow_has_the_steps_that_were_planned(
+    sluice: Sluice, workflow: str, parameters: Json
+) -> None:
+    outcome = await outcome_of(sluice, {"workflow": workflow, "parameters": parameters})
+    planned = {step.name for step in GRAPHS[workflow].steps}
+    assert {step["name"].partition("(")[0] for step in outcome["steps"]} == planned
 
 
 async def test_texts_stay_texts(sluice: Sluice) -> None:

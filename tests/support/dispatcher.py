@@ -12,8 +12,8 @@ from pydantic import JsonValue
 
 from sluice_contracts.dead_letters import encode_dead_letter
 from sluice_contracts.ids import RunKey
-from sluice_contracts.notices import RefusalNotice
-from sluice_contracts.problems import Problem
+from sluice_contracts.notices import QueueNotice, RefusalNotice
+from sluice_contracts.problems import Problem, ProblemType
 from sluice_contracts.records import Headers, IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.app import create_record_handler, new_budget
@@ -23,6 +23,7 @@ from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
+from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.clocks import boot_time
 from sluice_runtime.kafka.errors import KafkaUnavailableError
@@ -51,10 +52,13 @@ class FakeLedger:
 
     async def record(self, published: PublishedEvent) -> None:
         """See `Ledger.record`."""
-        known = self.outcomes_for_test.get(published.event.key)
-        self.outcomes_for_test[published.event.key] = LedgerEntry(
+        event = published.event
+        known = self.outcomes_for_test.get(event.key)
+        cancelled = event.problem is not None and event.problem.type is ProblemType.CANCELLED
+        self.outcomes_for_test[event.key] = LedgerEntry(
             fingerprint=known.fingerprint if known else published.fingerprint,
-            phase=published.event.phase,
+            phase=event.phase,
+            cancelled=event if cancelled else None,
         )
 
 
@@ -63,7 +67,9 @@ class FakeOutcomePublisher:
 
     def __init__(self) -> None:
         self.outcomes_for_test: list[PublishedEvent] = []
+        self.results_for_test: list[PublishedEvent] = []
         self.refusals_for_test: list[RefusalNotice] = []
+        self.queued_for_test: list[QueueNotice] = []
         self.dead_letters_for_test: list[OutgoingRecord] = []
         self.log_for_test: list[str] = []
         self._failures = 0
@@ -76,6 +82,21 @@ class FakeOutcomePublisher:
         """See `OutcomePublisher.publish_outcome`."""
         self._enter("outcome")
         self.outcomes_for_test.append(published)
+
+    async def publish_result(self, published: PublishedEvent) -> None:
+        """See `OutcomePublisher.publish_result`."""
+        self._enter("result")
+        self.results_for_test.append(published)
+
+    async def publish_status(self, published: PublishedEvent) -> None:
+        """See `OutcomePublisher.publish_status`."""
+        self._enter("status")
+        self.outcomes_for_test.append(published)
+
+    async def publish_queued(self, notice: QueueNotice, *, traceparent: str | None) -> None:
+        """See `OutcomePublisher.publish_queued`."""
+        self._enter("queued")
+        self.queued_for_test.append(notice)
 
     async def publish_refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
         """See `OutcomePublisher.publish_refusal`."""
@@ -106,6 +127,7 @@ class Desk:
         workflows: FakeWorkflows | None = None,
         ledger: FakeLedger | None = None,
         clock: Callable[[], float] = boot_time,
+        first_reader: bool = False,
     ) -> None:
         self.settings = settings or DispatcherSettings()
         self.workflows = workflows or FakeWorkflows()
@@ -114,6 +136,7 @@ class Desk:
         self.registry = CollectorRegistry()
         self.now_for_test: datetime | None = None
         self.budget = new_budget(self.settings.dispatch)
+        self.queued = QueuedRuns(clock=clock, is_first_reader_of=lambda _: first_reader)
         self.handler: RecordHandler = create_record_handler(
             self.settings,
             builder=_builder() if settings is None else load_builder(settings),
@@ -122,6 +145,7 @@ class Desk:
             publisher=self.publisher,
             metrics=Metrics(self.registry),
             budget=self.budget,
+            queued=self.queued,
             now=lambda: self.now_for_test or datetime.now(UTC),
             clock=clock,
         )

@@ -109,6 +109,12 @@ class FakeProducer:
         async with self._changed:
             await self._changed.wait_for(lambda: self._attempts >= count)
 
+    async def written_for_test(self, count: int) -> None:
+        """Wait until `count` records are written."""
+        async with self._changed:
+            # Notified just before a record is written, and looked at behind that.
+            await self._changed.wait_for(lambda: len(self._written) >= count)
+
     def _write(self, topic: str, record: OutgoingRecord) -> IncomingRecord:
         partition = zlib.crc32(record.key or b"") % self.partitions
         offset = sum(

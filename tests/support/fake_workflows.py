@@ -26,7 +26,7 @@ from sluice_runtime.kubernetes.errors import (
 )
 
 Json = dict[str, Any]
-Operation = Literal["create", "get", "patch", "list_page", "watch"]
+Operation = Literal["create", "get", "patch", "delete_pod", "list_page", "watch"]
 
 CREATED_AT = "2026-01-01T00:00:00Z"
 DELETED_AT = "2026-01-01T01:00:00Z"
@@ -59,6 +59,7 @@ class FakeWorkflows:
         self._objects: dict[str, Json] = {}
         self._version = 100
         self._uids = 0
+        self.deleted_pods_for_test: list[str] = []
         self._history: list[_Change] = []
         self._oldest = self._version
         self._streams: set[_Stream] = set()
@@ -107,6 +108,11 @@ class FakeWorkflows:
         if metadata["resourceVersion"] != before["metadata"]["resourceVersion"]:
             raise ConflictError(f"{name}: modified", status=409, reason="Conflict")
         return self._answer("patch", await self._write(name, obj))
+
+    async def delete_pod(self, name: str) -> None:
+        """See `WorkflowsApi.delete_pod`."""
+        await self._enter("delete_pod")
+        self.deleted_pods_for_test.append(name)
 
     async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
         """See `WorkflowsApi.list_page`; a token is valid until the history expires."""

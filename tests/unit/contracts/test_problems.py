@@ -29,6 +29,7 @@ def test_the_types_are_those_that_clients_know() -> None:
         "id-conflict": 409,
         "idempotency-key-reused": 422,
         "expired": 422,
+        "cancelled": 409,
         "refused-by-cluster": 422,
         "unknown-run": 404,
         "not-applicable": 409,
@@ -43,6 +44,17 @@ def test_the_types_are_those_that_clients_know() -> None:
         "overloaded": 429,
         "internal": 500,
     }
+
+
+def test_a_type_of_a_later_release_is_read() -> None:
+    document = problem(ProblemType.EXPIRED, "d").model_dump(mode="json")
+
+    read = Problem.model_validate(document | {"type": "urn:sluice:problem:of-tomorrow"})
+
+    assert (read.type, read.title) == (ProblemType.INTERNAL, "Expired")
+    for malformed in (7, None, ["urn:sluice:problem:expired"]):
+        with pytest.raises(ValidationError):
+            Problem.model_validate(document | {"type": malformed})
 
 
 def test_absent_members_are_omitted() -> None:

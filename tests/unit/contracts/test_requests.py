@@ -132,6 +132,10 @@ def test_the_end_of_time_can_be_compared_with_now() -> None:
         ({"type": "stop", "id": None}, {"/id": _TEXT}),
         ({"type": "stop", "id": "a", "workflow": "w"}, {"/workflow": _EXTRA}),
         (
+            {"type": "retry", "id": "a", "restart_succeeded": 1},
+            {"/restart_succeeded": "Input should be a valid boolean"},
+        ),
+        (
             {"id": "", "workflow": 1, "tenant": "-", "x": 1},
             {"/id": _PATTERN, "/workflow": _TEXT, "/tenant": _TENANT_PATTERN, "/x": _EXTRA},
         ),

@@ -1,6 +1,7 @@
 """Status records: written ones are read, too large ones truncated, foreign ones refused."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.notices import RefusalNotice
+from sluice_contracts.problems import ProblemCause, ProblemType, problem
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.status import TERMINAL_PHASES, Phase, StatusEvent, event_id
 from sluice_contracts.status_codec import (
@@ -163,6 +165,33 @@ def test_steps_go_next_and_the_outcome_stays() -> None:
     assert (event.truncated, event.steps) == (True, ())
     assert (event.phase, event.terminal, event.message) == (Phase.FAILED, True, "why")
     assert event.outputs == outputs
+
+
+def test_the_problem_of_a_run_always_stays() -> None:
+    detail = "d" * 2000
+    stopped = problem(ProblemType.UNAVAILABLE, detail, cause=ProblemCause.IMAGE_UNAVAILABLE)
+    large = status_event(
+        Phase.ERROR,
+        steps=tuple(step(number, message="m" * 20_000) for number in range(100)),
+        outputs={"counts": "c" * 3_000_000},
+        message="m" * 9999,
+        problem=stopped,
+    )
+    one = PublishedEvent(event=large, fingerprint="f" * 200_000, traceparent=TRACEPARENT)
+    read = _read(encode_status(one, source="/test"))
+    assert (read.truncated, read.outputs, read.message) == (True, {}, "m" * 1024)
+    assert read.problem == stopped
+
+
+def test_an_outcome_with_a_problem_of_a_newer_version_is_read() -> None:
+    event = status_event(Phase.ERROR, problem=problem(ProblemType.UNAVAILABLE, "d"))
+    document = event.model_dump(mode="json")
+    document["problem"] |= {"type": "urn:sluice:problem:of-tomorrow", "cause": "new", "more": 1}
+    record = received(encode_status(published(Phase.ERROR), source="/test"))
+    read = decode_status(replace(record, value=json.dumps(document).encode()))
+    assert isinstance(read, PublishedEvent)
+    assert read.event.problem is not None
+    assert (read.event.problem.type, read.event.problem.cause) == (ProblemType.INTERNAL, "new")
 
 
 def test_too_large_headers_take_room_from_the_outputs() -> None:

@@ -14,7 +14,7 @@ from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.status import Phase
-from sluice_dispatcher.domain.command_patch import build_patch
+from sluice_dispatcher.domain.command_patch import plan_change
 from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.services import commands
@@ -163,6 +163,36 @@ async def test_retry_reopens_what_failed_and_keeps_what_succeeded() -> None:
     assert "workflows.argoproj.io/completed" not in labels
     assert changed["metadata"]["finalizers"] == ["example.com/other", metadata.FINALIZER]
     assert "shutdown" not in changed["spec"]
+
+
+async def test_pods_of_the_last_attempt_are_deleted_before_the_retry() -> None:
+    """Argo would take the failed pod for the one of the next attempt, and never see it end."""
+    desk = Desk()
+    nodes = {
+        NAME: node(NAME, "DAG", "Failed", *(f"n{number}" for number in range(40))),
+        **{f"n{number}": node(f"n{number}", "Pod", "Failed") for number in range(40)},
+    }
+    await failed(desk, nodes=nodes)
+    desk.workflows.fail_for_test("delete_pod", ApiUnavailableError("403", status=403))
+    held = desk.workflows.hold_for_test("delete_pod", after=30)
+    retrying = asyncio.create_task(order(desk, "retry"))
+    await desk.workflows.wait_for_test(lambda: desk.workflows.calls_for_test("delete_pod") > 30)
+    assert desk.workflows.calls_for_test("patch") == 0
+    held.set()
+    assert await retrying is Verdict.APPLIED
+    assert len(set(desk.workflows.deleted_pods_for_test)) == 40
+
+
+async def test_an_answer_that_does_not_fit_is_a_dead_letter_with_its_faults() -> None:
+    desk = Desk()
+    await running(desk, nodes={"wait": node("wait", "Suspend", "Running")})
+    record = desk.record({"type": "resume", "id": "order-1", "values": {"size": "secret"}})
+    assert await desk.handler.handle(record) is Verdict.REFUSED
+    assert desk.publisher.log_for_test == ["dead letter", "refusal"]
+    [notice] = desk.publisher.refusals_for_test
+    assert notice.problem.type is ProblemType.INVALID_PARAMETERS
+    assert [error.pointer for error in notice.problem.errors] == ["/values/size"]
+    assert "secret" not in notice.model_dump_json()
 
 
 async def test_a_redelivered_retry_does_not_retry_twice() -> None:
@@ -376,9 +406,9 @@ async def test_large_workflows_are_changed_in_a_thread(
 
     def noting(*arguments: Any, **more: Any) -> Any:
         threads.append(threading.current_thread())
-        return build_patch(*arguments, **more)
+        return plan_change(*arguments, **more)
 
-    monkeypatch.setattr(commands, "build_patch", noting)
+    monkeypatch.setattr(commands, "plan_change", noting)
     desk = Desk()
     found = {f"n{number}": node(f"n{number}", "Pod", "Succeeded") for number in range(nodes)}
     text = base64.b64encode(gzip.compress(json.dumps(found).encode(), 1)).decode()

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.notices import QueueNotice
 from sluice_contracts.status import Phase, StatusEvent
-from sluice_contracts.status_codec import PublishedEvent
+from sluice_contracts.status_codec import PublishedEvent, decode_status
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.adapters.outcome_publisher import KafkaOutcomePublisher
 from sluice_runtime.kafka.errors import KafkaUnavailableError
@@ -43,3 +44,34 @@ async def test_an_outcome_that_is_not_on_the_status_topic_is_not_in_the_ledger()
     [result] = producer.records_for_test(TOPICS.results)
     assert status.value == result.value
     assert status.timestamp_ms < result.timestamp_ms
+
+
+async def test_a_result_and_a_status_event_are_the_same_record_on_one_topic_each() -> None:
+    producer = FakeProducer()
+    publisher = KafkaOutcomePublisher(producer, topics=TOPICS, timeout=timedelta(seconds=10))
+    await publisher.publish_result(REJECTED)
+    assert producer.records_for_test(TOPICS.status) == []
+    await publisher.publish_status(REJECTED)
+    [status] = producer.records_for_test(TOPICS.status)
+    [result] = producer.records_for_test(TOPICS.results)
+    assert (status.key, status.value) == (result.key, result.value)
+
+
+async def test_a_queue_notice_is_on_the_status_topic_under_the_key_of_its_run() -> None:
+    producer = FakeProducer()
+    publisher = KafkaOutcomePublisher(producer, topics=TOPICS, timeout=timedelta(seconds=10))
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    notice = QueueNotice(
+        event_id="e",
+        run_id="order-1",
+        tenant="default",
+        request="sluice.requests/0@7",
+        held_by="forbidden",
+        detail="A quota forbids it.",
+        since=now,
+        observed_at=now,
+    )
+    await publisher.publish_queued(notice, traceparent=None)
+    [record] = producer.records_for_test(TOPICS.status)
+    assert record.key == b"default/order-1"
+    assert decode_status(record) == notice

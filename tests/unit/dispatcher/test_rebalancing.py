@@ -26,8 +26,12 @@ class Work:
 
     def __init__(self) -> None:
         self.begun: list[int] = []
+        self.assignments = 0
         self.gate = asyncio.Event()
         self._changed = asyncio.Condition()
+
+    def assigned(self) -> None:
+        self.assignments += 1
 
     async def handle(self, record: IncomingRecord) -> None:
         self.begun.append(record.position.offset)
@@ -44,7 +48,9 @@ class Work:
 async def consuming(work: Work) -> AsyncIterator[FakeGroupConsumer]:
     """Run a request_consumer that commits by itself only after an hour."""
     consumer = FakeGroupConsumer()
-    request_consumer = request_consumer_of(consumer, work.handle, budget=small_budget())
+    request_consumer = request_consumer_of(
+        consumer, work.handle, budget=small_budget(), on_assigned=work.assigned
+    )
     running = asyncio.create_task(request_consumer.run())
     try:
         yield consumer
@@ -60,6 +66,7 @@ def request_consumer_of(
     handle: Callable[[IncomingRecord], Awaitable[None]],
     *,
     budget: InFlightBudget,
+    on_assigned: Callable[[], None] = lambda: None,
 ) -> RequestConsumer:
     def make() -> Any:
         return consumer
@@ -76,6 +83,7 @@ def request_consumer_of(
         most_uncommitted=5,
         commit_interval=timedelta(hours=1),
         drain_grace=timedelta(seconds=GRACE),
+        on_assigned=on_assigned,
     )
 
 
@@ -131,8 +139,10 @@ async def test_records_are_handled_after_a_rebalance() -> None:
     async with consuming(work) as consumer:
         consumer.fetch_for_test(7)
         await work.until_begun(7)
+        assert work.assignments == 1
         await consumer.revoke_for_test()
         await consumer.assign_for_test()
+        assert work.assignments == 2
         # The partition is read from what was committed; an older owner's offsets come again.
         consumer.fetch_for_test(7, 8)
         await work.until_begun(7, 7, 8)

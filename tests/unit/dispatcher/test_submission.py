@@ -39,6 +39,16 @@ def counted(desk: Desk, verdict: Verdict) -> float | None:
     )
 
 
+@pytest.mark.parametrize(
+    ("priority", "spec"), [("high", {"priority": 1}), ("normal", {}), ("low", {"priority": -1})]
+)
+async def test_a_priority_is_that_of_argo(priority: str, spec: dict[str, int]) -> None:
+    desk = Desk()
+    assert await desk.handler.handle(desk.record(hello("order-1", priority=priority)))
+    found = desk.workflows.object_for_test(NAME)["spec"]
+    assert {name: found[name] for name in found if name == "priority"} == spec
+
+
 async def test_a_request_becomes_a_workflow_that_names_its_run() -> None:
     desk = Desk()
     record = desk.record(hello("order-1"))

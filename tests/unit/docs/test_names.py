@@ -17,6 +17,7 @@ from sluice_contracts.requests import CommandType
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher import settings as dispatcher
 from sluice_gateway import settings as gateway
+from sluice_gateway.handlers import table
 from sluice_runtime.settings import ServiceSettings
 from sluice_status_watcher import settings as status_watcher
 from tests.unit.docs.pages import PAGES, ROOT, code_spans, rows, section, shown
@@ -235,13 +236,22 @@ def logged_fields(folder: Path) -> set[str]:
 
 @each_current
 def test_calls_over_http_have_a_route(page: Path) -> None:
-    routes = set(re.findall(r'web\.(get|post)\("(/[^"]*)"', source(SERVICES["gateway"])))
-    assert len(routes) > 5
+    routes = {(operation.method, operation.path) for operation in table.OPERATIONS}
     # Those of the Kubernetes API and of the local engine are not ours.
     calls = re.findall(
         r"\b(GET|POST|PUT|PATCH|DELETE) (/v1/[\w/{}.-]*\w}?)", page.read_text("utf-8")
     )
-    assert {(method.lower(), path) for method, path in calls} <= routes
+    assert set(calls) <= routes
+
+
+def test_each_row_of_the_comparison_names_a_test() -> None:
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    tests = set(re.findall(r"def (test_\w+)", text))
+    table = rows((ROOT / "docs/comparison.md").read_text("utf-8"))
+    named = [code_spans(row[-1]) for row in table]
+    assert len(named) > 20
+    assert all(named)
+    assert {name for names in named for name in names} <= tests
 
 
 def test_problems_of_the_api_exist() -> None:

@@ -31,6 +31,7 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
+from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from sluice_workflows.catalogue import Catalogue
@@ -63,15 +64,13 @@ CATALOGUE = Catalogue(
             parameters=GreetParameters,
             template=TemplateRef(name="greet"),
         ),
-        Entry(
-            name=PRIVATE,
-            description="Greets somebody, and keeps the name to itself.",
-            parameters=GreetParameters,
-            template=TemplateRef(name="greet"),
-            private_parameters=True,
-        ),
     ]
 )
+
+
+def keeps_parameters(workflow: str) -> bool:
+    """Return whether parameters may be kept: those of the workflows of tests."""
+    return workflow in {"greet", "count"}
 
 
 def load_shedder_of(
@@ -102,7 +101,7 @@ def opened_store(
     return open_view(
         path,
         topics=TOPICS,
-        keeps_parameters=CATALOGUE.keeps_parameters,
+        keeps_parameters=keeps_parameters,
         history=history,
         now=now,
     )
@@ -121,7 +120,7 @@ def view_of(
         topics=TOPICS,
         subscriptions=subscriptions or RunSubscriptions(),
         catch_up=catch_up,
-        keeps_parameters=CATALOGUE.keeps_parameters,
+        keeps_parameters=keeps_parameters,
         now=now,
     )
 
@@ -184,6 +183,7 @@ async def running_gateway(
     peers: TrustedProxies | None = None,
     allowed_hosts: AllowedHosts | None = None,
     outgoing: ResponseLimits | None = None,
+    catalogue: Catalogue = CATALOGUE,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port."""
     producer = FakeProducer()
@@ -207,7 +207,7 @@ async def running_gateway(
 
         view = view_of(sqlite, subscriptions=subscriptions, catch_up=catch_up)
         app = create_app(
-            catalogue=CATALOGUE,
+            catalogue=catalogue,
             request_producer=KafkaRequestProducer(
                 producer,
                 topic=TOPICS.requests,
@@ -225,6 +225,7 @@ async def running_gateway(
             topics=TOPICS,
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
+            shared_pages=SharedPages(view=view, max_bytes=4_000_000),
         )
         async with TestClient(TestServer(app)) as client:
             yield Gateway(

@@ -188,7 +188,7 @@ async def test_in_a_partial_outage_every_item_is_named(gateway: Gateway, written
     assert set(started(gateway)) == {item["id"] for item in items}
 
 
-async def test_blank_lines_are_no_items(gateway: Gateway) -> None:
+async def test_blank_lines_are_not_items(gateway: Gateway) -> None:
     line = json.dumps({"id": "a", **GREET}).encode()
 
     items = await items_of(await send(gateway, b"\n\r\n" + line + b"\r\n \n\n"), status=200)
@@ -210,7 +210,7 @@ async def test_blank_lines_are_no_items(gateway: Gateway) -> None:
         ((b"[" + b"1," * 5000 + b"1]\n") * 5, LINES, 413, "too-large"),
     ],
 )
-async def test_what_is_no_batch_is_refused_as_a_whole(
+async def test_what_is_not_a_batch_is_refused_as_a_whole(
     gateway: Gateway, body: bytes, media_type: str, status: int, kind: str
 ) -> None:
     response = await send(gateway, body, media_type=media_type)

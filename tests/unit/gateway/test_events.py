@@ -47,7 +47,7 @@ async def frame(response: ClientResponse) -> Frame | str | None:
     if "data" not in lines:
         [(name, value)] = lines.items()
         return f"{name}: {value}"
-    return Frame(lines["id"], lines["event"], lines["data"])
+    return Frame(lines.get("id", ""), lines["event"], lines["data"])
 
 
 async def frames(response: ClientResponse) -> list[Frame]:
@@ -102,6 +102,7 @@ async def test_later_events_are_sent_as_they_come(gateway: Gateway) -> None:
     await gateway.post({"id": "order-1", **GREET})
     async with stream(gateway) as response:
         assert await frame(response) == "retry: 2000"
+        assert (await frame(response))[1] == "sluice.request.queued"  # type: ignore[index]
         for sequence, phase in ((3, Phase.SUBMITTED), (5, Phase.RUNNING), (9, Phase.FAILED)):
             await gateway.publish(published(sequence, phase))
             received = await frame(response)

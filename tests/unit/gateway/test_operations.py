@@ -125,9 +125,14 @@ class TestEveryOperation:
 
 @each_operation("POST", "PUT", "PATCH")
 async def test_a_body_of_another_kind_is_refused(gateway: Gateway, operation: Operation) -> None:
+    needed = {each.name: "1" for each in operation.query if each.required}
     for kind in ("text/plain", "application/json; charset=latin-1", "application/jsonx"):
         response = await gateway.client.request(
-            operation.method, address(operation.path), data=b"{}", headers={"Content-Type": kind}
+            operation.method,
+            address(operation.path),
+            params=needed,
+            data=b"{}",
+            headers={"Content-Type": kind},
         )
 
         assert response.status == 415, kind
@@ -168,7 +173,10 @@ async def test_a_version_that_the_client_has_is_not_sent_again(
 
         assert (response.status, response.headers["ETag"]) == (304, version), known
         assert await response.read() == b""
-    assert (await gateway.client.get(path, headers={"If-None-Match": '"other"'})).status == 200
+    assert (await gateway.client.get(path, headers={"If-None-Match": '"other"'})).status in (
+        200,
+        202,
+    )
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,10 @@ from sluice_gateway.adapters.run_view.schema import TABLES
 from sluice_gateway.domain.models import AcceptedRun
 from sluice_gateway.domain.run_changes import RequestChange, RunChange
 from tests.unit.gateway.harness import (
-    CATALOGUE,
     NOW,
     TOPICS,
     TRACEPARENT,
+    keeps_parameters,
     published,
     read_back,
     status_record,
@@ -35,7 +35,7 @@ from tests.unit.gateway.harness import (
 
 PROJECTION = view_projection(
     TOPICS,
-    keeps_parameters=CATALOGUE.keeps_parameters,
+    keeps_parameters=keeps_parameters,
     history=timedelta(0),
     now=lambda: NOW,
 )
@@ -83,7 +83,7 @@ class View:
 
 
 def noted_at_once(run: AcceptedRun) -> RequestChange:
-    return RequestChange.of_accepted(run, keeps_parameters=CATALOGUE.keeps_parameters)
+    return RequestChange.of_accepted(run, keeps_parameters=keeps_parameters)
 
 
 def request_record(

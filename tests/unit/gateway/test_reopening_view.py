@@ -25,9 +25,11 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
+from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.backoff import Backoff
-from sluice_runtime.projection.sqlite_store import SqliteStore, StoreUnusableError
+from sluice_runtime.projection.sqlite_file import StoreUnusableError
+from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.support.fake_producer import FakeProducer
 from tests.unit.gateway.harness import (
     CATALOGUE,
@@ -175,6 +177,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         topics=TOPICS,
         response_budget=ResponseBudget(ResponseLimits()),
         frames=EventFrames(view=view, max_bytes=4_000_000),
+        shared_pages=SharedPages(view=view, max_bytes=4_000_000),
     )
     viewing = asyncio.create_task(view.run())
     async with TestClient(TestServer(app)) as client:

@@ -93,7 +93,7 @@ def test_every_path_of_a_program_is_declared(entry: Entry) -> None:
             for place in ("inputs", "outputs")
             for kind in ("parameters", "artifacts")
             for item in template.get(place, {}).get(kind, ())
-            if "path" in item or "valueFrom" in item
+            if "path" in item or "path" in item.get("valueFrom", {})
         }
         used = {
             variable["value"]

@@ -219,10 +219,19 @@ def test_texts_pass_unchanged(tmp_path: Path, text: str) -> None:
     assert greeting.read_bytes() == f"Hello, {text}!\n".encode()
 
 
-@pytest.mark.parametrize(("reason", "message"), [("", "Approved\n"), ("why", "Approved: why\n")])
-def test_an_approval_reports_its_reason(tmp_path: Path, reason: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("reason", "decision", "message"),
+    [
+        ("", "approve", "Approved\n"),
+        ("why", "approve", "Approved: why\n"),
+        ("why", "refuse", "Refused: why\n"),
+    ],
+)
+def test_an_approval_reports_its_reason(
+    tmp_path: Path, reason: str, decision: str, message: str
+) -> None:
     run(propose, REASON=encoded(reason), PROPOSAL=tmp_path / "p")
-    run(carry_out, REASON=encoded(reason), MESSAGE=tmp_path / "m")
+    run(carry_out, REASON=encoded(reason), DECISION=decision, MESSAGE=tmp_path / "m")
 
     assert (tmp_path / "p").read_text() == reason + "\n"
     assert (tmp_path / "m").read_text() == message
@@ -260,7 +269,7 @@ def test_programs_can_run_in_process(
     assert at["h"].read_text() == "m\n"
     assert at["i"].read_text() == "Hello, Ada!\n"
     run_here(monkeypatch, propose, REASON=encoded("r"), PROPOSAL=at["h"])
-    run_here(monkeypatch, carry_out, REASON=encoded("r"), MESSAGE=at["i"])
+    run_here(monkeypatch, carry_out, REASON=encoded("r"), DECISION="approve", MESSAGE=at["i"])
     assert at["h"].read_text() == "r\n"
     assert at["i"].read_text() == "Approved: r\n"
     capsys.readouterr()

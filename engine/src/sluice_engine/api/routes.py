@@ -87,6 +87,12 @@ async def _resources(request: web.Request) -> web.Response:
     return document(found)
 
 
+async def _no_pod(request: web.Request) -> web.Response:
+    """Answer that there is no such pod: steps are processes here."""
+    name = request.match_info["name"]
+    raise ApiError(404, "NotFound", f'pods "{name}" not found')
+
+
 def add_routes(app: web.Application, handlers: Handlers) -> None:
     """Add the Kubernetes API's paths to an application."""
     add = app.router.add_route
@@ -103,6 +109,7 @@ def add_routes(app: web.Application, handlers: Handlers) -> None:
         ("/apis/{group}/{version}", _resources),
     ):
         add("GET", path, handler)
+    add("DELETE", "/api/v1/namespaces/{namespace}/pods/{name}", _no_pod)
     for collection in (
         "/apis/{group}/{version}/{plural}",
         "/apis/{group}/{version}/namespaces/{namespace}/{plural}",

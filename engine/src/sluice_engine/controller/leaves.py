@@ -94,12 +94,19 @@ def run_suspend(walk: Walk, call: Call, template: Object, inputs: Inputs) -> Obj
 
 
 def _promise_outputs(node: Object, template: Object) -> None:
-    """Note the outputs that a person is to supply when resuming."""
-    supplied = [
-        {"name": p["name"], "valueFrom": p["valueFrom"]}
-        for p in (template.get("outputs") or {}).get("parameters") or ()
-        if "supplied" in (p.get("valueFrom") or {})
-    ]
+    """Note the outputs that a person is to supply when resuming (addRawOutputFields).
+
+    An output without a default takes that of the input of its name.
+    """
+    inputs = {p["name"]: p for p in (template.get("inputs") or {}).get("parameters") or ()}
+    supplied = []
+    for parameter in (template.get("outputs") or {}).get("parameters") or ():
+        source = parameter.get("valueFrom") or {}
+        if "supplied" not in source:
+            continue
+        default = source.get("default", inputs.get(parameter["name"], {}).get("default"))
+        filled = source if default is None else {**source, "default": default}
+        supplied.append({**parameter, "valueFrom": filled})
     if supplied:
         node["outputs"] = {"parameters": supplied}
 

@@ -9,7 +9,12 @@ from datetime import timedelta
 from sluice_argo.metadata import SELECTOR
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kubernetes.client import Json, KubernetesClient
-from sluice_runtime.kubernetes.errors import ApiUnavailableError, ConflictError, RefusedError
+from sluice_runtime.kubernetes.errors import (
+    ApiUnavailableError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+)
 
 __all__ = ["WorkflowPage", "WorkflowsApi"]
 
@@ -26,7 +31,7 @@ class WorkflowPage:
 
 
 class WorkflowsApi:
-    """Creates, gets, patches, lists and watches Sluice's Workflows.
+    """Creates, gets, patches, lists and watches Sluice's Workflows, and deletes their pods.
 
     Each request has its own timeout. `parse` parses the responses of get, patch and list.
     """
@@ -42,6 +47,7 @@ class WorkflowsApi:
     ) -> None:
         self._client = client
         self._path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
+        self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._timeout = request_timeout
         self._create_timeout = create_timeout or request_timeout
         self._parse = parse
@@ -103,6 +109,18 @@ class WorkflowsApi:
             if e.reason == "Invalid" and any(op["op"] == "test" for op in operations):
                 raise ConflictError(str(e), status=e.status, reason=e.reason) from e
             raise
+
+    async def delete_pod(self, name: str) -> None:
+        """Delete a pod; one that does not exist counts as deleted.
+
+        Raises:
+            ApiError: the request was refused.
+            ApiUnavailableError: the pod may have been deleted or not.
+        """
+        with contextlib.suppress(NotFoundError):
+            await self._client.call(
+                "DELETE", f"{self._pods}/{name}", deadline=self._deadline("delete a pod")
+            )
 
     async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
         """Return one page of Sluice's Workflows.

@@ -30,7 +30,12 @@ def _one_line(value: str) -> str:
 
 
 _Name = Annotated[str, StringConstraints(pattern=_NAME)]
-_Value = Annotated[str, StringConstraints(max_length=MAX_LABEL_LENGTH), AfterValidator(_one_line)]
+_Value = Annotated[
+    str,
+    StringConstraints(max_length=MAX_LABEL_LENGTH),
+    AfterValidator(_one_line),
+    Field(json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}),
+]
 
 Labels = Annotated[dict[_Name, _Value], Field(max_length=MAX_LABELS)]
 """At most MAX_LABELS names with their values."""

@@ -7,9 +7,17 @@ details are for people and may change.
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-__all__ = ["MAX_FIELD_ERRORS", "FieldError", "Problem", "ProblemType", "field_errors", "problem"]
+__all__ = [
+    "MAX_FIELD_ERRORS",
+    "FieldError",
+    "Problem",
+    "ProblemCause",
+    "ProblemType",
+    "field_errors",
+    "problem",
+]
 
 
 MAX_FIELD_ERRORS = 32
@@ -29,6 +37,7 @@ class ProblemType(StrEnum):
     ID_CONFLICT = "urn:sluice:problem:id-conflict"
     IDEMPOTENCY_KEY_REUSED = "urn:sluice:problem:idempotency-key-reused"
     EXPIRED = "urn:sluice:problem:expired"
+    CANCELLED = "urn:sluice:problem:cancelled"
     REFUSED_BY_CLUSTER = "urn:sluice:problem:refused-by-cluster"
     UNKNOWN_RUN = "urn:sluice:problem:unknown-run"
     NOT_APPLICABLE = "urn:sluice:problem:not-applicable"
@@ -55,6 +64,7 @@ _KINDS: Final = {
     ProblemType.ID_CONFLICT: (409, "Id belongs to another run"),
     ProblemType.IDEMPOTENCY_KEY_REUSED: (422, "Idempotency key reused"),
     ProblemType.EXPIRED: (422, "Expired"),
+    ProblemType.CANCELLED: (409, "Cancelled"),
     ProblemType.REFUSED_BY_CLUSTER: (422, "Refused by the cluster"),
     ProblemType.UNKNOWN_RUN: (404, "Unknown run"),
     ProblemType.NOT_APPLICABLE: (409, "Not applicable to the run's state"),
@@ -71,6 +81,19 @@ _KINDS: Final = {
 }
 
 
+class ProblemCause(StrEnum):
+    """What stopped the pods of a run, where a type covers several causes.
+
+    They are not types, because readers up to the release of 2026-11-29 pass over an event whose
+    problem has a type that they do not know.
+    """
+
+    PODS_REFUSED = "pods-refused"
+    ACCOUNT_MISSING = "account-missing"
+    IMAGE_UNAVAILABLE = "image-unavailable"
+    ARTIFACTS_UNAVAILABLE = "artifacts-unavailable"
+
+
 class FieldError(BaseModel):
     """One fault at one place of a document."""
 
@@ -82,15 +105,33 @@ class FieldError(BaseModel):
     detail: Annotated[str, Field(description="What is wrong there. Never repeats the value.")]
 
 
+def _known(problem_type: object) -> object:
+    """Read a type of a later release as INTERNAL: the event that has it must not be lost."""
+    unknown = isinstance(problem_type, str) and problem_type not in set(ProblemType)
+    return ProblemType.INTERNAL if unknown else problem_type
+
+
 class Problem(BaseModel):
     """A problem document (RFC 9457)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    type: Annotated[ProblemType, Field(description="Stable URI of this kind of problem.")]
+    type: Annotated[
+        ProblemType,
+        BeforeValidator(_known),
+        Field(description="Stable URI of this kind of problem."),
+    ]
     title: Annotated[str, Field(description="The kind of problem in a few words.")]
     status: Annotated[int, Field(ge=400, le=599, description="The HTTP status, also on Kafka.")]
     detail: Annotated[str, Field(description="What happened this time, and what to do next.")]
+    cause: Annotated[
+        str | None,
+        Field(
+            description="What it was in particular. Of a run whose pods were stopped: "
+            "`pods-refused`, `account-missing`, `image-unavailable` or `artifacts-unavailable`; "
+            "there may be more."
+        ),
+    ] = None
     instance: Annotated[
         str | None, Field(description="URI of the request or run that this is about.")
     ] = None
@@ -103,11 +144,17 @@ class Problem(BaseModel):
 
 
 def problem(
-    problem_type: ProblemType, detail: str, *, errors: tuple[FieldError, ...] = ()
+    problem_type: ProblemType,
+    detail: str,
+    *,
+    cause: ProblemCause | None = None,
+    errors: tuple[FieldError, ...] = (),
 ) -> Problem:
     """Return a problem with the title and status of its kind."""
     status, title = _KINDS[problem_type]
-    return Problem(type=problem_type, title=title, status=status, detail=detail, errors=errors)
+    return Problem(
+        type=problem_type, title=title, status=status, detail=detail, cause=cause, errors=errors
+    )
 
 
 def field_errors(error: ValidationError, *, prefix: str = "") -> tuple[FieldError, ...]:

@@ -29,6 +29,7 @@ __all__ = [
     "Request",
     "ResumeCommand",
     "RetryCommand",
+    "Rfc3339",
     "RunRequest",
     "SimpleCommand",
     "read_request",
@@ -61,6 +62,10 @@ def _rfc_3339(value: object) -> object:
         case str() if re.fullmatch(_RFC_3339, value):
             return value
     raise ValueError("Must be a date and time with offset, as in 2026-12-01T00:00:00Z.")
+
+
+Rfc3339 = Annotated[AwareDatetime, BeforeValidator(_rfc_3339)]
+"""A date and time with offset, written as RFC 3339 says."""
 
 
 class _Message(BaseModel):
@@ -176,7 +181,7 @@ class RetryCommand(Command):
         ),
     ] = None
     restart_succeeded: Annotated[
-        bool, Field(description="Whether all steps that succeeded run again.")
+        bool, Field(strict=True, description="Whether all steps that succeeded run again.")
     ] = False
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core.core_schema import ModelSchema
+from pydantic_core.core_schema import DictSchema, ModelSchema
 
 from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.notices import QueueNotice, RefusalNotice
@@ -50,6 +50,13 @@ class ContractSchema(GenerateJsonSchema):
         made = super().model_schema(schema)
         if self.mode == "serialization" and made.get("additionalProperties") is False:
             del made["additionalProperties"]
+        return made
+
+    def dict_schema(self, schema: DictSchema) -> JsonSchemaValue:
+        """Return the schema of a mapping; names that break the pattern are refused."""
+        made = super().dict_schema(schema)
+        if self.mode == "validation" and "patternProperties" in made:
+            made["additionalProperties"] = False
         return made
 
 

@@ -169,7 +169,11 @@ class StatusEvent(_Model):
         Field(description="Whether steps, their outputs or logs were left out to fit the topic."),
     ] = False
     problem: Annotated[
-        Problem | None, Field(description="Why the run was Rejected or Expired.")
+        Problem | None,
+        Field(
+            description="Why the run was Rejected or Expired, or what stopped its pods: a policy, "
+            "an account, an image, the artifact repository."
+        ),
     ] = None
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None

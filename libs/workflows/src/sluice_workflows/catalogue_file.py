@@ -25,7 +25,7 @@ from sluice_workflows.entries import Entry, TemplateRef
 from sluice_workflows.errors import CatalogueError
 from sluice_workflows.parameters import Parameters, PlainText, Text
 
-__all__ = ["read_catalogue_file"]
+__all__ = ["read_catalogue", "read_catalogue_file"]
 
 _JSON_INTEGER: Final = 2**53 - 1
 # Where pydantic's locations have the parameter's type: entries, 2, parameters, 0, integer, max.
@@ -130,28 +130,39 @@ def read_catalogue_file(path: Path) -> tuple[Entry, ...]:
         CatalogueError: the file is unreadable or invalid; the message names file and place.
     """
     try:
-        document = yaml.load(path.read_bytes(), Loader=_UniqueKeyLoader)  # noqa: S506 a SafeLoader
-        content = _File.model_validate(document)
+        content = path.read_bytes()
     except OSError as e:
         raise CatalogueError(f"{path}: cannot be read: {e.strerror}") from e
+    return read_catalogue(content, source=str(path))
+
+
+def read_catalogue(content: bytes, *, source: str) -> tuple[Entry, ...]:
+    """Return the entries of a file's content; `source` is what messages name.
+
+    Raises:
+        CatalogueError: the content is invalid; the message has the place.
+    """
+    try:
+        document = yaml.load(content, Loader=_UniqueKeyLoader)  # noqa: S506 a SafeLoader
+        file = _File.model_validate(document)
     except yaml.YAMLError as e:
-        raise CatalogueError(f"{path}: is not valid YAML for a catalogue: {e}") from e
+        raise CatalogueError(f"{source}: is not valid YAML for a catalogue: {e}") from e
     except ValidationError as e:
-        raise CatalogueError(_located(path, e)) from None
-    return tuple(_entry(path, i, entry) for i, entry in enumerate(content.entries))
+        raise CatalogueError(_located(source, e)) from None
+    return tuple(_entry(source, i, entry) for i, entry in enumerate(file.entries))
 
 
-def _entry(path: Path, index: int, entry: _Entry) -> Entry:
+def _entry(source: str, index: int, entry: _Entry) -> Entry:
     place = f"entries[{index}]"
     fields: dict[str, Any] = {}
     names: set[str] = set()
     for i, parameter in enumerate(entry.parameters):
         at = f"{place}.parameters[{i}]"
         if parameter.name in names:
-            raise CatalogueError(f"{path}: {at}.name: `{parameter.name}` is declared twice")
+            raise CatalogueError(f"{source}: {at}.name: `{parameter.name}` is declared twice")
         names.add(parameter.name)
         # The alias is the name: Argo's names may contain dashes, Python's may not.
-        fields[f"parameter_{i}"] = (_checked(path, at, parameter), _field(parameter))
+        fields[f"parameter_{i}"] = (_checked(source, at, parameter), _field(parameter))
     try:
         return Entry(
             name=entry.name,
@@ -164,7 +175,7 @@ def _entry(path: Path, index: int, entry: _Entry) -> Entry:
             graph=entry.graph,
         )
     except CatalogueError as e:
-        raise CatalogueError(f"{path}: {place}: {e}") from e
+        raise CatalogueError(f"{source}: {place}: {e}") from e
 
 
 def _field(parameter: _AnyParameter) -> Any:  # noqa: ANN401 what pydantic takes as a field
@@ -172,7 +183,7 @@ def _field(parameter: _AnyParameter) -> Any:  # noqa: ANN401 what pydantic takes
     return Field(default, alias=parameter.name, description=parameter.description)
 
 
-def _checked(path: Path, place: str, parameter: _AnyParameter) -> Any:  # noqa: ANN401
+def _checked(source: str, place: str, parameter: _AnyParameter) -> Any:  # noqa: ANN401
     """Return the parameter's type, after validating the default with it."""
     annotation = parameter.annotation()
     try:
@@ -181,23 +192,23 @@ def _checked(path: Path, place: str, parameter: _AnyParameter) -> Any:  # noqa: 
             adapter.validate_python(parameter.default, strict=True)
     except SchemaError as e:
         raise CatalogueError(
-            f"{path}: {place}.pattern: is not a valid regular expression "
+            f"{source}: {place}.pattern: is not a valid regular expression "
             "(Rust's syntax, without look-around and back-references)"
         ) from e
     except ValidationError as e:
         message = e.errors(include_url=False)[0]["msg"]
-        raise CatalogueError(f"{path}: {place}.default: {message}") from None
+        raise CatalogueError(f"{source}: {place}.default: {message}") from None
     return annotation
 
 
-def _located(path: Path, error: ValidationError) -> str:
+def _located(source: str, error: ValidationError) -> str:
     lines = []
     for item in error.errors(include_url=False, include_input=False):
         message = {
             "missing": "is missing",
             "extra_forbidden": "is not a known field; check its spelling",
         }.get(item["type"], item["msg"].removeprefix("Value error, "))
-        lines.append(f"{path}: {_place(item['loc'])}: {message}")
+        lines.append(f"{source}: {_place(item['loc'])}: {message}")
     return "\n".join(lines)
 
 

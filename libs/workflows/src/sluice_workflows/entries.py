@@ -23,7 +23,7 @@ from sluice_workflows.parameters import (
 )
 from sluice_workflows.settings import CompileSettings
 
-__all__ = ["Builder", "Couler", "Entry", "TemplateRef"]
+__all__ = ["PARAMETER_NAME", "Builder", "Couler", "Entry", "TemplateRef"]
 
 # Couler has no types. Builders get the module as an argument, so that only the compiler imports it:
 # the gateway reads the catalogue without Couler.
@@ -40,7 +40,8 @@ A builder never sees values: it refers to `{{workflow.parameters.<name>}}`.
 _MAX_ARGUMENT_BYTES: Final = 512 * 1024
 _DNS_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_SUBDOMAIN: Final = rf"(?=.{{1,253}}\Z){_DNS_LABEL}(\.{_DNS_LABEL})*"
-_ARGO_NAME: Final = r"[A-Za-z0-9_-]{1,128}"
+PARAMETER_NAME: Final = r"[A-Za-z0-9_-]{1,128}"
+"""The names of parameters that Argo accepts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +127,7 @@ class Entry:
     def _check_fields(self) -> None:
         size = 0
         for name, field in wire_names(self.parameters).items():
-            if not re.fullmatch(_ARGO_NAME, name):
+            if not re.fullmatch(PARAMETER_NAME, name):
                 raise self._wrong(
                     f"parameter `{name}`: Argo accepts only letters, digits, `_` and `-`"
                 )

@@ -4,10 +4,12 @@ Couler describes containers, environment, outputs, artifacts and the order of ta
 returns these functions for the rest; each is applied to the normalised `spec`, in order.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 __all__ = [
+    "Answer",
     "Extension",
     "fan_out",
     "keep_unarchived",
@@ -18,6 +20,16 @@ __all__ = [
 
 Spec: TypeAlias = dict[str, Any]
 Extension: TypeAlias = Callable[[Spec], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A value that `resume` may supply; without it, a suspended step has the default."""
+
+    name: str
+    description: str
+    default: str
+    choices: tuple[str, ...] = ()
 
 
 def run_outputs(outputs: Mapping[str, str]) -> Extension:
@@ -90,14 +102,32 @@ def keep_unarchived() -> Extension:
     return extend
 
 
-def suspend(*, task: str, depends: str) -> Extension:
-    """Add a task that, after `depends`, waits until the Workflow is resumed."""
+def suspend(*, task: str, depends: str, answers: Iterable[Answer] = ()) -> Extension:
+    """Add a task that, after `depends`, waits until the Workflow is resumed.
+
+    The answers are its outputs, `{{tasks.approve.outputs.parameters.decision}}`. Argo describes
+    them by the inputs of the same names.
+    """
 
     def extend(spec: Spec) -> None:
-        spec["templates"].append({"name": task, "suspend": {}})
+        template: dict[str, Any] = {"name": task, "suspend": {}}
+        if described := [_described(answer) for answer in answers]:
+            template["inputs"] = {"parameters": described}
+            template["outputs"] = {"parameters": [_supplied(answer) for answer in answers]}
+        spec["templates"].append(template)
         _tasks(spec).append({"name": task, "template": task, "depends": depends})
 
     return extend
+
+
+def _described(answer: Answer) -> dict[str, Any]:
+    choices = {"enum": list(answer.choices)} if answer.choices else {}
+    described = {"name": answer.name, "description": answer.description}
+    return {**described, "default": answer.default, **choices}
+
+
+def _supplied(answer: Answer) -> dict[str, Any]:
+    return {"name": answer.name, "valueFrom": {"supplied": {}, "default": answer.default}}
 
 
 def _entrypoint(spec: Spec) -> dict[str, Any]:

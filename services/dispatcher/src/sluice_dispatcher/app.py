@@ -11,6 +11,7 @@ from sluice_dispatcher.ports import Ledger, OutcomePublisher, Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.commands import CommandExecution
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
+from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.services.rejection import Rejection
 from sluice_dispatcher.services.submission import WorkflowSubmission
 from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
@@ -32,6 +33,7 @@ def create_record_handler(
     publisher: OutcomePublisher,
     metrics: Metrics,
     budget: InFlightBudget,
+    queued: QueuedRuns,
     now: Callable[[], datetime],
     clock: Callable[[], float] = boot_time,
 ) -> RecordHandler:
@@ -65,6 +67,7 @@ def create_record_handler(
             ),
             now=now,
         ),
+        queued=queued,
         budget=budget,
         backoff=backoff,
         on_verdict=metrics.record_finished,

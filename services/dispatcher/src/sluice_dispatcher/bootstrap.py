@@ -15,6 +15,9 @@ from sluice_dispatcher.adapters.request_consumer import RequestConsumer
 from sluice_dispatcher.app import create_record_handler, new_budget
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.metrics import Metrics
+from sluice_dispatcher.services.assignment import Assignment
+from sluice_dispatcher.services.queue_notices import QueueNotices
+from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time
@@ -26,7 +29,7 @@ from sluice_runtime.kubernetes.client import ClusterConfigurationError, Kubernet
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import serve_probes
 from sluice_runtime.projection.projector import Projector
-from sluice_runtime.projection.sqlite_store import StoreUnusableError
+from sluice_runtime.projection.sqlite_file import StoreUnusableError
 from sluice_runtime.service import StartupError, wait_for_kafka
 from sluice_runtime.supervision import run_tasks
 from sluice_workflows.catalogue import ENTRY_POINT_GROUP, load_catalogue
@@ -97,6 +100,11 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         )
         ledger = SqliteLedger(store, projector, freshness=settings.dedupe.ledger_freshness)
         budget = new_budget(dispatch)
+        publisher = KafkaOutcomePublisher(
+            producer, topics=kafka.topics, timeout=kafka.request_timeout
+        )
+        assignment = Assignment(_now)
+        queued = QueuedRuns(clock=boot_time, is_first_reader_of=assignment.is_first_reader_of)
         handler = create_record_handler(
             settings,
             builder=builder,
@@ -107,17 +115,17 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                 create_timeout=settings.dedupe.create_timeout,
             ),
             ledger=ledger,
-            publisher=KafkaOutcomePublisher(
-                producer, topics=kafka.topics, timeout=kafka.request_timeout
-            ),
+            publisher=publisher,
             metrics=metrics,
             budget=budget,
-            now=lambda: datetime.now(UTC),
+            queued=queued,
+            now=_now,
         )
         request_consumer = RequestConsumer(
             topic=kafka.topics.requests,
             make_consumer=lambda: make_consumer(kafka, client_id=_NAME, group=dispatch.group),
             handle=handler.handle,
+            on_assigned=assignment.restart,
             budget=budget,
             most_uncommitted=dispatch.max_uncommitted,
             commit_interval=dispatch.commit_interval,
@@ -128,6 +136,13 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             waiting=lambda reason: budget.waiting[reason],
             lag=lambda: request_consumer.lag,
             staleness=projector.staleness,
+        )
+        notices = QueueNotices(
+            queued=queued,
+            budget=budget,
+            publisher=publisher,
+            after=dispatch.queue_notice_after,
+            now=_now,
         )
         topics = TopicWatch(kafka, client_id=_NAME, registry=registry)
         # Before Kafka answers, so that a process that waits for it is alive and says so.
@@ -158,6 +173,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         await run_tasks(
             {
                 "request consumer": request_consumer.run(),
+                "queue notices": notices.run(),
                 "loop delay": LoopDelay(registry).run(),
                 "ledger": projector.run(),
                 "ledger file": store.watch_for_damage(),
@@ -166,3 +182,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             stop=stop,
             grace=settings.shutdown_grace,
         )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sluice_contracts.ids import RunKey
-from sluice_contracts.notices import RefusalNotice
+from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status_codec import PublishedEvent
@@ -28,7 +28,7 @@ class Ledger(Protocol):
 
 
 class Workflows(Protocol):
-    """Argo's Workflows; errors are those of `sluice_runtime.kubernetes.errors`."""
+    """Argo's Workflows and their pods; errors are those of `sluice_runtime.kubernetes.errors`."""
 
     async def create(self, manifest: Manifest) -> Manifest:
         """Create a Workflow."""
@@ -38,6 +38,9 @@ class Workflows(Protocol):
 
     async def patch(self, name: str, operations: Sequence[Manifest]) -> Manifest:
         """Change a Workflow by JSON Patch; ConflictError if a `test` fails."""
+
+    async def delete_pod(self, name: str) -> None:
+        """Delete a pod; one that does not exist counts as deleted."""
 
 
 class OutcomePublisher(Protocol):
@@ -49,6 +52,15 @@ class OutcomePublisher(Protocol):
 
     async def publish_outcome(self, published: PublishedEvent) -> None:
         """Publish the outcome of a run that never became a Workflow."""
+
+    async def publish_result(self, published: PublishedEvent) -> None:
+        """Publish an outcome to the results topic only."""
+
+    async def publish_status(self, published: PublishedEvent) -> None:
+        """Publish an outcome to the status topic only."""
+
+    async def publish_queued(self, notice: QueueNotice, *, traceparent: str | None) -> None:
+        """Publish what holds up a request."""
 
     async def publish_refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
         """Publish that a request was refused, while the run with its id continues."""

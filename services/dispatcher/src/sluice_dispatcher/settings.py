@@ -50,6 +50,14 @@ class DispatchSettings(BaseModel):
             "of that partition pauses.",
         ),
     ] = 5000
+    queue_notice_after: Annotated[
+        Duration,
+        Field(
+            ge=timedelta(seconds=1),
+            description="How long a request waits for something outside before a notice on the "
+            "status topic says for what.",
+        ),
+    ] = timedelta(seconds=5)
     commit_interval: Annotated[
         Duration,
         Field(

@@ -11,6 +11,7 @@ from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import (
     ALLOWED_HOSTS,
     BATCHES,
+    BULK_COMMANDS,
     CATALOGUE,
     COMMANDS,
     FRAMES,
@@ -21,6 +22,7 @@ from sluice_gateway.handlers.app_keys import (
     METRICS,
     READER,
     RESPONSE_BUDGET,
+    SHARED_PAGES,
     SUBMISSION,
     TRUSTED_PROXIES,
     VIEW,
@@ -39,12 +41,14 @@ from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RequestProducer, RunView
 from sluice_gateway.services.batches import BatchSubmission
+from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
 from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
+from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.submission import Submission
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_workflows.catalogue import Catalogue
@@ -69,6 +73,7 @@ def create_app(
     greeting: str,
     response_budget: ResponseBudget,
     frames: EventFrames,
+    shared_pages: SharedPages,
     topics: TopicNames,
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
@@ -78,7 +83,7 @@ def create_app(
     submission = Submission(catalogue=catalogue, producer=request_producer, view=view)
     commands = Commands(producer=request_producer, view=view)
     metrics.watch_in_flight(lambda: load_shedder.in_flight)
-    metrics.watch_outgoing(lambda: response_budget.held + frames.held)
+    metrics.watch_outgoing(lambda: response_budget.held + frames.held + shared_pages.held)
 
     # The order is outside in: every answer is traced and counted, problems included.
     app = web.Application(
@@ -87,6 +92,7 @@ def create_app(
     )
     app[LOAD_SHEDDER] = load_shedder
     app[BATCHES] = BatchSubmission(submission=submission)
+    app[BULK_COMMANDS] = BulkCommands(view=view, commands=commands)
     app[CATALOGUE] = catalogue
     app[COMMANDS] = commands
     app[FRAMES] = frames
@@ -99,6 +105,7 @@ def create_app(
     app[RESPONSE_BUDGET] = response_budget
     app[READER] = RunReader(view=view)
     app[REFERENCE] = reference_of(OPERATIONS, topics)
+    app[SHARED_PAGES] = shared_pages
     app[SUBMISSION] = submission
     app[VIEW] = view
     app.add_routes(routes(OPERATIONS))

@@ -27,6 +27,7 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
+from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_gateway.settings import GatewaySettings, WorkflowSettings
 from sluice_runtime.backoff import Backoff
@@ -172,7 +173,8 @@ async def serve(
                     max_streams_per_peer=settings.outgoing.max_streams_per_peer,
                 )
             ),
-            frames=EventFrames(view=view, max_bytes=settings.outgoing.shared_bytes),
+            frames=EventFrames(view=view, max_bytes=settings.outgoing.shared_bytes // 2),
+            shared_pages=SharedPages(view=view, max_bytes=settings.outgoing.shared_bytes // 2),
         )
         gone, grace = asyncio.Event(), settings.shutdown_grace - settings.http.farewell
         # Left last, so stopped first: half of the grace is for requests in flight.

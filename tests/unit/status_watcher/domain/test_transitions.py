@@ -391,3 +391,32 @@ def test_published_step_is_kept_in_eight_bytes() -> None:
     (event,), published = publish(state(2, "Running", nodes=steps), published=published)
     assert {step.id for step in event.steps} == {"7", "new"}
     assert len(published.steps) == 8 * 101
+
+
+REFUSED = 'pods "a" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
+
+
+def test_an_outcome_says_what_stopped_the_pods() -> None:
+    status: Json = {
+        "nodes": nodes(node("a", phase="Error", message=REFUSED)),
+        "finishedAt": FINISHED,
+    }
+    running, failed = state(1, "Running", **status), state(2, "Error", **status)
+    events, _ = publish(running, failed)
+    assert [event.problem.cause if event.problem else None for event in events] == [
+        None,
+        "pods-refused",
+    ]
+
+    claimed = Claim(
+        outcome=Outcome(attempt=1, phase=Phase.ERROR, finished_at=ENDED), sequence=2, holder="h"
+    )
+    assert claimed_event(failed, claimed)[0].problem == events[1].problem
+    # The details of a later attempt are not those of the end that was claimed.
+    assert claimed_event(state(3, "Running", **status), claimed)[0].problem is None
+
+
+def test_a_run_that_succeeds_all_the_same_has_no_problem() -> None:
+    step = node("a", phase="Error", message=REFUSED)
+    events, _ = publish(state(1, "Succeeded", nodes=nodes(step), finishedAt=FINISHED))
+    assert [event.problem for event in events] == [None]

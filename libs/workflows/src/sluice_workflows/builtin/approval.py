@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from sluice_workflows.entries import Couler, Entry
-from sluice_workflows.extensions import Extension, run_outputs, suspend
+from sluice_workflows.extensions import Answer, Extension, run_outputs, suspend
 from sluice_workflows.outputs import output_parameter
 from sluice_workflows.parameters import Parameters, Text
 from sluice_workflows.python_steps import python_step
@@ -17,6 +17,15 @@ __all__ = ["APPROVAL"]
 
 _PROPOSAL: Final = "/sluice/out/proposal"
 _MESSAGE: Final = "/sluice/out/message"
+_ANSWERS: Final = (
+    Answer(
+        name="decision",
+        description="Whether it is carried out.",
+        default="approve",
+        choices=("approve", "refuse"),
+    ),
+    Answer(name="comment", description="Why, in your own words.", default=""),
+)
 
 
 class ApprovalParameters(Parameters):
@@ -41,20 +50,31 @@ def _build(couler: Couler, settings: CompileSettings) -> Iterable[Extension]:
         name="carry-out",
         image=settings.python_image,
         program=carry_out,
-        env={"REASON": "{{workflow.parameters.reason}}", "MESSAGE": _MESSAGE},
+        env={
+            "REASON": "{{workflow.parameters.reason}}",
+            "DECISION": "{{tasks.approve.outputs.parameters.decision}}",
+            "MESSAGE": _MESSAGE,
+        },
         outputs=[output_parameter(couler, "message", path=_MESSAGE)],
         after="approve",
     )
     return [
-        suspend(task="approve", depends="propose"),
-        run_outputs({"message": "{{tasks.carry-out.outputs.parameters.message}}"}),
+        suspend(task="approve", depends="propose", answers=_ANSWERS),
+        run_outputs(
+            {
+                "message": "{{tasks.carry-out.outputs.parameters.message}}",
+                "decision": "{{tasks.approve.outputs.parameters.decision}}",
+                "comment": "{{tasks.approve.outputs.parameters.comment}}",
+            }
+        ),
     ]
 
 
 APPROVAL: Final = Entry(
     name="approval",
     description="Proposes something, waits until the run is resumed, then carries it out. "
-    "Stopping the run refuses it. The run's output is `message`.",
+    "`resume` may answer with a `decision` (approve or refuse) and a `comment`. "
+    "The run's outputs are `message` and the answer.",
     parameters=ApprovalParameters,
     template=_build,
 )

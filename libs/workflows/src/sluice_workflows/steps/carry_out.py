@@ -1,13 +1,14 @@
-"""Write a report of the approval of REASON (base64url) into the file MESSAGE."""
+"""Write a report of the DECISION on REASON (base64url) into the file MESSAGE."""
 
 import base64
 import os
 from pathlib import Path
 
 
-def report(reason: str) -> str:
-    """Return the message of the approval, with its reason."""
-    return f"Approved: {reason}" if reason else "Approved"
+def report(reason: str, decision: str) -> str:
+    """Return the message of the decision, with its reason."""
+    done = "Refused" if decision == "refuse" else "Approved"
+    return f"{done}: {reason}" if reason else done
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
     message = Path(os.environ["MESSAGE"])
     message.parent.mkdir(parents=True, exist_ok=True)
     # Argo removes one newline from the end of an output parameter: this one.
-    message.write_bytes((report(reason) + "\n").encode())
+    message.write_bytes((report(reason, os.environ["DECISION"]) + "\n").encode())
 
 
 if __name__ == "__main__":

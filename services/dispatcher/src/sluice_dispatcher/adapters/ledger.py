@@ -10,8 +10,9 @@ from typing import Final
 import structlog
 
 from sluice_contracts.ids import RunKey
+from sluice_contracts.problems import ProblemType
 from sluice_contracts.records import IncomingRecord
-from sluice_contracts.status import Phase
+from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
 from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_runtime.projection.projection import Projection
@@ -22,7 +23,7 @@ __all__ = ["SqliteLedger", "open_ledger_store"]
 
 _log = structlog.get_logger(__name__)
 
-_VERSION: Final = 4
+_VERSION: Final = 5
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS outcomes (
     tenant TEXT NOT NULL,
@@ -33,6 +34,8 @@ CREATE TABLE IF NOT EXISTS outcomes (
     partition INTEGER,
     offset INTEGER,
     appended_ms INTEGER,
+    -- The event, if the run was stopped before it was a Workflow.
+    cancelled TEXT,
     PRIMARY KEY (tenant, run_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS outcomes_by_record ON outcomes (partition, offset);
@@ -48,17 +51,19 @@ DELETE FROM outcomes WHERE (tenant, run_id) IN (
 
 
 _NOTE: Final = """
-INSERT INTO outcomes (tenant, run_id, fingerprint, phase, partition, offset, appended_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO outcomes
+    (tenant, run_id, fingerprint, phase, partition, offset, appended_ms, cancelled)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (tenant, run_id) DO UPDATE SET
     phase = excluded.phase,
     partition = COALESCE(excluded.partition, partition),
     offset = COALESCE(excluded.offset, offset),
-    appended_ms = COALESCE(excluded.appended_ms, appended_ms)
+    appended_ms = COALESCE(excluded.appended_ms, appended_ms),
+    cancelled = excluded.cancelled
 WHERE COALESCE(excluded.appended_ms >= appended_ms, TRUE)
 """
 
-_Row = tuple[str, str, str | None, Phase, int | None, int | None, int | None]
+_Row = tuple[str, str, str | None, Phase, int | None, int | None, int | None, str | None]
 
 
 def open_ledger_store(path: Path) -> AbstractAsyncContextManager[SqliteStore]:
@@ -87,12 +92,17 @@ class SqliteLedger:
         """See `Ledger.get`."""
         await self._projector.wait_fresh(within=self._freshness)
         rows = await self._store.read(
-            "SELECT fingerprint, phase FROM outcomes WHERE tenant = ? AND run_id = ?", key
+            "SELECT fingerprint, phase, cancelled FROM outcomes WHERE tenant = ? AND run_id = ?",
+            key,
         )
         if not rows:
             return None
-        fingerprint, phase = rows[0]
-        return LedgerEntry(fingerprint=fingerprint, phase=Phase(phase))
+        fingerprint, phase, cancelled = rows[0]
+        return LedgerEntry(
+            fingerprint=fingerprint,
+            phase=Phase(phase),
+            cancelled=None if cancelled is None else StatusEvent.model_validate_json(cancelled),
+        )
 
     async def record(self, published: PublishedEvent) -> None:
         """See `Ledger.record`."""
@@ -141,6 +151,7 @@ def _row(published: PublishedEvent, *, record: IncomingRecord | None) -> _Row:
     already, the position stays.
     """
     event = published.event
+    is_cancelled = event.problem is not None and event.problem.type is ProblemType.CANCELLED
     return (
         event.tenant,
         event.run_id,
@@ -149,4 +160,5 @@ def _row(published: PublishedEvent, *, record: IncomingRecord | None) -> _Row:
         record.position.partition if record else None,
         record.position.offset if record else None,
         record.timestamp_ms if record else None,
+        event.model_dump_json() if is_cancelled else None,
     )

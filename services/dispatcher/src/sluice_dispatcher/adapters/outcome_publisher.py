@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sluice_contracts.dead_letters import encode_dead_letter
 from sluice_contracts.ids import RunKey
-from sluice_contracts.notices import RefusalNotice
+from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord, OutgoingRecord
 from sluice_contracts.status_codec import PublishedEvent, encode_notice, encode_status
@@ -33,6 +33,19 @@ class KafkaOutcomePublisher:
             status=lambda: self._send(self._topics.status, record),
             results=lambda: self._send(self._topics.results, record),
         )
+
+    async def publish_result(self, published: PublishedEvent) -> None:
+        """See `OutcomePublisher.publish_result`."""
+        await self._send(self._topics.results, encode_status(published, source=_SOURCE))
+
+    async def publish_status(self, published: PublishedEvent) -> None:
+        """See `OutcomePublisher.publish_status`."""
+        await self._send(self._topics.status, encode_status(published, source=_SOURCE))
+
+    async def publish_queued(self, notice: QueueNotice, *, traceparent: str | None) -> None:
+        """See `OutcomePublisher.publish_queued`."""
+        record = encode_notice(notice, source=_SOURCE, traceparent=traceparent)
+        await self._send(self._topics.status, record)
 
     async def publish_refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
         """See `OutcomePublisher.publish_refusal`."""

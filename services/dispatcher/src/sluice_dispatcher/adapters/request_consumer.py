@@ -39,6 +39,7 @@ class RequestConsumer:
 
     Args:
         handle: finishes one record; its offset may be committed then.
+        on_assigned: called before the first record of a new assignment is handled.
         most_uncommitted: records of a partition that may be read, from its oldest unfinished on.
         drain_grace: for finishing records when partitions are revoked or the process stops.
     """
@@ -53,6 +54,7 @@ class RequestConsumer:
         most_uncommitted: int,
         commit_interval: timedelta,
         drain_grace: timedelta,
+        on_assigned: Callable[[], None] = lambda: None,
         backoff: Backoff | None = None,
     ) -> None:
         self._topic = topic
@@ -62,6 +64,7 @@ class RequestConsumer:
         self._most_uncommitted = most_uncommitted
         self._commit_interval = commit_interval.total_seconds()
         self._drain_grace = drain_grace.total_seconds()
+        self._on_assigned = on_assigned
         self._backoff = backoff or Backoff()
         self._records = self._new_records()
         self._full_since: float | None = None
@@ -191,6 +194,7 @@ class RequestConsumer:
 
     def start_assignment(self) -> None:
         """Accept records of a new assignment; reading resumes from what was committed."""
+        self._on_assigned()
         self._records = self._new_records()
 
     def _new_records(self) -> InFlightRecords:

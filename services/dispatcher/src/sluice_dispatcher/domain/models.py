@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sluice_contracts.status import Phase
+from sluice_contracts.status import Phase, StatusEvent
 
 __all__ = ["LedgerEntry", "Manifest"]
 
@@ -18,3 +18,5 @@ class LedgerEntry:
     fingerprint: str | None
     """Of the request's content; None if the request was not valid enough to have one."""
     phase: Phase
+    cancelled: StatusEvent | None = None
+    """The outcome itself, if the run was stopped before it was a Workflow."""

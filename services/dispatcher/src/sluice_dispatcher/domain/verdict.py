@@ -23,6 +23,8 @@ class Verdict(StrEnum):
     """It can never become a run."""
     EXPIRED = "expired"
     """`expires_at` had passed before the run could be started."""
+    CANCELLED = "cancelled"
+    """A command stopped the run before it was a Workflow."""
     APPLIED = "applied"
     """The command was executed, now or before."""
 

@@ -1,8 +1,9 @@
 """Why a record cannot proceed now, as readiness, logs and metrics name it."""
 
 from enum import StrEnum
+from typing import Final
 
-__all__ = ["MustWaitError", "WaitReason"]
+__all__ = ["MustWaitError", "WaitReason", "wait_detail"]
 
 
 class WaitReason(StrEnum):
@@ -21,13 +22,32 @@ class WaitReason(StrEnum):
     SLOT = "slot"
     """As many calls as allowed are under way, and each takes long."""
     LATE_CREATE = "late create"
-    """It has expired, and a create that was sent before that may still be carried out."""
+    """It has expired or is to be stopped, and a create that was sent may still be carried out."""
     KAFKA = "kafka"
     """Kafka does not acknowledge what is to be published."""
     TOPIC = "topic"
     """A topic accepts smaller records than when the dispatcher started."""
     BUG = "bug"
     """The dispatcher failed on it; the log has the traceback."""
+
+
+_DETAILS: Final = {
+    WaitReason.SAME_RUN: "An earlier request of the same run is not finished.",
+    WaitReason.COMMANDS: "As many commands as allowed are being executed.",
+    WaitReason.STATUS_WATCHER: "The outcome of the last attempt is not published yet.",
+    WaitReason.FORBIDDEN: "A quota, a policy or a Role of the cluster forbids the run for now.",
+    WaitReason.KUBERNETES: "The cluster's API server does not answer, or not clearly.",
+    WaitReason.SLOT: "As many runs as allowed are being started, and each takes long.",
+    WaitReason.LATE_CREATE: "The run has expired or is to be stopped, but may still begin.",
+    WaitReason.KAFKA: "Kafka does not acknowledge what is to be published.",
+    WaitReason.TOPIC: "A topic accepts smaller records than when the dispatcher started.",
+    WaitReason.BUG: "The dispatcher failed on the request; its log has the error.",
+}
+
+
+def wait_detail(reason: WaitReason) -> str:
+    """Return the reason in a sentence for the run's owner."""
+    return _DETAILS[reason]
 
 
 class MustWaitError(Exception):

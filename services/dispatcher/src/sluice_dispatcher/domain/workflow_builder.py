@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 from sluice_argo import metadata
 from sluice_argo.request_facts import RequestFacts, encode_request_facts
@@ -9,12 +10,17 @@ from sluice_contracts.ids import workflow_name
 from sluice_contracts.problems import FieldError, Problem, ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
+from sluice_contracts.requests import Priority
 from sluice_dispatcher.domain.models import Manifest
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.errors import InvalidParametersError, UnknownWorkflowError
 from sluice_workflows.skeletons import Skeleton, instantiate
 
 __all__ = ["WorkflowBuilder", "invalid_run"]
+
+
+# Argo starts Workflows of a higher number first; without one, it is 0.
+_PRIORITIES: Final[Mapping[Priority, int]] = {"high": 1, "low": -1}
 
 
 class WorkflowBuilder:
@@ -52,7 +58,7 @@ class WorkflowBuilder:
             accepted_at=datetime.fromtimestamp(record.timestamp_ms / 1000, tz=UTC),
             has_private_parameters=entry.private_parameters,
         )
-        return instantiate(
+        manifest = instantiate(
             self._skeletons[request.workflow],
             name=workflow_name(key),
             namespace=self._namespace,
@@ -71,6 +77,10 @@ class WorkflowBuilder:
             finalizers=(metadata.FINALIZER,),
             arguments=arguments,
         )
+        if (priority := _PRIORITIES.get(request.priority)) is not None:
+            # Argo's Strict and Secure modes allow it beside a workflowTemplateRef.
+            manifest["spec"]["priority"] = priority
+        return manifest
 
 
 def invalid_run(received: ReceivedRun, problem: Problem) -> InvalidRecordError:

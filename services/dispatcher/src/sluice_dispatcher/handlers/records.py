@@ -7,6 +7,7 @@ from typing import TypeVar
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import (
     InvalidRecordError,
@@ -21,6 +22,7 @@ from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.handlers.key_lock import KeyLock
 from sluice_dispatcher.services.commands import CommandExecution
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget
+from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.services.submission import WorkflowSubmission
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.retry import retry_forever
@@ -42,12 +44,14 @@ class RecordHandler:
         *,
         submission: WorkflowSubmission,
         commands: CommandExecution,
+        queued: QueuedRuns,
         budget: InFlightBudget,
         backoff: Backoff,
         on_verdict: Callable[[Verdict], None],
     ) -> None:
         self._submission = submission
         self._commands = commands
+        self._queued = queued
         self._budget = budget
         self._key_lock = KeyLock(budget)
         self._decoding = asyncio.Lock()
@@ -63,12 +67,32 @@ class RecordHandler:
                 return await self._finish(record, received)
 
     async def _finish(self, record: IncomingRecord, received: _Received) -> Verdict:
-        async with self._key_lock.hold(received.key):
-            verdict = await self._handle_until_done(lambda: self._decide(record, received))
+        # Before the lock: a request that waits would keep the command that is to stop it waiting.
+        match received:
+            case ReceivedCommand():
+                self._queued.stop(received.command)
+                verdict = await self._in_order(
+                    received.key, lambda: self._commands.execute(record, received)
+                )
+            case ReceivedRun():
+                with self._queued.track(record, received) as queued:
+                    verdict = await self._in_order(
+                        received.key, lambda: self._submission.submit(queued)
+                    )
+            case InvalidRecordError():
+                verdict = await self._in_order(
+                    received.key, lambda: self._submission.reject(record, received)
+                )
         self._on_verdict(verdict)
         problem = received.problem.type if isinstance(received, InvalidRecordError) else None
         _log.info("request finished", verdict=verdict, problem=problem)
         return verdict
+
+    async def _in_order(
+        self, key: RunKey | None, step: Callable[[], Awaitable[Verdict]]
+    ) -> Verdict:
+        async with self._key_lock.hold(key):
+            return await self._handle_until_done(step)
 
     async def _decode(self, record: IncomingRecord) -> _Received:
         """Decode one record at a time, in the order of the calls, once there is room for it.
@@ -106,12 +130,3 @@ class RecordHandler:
         return await retry_forever(
             attempt, on=Exception, backoff=self._backoff, on_retry=note_failure
         )
-
-    async def _decide(self, record: IncomingRecord, received: _Received) -> Verdict:
-        match received:
-            case ReceivedRun():
-                return await self._submission.submit(record, received)
-            case ReceivedCommand():
-                return await self._commands.execute(record, received)
-            case InvalidRecordError():
-                return await self._submission.reject(record, received)

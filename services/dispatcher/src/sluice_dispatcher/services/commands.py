@@ -1,9 +1,10 @@
 """Executing commands on runs that exist."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from sluice_argo.ownership import belongs_to
 from sluice_argo.status_nodes import has_many_nodes
@@ -11,10 +12,13 @@ from sluice_contracts.ids import workflow_name
 from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import ReceivedCommand
-from sluice_dispatcher.domain.command_patch import NotApplicableError, build_patch, was_applied
+from sluice_dispatcher.domain.applied_commands import was_applied
+from sluice_dispatcher.domain.command_patch import plan_change
 from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.domain.workflow_change import InapplicableCommandError
 from sluice_dispatcher.ports import Ledger, Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
+from sluice_dispatcher.services.queued_runs import STOPPING
 from sluice_dispatcher.services.rejection import Rejection
 from sluice_runtime.kubernetes.errors import (
     ApiError,
@@ -25,6 +29,8 @@ from sluice_runtime.kubernetes.errors import (
 )
 
 __all__ = ["CommandExecution"]
+
+_PODS_AT_A_TIME: Final = 16
 
 
 class CommandExecution:
@@ -67,16 +73,15 @@ class CommandExecution:
                 return _unknown(received)
             if was_applied(workflow, record):
                 return None
-            build = partial(
-                build_patch, workflow, received.command.type, record=record, now=self._now()
-            )
+            plan = partial(plan_change, workflow, received.command, record=record, now=self._now())
             # In a thread if there are many nodes, for it may take seconds.
-            patch = await asyncio.to_thread(build) if has_many_nodes(workflow) else build()
-            await self._workflows.patch(name, patch)
+            change = await asyncio.to_thread(plan) if has_many_nodes(workflow) else plan()
+            await self._delete_pods(change.obsolete_pods)
+            await self._workflows.patch(name, change.patch)
         except NotFoundError:
             return await self._missing(received)
-        except NotApplicableError as e:
-            return problem(ProblemType.NOT_APPLICABLE, str(e))
+        except InapplicableCommandError as e:
+            return problem(e.problem_type, str(e), errors=e.errors)
         except ConflictError as e:
             raise ApiUnavailableError("The Workflow changed before the patch arrived.") from e
         except RefusedError as e:
@@ -86,10 +91,18 @@ class CommandExecution:
             raise ApiUnavailableError(str(e)) from e
         return None
 
-    async def _missing(self, received: ReceivedCommand) -> Problem:
+    async def _delete_pods(self, names: Sequence[str]) -> None:
+        for first in range(0, len(names), _PODS_AT_A_TIME):
+            batch = names[first : first + _PODS_AT_A_TIME]
+            await asyncio.gather(*map(self._workflows.delete_pod, batch))
+
+    async def _missing(self, received: ReceivedCommand) -> Problem | None:
         entry = await self._ledger.get(received.key)
         if entry is None:
             return _unknown(received)
+        if entry.cancelled is not None and received.command.type in STOPPING:
+            # This command, or one like it, has stopped the run before it was a Workflow.
+            return None
         return problem(
             ProblemType.NOT_APPLICABLE,
             f"The run has ended as {entry.phase}, and its Workflow is gone.",

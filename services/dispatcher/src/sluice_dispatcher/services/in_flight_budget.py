@@ -108,6 +108,11 @@ class InFlightBudget:
         record = self._records.get(task)
         return record is not None and record.begun and record.reason is None
 
+    def reason_of(self, task: asyncio.Task[object]) -> WaitReason | None:
+        """Return what the record of a task waits for; None if it does not wait, or has ended."""
+        record = self._records.get(task)
+        return None if record is None else record.reason
+
     def admit(self, task: asyncio.Task[object], *, size: int) -> None:
         """Count a record of `size` bytes until `task` is done."""
         record = self._records[task] = _Record(received=size)

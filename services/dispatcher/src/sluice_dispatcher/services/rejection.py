@@ -1,7 +1,8 @@
 """Publishing that a request does not become a run.
 
 A crash may end this anywhere, and the record is then delivered again. Each step can be repeated,
-and the results record comes last: an outcome in the ledger means that every step is done.
+and the results record comes last: an outcome in the ledger means that every step is done. The
+exception is a run that a command has stopped, see `publish_cancellation`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,8 @@ from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError
-from sluice_contracts.status import Phase, StatusEvent, event_id
+from sluice_contracts.requests import Command
+from sluice_contracts.status import AppliedCommand, Phase, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.ports import Ledger, OutcomePublisher
@@ -75,10 +77,53 @@ class Rejection:
         self, record: IncomingRecord, invalid: InvalidRecordError, *, key: RunKey, phase: Phase
     ) -> None:
         """Publish the run's outcome, Rejected or Expired, which uses up its id."""
-        now, request = self._now(), invalid.request
+        published = self._outcome(record, invalid, key=key, phase=phase)
+        await self._publish(lambda: self._publisher.publish_outcome(published), name="outcome")
+        await self._ledger.record(published)
+
+    async def publish_cancellation(
+        self, record: IncomingRecord, invalid: InvalidRecordError, *, key: RunKey, command: Command
+    ) -> None:
+        """Publish that a command has stopped a run that was not a Workflow yet.
+
+        The results record comes first here: it is what keeps the next owner of the partition from
+        creating the Workflow. `complete_cancellation` makes up for a crash before the other one.
+        """
+        published = self._outcome(record, invalid, key=key, phase=Phase.REJECTED, command=command)
+        await self._publish(lambda: self._publisher.publish_result(published), name="outcome")
+        await self._ledger.record(published)
+        await self._publish(lambda: self._publisher.publish_status(published), name="outcome")
+
+    async def complete_cancellation(
+        self, record: IncomingRecord, *, key: RunKey, traceparent: str | None
+    ) -> None:
+        """Publish the run's outcome to the status topic again, if this request was stopped.
+
+        The ledger has it from the results topic, and a crash may have come between the two.
+        """
+        entry = await self._ledger.get(key)
+        if entry is None or entry.cancelled is None:
+            return
+        if entry.cancelled.event_id != _outcome_id(record, Phase.REJECTED):
+            return
         published = PublishedEvent(
+            event=entry.cancelled, fingerprint=entry.fingerprint, traceparent=traceparent
+        )
+        await self._publish(lambda: self._publisher.publish_status(published), name="outcome")
+
+    def _outcome(
+        self,
+        record: IncomingRecord,
+        invalid: InvalidRecordError,
+        *,
+        key: RunKey,
+        phase: Phase,
+        command: Command | None = None,
+    ) -> PublishedEvent:
+        now, request = self._now(), invalid.request
+        return PublishedEvent(
             event=StatusEvent(
-                event_id=event_id("outcome", str(record.position), str(record.timestamp_ms), phase),
+                event_id=_outcome_id(record, phase),
                 run_id=key.run_id,
                 tenant=key.tenant,
                 workflow=invalid.workflow,
@@ -91,6 +136,9 @@ class Rejection:
                 priority=request.priority if request else "normal",
                 parent=request.parent if request else None,
                 accepted_at=datetime.fromtimestamp(record.timestamp_ms / 1000, tz=UTC),
+                last_command=None
+                if command is None
+                else AppliedCommand(type=command.type, reason=command.reason, applied_at=now),
                 finished_at=now,
                 observed_at=now,
                 sequence=0,
@@ -98,8 +146,6 @@ class Rejection:
             fingerprint=invalid.fingerprint,
             traceparent=invalid.traceparent,
         )
-        await self._publish(lambda: self._publisher.publish_outcome(published), name="outcome")
-        await self._ledger.record(published)
 
     async def _publish(self, send: Callable[[], Awaitable[None]], *, name: str) -> None:
         async def attempt() -> None:
@@ -112,3 +158,7 @@ class Rejection:
                 ) from e
 
         await self._calls.run(attempt, name=name)
+
+
+def _outcome_id(record: IncomingRecord, phase: Phase) -> str:
+    return event_id("outcome", str(record.position), str(record.timestamp_ms), phase)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 import structlog
 
@@ -17,6 +18,7 @@ from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder, invalid_run
 from sluice_dispatcher.ports import Ledger, Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
+from sluice_dispatcher.services.queued_runs import QueuedRun
 from sluice_dispatcher.services.rejection import Rejection
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
@@ -63,18 +65,23 @@ class WorkflowSubmission:
         self._longest_create = longest_create
         self._clock = clock
 
-    async def submit(self, record: IncomingRecord, received: ReceivedRun) -> Verdict:
-        """Start the run of a valid request, unless its id was used before."""
+    async def submit(self, queued: QueuedRun) -> Verdict:
+        """Start the run of a valid request, unless its id was used before or it is stopped."""
+        record, received = queued.record, queued.received
         # `_create` asks again: this lookup spares replays the build and the wait for a slot.
         entry = await self._ledger.get(received.key)
         if entry is not None:
-            return await self._finish(record, received, verdict_of_used_id(entry, received))
+            return await self._finish(queued, verdict_of_used_id(entry, received))
         try:
             manifest = self._builder.build(received, record=record)
         except InvalidRecordError as e:
             return await self.reject(record, e)
-        decided = await self._calls.run(lambda: self._create(received, manifest), name="create")
-        return await self._finish(record, received, decided)
+        decided = await queued.unless_stopped(
+            lambda: self._calls.run(lambda: self._create(queued, manifest), name="create")
+        )
+        if decided is None:
+            decided = await self._calls.run(lambda: self._cancel(queued), name="cancel")
+        return await self._finish(queued, decided)
 
     async def reject(self, record: IncomingRecord, invalid: InvalidRecordError) -> Verdict:
         """Finish a record that can never become a run."""
@@ -84,6 +91,9 @@ class WorkflowSubmission:
             return Verdict.REJECTED
         entry = await self._ledger.get(key)
         if entry is not None and entry.fingerprint == invalid.fingerprint:
+            await self._rejection.complete_cancellation(
+                record, key=key, traceparent=invalid.traceparent
+            )
             return Verdict.REPLAYED
         existing = await self._read(key)
         if existing is not None and is_run(existing, key, fingerprint=invalid.fingerprint):
@@ -98,12 +108,13 @@ class WorkflowSubmission:
         await self._rejection.publish_outcome(record, invalid, key=key, phase=Phase.REJECTED)
         return Verdict.REJECTED
 
-    async def _create(self, received: ReceivedRun, manifest: Manifest) -> Verdict | RefusedError:
+    async def _create(self, queued: QueuedRun, manifest: Manifest) -> Verdict | RefusedError:
         """Try once to create by name; return the verdict, whichever delivery created it.
 
         Nothing may wait between the ledger's answer and the create. The status-watcher keeps a
         finished Workflow only for a limited time, for creates decided without its outcome.
         """
+        received = queued.received
         entry = await self._fresh_entry(received.key)
         if entry is not None:
             return verdict_of_used_id(entry, received)
@@ -111,7 +122,7 @@ class WorkflowSubmission:
         if expires_at is not None and expires_at <= (now := self._now()):
             return await self._expire(received, late=now - expires_at)
         try:
-            await self._workflows.create(manifest)
+            await self._send(queued, manifest)
         except AlreadyExistsError:
             found = await self._verdict_of_existing(received)
             if found is None:
@@ -129,6 +140,37 @@ class WorkflowSubmission:
             # A missing namespace, a quota being changed: not the fault of the request.
             raise ApiUnavailableError(str(e)) from e
         return Verdict.CREATED
+
+    async def _send(self, queued: QueuedRun, manifest: Manifest) -> None:
+        with queued.sending() as not_carried_out:
+            try:
+                await self._workflows.create(manifest)
+            except ApiError:
+                not_carried_out()
+                raise
+            except ApiUnavailableError as e:
+                if e.status is not None and _excludes_effect(e.status):
+                    not_carried_out()
+                raise
+
+    async def _cancel(self, queued: QueuedRun) -> Verdict:
+        """Return the verdict on a request that is to be stopped.
+
+        Another delivery or an earlier attempt may have started the run: the command then stops its
+        Workflow. As long as a create may still be carried out, nothing is decided.
+        """
+        entry = await self._fresh_entry(queued.received.key)
+        if entry is not None:
+            return verdict_of_used_id(entry, queued.received)
+        # Before the read: a create must not be carried out between the two.
+        is_possible = queued.create_is_possible(longest=self._longest_create)
+        found = await self._verdict_of_existing(queued.received)
+        if found is None and is_possible:
+            raise MustWaitError(
+                "A create that was sent before the stop may still be carried out.",
+                reason=WaitReason.LATE_CREATE,
+            )
+        return found or Verdict.CANCELLED
 
     async def _expire(self, received: ReceivedRun, *, late: timedelta) -> Verdict:
         """Return the verdict on a request whose `expires_at` has passed.
@@ -162,10 +204,9 @@ class WorkflowSubmission:
         same = is_run(existing, received.key, fingerprint=received.request.fingerprint)
         return Verdict.SAME_RUN if same else Verdict.REFUSED
 
-    async def _finish(
-        self, record: IncomingRecord, received: ReceivedRun, decided: Verdict | RefusedError
-    ) -> Verdict:
+    async def _finish(self, queued: QueuedRun, decided: Verdict | RefusedError) -> Verdict:
         """Publish why the request does not become a run, if it does not."""
+        record, received = queued.record, queued.received
         if isinstance(decided, RefusedError):
             return await self._refused_by_cluster(record, received, decided)
         if decided is Verdict.REFUSED:
@@ -184,6 +225,18 @@ class WorkflowSubmission:
             expired = invalid_run(received, problem(ProblemType.EXPIRED, detail))
             await self._rejection.publish_outcome(
                 record, expired, key=received.key, phase=Phase.EXPIRED
+            )
+        if decided is Verdict.REPLAYED:
+            await self._rejection.complete_cancellation(
+                record, key=received.key, traceparent=received.traceparent
+            )
+        if decided is Verdict.CANCELLED and queued.stopped_by is not None:
+            detail = f"A {queued.stopped_by.type} ended the run before its Workflow was created."
+            await self._rejection.publish_cancellation(
+                record,
+                invalid_run(received, problem(ProblemType.CANCELLED, detail)),
+                key=received.key,
+                command=queued.stopped_by,
             )
         return decided
 
@@ -205,3 +258,10 @@ class WorkflowSubmission:
                 return None
 
         return await self._calls.run(attempt, name="read")
+
+
+def _excludes_effect(status: int) -> bool:
+    """Return whether an HTTP status says that nothing was created; 5xx and a timeout do not."""
+    return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and (
+        status != HTTPStatus.REQUEST_TIMEOUT
+    )

@@ -10,18 +10,21 @@ from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RunView
 from sluice_gateway.services.batches import BatchSubmission
+from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
 from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
+from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.submission import Submission
 from sluice_workflows.catalogue import Catalogue
 
 __all__ = [
     "ALLOWED_HOSTS",
     "BATCHES",
+    "BULK_COMMANDS",
     "CATALOGUE",
     "COMMANDS",
     "FRAMES",
@@ -32,6 +35,7 @@ __all__ = [
     "METRICS",
     "READER",
     "RESPONSE_BUDGET",
+    "SHARED_PAGES",
     "SUBMISSION",
     "TRACEPARENT",
     "TRUSTED_PROXIES",
@@ -56,6 +60,7 @@ class Limits:
 
 LOAD_SHEDDER: Final = web.AppKey("admission", LoadShedder)
 BATCHES: Final = web.AppKey("batches", BatchSubmission)
+BULK_COMMANDS: Final = web.AppKey("bulk_commands", BulkCommands)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 COMMANDS: Final = web.AppKey("commands", Commands)
 FRAMES: Final = web.AppKey("frames", EventFrames)
@@ -67,6 +72,7 @@ METRICS: Final = web.AppKey("metrics", Metrics)
 TRUSTED_PROXIES: Final = web.AppKey("peers", TrustedProxies)
 RESPONSE_BUDGET: Final = web.AppKey("outgoing", ResponseBudget)
 READER: Final = web.AppKey("reader", RunReader)
+SHARED_PAGES: Final = web.AppKey("shared_pages", SharedPages)
 SUBMISSION: Final = web.AppKey("submission", Submission)
 VIEW: Final = web.AppKey("view", RunView)
 

@@ -1,8 +1,9 @@
 """POST /v1/runs:batch: many runs in one request, with a verdict for each."""
 
-from typing import Final
+from typing import Annotated, Final
 
 from aiohttp import web
+from pydantic import Field
 
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
@@ -74,7 +75,10 @@ OPERATIONS: Final = (
         "refused does not keep the others from starting. Repeat those that have a problem of 429 "
         "or 503, with their ids.",
         body=(
-            Content(media_type=BATCH, model=tuple[RunEvent, ...]),
+            Content(
+                media_type=BATCH,
+                model=Annotated[tuple[RunEvent, ...], Field(min_length=1, max_length=MAX_ITEMS)],
+            ),
             Content(media_type=NDJSON, model=RunRequest),
         ),
         answers=(

@@ -8,6 +8,8 @@ from urllib.parse import unquote
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+from pydantic.json_schema import SkipJsonSchema
 
 from sluice_contracts.cloudevents import IDENTIFYING, Envelope, read_envelope
 from sluice_contracts.requests import RunRequest
@@ -26,9 +28,14 @@ BINARY: Final = tuple(
     )
     for name in IDENTIFYING
 )
-"""The headers of a CloudEvent in binary mode; without `ce-specversion` a body is no event."""
+"""The headers of a CloudEvent in binary mode; without `ce-specversion` a body is not an event."""
 
-_Text = Annotated[str, Field(min_length=1)]
+_Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+
+def _without_default(schema: JsonDict) -> None:
+    # It is not a value that a client may send.
+    del schema["default"]
 
 
 class RunEvent(BaseModel):
@@ -37,15 +44,26 @@ class RunEvent(BaseModel):
     If the request states no id, `source` and `id` of the event together identify the run.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(
+        extra="allow",
+        frozen=True,
+        json_schema_extra={"oneOf": [{"required": ["data"]}, {"required": ["data_base64"]}]},
+    )
 
     specversion: Literal["1.0"]
     id: _Text
     source: _Text
     type: Annotated[_Text, Field(description="Anything; the request alone says what to run.")]
-    data: Annotated[RunRequest | None, Field(description="The request for a run.")] = None
+    data: Annotated[
+        RunRequest | SkipJsonSchema[None],
+        Field(description="The request for a run.", json_schema_extra=_without_default),
+    ] = None
     data_base64: Annotated[
-        str | None, Field(description="The request's JSON in base64, instead of `data`.")
+        str | SkipJsonSchema[None],
+        Field(
+            description="The request's JSON in base64, instead of `data`.",
+            json_schema_extra=_without_default,
+        ),
     ] = None
 
 

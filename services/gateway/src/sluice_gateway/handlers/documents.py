@@ -79,6 +79,10 @@ class RunDocument(StatusEvent):
     sequence: Annotated[
         int, Field(ge=-1, description="Grows with every change of the run; -1 before its events.")
     ]
+    parameters: Annotated[
+        dict[str, JsonValue] | None,
+        Field(description="The request's; null if they are private, or no longer known."),
+    ]
     links: RunLinks
 
 

@@ -6,8 +6,9 @@ from aiohttp import web
 
 from sluice_gateway.handlers.app_keys import GREETING
 from sluice_gateway.handlers.documents import Index
-from sluice_gateway.handlers.json_answers import send_json
+from sluice_gateway.handlers.json_answers import NOT_MODIFIED, send_json
 from sluice_gateway.handlers.operations import Answer, Content, Operation
+from sluice_gateway.handlers.parameters import ETAG, IF_NONE_MATCH
 
 __all__ = ["OPERATIONS"]
 
@@ -31,6 +32,15 @@ OPERATIONS: Final = (
         handler=get_index,
         tag="about",
         summary="Greet, and say where to continue.",
-        answers=(Answer(status=200, description="A greeting.", content=(Content(model=Index),)),),
+        headers=(IF_NONE_MATCH,),
+        answers=(
+            Answer(
+                status=200,
+                description="A greeting.",
+                content=(Content(model=Index),),
+                headers=(ETAG,),
+            ),
+            NOT_MODIFIED,
+        ),
     ),
 )

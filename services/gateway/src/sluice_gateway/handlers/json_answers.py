@@ -3,14 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
 from sluice_gateway.handlers.large_responses import send_body
-from sluice_gateway.handlers.operations import JSON
+from sluice_gateway.handlers.operations import JSON, Answer
+from sluice_gateway.handlers.parameters import ETAG
 
-__all__ = ["digest_of", "is_known", "send_json", "send_versioned"]
+__all__ = ["NOT_MODIFIED", "digest_of", "is_known", "send_json", "send_versioned"]
+
+NOT_MODIFIED: Final = Answer(status=304, description="The client has it.", headers=(ETAG,))
+"""Of what has a version, and `If-None-Match` among its headers."""
 
 
 def is_known(request: web.Request, version: str) -> bool:

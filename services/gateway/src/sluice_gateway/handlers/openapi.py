@@ -14,7 +14,7 @@ from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.schemas import ContractSchema, Mode
 from sluice_gateway.domain.http_problem import MEDIA_TYPE
 from sluice_gateway.handlers.documents import HttpProblem
-from sluice_gateway.handlers.operations import Answer, Content, Operation, Parameter
+from sluice_gateway.handlers.operations import JSON, SSE, Answer, Content, Operation, Parameter
 from sluice_gateway.handlers.parameters import RETRY_AFTER, TRACEPARENT
 
 __all__ = ["openapi", "problems_by_status"]
@@ -22,6 +22,14 @@ __all__ = ["openapi", "problems_by_status"]
 _PLAIN: Final = "about:blank"
 _ANY: Final = (400, 417, 421, 431, 503)
 """What HTTP itself may find wrong with a request to any operation."""
+
+_ANY_KIND: Final = (
+    ProblemType.INVALID_REQUEST,
+    ProblemType.OVERLOADED,
+    ProblemType.INTERNAL,
+    ProblemType.UNAVAILABLE,
+)
+"""What the gateway may find wrong with one, or with itself."""
 
 _RETRIED: Final = (429, 503)
 
@@ -61,7 +69,7 @@ def openapi(operations: Iterable[Operation]) -> Document:
 
 def problems_by_status(operation: Operation) -> dict[int, list[str]]:
     """Return the `type` of each problem that the operation may answer with, by HTTP status."""
-    kinds = [*operation.problems, ProblemType.INVALID_REQUEST, ProblemType.INTERNAL]
+    kinds = [*operation.problems, *_ANY_KIND]
     plain = list(_ANY)
     if operation.produces:
         kinds.append(ProblemType.NOT_ACCEPTABLE)
@@ -70,7 +78,6 @@ def problems_by_status(operation: Operation) -> dict[int, list[str]]:
             ProblemType.UNSUPPORTED_MEDIA_TYPE,
             ProblemType.MALFORMED_JSON,
             ProblemType.TOO_LARGE,
-            ProblemType.OVERLOADED,
         ]
         plain.append(408)
     found = defaultdict(set)
@@ -206,7 +213,22 @@ def _name(status: int, kinds: list[str]) -> str:
 
 
 def _content(contents: tuple[Content, ...], mode: Mode, schemas: _Schemas) -> Document:
-    return {each.media_type: {"schema": schemas.of(each.model, mode)} for each in contents}
+    return {
+        each.media_type: {"schema": _framed(each.media_type, schemas.of(each.model, mode))}
+        for each in contents
+    }
+
+
+def _framed(media_type: str, schema: Document) -> Document:
+    """Return the schema of one server-sent event, whose data are of the schema."""
+    if media_type != SSE:
+        return schema
+    text = {"type": "string"}
+    data = {**text, "contentMediaType": JSON, "contentSchema": schema}
+    return {
+        "type": "object",
+        "properties": {"id": text, "event": text, "data": data, "retry": {"type": "integer"}},
+    }
 
 
 def _headers(headers: tuple[Parameter, ...], schemas: _Schemas) -> Document:

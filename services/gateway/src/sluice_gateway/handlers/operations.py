@@ -77,7 +77,8 @@ class QueryParameter(Parameter, Generic[T]):
         try:
             return self._adapter.validate_python(texts if self.repeatable else texts[0])
         except ValidationError as e:
-            raise ValueError(f"{e.errors()[0]['msg'].removeprefix('Value error, ')}.") from e
+            message = e.errors()[0]["msg"].removeprefix("Value error, ").removesuffix(".")
+            raise ValueError(f"{message}.") from e
 
     def of(self, request: web.Request) -> T:
         """Return the value in the request, else the default; the operation declares it."""

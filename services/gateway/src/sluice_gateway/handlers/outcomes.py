@@ -6,10 +6,18 @@ from aiohttp import web
 
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.handlers.documents import RunDocument
+from sluice_gateway.handlers.json_answers import is_known
 from sluice_gateway.handlers.operations import Answer, Content, Operation
-from sluice_gateway.handlers.parameters import ETAG, RETRY_AFTER, RUN_ID, TENANT, run_key
+from sluice_gateway.handlers.parameters import (
+    ETAG,
+    IF_NONE_MATCH,
+    RETRY_AFTER,
+    RUN_ID,
+    TENANT,
+    run_key,
+)
 from sluice_gateway.handlers.preferences import WAIT
-from sluice_gateway.handlers.run_answers import await_outcome, send_state
+from sluice_gateway.handlers.run_answers import await_outcome, send_state, state_headers
 
 __all__ = ["OPERATIONS"]
 
@@ -18,6 +26,8 @@ async def get_outcome(request: web.Request) -> web.StreamResponse:
     """Return 200 with the outcome, or 202 with the latest state if there is none in time."""
     key = run_key(request)
     state = await await_outcome(request, key, within=WAIT.of(request))
+    if is_known(request, state.version):
+        return web.Response(status=304, headers=state_headers(state))
     return await send_state(request, state, status=200 if state.terminal else 202, headers={})
 
 
@@ -32,6 +42,7 @@ OPERATIONS: Final = (
         "outcome until it is over again.",
         path_parameters=(RUN_ID,),
         query=(TENANT, WAIT),
+        headers=(IF_NONE_MATCH,),
         answers=(
             Answer(
                 status=200,
@@ -43,6 +54,11 @@ OPERATIONS: Final = (
                 status=202,
                 description="It is not over yet; this is its latest state.",
                 content=(Content(model=RunDocument),),
+                headers=(ETAG, RETRY_AFTER),
+            ),
+            Answer(
+                status=304,
+                description="After the wait, the client has the latest state.",
                 headers=(ETAG, RETRY_AFTER),
             ),
         ),

@@ -55,8 +55,9 @@ IF_NONE_MATCH: Final = Parameter(
 )
 LAST_EVENT_ID: Final = Parameter(
     name="Last-Event-ID",
-    type=Annotated[str, StringConstraints(pattern=f"^{_PLACE.pattern}$")],
-    description="The `id` of the last event that the client has; the stream resumes behind it.",
+    type=Annotated[str, StringConstraints(pattern=r"^([0-9]{1,10}:[0-9]{1,18})?$")],
+    description="The `id` of the last event that the client has; the stream resumes behind it. "
+    "Empty before the first event.",
 )
 
 ETAG: Final = Parameter(

@@ -17,7 +17,7 @@ from sluice_contracts.problems import ProblemType
 from sluice_contracts.schemas import as_text
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.handlers.json_answers import digest_of, send_versioned
+from sluice_gateway.handlers.json_answers import NOT_MODIFIED, digest_of, send_versioned
 from sluice_gateway.handlers.openapi import openapi
 from sluice_gateway.handlers.operations import JSON, Answer, Content, Operation, Parameter
 from sluice_gateway.handlers.parameters import ETAG, IF_NONE_MATCH
@@ -132,10 +132,8 @@ def _page() -> tuple[_File, dict[str, _File]]:
 
 def _answers(*media_types: str, model: Any, description: str) -> tuple[Answer, ...]:  # noqa: ANN401 - what pydantic knows
     content = tuple(Content(media_type=each, model=model) for each in media_types)
-    return (
-        Answer(status=200, description=description, content=content, headers=(ETAG,)),
-        Answer(status=304, description="The client has it.", headers=(ETAG,)),
-    )
+    found = Answer(status=200, description=description, content=content, headers=(ETAG,))
+    return (found, NOT_MODIFIED)
 
 
 OPERATIONS: Final = (

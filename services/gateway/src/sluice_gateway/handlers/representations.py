@@ -73,6 +73,8 @@ def state_document(run: RunState) -> dict[str, JsonValue]:
         "id": run.key.run_id,
         **event,
         "accepted_at": accepted_at,
+        "queue": run.queue.model_dump(mode="json") if run.queue else None,
+        "parameters": None if run.parameters is None else dict(run.parameters),
         "links": links(run.key),
     }
 
@@ -95,9 +97,9 @@ def _no_event(run: RunState, *, observed_at: str | None) -> dict[str, JsonValue]
         "groups": [],
         "waiting_for": [],
         "outputs": {},
-        "labels": {},
-        "priority": "normal",
-        "parent": None,
+        "labels": dict(run.labels),
+        "priority": run.priority,
+        "parent": run.parent,
         "requested_by": None,
         "last_command": None,
         "queue": None,

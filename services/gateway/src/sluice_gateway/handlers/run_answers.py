@@ -11,14 +11,30 @@ from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.handlers.app_keys import READER, RESPONSE_BUDGET, VIEW
 from sluice_gateway.handlers.client_address import client_address
+from sluice_gateway.handlers.documents import AcceptedRunDocument, RunDocument
 from sluice_gateway.handlers.large_responses import send_body
-from sluice_gateway.handlers.operations import Link
-from sluice_gateway.handlers.preferences import preferred_wait
+from sluice_gateway.handlers.operations import Answer, Content, Link
+from sluice_gateway.handlers.parameters import (
+    ETAG,
+    IDEMPOTENCY_REPLAYED,
+    LOCATION,
+    RETRY_AFTER,
+    optional,
+)
+from sluice_gateway.handlers.preferences import PREFERENCE_APPLIED, preferred_wait
 from sluice_gateway.handlers.representations import accepted_document, run_path, state_document
 from sluice_gateway.services.submission import Replayed, Started
 from sluice_gateway.services.waiting import wait_until_over
 
-__all__ = ["RUN_LINKS", "await_outcome", "send_start", "send_state", "state_headers"]
+__all__ = [
+    "ACCEPTED",
+    "REPLAYED_OR_OVER",
+    "RUN_LINKS",
+    "await_outcome",
+    "send_start",
+    "send_state",
+    "state_headers",
+]
 
 _POLL_AGAIN_S: Final = "1"
 
@@ -28,6 +44,10 @@ RUN_LINKS: Final = (
     Link(name="state", operation="getRun", parameters=_OF_THE_RUN),
     Link(name="outcome", operation="getOutcome", parameters=_OF_THE_RUN),
     Link(name="events", operation="followRun", parameters=_OF_THE_RUN),
+    *(
+        Link(name=command, operation=f"{command}Run", parameters=_OF_THE_RUN)
+        for command in ("stop", "terminate", "suspend", "resume", "retry", "rerun")
+    ),
 )
 """What can be done with the run that an answer shows."""
 
@@ -38,26 +58,27 @@ async def send_start(request: web.Request, answer: Started | Replayed) -> web.St
     Without a wait 202 means started and 200 that the run was there already; after one 200 means
     that the run is over and 202 that it is not.
     """
-    started = isinstance(answer, Started)
-    key = answer.key if isinstance(answer, Started) else answer.state.key
-    headers = {"Location": run_path(key)}
-    if not started:
+    run = answer if isinstance(answer, Started) else answer.run
+    headers = {"Location": run_path(run.key)}
+    if isinstance(answer, Replayed):
         headers["Idempotency-Replayed"] = "true"
+    state = answer.state if isinstance(answer, Replayed) else None
     wait = preferred_wait(request)
-    if wait is None:
-        if isinstance(answer, Replayed):
-            return await send_state(request, answer.state, status=200, headers=headers)
-        return web.json_response(accepted_document(answer), status=202, headers=headers)
-    headers["Preference-Applied"] = f"wait={wait}"
+    if wait is not None:
+        headers["Preference-Applied"] = f"wait={wait}"
+        state = await _outcome(request, run.key, within=wait)
+    if state is None:
+        return web.json_response(accepted_document(run), status=202, headers=headers)
+    return await send_state(request, state, status=200, headers=headers)
+
+
+async def _outcome(request: web.Request, key: RunKey, *, within: float) -> RunState | None:
     try:
-        state = await await_outcome(request, key, within=wait)
+        state = await await_outcome(request, key, within=within)
     except ProblemError:
         # The run is accepted all the same: whether it can be read now is another question.
-        if isinstance(answer, Replayed):
-            return await send_state(request, answer.state, status=202, headers=headers)
-        return web.json_response(accepted_document(answer), status=202, headers=headers)
-    status = 200 if state.terminal else 202
-    return await send_state(request, state, status=status, headers=headers)
+        return None
+    return state if state.terminal else None
 
 
 async def await_outcome(request: web.Request, key: RunKey, *, within: float) -> RunState:
@@ -91,3 +112,22 @@ def state_headers(state: RunState) -> dict[str, str]:
     """Return the headers of a state, with or without its body."""
     headers = {"ETag": f'"{state.version}"', "Cache-Control": "no-cache"}
     return headers if state.terminal else headers | {"Retry-After": _POLL_AGAIN_S}
+
+
+ACCEPTED: Final = Answer(
+    status=202,
+    description="Every in-sync replica of Kafka has the request; a wait that was preferred has "
+    "not seen the outcome.",
+    content=(Content(model=AcceptedRunDocument),),
+    headers=(LOCATION, optional(IDEMPOTENCY_REPLAYED), PREFERENCE_APPLIED),
+    links=RUN_LINKS,
+)
+
+REPLAYED_OR_OVER: Final = Answer(
+    status=200,
+    description="The run was there already, with the same content; or it came to its outcome "
+    "within the wait.",
+    content=(Content(model=RunDocument),),
+    headers=(LOCATION, optional(IDEMPOTENCY_REPLAYED), PREFERENCE_APPLIED, ETAG, RETRY_AFTER),
+    links=RUN_LINKS,
+)

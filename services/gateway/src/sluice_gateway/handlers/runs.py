@@ -11,7 +11,7 @@ from sluice_contracts.requests import RunRequest
 from sluice_gateway.handlers.app_keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.cloudevents import BINARY, RunEvent, binary_envelope
-from sluice_gateway.handlers.documents import AcceptedRunDocument, PreviewDocument, RunDocument
+from sluice_gateway.handlers.documents import PreviewDocument, RunDocument
 from sluice_gateway.handlers.json_answers import is_known
 from sluice_gateway.handlers.operations import Answer, Content, Operation, QueryParameter
 from sluice_gateway.handlers.parameters import (
@@ -31,6 +31,7 @@ from sluice_gateway.handlers.preferences import PREFER, PREFERENCE_APPLIED
 from sluice_gateway.handlers.representations import preview_document
 from sluice_gateway.handlers.request_body import admitted_body
 from sluice_gateway.handlers.run_answers import (
+    ACCEPTED,
     RUN_LINKS,
     send_start,
     send_state,
@@ -65,7 +66,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
         answer = await request.app[SUBMISSION].submit(asked)
     if isinstance(answer, Started):
         request.app[METRICS].accept_seconds.observe(time.perf_counter() - began)
-    # Whoever waits for the outcome is no longer in flight.
+    # A client that waits for the outcome is not in flight any more.
     return await send_start(request, answer)
 
 
@@ -104,14 +105,7 @@ OPERATIONS: Final = (
         headers=(IDEMPOTENCY_KEY, PREFER, *BINARY),
         body=(Content(model=RunRequest), Content(media_type=STRUCTURED, model=RunEvent)),
         answers=(
-            Answer(
-                status=202,
-                description="Every in-sync replica of Kafka has the request. After a wait that "
-                "was too short, this is the run's state.",
-                content=(Content(model=AcceptedRunDocument | RunDocument),),
-                headers=(LOCATION, optional(IDEMPOTENCY_REPLAYED), PREFERENCE_APPLIED),
-                links=RUN_LINKS,
-            ),
+            ACCEPTED,
             Answer(
                 status=200,
                 description="The run was there already, with the same content; or it came to its "

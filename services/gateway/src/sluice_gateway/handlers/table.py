@@ -3,12 +3,16 @@
 from typing import Final
 
 from sluice_gateway.handlers import (
+    all_events,
     batches,
+    bulk_commands,
     commands,
     events,
     index,
+    lists,
     outcomes,
     reference,
+    reruns,
     runs,
     workflows,
 )
@@ -18,10 +22,14 @@ __all__ = ["OPERATIONS"]
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *runs.OPERATIONS,
+    *lists.OPERATIONS,
     *batches.OPERATIONS,
     *outcomes.OPERATIONS,
+    *reruns.OPERATIONS,
     *commands.OPERATIONS,
+    *bulk_commands.OPERATIONS,
     *events.OPERATIONS,
+    *all_events.OPERATIONS,
     *workflows.OPERATIONS,
     *index.OPERATIONS,
     *reference.OPERATIONS,

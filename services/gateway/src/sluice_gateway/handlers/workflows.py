@@ -9,9 +9,9 @@ from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.handlers.app_keys import CATALOGUE
 from sluice_gateway.handlers.documents import Workflows, WorkflowWithGraph
-from sluice_gateway.handlers.json_answers import send_json
+from sluice_gateway.handlers.json_answers import NOT_MODIFIED, send_json
 from sluice_gateway.handlers.operations import Answer, Content, Link, Operation
-from sluice_gateway.handlers.parameters import WORKFLOW
+from sluice_gateway.handlers.parameters import ETAG, IF_NONE_MATCH, WORKFLOW
 from sluice_workflows.entries import Entry
 from sluice_workflows.errors import UnknownWorkflowError
 
@@ -54,11 +54,13 @@ OPERATIONS: Final = (
         handler=get_workflows,
         tag="workflows",
         summary="List the catalogue.",
+        headers=(IF_NONE_MATCH,),
         answers=(
             Answer(
                 status=200,
                 description="All entries.",
                 content=(Content(model=Workflows),),
+                headers=(ETAG,),
                 links=(
                     Link(
                         name="first entry",
@@ -67,6 +69,7 @@ OPERATIONS: Final = (
                     ),
                 ),
             ),
+            NOT_MODIFIED,
         ),
     ),
     Operation(
@@ -77,12 +80,15 @@ OPERATIONS: Final = (
         tag="workflows",
         summary="Show one entry of the catalogue.",
         path_parameters=(WORKFLOW,),
+        headers=(IF_NONE_MATCH,),
         answers=(
             Answer(
                 status=200,
                 description="The entry.",
                 content=(Content(model=WorkflowWithGraph),),
+                headers=(ETAG,),
             ),
+            NOT_MODIFIED,
         ),
         problems=(ProblemType.NOT_FOUND,),
     ),

@@ -8,12 +8,15 @@ from typing import Final
 from sluice_contracts.ids import RunKey
 from sluice_gateway.domain.models import EventHead, EventPlace, RunEvent
 from sluice_gateway.ports import RunView
+from sluice_gateway.services.frame_format import FrameFormat
 from sluice_gateway.services.response_budget import PIECE
 
 __all__ = ["EventFrames", "EventGoneError"]
 
 # What is read at a time. One event may be larger: a status record has up to 1.6 MB.
 _PAGE: Final = 256 * 1024
+
+_Key = tuple[RunKey, EventPlace, FrameFormat]
 
 
 class EventGoneError(Exception):
@@ -30,7 +33,7 @@ class EventFrames:
     def __init__(self, *, view: RunView, max_bytes: int) -> None:
         self._view = view
         self._max_bytes = max_bytes
-        self._frames: OrderedDict[tuple[RunKey, EventPlace], bytes] = OrderedDict()
+        self._frames: OrderedDict[_Key, bytes] = OrderedDict()
         self._bytes = 0
         # One page at a time is read: the view has one thread, and what it has read is in memory.
         self._reading = asyncio.Lock()
@@ -40,7 +43,9 @@ class EventFrames:
         """The bytes of all frames."""
         return self._bytes
 
-    async def pieces(self, key: RunKey, event: EventHead) -> AsyncGenerator[bytes]:
+    async def pieces(
+        self, key: RunKey, event: EventHead, *, form: FrameFormat = FrameFormat.SSE
+    ) -> AsyncGenerator[bytes]:
         """Yield the event's frame, a piece at a time; nothing if the view has dropped the event.
 
         Raises:
@@ -49,7 +54,7 @@ class EventFrames:
         """
         begin, size = 0, 1
         while begin < size:
-            frame = await self._frame(key, event)
+            frame = await self._frame((key, event.place, form), event)
             if frame is None:
                 if begin:
                     raise EventGoneError(f"The event {event.place} was dropped.")
@@ -61,39 +66,35 @@ class EventFrames:
             yield piece
             begin += PIECE
 
-    async def _frame(self, key: RunKey, event: EventHead) -> bytes | None:
-        found = self._kept(key, event)
+    async def _frame(self, wanted: _Key, event: EventHead) -> bytes | None:
+        found = self._kept(wanted)
         if found is not None:
             return found
         async with self._reading:
             # A caller before this one may have read the same page.
-            found = self._kept(key, event)
+            found = self._kept(wanted)
             if found is None:
+                key, _, form = wanted
                 page = await self._view.contents(key, event.sequence, max_bytes=_PAGE)
                 for each in page:
-                    self._keep(key, each)
-                found = self._kept(key, event)
+                    self._keep((key, each.place, form), each)
+                found = self._kept(wanted)
                 self._drop_oldest()
         return found
 
-    def _kept(self, key: RunKey, event: EventHead) -> bytes | None:
-        place = (key, event.place)
-        frame = self._frames.get(place)
+    def _kept(self, wanted: _Key) -> bytes | None:
+        frame = self._frames.get(wanted)
         if frame is not None:
-            self._frames.move_to_end(place)
+            self._frames.move_to_end(wanted)
         return frame
 
-    def _keep(self, key: RunKey, event: RunEvent) -> None:
-        place = (key, event.place)
-        self._bytes -= len(self._frames.pop(place, b""))
-        self._frames[place] = frame = _frame(event)
+    def _keep(self, wanted: _Key, event: RunEvent) -> None:
+        self._bytes -= len(self._frames.pop(wanted, b""))
+        form = wanted[2]
+        frame = form.frame(place=str(event.place), kind=event.type, data=event.data)
+        self._frames[wanted] = frame
         self._bytes += len(frame)
 
     def _drop_oldest(self) -> None:
         while self._bytes > self._max_bytes:
             self._bytes -= len(self._frames.popitem(last=False)[1])
-
-
-def _frame(event: RunEvent) -> bytes:
-    """Write an event as https://html.spec.whatwg.org/multipage/server-sent-events.html says."""
-    return f"id: {event.place}\nevent: {event.type}\ndata: {event.data}\n\n".encode()

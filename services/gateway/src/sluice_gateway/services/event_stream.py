@@ -19,8 +19,9 @@ async def follow(
 ) -> AsyncGenerator[tuple[EventHead, ...]]:
     """Yield the run's events after `after` in pages, until the run is over.
 
-    A page without events says that nothing has happened: the first one, if there is nothing yet,
-    and then one every `heartbeat` seconds of silence. Ends early when the process stops.
+    A page without events says that there is none: the first one, if there is nothing yet, and then
+    one every `heartbeat` seconds of silence. While the run has no event, there is one also whenever
+    something else about it has changed. Ends early when the process stops.
 
     Raises:
         ProblemError: UNKNOWN_RUN or UNAVAILABLE, before the first page.
@@ -37,7 +38,8 @@ async def follow(
                 return
             if page.events:
                 beyond = page.events[-1].sequence
-            if page.events or (first and not page.ended):
+            waits_to_start = after is None and beyond < 0
+            if page.events or ((first or waits_to_start) and not page.ended):
                 yield page.events
             if page.ended:
                 return

@@ -1,16 +1,19 @@
 """Reads what is known of a run, and never denies one that may exist."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
+from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import RunState
+from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace
 from sluice_gateway.ports import RunView, ViewUnavailableError
 
-__all__ = ["RunReader", "find_if_any", "find_or_raise"]
+__all__ = ["RunReader", "find_if_any", "find_or_raise", "view_problems"]
 
 _RETRY_AFTER_S = 2
 
@@ -18,7 +21,7 @@ T = TypeVar("T")
 
 
 class RunReader:
-    """Reads the latest state of runs."""
+    """Reads runs and lists of them."""
 
     def __init__(self, *, view: RunView) -> None:
         self._view = view
@@ -30,6 +33,24 @@ class RunReader:
             ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that is not known.
         """
         return await find_or_raise(partial(self._view.find, key), view=self._view)
+
+    async def page(self, query: RunFilter, *, before: RunPlace | None, limit: int) -> RunPage:
+        """Return a part of the list of runs.
+
+        Raises:
+            ProblemError: UNAVAILABLE.
+        """
+        with view_problems():
+            return await self._view.list(query, before=before, limit=limit)
+
+    async def counts(self, query: RunFilter) -> Mapping[Phase, int]:
+        """Return the number of runs in each phase.
+
+        Raises:
+            ProblemError: UNAVAILABLE.
+        """
+        with view_problems():
+            return await self._view.count(query)
 
 
 async def find_or_raise(look: Callable[[], Awaitable[T | None]], *, view: RunView) -> T:
@@ -57,18 +78,12 @@ async def find_if_any(look: Callable[[], Awaitable[T | None]], *, view: RunView)
     Raises:
         ProblemError: UNAVAILABLE, as long as that is not known.
     """
-    try:
+    with view_problems():
         found = await look()
         if found is not None:
             return found
         missing = await view.catch_up()
         found = await look()
-    except ViewUnavailableError as e:
-        raise ProblemError.of(
-            ProblemType.UNAVAILABLE,
-            f"Runs cannot be read here now: {e}. They go on all the same, and can be started.",
-            retry_after=_RETRY_AFTER_S,
-        ) from e
     if found is None and missing is not None:
         raise ProblemError.of(
             ProblemType.UNAVAILABLE,
@@ -76,3 +91,20 @@ async def find_if_any(look: Callable[[], Awaitable[T | None]], *, view: RunView)
             retry_after=_RETRY_AFTER_S,
         )
     return found
+
+
+@contextmanager
+def view_problems() -> Iterator[None]:
+    """Raise a problem if the body finds that there is no view.
+
+    Raises:
+        ProblemError: UNAVAILABLE.
+    """
+    try:
+        yield
+    except ViewUnavailableError as e:
+        raise ProblemError.of(
+            ProblemType.UNAVAILABLE,
+            f"Runs cannot be read here now: {e}. They go on all the same, and can be started.",
+            retry_after=_RETRY_AFTER_S,
+        ) from e

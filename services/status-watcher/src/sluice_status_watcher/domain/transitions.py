@@ -174,6 +174,7 @@ def _event(state: WorkflowState, *, attempt: int, shown: tuple[Node, ...]) -> St
         accepted_at=facts.accepted_at,
         last_command=facts.last_command,
         truncated=state.defect is not None,
+        problem=state.problem,
         started_at=state.started_at,
         finished_at=lifecycle.finished_at,
         observed_at=state.observed_at,

@@ -14,6 +14,7 @@ from sluice_argo.request_facts import RequestFacts, decode_request_facts
 from sluice_argo.status_nodes import UnreadableNodesError, read_nodes
 from sluice_argo.timestamps import parse_timestamp
 from sluice_contracts.ids import RunKey, is_run_id, is_tenant, workflow_name
+from sluice_contracts.problems import Problem
 from sluice_contracts.status import Phase
 from sluice_contracts.steps import WaitingStep
 from sluice_contracts.tracing import trace_id
@@ -27,6 +28,7 @@ from sluice_status_watcher.domain.steps import (
     size_of,
     values_size,
 )
+from sluice_status_watcher.domain.stopped_pods import problem_of_pods
 from sluice_status_watcher.domain.waiting_steps import waiting_steps
 
 __all__ = [
@@ -116,6 +118,8 @@ class WorkflowState:
     progress: str | None = None
     message: str | None = None
     outputs: dict[str, JsonValue] = field(default_factory=dict)
+    problem: Problem | None = None
+    """What stopped its pods, if it has failed by that."""
     waiting_for: tuple[WaitingStep, ...] = ()
     steps: tuple[Node, ...] = ()
     size: int = 0
@@ -156,6 +160,7 @@ def without_details(state: WorkflowState, *, defect: str = "left out") -> Workfl
         progress=None,
         message=None,
         outputs={},
+        problem=None,
         waiting_for=(),
         steps=(),
         size=0,
@@ -190,6 +195,7 @@ def _in_full(
         nodes.get(lifecycle.name, {}).get("outputs")
     )
     progress, message = as_text(status.get("progress")), as_text(status.get("message"))
+    has_failed = lifecycle.phase in (Phase.FAILED, Phase.ERROR)
     return WorkflowState(
         identity=identity,
         lifecycle=lifecycle,
@@ -200,6 +206,7 @@ def _in_full(
         progress=progress,
         message=message,
         outputs=outputs,
+        problem=problem_of_pods(nodes, message=message) if has_failed else None,
         waiting_for=waiting_steps(nodes) if lifecycle.phase is Phase.SUSPENDED else (),
         steps=steps,
         size=sum(map(size_of, steps))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.topics import TopicNames
-from sluice_gateway.adapters.run_view.lists import conditions
+from sluice_gateway.adapters.run_view.list_sql import conditions_of, joined
 from sluice_gateway.domain.models import StreamEvent, StreamPage
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.ports import LogTruncatedError
@@ -66,7 +66,7 @@ def stream_page(
         if len(events) == limit or max_bytes <= 0 or looked_at == _MOST_ROWS:
             break
     else:
-        # All is read, also the records that are not events.
+        # All is read, up to records that are not events.
         place |= {each: end for each, end in ends.items() if end > place.get(each, 0)}
     return StreamPage(events=tuple(events), place=StreamPlace(next_offsets=place))
 
@@ -86,13 +86,11 @@ def _rows(
     connection: sqlite3.Connection, query: RunFilter, *, starts: Mapping[int, int]
 ) -> Iterator[Any]:
     """Yield the events of all partitions, by time and each partition in order."""
-    tests = list(conditions(replace(query, phases=frozenset())))
+    conditions = conditions_of(replace(query, phases=frozenset()), before=None)
     if query.phases:
-        tests.append(
-            (f"events.phase IN ({', '.join('?' for _ in query.phases)})", sorted(query.phases))
-        )
-    wanted = " AND ".join(["TRUE", *(test for test, _ in tests)])
-    arguments = [value for _, values in tests for value in values]
+        marks = ", ".join("?" for _ in query.phases)
+        conditions.append((f"events.phase IN ({marks})", sorted(query.phases)))
+    wanted, arguments = joined(conditions)
     sql = f"""
 SELECT appended_ms, partition, offset, {wanted}, tenant, run_id, type
 FROM events JOIN runs USING (number)

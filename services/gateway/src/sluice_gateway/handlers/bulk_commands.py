@@ -1,0 +1,84 @@
+"""POST /v1/runs:stop, terminate, suspend, resume and retry: commands to many runs."""
+
+from typing import Annotated, Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import Field
+
+from sluice_contracts.problems import ProblemType
+from sluice_contracts.requests import COMMANDS, CommandType
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.handlers.app_keys import BULK_COMMANDS, TRACEPARENT
+from sluice_gateway.handlers.command_documents import COMMAND_BODIES
+from sluice_gateway.handlers.commands import read_command_body, to_run
+from sluice_gateway.handlers.item_answers import SOME_FAILED, ItemsDocument, item, items_response
+from sluice_gateway.handlers.operations import Answer, Content, Operation, QueryParameter
+from sluice_gateway.handlers.request_body import admitted_body
+from sluice_gateway.handlers.run_filters import FILTER, run_filter
+from sluice_gateway.services.bulk_commands import MAX_RUNS
+
+__all__ = ["OPERATIONS"]
+
+_EXPECT: Final[QueryParameter[int]] = QueryParameter(
+    name="expect",
+    type=Annotated[int, Field(ge=0, le=MAX_RUNS)],
+    description="How many runs fulfil the filter; another number is refused with 412.",
+    required=True,
+)
+
+
+def _post(kind: CommandType) -> Handler:
+    async def post_commands(request: web.Request) -> web.Response:
+        query, expected = run_filter(request), _EXPECT.of(request)
+        async with admitted_body(request) as pieces:
+            body = await read_command_body(request, pieces, kind)
+            sent = await request.app[BULK_COMMANDS].send(
+                query,
+                lambda key: to_run(key, kind, body),
+                expected=expected,
+                traceparent=request[TRACEPARENT],
+            )
+        errors = [each.result for each in sent if isinstance(each.result, ProblemError)]
+        items = [
+            item(
+                each.key,
+                status=202,
+                error=each.result if isinstance(each.result, ProblemError) else None,
+            )
+            for each in sent
+        ]
+        return items_response(items, all_well=202, errors=errors)
+
+    return post_commands
+
+
+def _operation(kind: CommandType) -> Operation:
+    return Operation(
+        id=f"{kind}Runs",
+        method="POST",
+        path=f"/v1/runs:{kind}",
+        handler=_post(kind),
+        summary=f"{kind.capitalize()} all runs that fulfil a filter.",
+        description="The filters are those of the list and the counts. Each run gets a command of "
+        f"its own; at most {MAX_RUNS}.",
+        query=(*FILTER, _EXPECT),
+        body=(Content(model=COMMAND_BODIES[kind]),),
+        body_required=False,
+        answers=(
+            Answer(
+                status=202,
+                description="Every in-sync replica of Kafka has the commands.",
+                content=(Content(model=ItemsDocument),),
+            ),
+            SOME_FAILED,
+        ),
+        problems=(
+            ProblemType.MALFORMED_JSON,
+            ProblemType.COUNT_CHANGED,
+            ProblemType.TOO_LARGE,
+        ),
+    )
+
+
+OPERATIONS: Final = tuple(_operation(kind) for kind in COMMANDS)

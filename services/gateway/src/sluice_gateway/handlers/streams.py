@@ -1,0 +1,89 @@
+"""Sends streams of events: a piece at a time, each within a time, and cut if that fails."""
+
+from collections.abc import AsyncGenerator
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from sluice_contracts.status import StatusEvent
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.handlers.app_keys import METRICS
+from sluice_gateway.handlers.large_responses import abort, begin, write
+from sluice_gateway.handlers.operations import NDJSON, SSE, Content
+from sluice_gateway.handlers.routing import MEDIA_TYPE
+from sluice_gateway.ports import LogTruncatedError, ViewUnavailableError
+from sluice_gateway.services.event_frames import EventGoneError
+from sluice_gateway.services.frame_format import FrameFormat
+
+__all__ = ["STREAMS", "EventLine", "frame_format", "send_stream", "stream_headers"]
+
+_log = structlog.get_logger(__name__)
+
+
+class EventLine(BaseModel):
+    """A line of a stream as NDJSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str | None = Field(description="The place to resume from; null if there is none.")
+    event: str = Field(description="The `ce_type` of the record, `keepalive` or `gap`.")
+    data: StatusEvent | None
+
+
+STREAMS: Final[tuple[Content, ...]] = (
+    Content(media_type=SSE, model=StatusEvent),
+    Content(media_type=NDJSON, model=EventLine),
+)
+"""What a stream is given as."""
+
+
+def frame_format(request: web.Request) -> FrameFormat:
+    """Return the format that the client prefers."""
+    return FrameFormat(request[MEDIA_TYPE])
+
+
+def stream_headers(form: FrameFormat) -> dict[str, str]:
+    """Return the headers of a stream."""
+    return {
+        "Content-Type": f"{form.value}; charset=utf-8",
+        "Cache-Control": "no-store",
+        "X-Accel-Buffering": "no",
+    }
+
+
+async def send_stream(
+    request: web.Request, form: FrameFormat, pieces: AsyncGenerator[bytes, Any]
+) -> web.StreamResponse:
+    """Send the pieces as they come; a stream that fails is cut, and resumed by its reader."""
+    response = web.StreamResponse(headers=stream_headers(form))
+    streams = request.app[METRICS].streams
+    streams.inc()
+    try:
+        await begin(request, response)
+        await write(request, response, form.begin())
+        async for piece in pieces:
+            await write(request, response, piece)
+        await response.write_eof()
+    except TimeoutError:
+        _log.info("stream cut, its reader does not read", path=request.path)
+        abort(request)
+    except (EventGoneError, LogTruncatedError):
+        _log.info("stream cut, the view has dropped what it was sending", path=request.path)
+        abort(request)
+    except ProblemError as e:
+        _log.info("stream cut", path=request.path, reason=e.problem.detail)
+        abort(request)
+    except ViewUnavailableError as e:
+        _log.warning("stream cut, there is no view", path=request.path, error=str(e))
+        abort(request)
+    except ConnectionError:
+        _log.debug("stream left by its reader", path=request.path)
+    except Exception:  # noqa: BLE001 - logged, and the reader comes back
+        # Too late for a problem document: a cut stream is asked for again from where it ended.
+        _log.exception("stream failed", path=request.path)
+        abort(request)
+    finally:
+        streams.dec()
+    return response

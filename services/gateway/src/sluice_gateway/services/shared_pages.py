@@ -1,0 +1,121 @@
+"""Pages of the stream of all events, read and rendered once for all who stand at one place."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from sluice_contracts.problems import ProblemType
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.run_query import RunFilter, StreamPlace
+from sluice_gateway.ports import RunView
+from sluice_gateway.services.frame_format import FrameFormat
+from sluice_gateway.services.response_budget import PIECE
+
+__all__ = ["FramePage", "SharedPages"]
+
+_MOST_EVENTS: Final = 500
+# One event may be larger: a status record has up to 1.6 MB.
+_MOST_BYTES: Final = 4 * PIECE
+_RETRY_AFTER_S: Final = 5
+
+_Key = tuple[RunFilter, str, FrameFormat]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FramePage:
+    """Events as they are sent, and the place behind them."""
+
+    frames: bytes
+    place: StreamPlace
+
+
+@dataclass(kw_only=True)
+class _Held:
+    page: FramePage
+    readers: int = 0
+
+
+class SharedPages:
+    """Holds the pages that are being sent, and those that were used last: `max_bytes` of them.
+
+    Events never change, so a page stays right however many follow later. Memory depends on how far
+    the readers are apart, not on their number. If readers hold more than `max_bytes`, one that
+    wants another page has to leave, and may resume.
+    """
+
+    def __init__(self, *, view: RunView, max_bytes: int) -> None:
+        self._view = view
+        self._max_bytes = max_bytes
+        self._pages: OrderedDict[_Key, _Held] = OrderedDict()
+        self._bytes = 0
+        # One page at a time is read: it is in memory before it is counted.
+        self._reading = asyncio.Lock()
+
+    @property
+    def held(self) -> int:
+        """The bytes of all pages."""
+        return self._bytes
+
+    @asynccontextmanager
+    async def page(
+        self, query: RunFilter, *, after: StreamPlace, form: FrameFormat
+    ) -> AsyncIterator[FramePage]:
+        """Give the next events of the runs that fulfil the query, and hold them meanwhile.
+
+        Raises:
+            LogTruncatedError: events behind `after` are no longer kept.
+            ViewUnavailableError: the view cannot be read.
+            ProblemError: OVERLOADED, the readers hold too much.
+        """
+        held = await self._hold((query, str(after), form), after)
+        try:
+            yield held.page
+        finally:
+            held.readers -= 1
+            self._drop_unread()
+
+    async def _hold(self, key: _Key, after: StreamPlace) -> _Held:
+        async with self._reading:
+            held = self._pages.get(key)
+            if held is None:
+                held = _Held(page=await self._read(key, after))
+            held.readers += 1
+            if held.page.frames:
+                self._keep(key, held)
+        return held
+
+    def _keep(self, key: _Key, held: _Held) -> None:
+        if key not in self._pages:
+            self._pages[key] = held
+            self._bytes += len(held.page.frames)
+            self._drop_unread()
+        self._pages.move_to_end(key)
+        if self._bytes > self._max_bytes:
+            held.readers -= 1
+            self._drop_unread()
+            raise ProblemError.of(
+                ProblemType.OVERLOADED,
+                "The readers of the stream of all events are too far apart. Resume after the time "
+                "in Retry-After.",
+                retry_after=_RETRY_AFTER_S,
+            )
+
+    def _drop_unread(self) -> None:
+        for key in [key for key, held in self._pages.items() if not held.readers]:
+            if self._bytes <= self._max_bytes:
+                return
+            self._bytes -= len(self._pages.pop(key).page.frames)
+
+    async def _read(self, key: _Key, after: StreamPlace) -> FramePage:
+        query, _, form = key
+        page = await self._view.all_events(
+            query, after=after, limit=_MOST_EVENTS, max_bytes=_MOST_BYTES
+        )
+        frames = (
+            form.frame(place=str(each.place), kind=each.type, data=each.data)
+            for each in page.events
+        )
+        return FramePage(frames=b"".join(frames), place=page.place)

@@ -1,0 +1,1 @@
+"""The documents of both APIs, compared with what runs and with their last release."""

@@ -1,0 +1,85 @@
+"""Compares what the gateway does with what its OpenAPI document says: `make test-conformance`.
+
+schemathesis makes the cases: by each phase, valid and invalid, and along the links.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.contract.gateway import ending_gateway
+
+__all__ = ["Result", "conformance"]
+
+_HERE = Path(__file__).parent
+_EXAMPLES = 25
+"""Cases of each operation in a round of fuzzing; coverage and stateful come on top."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The cases that were tried; `failure` is what schemathesis printed, if one failed."""
+
+    cases: int
+    failure: str | None
+
+
+async def conformance(folder: Path, *, cases: int, seed: int) -> Result:
+    """Try at least so many cases, in rounds whose seeds count up, until one fails."""
+    tried = 0
+    async with ending_gateway(folder) as gateway:
+        address = f"{gateway.client.make_url('/openapi.json')}"
+        while tried < cases:
+            code, printed = await _schemathesis(address, seed=seed)
+            found = re.search(r"(\d+) generated", printed)
+            if code != 0 or found is None:
+                return Result(cases=tried, failure=printed)
+            tried += int(found[1])
+            seed += 1
+    return Result(cases=tried, failure=None)
+
+
+async def _schemathesis(address: str, *, seed: int) -> tuple[int | None, str]:
+    """Run a round; return its exit code and what it printed."""
+    environment = {
+        **os.environ,
+        "SCHEMATHESIS_HOOKS": "tests.contract.schemathesis_hooks",
+        "PYTHONPATH": str(_HERE.parents[1]),
+        "NO_COLOR": "1",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(Path(sys.executable).with_name("schemathesis"), "--config-file"),
+        *(_HERE / "schemathesis.toml", "run", address, "--checks", "all", "--phases"),
+        *("examples,coverage,fuzzing,stateful", "--continue-on-failure"),
+        *("--seed", str(seed), "--max-examples", str(_EXAMPLES)),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    printed, _ = await process.communicate()
+    return process.returncode, printed.decode()
+
+
+async def _run(cases: int, seed: int) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        result = await conformance(Path(folder), cases=cases, seed=seed)
+    sys.stdout.write(result.failure or f"{result.cases} cases, 0 failures\n")
+    return 0 if result.failure is None else 1
+
+
+def main() -> int:
+    """Try many cases."""
+    parser = argparse.ArgumentParser(description="Compare the gateway with its OpenAPI document.")
+    parser.add_argument("--cases", type=int, default=5000, help="at least so many (5000)")
+    parser.add_argument("--seed", type=int, default=1, help="of the first round (1)")
+    arguments = parser.parse_args()
+    return asyncio.run(_run(arguments.cases, arguments.seed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

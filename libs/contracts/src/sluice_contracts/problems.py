@@ -84,8 +84,8 @@ _KINDS: Final = {
 class ProblemCause(StrEnum):
     """What stopped the pods of a run, where a type covers several causes.
 
-    Values may be added: a reader that does not know one has the type. Types may not, because the
-    readers of earlier releases pass over an event whose problem has a type that they do not know.
+    They are not types, because readers up to the release of 2026-11-29 pass over an event whose
+    problem has a type that they do not know.
     """
 
     PODS_REFUSED = "pods-refused"

@@ -1,6 +1,7 @@
 """The view in SQLite faces the suite of every store of runs."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,11 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sluice_contracts.records import IncomingRecord
+from sluice_gateway.adapters.run_view import lists
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import NotifyingStore
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.subscriptions import RunSubscriptions
-from tests.behaviour.run_view_port import HISTORY, PARTITIONS, RunViewPortSuite
+from tests.behaviour.run_view_port import HISTORY, PARTITIONS, ListSuite, RunViewPortSuite
 from tests.unit.gateway.harness import NOW, TOPICS, opened_store, view_of
 
 
@@ -43,17 +45,36 @@ class SqliteRunStore:
         await self.delete_records_before(1000)
 
 
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[SqliteRunStore]:
+    async with opened_store(path, history=HISTORY) as sqlite:
+        subscriptions = RunSubscriptions()
+        yield SqliteRunStore(
+            view=view_of(sqlite, subscriptions=subscriptions),
+            projection=NotifyingStore(
+                sqlite,
+                status_topic=TOPICS.status,
+                subscriptions=subscriptions,
+                metrics=Metrics(CollectorRegistry()),
+            ),
+        )
+
+
 class TestSqliteRunView(RunViewPortSuite):
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[SqliteRunStore]:
-        async with opened_store(tmp_path / "view.sqlite", history=HISTORY) as sqlite:
-            subscriptions = RunSubscriptions()
-            yield SqliteRunStore(
-                view=view_of(sqlite, subscriptions=subscriptions),
-                projection=NotifyingStore(
-                    sqlite,
-                    status_topic=TOPICS.status,
-                    subscriptions=subscriptions,
-                    metrics=Metrics(CollectorRegistry()),
-                ),
-            )
+        async with opened(tmp_path / "view.sqlite") as store:
+            yield store
+
+
+class TestListsOfManyRuns(ListSuite):
+    """As if there were so many runs that they are not looked at as a whole."""
+
+    @pytest.fixture(params=[300, 0], ids=["kinds merged", "kinds not merged"])
+    async def store(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    ) -> AsyncIterator[SqliteRunStore]:
+        monkeypatch.setattr(lists, "_FEW", 0)
+        monkeypatch.setattr(lists, "_MOST_KINDS", request.param)
+        async with opened(tmp_path / "view.sqlite") as store:
+            yield store

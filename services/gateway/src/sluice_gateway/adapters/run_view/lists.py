@@ -25,11 +25,13 @@ from sluice_gateway.domain.run_query import LabelTest, RunFilter, RunPage, RunPl
 __all__ = ["count_runs", "list_runs"]
 
 # All of so many runs are looked at and sorted.
-_FEW: Final = 5000
+_FEW: Final = 1000
 # More are not merged, but picked from all runs in order.
 _MOST_KINDS: Final = 300
 # A trigram has three characters.
 _SHORTEST_TEXT: Final = 3
+# More of a text are not looked up, but compared.
+_MOST_CHARACTERS: Final = 12
 
 _NEWEST_FIRST: Final = "ORDER BY place_ms DESC, tenant DESC, run_id DESC LIMIT ?"
 _THESE: Final = "number IN (SELECT value FROM json_each(?))"
@@ -143,8 +145,9 @@ def _up_to_few(
 
 
 def _trigrams(text: str) -> str:
-    """Return the query for ids with all of the text's trigrams."""
-    parts = {text[at : at + _SHORTEST_TEXT] for at in range(len(text) - _SHORTEST_TEXT + 1)}
+    """Return the query for ids with the trigrams of the text's end, where ids differ the most."""
+    end = text[-_MOST_CHARACTERS:]
+    parts = {end[at : at + _SHORTEST_TEXT] for at in range(len(end) - _SHORTEST_TEXT + 1)}
     return " AND ".join('"{}"'.format(part.replace('"', '""')) for part in sorted(parts))
 
 

@@ -1,6 +1,7 @@
 """The view of runs in a real PostgreSQL: it says what the one in SQLite says, come what may."""
 
 import asyncio
+import itertools
 import random
 from datetime import timedelta
 from pathlib import Path
@@ -293,20 +294,24 @@ async def test_killed_at_random_it_holds_what_one_holds_that_was_never_killed(
 
     chance = random.Random(4711)  # noqa: S311 - it has to repeat
     for _ in range(100):
+        statements = itertools.count(1)
+        last = chance.randrange(20, 70)
         async with postgres_runs(killed, topics=TOPICS) as runs:
-            projecting = asyncio.create_task(project_rest(runs, records, portion=20))
-            for _ in range(chance.randrange(60)):
-                await asyncio.sleep(0)
-            # Like the end of the process: its connections are closed in the middle of whatever.
-            runs.pool.terminate()
-            await asyncio.wait({projecting})
+
+            def kill_in_time(_: object) -> None:
+                if next(statements) == last:  # noqa: B023 - called while it is the last one
+                    # Like the end of the process, in the middle of whatever it does.
+                    runs.pool.terminate()
+
+            runs.after_each_statement(kill_in_time)
+            assert not await project_rest(runs, records, portion=10)
     async with postgres_runs(killed, topics=TOPICS, now=now) as runs:
-        await project_rest(runs, records, portion=500)
+        assert await project_rest(runs, records, portion=500)
         assert await everything(runs.view, histories) == expected
 
 
-async def project_rest(runs: PostgresRuns, records: list[IncomingRecord], *, portion: int) -> None:
-    """Project what the database does not hold yet, until the database is gone."""
+async def project_rest(runs: PostgresRuns, records: list[IncomingRecord], *, portion: int) -> bool:
+    """Project what the database does not hold yet; return whether it was there to the end."""
     try:
         await runs.begin()
         left = [
@@ -317,5 +322,10 @@ async def project_rest(runs: PostgresRuns, records: list[IncomingRecord], *, por
         ]
         for at in range(0, len(left), portion):
             await runs.apply(left[at : at + portion])
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        return
+    except (
+        *(asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
+        # What asyncpg says to a task that uses a pool which is gone.
+        asyncpg.InternalClientError,
+    ):
+        return False
+    return True

@@ -16,6 +16,9 @@ _log = structlog.get_logger(__name__)
 # Any number that nothing else in the database locks.
 _LOCK: Final = 7_140_622_016
 
+# Seconds for a statement, and for another replica that migrates the tables.
+_PATIENCE: Final = 600.0
+
 _FIRST: Final = """
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
@@ -137,7 +140,7 @@ async def migrate(connection: Connection) -> None:
         NewerSchemaError: a newer version of Sluice has been here.
     """
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=_PATIENCE)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)"
         )
@@ -149,7 +152,7 @@ async def migrate(connection: Connection) -> None:
                 f"knows {len(_MIGRATIONS)}. Run the newer Sluice, or use another database."
             )
         for number, statements in enumerate(_MIGRATIONS[version:], start=version + 1):
-            await connection.execute(statements)
+            await connection.execute(statements, timeout=_PATIENCE)
             _log.info("tables migrated", version=number)
         if version < len(_MIGRATIONS):
             await connection.execute("DELETE FROM schema_version")

@@ -14,10 +14,13 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
 from sluice_gateway.adapters.run_store_postgres.history import History
+from sluice_gateway.adapters.run_store_postgres.listener import Listener
+from sluice_gateway.adapters.run_store_postgres.progress import ProjectionProgress
 from sluice_gateway.adapters.run_store_postgres.schema import NewerSchemaError, migrate
 from sluice_gateway.adapters.run_store_postgres.store import FencedError
 from sluice_gateway.domain.run_query import LabelTest, RunFilter, RunPlace, StreamPlace
 from sluice_gateway.ports import LogTruncatedError, RunView
+from sluice_gateway.services.subscriptions import RunSubscriptions
 from tests.support.postgres import PostgresServer, create_database
 from tests.support.postgres_runs import PostgresRuns, postgres_runs
 from tests.support.run_histories import LABELS, TENANTS, WORKFLOWS, RunHistories
@@ -52,6 +55,10 @@ FILTERS = [
     *(RunFilter(text=each) for each in ("order", "er_1", "r%", "2.x", "\\", "ORDER")),
     RunFilter(since=NOW - timedelta(seconds=20), until=NOW + timedelta(seconds=90)),
 ]
+
+
+def no_kafka() -> Any:
+    raise AssertionError("Nothing reads from Kafka here.")
 
 
 def now() -> Any:
@@ -182,6 +189,31 @@ async def test_text_that_postgres_cannot_store_comes_through_in_events(database:
         assert summary.progress == "\N{REPLACEMENT CHARACTER}"
         for asked in (RunFilter(workflow="\0"), RunFilter(text="\0"), RunFilter(tenant="\0")):
             assert (await runs.view.list(asked, before=None, limit=10)).runs == ()
+
+
+async def test_a_replica_that_connects_again_wakes_all_who_follow(database: str) -> None:
+    subscriptions = RunSubscriptions()
+    async with postgres_runs(database, topics=TOPICS, subscriptions=subscriptions) as runs:
+        await runs.apply([status_record(published(1), offset=0)])
+        progress = ProjectionProgress(topics=(), make_consumer=no_kafka)
+        with subscriptions.subscribe(str(KEY)) as of_run, subscriptions.subscribe_all() as of_all:
+            listener = Listener(
+                lambda: asyncpg.connect(database), subscriptions=subscriptions, progress=progress
+            )
+            listening = asyncio.create_task(listener.run())
+            try:
+                assert await of_run.wait(within=30)
+                assert await of_all.wait(within=30)
+                of_run.looked()
+                # What is lost is noticed, and not waited for.
+                await runs.pool.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+                    await asyncio.wait_for(listening, 30)
+            finally:
+                listening.cancel()
 
 
 class TestHistory:

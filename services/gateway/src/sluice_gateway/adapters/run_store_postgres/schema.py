@@ -99,9 +99,12 @@ CREATE INDEX runs_in_phase ON runs (phase, place_ms, tenant, run_id);
 -- The queue, and how fast it moves.
 CREATE INDEX runs_queued ON runs (place_ms, tenant, run_id) WHERE sequence < 0;
 CREATE INDEX runs_started ON runs USING brin (events_from_ms) WITH (autosummarize = on);
--- Without pending lists, which every reader would have to scan.
-CREATE INDEX runs_by_label ON runs USING gin (labels jsonb_path_ops) WITH (fastupdate = off);
-CREATE INDEX runs_by_text ON runs USING gin (run_id gin_trgm_ops) WITH (fastupdate = off);
+-- New entries are collected first, but few: that halves the work of writing, and readers scan
+-- 256 kB more.
+CREATE INDEX runs_by_label ON runs
+    USING gin (labels jsonb_path_ops) WITH (gin_pending_list_limit = 256);
+CREATE INDEX runs_by_text ON runs
+    USING gin (run_id gin_trgm_ops) WITH (gin_pending_list_limit = 256);
 -- The planner has to know how rare a label is.
 ALTER TABLE runs ALTER COLUMN labels SET STATISTICS 1000;
 ALTER TABLE runs ALTER COLUMN run_id SET STATISTICS 1000;

@@ -180,6 +180,24 @@ async def test_a_run_is_retried_from_a_step(sluice: Sluice) -> None:
     assert again == {"c", "d"}
 
 
+async def test_a_step_that_failed_runs_again_in_a_new_pod(sluice: Sluice) -> None:
+    """The pod of the first attempt is kept, and the new one has its name."""
+    run_id = unique_name("failed")
+    key = f"default/{run_id}".encode()
+    async with sluice.client() as client, Topic(sluice.kafka, sluice.topics.results) as topic:
+        first = await client.outcome({"id": run_id, "workflow": "failure"})
+        assert first["phase"] == "Failed", first
+        retry = json.dumps({"type": "retry", "id": run_id}).encode()
+        await produce(sluice.kafka, sluice.topics.requests, retry, key=key)
+        async for record in topic.of(key):
+            second = json.loads(record.value)
+            if second["attempt"] == 2:
+                break
+    [before], [after] = first["steps"], second["steps"]
+    assert (second["phase"], after["message"]) == ("Failed", before["message"])
+    assert after["started_at"] > before["finished_at"]
+
+
 @pytest.mark.parametrize("command", ["stop", "terminate"])
 async def test_a_run_can_be_stopped_and_retried(sluice: Sluice, command: str) -> None:
     run_id = unique_name(command)
@@ -197,7 +215,8 @@ async def test_a_run_can_be_stopped_and_retried(sluice: Sluice, command: str) ->
         async for record in topic.of(key):
             event = json.loads(record.value)
             history.append((event["attempt"], event["phase"]))
-            if order := orders.get(history[-1]):
+            # A command is an event too: the run is Suspended until Argo has seen it.
+            if order := orders.pop(history[-1], None):
                 document = json.dumps({"type": order, "id": run_id}).encode()
                 await produce(sluice.kafka, sluice.topics.requests, document, key=key)
             if history[-1] in ends:

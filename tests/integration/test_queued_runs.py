@@ -3,18 +3,33 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_runtime.kubernetes.errors import NotFoundError
+from tests.support.client import Client
 from tests.support.engines import running_engine
 from tests.support.kafka import KafkaServer, produce, unique_name
 from tests.support.matrix import LOCAL
 from tests.support.quota import quota_before
 from tests.support.sluice import Sluice, Topic
+from tests.unit.runtime.clock import pause
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+async def places(client: Client, expected: dict[str, tuple[int, str]]) -> None:
+    """Wait until the gateway shows these runs at these places of the queue, held by these."""
+    found: dict[str, tuple[Any, Any]] = {}
+    async with asyncio.timeout(60):
+        while found != expected:
+            await pause(0.05)
+            for run_id in expected:
+                async with client.http.get(f"/v1/runs/{run_id}") as response:
+                    queue = (await response.json())["queue"] or {}
+                found[run_id] = (queue.get("position"), queue.get("held_by"))
 
 
 async def test_a_run_that_is_stopped_in_the_queue_never_becomes_a_workflow(
@@ -49,6 +64,7 @@ async def test_a_run_that_is_stopped_in_the_queue_never_becomes_a_workflow(
                     if len(waiting) == len(runs):
                         break
                 assert waiting == dict.fromkeys(runs, "forbidden")
+                await places(client, {run: (n, "forbidden") for n, run in enumerate(runs, 1)})
 
                 stop = {"type": "stop", "id": stopped, "reason": "ordered twice"}
                 key = f"default/{stopped}".encode()
@@ -61,6 +77,7 @@ async def test_a_run_that_is_stopped_in_the_queue_never_becomes_a_workflow(
                 assert event["problem"]["type"] == "urn:sluice:problem:cancelled"
                 assert event["last_command"]["reason"] == "ordered twice"
 
+                await places(client, {runs[0]: (1, "forbidden"), runs[2]: (2, "forbidden")})
                 quota.full = False
                 for run_id in (runs[0], runs[2]):
                     assert (await client.events(run_id))[-1]["phase"] == "Succeeded"

@@ -50,11 +50,8 @@ def _build(couler: Couler, settings: CompileSettings) -> Iterable[Extension]:
         name="carry-out",
         image=settings.python_image,
         program=carry_out,
-        env={
-            "REASON": "{{workflow.parameters.reason}}",
-            "DECISION": "{{tasks.approve.outputs.parameters.decision}}",
-            "MESSAGE": _MESSAGE,
-        },
+        env={"REASON": "{{workflow.parameters.reason}}", "MESSAGE": _MESSAGE},
+        args=["{{tasks.approve.outputs.parameters.decision}}"],
         outputs=[output_parameter(couler, "message", path=_MESSAGE)],
         after="approve",
     )

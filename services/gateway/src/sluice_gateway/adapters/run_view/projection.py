@@ -183,7 +183,7 @@ class _Work:
 
 def write_changes(connection: sqlite3.Connection, changes: Sequence[RunChange]) -> None:
     """Write what the changes leave of each run, within the caller's transaction."""
-    works = _load(connection, {change.key for change in changes})
+    works = _load(connection, dict.fromkeys(change.key for change in changes))
     for change in changes:
         works[change.key].apply(change)
     changed = [work for work in works.values() if work.changed]

@@ -24,6 +24,18 @@ _SLUICE = {
     "kafka: {topics: {status: a b}}": "at '/kafka/topics/status'",
     "kafka: {partitions: 0}": "at '/kafka/partitions': minimum",
     "kafka: {replicationFactor: '3'}": "at '/kafka/replicationFactor': got string, want integer",
+    "store: {kind: mysql}": "at '/store/kind'",
+    "store: {history: 30}": "at '/store/history': got number, want string",
+    "store: {postgres: {port: 0}}": "at '/store/postgres/port': minimum",
+    "store: {postgres: {awsRegion: eu/x}}": "at '/store/postgres/awsRegion'",
+    "store: {kind: postgres}": "store.postgres.host: store.kind postgres needs the server",
+    "store: {kind: postgres, postgres: {host: db}}": "store.postgres: needs existingSecret",
+    "store: {kind: postgres, postgres: {host: db, existingSecret: a, awsRegion: eu-central-1}}": (
+        "store.postgres: needs existingSecret"
+    ),
+    "store: {kind: postgres, postgres: {host: db, awsRegion: eu-central-1, tls: disable}}": (
+        "store.postgres.awsRegion: Amazon RDS takes IAM over TLS alone"
+    ),
     "workflows: {namespace: Argo}": "at '/workflows/namespace'",
     "workflows: {ttl: 3600}": "at '/workflows/ttl': got number, want string",
     "workflows: {executor: {name: 'it''s'}}": "at '/workflows/executor/name'",

@@ -127,13 +127,16 @@ NUMBERS = {
             keyKey: "99015"}
         defaults: {priorityClassName: "99008", serviceAccount: {name: "99009"}}
         gateway: {persistence: {enabled: true, storageClassName: "99010"}}
+        store: {kind: postgres, consumerGroup: "99016", postgres: {host: "99017", database: "99018",
+          username: "99019", existingSecret: "99020", passwordKey: "99021", caSecret: "99022",
+          caKey: "99023"}}
         dispatcher: {kafkaUser: "99011", keda: {enabled: true, authenticationRef: "99012"}}
         """,
     KAFKA: """
         rack: {topologyKey: "99001"}
         brokers: {priorityClassName: "99002", storage: {class: "99003"}}
         topics: {requests: {name: "99004"}, dlq: {name: "99005"}}
-        services: {consumerGroup: "99006"}
+        services: {consumerGroup: "99006", gatewayGroup: "99008"}
         authorization: {superUsers: ["99007"]}
         """,
     WORKFLOWS: """

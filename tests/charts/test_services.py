@@ -107,6 +107,7 @@ def test_the_charts_defaults_are_those_of_the_service(
     assert kafka == own["kafka"].model_dump(exclude=different)
     if service == "gateway":
         assert settings.view == own["view"]
+        assert settings.store == own["store"]
 
 
 @pytest.mark.parametrize(
@@ -291,9 +292,14 @@ def test_files_for_kafka_are_mounted_where_the_service_looks(
 
 def kafka_files(rendered: Rendered, service: str) -> dict[str, Json]:
     """Give what is mounted for the way to Kafka, by path, as its source says it."""
+    return files_in(rendered, service, "kafka")
+
+
+def files_in(rendered: Rendered, service: str, name: str) -> dict[str, Json]:
+    """Give what is mounted as the volume of that name, by path, as its source says it."""
     found: dict[str, Json] = {}
     for volume in rendered.workload(service)["spec"]["template"]["spec"].get("volumes", []):
-        for source in volume["projected"]["sources"] if volume["name"] == "kafka" else []:
+        for source in volume["projected"]["sources"] if volume["name"] == name else []:
             if "serviceAccountToken" in source:
                 found[source["serviceAccountToken"]["path"]] = source["serviceAccountToken"]
             else:
@@ -332,6 +338,36 @@ def test_a_token_is_for_kafka_alone(helm: Helm, service: str) -> None:
     }
 
 
+def test_only_the_gateway_gets_what_the_database_wants(helm: Helm) -> None:
+    files = {
+        service: files_in(named(helm, "postgres"), service, "postgres") for service in SERVICES
+    }
+    assert files == {
+        "gateway": {
+            "password": {"secret": "sluice-db-app", "key": "pgpass"},
+            "ca.crt": {"secret": "sluice-db-ca", "key": "root.crt"},
+        },
+        "dispatcher": {},
+        "status-watcher": {},
+    }
+    environment = environment_of(named(helm, "postgres"), "gateway")
+    for name, path in (("PASSWORD_FILE", "password"), ("CA_FILE", "ca.crt")):
+        assert environment[f"SLUICE_STORE__POSTGRES__{name}"] == f"/etc/sluice/postgres/{path}"
+
+
+def test_only_the_gateway_reaches_the_database(helm: Helm) -> None:
+    assert not [
+        policy
+        for policy in named(helm, "default").of("NetworkPolicy")
+        if policy["metadata"]["name"].endswith("-postgres")
+    ]
+    policy = named(helm, "postgres").one("NetworkPolicy", "sluice-postgres")
+    assert policy["spec"]["podSelector"]["matchExpressions"][0]["values"] == ["gateway"]
+    [rule] = policy["spec"]["egress"]
+    assert rule["ports"] == [{"port": 5433, "protocol": "TCP"}]
+    assert rule["to"][0]["podSelector"] == {"matchLabels": {"cnpg.io/cluster": "sluice-db"}}
+
+
 def test_keda_shows_what_the_dispatcher_does(helm: Helm) -> None:
     def shown(name: str) -> Json:
         spec: Json = named(helm, name).one("TriggerAuthentication", "sluice-dispatcher")["spec"]
@@ -366,8 +402,11 @@ def test_the_agent_of_pod_identity_is_reachable_at_aws(helm: Helm) -> None:
             for policy in named(helm, name).of("NetworkPolicy")
             if "169.254.170.23/32" in str(policy)
         ]
-        for name in ("msk", "oauthbearer", "default")
+        for name in ("msk", "oauthbearer", "default", "postgres", "rds")
     }
+    assert policies["postgres"] == []
+    [policy] = policies["rds"]
+    assert policy["podSelector"]["matchExpressions"][0]["values"] == ["gateway"]
     assert policies["oauthbearer"] == policies["default"] == []
     [policy] = policies["msk"]
     [components] = policy["podSelector"]["matchExpressions"]

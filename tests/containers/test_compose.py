@@ -112,6 +112,15 @@ def test_another_profile_takes_the_place_of_the_local_engine(docker: Daemon) -> 
     assert configured(docker, "--profile=argo").keys() == services | {"k3s", "argo"}
 
 
+def test_the_view_may_be_in_postgres(docker: Daemon) -> None:
+    services = configured(docker, "--profile=local", "--profile=postgres")
+    assert {"postgres", "engine"} <= services.keys()
+    environment = services["gateway"]["environment"]
+    assert environment["SLUICE_STORE__POSTGRES__HOST"] == "postgres"
+    password = services["postgres"]["environment"]["POSTGRES_PASSWORD"]
+    assert environment["SLUICE_STORE__POSTGRES__PASSWORD"] == password
+
+
 @pytest.mark.parametrize(
     ("account", "parts"),
     [("sluice-executor", ["executor"]), ("sluice", ["dispatcher", "status-watcher"])],

@@ -17,7 +17,7 @@ from tests.contract.gateway import ending_gateway
 __all__ = ["Result", "conformance"]
 
 _HERE = Path(__file__).parent
-_EXAMPLES = 25
+_EXAMPLES = 15
 """Cases of each operation in a round of fuzzing; coverage and stateful come on top."""
 
 

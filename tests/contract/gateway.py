@@ -8,19 +8,23 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase
-from tests.unit.gateway.harness import TOPICS, Gateway, published, running_gateway
+from sluice_workflows.catalogue import Catalogue
+from tests.unit.gateway.harness import CATALOGUE, TOPICS, Gateway, published, running_gateway
 
 __all__ = ["ending_gateway"]
 
 
 @asynccontextmanager
-async def ending_gateway(folder: Path) -> AsyncIterator[Gateway]:
+async def ending_gateway(
+    folder: Path, *, catalogue: Catalogue = CATALOGUE
+) -> AsyncIterator[Gateway]:
     """Run a gateway whose runs succeed as soon as they are accepted."""
-    async with running_gateway(folder) as gateway:
+    async with running_gateway(folder, catalogue=catalogue) as gateway:
         ending = asyncio.create_task(_end_runs(gateway))
         try:
             yield gateway
@@ -37,9 +41,11 @@ async def _end_runs(gateway: Gateway) -> None:
         await gateway.store.apply(records)
         for received in map(decode_request, records):
             if isinstance(received, ReceivedRun):
-                run_id, tenant = received.key.run_id, received.key.tenant
-                ended = published(1, Phase.SUCCEEDED, run_id=run_id, tenant=tenant)
-                await gateway.publish(ended)
+                tenant, run_id = received.key
+                for sequence, phase in enumerate((Phase.RUNNING, Phase.SUCCEEDED), start=1):
+                    each = published(sequence, phase, run_id=run_id, tenant=tenant)
+                    event = each.event.model_copy(update={"workflow": received.request.workflow})
+                    await gateway.publish(replace(each, event=event))
         read += len(records)
 
 

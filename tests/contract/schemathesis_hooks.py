@@ -33,6 +33,9 @@ def before_call(
         case "GET /v1/runs":
             # Only a list makes one.
             case.query.pop("cursor", None)
+        case "GET /v1/events" if "Last-Event-ID" in case.headers:
+            # It may name a partition twice.
+            case.headers["Last-Event-ID"] = case.headers["Last-Event-ID"].partition(",")[0]
 
 
 def _start(case: schemathesis.Case[Any]) -> None:

@@ -13,6 +13,7 @@ from tests.support.engines import skip
 pytestmark = pytest.mark.charts
 
 HERE = Path(__file__).parent / "asyncapi"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +36,14 @@ def check(parser: Path, text: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_document_is_valid(parser: Path) -> None:
-    done = check(parser, documents()["asyncapi.json"])
+    done = check(parser, documents(DOCS)["asyncapi.json"])
 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("member", ["channels", "action", "bindings"])
 def test_an_invalid_one_is_found(parser: Path, member: str) -> None:
-    document = json.loads(documents()["asyncapi.json"])
+    document = json.loads(documents(DOCS)["asyncapi.json"])
     match member:
         case "channels":
             del document["channels"]["status"]

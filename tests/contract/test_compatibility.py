@@ -13,7 +13,8 @@ from scripts.api_documents import documents
 from tests.contract.compatibility import breaking_changes, messages_as_bodies
 from tests.support.stock import built_program
 
-RELEASED = Path(__file__).parents[2] / "docs" / "schemas" / "released"
+DOCS = Path(__file__).parents[2] / "docs"
+RELEASED = DOCS / "schemas" / "released"
 
 Document = dict[str, Any]
 
@@ -26,7 +27,7 @@ def released(name: str) -> Document:
 
 def current(name: str) -> Document:
     """Give a document of this tree."""
-    document: Document = json.loads(documents()[name])
+    document: Document = json.loads(documents(DOCS)[name])
     return document
 
 

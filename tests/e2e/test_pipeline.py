@@ -118,6 +118,86 @@ async def test_approval_waits_for_somebody(sluice: Sluice) -> None:
     assert seen.index("Suspended") < seen.index("Succeeded")
 
 
+async def test_an_approval_is_answered_with_values(sluice: Sluice) -> None:
+    run_id = unique_name("answered")
+    key = f"default/{run_id}".encode()
+    comment = 'fits the budget; see "plan" \\ 1'
+    async with sluice.client() as client, Topic(sluice.kafka, sluice.topics.status) as topic:
+        await client.accepted(
+            {"id": run_id, "workflow": "approval", "parameters": {"reason": "a new printer"}}
+        )
+        async for record in topic.of(key):
+            event = json.loads(record.value)
+            if event["phase"] == "Suspended":
+                break
+        [waiting] = event["waiting_for"]
+        assert waiting["name"] == "approve"
+        assert waiting["answer"]["properties"]["decision"]["enum"] == ["approve", "refuse"]
+        wrong = {"type": "resume", "id": run_id, "values": {"decision": "perhaps"}}
+        await produce(sluice.kafka, sluice.topics.requests, json.dumps(wrong).encode(), key=key)
+        async for record in topic.of(key):
+            if dict(record.headers)["ce_type"] == b"sluice.request.refused":
+                break
+        [error] = json.loads(record.value)["problem"]["errors"]
+        assert error["pointer"] == "/values/decision"
+        answer = {
+            "type": "resume",
+            "id": run_id,
+            "step": waiting["step"],
+            "values": {"decision": "refuse", "comment": comment},
+            "reason": "asked by mail",
+        }
+        await produce(sluice.kafka, sluice.topics.requests, json.dumps(answer).encode(), key=key)
+        outcome = (await client.events(run_id))[-1]
+    assert outcome["phase"] == "Succeeded", outcome
+    assert outcome["outputs"] == {
+        "message": "Refused: a new printer",
+        "decision": "refuse",
+        "comment": comment,
+    }
+    assert outcome["last_command"]["type"] == "resume"
+    assert outcome["last_command"]["reason"] == "asked by mail"
+
+
+async def test_a_run_is_retried_from_a_step(sluice: Sluice) -> None:
+    run_id = unique_name("again")
+    key = f"default/{run_id}".encode()
+    async with sluice.client() as client, Topic(sluice.kafka, sluice.topics.results) as topic:
+        first = await client.outcome(
+            {"id": run_id, "workflow": "diamond", "parameters": {"number": 3}}
+        )
+        assert first["outputs"] == {"result": "15"}, first
+        # The pods of the first attempt are still there, on an engine that has pods.
+        retry = {"type": "retry", "id": run_id, "step": "c"}
+        await produce(sluice.kafka, sluice.topics.requests, json.dumps(retry).encode(), key=key)
+        async for record in topic.of(key):
+            second = json.loads(record.value)
+            if second["attempt"] == 2:
+                break
+    assert (second["phase"], second["outputs"]) == ("Succeeded", first["outputs"])
+    began = {step["name"]: step["started_at"] for step in first["steps"]}
+    again = {step["name"] for step in second["steps"] if step["started_at"] != began[step["name"]]}
+    assert again == {"c", "d"}
+
+
+async def test_a_step_that_failed_runs_again_in_a_new_pod(sluice: Sluice) -> None:
+    """The pod of the first attempt is kept, and the new one has its name."""
+    run_id = unique_name("failed")
+    key = f"default/{run_id}".encode()
+    async with sluice.client() as client, Topic(sluice.kafka, sluice.topics.results) as topic:
+        first = await client.outcome({"id": run_id, "workflow": "failure"})
+        assert first["phase"] == "Failed", first
+        retry = json.dumps({"type": "retry", "id": run_id}).encode()
+        await produce(sluice.kafka, sluice.topics.requests, retry, key=key)
+        async for record in topic.of(key):
+            second = json.loads(record.value)
+            if second["attempt"] == 2:
+                break
+    [before], [after] = first["steps"], second["steps"]
+    assert (second["phase"], after["message"]) == ("Failed", before["message"])
+    assert after["started_at"] > before["finished_at"]
+
+
 @pytest.mark.parametrize("command", ["stop", "terminate"])
 async def test_a_run_can_be_stopped_and_retried(sluice: Sluice, command: str) -> None:
     run_id = unique_name(command)
@@ -135,7 +215,8 @@ async def test_a_run_can_be_stopped_and_retried(sluice: Sluice, command: str) ->
         async for record in topic.of(key):
             event = json.loads(record.value)
             history.append((event["attempt"], event["phase"]))
-            if order := orders.get(history[-1]):
+            # A command is an event too: the run is Suspended until Argo has seen it.
+            if order := orders.pop(history[-1], None):
                 document = json.dumps({"type": order, "id": run_id}).encode()
                 await produce(sluice.kafka, sluice.topics.requests, document, key=key)
             if history[-1] in ends:

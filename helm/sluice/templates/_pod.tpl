@@ -142,6 +142,9 @@ spec:
 {{- if include "sluice.kafkaFiles" . }}
 - {name: kafka, mountPath: /etc/sluice/kafka, readOnly: true}
 {{- end }}
+{{- if include "sluice.postgresFiles" . }}
+- {name: postgres, mountPath: /etc/sluice/postgres, readOnly: true}
+{{- end }}
 {{- with .s.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -162,6 +165,11 @@ spec:
 {{- end }}
 {{- with include "sluice.kafkaFiles" . | trim }}
 - name: kafka
+  projected:
+    sources: {{- . | nindent 6 }}
+{{- end }}
+{{- with include "sluice.postgresFiles" . | trim }}
+- name: postgres
   projected:
     sources: {{- . | nindent 6 }}
 {{- end }}

@@ -30,7 +30,7 @@ def test_a_record_from_well_after_the_assignment_has_one_reader(
     assert Assignment(lambda: BEGAN).is_first_reader_of(appended(BEGAN + after)) is first
 
 
-def test_a_new_assignment_begins_anew() -> None:
+def test_a_new_assignment_begins_again() -> None:
     moments = iter([BEGAN, BEGAN + timedelta(hours=1)])
     assignment = Assignment(lambda: next(moments))
     record = appended(BEGAN + timedelta(minutes=30))

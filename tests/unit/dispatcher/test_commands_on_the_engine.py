@@ -9,11 +9,14 @@ from engine.tests.simulation import Simulation
 from engine.tests.workflows import workflow
 from sluice_argo import metadata
 from sluice_argo.pod_names import pod_name
+from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.requests import Command, ResumeCommand, RetryCommand
 from sluice_dispatcher.domain.command_patch import plan_change
 from sluice_engine.controller.names import pod_name as pod_name_of_the_engine
+from sluice_engine.steps.orders import StepOrder, StepResult
 from sluice_engine.store.patches import json_patch
+from tests.support.dispatcher import Desk
 
 RECORD = IncomingRecord(position=Position("requests", 0, 7), timestamp_ms=0, key=None, value=None)
 
@@ -182,6 +185,36 @@ def test_an_answer_decides_what_follows(values: dict[str, str], decision: str, p
     assert run.node("go")["phase"] == phase
     outputs = run.status["nodes"]["wf"]["outputs"]["parameters"]
     assert outputs == [{"name": "decision", "value": decision}]
+
+
+@pytest.mark.parametrize(
+    ("values", "answer"),
+    [
+        ({"decision": "refuse", "comment": "too dear"}, ("refuse", "too dear")),
+        ({}, ("approve", "")),
+    ],
+)
+async def test_the_built_in_approval_passes_its_answer_on(
+    values: dict[str, str], answer: tuple[str, str]
+) -> None:
+    desk = Desk()
+    await desk.handler.handle(desk.record({"id": "a", "workflow": "approval"}))
+    run = Simulation(desk.workflows.object_for_test(workflow_name(RunKey("default", "a"))))
+
+    def reports(order: StepOrder) -> StepResult:
+        name = order.output_parameters[0].name
+        if name == "message":
+            assert order.command[-1] == answer[0]
+        return StepResult("Succeeded", "", {"parameters": [{"name": name, "value": "done"}]})
+
+    run.run(reports)
+    assert run.node("approve")["phase"] == "Running"
+    apply(run, ResumeCommand(id="a", step="approve", values=values))
+    run.run(reports)
+    assert run.status["phase"] == "Succeeded", run.status
+    root = run.status["nodes"][run.object["metadata"]["name"]]
+    outputs = {output["name"]: output["value"] for output in root["outputs"]["parameters"]}
+    assert outputs == {"message": "done", "decision": answer[0], "comment": answer[1]}
 
 
 def test_an_answer_is_asked_for_again_when_its_step_runs_again() -> None:

@@ -183,6 +183,7 @@ async def running_gateway(
     peers: TrustedProxies | None = None,
     allowed_hosts: AllowedHosts | None = None,
     outgoing: ResponseLimits | None = None,
+    catalogue: Catalogue = CATALOGUE,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port."""
     producer = FakeProducer()
@@ -206,7 +207,7 @@ async def running_gateway(
 
         view = view_of(sqlite, subscriptions=subscriptions, catch_up=catch_up)
         app = create_app(
-            catalogue=CATALOGUE,
+            catalogue=catalogue,
             request_producer=KafkaRequestProducer(
                 producer,
                 topic=TOPICS.requests,

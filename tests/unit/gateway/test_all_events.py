@@ -364,7 +364,7 @@ class TestSharedPages:
         asyncio.run(run())
 
 
-async def test_requests_alone_are_no_events(gateway: Gateway) -> None:
+async def test_requests_alone_make_no_events(gateway: Gateway) -> None:
     async with stream(gateway) as response:
         await comment(response)
         await gateway.post({"id": "order-1", **GREET})

@@ -28,7 +28,8 @@ from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimi
 from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.backoff import Backoff
-from sluice_runtime.projection.sqlite_store import SqliteStore, StoreUnusableError
+from sluice_runtime.projection.sqlite_file import StoreUnusableError
+from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.support.fake_producer import FakeProducer
 from tests.unit.gateway.harness import (
     CATALOGUE,

@@ -69,7 +69,7 @@ class TestPrefer:
 
         assert response.status == 202
         assert response.headers["Preference-Applied"] == "wait=0"
-        assert response.headers["Retry-After"] == "1"
+        assert response.headers["Location"] == "/v1/runs/order-1"
         assert (await response.json())["phase"] == "Accepted"
 
     @pytest.mark.parametrize("prefer", ["return=minimal", "wait", "wait=soon", "wait=-1", ""])

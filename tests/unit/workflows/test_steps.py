@@ -231,7 +231,7 @@ def test_an_approval_reports_its_reason(
     tmp_path: Path, reason: str, decision: str, message: str
 ) -> None:
     run(propose, REASON=encoded(reason), PROPOSAL=tmp_path / "p")
-    run(carry_out, REASON=encoded(reason), DECISION=decision, MESSAGE=tmp_path / "m")
+    run(carry_out, decision, REASON=encoded(reason), MESSAGE=tmp_path / "m")
 
     assert (tmp_path / "p").read_text() == reason + "\n"
     assert (tmp_path / "m").read_text() == message
@@ -269,7 +269,7 @@ def test_programs_can_run_in_process(
     assert at["h"].read_text() == "m\n"
     assert at["i"].read_text() == "Hello, Ada!\n"
     run_here(monkeypatch, propose, REASON=encoded("r"), PROPOSAL=at["h"])
-    run_here(monkeypatch, carry_out, REASON=encoded("r"), DECISION="approve", MESSAGE=at["i"])
+    run_here(monkeypatch, carry_out, "approve", REASON=encoded("r"), MESSAGE=at["i"])
     assert at["h"].read_text() == "r\n"
     assert at["i"].read_text() == "Approved: r\n"
     capsys.readouterr()

@@ -29,7 +29,7 @@ from sluice_runtime.kubernetes.client import ClusterConfigurationError, Kubernet
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import serve_probes
 from sluice_runtime.projection.projector import Projector
-from sluice_runtime.projection.sqlite_store import StoreUnusableError
+from sluice_runtime.projection.sqlite_file import StoreUnusableError
 from sluice_runtime.service import StartupError, wait_for_kafka
 from sluice_runtime.supervision import run_tasks
 from sluice_workflows.catalogue import ENTRY_POINT_GROUP, load_catalogue

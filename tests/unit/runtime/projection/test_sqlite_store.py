@@ -13,13 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice_contracts.records import IncomingRecord, Position
-from sluice_runtime.projection import sqlite_store
+from sluice_runtime.projection import sqlite_file
 from sluice_runtime.projection.projection import Projection
-from sluice_runtime.projection.sqlite_store import (
-    SqliteStore,
-    StoreDamagedError,
-    StoreUnusableError,
-)
+from sluice_runtime.projection.sqlite_file import StoreDamagedError, StoreUnusableError
+from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.unit.runtime.log_capture import captured
 from tests.unit.runtime.projection.word_table import (
     Seen,
@@ -299,7 +296,7 @@ async def test_forget_works_with_concurrent_readers(path: Path) -> None:
 async def test_a_damaged_file_is_recreated(path: Path, garbage: bytes) -> None:
     _write(path, garbage)
     _write(_journal(path), garbage)
-    with captured(sqlite_store) as logged:
+    with captured(sqlite_file) as logged:
         async with open_store(path) as store:
             await store.apply(RECORDS)
     assert [each["event"] for each in logged] == ["file is unusable, recreated from the topics"]
@@ -364,7 +361,7 @@ async def test_a_crash_before_the_checkpoint_loses_nothing(path: Path, tmp_path:
 @pytest.mark.parametrize("version", [2, 99])
 async def test_another_version_is_recreated(path: Path, version: int) -> None:
     await _filled(path)
-    with captured(sqlite_store) as logged:
+    with captured(sqlite_file) as logged:
         async with open_store(path, version=version) as store:
             assert await everything(store) == ([], [], {})
     assert logged[0]["error"] == f"its version is 1, not {version}"

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
-import structlog
 
 from sluice_contracts.records import IncomingRecord
 from sluice_runtime.projection.last_records import LastRecord
 from sluice_runtime.projection.projection import Projection
+from sluice_runtime.projection.sqlite_file import (
+    StoreDamagedError,
+    is_damage,
+    open_file,
+    remove_file,
+)
 
-__all__ = ["SqliteStore", "Statement", "StoreDamagedError", "StoreUnusableError"]
-
-_log = structlog.get_logger(__name__)
+__all__ = ["SqliteStore", "Statement"]
 
 _OFFSETS = """
 CREATE TABLE IF NOT EXISTS projected_offsets (
@@ -50,15 +53,6 @@ _NOTE_LAST = "INSERT OR REPLACE INTO last_records VALUES (?, ?, ?, ?)"
 T = TypeVar("T")
 
 _PAUSE_AFTER_BYTES = 64 * 1024
-_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-class StoreUnusableError(Exception):
-    """The file cannot be opened, although it is not damaged; the message says why."""
-
-
-class StoreDamagedError(Exception):
-    """The file turned out to be damaged while in use; the next start recreates it."""
 
 
 @dataclass(kw_only=True)
@@ -92,7 +86,7 @@ class SqliteStore:
             StoreUnusableError: the file cannot be opened, although it is not damaged.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = await _connect(path, version=projection.version)
+        connection = await open_file(path, version=projection.version)
         store = cls(connection, projection)
         try:
             await store._run(sqlite3.Connection.executescript, store._schema)
@@ -100,7 +94,7 @@ class SqliteStore:
         finally:
             await connection.close()
             if store._damage.is_set():
-                _remove(path)
+                remove_file(path)
 
     async def watch_for_damage(self) -> None:
         """Wait until damage is found; the error then ends the process.
@@ -180,6 +174,11 @@ class SqliteStore:
         while await self.transact(write):
             pass
 
+    async def query(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `read` on the connection's thread; nothing is written meanwhile."""
+        result: T = await self._run(read)
+        return result
+
     async def transact(self, write: Callable[[sqlite3.Connection], T]) -> T:
         """Call `write` on the connection's thread within a transaction, and return its result."""
         result: T = await self._run(_transaction, write)
@@ -205,7 +204,7 @@ class SqliteStore:
         try:
             return await run(work, self._connection._conn, *arguments)  # noqa: SLF001
         except sqlite3.DatabaseError as e:
-            if _is_damage(e):
+            if is_damage(e):
                 self._damage.set()
             raise
 
@@ -239,11 +238,12 @@ def _transaction(connection: sqlite3.Connection, write: Callable[[sqlite3.Connec
 
 def _recreate_tables(connection: sqlite3.Connection, schema: str) -> None:
     names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    found = _all_rows(connection, names, ())
 
     def drop(connection: sqlite3.Connection) -> None:
-        for (name,) in found:
-            connection.execute(f'DROP TABLE "{name}"')
+        # A virtual table takes the tables with it that it is made of.
+        for which in (f"{names} AND sql LIKE 'CREATE VIRTUAL %'", names):
+            for (name,) in _all_rows(connection, which, ()):
+                connection.execute(f'DROP TABLE "{name}"')
 
     _transaction(connection, drop)
     connection.executescript(schema)
@@ -257,58 +257,3 @@ def _offset_after(record: IncomingRecord) -> tuple[str, int, int]:
 def _last_record(record: IncomingRecord) -> tuple[str, int, int, int]:
     position = record.position
     return (position.topic, position.partition, position.offset, record.timestamp_ms)
-
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    # The low byte is the kind, the rest its details (https://www.sqlite.org/rescode.html).
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
-
-
-async def _connect(path: Path, *, version: int) -> aiosqlite.Connection:
-    try:
-        connection = await _open(path)
-    except aiosqlite.DatabaseError as e:
-        if not _is_damage(e):
-            raise StoreUnusableError(
-                f"{path} cannot be opened: {e}. Check that the folder is writable and that no "
-                "other process uses the file."
-            ) from e
-        return await _recreate(path, version=version, why=str(e))
-    found = await _user_version(connection)
-    if found not in (0, version):
-        await connection.close()
-        return await _recreate(path, version=version, why=f"its version is {found}, not {version}")
-    await connection.execute(f"PRAGMA user_version = {version}")
-    return connection
-
-
-async def _recreate(path: Path, *, version: int, why: str) -> aiosqlite.Connection:
-    """Replace the file with an empty one; nothing is lost, because the topics hold all of it."""
-    _log.warning("file is unusable, recreated from the topics", file=str(path), error=why)
-    _remove(path)
-    connection = await _open(path)
-    await connection.execute(f"PRAGMA user_version = {version}")
-    return connection
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-async def _open(path: Path) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(path, isolation_level=None)
-    try:
-        # NORMAL may lose the last transactions in a power cut, with their offsets: they are redone.
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 5000"):
-            await connection.execute(f"PRAGMA {pragma}")
-    except aiosqlite.DatabaseError:
-        await connection.close()
-        raise
-    return connection
-
-
-async def _user_version(connection: aiosqlite.Connection) -> int:
-    async with connection.execute("PRAGMA user_version") as cursor:
-        row = await cursor.fetchone()
-    return int(row[0]) if row else 0

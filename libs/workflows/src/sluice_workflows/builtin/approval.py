@@ -24,7 +24,7 @@ _ANSWERS: Final = (
         default="approve",
         choices=("approve", "refuse"),
     ),
-    Answer(name="comment", description="Why, for whoever reads the run's outputs.", default=""),
+    Answer(name="comment", description="Why, in your own words.", default=""),
 )
 
 
@@ -50,11 +50,8 @@ def _build(couler: Couler, settings: CompileSettings) -> Iterable[Extension]:
         name="carry-out",
         image=settings.python_image,
         program=carry_out,
-        env={
-            "REASON": "{{workflow.parameters.reason}}",
-            "DECISION": "{{tasks.approve.outputs.parameters.decision}}",
-            "MESSAGE": _MESSAGE,
-        },
+        env={"REASON": "{{workflow.parameters.reason}}", "MESSAGE": _MESSAGE},
+        args=["{{tasks.approve.outputs.parameters.decision}}"],
         outputs=[output_parameter(couler, "message", path=_MESSAGE)],
         after="approve",
     )

@@ -1,7 +1,8 @@
-"""Write a report of the DECISION on REASON (base64url) into the file MESSAGE."""
+"""Write a report of the decision, an argument, on REASON (base64url) into the file MESSAGE."""
 
 import base64
 import os
+import sys
 from pathlib import Path
 
 
@@ -17,7 +18,7 @@ def main() -> None:
     message = Path(os.environ["MESSAGE"])
     message.parent.mkdir(parents=True, exist_ok=True)
     # Argo removes one newline from the end of an output parameter: this one.
-    message.write_bytes((report(reason, os.environ["DECISION"]) + "\n").encode())
+    message.write_bytes((report(reason, sys.argv[1]) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -106,9 +106,6 @@ def _again(nodes: Nodes, command: RetryCommand, workflow_name: str) -> list[str]
 def _forget_end(workflow: Manifest) -> None:
     """Remove what says that the Workflow has ended, or is to end."""
     workflow["spec"].pop("shutdown", None)
-    if workflow["spec"].get("activeDeadlineSeconds") == 0:
-        # This is how older versions of Argo terminate.
-        del workflow["spec"]["activeDeadlineSeconds"]
     labels = workflow["metadata"].setdefault("labels", {})
     for label in _FINISHED_LABELS:
         labels.pop(label, None)

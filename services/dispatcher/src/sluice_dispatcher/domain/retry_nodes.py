@@ -108,7 +108,7 @@ def _around(nodes: Nodes, inner: Iterable[str]) -> Iterator[str]:
 def _contains(parent: Node, node: Node) -> bool:
     """Return whether a parent holds a node, and does not only come before it.
 
-    The names tell: `wf[0]` holds `wf[0].a`, and `wf.a` its copies and attempts `wf.a(0:x)`.
+    The names show it: `wf[0]` holds `wf[0].a`, and `wf.a` its copies and attempts `wf.a(0:x)`.
     """
     name, inner = parent.get("name", ""), node.get("name", "")
     match parent.get("type"):

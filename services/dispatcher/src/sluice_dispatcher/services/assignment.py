@@ -13,14 +13,14 @@ _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
 class Assignment:
-    """Tells records that only this dispatcher has read from those that another one may know."""
+    """Knows which records no other dispatcher can have read before."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._began = now()
 
     def restart(self) -> None:
-        """Note that partitions were assigned anew."""
+        """Note that partitions were assigned again."""
         self._began = self._now()
 
     def is_first_reader_of(self, record: IncomingRecord) -> bool:

@@ -28,7 +28,7 @@ def rerun_request(
 
     Raises:
         ProblemError: NOT_APPLICABLE, the run's parameters are not known.
-        InvalidRequestError: the result is no valid request.
+        InvalidRequestError: the result is not a valid request.
     """
     if run.workflow is None or run.parameters is None:
         raise ProblemError.of(

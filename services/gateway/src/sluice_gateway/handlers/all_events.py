@@ -31,7 +31,7 @@ _LAST_EVENT_ID: Final = Parameter(
     name="Last-Event-ID",
     type=Annotated[
         str,
-        StringConstraints(pattern=r"^[0-9]{1,5}:[0-9]{1,18}(,[0-9]{1,5}:[0-9]{1,18})*$"),
+        StringConstraints(pattern=r"^([0-9]{1,5}:[0-9]{1,18}(,[0-9]{1,5}:[0-9]{1,18})*)?$"),
     ],
     description="The `id` of the last event that the client has; the stream resumes behind it.",
 )

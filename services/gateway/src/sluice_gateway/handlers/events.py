@@ -44,7 +44,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
             if request.method == "HEAD":
                 # It would have to follow the run to its end to say nothing.
                 return web.Response(headers=stream_headers(form))
-            # Whoever has an event knows that the run no longer waits to start.
+            # A client that has an event knows that the run no longer waits to start.
             queue = QueueWatch(request.app[VIEW], key) if after is None else None
             async with aclosing(_pieces(request, key, form, first, pages, queue)) as pieces:
                 return await send_stream(request, form, pieces)

@@ -58,26 +58,27 @@ async def send_start(request: web.Request, answer: Started | Replayed) -> web.St
     Without a wait 202 means started and 200 that the run was there already; after one 200 means
     that the run is over and 202 that it is not.
     """
-    started = isinstance(answer, Started)
-    key = answer.key if isinstance(answer, Started) else answer.state.key
-    headers = {"Location": run_path(key)}
-    if not started:
+    run = answer if isinstance(answer, Started) else answer.run
+    headers = {"Location": run_path(run.key)}
+    if isinstance(answer, Replayed):
         headers["Idempotency-Replayed"] = "true"
+    state = answer.state if isinstance(answer, Replayed) else None
     wait = preferred_wait(request)
-    if wait is None:
-        if isinstance(answer, Replayed):
-            return await send_state(request, answer.state, status=200, headers=headers)
-        return web.json_response(accepted_document(answer), status=202, headers=headers)
-    headers["Preference-Applied"] = f"wait={wait}"
+    if wait is not None:
+        headers["Preference-Applied"] = f"wait={wait}"
+        state = await _outcome(request, run.key, within=wait)
+    if state is None:
+        return web.json_response(accepted_document(run), status=202, headers=headers)
+    return await send_state(request, state, status=200, headers=headers)
+
+
+async def _outcome(request: web.Request, key: RunKey, *, within: float) -> RunState | None:
     try:
-        state = await await_outcome(request, key, within=wait)
+        state = await await_outcome(request, key, within=within)
     except ProblemError:
         # The run is accepted all the same: whether it can be read now is another question.
-        if isinstance(answer, Replayed):
-            return await send_state(request, answer.state, status=202, headers=headers)
-        return web.json_response(accepted_document(answer), status=202, headers=headers)
-    status = 200 if state.terminal else 202
-    return await send_state(request, state, status=status, headers=headers)
+        return None
+    return state if state.terminal else None
 
 
 async def await_outcome(request: web.Request, key: RunKey, *, within: float) -> RunState:
@@ -115,16 +116,10 @@ def state_headers(state: RunState) -> dict[str, str]:
 
 ACCEPTED: Final = Answer(
     status=202,
-    description="Every in-sync replica of Kafka has the request. After a wait that was too short, "
-    "this is the run's state.",
-    content=(Content(model=AcceptedRunDocument | RunDocument),),
-    headers=(
-        LOCATION,
-        optional(IDEMPOTENCY_REPLAYED),
-        PREFERENCE_APPLIED,
-        optional(ETAG),
-        RETRY_AFTER,
-    ),
+    description="Every in-sync replica of Kafka has the request; a wait that was preferred has "
+    "not seen the outcome.",
+    content=(Content(model=AcceptedRunDocument),),
+    headers=(LOCATION, optional(IDEMPOTENCY_REPLAYED), PREFERENCE_APPLIED),
     links=RUN_LINKS,
 )
 

@@ -9,7 +9,7 @@ from sluice_gateway.ports import RunView
 
 __all__ = ["QueueWatch"]
 
-# It is computed anew at every look.
+# It is computed again at every look.
 _NO_CHANGE: Final = {"eta": None}
 
 

@@ -58,6 +58,7 @@ class Started:
 class Replayed:
     """The run was there already, asked for with the same content."""
 
+    run: Started
     state: RunState
 
 
@@ -123,7 +124,8 @@ class Submission:
         if stated is not None and (state := await self._known(key)) is not None:
             if state.fingerprint != fingerprint:
                 raise _conflict(asked)
-            return Replayed(state=state)
+            run = Started(key=key, workflow=asked.request.workflow)
+            return Replayed(run=run, state=state)
         validate(asked.request, catalogue=self._catalogue, now=self._now())
         return await asyncio.shield(self._flight(asked, key, fingerprint).landed)
 

@@ -84,7 +84,7 @@ async def stream_page(
         if head.is_wanted:
             wanted.append((head, StreamPlace(next_offsets=dict(place))))
             max_bytes -= head.bytes
-    # What is read to its end may end with records that are no events.
+    # What is read to its end may end with records of another kind.
     place |= {each: ends[each] for each in whole if not left[each]}
     contents = await connection.fetch(
         _CONTENTS,

@@ -133,7 +133,7 @@ class GroupProjector:
         for portion in _portions(records):
             ends = {each.position.partition: each.position.offset + 1 for each in portion}
             await self._write(topic, portion, ends, places)
-        # Positions also pass what is no record, like the end of a transaction.
+        # Positions also pass the end of a transaction, which is not a record.
         passed = {
             number: position
             for (of, number), position in positions.items()

@@ -17,7 +17,7 @@ from sluice_gateway.services.subscriptions import RunSubscriptions
 
 __all__ = ["Listener"]
 
-# Load balancers and firewalls forget silent connections, and tell neither end.
+# Load balancers and firewalls forget silent connections, and neither end hears of it.
 _PING_EVERY_S: Final = 15.0
 _PING_TIMEOUT_S: Final = 10.0
 

@@ -42,7 +42,7 @@ SELECT partition, next_offset, epoch, last_offset, last_ms
 FROM projected JOIN topics USING (topic) WHERE topic = $1 AND partition = ANY ($2::integer[])
 """
 
-# Waits for whoever moves the same partition, and then sees what that one has committed.
+# Waits for another one that moves the same partition, and then sees what that one has committed.
 _LOCK: Final = """
 SELECT count(*) FROM (
     SELECT FROM projected JOIN topics USING (topic)

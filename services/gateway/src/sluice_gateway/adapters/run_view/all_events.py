@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.topics import TopicNames
-from sluice_gateway.adapters.run_view.lists import conditions
+from sluice_gateway.adapters.run_view.list_sql import conditions_of, joined
 from sluice_gateway.domain.models import StreamEvent, StreamPage
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.ports import LogTruncatedError
@@ -86,13 +86,11 @@ def _rows(
     connection: sqlite3.Connection, query: RunFilter, *, starts: Mapping[int, int]
 ) -> Iterator[Any]:
     """Yield the events of all partitions, by time and each partition in order."""
-    tests = list(conditions(replace(query, phases=frozenset())))
+    conditions = conditions_of(replace(query, phases=frozenset()), before=None)
     if query.phases:
-        tests.append(
-            (f"events.phase IN ({', '.join('?' for _ in query.phases)})", sorted(query.phases))
-        )
-    wanted = " AND ".join(["TRUE", *(test for test, _ in tests)])
-    arguments = [value for _, values in tests for value in values]
+        marks = ", ".join("?" for _ in query.phases)
+        conditions.append((f"events.phase IN ({marks})", sorted(query.phases)))
+    wanted, arguments = joined(conditions)
     sql = f"""
 SELECT appended_ms, partition, offset, {wanted}, tenant, run_id, type
 FROM events JOIN runs USING (number)

@@ -36,10 +36,12 @@ WHERE {_THESE}
 
 _DROP: Final = (
     _NOTE_MISSING.format(which="TRUE"),
+    f"INSERT INTO ids (ids, rowid, run_id) SELECT 'delete', number, run_id FROM runs WHERE {_THESE}",  # noqa: E501, S608
     *(
         f"DELETE FROM {table} WHERE {_THESE}"  # noqa: S608
-        for table in ("events", "steps", "parameters", "runs")
+        for table in ("events", "steps", "parameters", "labels", "runs")
     ),
+    "DELETE FROM kinds WHERE runs = 0 AND ? IS NOT NULL",
 )
 
 

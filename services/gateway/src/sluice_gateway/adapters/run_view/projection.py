@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 from sluice_contracts.ids import RunKey
@@ -15,6 +16,7 @@ from sluice_gateway.adapters.run_view.schema import TABLES, VERSION
 from sluice_gateway.domain.projected_run import ProjectedRun
 from sluice_gateway.domain.run_changes import (
     EventChange,
+    Facts,
     KeepsParameters,
     NoticeChange,
     RequestChange,
@@ -37,12 +39,27 @@ JOIN runs ON runs.tenant = wanted.value ->> 0 AND runs.run_id = wanted.value ->>
 """  # noqa: S608
 
 _ADD: Final = f"""
-INSERT INTO runs ({", ".join(_COLUMNS)}) VALUES ({", ".join("?" for _ in _COLUMNS)})
+INSERT INTO runs (number, {", ".join(_COLUMNS)})
+VALUES (?, {", ".join("?" for _ in _COLUMNS)})
 """  # noqa: S608
 
 _CHANGE: Final = f"""
 UPDATE runs SET {", ".join(f"{name} = ?" for name in _COLUMNS)} WHERE number = ?
 """  # noqa: S608
+
+# Indexes of other columns are left alone, which is most of the work.
+_EVENT_COLUMNS: Final = (
+    *("sequence", "attempt", "phase", "terminal", "progress", "started_at", "finished_at"),
+    *("status_ms", "status_partition", "status_offset"),
+)
+
+_CHANGE_BY_EVENT: Final = f"""
+UPDATE runs SET {", ".join(f"{name} = ?" for name in _EVENT_COLUMNS)} WHERE number = ?
+"""  # noqa: S608
+
+_ALL_VALUES: Final = attrgetter(*_COLUMNS)
+_EVENT_VALUES: Final = attrgetter(*_EVENT_COLUMNS)
+_OTHER_VALUES: Final = attrgetter(*(name for name in _COLUMNS if name not in _EVENT_COLUMNS))
 
 _KEEP_EVENT: Final = """
 INSERT OR REPLACE INTO events
@@ -54,6 +71,10 @@ _KEEP_STEP: Final = """
 INSERT INTO steps (number, kind, step_id, step) VALUES (?, ?, ?, ?)
 ON CONFLICT (number, kind, step_id) DO UPDATE SET step = excluded.step
 """
+
+_ADD_ID: Final = "INSERT INTO ids (rowid, run_id) VALUES (?, ?)"
+_ADD_LABEL: Final = "INSERT INTO labels (name, value, place_ms, number) VALUES (?, ?, ?, ?)"
+_DROP_LABELS: Final = "DELETE FROM labels WHERE number = ?"
 
 _DROP_PARAMETERS: Final = "DELETE FROM parameters WHERE number = ?"
 _KEEP_PARAMETERS: Final = "INSERT INTO parameters VALUES (?, ?)"
@@ -121,6 +142,10 @@ class _Work:
 
     number: int | None
     run: ProjectedRun
+    before: tuple[Any, ...] = ()
+    """What was stored, but for what every event changes."""
+    placed: tuple[int, str | None] | None = None
+    """The place and the facts that were stored."""
     changed: bool = False
     parameters: str | None = None
     takes_parameters: bool = False
@@ -158,7 +183,7 @@ class _Work:
 
 def write_changes(connection: sqlite3.Connection, changes: Sequence[RunChange]) -> None:
     """Write what the changes leave of each run, within the caller's transaction."""
-    works = _load(connection, {change.key for change in changes})
+    works = _load(connection, dict.fromkeys(change.key for change in changes))
     for change in changes:
         works[change.key].apply(change)
     changed = [work for work in works.values() if work.changed]
@@ -174,18 +199,40 @@ def _load(connection: sqlite3.Connection, keys: Iterable[RunKey]) -> Mapping[Run
     for number, *values in connection.execute(_LOAD, (json.dumps(list(works)),)):
         run = ProjectedRun(**dict(zip(_FIELDS, values, strict=True)))
         work = works[RunKey(run.tenant, run.run_id)]
-        work.number, work.run = number, run
+        work.number, work.run, work.before = number, run, _OTHER_VALUES(run)
+        work.placed = run.place_ms, run.facts
     return works
 
 
 def _write_runs(connection: sqlite3.Connection, works: Iterable[_Work]) -> None:
-    known = []
+    added, changed, changed_by_event, placed = [], [], [], []
+    [(last,)] = connection.execute("SELECT COALESCE(MAX(number), 0) FROM runs")
     for work in works:
+        run = work.run
         if work.number is None:
-            work.number = connection.execute(_ADD, _row(work.run)).lastrowid
+            last += 1
+            work.number = last
+            added.append((last, *_ALL_VALUES(run)))
+            placed.append(work)
+        elif _OTHER_VALUES(run) == work.before:
+            changed_by_event.append((*_EVENT_VALUES(run), work.number))
         else:
-            known.append((*_row(work.run), work.number))
-    connection.executemany(_CHANGE, known)
+            changed.append((*_ALL_VALUES(run), work.number))
+            if work.placed != (run.place_ms, run.facts):
+                placed.append(work)
+    connection.executemany(_ADD, added)
+    connection.executemany(_CHANGE, changed)
+    connection.executemany(_CHANGE_BY_EVENT, changed_by_event)
+    connection.executemany(_ADD_ID, [(number, run_id) for number, _, run_id, *_ in added])
+    connection.executemany(_DROP_LABELS, [(work.number,) for work in placed])
+    connection.executemany(
+        _ADD_LABEL,
+        [
+            (name, value, work.run.place_ms, work.number)
+            for work in placed
+            for name, value in Facts.from_json(work.run.facts).labels.items()
+        ],
+    )
 
 
 def _write_parts(connection: sqlite3.Connection, works: Sequence[_Work]) -> None:
@@ -220,10 +267,6 @@ def _write_parts(connection: sqlite3.Connection, works: Sequence[_Work]) -> None
         _KEEP_STEP,
         [(work.number, *at, text) for work in works for at, text in work.steps.items()],
     )
-
-
-def _row(run: ProjectedRun) -> list[Any]:
-    return [getattr(run, name) for name in _COLUMNS]
 
 
 def _expire(

@@ -15,7 +15,7 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase, QueueState
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.run_view.all_events import stream_end, stream_page
-from sluice_gateway.adapters.run_view.lists import count_query, list_query, summary_of
+from sluice_gateway.adapters.run_view.lists import count_runs, list_runs
 from sluice_gateway.domain.models import (
     AcceptedRun,
     EventHead,
@@ -184,24 +184,21 @@ class SqliteRunView:
 
     async def list(self, query: RunFilter, *, before: RunPlace | None, limit: int) -> RunPage:
         """See `RunView.list`."""
-        rows = await self._store.read(*list_query(query, before=before, limit=limit + 1))
-        runs = tuple(summary_of(row) for row in rows[:limit])
-        return RunPage(runs=runs, next=runs[-1].place if len(rows) > limit else None)
+        return await self._store.query(partial(list_runs, query=query, before=before, limit=limit))
 
     async def count(self, query: RunFilter) -> Mapping[Phase, int]:
         """See `RunView.count`."""
-        rows = await self._store.read(*count_query(query))
-        return {Phase(phase): count for phase, count in rows}
+        return await self._store.query(partial(count_runs, query=query))
 
     async def stream_end(self) -> StreamPlace:
         """See `RunView.stream_end`."""
-        return await self._store.transact(partial(stream_end, topics=self._topics))
+        return await self._store.query(partial(stream_end, topics=self._topics))
 
     async def all_events(
         self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int
     ) -> StreamPage:
         """See `RunView.all_events`."""
-        return await self._store.transact(
+        return await self._store.query(
             partial(
                 stream_page,
                 topics=self._topics,

@@ -25,7 +25,7 @@ from sluice_gateway.ports import RunView, Subscription, ViewUnavailableError
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.durations import seconds
-from sluice_runtime.projection.sqlite_store import StoreDamagedError, StoreUnusableError
+from sluice_runtime.projection.sqlite_file import StoreDamagedError, StoreUnusableError
 
 __all__ = ["FILE", "KeptIn", "OpenView", "ReopeningView"]
 

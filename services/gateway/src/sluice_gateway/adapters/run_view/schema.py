@@ -55,11 +55,51 @@ CREATE TABLE IF NOT EXISTS runs (
     UNIQUE (tenant, run_id)
 );
 CREATE INDEX IF NOT EXISTS runs_newest_first ON runs (place_ms, tenant, run_id);
+CREATE INDEX IF NOT EXISTS runs_by_kind
+    ON runs (tenant, workflow, phase, place_ms, run_id);
 CREATE INDEX IF NOT EXISTS runs_queued ON runs (place_ms, tenant, run_id) WHERE sequence < 0;
 CREATE INDEX IF NOT EXISTS runs_by_start ON runs (events_from_ms);
 
 CREATE INDEX IF NOT EXISTS runs_oldest_whole ON runs (status_ms) WHERE terminal AND NOT trimmed;
 CREATE INDEX IF NOT EXISTS runs_oldest_trimmed ON runs (status_ms) WHERE terminal AND trimmed;
+
+-- How many runs there are of each kind, without those of which there are none.
+CREATE TABLE IF NOT EXISTS kinds (
+    tenant TEXT NOT NULL,
+    workflow TEXT NOT NULL, -- '' if it is unknown
+    phase TEXT NOT NULL,
+    runs INTEGER NOT NULL,
+    PRIMARY KEY (tenant, workflow, phase)
+) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS runs_added AFTER INSERT ON runs BEGIN
+    INSERT INTO kinds VALUES (new.tenant, COALESCE(new.workflow, ''), new.phase, 1)
+    ON CONFLICT DO UPDATE SET runs = runs + 1;
+END;
+CREATE TRIGGER IF NOT EXISTS runs_changed AFTER UPDATE OF workflow, phase ON runs
+WHEN (new.workflow, new.phase) IS NOT (old.workflow, old.phase) BEGIN
+    INSERT INTO kinds VALUES (new.tenant, COALESCE(new.workflow, ''), new.phase, 1)
+    ON CONFLICT DO UPDATE SET runs = runs + 1;
+    UPDATE kinds SET runs = runs - 1
+    WHERE tenant = old.tenant AND workflow = COALESCE(old.workflow, '') AND phase = old.phase;
+END;
+CREATE TRIGGER IF NOT EXISTS runs_dropped AFTER DELETE ON runs BEGIN
+    UPDATE kinds SET runs = runs - 1
+    WHERE tenant = old.tenant AND workflow = COALESCE(old.workflow, '') AND phase = old.phase;
+END;
+
+CREATE TABLE IF NOT EXISTS labels (
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    place_ms INTEGER NOT NULL, -- of the run
+    number INTEGER NOT NULL,
+    PRIMARY KEY (name, value, place_ms, number)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS labels_of_runs ON labels (number);
+
+-- The ids by each three characters in a row, without the ids themselves.
+CREATE VIRTUAL TABLE IF NOT EXISTS ids USING fts5 (
+    run_id, content = '', detail = none, tokenize = 'trigram case_sensitive 1'
+);
 
 -- Parameters of the request as canonical JSON, apart from the run, which is written more often.
 CREATE TABLE IF NOT EXISTS parameters (

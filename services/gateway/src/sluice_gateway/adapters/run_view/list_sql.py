@@ -1,0 +1,85 @@
+"""Queries for runs as conditions in SQL, and rows as summaries."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from sluice_contracts.ids import RunKey
+from sluice_contracts.status import Phase
+from sluice_gateway.domain.run_changes import Facts, milliseconds
+from sluice_gateway.domain.run_query import RunFilter, RunPlace, RunSummary
+
+__all__ = ["SUMMARY", "Conditions", "conditions_of", "joined", "summary_of"]
+
+Conditions: TypeAlias = list[tuple[str, Sequence[Any]]]
+"""SQL about a row of `runs`, each with its arguments."""
+
+SUMMARY: Final = """
+SELECT tenant, run_id, place_ms, workflow, phase, terminal, attempt, progress, facts,
+       started_at, finished_at, status_partition, status_offset, request_offset
+FROM runs
+"""
+
+
+def conditions_of(query: RunFilter, *, before: RunPlace | None) -> Conditions:
+    """Return the conditions on runs that the query wants, behind the place if there is one."""
+    conditions: Conditions = []
+    if query.tenant is not None:
+        conditions.append(("tenant = ?", [query.tenant]))
+    if query.workflow is not None:
+        conditions.append(("workflow = ?", [query.workflow]))
+    if query.phases:
+        marks = ", ".join("?" for _ in query.phases)
+        conditions.append((f"phase IN ({marks})", sorted(query.phases)))
+    if query.since is not None:
+        conditions.append(("place_ms >= ?", [_not_before(query.since)]))
+    if query.until is not None:
+        conditions.append(("place_ms < ?", [_not_before(query.until)]))
+    if query.text is not None:
+        conditions.append(("instr(run_id, ?)", [query.text]))
+    for label in query.labels:
+        # Names of labels have no quotes.
+        value = f"""json_extract(facts, '$[0]."{label.name}"')"""
+        conditions.append((f"{value} IS {'' if label.equal else 'NOT '}?", [label.value]))
+    if before is not None:
+        conditions.append(
+            ("place_ms <= ? AND (place_ms, tenant, run_id) < (?, ?, ?)", [before[0], *before])
+        )
+    return conditions
+
+
+def joined(conditions: Conditions) -> tuple[str, list[Any]]:
+    """Return one condition that all of them make, and its arguments."""
+    text = " AND ".join(["TRUE", *(condition for condition, _ in conditions)])
+    return text, [value for _, values in conditions for value in values]
+
+
+def summary_of(row: Any) -> RunSummary:  # noqa: ANN401 - sqlite3's rows are untyped
+    """Read a row of `SUMMARY`."""
+    (tenant, run_id, place_ms, workflow, phase, terminal, attempt, progress, facts_text) = row[:9]
+    started_at, finished_at, *version = row[9:]
+    facts = Facts.from_json(facts_text)
+    return RunSummary(
+        key=RunKey(tenant, run_id),
+        place=RunPlace(place_ms, tenant, run_id),
+        workflow=workflow,
+        phase=Phase(phase),
+        terminal=bool(terminal),
+        attempt=attempt,
+        progress=progress,
+        labels=facts.labels,
+        priority=facts.priority,
+        parent=facts.parent,
+        started_at=_moment(started_at),
+        finished_at=_moment(finished_at),
+        version=":".join("-" if part is None else str(part) for part in (*version, place_ms)),
+    )
+
+
+def _not_before(moment: datetime) -> int:
+    """Return the first whole millisecond that is not before the moment."""
+    return milliseconds(moment + timedelta(microseconds=999))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)

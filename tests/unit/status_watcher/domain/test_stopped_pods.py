@@ -99,8 +99,8 @@ MESSAGES = [
     ),
     (
         (
-            "init: Error (exit code 64): failed to load artifact 'a': template artifact location not "
-            "set"
+            "init: Error (exit code 64): failed to load artifact 'a': template artifact "
+            "location not set"
         ),
         ARTIFACTS,
         "no artifact repository is configured",

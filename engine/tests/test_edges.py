@@ -264,6 +264,21 @@ def test_outputs_that_a_person_supplies() -> None:
     assert run.node("wf")["outputs"]["parameters"] == [{"name": "o", "value": "none"}]
 
 
+def test_an_output_that_a_person_supplies_has_the_default_of_its_input() -> None:
+    asked = {"name": "o", "globalName": "verdict", "valueFrom": {"supplied": {}}}
+    ask = {
+        "name": "ask",
+        "inputs": {"parameters": [{"name": "o", "default": "yes", "enum": ["yes", "no"]}]},
+        "suspend": {},
+        "outputs": {"parameters": [asked]},
+    }
+    run = Simulation(workflow(ask))
+    run.look()
+    [output] = run.node("wf")["outputs"]["parameters"]
+    assert output == {**asked, "valueFrom": {"supplied": {}, "default": "yes"}}
+    assert run.node("wf")["inputs"]["parameters"][0]["enum"] == ["yes", "no"]
+
+
 def test_nothing_new_starts_after_a_stop() -> None:
     steps = [[{"name": "a", "template": "work"}, {"name": "b", "template": "work"}]]
     main = {"name": "main", "steps": steps, "parallelism": 1}

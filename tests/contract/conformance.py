@@ -5,12 +5,15 @@ schemathesis makes the cases: by each phase, valid and invalid, and along the li
 
 import argparse
 import asyncio
+import logging
 import os
 import re
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from tests.contract.gateway import ending_gateway
 
@@ -78,6 +81,8 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=5000, help="at least so many (5000)")
     parser.add_argument("--seed", type=int, default=1, help="of the first round (1)")
     arguments = parser.parse_args()
+    # A line for each run that is started would hide the result.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     return asyncio.run(_run(arguments.cases, arguments.seed))
 
 

@@ -276,6 +276,8 @@ async def test_stopping_ends_streams(kafka: EmbeddedKafka, tmp_path: Path) -> No
         await running.post({"id": "order-1", **HELLO})
         async with running.session.get(f"{running.url}/v1/runs/order-1/events") as events:
             assert await events.content.readuntil(b"\n\n") == b"retry: 2000\n\n"
+            queued = await events.content.readuntil(b"\n\n")
+            assert queued.startswith(b"event: sluice.request.queued\n")
             running.stop.set()
             assert await events.content.read() == b""
         await running.ended

@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 from prometheus_client import CollectorRegistry
@@ -27,7 +28,7 @@ from sluice_gateway.settings import GatewaySettings, StoreSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.postgres.settings import PostgresSettings
-from tests.integration.test_gateway_kafka import HELLO, gateway
+from tests.integration.test_gateway_kafka import HELLO, Running, gateway
 from tests.support.kafka import KafkaServer, create_topic, produce, topic_names, unique_name
 from tests.support.postgres import PostgresServer, create_database
 from tests.unit.gateway.harness import published
@@ -236,3 +237,63 @@ async def test_a_run_is_known_to_both_replicas_at_once(
         assert (status, state["phase"]) == (200, "Succeeded")
         status, problem = await one.get("/v1/runs/unknown")
         assert (status, problem["status"]) == (404, 404)
+
+
+async def test_the_stream_of_all_runs_is_one_on_both_replicas(
+    kafka: KafkaServer, store: StoreSettings, tmp_path: Path
+) -> None:
+    topics = topic_names("postgres")
+    async with (
+        gateway(kafka, topics, tmp_path / "one", store=store) as one,
+        gateway(kafka, topics, tmp_path / "other", store=store) as other,
+    ):
+        for each in (one, other):
+            assert (await each.get("/v1/runs/unknown"))[0] == 404
+        database = await asyncpg.connect(
+            host=store.postgres.host, user="sluice", database=store.postgres.database
+        )
+        try:
+            partitions = await database.fetch(
+                "SELECT partition FROM projected WHERE topic = $1", topics.status
+            )
+            place = ",".join(f"{each}:0" for each in sorted(number for (number,) in partitions))
+            await publish(kafka, topics, events=200, runs=20)
+            seen: list[str] = []
+            for cut in range(20):
+                texts, place = await stream((one, other)[cut % 2], after=place, most=10)
+                seen += texts
+            assert len(seen) == len(set(seen)) == 200
+            # As if these events were too old by now.
+            await database.execute(
+                "UPDATE projected SET first_offset = next_offset WHERE topic = $1", topics.status
+            )
+        finally:
+            await database.close()
+        begin = ",".join(f"{number}:0" for (number,) in partitions)
+        for each in (one, other):
+            response = await each.session.get(
+                f"{each.url}/v1/events", headers={"Last-Event-ID": begin}
+            )
+            async with response:
+                assert response.status == 410
+                assert "no longer kept" in (await response.json(content_type=None))["detail"]
+
+
+async def stream(running: Running, *, after: str, most: int) -> tuple[list[str], str]:
+    """Read so many events of all runs; return their data, and the id of the last one."""
+    data: list[str] = []
+    response = await running.session.get(
+        f"{running.url}/v1/events", headers={"Last-Event-ID": after, "Accept": "text/event-stream"}
+    )
+    async with response:
+        assert response.status == 200, await response.text()
+        async for line in response.content:
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name == "id":
+                after = value
+            elif name == "data":
+                data.append(value)
+                if len(data) == most:
+                    response.close()
+                    return data, after
+    raise AssertionError("The stream ended.")

@@ -1,6 +1,7 @@
 """The view of runs in a real PostgreSQL: it says what the one in SQLite says, come what may."""
 
 import asyncio
+import itertools
 import random
 from datetime import timedelta
 from pathlib import Path
@@ -13,10 +14,13 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
 from sluice_gateway.adapters.run_store_postgres.history import History
+from sluice_gateway.adapters.run_store_postgres.listener import Listener
+from sluice_gateway.adapters.run_store_postgres.progress import ProjectionProgress
 from sluice_gateway.adapters.run_store_postgres.schema import NewerSchemaError, migrate
 from sluice_gateway.adapters.run_store_postgres.store import FencedError
 from sluice_gateway.domain.run_query import LabelTest, RunFilter, RunPlace, StreamPlace
 from sluice_gateway.ports import LogTruncatedError, RunView
+from sluice_gateway.services.subscriptions import RunSubscriptions
 from tests.support.postgres import PostgresServer, create_database
 from tests.support.postgres_runs import PostgresRuns, postgres_runs
 from tests.support.run_histories import LABELS, TENANTS, WORKFLOWS, RunHistories
@@ -51,6 +55,10 @@ FILTERS = [
     *(RunFilter(text=each) for each in ("order", "er_1", "r%", "2.x", "\\", "ORDER")),
     RunFilter(since=NOW - timedelta(seconds=20), until=NOW + timedelta(seconds=90)),
 ]
+
+
+def no_kafka() -> Any:
+    raise AssertionError("Nothing reads from Kafka here.")
 
 
 def now() -> Any:
@@ -183,6 +191,31 @@ async def test_text_that_postgres_cannot_store_comes_through_in_events(database:
             assert (await runs.view.list(asked, before=None, limit=10)).runs == ()
 
 
+async def test_a_replica_that_connects_again_wakes_all_who_follow(database: str) -> None:
+    subscriptions = RunSubscriptions()
+    async with postgres_runs(database, topics=TOPICS, subscriptions=subscriptions) as runs:
+        await runs.apply([status_record(published(1), offset=0)])
+        progress = ProjectionProgress(topics=(), make_consumer=no_kafka)
+        with subscriptions.subscribe(str(KEY)) as of_run, subscriptions.subscribe_all() as of_all:
+            listener = Listener(
+                lambda: asyncpg.connect(database), subscriptions=subscriptions, progress=progress
+            )
+            listening = asyncio.create_task(listener.run())
+            try:
+                assert await of_run.wait(within=30)
+                assert await of_all.wait(within=30)
+                of_run.looked()
+                # What is lost is noticed, and not waited for.
+                await runs.pool.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+                    await asyncio.wait_for(listening, 30)
+            finally:
+                listening.cancel()
+
+
 class TestHistory:
     """Runs that are over go after their time, and nothing else does."""
 
@@ -293,20 +326,24 @@ async def test_killed_at_random_it_holds_what_one_holds_that_was_never_killed(
 
     chance = random.Random(4711)  # noqa: S311 - it has to repeat
     for _ in range(100):
+        statements = itertools.count(1)
+        last = chance.randrange(20, 70)
         async with postgres_runs(killed, topics=TOPICS) as runs:
-            projecting = asyncio.create_task(project_rest(runs, records, portion=20))
-            for _ in range(chance.randrange(60)):
-                await asyncio.sleep(0)
-            # Like the end of the process: its connections are closed in the middle of whatever.
-            runs.pool.terminate()
-            await asyncio.wait({projecting})
+
+            def kill_in_time(_: object) -> None:
+                if next(statements) == last:  # noqa: B023 - called while it is the last one
+                    # Like the end of the process, in the middle of whatever it does.
+                    runs.pool.terminate()
+
+            runs.after_each_statement(kill_in_time)
+            assert not await project_rest(runs, records, portion=10)
     async with postgres_runs(killed, topics=TOPICS, now=now) as runs:
-        await project_rest(runs, records, portion=500)
+        assert await project_rest(runs, records, portion=500)
         assert await everything(runs.view, histories) == expected
 
 
-async def project_rest(runs: PostgresRuns, records: list[IncomingRecord], *, portion: int) -> None:
-    """Project what the database does not hold yet, until the database is gone."""
+async def project_rest(runs: PostgresRuns, records: list[IncomingRecord], *, portion: int) -> bool:
+    """Project what the database does not hold yet; return whether it was there to the end."""
     try:
         await runs.begin()
         left = [
@@ -317,5 +354,10 @@ async def project_rest(runs: PostgresRuns, records: list[IncomingRecord], *, por
         ]
         for at in range(0, len(left), portion):
             await runs.apply(left[at : at + portion])
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        return
+    except (
+        *(asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
+        # What asyncpg says to a task that uses a pool which is gone.
+        asyncpg.InternalClientError,
+    ):
+        return False
+    return True

@@ -35,7 +35,7 @@ class Client:
         return run_id
 
     async def events(self, run_id: str) -> list[Json]:
-        """Follow a run to its end; return its events."""
+        """Follow a run to its end; return its events, without its places in the queue."""
         url = f"/v1/runs/{run_id}/events"
         timeout = aiohttp.ClientTimeout(total=OUTCOME_SECONDS)
         found: list[Json] = []
@@ -45,7 +45,7 @@ class Client:
             async for chunk in response.content.iter_any():
                 *lines, buffered = (buffered + chunk).split(b"\n")
                 found += [json.loads(line[6:]) for line in lines if line.startswith(b"data: ")]
-        return found
+        return [event for event in found if event["event_id"] is not None]
 
     async def outcome(self, document: Mapping[str, Any]) -> Json:
         """Start a run and return its outcome."""

@@ -1,6 +1,6 @@
 """The store of runs in a real PostgreSQL, fed by hand instead of by Kafka."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +28,16 @@ class PostgresRuns:
     view: PostgresRunView
     topics: TopicNames
     places: dict[tuple[str, int], StoredPlace] = field(default_factory=dict)
+    _watchers: list[Callable[[object], None]] = field(default_factory=list)
+
+    def after_each_statement(self, watch: Callable[[object], None]) -> None:
+        """Call `watch` after each statement from now on."""
+        self._watchers.append(watch)
+
+    def note_statement(self, statement: object) -> None:
+        """Call all who watch."""
+        for watch in self._watchers:
+            watch(statement)
 
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
         """Project the records, like a projector that has read them; each topic by itself."""
@@ -75,8 +85,21 @@ async def postgres_runs(
     async def caught_up() -> str | None:
         return None
 
+    watched: list[PostgresRuns] = []
+
+    def note(statement: object) -> None:
+        for each in watched:
+            each.note_statement(statement)
+
+    async def watch(connection: Any) -> None:
+        connection.add_query_logger(note)
+
     pool = await asyncpg.create_pool(
-        dsn, min_size=1, max_size=4, server_settings={"plan_cache_mode": "force_custom_plan"}
+        dsn,
+        min_size=1,
+        max_size=4,
+        init=watch,
+        server_settings={"plan_cache_mode": "force_custom_plan"},
     )
     try:
         async with pool.acquire() as connection:
@@ -91,6 +114,7 @@ async def postgres_runs(
             catch_up=caught_up,
             **more,
         )
-        yield PostgresRuns(pool=pool, store=store, view=view, topics=topics)
+        watched.append(PostgresRuns(pool=pool, store=store, view=view, topics=topics))
+        yield watched[0]
     finally:
         pool.terminate()

@@ -74,14 +74,14 @@ steps = st.lists(
 kills = st.lists(st.builds(Kill, st.integers(0, 7), st.integers(0, 30)), max_size=3)
 
 
-def in_turn(ways: Sequence[Way], *, is_up_to_date: bool) -> list[Step]:
+def for_both(ways: Sequence[Way], *, is_up_to_date: bool) -> list[Step]:
     """Ask in each way for both."""
     return [Step(way, name, is_up_to_date) for way in ways for name in ("Ada", "Bob")]
 
 
 @given(steps, kills)
-@example(in_turn(WAYS, is_up_to_date=True), [])
-@example(in_turn(WAYS[::-1], is_up_to_date=False), [Kill(0, 5)])
+@example(for_both(WAYS, is_up_to_date=True), [])
+@example(for_both(WAYS[::-1], is_up_to_date=False), [Kill(0, 5)])
 @settings(deadline=None, max_examples=25)
 def test_one_id_is_one_run(asked: list[Step], killed: list[Kill]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -164,7 +164,9 @@ kind: Workflow
 metadata:
   generateName: hello-
   labels: {team: red}
-  annotations: {kubectl.kubernetes.io/last-applied-configuration: "{}"}
+  annotations:
+    kubectl.kubernetes.io/last-applied-configuration: "{}"
+    workflows.argoproj.io/title: Hello
 spec:
   entrypoint: main
   templates: [{name: main, suspend: {}}]
@@ -175,11 +177,15 @@ def test_a_workflow_has_to_become_a_template() -> None:
     one = imported(WORKFLOW)
 
     assert one.entry["template"] == {"name": "hello"}
-    assert one.entry["description"] == "Runs the template `hello`."
+    assert one.entry["description"] == "Hello"
     assert one.template == {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "WorkflowTemplate",
-        "metadata": {"name": "hello", "labels": {"team": "red"}},
+        "metadata": {
+            "name": "hello",
+            "labels": {"team": "red"},
+            "annotations": {"workflows.argoproj.io/title": "Hello"},
+        },
         "spec": {
             "workflowMetadata": {"labels": {"team": "red"}},
             "entrypoint": "main",

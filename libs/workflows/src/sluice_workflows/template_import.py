@@ -20,6 +20,7 @@ _GROUP: Final = "argoproj.io/"
 _KINDS: Final = ("WorkflowTemplate", "ClusterWorkflowTemplate", "Workflow")
 _TITLE: Final = "workflows.argoproj.io/title"
 _DESCRIPTION: Final = "workflows.argoproj.io/description"
+_ARGO: Final = "workflows.argoproj.io/"
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _NAME_LENGTH: Final = 63
 _VALUE: Final = re.compile(r"\{\{=?[^{}]*\b(?:inputs|workflow)\.parameters\b")
@@ -157,12 +158,17 @@ def _as_template(meta: Json, spec: Json, *, name: str) -> Json:
         for field_ in ("labels", "annotations")
         if (values := {k: v for k, v in _map(meta.get(field_)).items() if k != _LAST_APPLIED})
     }
+    # Argo's own are about the Workflow that it was, such as its title.
+    of_runs = {
+        field_: own
+        for field_, values in kept.items()
+        if (own := {k: v for k, v in values.items() if not k.startswith(_ARGO)})
+    }
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "WorkflowTemplate",
         "metadata": {"name": name, **kept},
-        "spec": spec
-        | ({"workflowMetadata": kept} if kept and "workflowMetadata" not in spec else {}),
+        "spec": ({"workflowMetadata": of_runs} if of_runs else {}) | spec,
     }
 
 

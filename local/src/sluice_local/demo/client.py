@@ -48,6 +48,9 @@ async def follow(http: aiohttp.ClientSession, run_url: str) -> AsyncIterator[dic
             async with http.get(f"{run_url}/events", headers=headers) as response:
                 await _require_ok(response)
                 async for event_id, event in status_events(response.content):
+                    if not event_id:
+                        # Where the run stands in the queue.
+                        continue
                     headers["Last-Event-ID"] = event_id
                     yield event
                     if event["terminal"]:

@@ -98,6 +98,14 @@ MESSAGES = [
         "no artifact repository is configured",
     ),
     (
+        (
+            "init: Error (exit code 64): failed to load artifact 'a': template artifact "
+            "location not set"
+        ),
+        ARTIFACTS,
+        "no artifact repository is configured",
+    ),
+    (
         "init: Error (exit code 64): artifact storage is not configured; see the docs",
         ARTIFACTS,
         "no artifact repository is configured",

@@ -231,7 +231,10 @@ class WorkflowSubmission:
                 record, key=received.key, traceparent=received.traceparent
             )
         if decided is Verdict.CANCELLED and queued.stopped_by is not None:
-            detail = f"A {queued.stopped_by.type} ended the run before its Workflow was created."
+            detail = (
+                f"The command {queued.stopped_by.type} ended the run before its Workflow was "
+                "created. To run it after all, send the request with another id."
+            )
             await self._rejection.publish_cancellation(
                 record,
                 invalid_run(received, problem(ProblemType.CANCELLED, detail)),

@@ -41,9 +41,9 @@ def routes(operations: Iterable[Operation]) -> list[web.RouteDef]:
 def _checked(operation: Operation) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         request[OPERATION] = operation
-        request[QUERY] = _query(request, operation)
         if operation.produces:
             request[MEDIA_TYPE] = _media_type(request, operation)
+        request[QUERY] = _query(request, operation)
         if operation.body and (operation.body_required or request.can_read_body):
             _check_body_type(request, operation)
         return await operation.handler(request)

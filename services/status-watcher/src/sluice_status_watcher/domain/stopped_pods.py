@@ -147,10 +147,11 @@ _RULES: Final = (
         ProblemCause.ARTIFACTS_UNAVAILABLE,
         _NO_REPOSITORY,
     ),
-    # pkg/apis/workflow/v1alpha1/workflow_types.go, `ArtifactLocation.Get`, of Argo v4.0 (first and
-    # second) and v3.7 (first and third)
+    # pkg/apis/workflow/v1alpha1/workflow_types.go of Argo, `ArtifactLocation.Get` and `Relocate`;
+    # the third is v4.0's, the last is v3.7's
     _rule(
         _EXECUTOR + r"(?:key unsupported: cannot get key for artifact location"
+        r"|(?:failed to load artifact '[^']*': )?template artifact location not set"
         r"|artifact storage is not configured|You need to configure artifact storage)",
         ProblemCause.ARTIFACTS_UNAVAILABLE,
         _NO_REPOSITORY,

@@ -34,6 +34,8 @@ DATABASE: Final = KeptIn(
     errors=(*DATABASE_ERRORS, NewerSchemaError),
     unusable="the database cannot be used",
     unreadable="the database cannot be read",
+    # The texts of these errors have addresses, and of rows what is in them.
+    shown=lambda error: type(error).__name__,
 )
 
 

@@ -16,6 +16,9 @@ _log = structlog.get_logger(__name__)
 # Any number that nothing else in the database locks.
 _LOCK: Final = 7_140_622_016
 
+# Seconds for a statement, and for another replica that migrates the tables.
+_PATIENCE: Final = 600.0
+
 _FIRST: Final = """
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
@@ -96,9 +99,12 @@ CREATE INDEX runs_in_phase ON runs (phase, place_ms, tenant, run_id);
 -- The queue, and how fast it moves.
 CREATE INDEX runs_queued ON runs (place_ms, tenant, run_id) WHERE sequence < 0;
 CREATE INDEX runs_started ON runs USING brin (events_from_ms) WITH (autosummarize = on);
--- Without pending lists, which every reader would have to scan.
-CREATE INDEX runs_by_label ON runs USING gin (labels jsonb_path_ops) WITH (fastupdate = off);
-CREATE INDEX runs_by_text ON runs USING gin (run_id gin_trgm_ops) WITH (fastupdate = off);
+-- New entries are collected first, but few: that halves the work of writing, and readers scan
+-- 256 kB more.
+CREATE INDEX runs_by_label ON runs
+    USING gin (labels jsonb_path_ops) WITH (gin_pending_list_limit = 256);
+CREATE INDEX runs_by_text ON runs
+    USING gin (run_id gin_trgm_ops) WITH (gin_pending_list_limit = 256);
 -- The planner has to know how rare a label is.
 ALTER TABLE runs ALTER COLUMN labels SET STATISTICS 1000;
 ALTER TABLE runs ALTER COLUMN run_id SET STATISTICS 1000;
@@ -137,7 +143,7 @@ async def migrate(connection: Connection) -> None:
         NewerSchemaError: a newer version of Sluice has been here.
     """
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=_PATIENCE)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)"
         )
@@ -149,7 +155,7 @@ async def migrate(connection: Connection) -> None:
                 f"knows {len(_MIGRATIONS)}. Run the newer Sluice, or use another database."
             )
         for number, statements in enumerate(_MIGRATIONS[version:], start=version + 1):
-            await connection.execute(statements)
+            await connection.execute(statements, timeout=_PATIENCE)
             _log.info("tables migrated", version=number)
         if version < len(_MIGRATIONS):
             await connection.execute("DELETE FROM schema_version")

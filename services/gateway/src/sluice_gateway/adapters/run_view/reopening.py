@@ -56,11 +56,15 @@ class OpenView:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptIn:
-    """What a view is kept in: the errors with which it fails, and what to say then."""
+    """What a view is kept in: the errors with which it fails, and what to say then.
+
+    `shown` returns as much of an error as clients may see.
+    """
 
     errors: tuple[type[Exception], ...]
     unusable: str
     unreadable: str
+    shown: Callable[[BaseException], str] = str
 
 
 FILE: Final = KeptIn(
@@ -114,10 +118,12 @@ class ReopeningView:
             # After progress in between, pauses are short again.
             failures = 1 if self._complete_as_of != complete_before else failures + 1
             pause = self._backoff.delay(failures)
-            self._why = f"{self._kept_in.unusable} ({error})"
+            self._why = f"{self._kept_in.unusable} ({self._kept_in.shown(error)})"
             self._has_failed = True
             self._failed()
-            _log.error("view failed", error=str(error), retry_in=round(pause, 1))
+            # Further lines of PostgreSQL's errors may have the contents of rows.
+            text = str(error).partition("\n")[0]
+            _log.error("view failed", error=text, retry_in=round(pause, 1))
             await asyncio.sleep(pause)
 
     def waiting_for(self) -> str | None:
@@ -224,7 +230,9 @@ class ReopeningView:
         try:
             return await question(opened.view)
         except self._kept_in.errors as e:
-            raise ViewUnavailableError(f"{self._kept_in.unreadable} ({e})") from e
+            raise ViewUnavailableError(
+                f"{self._kept_in.unreadable} ({self._kept_in.shown(e)})"
+            ) from e
         except ValueError as e:
             if self._open is opened:
                 raise

@@ -75,7 +75,7 @@ def test_any_text_comes_through_exactly(sluice: Sluice) -> None:
 
 
 LINES = """first: {a: [1, "two"]}
-\tsecond\t'quoted' \\ \\n \\u0041 $HOME $$ `id` # - > | %s
+\tsecond\t'quoted' \\ \\n \\u0041 $HOME $ `id` # - > | %s
 }} {x} 😀 e\u0301 \u2028 \u200b \ufeff \ue000
 
 --- last

@@ -84,7 +84,8 @@ def examples(folder: Path) -> Iterator[Example]:
             path = str(file.relative_to(folder))
             yield Example(
                 file=path,
-                name=re.sub(r"[^a-z0-9]+", "-", path.removesuffix(".yaml").lower()),
+                # Some are named as a built-in workflow is.
+                name="argo-" + re.sub(r"[^a-z0-9]+", "-", path.removesuffix(".yaml").lower()),
                 manifest=_adapted(manifests[0]),
                 is_random=is_random,
             )

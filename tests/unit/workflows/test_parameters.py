@@ -68,7 +68,17 @@ def test_a_lone_surrogate_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["{{workflow.name}}", "{{=1+1}}", "a{", "{", "line\nbreak", "nul\0", "$(HOME)", "12345678901"],
+    [
+        "{{workflow.name}}",
+        "{{=1+1}}",
+        "a{",
+        "{",
+        "line\nbreak",
+        "nul\0",
+        "$(HOME)",
+        "a$$b",
+        "12345678901",
+    ],
 )
 def test_plain_text_refuses_expressions(value: str) -> None:
     assert not accepts(Annotated[str, PlainText(max_bytes=10)], value)
@@ -90,7 +100,7 @@ def test_several_lines_are_accepted_where_declared(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["a\n{{x}}", "a\n{", "\n$(x)", "a\r\nb", "\0", "\v", "\f", "\x1b[1m", "\x7f", "\x85"],
+    ["a\n{{x}}", "a\n{", "\n$(x)", "\n$$", "a\r\nb", "\0", "\v", "\f", "\x1b[1m", "\x7f", "\x85"],
 )
 def test_lines_have_nothing_that_would_be_evaluated(value: str) -> None:
     assert not accepts(LINES, value)

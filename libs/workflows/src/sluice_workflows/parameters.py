@@ -41,7 +41,7 @@ _BASIC_PLANE: Final = 0xFFFF
 _PRINTED_BY_GO: Final = frozenset("LMNPS")
 _CONTROLS: Final = r"[\u0000-\u001f\u007f-\u009f]"
 _CONTROLS_IN_LINES: Final = r"[\u0000-\u0008\u000b-\u001f\u007f-\u009f]"
-_EVALUATED: Final = r"\{\{|\$\(|\{$"
+_EVALUATED: Final = r"\{\{|\$\(|\$\$|\{$"
 
 
 class Parameters(BaseModel):
@@ -80,8 +80,8 @@ class Text:
 class PlainText:
     r"""Text that Argo gets unencoded, for a WorkflowTemplate that expects plain text.
 
-    Control characters, `{{`, a `{` at the end and `$(` are refused. With them a value, alone or
-    with the text after it, could become an expression of Argo or Kubernetes. With `multiline`,
+    Control characters, `{{`, a `{` at the end, `$(` and `$$` are refused. With them a value, alone
+    or with the text after it, could become an expression of Argo or Kubernetes. With `multiline`,
     newlines (`\n`) and tabs are allowed. `pattern` is a regular expression (Rust's, so linear in
     time) that must match the whole value.
     """
@@ -121,6 +121,11 @@ class PlainText:
         if "$(" in value:
             raise PydanticCustomError(
                 "variable_reference", "must not contain '$(', because Kubernetes would expand it"
+            )
+        if "$$" in value:
+            # k8s.io/kubernetes third_party/forked/golang/expansion: it escapes a `$`.
+            raise PydanticCustomError(
+                "escaped_dollar", "must not contain '$$', because Kubernetes would make it one '$'"
             )
         if re.search(self._controls, value):
             detail = "must not contain control characters"

@@ -84,11 +84,16 @@ def examples(folder: Path) -> Iterator[Example]:
             path = str(file.relative_to(folder))
             yield Example(
                 file=path,
-                # Some are named as a built-in workflow is.
-                name="argo-" + re.sub(r"[^a-z0-9]+", "-", path.removesuffix(".yaml").lower()),
+                name=_name(path),
                 manifest=_adapted(manifests[0]),
                 is_random=is_random,
             )
+
+
+def _name(path: str) -> str:
+    # Some are named as a built-in workflow is. A DNS label has at most 63 characters.
+    name = "argo-" + re.sub(r"[^a-z0-9]+", "-", path.removesuffix(".yaml").lower())
+    return name[:63].rstrip("-")
 
 
 def _can_run(manifest: Json, *, is_random: bool) -> bool:

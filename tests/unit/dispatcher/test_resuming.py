@@ -96,9 +96,11 @@ def test_values_that_do_not_fit_are_refused_with_their_places(
     assert "secret" not in str(refusal) + error.detail
 
 
-def test_values_that_argo_would_evaluate_are_refused() -> None:
-    refusal = refused(waiting("approve", COMMENT), values={"comment": "{{workflow.uid}}"})
-    assert "{{" in refusal.errors[0].detail
+@pytest.mark.parametrize("value", ["{{workflow.uid}}", "{", "$(PASSWORD)", "a$$b"])
+def test_values_that_would_be_evaluated_are_refused(value: str) -> None:
+    refusal = refused(waiting("approve", COMMENT), values={"comment": value})
+    assert [error.pointer for error in refusal.errors] == ["/values/comment"]
+    assert "must not contain" in refusal.errors[0].detail
 
 
 def test_values_that_a_step_has_already_are_not_set_again() -> None:

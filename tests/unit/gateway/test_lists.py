@@ -1,13 +1,17 @@
 """GET /v1/runs and GET /v1/runs:counts."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from sluice_contracts.ids import RunKey
+from sluice_contracts.problems import ProblemType
 from sluice_contracts.status import Phase
+from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.run_query import RunFilter
 from sluice_gateway.ports import ViewUnavailableError
+from sluice_gateway.services.run_reader import RunReader
 from tests.unit.gateway.harness import GREET, Gateway, published
 
 
@@ -195,3 +199,34 @@ async def test_the_longest_list_is_sent_within_the_budget(gateway: Gateway) -> N
     assert len(await ids(gateway, "?limit=500")) == 20
     assert gateway.outgoing.held == 0
     assert RunKey("default", "r0") in {each.key for each in gateway.requests()}
+
+
+async def test_lists_are_read_one_at_a_time_and_few_wait(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, go_on = asyncio.Semaphore(0), asyncio.Event()
+    at_once: list[int] = []
+    active = 0
+
+    async def count(_: RunFilter) -> dict[Phase, int]:
+        nonlocal active
+        active += 1
+        at_once.append(active)
+        reading.release()
+        await go_on.wait()
+        active -= 1
+        return {}
+
+    monkeypatch.setattr(gateway.view, "count", count)
+    reader = RunReader(view=gateway.view)
+    waiting = [asyncio.create_task(reader.counts(RunFilter())) for _ in range(32)]
+    await reading.acquire()
+
+    with pytest.raises(ProblemError) as refused:
+        await reader.counts(RunFilter())
+    assert refused.value.problem.type is ProblemType.OVERLOADED
+
+    go_on.set()
+    await asyncio.gather(*waiting)
+    assert at_once == [1] * 32
+    assert await reader.counts(RunFilter()) == {}

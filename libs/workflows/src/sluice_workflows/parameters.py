@@ -28,6 +28,7 @@ __all__ = [
     "is_multiline",
     "kind_of",
     "max_bytes",
+    "why_evaluated",
     "wire_names",
 ]
 
@@ -113,20 +114,8 @@ class PlainText:
 
     def _check(self, value: str) -> str:
         _check_size(value, max_bytes=self.max_bytes)
-        if "{{" in value or value.endswith("{"):
-            raise PydanticCustomError(
-                "template_expression",
-                "must not contain '{{' or end in '{', because Argo would evaluate it",
-            )
-        if "$(" in value:
-            raise PydanticCustomError(
-                "variable_reference", "must not contain '$(', because Kubernetes would expand it"
-            )
-        if "$$" in value:
-            # k8s.io/kubernetes third_party/forked/golang/expansion: it escapes a `$`.
-            raise PydanticCustomError(
-                "escaped_dollar", "must not contain '$$', because Kubernetes would make it one '$'"
-            )
+        if (why := why_evaluated(value)) is not None:
+            raise PydanticCustomError("evaluated_text", "{why}", {"why": why})
         if re.search(self._controls, value):
             detail = "must not contain control characters"
             if self.multiline:
@@ -139,6 +128,21 @@ class PlainText:
                 "would fail on them",
             )
         return value
+
+
+def why_evaluated(value: str) -> str | None:
+    """Return why a value would not reach a step as it is; None if it would.
+
+    It is alone or beside other text in the fields of a template.
+    """
+    if "{{" in value or value.endswith("{"):
+        return "must not contain '{{' or end in '{', because Argo would evaluate it"
+    if "$(" in value:
+        return "must not contain '$(', because Kubernetes would expand it"
+    if "$$" in value:
+        # k8s.io/kubernetes third_party/forked/golang/expansion: it escapes a `$`.
+        return "must not contain '$$', because Kubernetes would make it one '$'"
+    return None
 
 
 class Kind(Enum):

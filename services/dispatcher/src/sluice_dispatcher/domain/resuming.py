@@ -15,6 +15,7 @@ from sluice_contracts.requests import ResumeCommand
 from sluice_dispatcher.domain.command_nodes import Node, nodes_named, readable_nodes
 from sluice_dispatcher.domain.models import Manifest
 from sluice_dispatcher.domain.workflow_change import InapplicableCommandError
+from sluice_workflows.parameters import why_evaluated
 
 __all__ = ["resume"]
 
@@ -96,9 +97,8 @@ def _misfits(node: Node, values: Mapping[str, str]) -> Iterator[FieldError]:
             yield FieldError(pointer=pointer, detail="No suspended step waits for this value.")
         elif choices.get(name) and value not in choices[name]:
             yield FieldError(pointer=pointer, detail="Must be one of the step's choices.")
-        elif "{{" in value:
-            # Argo would evaluate it wherever the template refers to the output.
-            yield FieldError(pointer=pointer, detail="Must not contain '{{'.")
+        elif (why := why_evaluated(value)) is not None:
+            yield FieldError(pointer=pointer, detail=why)
 
 
 def _supplied(node: Node) -> list[dict[str, Any]]:

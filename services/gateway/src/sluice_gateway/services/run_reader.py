@@ -1,7 +1,8 @@
 """Reads what is known of a run, and never denies one that may exist."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -16,15 +17,22 @@ from sluice_gateway.ports import RunView, ViewUnavailableError
 __all__ = ["RunReader", "find_if_any", "find_or_raise", "view_problems"]
 
 _RETRY_AFTER_S = 2
+_MAX_SEARCHES = 32
 
 T = TypeVar("T")
 
 
 class RunReader:
-    """Reads runs and lists of them."""
+    """Reads runs and lists of them.
+
+    A list may look at very many runs, and the view answers everything else meanwhile more slowly.
+    So one is read at a time, and only a few wait.
+    """
 
     def __init__(self, *, view: RunView) -> None:
         self._view = view
+        self._searching = asyncio.Lock()
+        self._searches = 0
 
     async def state(self, key: RunKey) -> RunState:
         """Return the run's latest state.
@@ -38,19 +46,35 @@ class RunReader:
         """Return a part of the list of runs.
 
         Raises:
-            ProblemError: UNAVAILABLE.
+            ProblemError: UNAVAILABLE or OVERLOADED.
         """
-        with view_problems():
+        async with self._search():
             return await self._view.list(query, before=before, limit=limit)
 
     async def counts(self, query: RunFilter) -> Mapping[Phase, int]:
         """Return the number of runs in each phase.
 
         Raises:
-            ProblemError: UNAVAILABLE.
+            ProblemError: UNAVAILABLE or OVERLOADED.
         """
-        with view_problems():
+        async with self._search():
             return await self._view.count(query)
+
+    @asynccontextmanager
+    async def _search(self) -> AsyncIterator[None]:
+        if self._searches >= _MAX_SEARCHES:
+            raise ProblemError.of(
+                ProblemType.OVERLOADED,
+                "Too many lists and counts are being read. Ask again later.",
+                retry_after=_RETRY_AFTER_S,
+            )
+        self._searches += 1
+        try:
+            with view_problems():
+                async with self._searching:
+                    yield
+        finally:
+            self._searches -= 1
 
 
 async def find_or_raise(look: Callable[[], Awaitable[T | None]], *, view: RunView) -> T:

@@ -37,7 +37,11 @@ _log = structlog.get_logger(__name__)
 
 _FIND: Final = """
 SELECT workflow, COALESCE(status_fingerprint, request_fingerprint), phase, terminal, accepted_ms,
-       COALESCE(status_facts, request_facts), parameters, notice, place_ms,
+       COALESCE(status_facts, request_facts),
+       -- Those of another request under the id are not the run's.
+       CASE WHEN status_fingerprint = request_fingerprint OR status_fingerprint IS NULL
+            THEN parameters END,
+       notice, place_ms,
        status_partition, status_offset, sequence, steps_from, groups_from,
        ARRAY (SELECT ROW(events.sequence, event) FROM events
               WHERE events.tenant = runs.tenant AND events.run_id = runs.run_id

@@ -43,7 +43,11 @@ _log = structlog.get_logger(__name__)
 
 _FIND: Final = """
 SELECT runs.workflow, COALESCE(status_fingerprint, request_fingerprint), runs.phase, terminal,
-       accepted_ms, facts, parameters.parameters, notice, place_ms,
+       accepted_ms, facts,
+       -- Those of another request under the id are not the run's.
+       CASE WHEN status_fingerprint = request_fingerprint OR status_fingerprint IS NULL
+            THEN parameters.parameters END,
+       notice, place_ms,
        events.partition, events.offset, events.event,
        (SELECT json_group_array(json(step)) FROM
            (SELECT step FROM steps WHERE number = runs.number AND kind = 's' ORDER BY rowid)),

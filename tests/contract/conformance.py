@@ -10,11 +10,16 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import structlog
 
+from sluice_gateway.ports import RunView
+from sluice_gateway.services.subscriptions import Subscription
 from tests.contract.gateway import ending_gateway
 
 __all__ = ["Result", "conformance"]
@@ -35,7 +40,7 @@ class Result:
 async def conformance(folder: Path, *, cases: int, seed: int) -> Result:
     """Try at least so many cases, in rounds whose seeds count up, until one fails."""
     tried = 0
-    async with ending_gateway(folder) as gateway:
+    async with ending_gateway(folder) as gateway, _ending_streams(gateway.view):
         address = f"{gateway.client.make_url('/openapi.json')}"
         while tried < cases:
             code, printed = await _schemathesis(address, seed=seed)
@@ -45,6 +50,21 @@ async def conformance(folder: Path, *, cases: int, seed: int) -> Result:
             tried += int(found[1])
             seed += 1
     return Result(cases=tried, failure=None)
+
+
+class _ReadOnce(Subscription):
+    """Says that the gateway stops, as soon as the stream has looked at the view."""
+
+    def looked(self) -> None:
+        super().looked()
+        self.close()
+
+
+@asynccontextmanager
+async def _ending_streams(view: RunView) -> AsyncIterator[None]:
+    """End the streams of all runs once they have sent what there is, for they would never end."""
+    with patch.object(view, "subscribe_all", lambda: nullcontext(_ReadOnce())):
+        yield
 
 
 async def _schemathesis(address: str, *, seed: int) -> tuple[int | None, str]:

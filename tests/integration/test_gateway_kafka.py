@@ -169,6 +169,8 @@ async def test_a_run_from_its_post_to_its_last_event(kafka: EmbeddedKafka, tmp_p
         assert (status, state["phase"]) == (200, "Accepted")
         async with running.session.get(f"{running.url}{accepted['links']['events']}") as events:
             assert await events.content.readuntil(b"\n\n") == b"retry: 2000\n\n"
+            queued = await events.content.readuntil(b"\n\n")
+            assert queued.startswith(b"event: sluice.request.queued\n")
             for sequence, phase in ((1, Phase.SUBMITTED), (2, Phase.RUNNING)):
                 await publish(kafka, topics, sequence, phase, steps=(step(f"s{sequence}"),))
                 assert json.loads((await _event(events))["data"])["phase"] == phase

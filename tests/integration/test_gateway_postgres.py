@@ -139,6 +139,7 @@ async def until_open(view: RunView) -> StreamPlace:
             await asyncio.sleep(0)
 
 
+@pytest.mark.timeout(400)
 async def test_a_stream_cut_100_times_resumes_on_the_other_replica(
     kafka: KafkaServer, topics: TopicNames, store: StoreSettings
 ) -> None:

@@ -812,6 +812,28 @@ class StreamSuite(WithTopics):
             (each.position.partition, each.position.offset) for each in records
         )
 
+    async def test_partitions_that_the_topic_cannot_have_are_not_repeated(
+        self, store: RunStore, topics: Topics
+    ) -> None:
+        """A client may name thousands of them, and each event repeats the place."""
+        await store.apply(self.records(topics, 10))
+        invented = StreamPlace(next_offsets=dict.fromkeys(range(1000, 3000), 2**62))
+        page = await store.view.all_events(ALL, after=invented, limit=100, max_bytes=10**9)
+        assert page == await store.view.all_events(
+            ALL, after=StreamPlace(), limit=100, max_bytes=10**9
+        )
+        assert len(page.events) == 10
+        assert page.place == await store.view.stream_end()
+
+    async def test_a_new_partition_that_only_another_replica_knows_keeps_its_place(
+        self, store: RunStore, topics: Topics
+    ) -> None:
+        await store.apply(self.records(topics, 10))
+        place = StreamPlace(next_offsets={PARTITIONS: 7})
+        page = await store.view.all_events(ALL, after=place, limit=100, max_bytes=10**9)
+        assert {each.place.next_offsets[PARTITIONS] for each in page.events} == {7}
+        assert page.place.next_offsets[PARTITIONS] == 7
+
     async def test_only_events_that_are_asked_for_come_and_the_place_passes_the_others(
         self, store: RunStore, topics: Topics
     ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from sluice_gateway.domain.models import StreamEvent, StreamPage
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.ports import LogTruncatedError, ViewUnavailableError
+from sluice_gateway.services import shared_pages
 from sluice_gateway.services.frame_format import FrameFormat
 from sluice_gateway.services.response_budget import ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
@@ -336,6 +338,39 @@ class TestSharedPages:
             assert pages.held <= 3000
         async with pages.page(RunFilter(), after=at(2), form=FrameFormat.SSE):
             pass
+
+    async def test_no_page_looks_at_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """At the tail there are tens of thousands of pages, each with one small event."""
+        looked_at: list[Any] = []
+
+        class Watched(OrderedDict[Any, Any]):
+            def __iter__(self) -> Any:
+                for key in super().__iter__():
+                    looked_at.append(key)
+                    yield key
+
+            def items(self) -> Any:
+                return [(key, self[key]) for key in self]
+
+            def values(self) -> Any:
+                return [self[key] for key in self]
+
+        monkeypatch.setattr(shared_pages, "OrderedDict", Watched)
+        pages = self.pages(Log(), max_bytes=10_000)
+        most = 0
+        for offset in range(500):
+            async with pages.page(RunFilter(), after=at(offset), form=FrameFormat.SSE):
+                most = max(most, pages.held)
+        assert 9_000 < most <= 10_000
+        assert looked_at == []
+
+    async def test_what_was_read_last_goes_last(self) -> None:
+        log = Log(size=1000)
+        pages = self.pages(log, max_bytes=3000)
+        for offset in (0, 1, 0, 2, 0):
+            async with pages.page(RunFilter(), after=at(offset), form=FrameFormat.SSE):
+                pass
+        assert log.reads == 3
 
     @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=40))
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

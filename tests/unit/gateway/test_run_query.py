@@ -72,6 +72,12 @@ def test_a_place_moves_behind_a_record() -> None:
     assert str(place) == "0:5,1:8,2:1"
 
 
+def test_a_place_keeps_the_partitions_that_the_topic_may_have() -> None:
+    place = StreamPlace(next_offsets=dict.fromkeys(range(5000), 7))
+    assert place.on_topic([0, 2]) == StreamPlace(next_offsets=dict.fromkeys(range(12), 7))
+    assert place.on_topic([]) == place
+
+
 @pytest.mark.parametrize(
     ("text", "test"),
     [

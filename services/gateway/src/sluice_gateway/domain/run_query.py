@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple, Self
@@ -28,6 +28,8 @@ __all__ = [
     "StreamPlace",
 ]
 
+# How far a topic may have been extended without the knowledge of a replica.
+_GROWTH: Final = 4
 _STREAM_PLACE: Final = re.compile(r"[0-9]{1,5}:[0-9]{1,19}(,[0-9]{1,5}:[0-9]{1,19})*")
 
 
@@ -130,6 +132,20 @@ class StreamPlace:
     def after(self, partition: int, offset: int) -> "StreamPlace":
         """Return the place behind that record."""
         return StreamPlace(next_offsets={**self.next_offsets, partition: offset + 1})
+
+    def on_topic(self, known: Collection[int]) -> "StreamPlace":
+        """Return the place without the partitions that the topic cannot have.
+
+        A client can name thousands, and each event repeats its place. The numbers of partitions
+        follow on each other. Another replica may know of new ones earlier: up to four times as many
+        stay, so that the stream resumes exactly. If none is known, all stay.
+        """
+        if not known:
+            return self
+        end = _GROWTH * (max(known) + 1)
+        return StreamPlace(
+            next_offsets={each: at for each, at in self.next_offsets.items() if each < end}
+        )
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -37,6 +37,10 @@ class _Held:
     page: FramePage
     readers: int = 0
 
+    @property
+    def size(self) -> int:
+        return len(self.page.frames)
+
 
 class SharedPages:
     """Holds the pages that are being sent, and those that were used last: `max_bytes` of them.
@@ -49,7 +53,9 @@ class SharedPages:
     def __init__(self, *, view: RunView, max_bytes: int) -> None:
         self._view = view
         self._max_bytes = max_bytes
-        self._pages: OrderedDict[_Key, _Held] = OrderedDict()
+        self._in_use: dict[_Key, _Held] = {}
+        # The one that was read last is the last.
+        self._unread: OrderedDict[_Key, _Held] = OrderedDict()
         self._bytes = 0
         # One page at a time is read: it is in memory before it is counted.
         self._reading = asyncio.Lock()
@@ -70,44 +76,41 @@ class SharedPages:
             ViewUnavailableError: the view cannot be read.
             ProblemError: OVERLOADED, the readers hold too much.
         """
-        held = await self._hold((query, str(after), form), after)
+        key = query, str(after), form
+        held = await self._hold(key, after)
         try:
             yield held.page
         finally:
-            held.readers -= 1
-            self._drop_unread()
+            self._release(key, held)
 
     async def _hold(self, key: _Key, after: StreamPlace) -> _Held:
         async with self._reading:
-            held = self._pages.get(key)
+            held = self._in_use.get(key) or self._unread.pop(key, None)
             if held is None:
                 held = _Held(page=await self._read(key, after))
+                self._make_room(held.size)
+                self._bytes += held.size
             held.readers += 1
-            if held.page.frames:
-                self._keep(key, held)
+            if held.size:
+                self._in_use[key] = held
         return held
 
-    def _keep(self, key: _Key, held: _Held) -> None:
-        if key not in self._pages:
-            self._pages[key] = held
-            self._bytes += len(held.page.frames)
-            self._drop_unread()
-        self._pages.move_to_end(key)
-        if self._bytes > self._max_bytes:
-            held.readers -= 1
-            self._drop_unread()
+    def _release(self, key: _Key, held: _Held) -> None:
+        held.readers -= 1
+        if held.size and not held.readers:
+            self._unread[key] = self._in_use.pop(key)
+
+    def _make_room(self, size: int) -> None:
+        while self._unread and self._bytes + size > self._max_bytes:
+            _, dropped = self._unread.popitem(last=False)
+            self._bytes -= dropped.size
+        if self._bytes + size > self._max_bytes:
             raise ProblemError.of(
                 ProblemType.OVERLOADED,
                 "The readers of the stream of all events are too far apart. Resume after the time "
                 "in Retry-After.",
                 retry_after=_RETRY_AFTER_S,
             )
-
-    def _drop_unread(self) -> None:
-        for key in [key for key, held in self._pages.items() if not held.readers]:
-            if self._bytes <= self._max_bytes:
-                return
-            self._bytes -= len(self._pages.pop(key).page.frames)
 
     async def _read(self, key: _Key, after: StreamPlace) -> FramePage:
         query, _, form = key

@@ -58,9 +58,10 @@ async def stream_page(
     max_bytes: int,
 ) -> StreamPage:
     """See `RunView.all_events`; `topic` is that of status."""
-    place = dict(after.next_offsets)
+    partitions = await connection.fetch(_PARTITIONS, topic)
+    place = dict(after.on_topic([number for number, _, _ in partitions]).next_offsets)
     begins, ends = {}, {}
-    for partition, first_offset, next_offset in await connection.fetch(_PARTITIONS, topic):
+    for partition, first_offset, next_offset in partitions:
         begin = place.get(partition, 0)
         if begin < first_offset:
             raise LogTruncatedError(

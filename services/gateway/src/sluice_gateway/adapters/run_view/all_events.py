@@ -44,7 +44,7 @@ def stream_page(
     """See `RunView.all_events`."""
     _check_kept(connection, after)
     ends = stream_end(connection, topics=topics).next_offsets
-    place = dict(after.next_offsets)
+    place = dict(after.on_topic(ends).next_offsets)
     events: list[StreamEvent] = []
     rows = _rows(connection, query, starts={each: place.get(each, 0) for each in ends})
     for looked_at, row in enumerate(rows, start=1):

@@ -38,6 +38,7 @@ def test_the_answer_is_described_by_the_inputs_of_the_same_name() -> None:
             "parameters": [
                 {"name": "approve", "valueFrom": {"supplied": {}}},
                 {"name": "comment", "valueFrom": {"supplied": {}, "default": "none"}},
+                {"name": "note", "valueFrom": {"supplied": {}, "default": ""}},
                 {"name": "file", "valueFrom": {"path": "/x"}},
             ]
         },
@@ -54,6 +55,7 @@ def test_the_answer_is_described_by_the_inputs_of_the_same_name() -> None:
                 "description": "The decision.",
             },
             "comment": {"type": "string", "default": "none"},
+            "note": {"type": "string", "default": ""},
         },
         "required": ["approve"],
         "additionalProperties": False,

@@ -54,7 +54,7 @@ def _answer_schema(node: Mapping[str, Any]) -> dict[str, JsonValue] | None:
         if name is None or "supplied" not in source:
             continue
         described_by = described.get(name, {})
-        default = _short(source.get("default"))
+        default = "" if source.get("default") == "" else _short(source.get("default"))
         choices = as_texts(described_by.get("enum"))[:_MAX_CHOICES]
         property_: dict[str, JsonValue] = {"type": "string"}
         if choices:

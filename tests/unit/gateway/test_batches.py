@@ -1,7 +1,11 @@
 """POST /v1/runs:batch."""
 
 import asyncio
+import base64
 import json
+import sys
+from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -10,6 +14,8 @@ from aiohttp import ClientResponse
 from sluice_contracts.ids import derive_run_id
 from sluice_contracts.status import Phase
 from sluice_contracts.strict_json import MAX_VALUES
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.handlers.batch_bodies import MAX_ITEMS, line_batch
 from tests.unit.gateway.harness import GREET, Gateway, published
 
 OTHER = {"workflow": "greet", "parameters": {"name": "Bob"}}
@@ -219,6 +225,29 @@ async def test_what_is_not_a_batch_is_refused_as_a_whole(
     assert not gateway.requests()
 
 
+async def test_the_data_of_all_events_have_one_bound(gateway: Gateway) -> None:
+    data = json.dumps({**GREET, "labels": {}, "more": [1] * (MAX_VALUES // 3)}).encode()
+    encoded = {**event(0, None), "data_base64": base64.b64encode(data).decode()}
+    del encoded["data"]
+
+    two = await items_of(await events(gateway, *[encoded] * 2), status=207)
+    assert kinds(two) == ["invalid-request"] * 2
+    response = await events(gateway, *[encoded] * 3)
+
+    document = await problem_of(response, status=413, kind="too-large")
+    assert "Send several batches" in document["detail"]
+
+
+async def test_the_events_count_with_their_data(gateway: Gateway) -> None:
+    data = json.dumps([1] * (MAX_VALUES // 2)).encode()
+    encoded = {**event(0, None), "data_base64": base64.b64encode(data).decode()}
+    del encoded["data"]
+
+    response = await events(gateway, encoded, event(1, [1] * (MAX_VALUES // 2)))
+
+    await problem_of(response, status=413, kind="too-large")
+
+
 @pytest.mark.parametrize("media_type", ["application/json", "application/cloudevents+json"])
 async def test_another_kind_of_body_is_refused(gateway: Gateway, media_type: str) -> None:
     response = await send(gateway, b"[]", media_type=media_type)
@@ -232,3 +261,52 @@ async def test_a_batch_is_one_request_in_flight(gateway: Gateway) -> None:
         await gateway.producer.waiting_for_test(50)
         assert gateway.admission.in_flight == 1
     assert gateway.admission.bytes_held == 0
+
+
+def calls_until_refused(body: bytes) -> list[int]:
+    """Read the lines, and give the number of function calls in each step until they are refused."""
+    steps, calls = line_batch([body]), list[int]()
+
+    def count(_: FrameType, event: str, __: object) -> None:
+        calls[-1] += event in {"call", "c_call"}
+
+    def advance() -> None:
+        calls.append(0)
+        sys.setprofile(count)
+        try:
+            next(steps)
+        finally:
+            sys.setprofile(before)
+
+    before = sys.getprofile()
+    with suppress(ProblemError):
+        while True:
+            advance()
+    return calls
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" \n\t\n"])
+def test_blank_lines_are_skipped_64_kib_a_step(blank: bytes) -> None:
+    body = blank * (1_600_000 // len(blank))
+
+    calls = calls_until_refused(body)
+
+    assert len(calls) >= len(body) / (64 * 1024)
+    assert max(calls[:-1]) < 20
+
+
+@pytest.mark.parametrize("between", [b"\n", b"\n\n"])
+def test_no_more_lines_are_read_than_are_allowed(between: bytes) -> None:
+    calls = calls_until_refused((b"{}" + between) * 200_000)
+
+    assert MAX_ITEMS <= len(calls) < MAX_ITEMS + 10
+    assert max(calls[:-1]) < 20
+
+
+async def test_lines_behind_many_blank_ones_are_found(gateway: Gateway) -> None:
+    line = json.dumps({"id": "a", **GREET}).encode()
+    blank = b" \n" * 100_000
+
+    items = await items_of(await send(gateway, blank + line + blank + b"\n{}"), status=207)
+
+    assert [item["id"] for item in items] == ["a", None]

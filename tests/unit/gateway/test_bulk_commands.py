@@ -1,5 +1,6 @@
 """POST /v1/runs:stop, terminate, suspend, resume and retry."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from aiohttp import ClientResponse
 
 from sluice_contracts.requests import COMMANDS, RetryCommand
 from sluice_contracts.status import Phase
+from sluice_gateway.services.bulk_commands import MAX_BYTES, MAX_RUNS
 from tests.unit.gateway.harness import GREET, Gateway, published
 from tests.unit.gateway.test_commands import commands
 
@@ -139,3 +141,29 @@ async def test_a_body_that_is_not_the_commands_is_refused(gateway: Gateway) -> N
     document = await problem_of(response, status=422, kind="invalid-request")
     assert document["errors"][0]["pointer"] == "/step"
     assert not commands(gateway)
+
+
+def answer_of(size: int) -> dict[str, Any]:
+    """Give an answer whose JSON has so many bytes."""
+    empty = len(json.dumps({"values": {"text": ""}}))
+    return {"values": {"text": "x" * (size - empty)}}
+
+
+async def test_one_body_is_not_written_to_many_runs_if_it_is_large(gateway: Gateway) -> None:
+    most = MAX_BYTES // MAX_RUNS
+    query = f"expect={MAX_RUNS}"
+
+    refused = await send(gateway, query, answer_of(most + 1), kind="resume")
+    allowed = await send(gateway, query, answer_of(most), kind="resume")
+
+    document = await problem_of(refused, status=413, kind="too-large")
+    assert "select fewer runs, or send smaller values" in document["detail"]
+    await problem_of(allowed, status=412, kind="count-changed")
+    assert not commands(gateway)
+
+
+async def test_a_large_body_is_written_to_a_few_runs(gateway: Gateway) -> None:
+    response = await send(gateway, "tenant=default&expect=3", answer_of(60_000), kind="resume")
+
+    await items_of(response, status=202)
+    assert len(commands(gateway)) == 3

@@ -33,6 +33,7 @@ __all__ = [
     "RequestChange",
     "RunChange",
     "change_of",
+    "first_millisecond",
     "milliseconds",
     "moment",
 ]
@@ -146,6 +147,12 @@ def change_of(
 def milliseconds(moment: datetime) -> int:
     """Return the whole milliseconds since the Unix epoch."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def first_millisecond(moment: datetime) -> int:
+    """Return the first whole millisecond since the Unix epoch that is not before the moment."""
+    # Negated twice it rounds up, without a moment that may be after the last one.
+    return -((_EPOCH - moment) // timedelta(milliseconds=1))
 
 
 def moment(milliseconds: int) -> datetime:

@@ -16,7 +16,7 @@ from sluice_gateway.handlers.item_answers import SOME_FAILED, ItemsDocument, ite
 from sluice_gateway.handlers.operations import Answer, Content, Operation, QueryParameter
 from sluice_gateway.handlers.request_body import admitted_body
 from sluice_gateway.handlers.run_filters import FILTER, run_filter
-from sluice_gateway.services.bulk_commands import MAX_RUNS
+from sluice_gateway.services.bulk_commands import MAX_BYTES, MAX_RUNS
 
 __all__ = ["OPERATIONS"]
 
@@ -32,10 +32,12 @@ def _post(kind: CommandType) -> Handler:
     async def post_commands(request: web.Request) -> web.Response:
         query, expected = run_filter(request), _EXPECT.of(request)
         async with admitted_body(request) as pieces:
+            body_bytes = sum(map(len, pieces))
             body = await read_command_body(request, pieces, kind)
             sent = await request.app[BULK_COMMANDS].send(
                 query,
                 lambda key: to_run(key, kind, body),
+                body_bytes=body_bytes,
                 expected=expected,
                 traceparent=request[TRACEPARENT],
             )
@@ -61,7 +63,8 @@ def _operation(kind: CommandType) -> Operation:
         handler=_post(kind),
         summary=f"{kind.capitalize()} all runs that fulfil a filter.",
         description="The filters are those of the list and the counts. Each run gets a command of "
-        f"its own; at most {MAX_RUNS}.",
+        f"its own; at most {MAX_RUNS}. The body times `expect` has at most "
+        f"{MAX_BYTES // 1024**2} MiB.",
         query=(*FILTER, _EXPECT),
         body=(Content(model=COMMAND_BODIES[kind]),),
         body_required=False,

@@ -20,12 +20,12 @@ __all__ = [
     "ReadRequest",
     "Steps",
     "document_problems",
+    "open_event",
     "read_body",
     "read_in_steps",
     "read_run_event",
     "read_run_request",
-    "run_in",
-    "run_in_event",
+    "run_in_data",
 ]
 
 # So many bytes are read within some 3 ms, whatever they hold.
@@ -88,25 +88,34 @@ async def read_in_steps(
 def _run(pieces: list[bytes], envelope: Envelope | None) -> Steps[ReadRequest]:
     document = yield from read_body(pieces)
     yield
-    return (yield from run_in(document, envelope))
+    return (yield from _run_in(document, envelope))
 
 
 def _event(pieces: list[bytes]) -> Steps[ReadRequest]:
     event = yield from read_body(pieces)
     yield
-    return (yield from run_in_event(event))
+    data, envelope = open_event(event)
+    return (yield from run_in_data(data, envelope))
 
 
-def run_in_event(event: JsonValue) -> Steps[ReadRequest]:
-    """Return the request for a run in a parsed CloudEvent.
+def open_event(event: JsonValue) -> tuple[JsonValue | bytes, Envelope]:
+    """Return the data of a parsed CloudEvent, and its envelope; see `open_structured`.
 
     Raises:
-        ProblemError: as `read_run_event`.
+        ProblemError: MALFORMED_EVENT.
     """
     with document_problems():
-        data, envelope = open_structured(event)
+        return open_structured(event)
+
+
+def run_in_data(data: JsonValue | bytes, envelope: Envelope | None) -> Steps[ReadRequest]:
+    """Return the request for a run that the data are; bytes are parsed first.
+
+    Raises:
+        ProblemError: TOO_LARGE, MALFORMED_JSON or INVALID_REQUEST.
+    """
     document = (yield from read_body([data])) if isinstance(data, bytes) else data
-    return (yield from run_in(document, envelope))
+    return (yield from _run_in(document, envelope))
 
 
 def read_body(pieces: list[bytes]) -> Steps[JsonValue]:
@@ -125,7 +134,7 @@ def read_body(pieces: list[bytes]) -> Steps[JsonValue]:
         return bounded.parse()
 
 
-def run_in(document: JsonValue, envelope: Envelope | None) -> Steps[ReadRequest]:
+def _run_in(document: JsonValue, envelope: Envelope | None) -> Steps[ReadRequest]:
     """Return the request for a run that the document is.
 
     Raises:

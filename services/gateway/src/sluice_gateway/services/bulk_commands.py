@@ -15,10 +15,13 @@ from sluice_gateway.ports import RunView
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.run_reader import view_problems
 
-__all__ = ["MAX_RUNS", "BulkCommands", "Sent"]
+__all__ = ["MAX_BYTES", "MAX_RUNS", "BulkCommands", "Sent"]
 
 MAX_RUNS: Final = 1000
 """The most runs of one request."""
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""The most that one request writes: the bytes of its body for each run."""
 
 _PAGE: Final = 500
 _AT_A_TIME: Final = 100
@@ -45,15 +48,30 @@ class BulkCommands:
         query: RunFilter,
         command_to: Callable[[RunKey], Command],
         *,
+        body_bytes: int,
         expected: int,
         traceparent: str,
     ) -> list[Sent]:
         """Send the command to each run that fulfils the query, the newest first.
 
+        Args:
+            query: selects the runs.
+            command_to: makes the command to a run.
+            body_bytes: the size of the body that all the commands are made of.
+            expected: how many runs fulfil the query.
+            traceparent: of the request.
+
         Raises:
-            ProblemError: COUNT_CHANGED, another number of runs fulfils the query; or UNAVAILABLE.
-                Nothing was written.
+            ProblemError: TOO_LARGE, more than MAX_BYTES would be written; COUNT_CHANGED, another
+                number of runs fulfils the query; or UNAVAILABLE. Nothing was written.
         """
+        if body_bytes * expected > MAX_BYTES:
+            raise ProblemError.of(
+                ProblemType.TOO_LARGE,
+                f"A body of {body_bytes} bytes to each of {expected} runs makes more than "
+                f"{MAX_BYTES} bytes. Nothing was written: select fewer runs, or send smaller "
+                "values.",
+            )
         keys = await self._select(query, expected=expected)
         places = asyncio.Semaphore(_AT_A_TIME)
 

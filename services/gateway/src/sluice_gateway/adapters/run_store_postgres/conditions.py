@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Collection
-from datetime import datetime, timedelta
 from typing import Any
 
 from sluice_contracts.status import Phase
 from sluice_gateway.adapters.run_store_postgres.texts import storable
-from sluice_gateway.domain.run_changes import milliseconds
+from sluice_gateway.domain.run_changes import first_millisecond
 from sluice_gateway.domain.run_query import RunFilter, RunPlace
 
 __all__ = ["Conditions"]
@@ -42,9 +41,9 @@ class Conditions:
             label = self.argument(json.dumps({test.name: storable(test.value)}), "jsonb")
             self._add(f"{'' if test.equal else 'NOT '}runs.labels @> {label}")
         if query.since is not None:
-            self._add(f"runs.place_ms >= {self.argument(_not_before(query.since), 'bigint')}")
+            self._add(f"runs.place_ms >= {self.argument(first_millisecond(query.since), 'bigint')}")
         if query.until is not None:
-            self._add(f"runs.place_ms < {self.argument(_not_before(query.until), 'bigint')}")
+            self._add(f"runs.place_ms < {self.argument(first_millisecond(query.until), 'bigint')}")
         if query.text is not None:
             self._add(f"runs.run_id LIKE {self.argument(_contains(query.text), 'text')}")
 
@@ -69,11 +68,6 @@ class Conditions:
 
     def _add(self, condition: str) -> None:
         self._conditions.append(condition)
-
-
-def _not_before(moment: datetime) -> int:
-    """Return the first whole millisecond that is not before the moment."""
-    return milliseconds(moment + timedelta(microseconds=999))
 
 
 def _contains(text: str) -> str:

@@ -1,12 +1,12 @@
 """Queries for runs as conditions in SQL, and rows as summaries."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
-from sluice_gateway.domain.run_changes import Facts, milliseconds
+from sluice_gateway.domain.run_changes import Facts, first_millisecond
 from sluice_gateway.domain.run_query import RunFilter, RunPlace, RunSummary
 
 __all__ = ["SUMMARY", "Conditions", "conditions_of", "joined", "places_of", "summary_of"]
@@ -47,9 +47,9 @@ def places_of(query: RunFilter, *, before: RunPlace | None, column: str) -> Cond
     """Return the bounds of `place_ms`, for a column that has it."""
     conditions: Conditions = []
     if query.since is not None:
-        conditions.append((f"{column} >= ?", [_not_before(query.since)]))
+        conditions.append((f"{column} >= ?", [first_millisecond(query.since)]))
     if query.until is not None:
-        conditions.append((f"{column} < ?", [_not_before(query.until)]))
+        conditions.append((f"{column} < ?", [first_millisecond(query.until)]))
     if before is not None:
         conditions.append((f"{column} <= ?", [before.accepted_ms]))
     return conditions
@@ -81,11 +81,6 @@ def summary_of(row: Any) -> RunSummary:  # noqa: ANN401 - sqlite3's rows are unt
         finished_at=_moment(finished_at),
         version=":".join("-" if part is None else str(part) for part in (*version, place_ms)),
     )
-
-
-def _not_before(moment: datetime) -> int:
-    """Return the first whole millisecond that is not before the moment."""
-    return milliseconds(moment + timedelta(microseconds=999))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -204,7 +204,7 @@ def test_botocore_is_whole_enough(docker: Daemon, service: str) -> None:
         "from sluice_runtime.kafka.auth.msk_iam import MskIamTokens\n"
         "tokens = MskIamTokens('eu-central-1')\n"
         "print(len(asyncio.run(tokens.token())) > 300)\n"
-        "print(tokens._session.create_client('sts', 'eu-central-1').meta.endpoint_url)",
+        "print(tokens._signer._session.create_client('sts', 'eu-central-1').meta.endpoint_url)",
     )
     assert found.split() == ["True", "https://sts.eu-central-1.amazonaws.com"]
 

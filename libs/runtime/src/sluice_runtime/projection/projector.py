@@ -10,7 +10,6 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
@@ -25,6 +24,7 @@ from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.consumer import incoming, partitions_of, started_consumer
 from sluice_runtime.kafka.sessions import run_sessions
 from sluice_runtime.projection.last_records import LastRecord, LastRecords, TopicReplacedError
+from sluice_runtime.projection.portions import portions
 
 __all__ = ["ProjectionStore", "Projector"]
 
@@ -34,8 +34,6 @@ _log = structlog.get_logger(__name__)
 _POLL_MS = 250
 _TOPIC_CHECK_S = 60.0
 _ASK_EVERY_S = 1.0
-# Records per transaction, in bytes: their projection needs several times as much memory.
-_PORTION_BYTES = 4 * 1024 * 1024
 
 
 class ProjectionStore(Protocol):
@@ -163,7 +161,7 @@ class Projector:
             except TopicReplacedError:
                 await self._forget()
                 return
-            for portion in _portions(new):
+            for portion in portions(new):
                 await self._store.apply(portion)
             ends = await self._note_progress(consumer, ends)
             yield
@@ -244,19 +242,6 @@ class Projector:
     ) -> _Ends:
         asked = self._clock()
         return _Ends(asked=asked, offsets=await consumer.end_offsets(list(partitions)))
-
-
-def _portions(records: Sequence[IncomingRecord]) -> Iterator[Sequence[IncomingRecord]]:
-    portion: list[IncomingRecord] = []
-    size = 0
-    for record in records:
-        portion.append(record)
-        size += record.memory
-        if size >= _PORTION_BYTES:
-            yield portion
-            portion, size = [], 0
-    if portion:
-        yield portion
 
 
 def _loop_time() -> float:

@@ -6,7 +6,7 @@ know that it has lost its partitions. The store refuses what that one writes.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -23,6 +23,7 @@ from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.consumer import incoming, started_consumer
 from sluice_runtime.kafka.sessions import run_sessions
 from sluice_runtime.projection.last_records import LastRecord, LastRecords, TopicReplacedError
+from sluice_runtime.projection.portions import portions
 
 __all__ = ["GroupProjector"]
 
@@ -30,8 +31,6 @@ _log = structlog.get_logger(__name__)
 
 _POLL_MS: Final = 250
 _MOST_RECORDS: Final = 2000
-# Records per transaction, in bytes: decoded they take several times as much memory.
-_PORTION_BYTES: Final = 4 * 1024 * 1024
 
 
 class GroupProjector:
@@ -130,7 +129,7 @@ class GroupProjector:
             await self._settle_write()
             await self._forget(topic, next(places[at] for at in places if at[0] == topic))
             return
-        for portion in _portions(records):
+        for portion in portions(records):
             ends = {each.position.partition: each.position.offset + 1 for each in portion}
             await self._write(topic, portion, ends, places)
         # Positions also pass the end of a transaction, which is not a record.
@@ -258,16 +257,3 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka i
             for each in here
             if each.position.offset >= self.places[topic, each.position.partition].next_offset
         ]
-
-
-def _portions(records: Sequence[IncomingRecord]) -> Iterator[Sequence[IncomingRecord]]:
-    portion: list[IncomingRecord] = []
-    size = 0
-    for record in records:
-        portion.append(record)
-        size += record.memory
-        if size >= _PORTION_BYTES:
-            yield portion
-            portion, size = [], 0
-    if portion:
-        yield portion

@@ -63,8 +63,8 @@ $(SETUP_PULUMI): $(SETUP) requirements/pulumi.txt
 
 .PHONY: test
 test: $(SETUP_DEV) ## Run the tests on the local engine, with coverage (ARGS="-k name")
-	$(PY) -m pytest -m "not cluster and not docker and not testbed and not charts and not bounds" -n 3 --dist worksteal \
-		--cov --cov-report=term-missing:skip-covered $(ARGS)
+	$(PY) -m pytest -n 3 --dist worksteal --cov --cov-report=term-missing:skip-covered \
+		-m "not cluster and not docker and not testbed and not charts and not bounds and not examples" $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor an engine (seconds)
@@ -73,6 +73,10 @@ test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor an engine (
 .PHONY: test-conformance
 test-conformance: $(SETUP_DEV) ## Compare 5,000 requests with the OpenAPI document (ARGS="--cases 20000 --seed 7")
 	@$(PY) -m tests.contract.conformance $(ARGS)
+
+.PHONY: test-examples
+test-examples: $(SETUP_DEV) ## Run Argo's own examples on the local engine, directly and through Sluice (needs Go)
+	$(PY) -m pytest tests/e2e -m "examples and not cluster" $(ARGS)
 
 .PHONY: test-bounds
 test-bounds: $(SETUP_DEV) ## Attack each service in its chart's memory limit (needs root, or ARGS=--memory-limit=peak)

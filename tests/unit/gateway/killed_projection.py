@@ -19,6 +19,7 @@ from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.behaviour.run_view_port import Topics, step
+from tests.support.projections import apply
 from tests.unit.gateway.harness import NOW, opened_store
 
 RUNS = 300
@@ -55,7 +56,7 @@ async def project(store: SqliteStore, read: list[IncomingRecord], *, at_a_time: 
         >= known.get((record.position.topic, record.position.partition), 0)
     ]
     for first in range(0, len(left), at_a_time):
-        await store.apply(left[first : first + at_a_time])
+        await apply(store, left[first : first + at_a_time])
 
 
 def die_after(instructions: int) -> Callable[[sqlite3.Connection], None]:

@@ -31,6 +31,7 @@ from sluice_runtime.backoff import Backoff
 from sluice_runtime.projection.sqlite_file import StoreUnusableError
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.support.fake_producer import FakeProducer
+from tests.support.projections import apply
 from tests.unit.gateway.harness import (
     CATALOGUE,
     GREET,
@@ -74,7 +75,7 @@ class ImaginaryProjector:
             offsets = await self.store.offsets()
             next_offset = offsets.get((TOPICS.status, 1), 0)
             for record in self.topic.records[next_offset:]:
-                await self.store.apply([record])
+                await apply(self.store, [record])
             self.is_complete = True
             self.topic.read.set()
             await self.topic.more.wait()

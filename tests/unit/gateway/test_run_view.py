@@ -21,6 +21,7 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_store import SqliteStore
+from tests.support.projections import apply
 from tests.unit.gateway.harness import (
     NOW,
     TOPICS,
@@ -57,7 +58,7 @@ async def test_projected_records_are_there_after_a_restart(tmp_path: Path) -> No
                 assert await view.find(KEY) is None
                 assert await store.offsets() == {}
             else:
-                await store.apply([status_record(published(3), offset=7)])
+                await apply(store, [status_record(published(3), offset=7)])
 
 
 async def test_a_run_that_cannot_be_noted_is_accepted_all_the_same(tmp_path: Path) -> None:
@@ -115,8 +116,8 @@ class TestForgetting:
                 published(4, Phase.FAILED, run_id="over"),
                 published(5, Phase.SUCCEEDED, run_id="nobody-asked", steps=(step("a"),)),
             ]
-            await store.apply(
-                [status_record(event, offset=offset) for offset, event in enumerate(events)]
+            await apply(
+                store, [status_record(event, offset=offset) for offset, event in enumerate(events)]
             )
             yield store
 
@@ -199,7 +200,7 @@ class TestHistory:
                 status_record(published(1, Phase.FAILED, run_id=run_id), offset=offset)
                 for offset, run_id in enumerate(("old", "new"))
             )
-            await store.apply([old, replace(new, timestamp_ms=new.timestamp_ms + newest * day)])
+            await apply(store, [old, replace(new, timestamp_ms=new.timestamp_ms + newest * day)])
             await store.expire({(TOPICS.status, 1): 2})
             [(runs,)] = await store.read("SELECT COUNT(*) FROM runs")
         return int(runs)

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -130,8 +131,8 @@ class SqliteStore:
             for topic, partition, offset, timestamp_ms in rows
         }
 
-    async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        """See `ProjectionStore.apply`."""
+    async def prepare(self, records: Sequence[IncomingRecord]) -> Callable[[], Awaitable[None]]:
+        """See `ProjectionStore.prepare`."""
         changes = []
         since_pause = 0
         for record in records:
@@ -149,7 +150,7 @@ class SqliteStore:
             connection.executemany(_NOTE_OFFSET, [_offset_after(each) for each in last.values()])
             connection.executemany(_NOTE_LAST, [_last_record(each) for each in last.values()])
 
-        await self.transact(write)
+        return partial(self.transact, write)
 
     async def note(self, change: Any) -> None:  # noqa: ANN401 - of the projection's type
         """Write a change before its record is read; those noted meanwhile share a transaction."""

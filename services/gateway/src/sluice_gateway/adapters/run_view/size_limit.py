@@ -6,7 +6,7 @@ the offsets are in the same file, so nothing comes back after a restart.
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -124,10 +124,15 @@ class BoundedStore:
         """See `ProjectionStore.last_records`."""
         return await self._store.last_records()
 
-    async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        """See `ProjectionStore.apply`."""
-        await self._store.apply(records)
-        await self._bounds.keep()
+    async def prepare(self, records: Sequence[IncomingRecord]) -> Callable[[], Awaitable[None]]:
+        """See `ProjectionStore.prepare`."""
+        write = await self._store.prepare(records)
+
+        async def write_within_bounds() -> None:
+            await write()
+            await self._bounds.keep()
+
+        return write_within_bounds
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
         """See `ProjectionStore.expire`."""

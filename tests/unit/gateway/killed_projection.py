@@ -74,7 +74,7 @@ async def live(path: Path, read: list[IncomingRecord], *, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - no secret
     async with opened_store(path) as store:
         if chance.random() < 0.5:
-            await store.query(die_after(chance.randint(1, 20_000)))
+            await store.transact(die_after(chance.randint(1, 20_000)))
             await project(store, read, at_a_time=chance.randint(1, 40))
         else:
             portion = read[: chance.randint(1, len(read))]

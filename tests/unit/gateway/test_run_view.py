@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ async def test_projected_records_are_there_after_a_restart(tmp_path: Path) -> No
 async def test_a_run_that_cannot_be_noted_is_accepted_all_the_same(tmp_path: Path) -> None:
     async with opened_store(tmp_path / "view.sqlite") as sqlite:
         view = view_of(sqlite)
-        await sqlite.write([("DROP TABLE runs", ())])
+        await sqlite.transact(lambda connection: connection.execute("DROP TABLE runs"))
         with structlog.testing.capture_logs() as logs:
             await view.accept(ACCEPTED)
         assert [log["event"] for log in logs] == ["run not noted at once"]
@@ -166,12 +167,8 @@ class TestForgetting:
             for topic, partition in ((TOPICS.requests, 0), (TOPICS.status, 1)):
                 cluster.write_for_test(topic, b"read before", partition=partition)
         # As if the rows came from these records.
-        await store.write(
-            [
-                ("UPDATE projected_offsets SET next_offset = 4", ()),
-                ("DELETE FROM last_records", ()),
-            ]
-        )
+        for sql in ("UPDATE projected_offsets SET next_offset = 4", "DELETE FROM last_records"):
+            await store.transact(methodcaller("execute", sql))
         make: Any = cluster.make_consumer
         projector = Projector(
             name="view", topics=(TOPICS.requests, TOPICS.status), store=store, make_consumer=make

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -258,19 +258,70 @@ async def test_a_cancelled_write_is_complete_or_absent(path: Path) -> None:
         ]
 
 
-async def test_statements_of_a_service_are_one_transaction(path: Path) -> None:
+async def test_a_transaction_is_complete_or_absent(path: Path) -> None:
+    def add(*words: str) -> Callable[[sqlite3.Connection], object]:
+        rows = [(word,) for word in words]
+        return lambda connection: connection.executemany("INSERT INTO words VALUES (?, 1)", rows)
+
     async with open_store(path) as store:
-        await store.write([("INSERT INTO words VALUES (?, ?)", ("a", 1))])
+        await store.transact(add("a"))
         with pytest.raises(sqlite3.IntegrityError):
-            await store.write(
-                [
-                    ("INSERT INTO words VALUES (?, ?)", ("b", 1)),
-                    ("INSERT INTO words VALUES (?, ?)", ("a", 1)),
-                ]
-            )
+            await store.transact(add("b", "a"))
         assert await words(store) == {"a": 1}
     async with open_store(path) as store:
         assert await words(store) == {"a": 1}
+
+
+async def test_a_reader_does_not_wait_for_a_write(path: Path) -> None:
+    await _filled(path)
+    async with open_store(path) as store:
+        may_write = threading.Event()
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM words")
+            assert may_write.wait(30)
+
+        writing = asyncio.create_task(store.transact(write))
+        assert await words(store) == {"a": 2, "b": 1, "c": 1}
+        assert not writing.done()
+        may_write.set()
+        await writing
+        assert await words(store) == {}
+
+
+async def test_a_query_reads_one_moment(path: Path) -> None:
+    await _filled(path)
+    async with open_store(path) as store:
+        loop, may_read = asyncio.get_running_loop(), threading.Event()
+        began = asyncio.Event()
+
+        def read(connection: sqlite3.Connection) -> list[int]:
+            counts = "SELECT COUNT(*) FROM words"
+            [(first,)] = connection.execute(counts)
+            loop.call_soon_threadsafe(began.set)
+            assert may_read.wait(30)
+            [(second,)] = connection.execute(counts)
+            return [first, second]
+
+        reading = asyncio.create_task(store.query(read))
+        await began.wait()
+        await store.forget()
+        may_read.set()
+        assert await reading == [3, 3]
+
+
+async def test_a_read_cannot_write(path: Path) -> None:
+    async with open_store(path) as store:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await store.read("DELETE FROM words")
+
+
+async def test_the_log_can_be_emptied(path: Path) -> None:
+    async with open_store(path) as store:
+        await apply(store, RECORDS)
+        assert _read(_journal(path))
+        assert await store.truncate_log()
+        assert not _read(_journal(path))
 
 
 async def test_changes_that_are_noted_together_share_a_transaction(

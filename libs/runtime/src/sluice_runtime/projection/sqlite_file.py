@@ -7,7 +7,14 @@ from typing import Final
 import aiosqlite
 import structlog
 
-__all__ = ["StoreDamagedError", "StoreUnusableError", "is_damage", "open_file", "remove_file"]
+__all__ = [
+    "StoreDamagedError",
+    "StoreUnusableError",
+    "is_damage",
+    "open_file",
+    "open_reader",
+    "remove_file",
+]
 
 _log = structlog.get_logger(__name__)
 
@@ -59,6 +66,13 @@ async def open_file(path: Path, *, version: int) -> aiosqlite.Connection:
         await connection.close()
         return await _recreate(path, version=version, why=f"its version is {found}, not {version}")
     await connection.execute(f"PRAGMA user_version = {version}")
+    return connection
+
+
+async def open_reader(path: Path) -> aiosqlite.Connection:
+    """Return a connection that only reads, to a file that `open_file` has opened."""
+    connection = await _open(path)
+    await connection.execute("PRAGMA query_only = ON")
     return connection
 
 

@@ -78,7 +78,7 @@ class ViewSizeLimit:
         self._exceeded = exceeded
 
     async def _shrink(self) -> int:
-        await self._empty_wal()
+        await self._store.truncate_log()
         size = await self._size()
         [(whole, trimmed)] = await self._store.read(_FINISHED)
         while size > self._enough and whole + trimmed:
@@ -94,7 +94,9 @@ class ViewSizeLimit:
                 await self._store.transact(_of_oldest(_OLDEST_TRIMMED, runs, then=drop_runs))
                 trimmed -= runs
                 self._metrics.view_dropped_runs.inc(runs)
-            await self._empty_wal()
+            if not await self._store.truncate_log():
+                # The log counts, so that more would be dropped than has to be.
+                break
             size = await self._size()
         return size
 
@@ -102,9 +104,6 @@ class ViewSizeLimit:
         [(pages,)] = await self._store.read(_PAGES_IN_USE)
         wal = self._wal.stat().st_size if self._wal.exists() else 0
         return int(pages) + wal
-
-    async def _empty_wal(self) -> None:
-        await self._store.read("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 class BoundedStore:

@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.identity import Identity
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RunView
@@ -13,6 +14,7 @@ from sluice_gateway.services.batches import BatchSubmission
 from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.identification import Identification
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
 from sluice_gateway.services.response_budget import ResponseBudget
@@ -29,6 +31,8 @@ __all__ = [
     "COMMANDS",
     "FRAMES",
     "GREETING",
+    "IDENTIFICATION",
+    "IDENTITY",
     "LIMITS",
     "LOAD_SHEDDER",
     "LOOP_SHARE",
@@ -66,6 +70,7 @@ COMMANDS: Final = web.AppKey("commands", Commands)
 FRAMES: Final = web.AppKey("frames", EventFrames)
 GREETING: Final = web.AppKey("greeting", str)
 ALLOWED_HOSTS: Final = web.AppKey("allowed_hosts", AllowedHosts)
+IDENTIFICATION: Final = web.AppKey("identification", Identification)
 LIMITS: Final = web.AppKey("limits", Limits)
 LOOP_SHARE: Final = web.AppKey("loop_share", LoopShare)
 METRICS: Final = web.AppKey("metrics", Metrics)
@@ -78,3 +83,6 @@ VIEW: Final = web.AppKey("view", RunView)
 
 TRACEPARENT: Final = web.RequestKey("traceparent", str)
 """The request's own span in its caller's trace."""
+
+IDENTITY: Final = web.RequestKey("identity", Identity)
+"""Who asks, and what they may do; not on public operations."""

@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.identity import Identity
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RunView
@@ -29,6 +30,7 @@ __all__ = [
     "COMMANDS",
     "FRAMES",
     "GREETING",
+    "IDENTITY",
     "LIMITS",
     "LOAD_SHEDDER",
     "LOOP_SHARE",
@@ -78,3 +80,6 @@ VIEW: Final = web.AppKey("view", RunView)
 
 TRACEPARENT: Final = web.RequestKey("traceparent", str)
 """The request's own span in its caller's trace."""
+
+IDENTITY: Final = web.RequestKey("identity", Identity)
+"""Who asks, and what they may do; not on public operations."""

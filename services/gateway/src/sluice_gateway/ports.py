@@ -27,6 +27,8 @@ __all__ = [
     "Authenticator",
     "CredentialKind",
     "Credentials",
+    "KeySource",
+    "KeySourceError",
     "LogTruncatedError",
     "RecordTooLargeError",
     "RequestNotAcknowledgedError",
@@ -94,6 +96,21 @@ class Authenticator(Protocol):
 
         Raises:
             UnauthenticatedError: they prove nothing here, or nothing any more.
+        """
+
+
+class KeySourceError(Exception):
+    """An issuer's keys cannot be had now; the message says why."""
+
+
+class KeySource(Protocol):
+    """Where an issuer of tokens publishes its public keys."""
+
+    async def fetch(self) -> bytes:
+        """Return the JWK Set as it is now, in bounded time and size.
+
+        Raises:
+            KeySourceError: it cannot be had.
         """
 
 

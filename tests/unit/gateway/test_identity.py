@@ -186,7 +186,7 @@ def test_a_claim_is_the_text_or_lists_it(value: JsonValue, *, holds: bool) -> No
     assert by_id.is_for(principal(repository_id=value)) == holds
 
 
-def test_a_claim_that_is_true_is_no_number() -> None:
+def test_a_claim_that_is_true_is_not_a_number() -> None:
     assert not grant(claims={"admin": "True"}).is_for(principal(admin=True))
     assert not grant(claims={"admin": "1"}).is_for(principal(admin=True))
 

@@ -73,7 +73,7 @@ class WatchedRun:
 class Principal:
     """Who asks; `str()` of it is what logs and records say.
 
-    `claims` are what the issuer of a token says besides. `watched` is that of a watch link.
+    `claims` are what the issuer of a token says about it. `watched` is that of a watch link.
     """
 
     kind: PrincipalKind

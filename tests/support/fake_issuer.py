@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
-from sluice_gateway.ports import KeySourceError
+from sluice_gateway.ports import FetchError
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -80,7 +80,7 @@ class FakeIssuer:
         """Give the keys."""
         self.fetches.append(asyncio.get_running_loop().time())
         if self.away is not None:
-            raise KeySourceError(self.away)
+            raise FetchError(self.away)
         return json.dumps({"keys": self.keys}).encode()
 
 

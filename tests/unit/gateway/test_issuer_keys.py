@@ -6,12 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from sluice_gateway.services.issuer_keys import (
-    FETCH_INTERVAL,
-    REFRESH_AFTER,
-    IssuerKeys,
-    KeysUnknownError,
-)
+from sluice_gateway.services.issuer_keys import IssuerKeys, KeysUnknownError
+from sluice_gateway.services.rare_fetch import FETCH_INTERVAL, REFRESH_AFTER
 from tests.support.fake_issuer import FakeIssuer, jwk
 
 pytestmark = pytest.mark.looptime

@@ -19,7 +19,7 @@ from sluice_gateway.adapters.key_sources import (
     KeysInFile,
     client_session,
 )
-from sluice_gateway.ports import KeySourceError
+from sluice_gateway.ports import FetchError
 
 KEYS = b'{"keys": []}'
 
@@ -94,7 +94,7 @@ async def test_a_description_that_is_not_the_issuers_is_refused(
     text = json.dumps(document).replace("{}", site.address)
     site.says("/a/.well-known/openid-configuration", text.encode())
     site.says("/keys", KEYS)
-    with pytest.raises(KeySourceError):
+    with pytest.raises(FetchError):
         await DiscoveredKeys(session=session, issuer=f"{site.address}/a").fetch()
     assert site.asked == ["/a/.well-known/openid-configuration"]
 
@@ -105,7 +105,7 @@ async def test_a_redirect_is_not_followed(
 ) -> None:
     site.says("/keys", b"", status=status, headers={"Location": f"{site.address}/elsewhere"})
     site.says("/elsewhere", KEYS)
-    with pytest.raises(KeySourceError, match=str(status)):
+    with pytest.raises(FetchError, match=str(status)):
         await KeysAtAddress(session=session, address=f"{site.address}/keys").fetch()
     assert site.asked == ["/keys"]
 
@@ -115,7 +115,7 @@ async def test_another_answer_than_200_is_a_failure(
     site: Site, session: aiohttp.ClientSession, status: int
 ) -> None:
     site.says("/keys", b"", status=status)
-    with pytest.raises(KeySourceError, match=str(status)):
+    with pytest.raises(FetchError, match=str(status)):
         await KeysAtAddress(session=session, address=f"{site.address}/keys").fetch()
 
 
@@ -131,7 +131,7 @@ async def test_an_endless_answer_is_cut(site: Site, session: aiohttp.ClientSessi
             sent += 65536
 
     site.answers["/keys"] = endless
-    with pytest.raises(KeySourceError, match=str(MAX_BYTES)):
+    with pytest.raises(FetchError, match=str(MAX_BYTES)):
         await KeysAtAddress(session=session, address=f"{site.address}/keys").fetch()
 
 
@@ -154,7 +154,7 @@ async def test_an_issuer_that_does_not_answer_is_given_up(site: Site) -> None:
     site.answers["/keys"] = silent
     async with client_session(timeout=0.2) as session:
         source = KeysAtAddress(session=session, address=f"{site.address}/keys")
-        with pytest.raises(KeySourceError, match="in time"):
+        with pytest.raises(FetchError, match="in time"):
             await source.fetch()
     assert asked.is_set()
 
@@ -163,16 +163,16 @@ async def test_an_issuer_that_cannot_be_reached_is_named(
     site: Site, session: aiohttp.ClientSession
 ) -> None:
     port = site.address.rpartition(":")[2]
-    with pytest.raises(KeySourceError, match=r"https://localhost:\d+/keys cannot be reached"):
+    with pytest.raises(FetchError, match=r"https://localhost:\d+/keys cannot be reached"):
         await KeysAtAddress(session=session, address=f"https://localhost:{port}/keys").fetch()
 
 
 async def test_keys_come_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
-    with pytest.raises(KeySourceError, match=r"keys\.json"):
+    with pytest.raises(FetchError, match=r"keys\.json"):
         await KeysInFile(path).fetch()
     path.write_bytes(KEYS)
     assert await KeysInFile(path).fetch() == KEYS
     path.write_bytes(b" " * (MAX_BYTES + 1))
-    with pytest.raises(KeySourceError, match="more than"):
+    with pytest.raises(FetchError, match="more than"):
         await KeysInFile(path).fetch()

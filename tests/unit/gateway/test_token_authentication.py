@@ -20,7 +20,8 @@ from sluice_gateway.domain.token_principals import (
 )
 from sluice_gateway.domain.verifying_keys import ALGORITHMS
 from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError
-from sluice_gateway.services.issuer_keys import FETCH_INTERVAL, IssuerKeys
+from sluice_gateway.services.issuer_keys import IssuerKeys
+from sluice_gateway.services.rare_fetch import FETCH_INTERVAL
 from sluice_gateway.services.token_authentication import (
     TokenAuthenticator,
     TrustedIssuer,

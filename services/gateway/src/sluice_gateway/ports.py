@@ -27,8 +27,8 @@ __all__ = [
     "Authenticator",
     "CredentialKind",
     "Credentials",
+    "FetchError",
     "KeySource",
-    "KeySourceError",
     "LogTruncatedError",
     "RecordTooLargeError",
     "RequestNotAcknowledgedError",
@@ -99,8 +99,8 @@ class Authenticator(Protocol):
         """
 
 
-class KeySourceError(Exception):
-    """An issuer's keys cannot be had now; the message says why."""
+class FetchError(Exception):
+    """What another party publishes cannot be had now; the message says why."""
 
 
 class KeySource(Protocol):
@@ -110,7 +110,7 @@ class KeySource(Protocol):
         """Return the JWK Set as it is now, in bounded time and size.
 
         Raises:
-            KeySourceError: it cannot be had.
+            FetchError: it cannot be had.
         """
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 
 from sluice_gateway.domain.web_addresses import is_safe_address
-from sluice_gateway.ports import KeySourceError
+from sluice_gateway.ports import FetchError
 
 __all__ = [
     "DiscoveredKeys",
@@ -53,30 +53,30 @@ async def get_bounded(session: aiohttp.ClientSession, address: str) -> bytes:
     """GET an address, with bounded time and size. A redirect is a failure.
 
     Raises:
-        KeySourceError: there is no answer with 200, or it is too large.
+        FetchError: there is no answer with 200, or it is too large.
     """
     try:
         async with session.get(address, allow_redirects=False) as response:
             return await bounded_body(response, address)
     except TimeoutError as e:
-        raise KeySourceError(f"{address} has not answered in time.") from e
+        raise FetchError(f"{address} has not answered in time.") from e
     except aiohttp.ClientError as e:
-        raise KeySourceError(f"{address} cannot be reached: {type(e).__name__}.") from e
+        raise FetchError(f"{address} cannot be reached: {type(e).__name__}.") from e
 
 
 async def bounded_body(response: aiohttp.ClientResponse, address: str) -> bytes:
     """Return the body of an answer with 200.
 
     Raises:
-        KeySourceError: it is another answer, or too large.
+        FetchError: it is another answer, or too large.
     """
     if response.status != 200:  # noqa: PLR2004 - OK
-        raise KeySourceError(f"{address} has answered with {response.status}, not with 200.")
+        raise FetchError(f"{address} has answered with {response.status}, not with 200.")
     body = bytearray()
     async for piece in response.content.iter_chunked(16 * 1024):
         body += piece
         if len(body) > MAX_BYTES:
-            raise KeySourceError(f"{address} has answered with more than {MAX_BYTES} bytes.")
+            raise FetchError(f"{address} has answered with more than {MAX_BYTES} bytes.")
     return bytes(body)
 
 
@@ -84,15 +84,15 @@ async def discovered(session: aiohttp.ClientSession, issuer: str) -> Mapping[str
     """Return what the issuer says of itself (OpenID Connect Discovery 1.0 section 4).
 
     Raises:
-        KeySourceError: it cannot be had, or is of another issuer.
+        FetchError: it cannot be had, or is of another issuer.
     """
     address = issuer.removesuffix("/") + _DISCOVERY
     try:
         document = json.loads(await get_bounded(session, address))
     except (ValueError, RecursionError) as e:
-        raise KeySourceError(f"{address} has answered with what is not JSON.") from e
+        raise FetchError(f"{address} has answered with what is not JSON.") from e
     if not isinstance(document, dict) or document.get("issuer") != issuer:
-        raise KeySourceError(f"{address} describes another issuer than auth.oidc expects.")
+        raise FetchError(f"{address} describes another issuer than auth.oidc expects.")
     return document
 
 
@@ -119,7 +119,7 @@ class DiscoveredKeys:
         """See `KeySource.fetch`."""
         address = (await discovered(self.session, self.issuer)).get("jwks_uri")
         if not isinstance(address, str) or not is_safe_address(address):
-            raise KeySourceError(f"{self.issuer} publishes no jwks_uri with https.")
+            raise FetchError(f"{self.issuer} publishes no jwks_uri with https.")
         return await get_bounded(self.session, address)
 
 
@@ -134,11 +134,11 @@ class KeysInFile:
         try:
             return await asyncio.to_thread(self._read)
         except OSError as e:
-            raise KeySourceError(f"{self.path}: {e.strerror or e}.") from e
+            raise FetchError(f"{self.path}: {e.strerror or e}.") from e
 
     def _read(self) -> bytes:
         with self.path.open("rb") as file:
             body = file.read(MAX_BYTES + 1)
         if len(body) > MAX_BYTES:
-            raise KeySourceError(f"{self.path} has more than {MAX_BYTES} bytes.")
+            raise FetchError(f"{self.path} has more than {MAX_BYTES} bytes.")
         return body

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from sluice_gateway.domain.api_keys import PREFIX
 from sluice_gateway.domain.identity import Principal
 from sluice_gateway.ports import (
     Authenticator,
@@ -12,9 +13,8 @@ from sluice_gateway.ports import (
     UnauthenticatedError,
 )
 
-__all__ = ["API_KEY_PREFIX", "WATCH_PREFIX", "AuthenticatorChain"]
+__all__ = ["WATCH_PREFIX", "AuthenticatorChain"]
 
-API_KEY_PREFIX: Final = "slk_"
 WATCH_PREFIX: Final = "slw_"
 
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -45,7 +45,7 @@ class AuthenticatorChain:
                 return self.sessions
             case CredentialKind.WATCH:
                 return self.watch_links if credentials.value.startswith(WATCH_PREFIX) else None
-            case CredentialKind.BEARER if credentials.value.startswith(API_KEY_PREFIX):
+            case CredentialKind.BEARER if credentials.value.startswith(PREFIX):
                 return self.api_keys
             case CredentialKind.BEARER if _JWT.fullmatch(credentials.value):
                 return self.tokens

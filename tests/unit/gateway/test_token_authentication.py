@@ -22,11 +22,8 @@ from sluice_gateway.domain.verifying_keys import ALGORITHMS
 from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError
 from sluice_gateway.services.issuer_keys import IssuerKeys
 from sluice_gateway.services.rare_fetch import FETCH_INTERVAL
-from sluice_gateway.services.token_authentication import (
-    TokenAuthenticator,
-    TrustedIssuer,
-    VerifiedTokens,
-)
+from sluice_gateway.services.token_authentication import TokenAuthenticator, VerifiedTokens
+from sluice_gateway.services.trusted_issuer import TrustedIssuer
 from tests.support.fake_issuer import (
     FakeIssuer,
     jwk,

@@ -28,8 +28,10 @@ __all__ = [
     "CredentialKind",
     "Credentials",
     "FetchError",
+    "IdentityProvider",
     "KeySource",
     "LogTruncatedError",
+    "ProviderEndpoints",
     "RecordTooLargeError",
     "RequestNotAcknowledgedError",
     "RequestProducer",
@@ -111,6 +113,35 @@ class KeySource(Protocol):
 
         Raises:
             FetchError: it cannot be had.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderEndpoints:
+    """Addresses of an identity provider, and whether its client's secret goes into the body."""
+
+    authorization: str
+    token: str
+    secret_in_body: bool
+
+
+class IdentityProvider(Protocol):
+    """Who signs people in."""
+
+    async def endpoints(self) -> ProviderEndpoints:
+        """Return the provider's addresses.
+
+        Raises:
+            FetchError: they cannot be had.
+        """
+
+    async def redeem(
+        self, endpoints: ProviderEndpoints, *, code: str, verifier: str, redirect_uri: str
+    ) -> str:
+        """Return the ID token for an authorization code, unverified.
+
+        Raises:
+            FetchError: the provider does not give one.
         """
 
 

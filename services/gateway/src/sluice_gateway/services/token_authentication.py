@@ -3,32 +3,17 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from math import ceil
 from typing import Final
 
-from sluice_contracts.problems import ProblemType
-from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.domain.id_tokens import LEEWAY, TokenError, expiry, read_head, verified_claims
+from sluice_gateway.domain.id_tokens import LEEWAY, TokenError, expiry, read_head
 from sluice_gateway.domain.identity import Principal
-from sluice_gateway.domain.token_principals import PrincipalRule
 from sluice_gateway.ports import Credentials, UnauthenticatedError
-from sluice_gateway.services.issuer_keys import IssuerKeys, KeysUnknownError
+from sluice_gateway.services.trusted_issuer import TrustedIssuer
 
-__all__ = ["TokenAuthenticator", "TrustedIssuer", "VerifiedTokens"]
+__all__ = ["TokenAuthenticator", "VerifiedTokens"]
 
 MAX_VERIFIED: Final = 10_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrustedIssuer:
-    """An issuer, the audience that its tokens must have, and who they are of."""
-
-    issuer: str
-    audience: str
-    keys: IssuerKeys
-    rule: PrincipalRule
 
 
 class VerifiedTokens:
@@ -103,19 +88,7 @@ class TokenAuthenticator:
         trusted = self._issuers.get(head.issuer)
         if trusted is None:
             raise TokenError("of an issuer that is not trusted")
-        try:
-            key = await trusted.keys.find(head.key_id, head.algorithm)
-        except KeysUnknownError as e:
-            raise ProblemError.of(
-                ProblemType.UNAVAILABLE,
-                "The keys of the token's issuer cannot be fetched, so the token cannot be checked.",
-                retry_after=ceil(e.retry_after),
-            ) from e
-        if key is None:
-            raise TokenError("of a key that its issuer does not have")
-        claims = verified_claims(
-            token, key, issuer=trusted.issuer, audience=trusted.audience, now=self._now()
-        )
+        claims = await trusted.claims(token, head, now=self._now())
         principal = trusted.rule.principal(claims)
         until = expiry(claims) + LEEWAY.total_seconds()
         self._verified.keep(digest, principal, issuer=trusted.issuer, until=until)

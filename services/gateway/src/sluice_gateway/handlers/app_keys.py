@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.identity import Identity
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.metrics import Metrics
@@ -25,6 +26,7 @@ from sluice_workflows.catalogue import Catalogue
 __all__ = [
     "ALLOWED_HOSTS",
     "BATCHES",
+    "BROWSER_ACCESS",
     "BULK_COMMANDS",
     "CATALOGUE",
     "COMMANDS",
@@ -62,6 +64,7 @@ class Limits:
 
 LOAD_SHEDDER: Final = web.AppKey("admission", LoadShedder)
 BATCHES: Final = web.AppKey("batches", BatchSubmission)
+BROWSER_ACCESS: Final = web.AppKey("browser_access", BrowserAccess)
 BULK_COMMANDS: Final = web.AppKey("bulk_commands", BulkCommands)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 COMMANDS: Final = web.AppKey("commands", Commands)

@@ -24,7 +24,7 @@ from sluice_gateway.services.rare_fetch import RareFetch
 from sluice_gateway.services.sessions import Sessions, SessionTooLargeError
 from sluice_gateway.services.trusted_issuer import TrustedIssuer
 
-__all__ = ["Begun", "Returned", "SignIn", "SignInConfig", "SignInError", "SignedIn"]
+__all__ = ["ATTEMPT", "Begun", "Returned", "SignIn", "SignInConfig", "SignInError", "SignedIn"]
 
 ATTEMPT: Final = timedelta(minutes=10)
 """How long somebody may take at the identity provider."""
@@ -91,6 +91,11 @@ class SignIn:
         self._now = now
         self._random = random
         self._endpoints = RareFetch(provider.endpoints, what=f"endpoints of {issuer.issuer}")
+
+    @property
+    def session_lifetime(self) -> timedelta:
+        """How long a session is good."""
+        return self._sessions.lifetime
 
     async def begin(self, return_to: str) -> Begun:
         """Begin an attempt that ends at the path `return_to`.

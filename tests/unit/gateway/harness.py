@@ -29,6 +29,7 @@ from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.identification import AnonymousIdentification, Identification
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
@@ -184,8 +185,9 @@ async def running_gateway(
     allowed_hosts: AllowedHosts | None = None,
     outgoing: ResponseLimits | None = None,
     catalogue: Catalogue = CATALOGUE,
+    identification: Identification | None = None,
 ) -> AsyncIterator[Gateway]:
-    """Run a gateway on a free port."""
+    """Run a gateway on a free port; by default it lets everybody do everything."""
     producer = FakeProducer()
     subscriptions = RunSubscriptions()
     registry = CollectorRegistry()
@@ -223,6 +225,7 @@ async def running_gateway(
             limits=limits or Limits(),
             greeting=GREETING,
             topics=TOPICS,
+            identification=identification or AnonymousIdentification(),
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
             shared_pages=SharedPages(view=view, max_bytes=4_000_000),

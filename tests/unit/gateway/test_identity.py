@@ -1,4 +1,4 @@
-"""Who may do what."""
+"""Which principals may do what."""
 
 import pytest
 from hypothesis import given

@@ -16,6 +16,7 @@ from sluice_gateway.handlers.app_keys import (
     COMMANDS,
     FRAMES,
     GREETING,
+    IDENTIFICATION,
     LIMITS,
     LOAD_SHEDDER,
     LOOP_SHARE,
@@ -44,6 +45,7 @@ from sluice_gateway.services.batches import BatchSubmission
 from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.identification import Identification
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
 from sluice_gateway.services.response_budget import ResponseBudget
@@ -75,6 +77,7 @@ def create_app(
     frames: EventFrames,
     shared_pages: SharedPages,
     topics: TopicNames,
+    identification: Identification,
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
 
@@ -97,6 +100,7 @@ def create_app(
     app[COMMANDS] = commands
     app[FRAMES] = frames
     app[GREETING] = greeting
+    app[IDENTIFICATION] = identification
     app[ALLOWED_HOSTS] = allowed_hosts
     app[LIMITS] = limits
     app[LOOP_SHARE] = LoopShare(share=_LARGE_BODIES_SHARE)

@@ -9,6 +9,7 @@ from pydantic import StringConstraints
 
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.run_query import InvalidCursorError, StreamPlace
 from sluice_gateway.handlers.app_keys import LIMITS, RESPONSE_BUDGET, SHARED_PAGES, VIEW
 from sluice_gateway.handlers.client_address import client_address
@@ -105,6 +106,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/events",
         handler=get_all_events,
+        scopes=(Scope.READ,),
         summary="Follow the events of all runs.",
         description="The stream begins with the events that are still to come, or behind the one "
         "of `Last-Event-ID`. Each event comes once, those of a run in order. The phases of the "

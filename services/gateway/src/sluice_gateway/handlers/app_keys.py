@@ -15,6 +15,7 @@ from sluice_gateway.services.batches import BatchSubmission
 from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.identification import Identification
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
 from sluice_gateway.services.response_budget import ResponseBudget
@@ -32,6 +33,7 @@ __all__ = [
     "COMMANDS",
     "FRAMES",
     "GREETING",
+    "IDENTIFICATION",
     "IDENTITY",
     "LIMITS",
     "LOAD_SHEDDER",
@@ -71,6 +73,7 @@ COMMANDS: Final = web.AppKey("commands", Commands)
 FRAMES: Final = web.AppKey("frames", EventFrames)
 GREETING: Final = web.AppKey("greeting", str)
 ALLOWED_HOSTS: Final = web.AppKey("allowed_hosts", AllowedHosts)
+IDENTIFICATION: Final = web.AppKey("identification", Identification)
 LIMITS: Final = web.AppKey("limits", Limits)
 LOOP_SHARE: Final = web.AppKey("loop_share", LoopShare)
 METRICS: Final = web.AppKey("metrics", Metrics)

@@ -9,6 +9,7 @@ from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.handlers.app_keys import BATCHES, LOOP_SHARE, TRACEPARENT
 from sluice_gateway.handlers.batch_bodies import MAX_ITEMS, event_batch, line_batch
 from sluice_gateway.handlers.client_address import client_address
@@ -70,6 +71,7 @@ OPERATIONS: Final = (
         method="POST",
         path="/v1/runs:batch",
         handler=post_batch,
+        scopes=(Scope.START,),
         summary="Start many runs.",
         description=f"At most {MAX_ITEMS} items, each with a verdict of its own: an item that is "
         "refused does not keep the others from starting. Repeat those that have a problem of 429 "

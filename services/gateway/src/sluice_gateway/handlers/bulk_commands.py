@@ -9,6 +9,7 @@ from pydantic import Field
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import COMMANDS, CommandType
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.handlers.app_keys import BULK_COMMANDS, TRACEPARENT
 from sluice_gateway.handlers.command_documents import COMMAND_BODIES
 from sluice_gateway.handlers.commands import read_command_body, to_run
@@ -61,6 +62,7 @@ def _operation(kind: CommandType) -> Operation:
         method="POST",
         path=f"/v1/runs:{kind}",
         handler=_post(kind),
+        scopes=(Scope.COMMAND,),
         summary=f"{kind.capitalize()} all runs that fulfil a filter.",
         description="The filters are those of the list and the counts. Each run gets a command of "
         f"its own; at most {MAX_RUNS}. The body times `expect` has at most "

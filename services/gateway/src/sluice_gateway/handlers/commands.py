@@ -9,6 +9,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType, field_errors
 from sluice_contracts.requests import Command, CommandType, InvalidRequestError
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.handlers.app_keys import COMMANDS, LOOP_SHARE, TRACEPARENT
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.command_documents import (
@@ -86,6 +87,7 @@ def _operation(kind: CommandType) -> Operation:
         method="POST",
         path=f"/v1/runs/{{id}}/{kind}",
         handler=_post(kind),
+        scopes=(Scope.COMMAND,),
         summary=_SUMMARIES[kind],
         description="The command is written to the request topic. Whether it applies to the run's "
         "state is decided when it is read; the run's events show what it did.",

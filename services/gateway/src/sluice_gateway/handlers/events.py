@@ -10,6 +10,7 @@ from aiohttp import web
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.status_codec import QUEUED
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.models import EventHead
 from sluice_gateway.handlers.app_keys import FRAMES, LIMITS, RESPONSE_BUDGET, VIEW
 from sluice_gateway.handlers.client_address import client_address
@@ -100,6 +101,8 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/runs/{id}/events",
         handler=get_events,
+        scopes=(Scope.READ,),
+        takes_watch_links=True,
         summary="Follow a run's events.",
         description="Past events come first, then new ones as they happen, each once and in "
         "order. The stream ends after the terminal event.",

@@ -13,6 +13,7 @@ from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import Priority
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.run_query import InvalidCursorError, RunPlace, RunSummary
 from sluice_gateway.handlers.app_keys import READER
 from sluice_gateway.handlers.documents import RunLinks
@@ -152,6 +153,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/runs",
         handler=get_runs,
+        scopes=(Scope.READ,),
         summary="List runs, newest first.",
         description="A list that is read with cursors shows each run once, while others arrive.",
         query=(*FILTER, _LIMIT, _CURSOR),
@@ -171,6 +173,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/runs:counts",
         handler=get_counts,
+        scopes=(Scope.READ,),
         summary="Count runs by phase.",
         query=FILTER,
         headers=(IF_NONE_MATCH,),

@@ -48,8 +48,11 @@ async def set_headers(request: web.Request, response: web.StreamResponse) -> Non
     if (traceparent := request.get(TRACEPARENT)) is not None:
         response.headers[TRACEPARENT_HEADER] = traceparent
     if (operation := request.get(OPERATION)) is not None:
-        if len(operation.produces) > 1:
-            response.headers["Vary"] = "Accept"
+        varies = ["Accept"] if len(operation.produces) > 1 else []
+        # The principal decides what is shown.
+        varies += ["Authorization", "Cookie"] if operation.scopes else []
+        if varies:
+            response.headers["Vary"] = ", ".join(varies)
         if operation.deprecation is not None:
             response.headers.update(operation.deprecation.headers())
 
@@ -77,6 +80,9 @@ async def problem_responses(request: web.Request, handler: Handler) -> web.Strea
         return await handler(request)
     except ProblemError as e:
         headers = {} if e.retry_after is None else {"Retry-After": str(e.retry_after)}
+        if e.problem.type is ProblemType.UNAUTHENTICATED:
+            # RFC 9110 section 11.6.1.
+            headers["WWW-Authenticate"] = "Bearer"
         return _response(request, e.problem, headers)
     except web.HTTPException as e:
         headers = {name: e.headers[name] for name in _KEPT if name in e.headers}

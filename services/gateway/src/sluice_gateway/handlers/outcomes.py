@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from sluice_contracts.problems import ProblemType
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.handlers.documents import RunDocument
 from sluice_gateway.handlers.json_answers import is_known
 from sluice_gateway.handlers.operations import Answer, Content, Operation
@@ -37,6 +38,8 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/runs/{id}/outcome",
         handler=get_outcome,
+        scopes=(Scope.READ,),
+        takes_watch_links=True,
         summary="Wait for a run's outcome.",
         description="The run goes on whether or not anybody waits. A run that is retried has no "
         "outcome until it is over again.",

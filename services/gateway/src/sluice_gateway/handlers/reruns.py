@@ -10,6 +10,7 @@ from sluice_contracts.ids import RunId
 from sluice_contracts.labels import Labels
 from sluice_contracts.problems import ProblemType, field_errors
 from sluice_contracts.requests import InvalidRequestError, Priority, Rfc3339
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.domain.reruns import rerun_request
 from sluice_gateway.handlers.app_keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
@@ -97,6 +98,7 @@ OPERATIONS: Final = (
         method="POST",
         path="/v1/runs/{id}/rerun",
         handler=post_rerun,
+        scopes=(Scope.START,),
         summary="Run the same once more, as a new run.",
         description="The new run is answered as one of `POST /v1/runs`, and has the other one as "
         "its `parent`. It needs the parameters of that run, which are not kept if private.",

@@ -8,6 +8,7 @@ from aiohttp import web
 from sluice_contracts.cloudevents import STRUCTURED
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.handlers.app_keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.cloudevents import BINARY, RunEvent, binary_envelope
@@ -99,6 +100,7 @@ OPERATIONS: Final = (
         method="POST",
         path="/v1/runs",
         handler=post_run,
+        scopes=(Scope.START,),
         summary="Start a run.",
         description="The same id with the same content is the same run.",
         query=(VALIDATE_ONLY,),
@@ -139,6 +141,8 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/runs/{id}",
         handler=get_run,
+        scopes=(Scope.READ,),
+        takes_watch_links=True,
         summary="Read a run's latest state.",
         path_parameters=(RUN_ID,),
         query=(TENANT,),

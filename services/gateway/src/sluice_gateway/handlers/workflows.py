@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.handlers.app_keys import CATALOGUE
 from sluice_gateway.handlers.documents import Workflows, WorkflowWithGraph
 from sluice_gateway.handlers.json_answers import NOT_MODIFIED, send_json
@@ -52,6 +53,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/workflows",
         handler=get_workflows,
+        scopes=(Scope.START, Scope.READ),
         tag="workflows",
         summary="List the catalogue.",
         headers=(IF_NONE_MATCH,),
@@ -77,6 +79,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/workflows/{name}",
         handler=get_workflow,
+        scopes=(Scope.START, Scope.READ),
         tag="workflows",
         summary="Show one entry of the catalogue.",
         path_parameters=(WORKFLOW,),

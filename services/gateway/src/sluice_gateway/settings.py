@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
+from sluice_gateway.oidc_settings import Origin, separated
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.postgres.settings import PostgresSettings
@@ -37,15 +38,8 @@ __all__ = [
 _HOST_NAMES = re.compile(r"\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
-def _separated(value: object) -> object:
-    """Read `a, b` as a variable says it; a file may have a list."""
-    if not isinstance(value, str):
-        return value
-    return tuple(each.strip() for each in value.split(",") if each.strip())
-
-
 def _networks(value: object) -> object:
-    parts = _separated(value)
+    parts = separated(value)
     if not isinstance(parts, list | tuple):
         return parts
     try:
@@ -130,12 +124,21 @@ class HttpSettings(_Group):
     allowed_hosts: Annotated[
         tuple[str, ...],
         NoDecode,
-        BeforeValidator(_separated),
+        BeforeValidator(separated),
         AfterValidator(_host_names),
         Field(
             description="Host names by which clients reach the gateway, as in "
             "`runs.example.com,*.internal`; `*`: any. Addresses and localhost always do; another "
             "name is answered with 421, against DNS rebinding."
+        ),
+    ] = ()
+    cors_origins: Annotated[
+        tuple[Origin, ...],
+        NoDecode,
+        BeforeValidator(separated),
+        Field(
+            description="Other sites whose pages may use the API (CORS), as in "
+            "`https://dashboard.example.com`. They authenticate by a header, never by a cookie."
         ),
     ] = ()
 

@@ -1,9 +1,13 @@
 """Addresses that secrets and keys may come from or go to."""
 
+import re
 from ipaddress import ip_address
+from typing import Final
 from urllib.parse import urlsplit
 
 __all__ = ["is_origin", "is_safe_address"]
+
+_NAME: Final = re.compile(r"[a-z0-9.-]+")
 
 
 def is_safe_address(address: str) -> bool:
@@ -15,6 +19,8 @@ def is_safe_address(address: str) -> bool:
         return False
     if not parts.hostname or parts.username is not None or parts.fragment:
         return False
+    if not (_NAME.fullmatch(parts.hostname) or _is_address(parts.hostname)):
+        return False
     return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
 
 
@@ -24,8 +30,13 @@ def is_origin(address: str) -> bool:
     return is_safe_address(address) and address == f"{parts.scheme}://{parts.netloc}".lower()
 
 
-def _is_loopback(host: str) -> bool:
+def _is_address(host: str) -> bool:
     try:
-        return ip_address(host).is_loopback
+        ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)

@@ -22,6 +22,7 @@ from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.submission import Submission
+from sluice_gateway.services.watch_links import WatchLinks
 from sluice_workflows.catalogue import Catalogue
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "TRACEPARENT",
     "TRUSTED_PROXIES",
     "VIEW",
+    "WATCH_LINKS",
     "Limits",
 ]
 
@@ -83,6 +85,9 @@ READER: Final = web.AppKey("reader", RunReader)
 SHARED_PAGES: Final = web.AppKey("shared_pages", SharedPages)
 SUBMISSION: Final = web.AppKey("submission", Submission)
 VIEW: Final = web.AppKey("view", RunView)
+
+WATCH_LINKS: Final = web.AppKey("watch_links", WatchLinks)
+"""What makes watch links; it is missing where there are none."""
 
 TRACEPARENT: Final = web.RequestKey("traceparent", str)
 """The request's own span in its caller's trace."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_gateway.adapters.key_ring_file import read_key_ring
+from sluice_gateway.adapters.oidc.key_ring_file import read_key_ring
 from sluice_gateway.domain.key_ring import KeyRing, Purpose, RingKey
 from sluice_gateway.domain.sealed_values import SealError, opened, sealed
 from sluice_runtime.strict_yaml import FileError

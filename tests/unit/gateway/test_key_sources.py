@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from sluice_gateway.adapters.key_sources import (
+from sluice_gateway.adapters.oidc.key_sources import (
     MAX_BYTES,
     DiscoveredKeys,
     KeysAtAddress,

@@ -1,13 +1,15 @@
 """An OpenID provider, seen from its client."""
 
+import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
 
-from sluice_gateway.adapters.key_sources import bounded_body, discovered
+from sluice_gateway.adapters.oidc.key_sources import bounded_body, discovered
 from sluice_gateway.domain.web_addresses import is_safe_address
 from sluice_gateway.ports import FetchError, ProviderEndpoints
 
@@ -18,12 +20,12 @@ _IN_BODY: Final = "client_secret_post"
 
 @dataclass(frozen=True, kw_only=True)
 class OpenIdProvider:
-    """A provider that describes itself, and a client with a secret."""
+    """A provider that describes itself; the file with the client's secret may be renewed."""
 
     session: aiohttp.ClientSession
     issuer: str
     client_id: str
-    client_secret: str = field(repr=False)
+    client_secret_file: Path
 
     async def endpoints(self) -> ProviderEndpoints:
         """See `IdentityProvider.endpoints`."""
@@ -40,6 +42,7 @@ class OpenIdProvider:
         self, endpoints: ProviderEndpoints, *, code: str, verifier: str, redirect_uri: str
     ) -> str:
         """See `IdentityProvider.redeem`."""
+        secret = await self._secret()
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -48,11 +51,11 @@ class OpenIdProvider:
         }
         headers = {"Accept": "application/json"}
         if endpoints.secret_in_body:
-            form |= {"client_id": self.client_id, "client_secret": self.client_secret}
+            form |= {"client_id": self.client_id, "client_secret": secret}
         else:
             # RFC 6749 section 2.3.1: both are encoded before they are joined.
             headers["Authorization"] = aiohttp.encode_basic_auth(
-                quote(self.client_id, safe=""), quote(self.client_secret, safe="")
+                quote(self.client_id, safe=""), quote(secret, safe="")
             )
         try:
             async with self.session.post(
@@ -69,6 +72,12 @@ class OpenIdProvider:
         if not isinstance(token, str):
             raise FetchError(f"{endpoints.token} has given no id_token.")
         return token
+
+    async def _secret(self) -> str:
+        try:
+            return (await asyncio.to_thread(self.client_secret_file.read_text, "utf-8")).strip()
+        except OSError as e:
+            raise FetchError(f"{self.client_secret_file}: {e.strerror or e}.") from e
 
     def _address(self, document: Any, name: str) -> str:  # noqa: ANN401 - JSON
         address = document.get(name)

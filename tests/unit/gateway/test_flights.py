@@ -11,6 +11,7 @@ from sluice_contracts.requests import RunRequest
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import AcceptedRun, RunState
+from sluice_gateway.services.identification import ANYBODY
 from sluice_gateway.services.submission import Asked, Started, Submission
 from tests.support.fake_producer import FakeProducer
 from tests.support.fake_view import EmptyView
@@ -43,6 +44,7 @@ def asked(name: str = "Ada") -> Asked:
         content=request.content(),
         idempotency_key="order-1",
         traceparent=TRACEPARENT,
+        identity=ANYBODY,
     )
 
 

@@ -106,6 +106,13 @@ class Area:
         """
         return _has(self.tenants, tenant) and _has(self.workflows, workflow)
 
+    def shared_with(self, other: Self) -> "Area":
+        """Return what both areas have."""
+        return Area(
+            tenants=_shared(self.tenants, other.tenants),
+            workflows=_shared(self.workflows, other.workflows),
+        )
+
     def covers(self, other: Self) -> bool:
         """Return whether it has all that the other one has."""
         return _covers(self.tenants, other.tenants) and _covers(self.workflows, other.workflows)
@@ -113,14 +120,14 @@ class Area:
 
 @dataclass(frozen=True)
 class Reach:
-    """Where a scope is allowed: in any of the areas. Equal reaches have equal areas."""
+    """Where a scope is allowed: in any of the areas."""
 
     areas: frozenset[Area]
 
     @classmethod
     def of(cls, areas: Iterable[Area]) -> Self:
         """Join areas; those that others cover are left out."""
-        found = frozenset(areas)
+        found = frozenset(each for each in areas if each.tenants and each.workflows)
         return cls(
             frozenset(
                 each
@@ -134,17 +141,31 @@ class Reach:
         """Whether it has all workflows of all tenants."""
         return any(ANY in each.tenants and ANY in each.workflows for each in self.areas)
 
+    @property
+    def tenants(self) -> frozenset[str] | None:
+        """The tenants of all areas; None for all that there are."""
+        tenants = frozenset(name for each in self.areas for name in each.tenants)
+        return None if ANY in tenants else tenants
+
     def has(self, *, tenant: str, workflow: str | None) -> bool:
         """Return whether an area has the workflow of the tenant."""
         return any(each.has(tenant=tenant, workflow=workflow) for each in self.areas)
+
+    def shared_with(self, other: Self) -> Self:
+        """Return where both scopes are allowed."""
+        return self.of(mine.shared_with(theirs) for mine in self.areas for theirs in other.areas)
 
     def has_tenant(self, tenant: str) -> bool:
         """Return whether an area has any workflow of the tenant."""
         return any(_has(each.tenants, tenant) for each in self.areas)
 
+    def has_workflow(self, workflow: str) -> bool:
+        """Return whether an area has the workflow of any tenant."""
+        return any(_has(each.workflows, workflow) for each in self.areas)
+
     def __bool__(self) -> bool:
         """Return whether it has anything."""
-        return any(each.tenants and each.workflows for each in self.areas)
+        return bool(self.areas)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +207,12 @@ class Access:
         if self.run is not None and self.run != key:
             return False
         return self.reach(scope).has(tenant=key.tenant, workflow=workflow)
+
+    def could_allow(self, scope: Scope, key: RunKey) -> bool:
+        """Return whether the scope is allowed for this run if its workflow is the right one."""
+        if self.run is not None and self.run != key:
+            return False
+        return self.reach(scope).has_tenant(key.tenant)
 
     def allows_somewhere(self, scope: Scope) -> bool:
         """Return whether the scope is allowed for any run at all."""
@@ -255,6 +282,12 @@ def _holds(value: JsonValue, text: str) -> bool:
     # True is an int as well.
     number = isinstance(value, int) and not isinstance(value, bool)
     return str(value) == text if number else value == text
+
+
+def _shared(names: frozenset[str], others: frozenset[str]) -> frozenset[str]:
+    if ANY in names:
+        return others
+    return names if ANY in others else names & others
 
 
 def _has(names: frozenset[str], name: str | None) -> bool:

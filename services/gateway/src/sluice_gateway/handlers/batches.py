@@ -10,7 +10,7 @@ from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Scope
-from sluice_gateway.handlers.app_keys import BATCHES, LOOP_SHARE, TRACEPARENT
+from sluice_gateway.handlers.app_keys import BATCHES, IDENTITY, LOOP_SHARE, TRACEPARENT
 from sluice_gateway.handlers.batch_bodies import MAX_ITEMS, event_batch, line_batch
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.cloudevents import BATCH, RunEvent
@@ -37,22 +37,20 @@ async def post_batch(request: web.Request) -> web.Response:
         peer, loop_share = client_address(request), request.app[LOOP_SHARE]
         items = await read_in_steps(steps, pieces, peer=peer, loop_share=loop_share)
         verdicts = await request.app[BATCHES].submit(
-            [
-                _asked(each, request[TRACEPARENT]) if isinstance(each, ReadRequest) else each
-                for each in items
-            ]
+            [_asked(each, request) if isinstance(each, ReadRequest) else each for each in items]
         )
     errors = [each.result for each in verdicts if isinstance(each.result, ProblemError)]
     return items_response([_document(each) for each in verdicts], all_well=200, errors=errors)
 
 
-def _asked(read: ReadRequest, traceparent: str) -> Asked:
+def _asked(read: ReadRequest, request: web.Request) -> Asked:
     return Asked(
         request=read.request,
         content=read.content,
         idempotency_key=None,
         derived_id=read.derived_id,
-        traceparent=traceparent,
+        traceparent=request[TRACEPARENT],
+        identity=request[IDENTITY],
     )
 
 

@@ -10,7 +10,7 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType, field_errors
 from sluice_contracts.requests import Command, CommandType, InvalidRequestError
 from sluice_gateway.domain.identity import Scope
-from sluice_gateway.handlers.app_keys import COMMANDS, LOOP_SHARE, TRACEPARENT
+from sluice_gateway.handlers.app_keys import COMMANDS, IDENTITY, LOOP_SHARE, TRACEPARENT
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.command_documents import (
     COMMAND_BODIES,
@@ -40,7 +40,9 @@ def _post(kind: CommandType) -> Handler:
         async with admitted_body(request) as pieces:
             body = await read_command_body(request, pieces, kind)
             command = to_run(key, kind, body)
-            position = await request.app[COMMANDS].send(command, traceparent=request[TRACEPARENT])
+            position = await request.app[COMMANDS].send(
+                command, identity=request[IDENTITY], traceparent=request[TRACEPARENT]
+            )
         return web.json_response(
             command_document(command, position), status=202, headers={"Location": run_path(key)}
         )

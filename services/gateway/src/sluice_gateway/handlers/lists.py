@@ -89,7 +89,7 @@ _CURSOR: Final[QueryParameter[str]] = QueryParameter(
 async def get_runs(request: web.Request) -> web.StreamResponse:
     """List runs, newest first."""
     page = await request.app[READER].page(
-        run_filter(request), before=_place(request), limit=_LIMIT.of(request)
+        run_filter(request, Scope.READ), before=_place(request), limit=_LIMIT.of(request)
     )
     cursor = str(page.next) if page.next else None
     document = RunListDocument(
@@ -102,7 +102,7 @@ async def get_runs(request: web.Request) -> web.StreamResponse:
 
 async def get_counts(request: web.Request) -> web.StreamResponse:
     """Count runs by phase."""
-    counts = await request.app[READER].counts(run_filter(request))
+    counts = await request.app[READER].counts(run_filter(request, Scope.READ))
     document = RunCountsDocument(counts=dict(counts), total=sum(counts.values()))
     return await _send(request, document)
 

@@ -9,6 +9,7 @@ from sluice_contracts.records import Position
 from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.models import RunState
+from sluice_gateway.domain.redaction import redacted
 from sluice_gateway.services.submission import IdUse, Preview, Started
 
 __all__ = [
@@ -63,14 +64,15 @@ def command_document(command: Command, position: Position) -> dict[str, JsonValu
     }
 
 
-def state_document(run: RunState) -> dict[str, JsonValue]:
+def state_document(run: RunState, *, payloads: bool) -> dict[str, JsonValue]:
     """Show the run's latest status event with all its steps, when it was accepted, and links.
 
-    Before the first event it looks the same, as phase Accepted with sequence -1.
+    Before the first event it looks the same, as phase Accepted with sequence -1. Without `payloads`
+    it has nothing that may be a value of the run.
     """
     accepted_at = _timestamp(run.accepted_at) if run.accepted_at else None
     event = run.event if run.event is not None else _no_event(run, observed_at=accepted_at)
-    return {
+    document = {
         "id": run.key.run_id,
         **event,
         "accepted_at": accepted_at,
@@ -78,6 +80,7 @@ def state_document(run: RunState) -> dict[str, JsonValue]:
         "parameters": None if run.parameters is None else dict(run.parameters),
         "links": links(run.key),
     }
+    return document if payloads else redacted(document)
 
 
 def _no_event(run: RunState, *, observed_at: str | None) -> dict[str, JsonValue]:

@@ -13,7 +13,14 @@ from sluice_contracts.requests import InvalidRequestError, Priority, Rfc3339
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.domain.reruns import rerun_request
-from sluice_gateway.handlers.app_keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
+from sluice_gateway.handlers.app_keys import (
+    IDENTITY,
+    LOOP_SHARE,
+    METRICS,
+    READER,
+    SUBMISSION,
+    TRACEPARENT,
+)
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.operations import Content, Operation
 from sluice_gateway.handlers.parameters import (
@@ -57,7 +64,7 @@ async def post_rerun(request: web.Request) -> web.StreamResponse:
     key = run_key(request)
     began = time.perf_counter()
     async with admitted_body(request) as pieces:
-        state = await request.app[READER].state(key)
+        state = await request.app[READER].state(key, request[IDENTITY].access)
         # Even without a body: what is encoded are the parameters of the run.
         read = await request.app[LOOP_SHARE].run(client_address(request), _steps(pieces, state))
         asked = Asked(
@@ -65,6 +72,7 @@ async def post_rerun(request: web.Request) -> web.StreamResponse:
             content=read.content,
             idempotency_key=run_id,
             traceparent=request[TRACEPARENT],
+            identity=request[IDENTITY],
         )
         answer = await request.app[SUBMISSION].submit(asked)
     if isinstance(answer, Started):

@@ -13,6 +13,7 @@ from sluice_gateway.domain.models import RunState
 from sluice_gateway.handlers.app_keys import IDENTITY, READER, RESPONSE_BUDGET, VIEW, WATCH_LINKS
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.documents import AcceptedRunDocument, RunDocument
+from sluice_gateway.handlers.json_answers import PRIVATE, is_known
 from sluice_gateway.handlers.large_responses import send_body
 from sluice_gateway.handlers.operations import Answer, Content, Link
 from sluice_gateway.handlers.parameters import (
@@ -32,9 +33,9 @@ __all__ = [
     "REPLAYED_OR_OVER",
     "RUN_LINKS",
     "await_outcome",
+    "send_known_state",
     "send_start",
     "send_state",
-    "state_headers",
 ]
 
 _POLL_AGAIN_S: Final = "1"
@@ -64,6 +65,8 @@ async def send_start(request: web.Request, answer: Started | Replayed) -> web.St
     if isinstance(answer, Replayed):
         headers["Idempotency-Replayed"] = "true"
     state = answer.state if isinstance(answer, Replayed) else None
+    if state is not None and not _may(request, Scope.READ, state):
+        state = None
     wait = preferred_wait(request)
     if wait is not None:
         headers["Preference-Applied"] = f"wait={wait}"
@@ -93,35 +96,61 @@ async def _outcome(request: web.Request, key: RunKey, *, within: float) -> RunSt
 
 
 async def await_outcome(request: web.Request, key: RunKey, *, within: float) -> RunState:
-    """Return the run's state, once it is over or after so many seconds.
+    """Return the run's state, once it is over or after so many seconds, if it may be read.
 
     A wait counts as an event stream. One too many does not wait, and asks again a little later.
 
     Raises:
         ProblemError: UNKNOWN_RUN or UNAVAILABLE.
     """
+    access = request[IDENTITY].access
     if within > 0:
+        # Whether there is a run to wait for is for those to know who may read it.
+        await request.app[READER].shows_payloads(key, access)
         try:
             with request.app[RESPONSE_BUDGET].stream(client_address(request)):
                 await wait_until_over(request.app[VIEW], key, within=within)
         except ProblemError as e:
             if e.problem.type is not ProblemType.OVERLOADED:
                 raise
-    return await request.app[READER].state(key)
+    return await request.app[READER].state(key, access)
+
+
+async def send_known_state(
+    request: web.Request, state: RunState, *, status: int
+) -> web.StreamResponse:
+    """Show the run's state, or answer 304 if the client has it."""
+    payloads = _may(request, Scope.PAYLOADS, state)
+    if is_known(request, _version(state, payloads=payloads)):
+        return web.Response(status=304, headers=_headers(state, payloads=payloads))
+    return await send_state(request, state, status=status, headers={})
 
 
 async def send_state(
     request: web.Request, state: RunState, *, status: int, headers: dict[str, str]
 ) -> web.StreamResponse:
     """Show the run's state, which may be large."""
-    body = json.dumps(state_document(state), ensure_ascii=False).encode()
-    headers = {"Content-Type": "application/json", **state_headers(state), **headers}
+    payloads = _may(request, Scope.PAYLOADS, state)
+    body = json.dumps(state_document(state, payloads=payloads), ensure_ascii=False).encode()
+    shown = _headers(state, payloads=payloads)
+    headers = {"Content-Type": "application/json", **shown, **headers}
     return await send_body(request, body, status=status, headers=headers)
 
 
-def state_headers(state: RunState) -> dict[str, str]:
+def _may(request: web.Request, scope: Scope, state: RunState) -> bool:
+    access = request[IDENTITY].access
+    return access.allows_for_run(scope, state.key, workflow=state.workflow)
+
+
+def _version(state: RunState, *, payloads: bool) -> str:
+    # A state without payloads is another representation.
+    return state.version if payloads else f"{state.version}:redacted"
+
+
+def _headers(state: RunState, *, payloads: bool) -> dict[str, str]:
     """Return the headers of a state, with or without its body."""
-    headers = {"ETag": f'"{state.version}"', "Cache-Control": "no-cache"}
+    version = _version(state, payloads=payloads)
+    headers = {"ETag": f'"{version}"', "Cache-Control": PRIVATE}
     return headers if state.terminal else headers | {"Retry-After": _POLL_AGAIN_S}
 
 

@@ -9,11 +9,17 @@ from sluice_contracts.cloudevents import STRUCTURED
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_gateway.domain.identity import Scope
-from sluice_gateway.handlers.app_keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
+from sluice_gateway.handlers.app_keys import (
+    IDENTITY,
+    LOOP_SHARE,
+    METRICS,
+    READER,
+    SUBMISSION,
+    TRACEPARENT,
+)
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.cloudevents import BINARY, RunEvent, binary_envelope
 from sluice_gateway.handlers.documents import PreviewDocument, RunDocument
-from sluice_gateway.handlers.json_answers import is_known
 from sluice_gateway.handlers.operations import Answer, Content, Operation, QueryParameter
 from sluice_gateway.handlers.parameters import (
     ETAG,
@@ -34,9 +40,8 @@ from sluice_gateway.handlers.request_body import admitted_body
 from sluice_gateway.handlers.run_answers import (
     ACCEPTED,
     RUN_LINKS,
+    send_known_state,
     send_start,
-    send_state,
-    state_headers,
 )
 from sluice_gateway.handlers.run_requests import (
     ReadRequest,
@@ -60,6 +65,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
             idempotency_key=key,
             derived_id=read.derived_id,
             traceparent=request[TRACEPARENT],
+            identity=request[IDENTITY],
         )
         if VALIDATE_ONLY.of(request) == "true":
             preview = await request.app[SUBMISSION].preview(asked)
@@ -81,10 +87,8 @@ async def _read(request: web.Request, pieces: list[bytes]) -> ReadRequest:
 
 async def get_run(request: web.Request) -> web.StreamResponse:
     """Return the run's latest state, or 304 if the client has it."""
-    state = await request.app[READER].state(run_key(request))
-    if is_known(request, state.version):
-        return web.Response(status=304, headers=state_headers(state))
-    return await send_state(request, state, status=200, headers={})
+    state = await request.app[READER].state(run_key(request), request[IDENTITY].access)
+    return await send_known_state(request, state, status=200)
 
 
 VALIDATE_ONLY: Final[QueryParameter[Literal["true", "false"]]] = QueryParameter(

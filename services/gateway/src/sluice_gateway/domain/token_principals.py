@@ -107,7 +107,7 @@ class Users:
 PrincipalRule = KubernetesServiceAccounts | GitHubActions | Users
 """`principal(claims)` returns who a verified token is of, or raises TokenError.
 
-Every principal has the claim `iss`, by which grants tell issuers apart.
+Every principal has the claim `iss`, by which grants distinguish issuers.
 """
 
 

@@ -1,4 +1,4 @@
-"""Watch links: whoever has one may look at one run, until it expires.
+"""Watch links: anyone who has one may look at one run, until it expires.
 
 A token is `slw_<key id>_<base64url of the payload and its HMAC-SHA256>`. The payload is
 `<seconds since 1970>:<p, or nothing>:<tenant>:<run id>`; `p` shows payloads as well.

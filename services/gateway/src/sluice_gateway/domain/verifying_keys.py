@@ -22,7 +22,7 @@ ALGORITHMS: Final = (
     "ES512",
     "EdDSA",
 )
-"""What may be allowed: signatures by a private key, so that the reader of a token cannot sign one."""
+"""What may be allowed: signatures by a private key. A reader of a token cannot sign one."""
 
 
 class KeySetError(Exception):

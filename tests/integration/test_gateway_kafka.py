@@ -18,7 +18,7 @@ from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import encode_status
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.bootstrap import Listening, serve
-from sluice_gateway.settings import GatewaySettings, HttpSettings
+from sluice_gateway.settings import AuthSettings, GatewaySettings, HttpSettings
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.kafka.consumer import incoming
 from sluice_runtime.kafka.settings import KafkaSettings
@@ -79,6 +79,7 @@ async def gateway(
 ) -> AsyncIterator[Running]:
     """Run a gateway while the body does."""
     gateway_settings = GatewaySettings(
+        auth=AuthSettings(mode="none"),
         data_dir=data_dir,
         health=HealthSettings(port=0),
         http=HttpSettings(port=0, farewell=farewell, allowed_hosts=allowed_hosts),

@@ -24,7 +24,7 @@ from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RunView, ViewUnavailableError
 from sluice_gateway.services.subscriptions import RunSubscriptions
-from sluice_gateway.settings import GatewaySettings, StoreSettings
+from sluice_gateway.settings import AuthSettings, GatewaySettings, StoreSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.postgres.settings import PostgresSettings
@@ -65,7 +65,9 @@ async def replica(
 ) -> AsyncIterator[ReopeningView]:
     """Run the view of one replica."""
     settings = GatewaySettings(
-        kafka=KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, topics=topics), store=store
+        auth=AuthSettings(mode="none"),
+        kafka=KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, topics=topics),
+        store=store,
     )
     subscriptions = RunSubscriptions()
     view = ReopeningView(

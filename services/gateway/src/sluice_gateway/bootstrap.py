@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from sluice_gateway.adapters.http_server import serve_http
+from sluice_gateway.adapters.identification import open_identification
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_store_postgres.opening import DATABASE, opened_postgres_view
 from sluice_gateway.adapters.run_view.opening import opened_sqlite_view
@@ -26,7 +27,6 @@ from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_frames import EventFrames
-from sluice_gateway.services.identification import AnonymousIdentification
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
@@ -103,6 +103,7 @@ async def serve(
     catalogue = load_workflows(settings.workflows)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
+    identity = open_identification(settings.auth, metrics=metrics)
     subscriptions = RunSubscriptions()
     waiting = _Waiting()
     async with AsyncExitStack() as stack:
@@ -168,7 +169,7 @@ async def serve(
             ),
             greeting=settings.http.greeting,
             topics=topics,
-            identification=AnonymousIdentification(),
+            identification=identity.identification,
             response_budget=ResponseBudget(
                 ResponseLimits(
                     max_bytes=settings.outgoing.max_bytes,
@@ -186,12 +187,13 @@ async def serve(
             host, port = await stack.enter_async_context(
                 serve_http(app, settings.http, leaving=stop, grace=seconds(grace) / 2)
             )
-        _log_address(host, port)
+        _log_address(host, port, identified=settings.auth.mode == "required")
         listening(Listening(host=host, port=port, health_port=health_port))
         await run_tasks(
             {
                 "view": _end_of(viewing),
                 "topics": watch.run(),
+                "identity files": identity.run(),
                 "reconnecting": request_producer.reconnect(),
                 "loop delay": LoopDelay(registry).run(),
                 "farewell": _delay_shutdown(stop, gone, after=seconds(settings.http.farewell)),
@@ -281,19 +283,15 @@ async def _verify_topics(kafka: KafkaSettings, *, stop: asyncio.Event) -> None:
         raise StartupError(str(e)) from e
 
 
-def _log_address(host: str, port: int) -> None:
-    if ip_address(host).is_loopback:
-        _log.info(
-            "listening",
-            host=host,
-            port=port,
-            reason="on loopback, because clients are not authenticated; see SLUICE_HTTP__HOST",
-        )
+def _log_address(host: str, port: int, *, identified: bool) -> None:
+    if identified or ip_address(host).is_loopback:
+        reason = "on loopback" if ip_address(host).is_loopback else "clients identify themselves"
+        _log.info("listening", host=host, port=port, reason=f"{reason}; see SLUICE_HTTP__HOST")
     else:
         _log.warning(
             "listening",
             host=host,
             port=port,
-            reason="SLUICE_HTTP__HOST says so; clients are not authenticated, so any client that "
+            reason="SLUICE_HTTP__HOST says so; clients are not identified, so any client that "
             "reaches this address can start runs",
         )

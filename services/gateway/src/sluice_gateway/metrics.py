@@ -67,6 +67,12 @@ class Metrics:
             "Held for the readers of event streams and of large states.",
             registry=registry,
         )
+        self._identity_file_refused = Gauge(
+            "sluice_gateway_identity_file_refused",
+            "1 while the newest version of the file cannot be used, and an older one is in use.",
+            ["setting"],
+            registry=registry,
+        )
         self._view_staleness = Gauge(
             "sluice_gateway_view_staleness_seconds",
             "Since the view was known to hold all that the topics held; NaN before that.",
@@ -91,6 +97,10 @@ class Metrics:
     def watch_outgoing(self, held: Callable[[], int]) -> None:
         """Read the bytes held for readers from here."""
         self._outgoing.set_function(held)
+
+    def watch_identity_file(self, setting: str, refused: Callable[[], bool]) -> None:
+        """Read from here whether the newest version of the file is refused."""
+        self._identity_file_refused.labels(setting).set_function(refused)
 
     def watch_view_staleness(self, staleness: Callable[[], float | None]) -> None:
         """Read the view's lag from here."""

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from sluice_gateway.adapters.identity_files import read_grants
 from sluice_gateway.adapters.oidc.opening import opened_identities
+from sluice_gateway.auth_settings import OidcSettings, SignInSettings, WatchLinkSettings
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.oidc_settings import OidcSettings, SignInSettings, WatchLinkSettings
 from sluice_gateway.services.authentication import AuthenticatorChain
 from sluice_gateway.services.identification import GrantedIdentification
 from testbed.cluster.certificates import Authority

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from sluice_gateway.adapters.identity_files import read_grants
 from sluice_gateway.adapters.oidc.key_ring_file import read_key_ring
 from sluice_gateway.adapters.oidc.opening import opened_identities
+from sluice_gateway.auth_settings import OidcSettings, SignInSettings, WatchLinkSettings
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.oidc_settings import OidcSettings, SignInSettings, WatchLinkSettings
 from sluice_gateway.services.authentication import AuthenticatorChain
 from sluice_gateway.services.identification import GrantedIdentification
 from sluice_runtime.strict_yaml import FileError

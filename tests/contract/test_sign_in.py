@@ -14,16 +14,17 @@ from aiohttp import ClientResponse, ClientSession
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from sluice_gateway.adapters.oidc.opening import opened_identities, opened_key_ring
-from sluice_gateway.domain.browser_access import BrowserAccess
-from sluice_gateway.domain.identity import Area, Grant, Grants, Scope
-from sluice_gateway.metrics import Metrics
-from sluice_gateway.oidc_settings import (
+from sluice_gateway.adapters.oidc.key_ring_file import read_key_ring
+from sluice_gateway.adapters.oidc.opening import opened_identities
+from sluice_gateway.auth_settings import (
     IssuerSettings,
     OidcSettings,
     SignInSettings,
     WatchLinkSettings,
 )
+from sluice_gateway.domain.browser_access import BrowserAccess
+from sluice_gateway.domain.identity import Area, Grant, Grants, Scope
+from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.authentication import AuthenticatorChain
 from sluice_gateway.services.identification import GrantedIdentification
 from tests.support.mockoidc import MockOidc, mockoidc
@@ -113,7 +114,7 @@ async def gateway_with(provider: MockOidc, folder: Path, **changes: Any) -> Asyn
         oidc=OidcSettings(issuers=(machines,)),
         sign_in=SignInSettings.model_validate(settings),
         watch_links=WatchLinkSettings(),
-        ring=lambda: opened_key_ring(ring).value,
+        ring=lambda: read_key_ring(ring.read_bytes(), source="ring.yaml"),
         metrics=Metrics(CollectorRegistry()),
     ) as opened:
         chain = AuthenticatorChain(sessions=opened.sessions, tokens=opened.tokens)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import aiohttp
 
-from sluice_gateway.adapters.oidc.key_ring_file import read_key_ring
 from sluice_gateway.adapters.oidc.key_sources import (
     DiscoveredKeys,
     KeysAtAddress,
@@ -18,6 +17,12 @@ from sluice_gateway.adapters.oidc.key_sources import (
     client_session,
 )
 from sluice_gateway.adapters.oidc.provider import OpenIdProvider
+from sluice_gateway.auth_settings import (
+    IssuerSettings,
+    OidcSettings,
+    SignInSettings,
+    WatchLinkSettings,
+)
 from sluice_gateway.domain.key_ring import KeyRing
 from sluice_gateway.domain.token_principals import (
     GitHubActions,
@@ -27,12 +32,6 @@ from sluice_gateway.domain.token_principals import (
 )
 from sluice_gateway.handlers.sign_in import CALLBACK
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.oidc_settings import (
-    IssuerSettings,
-    OidcSettings,
-    SignInSettings,
-    WatchLinkSettings,
-)
 from sluice_gateway.ports import KeySource
 from sluice_gateway.services.issuer_keys import IssuerKeys
 from sluice_gateway.services.sessions import Sessions
@@ -40,11 +39,9 @@ from sluice_gateway.services.sign_in import SignIn, SignInConfig
 from sluice_gateway.services.token_authentication import TokenAuthenticator, VerifiedTokens
 from sluice_gateway.services.trusted_issuer import TrustedIssuer
 from sluice_gateway.services.watch_links import WatchLinks
-from sluice_runtime.reloaded_file import ReloadedFile
 from sluice_runtime.service import StartupError
-from sluice_runtime.strict_yaml import FileError
 
-__all__ = ["OpenIdentities", "opened_identities", "opened_key_ring"]
+__all__ = ["OpenIdentities", "opened_identities"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +52,6 @@ class OpenIdentities:
     sessions: Sessions | None
     sign_in: SignIn | None
     watch_links: WatchLinks | None
-
-
-def opened_key_ring(path: Path) -> ReloadedFile[KeyRing]:
-    """Read the file of the gateway's own secrets; its `run` reads it again when it changes.
-
-    Raises:
-        StartupError: it cannot be used.
-    """
-    try:
-        return ReloadedFile(path, partial(read_key_ring, source=str(path)))
-    except FileError as e:
-        raise StartupError(f"auth.key_ring_file (SLUICE_AUTH__KEY_RING_FILE): {e}") from e
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Settings of what browsers and other issuers of identities need."""
+"""Settings of who may do what: grants, and everything that can say who a client is."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,14 @@ from sluice_gateway.domain.verifying_keys import ALGORITHMS
 from sluice_gateway.domain.web_addresses import is_origin, is_safe_address
 from sluice_runtime.durations import Duration
 
-__all__ = ["IssuerSettings", "OidcSettings", "SignInSettings", "WatchLinkSettings", "separated"]
+__all__ = [
+    "AuthSettings",
+    "IssuerSettings",
+    "OidcSettings",
+    "SignInSettings",
+    "WatchLinkSettings",
+    "separated",
+]
 
 MAX_SESSION = timedelta(hours=8)
 
@@ -207,3 +214,80 @@ class WatchLinkSettings(_Group):
 
     enabled: Annotated[bool, Field(description="Whether links are made and taken.")] = False
     lifetime: Annotated[Duration, Field(description="How long a link is good.")] = timedelta(days=1)
+
+
+class AuthSettings(_Group):
+    """Who may do what. All files are read again when they change."""
+
+    mode: Annotated[
+        Literal["required", "none"] | None,
+        Field(
+            description="`required`: clients identify themselves, and do what the grants say. "
+            "`none`: any client that reaches the gateway may do everything; for one machine and "
+            "for tests. It has to be set."
+        ),
+    ] = None
+    grants_file: Annotated[
+        Path | None,
+        Field(description="YAML file of grants: who may do what, for which tenants and workflows."),
+    ] = None
+    keys_file: Annotated[
+        Path | None,
+        Field(
+            description="YAML file of API keys, by their SHA-256; "
+            "`python -m sluice_gateway.keys new` makes one."
+        ),
+    ] = None
+    key_ring_file: Annotated[
+        Path | None,
+        Field(
+            description="YAML file of the gateway's own secrets, for sessions and watch links; "
+            "the same for all replicas."
+        ),
+    ] = None
+    oidc: OidcSettings = OidcSettings()
+    sign_in: SignInSettings = SignInSettings()
+    watch_links: WatchLinkSettings = WatchLinkSettings()
+
+    @model_validator(mode="after")
+    def _decided(self) -> Self:
+        if self.mode is None:
+            raise ValueError(
+                "mode (SLUICE_AUTH__MODE) must be set: to `required`, with grants_file and a "
+                "source of identities such as keys_file, or to `none`, which lets any client that "
+                "reaches the gateway do everything."
+            )
+        sources = (self.keys_file, self.oidc.issuers, self.sign_in.issuer)
+        if self.mode == "required" and (self.grants_file is None or not any(sources)):
+            raise ValueError(
+                "mode `required` needs grants_file (SLUICE_AUTH__GRANTS_FILE), and keys_file "
+                "(SLUICE_AUTH__KEYS_FILE), oidc.issuers or sign_in.issuer: without them no client "
+                "could do anything."
+            )
+        unused = (self.grants_file, *sources, self.watch_links.enabled)
+        if self.mode == "none" and any(unused):
+            raise ValueError(
+                "mode `none` lets any client do everything, whatever grants_file, keys_file, oidc, "
+                "sign_in and watch_links say: leave them out, or set mode to `required`."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _ring_of_its_own(self) -> Self:
+        needed = self.sign_in.issuer is not None or self.watch_links.enabled
+        if needed and self.key_ring_file is None:
+            raise ValueError(
+                "sign_in and watch_links need key_ring_file (SLUICE_AUTH__KEY_RING_FILE)."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _no_two_alike(self) -> Self:
+        for each in self.oidc.issuers:
+            others = each.kind == "users" and each.issuer != self.sign_in.issuer
+            if self.sign_in.issuer and others and each.prefix == self.sign_in.prefix:
+                raise ValueError(
+                    "sign_in and an issuer of kind users must have different prefixes: one could "
+                    "name users of the other."
+                )
+        return self

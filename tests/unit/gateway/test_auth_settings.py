@@ -1,5 +1,6 @@
 """Settings of identities that cannot work, or would let others in, are refused."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sluice_gateway.oidc_settings import IssuerSettings, OidcSettings, SignInSettings
-from sluice_gateway.settings import HttpSettings
+from sluice_gateway.auth_settings import AuthSettings, IssuerSettings, OidcSettings, SignInSettings
+from sluice_gateway.settings import GatewaySettings, HttpSettings
+from sluice_runtime.settings import load_settings
 
 GITHUB = {
     "issuer": "https://token.actions.githubusercontent.com",
@@ -114,3 +116,55 @@ def test_other_origins_are_exact() -> None:
     for origin in ("*", "https://*.example", "https://a.example/", "null", "http://a.example"):
         with pytest.raises(ValidationError):
             HttpSettings.model_validate({"cors_origins": origin})
+
+
+def auth(**changes: Any) -> AuthSettings:
+    return AuthSettings.model_validate({"mode": "required", "grants_file": "grants", **changes})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"keys_file": "keys"},
+        {"oidc": {"issuers": [PEOPLE]}},
+        {"sign_in": SIGN_IN, "key_ring_file": "ring"},
+    ],
+)
+def test_any_source_of_identities_is_enough(source: dict[str, Any]) -> None:
+    assert auth(**source).mode == "required"
+    with pytest.raises(ValidationError, match="leave them out"):
+        auth(**source, mode="none", grants_file=None)
+
+
+def test_without_any_source_nobody_could_do_anything() -> None:
+    with pytest.raises(ValidationError, match="no client could do anything"):
+        auth()
+    # A link is made by somebody who got in.
+    with pytest.raises(ValidationError, match="no client could do anything"):
+        auth(watch_links={"enabled": True}, key_ring_file="ring")
+
+
+@pytest.mark.parametrize("part", [{"sign_in": SIGN_IN}, {"watch_links": {"enabled": True}}])
+def test_sessions_and_links_need_a_key_ring(part: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="key_ring_file"):
+        auth(keys_file="keys", **part)
+    assert auth(keys_file="keys", key_ring_file="ring", **part).key_ring_file == Path("ring")
+
+
+def test_users_of_two_issuers_have_different_prefixes() -> None:
+    ring = {"key_ring_file": "ring", "sign_in": SIGN_IN}
+    other = {**PEOPLE, "issuer": "https://other.example"}
+    assert auth(**ring, oidc={"issuers": [PEOPLE]}).oidc.issuers
+    with pytest.raises(ValidationError, match="prefixes"):
+        auth(**ring, oidc={"issuers": [other]})
+    assert auth(**ring, oidc={"issuers": [{**other, "prefix": "b/"}]}).oidc.issuers
+
+
+def test_issuers_come_from_a_variable_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_AUTH__MODE", "required")
+    monkeypatch.setenv("SLUICE_AUTH__GRANTS_FILE", "grants")
+    monkeypatch.setenv("SLUICE_AUTH__OIDC__ISSUERS", json.dumps([GITHUB]))
+    monkeypatch.setenv("SLUICE_AUTH__SIGN_IN__SCOPES", "openid, groups")
+    read = load_settings(GatewaySettings).auth
+    assert read.oidc.issuers[0].owners == ("123456", "7")
+    assert read.sign_in.scopes == ("openid", "groups")

@@ -25,6 +25,7 @@ from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
@@ -33,7 +34,9 @@ from sluice_gateway.services.identification import AnonymousIdentification, Iden
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
+from sluice_gateway.services.sign_in import SignIn
 from sluice_gateway.services.subscriptions import RunSubscriptions
+from sluice_gateway.services.watch_links import WatchLinks
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
@@ -187,6 +190,9 @@ async def running_gateway(
     outgoing: ResponseLimits | None = None,
     catalogue: Catalogue = CATALOGUE,
     identification: Identification | None = None,
+    browser_access: BrowserAccess | None = None,
+    sign_in: SignIn | None = None,
+    watch_links: WatchLinks | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port; by default it lets everybody do everything."""
     producer = FakeProducer()
@@ -227,6 +233,9 @@ async def running_gateway(
             greeting=GREETING,
             topics=TOPICS,
             identification=identification or AnonymousIdentification(),
+            browser_access=browser_access or BrowserAccess(),
+            sign_in=sign_in,
+            watch_links=watch_links,
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
             shared_pages=SharedPages(view=view, max_bytes=4_000_000),

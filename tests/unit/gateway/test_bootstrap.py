@@ -104,7 +104,7 @@ def mode(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("mode", "files", "said"),
     [
-        ("", [], "to `required`, with grants_file and keys_file, or to `none`"),
+        ("", [], "to `required`, with grants_file and a source .*, or to `none`"),
         ("required", [], "SLUICE_AUTH__GRANTS_FILE"),
         ("required", ["keys_file"], "SLUICE_AUTH__GRANTS_FILE"),
         ("required", ["grants_file"], "SLUICE_AUTH__KEYS_FILE"),

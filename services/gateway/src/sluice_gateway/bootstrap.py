@@ -14,13 +14,14 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from sluice_gateway.adapters.http_server import serve_http
-from sluice_gateway.adapters.identification import open_identification
+from sluice_gateway.adapters.identification import opened_identification
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_store_postgres.opening import DATABASE, opened_postgres_view
 from sluice_gateway.adapters.run_view.opening import opened_sqlite_view
 from sluice_gateway.adapters.run_view.reopening import FILE, ReopeningView
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.run_changes import KeepsParameters
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
@@ -102,10 +103,12 @@ async def serve(
     catalogue = load_workflows(settings.workflows)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    identity = open_identification(settings.auth, metrics=metrics)
     subscriptions = RunSubscriptions()
     waiting = _Waiting()
     async with AsyncExitStack() as stack:
+        identity = await stack.enter_async_context(
+            opened_identification(settings.auth, metrics=metrics)
+        )
         with _startup_errors("SLUICE_HEALTH__PORT"):
             health_port = await stack.enter_async_context(
                 serve_probes(
@@ -157,6 +160,12 @@ async def serve(
                 peer_share=settings.http.peer_share,
             ),
             trusted_proxies=TrustedProxies(trusted=settings.http.trusted_proxies),
+            browser_access=BrowserAccess(
+                public_origin=settings.auth.sign_in.public_origin,
+                other_origins=frozenset(settings.http.cors_origins),
+            ),
+            sign_in=identity.sign_in,
+            watch_links=identity.watch_links,
             allowed_hosts=AllowedHosts((*settings.http.allowed_hosts, settings.http.host)),
             limits=Limits(
                 body_timeout=seconds(settings.http.body_timeout),

@@ -27,7 +27,11 @@ __all__ = [
     "Authenticator",
     "CredentialKind",
     "Credentials",
+    "FetchError",
+    "IdentityProvider",
+    "KeySource",
     "LogTruncatedError",
+    "ProviderEndpoints",
     "RecordTooLargeError",
     "RequestNotAcknowledgedError",
     "RequestProducer",
@@ -94,6 +98,50 @@ class Authenticator(Protocol):
 
         Raises:
             UnauthenticatedError: they prove nothing here, or nothing any more.
+        """
+
+
+class FetchError(Exception):
+    """What another party publishes cannot be had now; the message says why."""
+
+
+class KeySource(Protocol):
+    """Where an issuer of tokens publishes its public keys."""
+
+    async def fetch(self) -> bytes:
+        """Return the JWK Set as it is now, in bounded time and size.
+
+        Raises:
+            FetchError: it cannot be had.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderEndpoints:
+    """Addresses of an identity provider, and whether its client's secret goes into the body."""
+
+    authorization: str
+    token: str
+    secret_in_body: bool
+
+
+class IdentityProvider(Protocol):
+    """Who signs people in."""
+
+    async def endpoints(self) -> ProviderEndpoints:
+        """Return the provider's addresses.
+
+        Raises:
+            FetchError: they cannot be had.
+        """
+
+    async def redeem(
+        self, endpoints: ProviderEndpoints, *, code: str, verifier: str, redirect_uri: str
+    ) -> str:
+        """Return the ID token for an authorization code, unverified.
+
+        Raises:
+            FetchError: the provider does not give one.
         """
 
 

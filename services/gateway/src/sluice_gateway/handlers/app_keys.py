@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.identity import Identity
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.metrics import Metrics
@@ -21,11 +22,13 @@ from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.submission import Submission
+from sluice_gateway.services.watch_links import WatchLinks
 from sluice_workflows.catalogue import Catalogue
 
 __all__ = [
     "ALLOWED_HOSTS",
     "BATCHES",
+    "BROWSER_ACCESS",
     "BULK_COMMANDS",
     "CATALOGUE",
     "COMMANDS",
@@ -44,6 +47,7 @@ __all__ = [
     "TRACEPARENT",
     "TRUSTED_PROXIES",
     "VIEW",
+    "WATCH_LINKS",
     "Limits",
 ]
 
@@ -64,6 +68,7 @@ class Limits:
 
 LOAD_SHEDDER: Final = web.AppKey("admission", LoadShedder)
 BATCHES: Final = web.AppKey("batches", BatchSubmission)
+BROWSER_ACCESS: Final = web.AppKey("browser_access", BrowserAccess)
 BULK_COMMANDS: Final = web.AppKey("bulk_commands", BulkCommands)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 COMMANDS: Final = web.AppKey("commands", Commands)
@@ -80,6 +85,9 @@ READER: Final = web.AppKey("reader", RunReader)
 SHARED_PAGES: Final = web.AppKey("shared_pages", SharedPages)
 SUBMISSION: Final = web.AppKey("submission", Submission)
 VIEW: Final = web.AppKey("view", RunView)
+
+WATCH_LINKS: Final = web.AppKey("watch_links", WatchLinks)
+"""What makes watch links; it is missing where there are none."""
 
 TRACEPARENT: Final = web.RequestKey("traceparent", str)
 """The request's own span in its caller's trace."""

@@ -89,7 +89,7 @@ def make_request_consumer(
         await handle(record)
 
     return RequestConsumer(
-        topic=topic,
+        topics=[topic],
         make_consumer=lambda: make_consumer(
             settings(kafka, instance=instance), client_id="test", group=f"{topic}-group"
         ),

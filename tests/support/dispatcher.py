@@ -32,11 +32,14 @@ from tests.support.fake_workflows import FakeWorkflows
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-def small_budget(*, active: int = 10, waiting: int = 10, size: int = 1000) -> InFlightBudget:
+def small_budget(
+    *, active: int = 10, waiting: int = 10, size: int = 1000, topics: int = 1
+) -> InFlightBudget:
     """Return a budget of so many records in flight, with `size` bytes of each kind."""
     return InFlightBudget(
         active=RecordLimit(records=active, size=size),
         waiting=RecordLimit(records=waiting, size=size),
+        topics=topics,
     )
 
 

@@ -41,6 +41,8 @@ class ProblemType(StrEnum):
     REFUSED_BY_CLUSTER = "urn:sluice:problem:refused-by-cluster"
     UNKNOWN_RUN = "urn:sluice:problem:unknown-run"
     NOT_APPLICABLE = "urn:sluice:problem:not-applicable"
+    FOREIGN_TENANT = "urn:sluice:problem:foreign-tenant"
+    UNSIGNED = "urn:sluice:problem:unsigned"
     NOT_FOUND = "urn:sluice:problem:not-found"
     METHOD_NOT_ALLOWED = "urn:sluice:problem:method-not-allowed"
     UNSUPPORTED_MEDIA_TYPE = "urn:sluice:problem:unsupported-media-type"
@@ -68,6 +70,8 @@ _KINDS: Final = {
     ProblemType.REFUSED_BY_CLUSTER: (422, "Refused by the cluster"),
     ProblemType.UNKNOWN_RUN: (404, "Unknown run"),
     ProblemType.NOT_APPLICABLE: (409, "Not applicable to the run's state"),
+    ProblemType.FOREIGN_TENANT: (403, "Another tenant's topic"),
+    ProblemType.UNSIGNED: (403, "Signature missing or wrong"),
     ProblemType.NOT_FOUND: (404, "Not found"),
     ProblemType.METHOD_NOT_ALLOWED: (405, "Method not allowed"),
     ProblemType.UNSUPPORTED_MEDIA_TYPE: (415, "Unsupported media type"),

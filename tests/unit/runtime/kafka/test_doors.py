@@ -1,10 +1,12 @@
-"""The setting of topic sets: given in place or by a file, checked as a whole."""
+"""The settings of topic sets and of signatures: checked as a whole when they are loaded."""
 
+import traceback
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from sluice_contracts.signatures import new_secret
 from sluice_contracts.topic_sets import Door
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.settings import ServiceSettings, SettingsError, load_settings
@@ -71,3 +73,35 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_doors_come_from_one_place(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="only one of them can be given"):
         KafkaSettings(doors=(Door(name="a", tenants=("a",)),), doors_file=tmp_path / "doors.yaml")
+
+
+def test_signing_keys_come_from_a_file(tmp_path: Path) -> None:
+    assert KafkaSettings().signing_keys is None
+    file, secret = tmp_path / "keys.yaml", new_secret()
+    file.write_text(
+        f"keys: [{{tenant: acme, secret: '{secret}'}}, {{tenant: '*', secret: '{secret}'}}]"
+    )
+    kafka = KafkaSettings(signing_keys_file=file)
+    assert kafka.signing_keys is not None
+    assert [key.tenant for key in kafka.signing_keys.keys] == ["acme", "*"]
+    assert secret not in repr(kafka)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("keys: [{tenant: acme, secret: abcdef}]", "keys.0.secret: Must be whsec_ and 24 to 64"),
+        ("keys: [{tenant: Acme, secret: abcdef}]", "keys.0.tenant"),
+        ("keys: abcdef: g", "is not readable YAML (line 1)"),
+    ],
+)
+def test_wrong_signing_keys_are_refused_without_being_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    file = tmp_path / "keys.yaml"
+    file.write_text(text)
+    monkeypatch.setenv("SLUICE_KAFKA__SIGNING_KEYS_FILE", str(file))
+    with pytest.raises(SettingsError) as refused:
+        load_settings(Settings)
+    assert message in str(refused.value)
+    assert "abcdef" not in "".join(traceback.format_exception(refused.value))

@@ -69,6 +69,7 @@ def create_record_handler(
         ),
         queued=queued,
         budget=budget,
+        origins=settings.kafka.origins,
         backoff=backoff,
         on_verdict=metrics.record_finished,
     )

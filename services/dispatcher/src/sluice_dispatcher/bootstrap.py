@@ -93,16 +93,14 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         stack.push_async_callback(producer.close)
         projector = Projector(
             name="ledger",
-            topics=[kafka.topics.results],
+            topics=sets.results,
             store=store,
             make_consumer=lambda: make_consumer(kafka, client_id=f"{_NAME}-ledger"),
             clock=boot_time,
         )
         ledger = SqliteLedger(store, projector, freshness=settings.dedupe.ledger_freshness)
         budget = new_budget(dispatch, topics=len(sets.requests))
-        publisher = KafkaOutcomePublisher(
-            producer, topics=kafka.topics, timeout=kafka.request_timeout
-        )
+        publisher = KafkaOutcomePublisher(producer, topics=sets, timeout=kafka.request_timeout)
         assignment = Assignment(_now)
         queued = QueuedRuns(clock=boot_time, is_first_reader_of=assignment.is_first_reader_of)
         handler = create_record_handler(

@@ -43,6 +43,8 @@ class ProblemType(StrEnum):
     NOT_APPLICABLE = "urn:sluice:problem:not-applicable"
     UNAUTHENTICATED = "urn:sluice:problem:unauthenticated"
     FORBIDDEN = "urn:sluice:problem:forbidden"
+    FOREIGN_TENANT = "urn:sluice:problem:foreign-tenant"
+    UNSIGNED = "urn:sluice:problem:unsigned"
     NOT_FOUND = "urn:sluice:problem:not-found"
     METHOD_NOT_ALLOWED = "urn:sluice:problem:method-not-allowed"
     UNSUPPORTED_MEDIA_TYPE = "urn:sluice:problem:unsupported-media-type"
@@ -72,6 +74,8 @@ _KINDS: Final = {
     ProblemType.NOT_APPLICABLE: (409, "Not applicable to the run's state"),
     ProblemType.UNAUTHENTICATED: (401, "Unauthenticated"),
     ProblemType.FORBIDDEN: (403, "Forbidden"),
+    ProblemType.FOREIGN_TENANT: (403, "Another tenant's topic"),
+    ProblemType.UNSIGNED: (403, "Signature missing or wrong"),
     ProblemType.NOT_FOUND: (404, "Not found"),
     ProblemType.METHOD_NOT_ALLOWED: (405, "Method not allowed"),
     ProblemType.UNSUPPORTED_MEDIA_TYPE: (415, "Unsupported media type"),

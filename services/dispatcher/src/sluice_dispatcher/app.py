@@ -69,14 +69,19 @@ def create_record_handler(
         ),
         queued=queued,
         budget=budget,
+        origins=settings.kafka.origins,
         backoff=backoff,
         on_verdict=metrics.record_finished,
     )
 
 
-def new_budget(dispatch: DispatchSettings) -> InFlightBudget:
-    """Return the budget of records in flight."""
+def new_budget(dispatch: DispatchSettings, *, topics: int = 1) -> InFlightBudget:
+    """Return the budget of records in flight, of which each topic has an equal share."""
     return InFlightBudget(
         active=ACTIVE_LIMIT,
-        waiting=RecordLimit(records=dispatch.max_waiting, size=dispatch.max_bytes_waiting),
+        waiting=RecordLimit(
+            records=max(1, dispatch.max_waiting // topics),
+            size=max(1, dispatch.max_bytes_waiting // topics),
+        ),
+        topics=topics,
     )

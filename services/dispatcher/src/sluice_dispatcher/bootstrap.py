@@ -75,7 +75,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         StartupError: the catalogue, the topics or the connection to the cluster cannot work.
         TaskEndedError: a task ended by itself.
     """
-    kafka, dispatch = settings.kafka, settings.dispatch
+    kafka, dispatch, sets = settings.kafka, settings.dispatch, settings.kafka.topic_sets
     builder = load_builder(settings)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
@@ -93,16 +93,14 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         stack.push_async_callback(producer.close)
         projector = Projector(
             name="ledger",
-            topics=[kafka.topics.results],
+            topics=sets.results,
             store=store,
             make_consumer=lambda: make_consumer(kafka, client_id=f"{_NAME}-ledger"),
             clock=boot_time,
         )
         ledger = SqliteLedger(store, projector, freshness=settings.dedupe.ledger_freshness)
-        budget = new_budget(dispatch)
-        publisher = KafkaOutcomePublisher(
-            producer, topics=kafka.topics, timeout=kafka.request_timeout
-        )
+        budget = new_budget(dispatch, topics=len(sets.requests))
+        publisher = KafkaOutcomePublisher(producer, topics=sets, timeout=kafka.request_timeout)
         assignment = Assignment(_now)
         queued = QueuedRuns(clock=boot_time, is_first_reader_of=assignment.is_first_reader_of)
         handler = create_record_handler(
@@ -122,7 +120,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             now=_now,
         )
         request_consumer = RequestConsumer(
-            topic=kafka.topics.requests,
+            topics=sets.requests,
             make_consumer=lambda: make_consumer(kafka, client_id=_NAME, group=dispatch.group),
             handle=handler.handle,
             on_assigned=assignment.restart,
@@ -154,6 +152,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                     "requests": request_consumer.waiting_for,
                     "topics": topics.broken,
                 },
+                degraded={"requests": request_consumer.degraded},
                 registry=registry,
             )
         )

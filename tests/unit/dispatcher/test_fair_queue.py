@@ -26,10 +26,9 @@ def request(
     workflow: str = "hello",
     priority: Priority = "normal",
     accepted_ms: int = 0,
-    token: object = None,
 ) -> Waiting:
     return Waiting(
-        token=next(TOKENS) if token is None else token,
+        token=str(next(TOKENS)),
         tenant=tenant,
         workflow=workflow,
         priority=priority,

@@ -14,7 +14,7 @@ multiplied by the virtual time since its last start. It need not be stored for e
 
 import itertools
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,14 +33,14 @@ BONUS_MS: Final[Mapping[Priority, int]] = {"high": 600_000, "normal": 0, "low": 
 class Waiting:
     """A request that wants to start; `token` identifies it among those that wait."""
 
-    token: Hashable
+    token: str
     tenant: str
     workflow: str
     priority: Priority
     accepted_ms: int
 
 
-_Requests = IndexedHeap[Hashable]
+_Requests = IndexedHeap[str]
 
 
 @dataclass(eq=False, kw_only=True)
@@ -79,7 +79,7 @@ class FairQueue:
     def __init__(self) -> None:
         self._limits = NO_LIMITS
         self._pauses = Pauses()
-        self._waiting: dict[Hashable, Waiting] = {}
+        self._waiting: dict[str, Waiting] = {}
         self._tenants: dict[str, _Tenant] = {}
         self._rankings: dict[str, _Ranking] = {}
         self._full_credit_at: IndexedHeap[str] = IndexedHeap()
@@ -101,6 +101,15 @@ class FairQueue:
     def live(self) -> int:
         """Runs that are live."""
         return self._live
+
+    def live_of(self, tenant: str) -> int:
+        """Return how many runs of a tenant are live."""
+        return self._live_of_tenant[tenant]
+
+    def waiting_of(self, tenant: str) -> int:
+        """Return how many requests of a tenant wait."""
+        known = self._tenants.get(tenant)
+        return 0 if known is None else sum(map(len, known.requests.values()))
 
     def configure(self, limits: Limits, pauses: Pauses) -> None:
         """Replace limits, weights and pauses; they act from the next decision on."""
@@ -146,7 +155,7 @@ class FairQueue:
         if is_first:
             self._rank(tenant)
 
-    def withdraw(self, token: Hashable) -> None:
+    def withdraw(self, token: str) -> None:
         """Remove a request; one that does not wait is ignored."""
         if (request := self._waiting.pop(token, None)) is None:
             return

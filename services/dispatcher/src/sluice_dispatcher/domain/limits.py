@@ -9,7 +9,7 @@ from pydantic import Field
 from sluice_contracts.ids import Tenant
 from sluice_runtime.strict_yaml import StrictModel
 
-__all__ = ["NO_LIMITS", "Limits", "Pauses", "TenantLimits", "WorkflowLimits"]
+__all__ = ["NO_LIMITS", "NO_PAUSES", "Limits", "Pauses", "TenantLimits", "WorkflowLimits"]
 
 _Live = Annotated[int | None, Field(ge=0, description="Runs that may be live; None: any number.")]
 _OTHERS: Final = "*"
@@ -47,6 +47,11 @@ class Limits(StrictModel):
     tenants: Mapping[Tenant | Annotated[str, Field(pattern=r"^\*$")], TenantLimits] = {}
     workflows: Mapping[str, WorkflowLimits] = {}
 
+    @property
+    def named_tenants(self) -> tuple[str, ...]:
+        """The tenants that have limits of their own."""
+        return tuple(sorted(name for name in self.tenants if name != _OTHERS))
+
     def of_tenant(self, tenant: str) -> TenantLimits:
         """Return the limits of a tenant."""
         return self.tenants.get(tenant) or self.tenants.get(_OTHERS) or _DEFAULT_TENANT
@@ -65,3 +70,6 @@ class Pauses:
 
     tenants: frozenset[str] = field(default_factory=frozenset)
     workflows: frozenset[str] = field(default_factory=frozenset)
+
+
+NO_PAUSES: Final = Pauses()

@@ -6,6 +6,7 @@ __all__ = [
     "ACCEPTED_AT",
     "APPLIED_COMMANDS",
     "ATTEMPT",
+    "COMPLETED",
     "FINALIZER",
     "FINGERPRINT",
     "LABELS",
@@ -31,6 +32,8 @@ MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY_VALUE: Final = "sluice"
 TENANT: Final = "sluice.dev/tenant"
 WORKFLOW: Final = "sluice.dev/workflow"
+COMPLETED: Final = "workflows.argoproj.io/completed"
+"""Argo's own: `true` once a Workflow has finished, and absent after it was reopened."""
 SELECTOR: Final = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
 
 # Annotations: values of any length that live as long as the object.

@@ -8,6 +8,7 @@ from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
 from sluice_dispatcher.ports import Ledger, OutcomePublisher, Workflows
+from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.commands import CommandExecution
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
@@ -34,6 +35,7 @@ def create_record_handler(
     metrics: Metrics,
     budget: InFlightBudget,
     queued: QueuedRuns,
+    admission: Admission,
     now: Callable[[], datetime],
     clock: Callable[[], float] = boot_time,
 ) -> RecordHandler:
@@ -48,6 +50,7 @@ def create_record_handler(
             ledger=ledger,
             rejection=rejection,
             calls=calls,
+            admission=admission,
             now=now,
             freshness=settings.dedupe.ledger_freshness,
             longest_create=settings.dedupe.least_release_after,

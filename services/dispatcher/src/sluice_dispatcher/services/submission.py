@@ -17,6 +17,7 @@ from sluice_dispatcher.domain.verdict import Verdict, verdict_of_used_id
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder, invalid_run
 from sluice_dispatcher.ports import Ledger, Workflows
+from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.queued_runs import QueuedRun
 from sluice_dispatcher.services.rejection import Rejection
@@ -50,6 +51,7 @@ class WorkflowSubmission:
         ledger: Ledger,
         rejection: Rejection,
         calls: BoundedCalls,
+        admission: Admission,
         now: Callable[[], datetime],
         freshness: timedelta,
         longest_create: timedelta,
@@ -60,6 +62,7 @@ class WorkflowSubmission:
         self._ledger = ledger
         self._rejection = rejection
         self._calls = calls
+        self._admission = admission
         self._now = now
         self._freshness = freshness.total_seconds()
         self._longest_create = longest_create
@@ -76,12 +79,16 @@ class WorkflowSubmission:
             manifest = self._builder.build(received, record=record)
         except InvalidRecordError as e:
             return await self.reject(record, e)
-        decided = await queued.unless_stopped(
-            lambda: self._calls.run(lambda: self._create(queued, manifest), name="create")
-        )
+        decided = await queued.unless_stopped(lambda: self._start(queued, manifest))
         if decided is None:
             decided = await self._calls.run(lambda: self._cancel(queued), name="cancel")
         return await self._finish(queued, decided)
+
+    async def _start(self, queued: QueuedRun, manifest: Manifest) -> Verdict | RefusedError:
+        async def create() -> Verdict | RefusedError:
+            return await self._calls.run(lambda: self._create(queued, manifest), name="create")
+
+        return await self._admission.start(queued, create)
 
     async def reject(self, record: IncomingRecord, invalid: InvalidRecordError) -> Verdict:
         """Finish a record that can never become a run."""

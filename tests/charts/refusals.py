@@ -36,6 +36,16 @@ _SLUICE = {
     "store: {kind: postgres, postgres: {host: db, awsRegion: eu-central-1, tls: disable}}": (
         "store.postgres.awsRegion: Amazon RDS takes IAM over TLS alone"
     ),
+    "store: {kind: postgres, postgres: {host: db, awsRegion: a, caSecret: b, "
+    "ca: '-----BEGIN CERTIFICATE-----'}}": "store.postgres: ca and caSecret are two ways",
+    "store: {postgres: {ca: authority.pem}}": "at '/store/postgres/ca'",
+    "store: {kind: postgres, postgres: {host: db, awsRegion: a, externalSecret: {enabled: true, "
+    "remoteKey: b, secretStoreRef: {name: c}}}}": (
+        "store.postgres.externalSecret: existingSecret names the Secret"
+    ),
+    "store: {postgres: {externalSecret: {enabled: true}}}": (
+        "at '/store/postgres/externalSecret/remoteKey': minLength"
+    ),
     "workflows: {namespace: Argo}": "at '/workflows/namespace'",
     "workflows: {ttl: 3600}": "at '/workflows/ttl': got number, want string",
     "workflows: {executor: {name: 'it''s'}}": "at '/workflows/executor/name'",

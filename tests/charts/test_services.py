@@ -355,6 +355,40 @@ def test_only_the_gateway_gets_what_the_database_wants(helm: Helm) -> None:
         assert environment[f"SLUICE_STORE__POSTGRES__{name}"] == f"/etc/sluice/postgres/{path}"
 
 
+def test_a_password_of_the_database_can_come_from_a_store_of_secrets(helm: Helm) -> None:
+    assert named(helm, "postgres").of("ExternalSecret") == []
+    rendered = named(helm, "rds-password")
+    brought = rendered.one("ExternalSecret", "sluice-database")["spec"]
+    assert brought["target"] == {"name": "sluice-database"}
+    assert brought["data"] == [
+        {
+            "secretKey": "password",
+            "remoteRef": {
+                "key": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:"
+                "rds!db-0a1b2c3d-AbCdEf",
+                "property": "secret",
+            },
+        }
+    ]
+    assert files_in(rendered, "gateway", "postgres") == {
+        "password": {"secret": "sluice-database", "key": "password"}
+    }
+
+
+def test_only_the_gateway_gets_the_authorities_of_the_database(helm: Helm) -> None:
+    rendered = named(helm, "rds-password")
+    environment = environment_of(rendered, "gateway")
+    file = environment["SLUICE_STORE__POSTGRES__CA_FILE"]
+    assert file == "/etc/sluice/config/postgres-ca.crt"
+    [content] = rendered.one("ConfigMap", "sluice")["data"].values()
+    assert content.startswith("-----BEGIN CERTIFICATE-----\n")
+    for service in SERVICES:
+        pod = rendered.workload(service)["spec"]["template"]["spec"]
+        [mounts] = [container.get("volumeMounts", []) for container in pod["containers"]]
+        mounted = {mount["mountPath"] for mount in mounts}
+        assert ("/etc/sluice/config" in mounted) == (service == "gateway")
+
+
 def test_only_the_gateway_reaches_the_database(helm: Helm) -> None:
     assert not [
         policy

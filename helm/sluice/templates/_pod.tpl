@@ -28,6 +28,10 @@ httpGet: {path: {{ .path }}, port: health}
 {{- if and .root.Values.workflows.catalogue.entries (ne .s.name "status-watcher") }}
 catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 {{- end }}
+{{- $store := .root.Values.store }}
+{{- if and (eq .s.name "gateway") (eq $store.kind "postgres") $store.postgres.ca }}
+postgres-ca.crt: {{ quote $store.postgres.ca }}
+{{- end }}
 {{- end -}}
 
 {{- /* The environment variables of every service. Others keep the service's own default. */ -}}

@@ -168,7 +168,7 @@ async def fill(what: str, read: list[IncomingRecord]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with opened(Path(folder)) as (store, _):
             writes = WriteBehind(store)
-            # The gateway does not hold all these records: its garbage collector has less to look at.
+            # The gateway does not hold all these records for the collector of garbage to look at.
             gc.collect()
             gc.freeze()
             wall, cpu = time.perf_counter(), time.process_time()

@@ -14,19 +14,10 @@ from aiohttp import ClientResponse, ClientSession
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from sluice_gateway.adapters.oidc.key_ring_file import read_key_ring
-from sluice_gateway.adapters.oidc.opening import opened_identities
-from sluice_gateway.auth_settings import (
-    IssuerSettings,
-    OidcSettings,
-    SignInSettings,
-    WatchLinkSettings,
-)
+from sluice_gateway.adapters.identification import opened_identification
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.domain.browser_access import BrowserAccess
-from sluice_gateway.domain.identity import Area, Grant, Grants, Scope
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.services.authentication import AuthenticatorChain
-from sluice_gateway.services.identification import GrantedIdentification
 from tests.support.mockoidc import MockOidc, mockoidc
 from tests.unit.gateway.harness import GREET, Gateway, running_gateway
 
@@ -34,11 +25,13 @@ pytestmark = pytest.mark.charts
 
 # What a proxy with TLS would be; the test goes to the gateway behind it.
 PUBLIC = "https://runs.example.com"
-GRANT = Grant(
-    area=Area(tenants=frozenset({"*"}), workflows=frozenset({"*"})),
-    scopes=frozenset({Scope.START, Scope.READ}),
-    principals=frozenset({"user:ada@example.com"}),
-)
+GRANTS = """
+grants:
+- principals: ["user:ada@example.com"]
+  tenants: ["*"]
+  workflows: ["*"]
+  scopes: ["runs:start", "runs:read"]
+"""
 ADA = {"Subject": "1", "Email": "Ada@example.com", "EmailVerified": True}
 
 
@@ -93,38 +86,39 @@ async def provider() -> AsyncIterator[MockOidc]:
 
 
 @asynccontextmanager
-async def gateway_with(provider: MockOidc, folder: Path, **changes: Any) -> AsyncIterator[Browser]:
+async def gateway_with(provider: MockOidc, folder: Path) -> AsyncIterator[Browser]:
     """Run a gateway that signs in by the provider; give a browser without cookies."""
-    ring, secret = folder / "ring.yaml", folder / "secret"
+    ring, secret, grants = folder / "ring.yaml", folder / "secret", folder / "grants.yaml"
     ring.write_text(f"keys: [{{id: a, secret: {base64.b64encode(b'a' * 32).decode()}}}]")
     secret.write_text(f"{provider.client_secret}\n")
-    settings = {
-        "issuer": provider.issuer,
-        "client_id": provider.client_id,
-        "client_secret_file": secret,
-        "public_origin": PUBLIC,
-        "scopes": ("openid", "email", "groups"),
-        "user_id": "email",
-        **changes,
-    }
-    machines = IssuerSettings(
-        issuer=provider.issuer, audience=provider.client_id, kind="users", user_id="email"
+    grants.write_text(GRANTS)
+    machines = {"audience": provider.client_id, "kind": "users", "user_id": "email"}
+    auth = AuthSettings.model_validate(
+        {
+            "mode": "required",
+            "grants_file": grants,
+            "key_ring_file": ring,
+            "oidc": {"issuers": [{"issuer": provider.issuer, **machines}]},
+            "sign_in": {
+                "issuer": provider.issuer,
+                "client_id": provider.client_id,
+                "client_secret_file": secret,
+                "public_origin": PUBLIC,
+                "scopes": "openid, email, groups",
+                "user_id": "email",
+            },
+        }
     )
-    async with opened_identities(
-        oidc=OidcSettings(issuers=(machines,)),
-        sign_in=SignInSettings.model_validate(settings),
-        watch_links=WatchLinkSettings(),
-        ring=lambda: read_key_ring(ring.read_bytes(), source="ring.yaml"),
-        metrics=Metrics(CollectorRegistry()),
-    ) as opened:
-        chain = AuthenticatorChain(sessions=opened.sessions, tokens=opened.tokens)
-        async with running_gateway(
+    async with (
+        opened_identification(auth, metrics=Metrics(CollectorRegistry())) as opened,
+        running_gateway(
             folder,
-            identification=GrantedIdentification(chain, grants=lambda: Grants((GRANT,))),
+            identification=opened.identification,
             browser_access=BrowserAccess(public_origin=PUBLIC),
             sign_in=opened.sign_in,
-        ) as gateway:
-            yield Browser(gateway)
+        ) as gateway,
+    ):
+        yield Browser(gateway)
 
 
 @pytest.fixture

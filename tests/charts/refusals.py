@@ -78,6 +78,24 @@ _SLUICE = {
         "at '/kafka/sasl/existingSecret': minLength"
     ),
     "monitoring: {serviceMonitor: {interval: often}}": "at '/monitoring/serviceMonitor/interval'",
+    "gateway: {auth: {mode: optional}}": "at '/gateway/auth/mode'",
+    "gateway: {auth: {keysSecret: ''}}": (
+        "gateway.auth.keysSecret: name a Secret with the file of API keys (docs/security.md), or "
+        "let any client that reaches the gateway do everything, by gateway.auth.mode: none"
+    ),
+    "gateway: {auth: {grants: []}}": "gateway.auth.grants: without grants no client may",
+    "gateway: {auth: {mode: none}}": "gateway.auth.mode: with none any client may do everything",
+    "gateway: {auth: {grants: [{tenants: [a], workflows: [b], scopes: [admin]}]}}": (
+        "at '/gateway/auth/grants/0': 'anyOf' failed"
+    ),
+    "gateway: {auth: {grants: [{principals: [ci], tenants: [a], workflows: [b], "
+    "scopes: [admin]}]}}": "at '/gateway/auth/grants/0/principals/0'",
+    "gateway: {auth: {grants: [{claims: {sub: a}, tenants: [a], workflows: [b], "
+    "scopes: [admin]}]}}": "at '/gateway/auth/grants/0/claims': missing property 'iss'",
+    "gateway: {auth: {grants: [{principals: ['user:a'], tenants: [A], workflows: [b], "
+    "scopes: [admin]}]}}": "at '/gateway/auth/grants/0/tenants/0'",
+    "gateway: {auth: {grants: [{principals: ['user:a'], tenants: [a], workflows: [b], "
+    "scopes: ['*']}]}}": "at '/gateway/auth/grants/0/scopes/0'",
     "smokeTest: {timeoutSeconds: 5m}": "at '/smokeTest/timeoutSeconds': got string, want integer",
     "extraObjects: [{kind: ConfigMap}]": "at '/extraObjects/0': missing properties",
     # No schema can compare two values.

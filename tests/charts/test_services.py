@@ -16,6 +16,7 @@ from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.settings import DispatcherSettings
+from sluice_gateway.adapters.identity_files import read_grants
 from sluice_gateway.settings import GatewaySettings
 from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.settings import ServiceSettings, load_settings
@@ -147,6 +148,51 @@ def test_settings_reach_their_services(
     assert settings.log.level == "debug"
     assert settings.kafka.topics.dlq == "runs.dead"
     assert settings.kafka.security_protocol == "SASL_SSL"
+
+
+@pytest.mark.parametrize(
+    ("name", "secret", "key"),
+    [
+        ("default", "sluice-api-keys", "keys.yaml"),
+        ("everything", "clients", "api-keys"),
+    ],
+)
+def test_the_gateway_knows_its_clients(
+    helm: Helm, name: str, secret: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered = named(helm, name)
+    auth = settings_of(rendered, "gateway", tmp_path, monkeypatch).auth
+    assert auth.mode == "required"
+    pod = rendered.workload("gateway")["spec"]["template"]["spec"]
+    [volume] = [each for each in pod["volumes"] if each["name"] == "identity"]
+    granted, keys = volume["projected"]["sources"]
+    # As a folder: a file that is mounted by itself does not change.
+    [mount] = [
+        each for each in rendered.container("gateway")["volumeMounts"] if each["name"] == "identity"
+    ]
+    assert "subPath" not in mount
+    assert {str(auth.grants_file), str(auth.keys_file)} == {
+        f"{mount['mountPath']}/{each['path']}"
+        for source in (granted["configMap"], keys["secret"])
+        for each in source["items"]
+    }
+    assert keys["secret"]["name"] == secret
+    assert keys["secret"]["items"][0]["key"] == key
+    content = rendered.one("ConfigMap", granted["configMap"]["name"])["data"]["grants.yaml"]
+    grants = read_grants(content.encode(), source="grants.yaml").grants
+    assert "runs:start" in grants[0].scopes
+    for service in ("dispatcher", "status-watcher"):
+        volumes = rendered.workload(service)["spec"]["template"]["spec"].get("volumes", [])
+        assert "identity" not in [each["name"] for each in volumes]
+
+
+def test_a_change_of_grants_makes_no_new_pods(helm: Helm, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        "gateway: {auth: {grants: [{principals: [user:a], tenants: [a], workflows: [b], "
+        "scopes: [admin]}]}}"
+    )
+    assert helm.rendered(values).workload("gateway") == named(helm, "default").workload("gateway")
 
 
 @pytest.mark.parametrize("service", ["gateway", "dispatcher"])

@@ -29,6 +29,7 @@ def _root_values() -> Any:
 def accounts(helm: Path) -> set[Account]:
     """The ServiceAccounts of the chart, installed as Argo CD does."""
     options = ["--namespace", places.SLUICE, "--set", f"workflows.namespace={places.WORKFLOWS}"]
+    options += ["--set", "gateway.auth.mode=none"]
     rendered = subprocess.run(
         [helm, "template", places.SLUICE, ROOT / "helm/sluice", *options],
         capture_output=True,

@@ -142,6 +142,9 @@ spec:
 {{- if include "sluice.kafkaFiles" . }}
 - {name: kafka, mountPath: /etc/sluice/kafka, readOnly: true}
 {{- end }}
+{{- if include "sluice.identityFiles" . }}
+- {name: identity, mountPath: /etc/sluice/identity, readOnly: true}
+{{- end }}
 {{- if include "sluice.postgresFiles" . }}
 - {name: postgres, mountPath: /etc/sluice/postgres, readOnly: true}
 {{- end }}
@@ -165,6 +168,11 @@ spec:
 {{- end }}
 {{- with include "sluice.kafkaFiles" . | trim }}
 - name: kafka
+  projected:
+    sources: {{- . | nindent 6 }}
+{{- end }}
+{{- with include "sluice.identityFiles" . | trim }}
+- name: identity
   projected:
     sources: {{- . | nindent 6 }}
 {{- end }}

@@ -91,8 +91,25 @@ _SLUICE = {
     "gateway: {auth: {mode: optional}}": "at '/gateway/auth/mode'",
     "gateway: {auth: {keysSecret: ''}}": (
         "gateway.auth.keysSecret: name a Secret with the file of API keys (docs/security.md), or "
-        "let any client that reaches the gateway do everything, by gateway.auth.mode: none"
+        "issuers or signIn.issuer (docs/oidc.md), or let any client that reaches the gateway do "
+        "everything, by gateway.auth.mode: none"
     ),
+    "gateway: {auth: {watchLinks: {enabled: true}}}": "gateway.auth.keyRingSecret: signIn and",
+    "gateway: {auth: {keyRingSecret: a, signIn: {issuer: 'https://a'}}}": (
+        "gateway.auth.signIn: clientId, clientSecret and publicOrigin must be given with issuer"
+    ),
+    "gateway: {auth: {signIn: {scopes: [email]}}}": "at '/gateway/auth/signIn/scopes'",
+    "gateway: {auth: {signIn: {publicOrigin: 'https://a/'}}}": (
+        "at '/gateway/auth/signIn/publicOrigin'"
+    ),
+    "gateway: {auth: {issuers: [{issuer: a, audience: b}]}}": "missing property 'kind'",
+    "gateway: {auth: {issuers: [{issuer: a, audience: b, kind: users, algorithms: [HS256]}]}}": (
+        "at '/gateway/auth/issuers/0/algorithms/0'"
+    ),
+    "gateway: {auth: {jwks: {keys: a}}}": "'keys' does not match pattern",
+    "gateway: {corsOrigins: ['*']}": "at '/gateway/corsOrigins/0'",
+    "{gateway: {auth: {issuers: [{issuer: a, audience: b, kind: kubernetes}]}}, "
+    "networkPolicy: {issuersPorts: [80]}}": "networkPolicy.issuersPorts: port 80 of any address",
     "gateway: {auth: {grants: []}}": "gateway.auth.grants: without grants no client may",
     "gateway: {auth: {mode: none}}": "gateway.auth.mode: with none any client may do everything",
     "gateway: {auth: {grants: [{tenants: [a], workflows: [b], scopes: [admin]}]}}": (

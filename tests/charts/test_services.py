@@ -1,5 +1,6 @@
 """The chart gives services valid settings, opens their ports, and grants what they need."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -165,13 +166,13 @@ def test_the_gateway_knows_its_clients(
     assert auth.mode == "required"
     pod = rendered.workload("gateway")["spec"]["template"]["spec"]
     [volume] = [each for each in pod["volumes"] if each["name"] == "identity"]
-    granted, keys = volume["projected"]["sources"]
+    granted, keys, *_ = volume["projected"]["sources"]
     # As a folder: a file that is mounted by itself does not change.
     [mount] = [
         each for each in rendered.container("gateway")["volumeMounts"] if each["name"] == "identity"
     ]
     assert "subPath" not in mount
-    assert {str(auth.grants_file), str(auth.keys_file)} == {
+    assert {str(auth.grants_file), str(auth.keys_file)} <= {
         f"{mount['mountPath']}/{each['path']}"
         for source in (granted["configMap"], keys["secret"])
         for each in source["items"]
@@ -184,6 +185,57 @@ def test_the_gateway_knows_its_clients(
     for service in ("dispatcher", "status-watcher"):
         volumes = rendered.workload(service)["spec"]["template"]["spec"].get("volumes", [])
         assert "identity" not in [each["name"] for each in volumes]
+
+
+def test_the_gateway_knows_issuers_and_browsers(
+    everything: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(everything, "gateway", tmp_path, monkeypatch)
+    auth, sign_in = settings.auth, settings.auth.sign_in
+    github, kubernetes = auth.oidc.issuers
+    assert (github.kind, github.owners) == ("github-actions", ("65",))
+    assert (sign_in.client_id, sign_in.user_id) == ("sluice", "email")
+    assert sign_in.lifetime == timedelta(hours=4)
+    assert auth.watch_links.enabled
+    assert settings.http.cors_origins == ("https://dashboard.example.com",)
+    # Its host is one that requests may be sent to.
+    assert urlsplit(sign_in.public_origin).hostname in settings.http.allowed_hosts
+    pod = everything.workload("gateway")["spec"]["template"]["spec"]
+    [volume] = [each for each in pod["volumes"] if each["name"] == "identity"]
+    granted, *secrets = volume["projected"]["sources"]
+    there = {
+        f"/etc/sluice/identity/{item['path']}"
+        for source in (granted["configMap"], *(each["secret"] for each in secrets))
+        for item in source["items"]
+    }
+    assert there == {
+        str(file)
+        for file in (
+            auth.grants_file,
+            auth.keys_file,
+            auth.key_ring_file,
+            sign_in.client_secret_file,
+            kubernetes.jwks_file,
+        )
+    }
+    data = everything.one("ConfigMap", granted["configMap"]["name"])["data"]
+    assert json.loads(data["cluster.json"]) == {"keys": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "reached"), [("default", []), ("everything", [{"port": 8443, "protocol": "TCP"}])]
+)
+def test_the_gateway_reaches_issuers_if_it_has_some(
+    helm: Helm, name: str, reached: list[Any]
+) -> None:
+    policies = [
+        each["spec"]
+        for each in named(helm, name).of("NetworkPolicy")
+        if each["metadata"]["name"].endswith("-issuers")
+    ]
+    assert [port for each in policies for port in each["egress"][0]["ports"]] == reached
+    components = [each["podSelector"]["matchExpressions"][0]["values"] for each in policies]
+    assert components == [["gateway"]] * len(policies)
 
 
 def test_a_change_of_grants_makes_no_new_pods(helm: Helm, tmp_path: Path) -> None:
@@ -266,6 +318,7 @@ def test_the_ports_are_those_of_the_image(rendered: Rendered, service: str) -> N
             {
                 "runs.example.com",
                 "runs.example.org",
+                "sign-in.example.net",
                 "gateway.example.internal",
                 "*.runs.example.net",
             },

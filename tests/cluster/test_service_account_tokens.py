@@ -12,12 +12,9 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from sluice_gateway.adapters.identity_files import read_grants
-from sluice_gateway.adapters.oidc.opening import opened_identities
-from sluice_gateway.auth_settings import OidcSettings, SignInSettings, WatchLinkSettings
+from sluice_gateway.adapters.identification import opened_identification
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.services.authentication import AuthenticatorChain
-from sluice_gateway.services.identification import GrantedIdentification
 from testbed.cluster.certificates import Authority
 from testbed.machine.addresses import API_URL
 from testbed.testbed import Testbed
@@ -85,19 +82,16 @@ async def gateway_of(shop: Shop, **changes: Any) -> AsyncIterator[Gateway]:
     page = shop.of_the_page()
     [issuer] = page["auth"]["auth"]["oidc"]["issuers"]
     issuer = {**issuer, "jwks_file": shop.folder / issuer["jwks_file"], **changes}
-    grants = read_grants(yaml.safe_dump(page["grants"]).encode(), source="docs/oidc.md")
-    async with opened_identities(
-        oidc=OidcSettings.model_validate({"issuers": [issuer]}),
-        sign_in=SignInSettings(),
-        watch_links=WatchLinkSettings(),
-        ring=None,
-        metrics=Metrics(CollectorRegistry()),
-    ) as opened:
-        identification = GrantedIdentification(
-            AuthenticatorChain(tokens=opened.tokens), grants=lambda: grants
-        )
-        async with running_gateway(shop.folder, identification=identification) as gateway:
-            yield gateway
+    grants = shop.folder / "grants.yaml"
+    grants.write_text(yaml.safe_dump(page["grants"]))
+    auth = AuthSettings.model_validate(
+        {"mode": "required", "grants_file": grants, "oidc": {"issuers": [issuer]}}
+    )
+    async with (
+        opened_identification(auth, metrics=Metrics(CollectorRegistry())) as opened,
+        running_gateway(shop.folder, identification=opened.identification) as gateway,
+    ):
+        yield gateway
 
 
 @pytest.fixture

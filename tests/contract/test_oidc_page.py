@@ -12,13 +12,10 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from sluice_gateway.adapters.identity_files import read_grants
+from sluice_gateway.adapters.identification import opened_identification
 from sluice_gateway.adapters.oidc.key_ring_file import read_key_ring
-from sluice_gateway.adapters.oidc.opening import opened_identities
-from sluice_gateway.auth_settings import OidcSettings, SignInSettings, WatchLinkSettings
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.services.authentication import AuthenticatorChain
-from sluice_gateway.services.identification import GrantedIdentification
 from sluice_runtime.strict_yaml import FileError
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
@@ -56,21 +53,18 @@ async def github() -> AsyncIterator[FakeGitHub]:
 async def gateway_of_the_page(github: FakeGitHub, folder: Path) -> AsyncIterator[Gateway]:
     """Run a gateway with the settings and grants of the page; GitHub is the stand-in."""
     page = {name: _with(github, document) for name, document in documents(GITHUB).items()}
-    grants = read_grants(yaml.safe_dump(page["grants"]).encode(), source="docs/oidc.md")
-    async with opened_identities(
-        oidc=OidcSettings.model_validate(page["auth"]["auth"]["oidc"]),
-        sign_in=SignInSettings(),
-        watch_links=WatchLinkSettings(),
-        ring=None,
-        metrics=Metrics(CollectorRegistry()),
-    ) as opened:
-        chain = AuthenticatorChain(tokens=opened.tokens)
-        async with running_gateway(
-            folder,
-            identification=GrantedIdentification(chain, grants=lambda: grants),
-            catalogue=catalogue(),
-        ) as gateway:
-            yield gateway
+    grants = folder / "grants.yaml"
+    grants.write_text(yaml.safe_dump(page["grants"]))
+    auth = AuthSettings.model_validate(
+        {"mode": "required", "grants_file": grants, **page["auth"]["auth"]}
+    )
+    async with (
+        opened_identification(auth, metrics=Metrics(CollectorRegistry())) as opened,
+        running_gateway(
+            folder, identification=opened.identification, catalogue=catalogue()
+        ) as gateway,
+    ):
+        yield gateway
 
 
 def _with(github: FakeGitHub, document: Any) -> Any:
@@ -146,9 +140,11 @@ def test_actionlint_has_nothing_to_say_of_the_workflow(tmp_path: Path) -> None:
 
 def test_the_settings_for_signing_in_are_valid() -> None:
     page = documents(SIGN_IN)
-    settings = SignInSettings.model_validate(page["auth"]["auth"]["sign_in"])
-    assert settings.issuer == "https://accounts.example.com"
-    assert page["auth"]["auth"]["key_ring_file"] == "ring.yaml"
+    auth = AuthSettings.model_validate(
+        {"mode": "required", "grants_file": "grants.yaml", **page["auth"]["auth"]}
+    )
+    assert auth.sign_in.issuer == "https://accounts.example.com"
+    assert auth.key_ring_file == Path("ring.yaml")
     assert "`openssl rand -base64 32`" in section(SIGN_IN)
     secret = subprocess.check_output(["openssl", "rand", "-base64", "32"], text=True).strip()
     text = yaml.safe_dump(page["keys"]).replace("PASTE-IT-HERE", secret)

@@ -9,24 +9,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import pytest
 from aiohttp import ClientResponse, ClientSession
+from jwt import PyJWK
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from sluice_gateway.adapters.oidc.key_ring_file import read_key_ring
-from sluice_gateway.adapters.oidc.opening import opened_identities
-from sluice_gateway.auth_settings import (
-    IssuerSettings,
-    OidcSettings,
-    SignInSettings,
-    WatchLinkSettings,
-)
+from sluice_gateway.adapters.identification import opened_identification
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.domain.browser_access import BrowserAccess
-from sluice_gateway.domain.identity import Area, Grant, Grants, Scope
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.services.authentication import AuthenticatorChain
-from sluice_gateway.services.identification import GrantedIdentification
+from tests.support.fake_issuer import signed_with_public_key, unsigned
+from tests.support.fake_issuer import token as forged_token
 from tests.support.mockoidc import MockOidc, mockoidc
 from tests.unit.gateway.harness import GREET, Gateway, running_gateway
 
@@ -34,11 +29,13 @@ pytestmark = pytest.mark.charts
 
 # What a proxy with TLS would be; the test goes to the gateway behind it.
 PUBLIC = "https://runs.example.com"
-GRANT = Grant(
-    area=Area(tenants=frozenset({"*"}), workflows=frozenset({"*"})),
-    scopes=frozenset({Scope.START, Scope.READ}),
-    principals=frozenset({"user:ada@example.com"}),
-)
+GRANTS = """
+grants:
+- principals: ["user:ada@example.com"]
+  tenants: ["*"]
+  workflows: ["*"]
+  scopes: ["runs:start", "runs:read"]
+"""
 ADA = {"Subject": "1", "Email": "Ada@example.com", "EmailVerified": True}
 
 
@@ -47,6 +44,7 @@ class Browser:
     """Keeps cookies and follows nothing by itself, so that each step can be looked at."""
 
     gateway: Gateway
+    registry: CollectorRegistry
     cookies: dict[str, Morsel[str]] = field(default_factory=dict)
 
     async def ask(
@@ -93,38 +91,44 @@ async def provider() -> AsyncIterator[MockOidc]:
 
 
 @asynccontextmanager
-async def gateway_with(provider: MockOidc, folder: Path, **changes: Any) -> AsyncIterator[Browser]:
-    """Run a gateway that signs in by the provider; give a browser without cookies."""
-    ring, secret = folder / "ring.yaml", folder / "secret"
+async def gateway_with(
+    provider: MockOidc, folder: Path, *, audience: str | None = None
+) -> AsyncIterator[Browser]:
+    """Run a gateway that signs in by the provider; give a browser without cookies.
+
+    The audience is that of programs, by default the same as of browsers.
+    """
+    ring, secret, grants = folder / "ring.yaml", folder / "secret", folder / "grants.yaml"
     ring.write_text(f"keys: [{{id: a, secret: {base64.b64encode(b'a' * 32).decode()}}}]")
     secret.write_text(f"{provider.client_secret}\n")
-    settings = {
-        "issuer": provider.issuer,
-        "client_id": provider.client_id,
-        "client_secret_file": secret,
-        "public_origin": PUBLIC,
-        "scopes": ("openid", "email", "groups"),
-        "user_id": "email",
-        **changes,
-    }
-    machines = IssuerSettings(
-        issuer=provider.issuer, audience=provider.client_id, kind="users", user_id="email"
+    grants.write_text(GRANTS)
+    machines = {"audience": audience or provider.client_id, "kind": "users", "user_id": "email"}
+    auth = AuthSettings.model_validate(
+        {
+            "mode": "required",
+            "grants_file": grants,
+            "key_ring_file": ring,
+            "oidc": {"issuers": [{"issuer": provider.issuer, **machines}]},
+            "sign_in": {
+                "issuer": provider.issuer,
+                "client_id": provider.client_id,
+                "client_secret_file": secret,
+                "public_origin": PUBLIC,
+                "scopes": "openid, email, groups",
+                "user_id": "email",
+            },
+        }
     )
-    async with opened_identities(
-        oidc=OidcSettings(issuers=(machines,)),
-        sign_in=SignInSettings.model_validate(settings),
-        watch_links=WatchLinkSettings(),
-        ring=lambda: read_key_ring(ring.read_bytes(), source="ring.yaml"),
-        metrics=Metrics(CollectorRegistry()),
-    ) as opened:
-        chain = AuthenticatorChain(sessions=opened.sessions, tokens=opened.tokens)
-        async with running_gateway(
+    async with (
+        opened_identification(auth, metrics=Metrics(registry := CollectorRegistry())) as opened,
+        running_gateway(
             folder,
-            identification=GrantedIdentification(chain, grants=lambda: Grants((GRANT,))),
+            identification=opened.identification,
             browser_access=BrowserAccess(public_origin=PUBLIC),
             sign_in=opened.sign_in,
-        ) as gateway:
-            yield Browser(gateway)
+        ) as gateway,
+    ):
+        yield Browser(gateway, registry)
 
 
 @pytest.fixture
@@ -190,7 +194,7 @@ async def test_a_code_works_once(browser: Browser, provider: MockOidc) -> None:
 
 async def test_another_browsers_code_signs_nobody_in(browser: Browser) -> None:
     address = await browser.begin()
-    victim = Browser(browser.gateway)
+    victim = Browser(browser.gateway, browser.registry)
     assert (await victim.come_back(address)).status == 403
     # Not even while the victim is about to sign in.
     await victim.begin()
@@ -239,14 +243,66 @@ async def test_nobody_is_sent_to_another_site(browser: Browser, path: str) -> No
     assert response.status == 422
 
 
-async def test_a_token_of_the_provider_lets_a_program_in(
-    browser: Browser, provider: MockOidc
-) -> None:
-    token = await id_token(provider)
-    response = await browser.gateway.client.get(
-        "/v1/runs", headers={"Authorization": f"Bearer {token}"}
-    )
-    assert response.status == 200
+class TestTokensOfPrograms:
+    """Each fault with tokens that a real provider has signed, or would not have."""
+
+    async def test_a_good_one_is_taken(self, browser: Browser, provider: MockOidc) -> None:
+        assert await listed(browser, await id_token(provider)) == 200
+
+    async def test_a_wrong_audience_is_refused(self, provider: MockOidc, tmp_path: Path) -> None:
+        async with gateway_with(provider, tmp_path, audience="https://other.example") as browser:
+            assert await listed(browser, await id_token(provider)) == 401
+
+    async def test_an_expired_one_is_refused(self, browser: Browser, provider: MockOidc) -> None:
+        await provider.move_clock(seconds=-3600)
+        assert await listed(browser, await id_token(provider)) == 401
+
+    async def test_one_that_is_not_valid_yet_is_refused(
+        self, browser: Browser, provider: MockOidc
+    ) -> None:
+        await provider.move_clock(seconds=3600)
+        assert await listed(browser, await id_token(provider)) == 401
+
+    async def test_a_swapped_algorithm_is_refused(
+        self, browser: Browser, provider: MockOidc
+    ) -> None:
+        token = await id_token(provider)
+        header = jwt.get_unverified_header(token)
+        claims = jwt.decode(token, options={"verify_signature": False})
+        async with ClientSession() as outside:
+            answer = await outside.get(f"{provider.issuer}/.well-known/jwks.json")
+            [key] = (await answer.json())["keys"]
+        public = PyJWK(key).key
+        for forged in (
+            unsigned(claims, key=header["kid"]),
+            f"{unsigned(claims, key=header['kid'])}{token.rpartition('.')[2]}",
+            signed_with_public_key(claims, key=header["kid"], public=public),
+        ):
+            assert await listed(browser, forged) == 401
+        assert await listed(browser, token) == 200
+
+    async def test_a_flood_of_unknown_keys_makes_one_fetch(
+        self, browser: Browser, provider: MockOidc
+    ) -> None:
+        claims = jwt.decode(await id_token(provider), options={"verify_signature": False})
+        for number in range(100):
+            forged = forged_token(claims, kid=f"unknown-{number}")
+            assert await listed(browser, forged) == 401
+        assert fetches(browser, provider) == 1
+
+    async def test_a_rotated_key_is_taken(
+        self, browser: Browser, provider: MockOidc, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old = await id_token(provider)
+        assert await listed(browser, old) == 200
+        await provider.rotate()
+        new = await id_token(provider)
+        # Within 30 s of the last fetch it is not known.
+        assert await listed(browser, new) == 401
+        monkeypatch.setattr("sluice_gateway.services.rare_fetch.FETCH_INTERVAL", 0.0)
+        assert await listed(browser, new) == 200
+        # The old key is not published any more, so what it has signed is worth nothing.
+        assert await listed(browser, old) == 401
 
 
 async def test_a_provider_that_has_gone_leaves_sessions_and_known_keys(
@@ -261,6 +317,18 @@ async def test_a_provider_that_has_gone_leaves_sessions_and_known_keys(
     await provider.process.wait()
     assert (await client.get("/v1/runs", headers=bearer(second))).status == 200
     assert (await browser.ask("GET", "/v1/runs")).status == 200
+
+
+async def listed(browser: Browser, token: str) -> int:
+    """List runs as a program, and give the status."""
+    response = await browser.gateway.client.get("/v1/runs", headers=bearer(token))
+    return response.status
+
+
+def fetches(browser: Browser, provider: MockOidc) -> float | None:
+    """Give how often the provider's keys were fetched."""
+    labels = {"issuer": provider.issuer, "result": "success"}
+    return browser.registry.get_sample_value("sluice_gateway_key_fetches_total", labels)
 
 
 def bearer(token: str) -> dict[str, str]:

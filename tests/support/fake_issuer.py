@@ -14,6 +14,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from jwt.algorithms import get_default_algorithms
 
 from sluice_gateway.ports import FetchError
@@ -57,12 +58,12 @@ def unsigned(claims: dict[str, Any], *, key: str = "rsa-1") -> str:
     return f"{_part({'alg': 'none', 'kid': key})}.{_part(claims)}."
 
 
-def signed_with_public_key(claims: dict[str, Any], *, key: str = "rsa-1") -> str:
+def signed_with_public_key(
+    claims: dict[str, Any], *, key: str = "rsa-1", public: PublicKeyTypes | None = None
+) -> str:
     """Write a token of HS256, whose secret is the PEM of the issuer's public key."""
-    pem = (
-        private_key(key)
-        .public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    pem = (public or private_key(key).public_key()).public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     signed = f"{_part({'alg': 'HS256', 'kid': key})}.{_part(claims)}"
     return f"{signed}.{_base64(hmac.digest(pem, signed.encode(), hashlib.sha256))}"

@@ -21,7 +21,15 @@ class MockOidc:
 
     async def expect(self, **person: Any) -> None:
         """Let this person be the next one who signs in, as `Subject`, `Email`, `EmailVerified`."""
-        await _write(self.process, person)
+        await _write(self.process, {"User": person})
+
+    async def rotate(self) -> None:
+        """Let it sign by another key, and publish that alone."""
+        await _write(self.process, {"Rotate": True})
+
+    async def move_clock(self, *, seconds: int) -> None:
+        """Let it sign tokens as if so much later, or earlier."""
+        await _write(self.process, {"Seconds": seconds})
 
 
 @asynccontextmanager

@@ -173,3 +173,14 @@ async def test_another_origin_may_not(shared: Gateway, origin: str) -> None:
     # A cache must not give this answer to a page that may read it.
     assert "Origin" in response.headers["Vary"]
     assert await started(shared, {"Origin": origin}) == 403
+
+
+@each_operation()
+async def test_no_answer_can_be_loaded_as_a_part_of_another_page(
+    gateway: Gateway, operation: Operation
+) -> None:
+    method = "HEAD" if operation.method == "GET" else operation.method
+    response = await gateway.client.request(method, address(operation.path))
+    assert response.headers.getall("Cross-Origin-Resource-Policy") == ["same-origin"]
+    assert response.headers.getall("X-Content-Type-Options") == ["nosniff"]
+    assert response.headers.getall("Referrer-Policy") == ["no-referrer"]

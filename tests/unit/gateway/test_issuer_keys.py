@@ -9,6 +9,7 @@ import pytest
 from sluice_gateway.services.issuer_keys import IssuerKeys, KeysUnknownError
 from sluice_gateway.services.rare_fetch import FETCH_INTERVAL, REFRESH_AFTER
 from tests.support.fake_issuer import FakeIssuer, jwk
+from tests.unit.runtime.clock import pause
 
 pytestmark = pytest.mark.looptime
 
@@ -59,7 +60,7 @@ async def test_a_flood_of_unknown_key_ids_makes_one_fetch_in_30_seconds(kept: Ke
     for moment in range(600):
         assert not await kept.has(f"unknown-{moment}")
         assert await kept.has("rsa-1")
-        await asyncio.sleep(0.5)
+        await pause(0.5)
     between = [b - a for a, b in zip(kept.issuer.fetches, kept.issuer.fetches[1:], strict=False)]
     assert len(kept.issuer.fetches) == 300 / FETCH_INTERVAL
     assert min(between) >= FETCH_INTERVAL
@@ -71,7 +72,7 @@ async def test_a_flood_while_the_issuer_is_away_makes_one_fetch_in_30_seconds(ke
         with pytest.raises(KeysUnknownError) as raised:
             await kept.has(f"unknown-{moment}")
         assert 1 <= raised.value.retry_after <= FETCH_INTERVAL
-        await asyncio.sleep(0.5)
+        await pause(0.5)
     assert len(kept.issuer.fetches) == 60 / FETCH_INTERVAL
 
 
@@ -79,7 +80,7 @@ async def test_known_keys_stay_good_while_the_issuer_is_away(kept: Kept) -> None
     assert await kept.has("rsa-1")
     kept.issuer.away = "out of order"
     for _ in range(100):
-        await asyncio.sleep(FETCH_INTERVAL)
+        await pause(FETCH_INTERVAL)
         assert await kept.has("rsa-1")
     assert kept.fetched[-1] is False
     assert not kept.withdrawn
@@ -88,7 +89,7 @@ async def test_known_keys_stay_good_while_the_issuer_is_away(kept: Kept) -> None
 async def test_a_rotated_key_is_fetched_when_its_first_token_comes(kept: Kept) -> None:
     assert await kept.has("rsa-1")
     kept.issuer.keys.append(jwk("rsa-2"))
-    await asyncio.sleep(FETCH_INTERVAL)
+    await pause(FETCH_INTERVAL)
     assert await kept.has("rsa-2")
     assert await kept.has("rsa-1")
     assert not kept.withdrawn
@@ -97,10 +98,10 @@ async def test_a_rotated_key_is_fetched_when_its_first_token_comes(kept: Kept) -
 async def test_a_withdrawn_key_is_forgotten_though_tokens_of_it_come(kept: Kept) -> None:
     assert await kept.has("rsa-1")
     kept.issuer.keys[:] = [jwk("rsa-2")]
-    await asyncio.sleep(REFRESH_AFTER)
+    await pause(REFRESH_AFTER)
     # Nobody waits for keys that are only checked.
     assert await kept.has("rsa-1")
-    await asyncio.sleep(0.1)
+    await pause(0.1)
     assert not await kept.has("rsa-1")
     assert await kept.has("rsa-2")
     assert len(kept.withdrawn) == 1
@@ -109,7 +110,7 @@ async def test_a_withdrawn_key_is_forgotten_though_tokens_of_it_come(kept: Kept)
 async def test_another_key_under_the_same_id_is_a_withdrawn_one(kept: Kept) -> None:
     assert await kept.has("rsa-1")
     kept.issuer.keys[:] = [jwk("rsa-2", kid="rsa-1")]
-    await asyncio.sleep(FETCH_INTERVAL)
+    await pause(FETCH_INTERVAL)
     assert not await kept.has("unknown")
     assert len(kept.withdrawn) == 1
 
@@ -117,7 +118,7 @@ async def test_another_key_under_the_same_id_is_a_withdrawn_one(kept: Kept) -> N
 async def test_a_set_without_usable_keys_leaves_the_known_ones(kept: Kept) -> None:
     assert await kept.has("rsa-1")
     kept.issuer.keys[:] = [jwk("rsa-2", use="enc")]
-    await asyncio.sleep(FETCH_INTERVAL)
+    await pause(FETCH_INTERVAL)
     with pytest.raises(KeysUnknownError):
         await kept.has("rsa-2")
     assert await kept.has("rsa-1")

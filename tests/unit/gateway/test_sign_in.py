@@ -220,9 +220,10 @@ async def test_an_answer_to_another_attempt_is_refused(
 
 
 async def test_an_answer_with_another_browsers_state_is_refused(browser: Browser) -> None:
-    (ours, _), (_, theirs) = await browser.begin(), await browser.begin()
-    with pytest.raises(SignInError, match="another attempt"):
+    (_, theirs), (ours, _) = await browser.begin(), await browser.begin()
+    with pytest.raises(SignInError, match="than this browser's last one"):
         await browser.sign_in.finish(Returned(cookie=ours.cookie, state=theirs["state"], code="c"))
+    assert not browser.provider.redeemed
 
 
 async def test_an_answer_that_comes_too_late_is_refused(browser: Browser) -> None:

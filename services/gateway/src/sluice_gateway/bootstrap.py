@@ -21,7 +21,6 @@ from sluice_gateway.adapters.run_view.opening import opened_sqlite_view
 from sluice_gateway.adapters.run_view.reopening import FILE, ReopeningView
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
-from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.run_changes import KeepsParameters
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
@@ -160,10 +159,7 @@ async def serve(
                 peer_share=settings.http.peer_share,
             ),
             trusted_proxies=TrustedProxies(trusted=settings.http.trusted_proxies),
-            browser_access=BrowserAccess(
-                public_origin=settings.auth.sign_in.public_origin,
-                other_origins=frozenset(settings.http.cors_origins),
-            ),
+            browser_access=settings.browser_access(),
             sign_in=identity.sign_in,
             watch_links=identity.watch_links,
             allowed_hosts=AllowedHosts((*settings.http.allowed_hosts, settings.http.host)),

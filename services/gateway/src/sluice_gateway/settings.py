@@ -19,6 +19,7 @@ from pydantic_settings import NoDecode
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.auth_settings import AuthSettings, Origin, separated
+from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.postgres.settings import PostgresSettings
@@ -265,6 +266,13 @@ class GatewaySettings(ServiceSettings):
             "outcome is unknown."
         ),
     ] = timedelta(seconds=10)
+
+    def browser_access(self) -> BrowserAccess:
+        """Return what browsers may do here for pages of which sites."""
+        return BrowserAccess(
+            public_origin=self.auth.sign_in.public_origin,
+            other_origins=frozenset(self.http.cors_origins),
+        )
 
     @model_validator(mode="after")
     def _one_peer_can_send_the_largest_body(self) -> Self:

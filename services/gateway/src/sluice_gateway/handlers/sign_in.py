@@ -27,7 +27,7 @@ CALLBACK: Final = "/sign-in/callback"
 
 SIGN_IN: Final = web.AppKey("sign_in", SignIn)
 
-_HEADERS: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+_HEADERS: Final = {"Cache-Control": "no-store"}
 _MAX_CHARACTERS: Final = 4096
 
 

@@ -13,6 +13,8 @@ from math import ceil
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import structlog
+
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.id_tokens import TokenError, read_head
@@ -25,6 +27,8 @@ from sluice_gateway.services.sessions import Sessions, SessionTooLargeError
 from sluice_gateway.services.trusted_issuer import TrustedIssuer
 
 __all__ = ["ATTEMPT", "Begun", "Returned", "SignIn", "SignInConfig", "SignInError", "SignedIn"]
+
+_log = structlog.get_logger(__name__)
 
 ATTEMPT: Final = timedelta(minutes=10)
 """How long somebody may take at the identity provider."""
@@ -153,6 +157,7 @@ class SignIn:
                 redirect_uri=self._config.redirect_uri,
             )
         except FetchError as e:
+            _log.warning("code not redeemed", issuer=self._issuer.issuer, error=str(e))
             raise SignInError("The identity provider does not take its own code.") from e
         user = await self._user(token, nonce=attempt["nonce"])
         try:

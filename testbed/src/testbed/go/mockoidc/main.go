@@ -1,7 +1,7 @@
 // An OpenID provider for tests: mockoidc, which is a library, as a program.
 //
-// It prints its issuer, client and secret as JSON, then takes people from stdin, a JSON document per
-// line: the next ones to sign in, in order. It ends with its stdin.
+// It prints its issuer, client and secret as JSON. Then it carries out a command for each line of its
+// stdin, and answers each with a line. It ends with its stdin.
 package main
 
 import (
@@ -9,9 +9,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/oauth2-proxy/mockoidc"
 )
+
+type command struct {
+	// The next one to sign in.
+	User *mockoidc.MockUser
+	// Sign by another key from now on.
+	Rotate bool
+	// Move the clock, forward or back.
+	Seconds int
+}
 
 func main() {
 	if err := serve(); err != nil {
@@ -34,14 +44,22 @@ func serve() error {
 	if err := json.NewEncoder(os.Stdout).Encode(config); err != nil {
 		return err
 	}
-	people := bufio.NewScanner(os.Stdin)
-	for people.Scan() {
-		user := &mockoidc.MockUser{}
-		if err := json.Unmarshal(people.Bytes(), user); err != nil {
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		var asked command
+		if err := json.Unmarshal(lines.Bytes(), &asked); err != nil {
 			return err
 		}
-		provider.QueueUser(user)
+		if asked.User != nil {
+			provider.QueueUser(asked.User)
+		}
+		if asked.Rotate {
+			if provider.Keypair, err = mockoidc.RandomKeypair(2048); err != nil {
+				return err
+			}
+		}
+		provider.FastForward(time.Duration(asked.Seconds) * time.Second)
 		fmt.Println("{}")
 	}
-	return people.Err()
+	return lines.Err()
 }

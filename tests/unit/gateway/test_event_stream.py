@@ -191,7 +191,7 @@ async def test_a_stream_resumed_anywhere_has_exactly_the_rest(
         subscriptions = RunSubscriptions()
         metrics = Metrics(CollectorRegistry())
         store = NotifyingStore(
-            sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+            sqlite, status_topics=[TOPICS.status], subscriptions=subscriptions, metrics=metrics
         )
         view = view_of(sqlite, subscriptions=subscriptions)
         await store.apply(records)

@@ -97,7 +97,7 @@ async def serve(
         StartupError: catalogue, topics, ports or the data folder cannot work.
         TaskEndedError: a task ended by itself.
     """
-    kafka, topics = settings.kafka, settings.kafka.topics
+    kafka = settings.kafka
     catalogue = load_workflows(settings.workflows)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
@@ -125,9 +125,10 @@ async def serve(
         stack.push_async_callback(producer.close)
         request_producer = KafkaRequestProducer(
             producer,
-            topic=topics.requests,
+            topics=kafka.topic_sets,
             timeout=settings.send_timeout,
-            unsafe=lambda: watch.broken(topics.requests),
+            unsafe=watch.broken,
+            keys=kafka.signing_keys,
         )
         waiting.kafka = request_producer.unavailable
         view = _view(
@@ -164,7 +165,7 @@ async def serve(
                 keepalive=seconds(settings.http.keepalive),
             ),
             greeting=settings.http.greeting,
-            topics=topics,
+            topics=kafka.topics,
             response_budget=ResponseBudget(
                 ResponseLimits(
                     max_bytes=settings.outgoing.max_bytes,

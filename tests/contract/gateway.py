@@ -14,6 +14,7 @@ from pathlib import Path
 from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase
 from sluice_workflows.catalogue import Catalogue
+from tests.support.projections import apply
 from tests.unit.gateway.harness import CATALOGUE, TOPICS, Gateway, published, running_gateway
 
 __all__ = ["ending_gateway"]
@@ -38,7 +39,7 @@ async def _end_runs(gateway: Gateway) -> None:
     while True:
         await gateway.producer.written_for_test(read + 1)
         records = gateway.producer.records_for_test(TOPICS.requests)[read:]
-        await gateway.store.apply(records)
+        await apply(gateway.store, records)
         for received in map(decode_request, records):
             if isinstance(received, ReceivedRun):
                 tenant, run_id = received.key

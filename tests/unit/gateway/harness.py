@@ -40,6 +40,7 @@ from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
 from sluice_workflows.parameters import Parameters, Text
 from tests.support.fake_producer import FakeProducer
+from tests.support.projections import apply
 
 TOPICS = TopicNames()
 SETS = TopicSets(TOPICS, [Door(name="globex", tenants=("globex",))])
@@ -162,7 +163,7 @@ class Gateway:
 
     async def project_requests(self) -> None:
         """Let the view catch up with the request topic."""
-        await self.store.apply(self.producer.records_for_test(TOPICS.requests))
+        await apply(self.store, self.producer.records_for_test(TOPICS.requests))
 
     async def publish(self, *events: PublishedEvent, partition: int = 1) -> list[IncomingRecord]:
         """Put events on the status topic and project them."""
@@ -170,7 +171,7 @@ class Gateway:
         for each in events:
             records.append(status_record(each, offset=self._offset, partition=partition))
             self._offset += 1
-        await self.store.apply(records)
+        await apply(self.store, records)
         return records
 
     def metric(self, name: str, **labels: str) -> float:
@@ -206,7 +207,7 @@ async def running_gateway(
         async def catch_up() -> str | None:
             if behind:
                 return behind[0]
-            await store.apply(coming)
+            await apply(store, coming)
             return await caught_up()
 
         view = view_of(sqlite, subscriptions=subscriptions, catch_up=catch_up)

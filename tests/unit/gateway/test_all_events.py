@@ -25,6 +25,7 @@ from sluice_gateway.services import shared_pages
 from sluice_gateway.services.frame_format import FrameFormat
 from sluice_gateway.services.response_budget import ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
+from tests.support.projections import apply
 from tests.unit.gateway.harness import GREET, NOW, Gateway, published, running_gateway
 from tests.unit.gateway.test_events import Frame, frame
 
@@ -246,14 +247,14 @@ async def test_every_event_comes_once_over_many_cuts_between_replicas(tmp_path: 
             )
             reading = replicas[number % 2]
             if reading is second:
-                await second.store.apply(log)
+                await apply(second.store, log)
             expected = 1 + number % 2
             async with stream(reading, after=after) as response:
                 for _ in range(expected):
                     found = await event(response)
                     seen.append(json.loads(found.data)["run_id"])
                     after = found.id
-        await second.store.apply(log)
+        await apply(second.store, log)
         async with stream(second, after=after) as response:
             seen += await runs(response, 90 - len(seen))
 

@@ -25,6 +25,7 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_stream import follow
 from sluice_gateway.services.subscriptions import RunSubscriptions, Subscription
 from tests.support.fake_view import EmptyView
+from tests.support.projections import apply
 from tests.unit.gateway.harness import (
     TOPICS,
     opened_store,
@@ -194,7 +195,7 @@ async def test_a_stream_resumed_anywhere_has_exactly_the_rest(
             sqlite, status_topics=[TOPICS.status], subscriptions=subscriptions, metrics=metrics
         )
         view = view_of(sqlite, subscriptions=subscriptions)
-        await store.apply(records)
+        await apply(store, records)
         whole = await read(follow(view, KEY, after=None, heartbeat=60))
         assert [event.sequence for event in whole] == sorted({event.sequence for event in whole})
         for seen, event in enumerate(whole):
@@ -203,12 +204,12 @@ async def test_a_stream_resumed_anywhere_has_exactly_the_rest(
         # On a replica that is behind the client, the rest follows once it comes.
         behind = max(1, len(records) - unread)
         await store.forget()
-        await store.apply(records[:behind])
+        await apply(store, records[:behind])
         last_seen = whole[len(whole) // 2].place
         pages = follow(view, KEY, after=last_seen, heartbeat=60)
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(read(pages))
-            await store.apply(records[behind:])
+            await apply(store, records[behind:])
         assert reading.result() == whole[len(whole) // 2 + 1 :]
 
 

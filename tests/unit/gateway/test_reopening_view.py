@@ -31,6 +31,7 @@ from sluice_runtime.backoff import Backoff
 from sluice_runtime.projection.sqlite_file import StoreUnusableError
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.support.fake_producer import FakeProducer
+from tests.support.projections import apply
 from tests.unit.gateway.harness import (
     CATALOGUE,
     GREET,
@@ -75,7 +76,7 @@ class ImaginaryProjector:
             offsets = await self.store.offsets()
             next_offset = offsets.get((TOPICS.status, 1), 0)
             for record in self.topic.records[next_offset:]:
-                await self.store.apply([record])
+                await apply(self.store, [record])
             self.is_complete = True
             self.topic.read.set()
             await self.topic.more.wait()
@@ -85,6 +86,12 @@ class ImaginaryProjector:
 
     def waiting_for(self) -> str | None:
         return None if self.is_complete else "the topics are still being read"
+
+
+async def limit_pages(store: SqliteStore, most: int) -> None:
+    """Make the file full once it has so many pages, for the connection that writes."""
+    pragma = f"PRAGMA max_page_count = {most}"
+    await store.transact(lambda connection: connection.execute(pragma).fetchall())
 
 
 @dataclass(kw_only=True)
@@ -109,7 +116,7 @@ class Files:
             raise StoreUnusableError("view.sqlite cannot be opened: unable to open database file.")
         async with opened_store(self.path) as store:
             if self.pages is not None:
-                await store.read(f"PRAGMA max_page_count = {self.pages}")
+                await limit_pages(store, self.pages)
             self.store = store
             notifying = NotifyingStore(
                 store,
@@ -234,7 +241,7 @@ async def test_a_file_that_is_full_stops_no_request(gateway: Gateway) -> None:
     await started(gateway)
     assert gateway.files.store is not None
     [(pages,)] = await gateway.files.store.read("PRAGMA page_count")
-    await gateway.files.store.read(f"PRAGMA max_page_count = {pages}")
+    await limit_pages(gateway.files.store, pages)
     large = published(2, Phase.SUCCEEDED, message="x" * 100_000)
     gateway.files.topic.append_for_test(status_record(large, offset=1))
     await failure(gateway)
@@ -260,12 +267,13 @@ async def test_a_file_that_is_full_stops_no_request(gateway: Gateway) -> None:
 async def test_a_damaged_file_is_replaced_without_an_end_of_the_process(gateway: Gateway) -> None:
     await started(gateway)
     assert gateway.files.store is not None
-    await gateway.files.store.read("PRAGMA wal_checkpoint(TRUNCATE)")
+    await gateway.files.store.truncate_log()
     size = gateway.files.path.stat().st_size
     with gateway.files.path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xa5" * (size - 4096))
     await gateway.files.store.read("PRAGMA shrink_memory")
+    await gateway.files.store.transact(lambda writer: writer.execute("PRAGMA shrink_memory"))
     gateway.files.topic.append_for_test(status_record(published(2), offset=1))
     await failure(gateway)
     await assert_only_posts_are_served(gateway, why="malformed")
@@ -291,7 +299,8 @@ async def test_a_view_that_cannot_be_read_is_unavailable_and_nothing_worse(
 ) -> None:
     await started(gateway)
     assert gateway.files.store is not None
-    await gateway.files.store.write([("ALTER TABLE runs RENAME TO others", ())])
+    rename = "ALTER TABLE runs RENAME TO others"
+    await gateway.files.store.transact(lambda connection: connection.execute(rename))
     assert await gateway.post() == 202
     for path in (STATE, f"{STATE}/events"):
         status, detail = await gateway.get(path)
@@ -305,7 +314,7 @@ async def test_a_stream_is_cut_for_its_reader_to_come_back(gateway: Gateway) -> 
         assert response.status == 200
         await response.content.readuntil(b"\n\nid: 1:0\n")
         [(pages,)] = await gateway.files.store.read("PRAGMA page_count")
-        await gateway.files.store.read(f"PRAGMA max_page_count = {pages}")
+        await limit_pages(gateway.files.store, pages)
         large = published(2, Phase.SUCCEEDED, message="x" * 100_000)
         gateway.files.topic.append_for_test(status_record(large, offset=1))
         await failure(gateway)

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_store import SqliteStore
+from tests.support.projections import apply
 from tests.unit.gateway.harness import (
     NOW,
     TOPICS,
@@ -57,13 +59,13 @@ async def test_projected_records_are_there_after_a_restart(tmp_path: Path) -> No
                 assert await view.find(KEY) is None
                 assert await store.offsets() == {}
             else:
-                await store.apply([status_record(published(3), offset=7)])
+                await apply(store, [status_record(published(3), offset=7)])
 
 
 async def test_a_run_that_cannot_be_noted_is_accepted_all_the_same(tmp_path: Path) -> None:
     async with opened_store(tmp_path / "view.sqlite") as sqlite:
         view = view_of(sqlite)
-        await sqlite.write([("DROP TABLE runs", ())])
+        await sqlite.transact(lambda connection: connection.execute("DROP TABLE runs"))
         with structlog.testing.capture_logs() as logs:
             await view.accept(ACCEPTED)
         assert [log["event"] for log in logs] == ["run not noted at once"]
@@ -115,8 +117,8 @@ class TestForgetting:
                 published(4, Phase.FAILED, run_id="over"),
                 published(5, Phase.SUCCEEDED, run_id="nobody-asked", steps=(step("a"),)),
             ]
-            await store.apply(
-                [status_record(event, offset=offset) for offset, event in enumerate(events)]
+            await apply(
+                store, [status_record(event, offset=offset) for offset, event in enumerate(events)]
             )
             yield store
 
@@ -165,12 +167,8 @@ class TestForgetting:
             for topic, partition in ((TOPICS.requests, 0), (TOPICS.status, 1)):
                 cluster.write_for_test(topic, b"read before", partition=partition)
         # As if the rows came from these records.
-        await store.write(
-            [
-                ("UPDATE projected_offsets SET next_offset = 4", ()),
-                ("DELETE FROM last_records", ()),
-            ]
-        )
+        for sql in ("UPDATE projected_offsets SET next_offset = 4", "DELETE FROM last_records"):
+            await store.transact(methodcaller("execute", sql))
         make: Any = cluster.make_consumer
         projector = Projector(
             name="view", topics=(TOPICS.requests, TOPICS.status), store=store, make_consumer=make
@@ -199,7 +197,7 @@ class TestHistory:
                 status_record(published(1, Phase.FAILED, run_id=run_id), offset=offset)
                 for offset, run_id in enumerate(("old", "new"))
             )
-            await store.apply([old, replace(new, timestamp_ms=new.timestamp_ms + newest * day)])
+            await apply(store, [old, replace(new, timestamp_ms=new.timestamp_ms + newest * day)])
             await store.expire({(TOPICS.status, 1): 2})
             [(runs,)] = await store.read("SELECT COUNT(*) FROM runs")
         return int(runs)

@@ -17,6 +17,7 @@ from sluice_gateway.adapters.run_view.store import NotifyingStore
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from tests.behaviour.run_view_port import HISTORY, PARTITIONS, ListSuite, RunViewPortSuite
+from tests.support.projections import apply
 from tests.unit.gateway.harness import NOW, SETS, TOPICS, opened_store, view_of
 
 
@@ -31,7 +32,7 @@ class SqliteRunStore:
         return NOW
 
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        await self.projection.apply(records)
+        await apply(self.projection, records)
 
     async def delete_records_before(self, offset: int, *, topics: TopicNames = TOPICS) -> None:
         await self.projection.expire(

@@ -17,6 +17,7 @@ from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun, decode_request
 from sluice_contracts.requests import Priority
+from sluice_contracts.status import StatusEvent
 from sluice_contracts.status_codec import (
     ForeignRecordError,
     PublishedEvent,
@@ -240,7 +241,16 @@ def _event(
         started_at=None if started_at is None else started_at.isoformat(),
         finished_at=None if finished_at is None else finished_at.isoformat(),
         type=event_type(event.phase),
-        data=event.model_dump_json(),
+        data=_line(event, record.value or b""),
         steps={step.id: step.model_dump_json() for step in event.steps},
         groups={group.id: group.model_dump_json() for group in event.groups},
     )
+
+
+def _line(event: StatusEvent, value: bytes) -> str:
+    """Return the event as one line of JSON: as it was written, if that is one."""
+    # To encode it again takes a quarter of the time that an event takes. pydantic reads NaN and
+    # Infinity, which are not JSON; a single byte is found several times as fast as a word.
+    if b"\n" in value or b"\r" in value or b"I" in value or (b"N" in value and b"NaN" in value):
+        return event.model_dump_json()
+    return value.decode()

@@ -1,6 +1,6 @@
 """Fills the view, notifies subscribers, and forgets what the topics have forgotten."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -60,12 +60,17 @@ class NotifyingStore:
         """See `ProjectionStore.last_records`."""
         return await self._store.last_records()
 
-    async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        """See `ProjectionStore.apply`."""
-        await self._store.apply(records)
+    async def prepare(self, records: Sequence[IncomingRecord]) -> Callable[[], Awaitable[None]]:
+        """See `ProjectionStore.prepare`."""
+        write = await self._store.prepare(records)
         keys = [record.key for record in records if record.position.topic in self._status_topics]
-        self._metrics.events_projected.inc(len(keys))
-        self._subscriptions.publish({key.decode(errors="replace") for key in keys if key})
+
+        async def write_and_notify() -> None:
+            await write()
+            self._metrics.events_projected.inc(len(keys))
+            self._subscriptions.publish({key.decode(errors="replace") for key in keys if key})
+
+        return write_and_notify
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
         """See `ProjectionStore.expire`."""

@@ -157,6 +157,7 @@ class Desk:
             metrics=Metrics(self.registry),
             budget=self.budget,
             queued=self.queued,
+            origins=self.settings.kafka.origins,
             now=lambda: self.now_for_test or datetime.now(UTC),
             clock=clock,
         )

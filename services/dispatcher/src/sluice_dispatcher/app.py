@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
@@ -34,6 +35,7 @@ def create_record_handler(
     metrics: Metrics,
     budget: InFlightBudget,
     queued: QueuedRuns,
+    origins: RecordOrigins,
     now: Callable[[], datetime],
     clock: Callable[[], float] = boot_time,
 ) -> RecordHandler:
@@ -69,7 +71,7 @@ def create_record_handler(
         ),
         queued=queued,
         budget=budget,
-        origins=settings.kafka.origins,
+        origins=origins,
         backoff=backoff,
         on_verdict=metrics.record_finished,
     )

@@ -22,6 +22,9 @@ _SLUICE = {
     ),
     "kafka: {topics: {request: a}}": "at '/kafka/topics': additional properties 'request'",
     "kafka: {topics: {status: a b}}": "at '/kafka/topics/status'",
+    "kafka: {doors: [{name: acme}]}": "at '/kafka/doors/0': missing property 'tenants'",
+    "kafka: {doors: [{name: acme, tenants: [Acme]}]}": "at '/kafka/doors/0/tenants/0'",
+    "kafka: {doors: [{name: acme, tenants: [], weight: 1}]}": "additional properties 'weight'",
     "kafka: {partitions: 0}": "at '/kafka/partitions': minimum",
     "kafka: {replicationFactor: '3'}": "at '/kafka/replicationFactor': got string, want integer",
     "store: {kind: mysql}": "at '/store/kind'",
@@ -186,7 +189,18 @@ _KAFKA = {
     "monitoring: {podMonitor: {interval: often}}": "at '/monitoring/podMonitor/interval'",
     # No schema can compare two values.
     "topics: {results: {retentionHours: 24}}": "outcomes must be kept longer than requests",
-    "topics: {dlq: {name: sluice.requests}}": "two of them have one name",
+    "topics: {dlq: {name: sluice.requests}}": "two topics have one name",
+    "doors: [{name: dlq, tenants: [a]}]": "two topics have one name",
+    "doors: [{name: acme, tenants: [a]}, {name: acme, tenants: [b]}]": "two topics have one name",
+    "doors: [{name: acme}]": "at '/doors/0': missing property 'tenants'",
+    "clients: [{name: acme, door: acme, submits: true}]": (
+        'clients.0.door: there is no door "acme"'
+    ),
+    "{doors: [{name: a, tenants: [a]}], clients: [{name: a, door: a, submits: true}, "
+    "{name: a-b, submits: true}]}": 'clients.0.name: the groups of "a" begin as those of "a-b"',
+    "clients: [{name: disp, subscribes: true}]": (
+        'the groups of "disp" begin with "sluice-disp", and so does "sluice-dispatcher"'
+    ),
 }
 
 _WORKFLOWS = {

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_gateway.adapters.identity_files import read_grants
@@ -247,6 +248,39 @@ def test_a_change_of_grants_makes_no_new_pods(helm: Helm, tmp_path: Path) -> Non
     assert helm.rendered(values).workload("gateway") == named(helm, "default").workload("gateway")
 
 
+@pytest.mark.parametrize("service", ["gateway", "dispatcher", "status-watcher"])
+def test_every_service_has_the_same_topic_sets(everything: Rendered, service: str) -> None:
+    given = environment_of(everything, service)
+    names = TopicNames(
+        requests="runs.requests", status="runs.status", results="runs.results", dlq="runs.dead"
+    )
+    doors = TypeAdapter(tuple[Door, ...]).validate_json(given["SLUICE_KAFKA__DOORS"])
+    sets = TopicSets(names, doors)
+    assert sets.of_tenant("acme-test").topics.requests == "runs.requests.acme"
+    assert sets.of_tenant("globex").topics.requests == "globex.runs"
+    file = "/etc/sluice/kafka/signing-keys.yaml"
+    signs = service != "status-watcher"
+    assert given.get("SLUICE_KAFKA__SIGNING_KEYS_FILE") == (file if signs else None)
+
+
+def test_keda_looks_at_the_request_topics_of_every_set(helm: Helm, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        "kafka: {bootstrapServers: 'kafka:9092', doors: [{name: acme, tenants: [acme]}, "
+        "{name: globex, tenants: [globex], topics: {requests: globex.runs}}]}\n"
+        "dispatcher: {keda: {enabled: true}}\n",
+        encoding="utf-8",
+    )
+    [scaled] = helm.rendered(values).of("ScaledObject")
+    triggers = [each["metadata"] for each in scaled["spec"]["triggers"]]
+    assert [each["topic"] for each in triggers] == [
+        "sluice.requests",
+        "sluice.requests.acme",
+        "globex.runs",
+    ]
+    assert len({each["lagThreshold"] for each in triggers}) == 1
+
+
 @pytest.mark.parametrize("service", ["gateway", "dispatcher"])
 def test_both_read_the_same_catalogue(everything: Rendered, service: str, tmp_path: Path) -> None:
     file = environment_of(everything, service)["SLUICE_WORKFLOWS__CATALOGUE_FILE"]
@@ -359,22 +393,28 @@ def test_only_what_keeps_its_name_says_it_to_kafka(rendered: Rendered) -> None:
 
 def test_keda_looks_where_the_dispatcher_reads(rendered: Rendered) -> None:
     env = environment_of(rendered, "dispatcher")
+    doors = TypeAdapter(list[Door]).validate_json(env.get("SLUICE_KAFKA__DOORS", "[]"))
+    sets = TopicSets(TopicNames(requests=env["SLUICE_KAFKA__TOPICS__REQUESTS"]), doors)
     for scaled in rendered.of("ScaledObject"):
-        [trigger] = scaled["spec"]["triggers"]
-        looks = trigger["metadata"]
-        assert all(isinstance(value, str) for value in looks.values())
-        assert looks["topic"] == env["SLUICE_KAFKA__TOPICS__REQUESTS"]
-        assert looks["consumerGroup"] == env["SLUICE_DISPATCH__GROUP"]
-        # KEDA resolves a name from its own namespace.
-        servers = env["SLUICE_KAFKA__BOOTSTRAP_SERVERS"].split(",")
-        assert looks["bootstrapServers"].split(",") == [
-            server if "." in server else server.replace(":", f".{NAMESPACE}.svc:")
-            for server in servers
-        ]
-        protocol = env["SLUICE_KAFKA__SECURITY_PROTOCOL"]
-        assert (looks["tls"] == "enable") == protocol.endswith("SSL")
-        assert ("sasl" in looks) == protocol.startswith("SASL")
+        triggers = [trigger["metadata"] for trigger in scaled["spec"]["triggers"]]
+        assert [looks["topic"] for looks in triggers] == list(sets.requests)
+        for looks in triggers:
+            assert_it_looks_as(env, looks)
         assert scaled["spec"]["maxReplicaCount"] <= int(env["SLUICE_KAFKA__PARTITIONS"])
+
+
+def assert_it_looks_as(env: dict[str, str], looks: dict[str, str]) -> None:
+    """KEDA reaches the brokers as the dispatcher with these variables does."""
+    assert all(isinstance(value, str) for value in looks.values())
+    assert looks["consumerGroup"] == env["SLUICE_DISPATCH__GROUP"]
+    # KEDA resolves a name from its own namespace.
+    servers = env["SLUICE_KAFKA__BOOTSTRAP_SERVERS"].split(",")
+    assert looks["bootstrapServers"].split(",") == [
+        server if "." in server else server.replace(":", f".{NAMESPACE}.svc:") for server in servers
+    ]
+    protocol = env["SLUICE_KAFKA__SECURITY_PROTOCOL"]
+    assert (looks["tls"] == "enable") == protocol.endswith("SSL")
+    assert ("sasl" in looks) == protocol.startswith("SASL")
 
 
 @pytest.mark.parametrize("service", SERVICES)

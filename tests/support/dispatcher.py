@@ -175,6 +175,7 @@ class Desk:
             budget=self.budget,
             queued=self.queued,
             admission=self.admission,
+            origins=self.settings.kafka.origins,
             now=self._now,
             clock=clock,
         )

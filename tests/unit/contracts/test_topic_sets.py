@@ -76,6 +76,13 @@ def test_a_set_knows_whose_records_name_no_tenant() -> None:
     assert [each.only_tenant for each in sets] == ["default", "acme", None, None]
 
 
+def test_a_tenant_with_a_door_may_have_records_on_the_default_topics() -> None:
+    sets = TopicSets(doors=[Door(name=name, tenants=(name,)) for name in ("acme", "globex")])
+    assert [each.name for each in sets.having_had("acme")] == ["", "acme"]
+    assert [each.name for each in sets.having_had("other")] == [""]
+    assert [each.name for each in sets.having_had(None)] == ["", "acme", "globex"]
+
+
 def test_an_unknown_topic_is_in_no_set() -> None:
     sets = TopicSets()
     assert not sets.may_stand_on("other", tenant="default")

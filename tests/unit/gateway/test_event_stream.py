@@ -192,7 +192,7 @@ async def test_a_stream_resumed_anywhere_has_exactly_the_rest(
         subscriptions = RunSubscriptions()
         metrics = Metrics(CollectorRegistry())
         store = NotifyingStore(
-            sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+            sqlite, status_topics=[TOPICS.status], subscriptions=subscriptions, metrics=metrics
         )
         is_read = asyncio.Event()
 

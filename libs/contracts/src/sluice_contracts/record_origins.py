@@ -21,6 +21,11 @@ class RecordOrigins:
         self._topics = topics
         self._keys = keys
 
+    @property
+    def topics(self) -> TopicSets:
+        """The topics of each tenant."""
+        return self._topics
+
     def unnamed_tenant(self, record: IncomingRecord) -> str:
         """Return the tenant of a record that names none."""
         return self._topics.of_topic(record.position.topic).only_tenant or DEFAULT_TENANT

@@ -76,6 +76,9 @@ class TopicSet:
 class TopicSets:
     """The default set and the doors: every tenant has exactly one, and so has every topic.
 
+    `requests`, `status` and `results` are the names of all topics of a kind, in the order of `all`
+    sets: the default one is the first.
+
     Raises:
         TopicSetsError: two doors have one name or tenant, or two topics are the same.
     """
@@ -92,29 +95,27 @@ class TopicSets:
             for tenant in door.tenants
         }
         self._of_topic: Mapping[str, TopicSet] = _by_topic(self.all)
+        self.requests = tuple(each.topics.requests for each in self.all)
+        self.status = tuple(each.topics.status for each in self.all)
+        self.results = tuple(each.topics.results for each in self.all)
 
     def __iter__(self) -> Iterator[TopicSet]:
         """Iterate over the sets, the default one first."""
         return iter(self.all)
 
-    @property
-    def requests(self) -> tuple[str, ...]:
-        """The topics of requests, that of the default set first."""
-        return tuple(each.topics.requests for each in self.all)
-
-    @property
-    def status(self) -> tuple[str, ...]:
-        """The topics of states, that of the default set first."""
-        return tuple(each.topics.status for each in self.all)
-
-    @property
-    def results(self) -> tuple[str, ...]:
-        """The topics of outcomes, that of the default set first."""
-        return tuple(each.topics.results for each in self.all)
-
     def of_tenant(self, tenant: str) -> TopicSet:
         """Return the set of a tenant."""
         return self._of_tenant.get(tenant, self.default)
+
+    def having_had(self, tenant: str | None) -> tuple[TopicSet, ...]:
+        """Return the sets that have records of a tenant; None: of any.
+
+        A tenant that was given a door had the default topics until then.
+        """
+        if tenant is None:
+            return self.all
+        own = self.of_tenant(tenant)
+        return (self.default,) if own is self.default else (self.default, own)
 
     def of_topic(self, topic: str) -> TopicSet:
         """Return the set that has this topic.

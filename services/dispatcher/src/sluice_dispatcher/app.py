@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
@@ -36,6 +37,7 @@ def create_record_handler(
     budget: InFlightBudget,
     queued: QueuedRuns,
     admission: Admission,
+    origins: RecordOrigins,
     now: Callable[[], datetime],
     clock: Callable[[], float] = boot_time,
 ) -> RecordHandler:
@@ -72,7 +74,7 @@ def create_record_handler(
         ),
         queued=queued,
         budget=budget,
-        origins=settings.kafka.origins,
+        origins=origins,
         backoff=backoff,
         on_verdict=metrics.record_finished,
     )

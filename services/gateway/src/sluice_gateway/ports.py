@@ -220,8 +220,11 @@ class RunView(Protocol):
     async def count(self, query: RunFilter) -> Mapping[Phase, int]:
         """Return how many runs fulfil the query, by phase; phases without runs are left out."""
 
-    async def stream_end(self) -> StreamPlace:
-        """Return the place behind all events that are here now."""
+    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
+        """Return the place behind all events that are here now, on all topics of the tenant.
+
+        Without a tenant: on all topics there are.
+        """
 
     async def all_events(
         self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int

@@ -134,7 +134,6 @@ class KafkaSettings(BaseModel):
         if self.doors and self.doors_file:
             raise ValueError("doors and doors_file: only one of them can be given.")
         self.topic_sets  # noqa: B018 - raises what is wrong with it
-        self.signing_keys  # noqa: B018
         return self
 
     @model_validator(mode="after")
@@ -154,7 +153,11 @@ class KafkaSettings(BaseModel):
 
     @cached_property
     def signing_keys(self) -> KeyRing | None:
-        """The keys by which tenants sign; the file is read once."""
+        """The keys by which tenants sign; the file is read once.
+
+        Raises:
+            TenantFileError: it cannot be used.
+        """
         return None if self.signing_keys_file is None else read_signing_keys(self.signing_keys_file)
 
     @property

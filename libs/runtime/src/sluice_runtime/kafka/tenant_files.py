@@ -10,7 +10,11 @@ from sluice_contracts.problems import field_errors
 from sluice_contracts.signatures import KeyRing, SigningKey
 from sluice_contracts.topic_sets import Door
 
-__all__ = ["read_doors", "read_signing_keys"]
+__all__ = ["TenantFileError", "read_doors", "read_signing_keys"]
+
+
+class TenantFileError(ValueError):
+    """A file cannot be used; the message names the setting, the file and the place."""
 
 
 class _Document(BaseModel):
@@ -32,7 +36,7 @@ def read_doors(file: Path) -> tuple[Door, ...]:
     """Return the doors of a YAML file, which has them under `doors`.
 
     Raises:
-        ValueError: the file is unreadable or has something else; the message names the place.
+        TenantFileError: the file is unreadable or has something else.
     """
     return _read(file, _Doors, setting="doors_file").doors
 
@@ -41,8 +45,8 @@ def read_signing_keys(file: Path) -> KeyRing:
     """Return the keys of a YAML file, which has them under `keys`.
 
     Raises:
-        ValueError: the file is unreadable or has something else; the message names the place, and
-            repeats no key.
+        TenantFileError: the file is unreadable or has something else; the message names the place
+            and repeats no key.
     """
     return KeyRing.of(_read(file, _Keys, setting="signing_keys_file").keys)
 
@@ -51,12 +55,12 @@ def _read(file: Path, document: type[_D], *, setting: str) -> _D:
     try:
         content = yaml.safe_load(file.read_bytes())
     except OSError as e:
-        raise ValueError(f"{setting}: {file} cannot be read: {e.strerror}.") from e
+        raise TenantFileError(f"{setting}: {file} cannot be read: {e.strerror}.") from e
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         mark = getattr(e, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
         # Not chained: the parser's message may repeat a key.
-        raise ValueError(f"{setting}: {file} is not readable YAML{where}.") from None
+        raise TenantFileError(f"{setting}: {file} is not readable YAML{where}.") from None
     try:
         return document.model_validate(content)
     except ValidationError as e:
@@ -64,4 +68,4 @@ def _read(file: Path, document: type[_D], *, setting: str) -> _D:
             f"{error.pointer.strip('/').replace('/', '.') or 'the document'}: {error.detail}"
             for error in field_errors(e)
         )
-        raise ValueError(f"{setting}: {file}: {places}") from None
+        raise TenantFileError(f"{setting}: {file}: {places}") from None

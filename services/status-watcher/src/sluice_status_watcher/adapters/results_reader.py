@@ -90,13 +90,10 @@ class KafkaResultsReader:
             ) from e
 
     def _topics_of(self, keys: Iterable[bytes]) -> Sequence[str]:
-        """Return where the outcomes of these runs may stand.
-
-        A tenant may have been given topics of its own since: until then it had the default ones.
-        """
+        """Return where the outcomes of these runs may stand."""
         tenants = {key.partition(b"/")[0].decode(errors="replace") for key in keys}
-        own = {self._topics.of_tenant(tenant).topics.results for tenant in tenants}
-        return sorted(own | {self._topics.default.topics.results})
+        sets = {each for tenant in tenants for each in self._topics.having_had(tenant)}
+        return sorted(each.topics.results for each in sets)
 
     async def _records(
         self, consumer: AIOKafkaConsumer, topics: Sequence[str], *, since: datetime

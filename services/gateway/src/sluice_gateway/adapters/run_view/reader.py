@@ -1,4 +1,4 @@
-"""Reads the view of runs, a SQLite projection of the request and the status topic."""
+"""Reads the view of runs, a SQLite projection of the request and the status topics."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ import structlog
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase, QueueState
-from sluice_contracts.topics import TopicNames
+from sluice_contracts.topic_sets import TopicSets
 from sluice_gateway.adapters.run_view.all_events import stream_end, stream_page
 from sluice_gateway.adapters.run_view.lists import count_runs, list_runs
 from sluice_gateway.domain.models import (
@@ -25,6 +25,7 @@ from sluice_gateway.domain.models import (
     RunState,
     StreamPage,
 )
+from sluice_gateway.domain.partitions import LogPartition
 from sluice_gateway.domain.run_changes import (
     Facts,
     KeepsParameters,
@@ -107,7 +108,7 @@ class _StateRow(NamedTuple):
     parameters: str | None
     notice: str | None
     place_ms: int
-    partition: int | None
+    partition: LogPartition | None
     offset: int | None
     event: str | None
     steps: str
@@ -121,7 +122,7 @@ class SqliteRunView:
         self,
         store: SqliteStore,
         *,
-        topics: TopicNames,
+        topics: TopicSets,
         subscriptions: RunSubscriptions,
         catch_up: Callable[[], Coroutine[Any, Any, str | None]],
         keeps_parameters: KeepsParameters,
@@ -150,7 +151,9 @@ class SqliteRunView:
         """See `RunView.accept`."""
         try:
             await self._store.note(
-                RequestChange.of_accepted(run, keeps_parameters=self._keeps_parameters)
+                RequestChange.of_accepted(
+                    run, topics=self._topics, keeps_parameters=self._keeps_parameters
+                )
             )
         except aiosqlite.Error as e:
             # The run is accepted all the same, and the projection reads its record later.
@@ -198,9 +201,9 @@ class SqliteRunView:
         """See `RunView.count`."""
         return await self._store.query(partial(count_runs, query=query))
 
-    async def stream_end(self) -> StreamPlace:
+    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""
-        return await self._store.query(partial(stream_end, topics=self._topics))
+        return await self._store.query(partial(stream_end, topics=self._topics, tenant=tenant))
 
     async def all_events(
         self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int

@@ -17,11 +17,13 @@ from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import TopicNames
+from sluice_dispatcher.domain.limits import Limits, TenantLimits
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_gateway.adapters.identity_files import read_grants
 from sluice_gateway.settings import GatewaySettings
 from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.settings import ServiceSettings, load_settings
+from sluice_runtime.strict_yaml import read_yaml
 from sluice_status_watcher.settings import Settings as StatusWatcherSettings
 from sluice_workflows.catalogue import load_catalogue
 from testbed.cluster.namespaces import namespace_manifests, sluice_manifests
@@ -279,6 +281,41 @@ def test_keda_looks_at_the_request_topics_of_every_set(helm: Helm, tmp_path: Pat
         "globex.runs",
     ]
     assert len({each["lagThreshold"] for each in triggers}) == 1
+
+
+def test_limits_reach_the_dispatcher_without_new_pods(everything: Rendered) -> None:
+    file = environment_of(everything, "dispatcher")["SLUICE_DISPATCH__LIMITS_FILE"]
+    [given] = [
+        each for each in everything.of("ConfigMap") if each["metadata"]["name"].endswith("-limits")
+    ]
+    limits = read_yaml(given["data"][Path(file).name].encode(), Limits, source=file)
+    assert limits.of_tenant("acme") == TenantLimits(weight=3, live=100)
+    assert limits.of_tenant("other").live == 20
+    pod = everything.workload("dispatcher")["spec"]["template"]["spec"]
+    mounts = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert mounts["limits"] == str(Path(file).parent)
+    volume = {each["name"]: each for each in pod["volumes"]}["limits"]
+    assert volume["configMap"]["name"] == given["metadata"]["name"]
+
+
+def slot_roles(rendered: Rendered) -> list[Json]:
+    return [each for each in rendered.of("Role") if each["metadata"]["name"].endswith("-slots")]
+
+
+def test_leases_of_slots_are_for_workflows_that_limit_a_key(
+    helm: Helm, everything: Rendered, tmp_path: Path
+) -> None:
+    [role] = slot_roles(everything)
+    assert role["metadata"]["namespace"] == "runs"
+    [rule] = role["rules"]
+    assert rule["resources"] == ["leases"]
+    values = tmp_path / "values.yaml"
+    values.write_text("kafka: {bootstrapServers: kafka:9092}\n", encoding="utf-8")
+    assert slot_roles(helm.rendered(values)) == []
+    values.write_text(
+        "kafka: {bootstrapServers: kafka:9092}\ndispatcher: {slotLeases: true}\n", encoding="utf-8"
+    )
+    assert len(slot_roles(helm.rendered(values))) == 1
 
 
 @pytest.mark.parametrize("service", ["gateway", "dispatcher"])

@@ -16,7 +16,7 @@ from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem, ProblemType
 from sluice_contracts.records import Headers, IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.status_codec import PublishedEvent
-from sluice_dispatcher.app import create_record_handler, new_budget
+from sluice_dispatcher.app import create_record_handler, create_slots, new_budget
 from sluice_dispatcher.bootstrap import load_builder
 from sluice_dispatcher.domain.limits import NO_LIMITS, NO_PAUSES
 from sluice_dispatcher.domain.models import LedgerEntry
@@ -31,6 +31,7 @@ from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.clocks import boot_time
 from sluice_runtime.kafka.errors import KafkaUnavailableError
+from tests.support.fake_slots import FakeSlots
 from tests.support.fake_workflows import FakeWorkflows
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -143,6 +144,8 @@ class Desk:
         first_reader: bool = False,
         publisher: OutcomePublisher | None = None,
         is_counting: bool = False,
+        slots: FakeSlots | None = None,
+        builder: WorkflowBuilder | None = None,
         unready: Callable[[], WaitReason | None] = lambda: None,
     ) -> None:
         self.settings = settings or DispatcherSettings()
@@ -165,17 +168,30 @@ class Desk:
             pauses=lambda: self.pauses_for_test,
             unready=unready,
         )
+        self.slots_for_test = slots or FakeSlots()
+        metrics = Metrics(self.registry)
+        self.slots = create_slots(
+            self.settings,
+            store=self.slots_for_test,
+            workflows=self.workflows,
+            ledger=self.ledger,
+            metrics=metrics,
+            budget=self.budget,
+            queued=self.queued,
+            admission=self.admission,
+        )
         self.handler: RecordHandler = create_record_handler(
             self.settings,
-            builder=_builder() if settings is None else load_builder(settings),
+            builder=builder or (_builder() if settings is None else load_builder(settings)),
             workflows=self.workflows,
             ledger=self.ledger,
             publisher=publisher or self.publisher,
-            metrics=Metrics(self.registry),
+            metrics=metrics,
             budget=self.budget,
             queued=self.queued,
             admission=self.admission,
             origins=self.settings.kafka.origins,
+            slots=self.slots,
             now=self._now,
             clock=clock,
         )

@@ -143,6 +143,9 @@ spec:
 {{- if include "sluice.files" . | fromYaml }}
 - {name: config, mountPath: /etc/sluice/config, readOnly: true}
 {{- end }}
+{{- if .s.limits }}
+- {name: limits, mountPath: /etc/sluice/limits, readOnly: true}
+{{- end }}
 {{- if include "sluice.kafkaFiles" . }}
 - {name: kafka, mountPath: /etc/sluice/kafka, readOnly: true}
 {{- end }}
@@ -169,6 +172,9 @@ spec:
       {{- range $file := keys . | sortAlpha }}
       - {key: {{ $file }}, path: {{ $file }}}
       {{- end }}
+{{- end }}
+{{- if .s.limits }}
+- {name: limits, configMap: {name: {{ .s.fullname }}-limits}}
 {{- end }}
 {{- with include "sluice.kafkaFiles" . | trim }}
 - name: kafka

@@ -46,7 +46,9 @@ class Scene:
             workflows=workflows,
         )
         self.desk.limits_for_test = Limits(live=live)
-        self.watch = LiveWatch(self.desk.workflows, self.desk.admission)
+        self.watch = LiveWatch(
+            self.desk.workflows, admission=self.desk.admission, slots=self.desk.slots
+        )
         self.records: InFlightRecords = in_flight_records(self.desk)
 
     def unready(self) -> WaitReason | None:

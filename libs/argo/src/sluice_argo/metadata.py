@@ -22,6 +22,7 @@ __all__ = [
     "REQUESTED_BY",
     "RUN_ID",
     "SELECTOR",
+    "SLOT",
     "TENANT",
     "TRACEPARENT",
     "WORKFLOW",
@@ -50,6 +51,8 @@ REQUESTED_BY: Final = "sluice.dev/requested-by"
 ACCEPTED_AT: Final = "sluice.dev/accepted-at"
 PRIVATE_PARAMETERS: Final = "sluice.dev/private-parameters"
 LAST_COMMAND: Final = "sluice.dev/last-command"
+SLOT: Final = "sluice.dev/slot"
+"""The name of the Lease that says which runs of one concurrency key may be live."""
 ATTEMPT: Final = "sluice.dev/attempt"
 """Set by the status-watcher when a finished Workflow was reopened; 1 if absent."""
 OUTCOME_CLAIM: Final = "sluice.dev/outcome-claim"

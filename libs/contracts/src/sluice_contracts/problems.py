@@ -90,7 +90,7 @@ _KINDS: Final = {
 
 
 class ProblemCause(StrEnum):
-    """What stopped the pods of a run, where a type covers several causes.
+    """What stopped a run or its pods, where a type covers several causes.
 
     They are not types, because readers up to the release of 2026-11-29 pass over an event whose
     problem has a type that they do not know.
@@ -100,6 +100,8 @@ class ProblemCause(StrEnum):
     ACCOUNT_MISSING = "account-missing"
     IMAGE_UNAVAILABLE = "image-unavailable"
     ARTIFACTS_UNAVAILABLE = "artifacts-unavailable"
+    CONCURRENCY_LIMIT = "concurrency-limit"
+    REPLACED = "replaced"
 
 
 class FieldError(BaseModel):
@@ -136,8 +138,8 @@ class Problem(BaseModel):
         str | None,
         Field(
             description="What it was in particular. Of a run whose pods were stopped: "
-            "`pods-refused`, `account-missing`, `image-unavailable` or `artifacts-unavailable`; "
-            "there may be more."
+            "`pods-refused`, `account-missing`, `image-unavailable` or `artifacts-unavailable`. Of "
+            "one that was cancelled: `concurrency-limit` or `replaced`. There may be more."
         ),
     ] = None
     instance: Annotated[

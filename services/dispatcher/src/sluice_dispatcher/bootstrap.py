@@ -10,10 +10,11 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from sluice_argo.workflows_api import WorkflowsApi
+from sluice_dispatcher.adapters.lease_slots import LeaseSlots
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
 from sluice_dispatcher.adapters.outcome_publisher import KafkaOutcomePublisher
 from sluice_dispatcher.adapters.request_consumer import RequestConsumer
-from sluice_dispatcher.app import create_record_handler, new_budget
+from sluice_dispatcher.app import create_record_handler, create_slots, new_budget
 from sluice_dispatcher.domain.limits import NO_LIMITS, Limits
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
@@ -118,7 +119,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         assignment = Assignment(_now)
         queued = QueuedRuns(clock=boot_time, is_first_reader_of=assignment.is_first_reader_of)
         limits_file = _read_limits(dispatch.limits_file)
-        is_counting = limits_file is not None
+        is_counting = limits_file is not None or builder.limits_concurrency
 
         def limits() -> Limits:
             return NO_LIMITS if limits_file is None else limits_file.value
@@ -137,16 +138,35 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             limits=limits,
             unready=unready,
         )
-        live_watch = LiveWatch(_metadata_of(cluster, settings), admission) if is_counting else None
-        handler = create_record_handler(
+        workflows = WorkflowsApi(
+            cluster,
+            namespace=settings.kubernetes.namespace,
+            request_timeout=settings.kubernetes.request_timeout,
+            create_timeout=settings.dedupe.create_timeout,
+        )
+        slots = create_slots(
             settings,
-            builder=builder,
-            workflows=WorkflowsApi(
+            store=LeaseSlots(
                 cluster,
                 namespace=settings.kubernetes.namespace,
                 request_timeout=settings.kubernetes.request_timeout,
-                create_timeout=settings.dedupe.create_timeout,
             ),
+            workflows=workflows,
+            ledger=ledger,
+            metrics=metrics,
+            budget=budget,
+            queued=queued,
+            admission=admission,
+        )
+        live_watch = (
+            LiveWatch(_metadata_of(cluster, settings), admission=admission, slots=slots)
+            if is_counting
+            else None
+        )
+        handler = create_record_handler(
+            settings,
+            builder=builder,
+            workflows=workflows,
             ledger=ledger,
             publisher=publisher,
             metrics=metrics,
@@ -154,6 +174,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             queued=queued,
             admission=admission,
             origins=origins,
+            slots=slots,
             now=_now,
         )
         request_consumer = RequestConsumer(
@@ -218,6 +239,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                 "queue notices": notices.run(),
                 "admission": admission.run(),
                 **({"live runs": live_watch.run()} if live_watch else {}),
+                **({"slots": slots.run()} if builder.limits_concurrency else {}),
                 **({"limits file": limits_file.run()} if limits_file else {}),
                 "loop delay": LoopDelay(registry).run(),
                 "ledger": projector.run(),

@@ -195,13 +195,17 @@ class FairQueue:
         """Return why a request has not started."""
         tenant = self._limits.of_tenant(request.tenant)
         workflow = self._limits.of_workflow(request.workflow)
-        if self._is_paused(request.tenant) or self._workflow_is_paused(request.workflow):
+        if self.is_paused(tenant=request.tenant, workflow=request.workflow):
             return WaitReason.PAUSED
         if tenant.live is not None and self._live_of_tenant[request.tenant] >= tenant.live:
             return WaitReason.TENANT_LIMIT
         if workflow.live is not None and self._live_of_workflow[request.workflow] >= workflow.live:
             return WaitReason.WORKFLOW_LIMIT
         return WaitReason.LIVE_LIMIT
+
+    def is_paused(self, *, tenant: str, workflow: str) -> bool:
+        """Return whether no run of this tenant and workflow may start."""
+        return self._is_paused(tenant) or self._workflow_is_paused(workflow)
 
     def _next_tenant(self) -> _Tenant | None:
         found: tuple[float, float, int, str] | None = None

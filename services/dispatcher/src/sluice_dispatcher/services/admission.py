@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from sluice_contracts.ids import workflow_name
+from sluice_contracts.ids import RunKey, workflow_name
 from sluice_dispatcher.domain.fair_queue import FairQueue, Waiting
 from sluice_dispatcher.domain.limits import NO_LIMITS, NO_PAUSES, Limits, Pauses
 from sluice_dispatcher.domain.live_runs import LiveRuns
-from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.domain.verdict import IS_WORKFLOW
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 from sluice_dispatcher.services.queued_runs import QueuedRun
@@ -18,7 +18,6 @@ from sluice_dispatcher.services.queued_runs import QueuedRun
 __all__ = ["Admission"]
 
 _ROUND_S: Final = 1.0
-_EXISTS: Final = frozenset({Verdict.CREATED, Verdict.SAME_RUN})
 
 T = TypeVar("T")
 
@@ -34,8 +33,8 @@ class _Visit:
 class Admission:
     """Lets requests start by fair shares, as limits and pauses allow.
 
-    A run that is a Workflow already passes at once. So does a request whose `expires_at` has come,
-    which ends as Expired.
+    A request passes as well when its Workflow appears, or when its `expires_at` has come: then it
+    ends as Expired.
 
     Args:
         budget: the records in flight, to count those as waiting that are held.
@@ -90,18 +89,34 @@ class Admission:
             self._note_reasons()
             await asyncio.sleep(_ROUND_S)
 
+    def knows(self, key: RunKey) -> bool:
+        """Return whether a Workflow of the run was seen."""
+        return self.live.exists(workflow_name(key))
+
+    async def wait_unpaused(self, queued: QueuedRun) -> None:
+        """Wait until neither the tenant nor the workflow of a request is paused.
+
+        What is paused must not stop or keep out other runs.
+        """
+        request, tenant = queued.received.request, queued.received.key.tenant
+        while self._unready() or self._is_paused(tenant, request.workflow):
+            expires_at = request.expires_at
+            if expires_at is not None and expires_at <= self._now():
+                return
+            self._budget.mark_waiting(self._unready() or WaitReason.PAUSED)
+            await asyncio.sleep(_ROUND_S)
+        self._budget.mark_active()
+
     async def start(self, queued: QueuedRun, create: Callable[[], Awaitable[T]]) -> T:
         """Wait until the request may start, and return what `create` returns."""
         name = workflow_name(queued.received.key)
-        if self.live.exists(name):
-            return await create()
         try:
             await self._pass(queued, name)
             result = await create()
         except BaseException:
             self._leave(name, is_unclear=queued.create_is_possible(longest=self._longest_create))
             raise
-        if self._is_counting and result in _EXISTS:
+        if self._is_counting and result in IS_WORKFLOW:
             self.live.created(name, now=self._clock())
         else:
             self._leave(name, is_unclear=False)
@@ -154,6 +169,10 @@ class Admission:
             if left is not None and left <= 0:
                 return
             await asyncio.wait([passed], timeout=left)
+
+    def _is_paused(self, tenant: str, workflow: str) -> bool:
+        self._apply_rules()
+        return self._queue.is_paused(tenant=tenant, workflow=workflow)
 
     def _apply_rules(self) -> None:
         limits, pauses = self._limits(), self._pauses()

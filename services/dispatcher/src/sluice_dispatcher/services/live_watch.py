@@ -12,6 +12,7 @@ from sluice_argo.watch_health import WatchHealth
 from sluice_argo.watch_settings import WatchSettings
 from sluice_argo.workflow_list import WatchableWorkflows
 from sluice_dispatcher.services.admission import Admission
+from sluice_dispatcher.services.slots import Slots
 
 __all__ = ["LiveWatch"]
 
@@ -24,8 +25,11 @@ _WATCHING: Final = WatchSettings(page_size=500)
 class LiveWatch:
     """Lists and watches Workflows, and lets the admission decide after each change."""
 
-    def __init__(self, workflows: WatchableWorkflows, admission: Admission) -> None:
+    def __init__(
+        self, workflows: WatchableWorkflows, *, admission: Admission, slots: Slots
+    ) -> None:
         self._admission = admission
+        self._slots = slots
         self._health = WatchHealth(clock=lambda: asyncio.get_running_loop().time())
         self._listed_at = 0.0
         self._reflector = Reflector(
@@ -53,6 +57,7 @@ class LiveWatch:
                     _log.info("live runs listed", workflows=len(event.uids))
                 elif (name := live.see(event.workflow, gone=event.gone)) is not None:
                     self._admission.saw(name)
+                    self._slots.saw(name)
                 self._admission.decide()
 
     def _note_list(self, _reason: str) -> None:

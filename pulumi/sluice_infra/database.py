@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 
 import pulumi
-from pulumi_aws import ec2, kms, rds
+from pulumi_aws import ec2, rds
 
 from sluice_infra.database_settings import DatabaseSettings
 from sluice_infra.naming import Naming
@@ -48,14 +48,6 @@ class Database(pulumi.ComponentResource):
         name = naming.name("database")
         tags = naming.tags("database")
         within = pulumi.ResourceOptions(parent=self)
-        key = kms.Key(
-            name,
-            description=f"Runs in {name}",
-            enable_key_rotation=True,
-            deletion_window_in_days=30 if protect else 7,
-            tags=tags,
-            opts=within,
-        )
         group = ec2.SecurityGroup(
             name,
             description="PostgreSQL, from the cluster",
@@ -92,7 +84,7 @@ class Database(pulumi.ComponentResource):
             identifier=name,
             engine="postgres",
             engine_version=settings.engine_version,
-            # Who raises the version in the stack's file means it.
+            # The version in the stack's file is meant.
             allow_major_version_upgrade=True,
             auto_minor_version_upgrade=True,
             # Extended support costs more. Without it, AWS upgrades a version at its end.
@@ -101,8 +93,8 @@ class Database(pulumi.ComponentResource):
             storage_type="gp3",
             allocated_storage=settings.disk_gib,
             max_allocated_storage=settings.max_disk_gib,
+            # By AWS' key: one of the stack's own would go with it, and the last snapshot be lost.
             storage_encrypted=True,
-            kms_key_id=key.arn,
             db_name=DATABASE,
             username=DATABASE_USER,
             # In Secrets Manager, and neither in the stack's state nor known to anybody.
@@ -170,7 +162,7 @@ def read_authorities(file: str, *, region: str) -> str:
     try:
         text = Path(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise SettingsError(f"{key}: {file} cannot be read: {reason}. {fetch}") from error
     if "PRIVATE KEY" in text:
         raise SettingsError(f"{key}: {file} has a private key, which does not belong there")

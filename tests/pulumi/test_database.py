@@ -52,7 +52,8 @@ def test_it_is_private_encrypted_and_backed_up(declare: Declare, choice: dict[st
     instance = declared.one(INSTANCE)
     assert instance["publiclyAccessible"] is False
     assert instance["storageEncrypted"] is True
-    assert instance["kmsKeyId"].startswith("arn:aws:kms:")
+    # A key of the stack's own would be deleted with it, and no snapshot could be restored.
+    assert "kmsKeyId" not in instance
     assert instance["storageType"] == "gp3"
     assert (instance["allocatedStorage"], instance["maxAllocatedStorage"]) == (20, 200)
     assert instance["backupRetentionPeriod"] == 7
@@ -202,11 +203,13 @@ def test_authorities_that_are_missing_are_fetched_by_a_command_that_is_shown(
         (b"", "has no certificates in PEM. Fetch them"),
         (b"<html>not found</html>", "has no certificates in PEM. Fetch them"),
         (b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "has no certificates"),
-        (b"\xff\xfe", "cannot be read: it is no text. Fetch them"),
+        (b"\xff\xfe", "cannot be read: it is not text. Fetch them"),
         (b"-----BEGIN EC PRIVATE KEY-----", "has a private key, which does not belong there"),
     ],
 )
-def test_what_are_no_authorities_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_without_authorities_is_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     file = tmp_path / "ca.pem"
     file.write_bytes(content)
     with pytest.raises(SettingsError, match=r"^sluice:database\.caFile: ") as raised:

@@ -219,9 +219,9 @@ def test_an_old_stack_gets_a_database_and_nothing_else_is_replaced(engine: Engin
     stack.configure("sluice:database.caFile", "../tests/pulumi/rds-ca.pem")
     after = stack.up()
     assert after.code == 0, after.output
-    # The component, key, group, subnets, parameters and the instance. The role of External
-    # Secrets and Argo CD's Secret change.
-    assert after.summary == {"create": 6, "update": 2, "same": before.summary["create"] - 2}
+    # The component, its security group, subnets and parameters, and the instance. The role of
+    # External Secrets and Argo CD's Secret change.
+    assert after.summary == {"create": 5, "update": 2, "same": before.summary["create"] - 2}
 
 
 @pytest.mark.xdist_group("phases")

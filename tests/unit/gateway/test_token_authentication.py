@@ -21,7 +21,7 @@ from sluice_gateway.domain.token_principals import (
 from sluice_gateway.domain.verifying_keys import ALGORITHMS
 from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError
 from sluice_gateway.services.issuer_keys import IssuerKeys
-from sluice_gateway.services.rare_fetch import FETCH_INTERVAL
+from sluice_gateway.services.rare_fetch import FETCH_INTERVAL, REFRESH_AFTER
 from sluice_gateway.services.token_authentication import TokenAuthenticator, VerifiedTokens
 from sluice_gateway.services.trusted_issuer import TrustedIssuer
 from tests.support.fake_issuer import (
@@ -32,6 +32,7 @@ from tests.support.fake_issuer import (
     token,
     unsigned,
 )
+from tests.unit.runtime.clock import pause
 
 pytestmark = pytest.mark.looptime
 
@@ -302,14 +303,29 @@ async def test_a_verified_token_is_not_verified_again_until_it_expires(verifier:
     assert len(verifier.verified) == 0
 
 
+async def test_a_verified_token_ends_when_its_key_is_withdrawn(verifier: Verifier) -> None:
+    text = token(service_account(exp=SECONDS + 86_400))
+    await verifier.who(text)
+    verifier.issuers[KUBERNETES].keys[:] = [jwk("rsa-2")]
+    await pause(REFRESH_AFTER)
+    # Nobody waits for keys that are only checked.
+    await verifier.who(text)
+    await pause(0.1)
+    assert "key" in await verifier.refusal(text)
+
+
 async def test_verified_tokens_are_bounded() -> None:
     verified = VerifiedTokens(max_tokens=2)
     ada = Principal(kind=PrincipalKind.USER, id="ada")
     for digest in (b"1", b"2"):
         verified.keep(digest, ada, issuer=PEOPLE, until=10)
-    assert verified.find(b"1", now=0) is ada
+    assert verified.find(b"1", now=0) == (PEOPLE, ada)
     verified.keep(b"3", ada, issuer=PEOPLE, until=10)
-    assert [verified.find(each, now=0) for each in (b"1", b"2", b"3")] == [ada, None, ada]
+    assert [verified.find(each, now=0) is None for each in (b"1", b"2", b"3")] == [
+        False,
+        True,
+        False,
+    ]
     assert len(verified) == 2
 
 

@@ -62,6 +62,10 @@ class IssuerKeys:
             raise KeysUnknownError(self._fetch.retry_after)
         return found
 
+    def keep_fresh(self) -> None:
+        """Fetch the keys again if they are old; nobody waits for that."""
+        self._fetch.current()
+
     async def close(self) -> None:
         """End a fetch that is under way."""
         await self._fetch.close()

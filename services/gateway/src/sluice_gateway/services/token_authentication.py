@@ -23,17 +23,17 @@ class VerifiedTokens:
         self._max_tokens = max_tokens
         self._known: OrderedDict[bytes, tuple[str, float, Principal]] = OrderedDict()
 
-    def find(self, digest: bytes, *, now: float) -> Principal | None:
-        """Return whose token it is, None if it is not known or has expired."""
+    def find(self, digest: bytes, *, now: float) -> tuple[str, Principal] | None:
+        """Return issuer and owner of the token, None if it is not known or has expired."""
         known = self._known.get(digest)
         if known is None:
             return None
-        _, until, principal = known
+        issuer, until, principal = known
         if until <= now:
             del self._known[digest]
             return None
         self._known.move_to_end(digest)
-        return principal
+        return issuer, principal
 
     def keep(self, digest: bytes, principal: Principal, *, issuer: str, until: float) -> None:
         """Keep a token that was verified; `until` and `now` are seconds since 1970."""
@@ -77,7 +77,10 @@ class TokenAuthenticator:
         digest = hashlib.sha256(token.encode()).digest()
         known = self._verified.find(digest, now=self._now().timestamp())
         if known is not None:
-            return known
+            issuer, principal = known
+            # A key that is withdrawn ends its tokens, these as well.
+            self._issuers[issuer].keys.keep_fresh()
+            return principal
         try:
             return await self._verify(token, digest)
         except TokenError as e:

@@ -30,6 +30,7 @@ from sluice_gateway.domain.token_principals import (
     PrincipalRule,
     Users,
 )
+from sluice_gateway.domain.verifying_keys import KeySetError, key_set
 from sluice_gateway.handlers.sign_in import CALLBACK
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import KeySource
@@ -66,7 +67,7 @@ async def opened_identities(
     """Open them; `ring` is needed for sessions and watch links.
 
     Raises:
-        StartupError: a file of certificates cannot be used.
+        StartupError: a file that the settings name cannot be used.
     """
     async with AsyncExitStack() as stack:
         tokens = await _tokens(stack, oidc, metrics=metrics) if oidc.issuers else None
@@ -115,6 +116,10 @@ async def _tokens(
 
 async def _source(stack: AsyncExitStack, issuer: IssuerSettings) -> KeySource:
     if issuer.jwks_file is not None:
+        try:
+            key_set(issuer.jwks_file.read_bytes(), algorithms=issuer.algorithms)
+        except (OSError, KeySetError) as e:
+            raise StartupError(f"auth.oidc.issuers: {issuer.jwks_file}: {e}") from e
         return KeysInFile(issuer.jwks_file)
     session = await _session(stack, issuer.ca_file)
     if issuer.jwks_url is not None:
@@ -142,6 +147,11 @@ async def _sign_in(
 ) -> SignIn:
     if settings.issuer is None or settings.client_secret_file is None:
         raise AssertionError("The settings have all of them or none.")
+    try:
+        # Read again for every sign-in.
+        settings.client_secret_file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise StartupError(f"auth.sign_in.client_secret_file: {e}") from e
     session = await _session(stack, settings.ca_file)
     sign_in = SignIn(
         SignInConfig(redirect_uri=f"{settings.public_origin}{CALLBACK}", scopes=settings.scopes),

@@ -27,6 +27,7 @@ from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -179,6 +180,9 @@ async def serve(
             greeting=settings.http.greeting,
             topics=kafka.topics,
             identification=identity.identification,
+            quotas=RequestQuotas(
+                per_principal=settings.rates.of_principal, per_tenant=settings.rates.of_tenant
+            ),
             response_budget=ResponseBudget(
                 ResponseLimits(
                     max_bytes=settings.outgoing.max_bytes,

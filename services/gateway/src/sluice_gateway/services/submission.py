@@ -21,6 +21,7 @@ from sluice_gateway.domain.run_changes import moment
 from sluice_gateway.domain.validation import validate
 from sluice_gateway.ports import RequestProducer, RunView, ViewUnavailableError
 from sluice_gateway.services.appending import append_problems
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.run_reader import find_if_any
 from sluice_workflows.catalogue import Catalogue
 
@@ -104,8 +105,10 @@ class Submission:
         catalogue: Catalogue,
         producer: RequestProducer,
         view: RunView,
+        quotas: RequestQuotas,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._quotas = quotas
         self._catalogue = catalogue
         self._producer = producer
         self._view = view
@@ -119,6 +122,7 @@ class Submission:
             ProblemError: nothing was started, or (OUTCOME_UNKNOWN) that is not known.
         """
         _check_access(asked)
+        self._quotas.take(principal=str(asked.identity.principal), tenant=asked.request.tenant)
         stated = _stated_id(asked)
         fingerprint = asked.content.fingerprint
         key = RunKey(asked.request.tenant, stated or new_run_id(self._now()))

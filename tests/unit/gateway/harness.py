@@ -28,6 +28,7 @@ from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.audit import Audit, AuditSink
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.identification import AnonymousIdentification, Identification
 from sluice_gateway.services.load_shedding import LoadShedder
@@ -187,6 +188,7 @@ async def running_gateway(
     outgoing: ResponseLimits | None = None,
     catalogue: Catalogue = CATALOGUE,
     identification: Identification | None = None,
+    audit: AuditSink | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port; by default it lets everybody do everything."""
     producer = FakeProducer()
@@ -227,6 +229,7 @@ async def running_gateway(
             greeting=GREETING,
             topics=TOPICS,
             identification=identification or AnonymousIdentification(),
+            audit=Audit(audit, now=lambda: NOW),
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
             shared_pages=SharedPages(view=view, max_bytes=4_000_000),

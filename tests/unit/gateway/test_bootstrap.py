@@ -11,9 +11,10 @@ from prometheus_client import CollectorRegistry
 
 from sluice_contracts.topics import TopicNames
 from sluice_gateway import __main__, bootstrap
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.bootstrap import load_workflows, serve
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.settings import AuthSettings, GatewaySettings, WorkflowSettings
+from sluice_gateway.settings import GatewaySettings, WorkflowSettings
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.topics import TopicMismatchError
 from sluice_runtime.probes import HealthSettings

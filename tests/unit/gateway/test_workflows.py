@@ -4,9 +4,11 @@ import json
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.typedefs import Handler
 
-from sluice_gateway.handlers.app_keys import CATALOGUE
+from sluice_gateway.handlers.app_keys import CATALOGUE, IDENTITY
 from sluice_gateway.handlers.workflows import get_workflow
+from sluice_gateway.services.identification import ANYBODY
 from sluice_workflows.builtin import BUILT_IN
 from sluice_workflows.catalogue import Catalogue
 from tests.support.goldens import Golden
@@ -33,6 +35,13 @@ async def test_the_graph_of_a_built_in_entry_is_known() -> None:
     app = web.Application()
     app[CATALOGUE] = Catalogue(BUILT_IN)
     app.router.add_get("/v1/workflows/{name}", get_workflow)
+
+    @web.middleware
+    async def anybody(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[IDENTITY] = ANYBODY
+        return await handler(request)
+
+    app.middlewares.append(anybody)
     async with TestClient(TestServer(app)) as client:
         response = await client.get("/v1/workflows/map-reduce")
         graph = (await response.json())["graph"]

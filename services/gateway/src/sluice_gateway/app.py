@@ -10,6 +10,7 @@ from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import (
     ALLOWED_HOSTS,
+    AUDIT,
     BATCHES,
     BULK_COMMANDS,
     CATALOGUE,
@@ -41,6 +42,7 @@ from sluice_gateway.handlers.routing import routes
 from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RequestProducer, RunView
+from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.batches import BatchSubmission
 from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
@@ -78,6 +80,7 @@ def create_app(
     shared_pages: SharedPages,
     topics: TopicNames,
     identification: Identification,
+    audit: Audit,
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
 
@@ -94,6 +97,7 @@ def create_app(
         client_max_size=MAX_REQUEST_BYTES,
     )
     app[LOAD_SHEDDER] = load_shedder
+    app[AUDIT] = audit
     app[BATCHES] = BatchSubmission(submission=submission)
     app[BULK_COMMANDS] = BulkCommands(view=view, commands=commands)
     app[CATALOGUE] = catalogue

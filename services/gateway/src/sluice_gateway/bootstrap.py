@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
+from sluice_gateway.adapters.audit_topic import opened_audit
 from sluice_gateway.adapters.http_server import serve_http
 from sluice_gateway.adapters.identification import open_identification
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
@@ -25,6 +26,7 @@ from sluice_gateway.domain.run_changes import KeepsParameters
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
@@ -140,9 +142,12 @@ async def serve(
         )
         waiting.view, waiting.degraded = view.waiting_for, view.degraded
         metrics.watch_view_staleness(view.staleness)
-        # Left after the server, whose requests in flight still read.
+        # Left after the server, whose requests still read.
         viewing = await stack.enter_async_context(_running(view.run(), name="view"))
 
+        trail = await stack.enter_async_context(
+            opened_audit(settings.auth, kafka, client_id=f"{_NAME}-audit", metrics=metrics)
+        )
         app = create_app(
             catalogue=catalogue,
             request_producer=request_producer,
@@ -168,6 +173,7 @@ async def serve(
             greeting=settings.http.greeting,
             topics=topics,
             identification=identity.identification,
+            audit=Audit(trail),
             response_budget=ResponseBudget(
                 ResponseLimits(
                     max_bytes=settings.outgoing.max_bytes,
@@ -282,14 +288,14 @@ async def _verify_topics(kafka: KafkaSettings, *, stop: asyncio.Event) -> None:
 
 
 def _log_address(host: str, port: int, *, identified: bool) -> None:
-    if identified or ip_address(host).is_loopback:
-        reason = "on loopback" if ip_address(host).is_loopback else "clients identify themselves"
-        _log.info("listening", host=host, port=port, reason=f"{reason}; see SLUICE_HTTP__HOST")
+    if ip_address(host).is_loopback:
+        _log.info("listening", host=host, port=port, reason="on loopback; see SLUICE_HTTP__HOST")
+    elif identified:
+        _log.info("listening", host=host, port=port, reason="clients identify themselves")
     else:
         _log.warning(
             "listening",
             host=host,
             port=port,
-            reason="SLUICE_HTTP__HOST says so; clients are not identified, so any client that "
-            "reaches this address can start runs",
+            reason="SLUICE_HTTP__HOST says so; clients are not identified, so any may start runs",
         )

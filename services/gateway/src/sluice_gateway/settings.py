@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.postgres.settings import PostgresSettings
@@ -25,7 +26,6 @@ from sluice_runtime.settings import ServiceSettings
 
 __all__ = [
     "AdmissionSettings",
-    "AuthSettings",
     "GatewaySettings",
     "HttpSettings",
     "OutgoingSettings",
@@ -139,50 +139,6 @@ class HttpSettings(_Group):
             "name is answered with 421, against DNS rebinding."
         ),
     ] = ()
-
-
-class AuthSettings(_Group):
-    """Who may do what. Both files are read again when they change."""
-
-    mode: Annotated[
-        Literal["required", "none"] | None,
-        Field(
-            description="`required`: clients identify themselves, and do what the grants say. "
-            "`none`: any client that reaches the gateway may do everything; for one machine and "
-            "for tests. It has to be set."
-        ),
-    ] = None
-    grants_file: Annotated[
-        Path | None,
-        Field(description="YAML file of grants: who may do what, for which tenants and workflows."),
-    ] = None
-    keys_file: Annotated[
-        Path | None,
-        Field(
-            description="YAML file of API keys, by their SHA-256; "
-            "`python -m sluice_gateway.keys new` makes one."
-        ),
-    ] = None
-
-    @model_validator(mode="after")
-    def _decided(self) -> Self:
-        if self.mode is None:
-            raise ValueError(
-                "mode (SLUICE_AUTH__MODE) must be set: to `required`, with grants_file and "
-                "keys_file, or to `none`, which lets any client that reaches the gateway do "
-                "everything."
-            )
-        if self.mode == "required" and (self.grants_file is None or self.keys_file is None):
-            raise ValueError(
-                "mode `required` needs grants_file (SLUICE_AUTH__GRANTS_FILE) and keys_file "
-                "(SLUICE_AUTH__KEYS_FILE): without them no client could do anything."
-            )
-        if self.mode == "none" and (self.grants_file or self.keys_file):
-            raise ValueError(
-                "mode `none` lets any client do everything, whatever grants_file and keys_file "
-                "say: leave them out, or set mode to `required`."
-            )
-        return self
 
 
 class AdmissionSettings(_Group):

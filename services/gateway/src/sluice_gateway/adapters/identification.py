@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from sluice_gateway.adapters.identity_files import read_grants, read_keys
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.api_key_authentication import ApiKeyAuthenticator
 from sluice_gateway.services.authentication import AuthenticatorChain
@@ -18,7 +19,6 @@ from sluice_gateway.services.identification import (
     GrantedIdentification,
     Identification,
 )
-from sluice_gateway.settings import AuthSettings
 from sluice_runtime.reloaded_file import ReloadedFile
 from sluice_runtime.service import StartupError
 from sluice_runtime.strict_yaml import FileError

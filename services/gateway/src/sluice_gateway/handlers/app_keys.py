@@ -10,6 +10,7 @@ from sluice_gateway.domain.identity import Identity
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RunView
+from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.batches import BatchSubmission
 from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
@@ -25,6 +26,7 @@ from sluice_workflows.catalogue import Catalogue
 
 __all__ = [
     "ALLOWED_HOSTS",
+    "AUDIT",
     "BATCHES",
     "BULK_COMMANDS",
     "CATALOGUE",
@@ -63,6 +65,7 @@ class Limits:
 
 
 LOAD_SHEDDER: Final = web.AppKey("admission", LoadShedder)
+AUDIT: Final = web.AppKey("audit", Audit)
 BATCHES: Final = web.AppKey("batches", BatchSubmission)
 BULK_COMMANDS: Final = web.AppKey("bulk_commands", BulkCommands)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)

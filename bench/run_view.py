@@ -23,12 +23,14 @@ from pathlib import Path
 from typing import Final
 
 from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent, encode_status
 from sluice_contracts.steps import Step
+from sluice_contracts.topic_sets import TopicSets
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import open_view
@@ -142,13 +144,15 @@ async def opened(folder: Path) -> AsyncIterator[tuple[SqliteStore, SqliteRunView
         return True
 
     async with open_view(
-        folder / "view.sqlite", topics=TOPICS, keeps_parameters=keeps_parameters
+        folder / "view.sqlite",
+        origins=RecordOrigins(TopicSets(TOPICS)),
+        keeps_parameters=keeps_parameters,
     ) as store:
         yield (
             store,
             SqliteRunView(
                 store,
-                topics=TOPICS,
+                topics=TopicSets(TOPICS),
                 subscriptions=RunSubscriptions(),
                 catch_up=catch_up,
                 keeps_parameters=keeps_parameters,
@@ -168,7 +172,7 @@ async def fill(what: str, read: list[IncomingRecord]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with opened(Path(folder)) as (store, _):
             writes = WriteBehind(store)
-            # The gateway does not hold all these records: its garbage collector has less to look at.
+            # The gateway does not hold all these records: less for its garbage collector.
             gc.collect()
             gc.freeze()
             wall, cpu = time.perf_counter(), time.process_time()

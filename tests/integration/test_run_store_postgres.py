@@ -221,7 +221,8 @@ class TestHistory:
     """Runs that are over go after their time, and nothing else does."""
 
     async def kept(self, runs: PostgresRuns, *, keep: timedelta) -> set[str]:
-        await History(runs.pool, status_topic=TOPICS.status, keep=keep).forget()
+        history = History(runs.pool, topics=runs.topics, partitions=runs.partitions, keep=keep)
+        await history.forget()
         page = await runs.view.list(RunFilter(), before=None, limit=100)
         return {each.key.run_id for each in page.runs}
 

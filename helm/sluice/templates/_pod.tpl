@@ -28,6 +28,10 @@ httpGet: {path: {{ .path }}, port: health}
 {{- if and .root.Values.workflows.catalogue.entries (ne .s.name "status-watcher") }}
 catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 {{- end }}
+{{- $store := .root.Values.store }}
+{{- if and (eq .s.name "gateway") (eq $store.kind "postgres") $store.postgres.ca }}
+postgres-ca.crt: {{ quote $store.postgres.ca }}
+{{- end }}
 {{- end -}}
 
 {{- /* The environment variables of every service. Others keep the service's own default. */ -}}
@@ -139,6 +143,9 @@ spec:
 {{- if include "sluice.files" . | fromYaml }}
 - {name: config, mountPath: /etc/sluice/config, readOnly: true}
 {{- end }}
+{{- if .s.limits }}
+- {name: limits, mountPath: /etc/sluice/limits, readOnly: true}
+{{- end }}
 {{- if include "sluice.kafkaFiles" . }}
 - {name: kafka, mountPath: /etc/sluice/kafka, readOnly: true}
 {{- end }}
@@ -165,6 +172,9 @@ spec:
       {{- range $file := keys . | sortAlpha }}
       - {key: {{ $file }}, path: {{ $file }}}
       {{- end }}
+{{- end }}
+{{- if .s.limits }}
+- {name: limits, configMap: {name: {{ .s.fullname }}-limits}}
 {{- end }}
 {{- with include "sluice.kafkaFiles" . | trim }}
 - name: kafka

@@ -33,6 +33,8 @@ def test_the_types_are_those_that_clients_know() -> None:
         "refused-by-cluster": 422,
         "unknown-run": 404,
         "not-applicable": 409,
+        "foreign-tenant": 403,
+        "unsigned": 403,
         "not-found": 404,
         "method-not-allowed": 405,
         "unsupported-media-type": 415,

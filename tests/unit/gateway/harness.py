@@ -14,17 +14,20 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
 from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent, encode_status
 from sluice_contracts.steps import Step
+from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
@@ -34,7 +37,9 @@ from sluice_gateway.services.identification import AnonymousIdentification, Iden
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
+from sluice_gateway.services.sign_in import SignIn
 from sluice_gateway.services.subscriptions import RunSubscriptions
+from sluice_gateway.services.watch_links import WatchLinks
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
@@ -43,6 +48,8 @@ from tests.support.fake_producer import FakeProducer
 from tests.support.projections import apply
 
 TOPICS = TopicNames()
+SETS = TopicSets(TOPICS, [Door(name="globex", tenants=("globex",))])
+DOOR = SETS.of_tenant("globex").topics
 NOW = datetime(2026, 9, 1, 12, 0, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 GREETING = "Grüß Gott"
@@ -103,7 +110,7 @@ def opened_store(
     """Open a view's file, by default one that keeps runs no longer than the topics do."""
     return open_view(
         path,
-        topics=TOPICS,
+        origins=RecordOrigins(SETS),
         keeps_parameters=keeps_parameters,
         history=history,
         now=now,
@@ -120,7 +127,7 @@ def view_of(
     """Give a view of the file, whose clock stands still."""
     return SqliteRunView(
         store,
-        topics=TOPICS,
+        topics=SETS,
         subscriptions=subscriptions or RunSubscriptions(),
         catch_up=catch_up,
         keeps_parameters=keeps_parameters,
@@ -189,6 +196,9 @@ async def running_gateway(
     catalogue: Catalogue = CATALOGUE,
     identification: Identification | None = None,
     audit: AuditSink | None = None,
+    browser_access: BrowserAccess | None = None,
+    sign_in: SignIn | None = None,
+    watch_links: WatchLinks | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port; by default it lets everybody do everything."""
     producer = FakeProducer()
@@ -201,7 +211,7 @@ async def running_gateway(
     unsafe: list[str] = []
     async with opened_store(folder / "view.sqlite") as sqlite:
         store = NotifyingStore(
-            sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+            sqlite, status_topics=SETS.status, subscriptions=subscriptions, metrics=metrics
         )
 
         async def catch_up() -> str | None:
@@ -215,9 +225,9 @@ async def running_gateway(
             catalogue=catalogue,
             request_producer=KafkaRequestProducer(
                 producer,
-                topic=TOPICS.requests,
+                topics=SETS,
                 timeout=timedelta(seconds=10),
-                unsafe=lambda: " ".join(unsafe) or None,
+                unsafe=lambda _: " ".join(unsafe) or None,
             ),
             view=view,
             subscriptions=subscriptions,
@@ -230,6 +240,9 @@ async def running_gateway(
             topics=TOPICS,
             identification=identification or AnonymousIdentification(),
             audit=Audit(audit, now=lambda: NOW),
+            browser_access=browser_access or BrowserAccess(),
+            sign_in=sign_in,
+            watch_links=watch_links,
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
             shared_pages=SharedPages(view=view, max_bytes=4_000_000),
@@ -300,10 +313,9 @@ def step(name: str, phase: str = "Running") -> Step:
 
 
 def status_record(each: PublishedEvent, *, offset: int, partition: int = 1) -> IncomingRecord:
-    """Give an event as it is read from the status topic."""
-    return read_back(
-        encode_status(each, source="/test"), Position(TOPICS.status, partition, offset)
-    )
+    """Give an event as it is read from the status topic of its tenant."""
+    topic = SETS.of_tenant(each.event.tenant).topics.status
+    return read_back(encode_status(each, source="/test"), Position(topic, partition, offset))
 
 
 def read_back(record: OutgoingRecord, position: Position) -> IncomingRecord:

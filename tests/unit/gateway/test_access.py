@@ -24,7 +24,7 @@ from sluice_gateway.domain.redaction import redacted
 from sluice_gateway.ports import ViewUnavailableError
 from sluice_gateway.services.commands import Commands
 from tests.support.fake_producer import FakeProducer
-from tests.unit.gateway.harness import NOW, TRACEPARENT, Gateway, published
+from tests.unit.gateway.harness import NOW, SETS, TOPICS, TRACEPARENT, Gateway, published
 from tests.unit.gateway.identities import as_, grant, granting_gateway
 from tests.unit.gateway.test_all_events import event
 from tests.unit.gateway.test_events import Frame, frame
@@ -261,7 +261,7 @@ async def test_without_a_view_only_those_who_may_command_any_workflow_do(
 ) -> None:
     producer = FakeProducer()
     commands = Commands(
-        producer=KafkaRequestProducer(producer, topic="requests", timeout=timedelta(seconds=10)),
+        producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
         view=NoView(),  # type: ignore[arg-type]
     )
     access = Access(grants=frozenset({grant("ops", Scope.COMMAND, workflows=workflows)}))
@@ -275,7 +275,7 @@ async def test_without_a_view_only_those_who_may_command_any_workflow_do(
         with pytest.raises(ProblemError) as raised:
             await sending
         assert raised.value.problem.type is ProblemType.UNAVAILABLE
-    assert len(producer.records_for_test("requests")) == is_sent
+    assert len(producer.records_for_test(TOPICS.requests)) == is_sent
 
 
 async def test_credentials_are_in_no_log(

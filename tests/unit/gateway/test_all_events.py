@@ -183,7 +183,7 @@ async def test_a_place_before_the_begin_of_the_log_is_gone(
 async def test_without_a_view_it_does_not_open(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail() -> StreamPlace:
+    async def fail(**_: object) -> StreamPlace:
         raise ViewUnavailableError("the file is damaged")
 
     monkeypatch.setattr(gateway.view, "stream_end", fail)
@@ -425,3 +425,14 @@ async def test_requests_alone_make_no_events(gateway: Gateway) -> None:
         await gateway.publish(published(3, run_id="order-2"))
 
         assert await runs(response, 1) == ["order-2"]
+
+
+async def test_a_stream_over_several_topics_names_the_door_in_its_places(gateway: Gateway) -> None:
+    async with stream(gateway, "?tenant=globex") as response:
+        await gateway.publish(published(1, tenant="globex"))
+        first = await event(response)
+    assert first.id == "globex/1:1"
+    async with stream(gateway, "?tenant=globex", after=first.id) as response:
+        await gateway.publish(published(1), published(2, tenant="globex"))
+        following = await event(response)
+    assert following.id == "1:2,globex/1:3"

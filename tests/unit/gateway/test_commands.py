@@ -17,6 +17,7 @@ from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.identification import ANYBODY
 from tests.unit.gateway.harness import (
     GREET,
+    SETS,
     TOPICS,
     TRACE,
     TRACEPARENT,
@@ -229,6 +230,6 @@ async def test_a_command_does_not_start_a_run(gateway: Gateway) -> None:
 
 def _service(gateway: Gateway, *, view: Any) -> Commands:
     producer = KafkaRequestProducer(
-        gateway.producer, topic=TOPICS.requests, timeout=_TIMEOUT, unsafe=lambda: None
+        gateway.producer, topics=SETS, timeout=_TIMEOUT, unsafe=lambda _: None
     )
     return Commands(producer=producer, view=view)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sluice_gateway.adapters.identification import OpenIdentification, open_identification
+from sluice_gateway.adapters.identification import OpenIdentification, opened_identification
 from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.domain.api_keys import digest, write_key
 from sluice_gateway.metrics import Metrics
@@ -67,15 +67,15 @@ async def files(tmp_path: Path) -> AsyncIterator[Files]:
     write(tmp_path / "keys.yaml", keys(KEY))
     write(tmp_path / "grants.yaml", grants("runs:read"))
     registry = CollectorRegistry()
-    opened = open_identification(
-        AuthSettings(
-            mode="required",
-            keys_file=tmp_path / "keys.yaml",
-            grants_file=tmp_path / "grants.yaml",
-        ),
-        metrics=Metrics(registry),
+    auth = AuthSettings(
+        mode="required",
+        keys_file=tmp_path / "keys.yaml",
+        grants_file=tmp_path / "grants.yaml",
     )
-    async with running_gateway(tmp_path, identification=opened.identification) as gateway:
+    async with (
+        opened_identification(auth, metrics=Metrics(registry)) as opened,
+        running_gateway(tmp_path, identification=opened.identification) as gateway,
+    ):
         yield Files(folder=tmp_path, registry=registry, open=opened, gateway=gateway)
 
 
@@ -126,9 +126,10 @@ async def test_no_key_is_in_the_logs_of_a_gateway_that_refuses_it(
         assert key[17:-7] not in logs
 
 
-def test_without_identities_everybody_is_let_in_and_the_log_says_so(
+async def test_without_identities_everybody_is_let_in_and_the_log_says_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    opened = open_identification(AuthSettings(mode="none"), metrics=Metrics(CollectorRegistry()))
-    assert not opened.files
+    auth, metrics = AuthSettings(mode="none"), Metrics(CollectorRegistry())
+    async with opened_identification(auth, metrics=metrics) as opened:
+        assert not opened.files
     assert "any client may do everything" in capsys.readouterr().out

@@ -26,6 +26,7 @@ from tests.unit.gateway.harness import (
     CATALOGUE,
     GREET,
     NOW,
+    SETS,
     TOPICS,
     TRACE,
     TRACEPARENT,
@@ -91,9 +92,7 @@ async def test_made_ids_sort_by_time(tmp_path: Path) -> None:
     async with opened_store(tmp_path / "view.sqlite") as store:
         submission = Submission(
             catalogue=CATALOGUE,
-            producer=KafkaRequestProducer(
-                producer, topic="requests", timeout=timedelta(seconds=10)
-            ),
+            producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
             view=view_of(store),
             now=lambda: clock[0],
         )
@@ -302,7 +301,7 @@ async def test_draining_waits_for_records_that_nobody_waits_for() -> None:
     producer = FakeProducer()
     submission = Submission(
         catalogue=CATALOGUE,
-        producer=KafkaRequestProducer(producer, topic="requests", timeout=timedelta(seconds=10)),
+        producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
         view=EmptyView(),
         now=lambda: NOW,
     )
@@ -323,7 +322,7 @@ async def test_draining_waits_for_records_that_nobody_waits_for() -> None:
         await asyncio.sleep(0)
         assert not draining.done()
     await draining
-    assert len(producer.records_for_test("requests")) == 1
+    assert len(producer.records_for_test(TOPICS.requests)) == 1
     await submission.drain()
 
 

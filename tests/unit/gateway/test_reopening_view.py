@@ -38,6 +38,7 @@ from tests.unit.gateway.harness import (
     CATALOGUE,
     GREET,
     GREETING,
+    SETS,
     TOPICS,
     opened_store,
     published,
@@ -121,7 +122,7 @@ class Files:
             self.store = store
             notifying = NotifyingStore(
                 store,
-                status_topic=TOPICS.status,
+                status_topics=[TOPICS.status],
                 subscriptions=self.subscriptions,
                 metrics=self.metrics,
             )
@@ -170,9 +171,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     view = _reopening(files, failed=note_failure)
     app = create_app(
         catalogue=CATALOGUE,
-        request_producer=KafkaRequestProducer(
-            producer, topic=TOPICS.requests, timeout=timedelta(seconds=10)
-        ),
+        request_producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
         view=view,
         subscriptions=subscriptions,
         metrics=metrics,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_gateway.adapters.run_store_postgres.conditions import Conditions
 from sluice_gateway.domain.run_changes import (
     EventChange,
@@ -15,7 +16,7 @@ from sluice_gateway.domain.run_changes import (
     moment,
 )
 from sluice_gateway.domain.run_query import RunFilter
-from tests.unit.gateway.harness import TOPICS, published, status_record
+from tests.unit.gateway.harness import SETS, published, status_record
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -51,7 +52,9 @@ def test_an_event_is_kept_as_one_line_of_json(outputs: str) -> None:
     record = status_record(published(3), offset=0)
     text = (record.value or b"").decode().replace('"outputs":{}', f'"outputs":{outputs}')
     change = change_of(
-        replace(record, value=text.encode()), topics=TOPICS, keeps_parameters=lambda _: True
+        replace(record, value=text.encode()),
+        origins=RecordOrigins(SETS),
+        keeps_parameters=lambda _: True,
     )
     assert isinstance(change, EventChange)
     assert not {"\n", "\r"} & set(change.data)
@@ -65,7 +68,9 @@ def test_fields_of_a_newer_version_are_kept() -> None:
     record = status_record(published(3), offset=0)
     text = (record.value or b"").decode().removesuffix("}") + ',"newer":[1]}'
     change = change_of(
-        replace(record, value=text.encode()), topics=TOPICS, keeps_parameters=lambda _: True
+        replace(record, value=text.encode()),
+        origins=RecordOrigins(SETS),
+        keeps_parameters=lambda _: True,
     )
     assert isinstance(change, EventChange)
     assert json.loads(change.data)["newer"] == [1]

@@ -48,7 +48,7 @@ async def test_projected_records_are_there_after_a_restart(tmp_path: Path) -> No
             view = view_of(sqlite, subscriptions=subscriptions)
             metrics = Metrics(CollectorRegistry())
             store = NotifyingStore(
-                sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+                sqlite, status_topics=[TOPICS.status], subscriptions=subscriptions, metrics=metrics
             )
             if await store.offsets():
                 state = await view.find(KEY)

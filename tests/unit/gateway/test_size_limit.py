@@ -75,7 +75,7 @@ async def bounded(folder: Path, *, limit: int = LIMIT) -> AsyncIterator[Bounded]
     metrics = Metrics(registry)
     async with opened_store(path) as sqlite:
         notifying = NotifyingStore(
-            sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+            sqlite, status_topics=[TOPICS.status], subscriptions=subscriptions, metrics=metrics
         )
         yield Bounded(
             path=path,

@@ -43,6 +43,8 @@ class ProblemType(StrEnum):
     NOT_APPLICABLE = "urn:sluice:problem:not-applicable"
     UNAUTHENTICATED = "urn:sluice:problem:unauthenticated"
     FORBIDDEN = "urn:sluice:problem:forbidden"
+    FOREIGN_TENANT = "urn:sluice:problem:foreign-tenant"
+    UNSIGNED = "urn:sluice:problem:unsigned"
     NOT_FOUND = "urn:sluice:problem:not-found"
     METHOD_NOT_ALLOWED = "urn:sluice:problem:method-not-allowed"
     UNSUPPORTED_MEDIA_TYPE = "urn:sluice:problem:unsupported-media-type"
@@ -72,6 +74,8 @@ _KINDS: Final = {
     ProblemType.NOT_APPLICABLE: (409, "Not applicable to the run's state"),
     ProblemType.UNAUTHENTICATED: (401, "Unauthenticated"),
     ProblemType.FORBIDDEN: (403, "Forbidden"),
+    ProblemType.FOREIGN_TENANT: (403, "Another tenant's topic"),
+    ProblemType.UNSIGNED: (403, "Signature missing or wrong"),
     ProblemType.NOT_FOUND: (404, "Not found"),
     ProblemType.METHOD_NOT_ALLOWED: (405, "Method not allowed"),
     ProblemType.UNSUPPORTED_MEDIA_TYPE: (415, "Unsupported media type"),
@@ -86,7 +90,7 @@ _KINDS: Final = {
 
 
 class ProblemCause(StrEnum):
-    """What stopped the pods of a run, where a type covers several causes.
+    """What stopped a run or its pods, where a type covers several causes.
 
     They are not types, because readers up to the release of 2026-11-29 pass over an event whose
     problem has a type that they do not know.
@@ -96,6 +100,8 @@ class ProblemCause(StrEnum):
     ACCOUNT_MISSING = "account-missing"
     IMAGE_UNAVAILABLE = "image-unavailable"
     ARTIFACTS_UNAVAILABLE = "artifacts-unavailable"
+    CONCURRENCY_LIMIT = "concurrency-limit"
+    REPLACED = "replaced"
 
 
 class FieldError(BaseModel):
@@ -132,8 +138,8 @@ class Problem(BaseModel):
         str | None,
         Field(
             description="What it was in particular. Of a run whose pods were stopped: "
-            "`pods-refused`, `account-missing`, `image-unavailable` or `artifacts-unavailable`; "
-            "there may be more."
+            "`pods-refused`, `account-missing`, `image-unavailable` or `artifacts-unavailable`. Of "
+            "one that was cancelled: `concurrency-limit` or `replaced`. There may be more."
         ),
     ] = None
     instance: Annotated[

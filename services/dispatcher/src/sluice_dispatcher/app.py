@@ -3,22 +3,25 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
-from sluice_dispatcher.ports import Ledger, OutcomePublisher, Workflows
+from sluice_dispatcher.ports import Ledger, OutcomePublisher, SlotStore, Workflows
+from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.commands import CommandExecution
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.services.rejection import Rejection
+from sluice_dispatcher.services.slots import Slots
 from sluice_dispatcher.services.submission import WorkflowSubmission
 from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time
 
-__all__ = ["ACTIVE_LIMIT", "create_record_handler", "new_budget"]
+__all__ = ["ACTIVE_LIMIT", "create_record_handler", "create_slots", "new_budget"]
 
 ACTIVE_LIMIT = RecordLimit(records=256, size=32 * 1024 * 1024)
 """Of records that are handled and do not wait; with the waiting ones it bounds the memory."""
@@ -34,6 +37,9 @@ def create_record_handler(
     metrics: Metrics,
     budget: InFlightBudget,
     queued: QueuedRuns,
+    admission: Admission,
+    origins: RecordOrigins,
+    slots: Slots,
     now: Callable[[], datetime],
     clock: Callable[[], float] = boot_time,
 ) -> RecordHandler:
@@ -48,6 +54,8 @@ def create_record_handler(
             ledger=ledger,
             rejection=rejection,
             calls=calls,
+            admission=admission,
+            slots=slots,
             now=now,
             freshness=settings.dedupe.ledger_freshness,
             longest_create=settings.dedupe.least_release_after,
@@ -57,6 +65,8 @@ def create_record_handler(
             workflows=workflows,
             ledger=ledger,
             rejection=rejection,
+            slots=slots,
+            builder=builder,
             # Commands have calls of their own: however many there are, new runs start.
             calls=BoundedCalls(
                 backoff,
@@ -69,14 +79,47 @@ def create_record_handler(
         ),
         queued=queued,
         budget=budget,
+        origins=origins,
         backoff=backoff,
         on_verdict=metrics.record_finished,
     )
 
 
-def new_budget(dispatch: DispatchSettings) -> InFlightBudget:
-    """Return the budget of records in flight."""
+def create_slots(
+    settings: DispatcherSettings,
+    *,
+    store: SlotStore,
+    workflows: Workflows,
+    ledger: Ledger,
+    metrics: Metrics,
+    budget: InFlightBudget,
+    queued: QueuedRuns,
+    admission: Admission,
+) -> Slots:
+    """Return the service that keeps the live runs of a key within its limit."""
+    return Slots(
+        store,
+        workflows=workflows,
+        ledger=ledger,
+        live=admission.live,
+        queued=queued,
+        calls=BoundedCalls(
+            Backoff(),
+            limit=max(1, settings.dispatch.concurrency // 4),
+            budget=budget,
+            on_retry=metrics.step_retried,
+        ),
+        budget=budget,
+    )
+
+
+def new_budget(dispatch: DispatchSettings, *, topics: int = 1) -> InFlightBudget:
+    """Return the budget of records in flight, of which each topic has an equal share."""
     return InFlightBudget(
         active=ACTIVE_LIMIT,
-        waiting=RecordLimit(records=dispatch.max_waiting, size=dispatch.max_bytes_waiting),
+        waiting=RecordLimit(
+            records=max(1, dispatch.max_waiting // topics),
+            size=max(1, dispatch.max_bytes_waiting // topics),
+        ),
+        topics=topics,
     )

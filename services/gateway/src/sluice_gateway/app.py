@@ -7,11 +7,13 @@ from aiohttp import web
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES, TopicNames
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import (
     ALLOWED_HOSTS,
     AUDIT,
     BATCHES,
+    BROWSER_ACCESS,
     BULK_COMMANDS,
     CATALOGUE,
     COMMANDS,
@@ -28,8 +30,10 @@ from sluice_gateway.handlers.app_keys import (
     SUBMISSION,
     TRUSTED_PROXIES,
     VIEW,
+    WATCH_LINKS,
     Limits,
 )
+from sluice_gateway.handlers.cross_origin import allow_other_origins
 from sluice_gateway.handlers.middleware import (
     check_host,
     count_requests,
@@ -39,6 +43,7 @@ from sluice_gateway.handlers.middleware import (
 )
 from sluice_gateway.handlers.reference import REFERENCE, reference_of
 from sluice_gateway.handlers.routing import routes
+from sluice_gateway.handlers.sign_in import SIGN_IN, sign_in_routes
 from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RequestProducer, RunView
@@ -53,14 +58,17 @@ from sluice_gateway.services.loop_share import LoopShare
 from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.shared_pages import SharedPages
+from sluice_gateway.services.sign_in import SignIn
 from sluice_gateway.services.submission import Submission
 from sluice_gateway.services.subscriptions import RunSubscriptions
+from sluice_gateway.services.watch_links import WatchLinks
 from sluice_workflows.catalogue import Catalogue
 
 __all__ = ["create_app"]
 
 # Of the event loop's time, for reading large bodies: about ten of the worst a second.
 _LARGE_BODIES_SHARE: Final = 0.25
+_NO_BROWSERS: Final = BrowserAccess()
 
 
 def create_app(
@@ -81,8 +89,13 @@ def create_app(
     topics: TopicNames,
     identification: Identification,
     audit: Audit,
+    browser_access: BrowserAccess = _NO_BROWSERS,
+    sign_in: SignIn | None = None,
+    watch_links: WatchLinks | None = None,
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
+
+    Nobody signs in without `sign_in`, and no links are made without `watch_links`.
 
     Shutting the application down ends the event streams and waits for records on their way.
     """
@@ -99,6 +112,7 @@ def create_app(
     app[LOAD_SHEDDER] = load_shedder
     app[AUDIT] = audit
     app[BATCHES] = BatchSubmission(submission=submission)
+    app[BROWSER_ACCESS] = browser_access
     app[BULK_COMMANDS] = BulkCommands(view=view, commands=commands)
     app[CATALOGUE] = catalogue
     app[COMMANDS] = commands
@@ -117,6 +131,11 @@ def create_app(
     app[SUBMISSION] = submission
     app[VIEW] = view
     app.add_routes(routes(OPERATIONS))
+    if sign_in is not None:
+        app[SIGN_IN] = sign_in
+        app.add_routes(sign_in_routes())
+    if watch_links is not None:
+        app[WATCH_LINKS] = watch_links
 
     async def end_streams(_: web.Application) -> None:
         subscriptions.close()
@@ -127,6 +146,7 @@ def create_app(
         await commands.drain()
 
     app.on_response_prepare.append(set_headers)
+    app.on_response_prepare.append(allow_other_origins)
     app.on_shutdown.append(end_streams)
     app.cleanup_ctx.append(drain_records)
     return app

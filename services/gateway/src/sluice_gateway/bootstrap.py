@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import entry_points
-from ipaddress import ip_address
 from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry
 
 from sluice_gateway.adapters.audit_topic import opened_audit
-from sluice_gateway.adapters.http_server import serve_http
-from sluice_gateway.adapters.identification import open_identification
+from sluice_gateway.adapters.http_server import log_address, serve_http
+from sluice_gateway.adapters.identification import opened_identification
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_store_postgres.opening import DATABASE, opened_postgres_view
 from sluice_gateway.adapters.run_view.opening import opened_sqlite_view
@@ -38,6 +36,7 @@ from sluice_runtime.deadlines import Deadline
 from sluice_runtime.durations import seconds
 from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.kafka.tenant_files import TenantFileError
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import Readiness, serve_probes
@@ -47,8 +46,6 @@ from sluice_workflows.catalogue import ENTRY_POINT_GROUP, Catalogue, load_catalo
 from sluice_workflows.errors import WorkflowsError
 
 __all__ = ["Listening", "load_workflows", "serve"]
-
-_log = structlog.get_logger(__name__)
 
 _NAME = "sluice-gateway"
 # Nobody has to be admitted who asks, and some go on waiting though they have gone.
@@ -97,17 +94,23 @@ async def serve(
     """Run the gateway until `stop` is set; `listening` is called once it accepts requests.
 
     Raises:
-        StartupError: catalogue, topics, ports or the data folder cannot work.
+        StartupError: catalogue, topics, keys, ports or the data folder cannot work.
         TaskEndedError: a task ended by itself.
     """
-    kafka, topics = settings.kafka, settings.kafka.topics
+    kafka = settings.kafka
+    try:
+        signing_keys = kafka.signing_keys
+    except TenantFileError as e:
+        raise StartupError(f"SLUICE_KAFKA__SIGNING_KEYS_FILE: {e}") from e
     catalogue = load_workflows(settings.workflows)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    identity = open_identification(settings.auth, metrics=metrics)
     subscriptions = RunSubscriptions()
     waiting = _Waiting()
     async with AsyncExitStack() as stack:
+        identity = await stack.enter_async_context(
+            opened_identification(settings.auth, metrics=metrics)
+        )
         with _startup_errors("SLUICE_HEALTH__PORT"):
             health_port = await stack.enter_async_context(
                 serve_probes(
@@ -129,9 +132,10 @@ async def serve(
         stack.push_async_callback(producer.close)
         request_producer = KafkaRequestProducer(
             producer,
-            topic=topics.requests,
+            topics=kafka.topic_sets,
             timeout=settings.send_timeout,
-            unsafe=lambda: watch.broken(topics.requests),
+            unsafe=watch.broken,
+            keys=signing_keys,
         )
         waiting.kafka = request_producer.unavailable
         view = _view(
@@ -162,6 +166,9 @@ async def serve(
                 peer_share=settings.http.peer_share,
             ),
             trusted_proxies=TrustedProxies(trusted=settings.http.trusted_proxies),
+            browser_access=settings.browser_access(),
+            sign_in=identity.sign_in,
+            watch_links=identity.watch_links,
             allowed_hosts=AllowedHosts((*settings.http.allowed_hosts, settings.http.host)),
             limits=Limits(
                 body_timeout=seconds(settings.http.body_timeout),
@@ -171,7 +178,7 @@ async def serve(
                 keepalive=seconds(settings.http.keepalive),
             ),
             greeting=settings.http.greeting,
-            topics=topics,
+            topics=kafka.topics,
             identification=identity.identification,
             audit=Audit(trail),
             response_budget=ResponseBudget(
@@ -191,7 +198,7 @@ async def serve(
             host, port = await stack.enter_async_context(
                 serve_http(app, settings.http, leaving=stop, grace=seconds(grace) / 2)
             )
-        _log_address(host, port, identified=settings.auth.mode == "required")
+        log_address(host, port, identified=settings.auth.mode == "required")
         listening(Listening(host=host, port=port, health_port=health_port))
         await run_tasks(
             {
@@ -285,17 +292,3 @@ async def _verify_topics(kafka: KafkaSettings, *, stop: asyncio.Event) -> None:
         )
     except TopicMismatchError as e:
         raise StartupError(str(e)) from e
-
-
-def _log_address(host: str, port: int, *, identified: bool) -> None:
-    if ip_address(host).is_loopback:
-        _log.info("listening", host=host, port=port, reason="on loopback; see SLUICE_HTTP__HOST")
-    elif identified:
-        _log.info("listening", host=host, port=port, reason="clients identify themselves")
-    else:
-        _log.warning(
-            "listening",
-            host=host,
-            port=port,
-            reason="SLUICE_HTTP__HOST says so; clients are not identified, so any may start runs",
-        )

@@ -84,6 +84,17 @@ class Metrics:
             registry=registry,
         )
 
+        self._key_fetches = Counter(
+            "sluice_gateway_key_fetches",
+            "Fetches of the keys of issuers of tokens.",
+            ["issuer", "result"],
+            registry=registry,
+        )
+
+    def count_key_fetch(self, issuer: str, success: bool) -> None:  # noqa: FBT001 - a result
+        """Count a fetch of the issuer's keys."""
+        self._key_fetches.labels(issuer, "success" if success else "failure").inc()
+
     def watch_in_flight(self, in_flight: Callable[[], int]) -> None:
         """Read the requests in flight from here."""
         self._in_flight.set_function(in_flight)

@@ -27,7 +27,11 @@ __all__ = [
     "Authenticator",
     "CredentialKind",
     "Credentials",
+    "FetchError",
+    "IdentityProvider",
+    "KeySource",
     "LogTruncatedError",
+    "ProviderEndpoints",
     "RecordTooLargeError",
     "RequestNotAcknowledgedError",
     "RequestProducer",
@@ -94,6 +98,50 @@ class Authenticator(Protocol):
 
         Raises:
             UnauthenticatedError: they prove nothing here, or nothing any more.
+        """
+
+
+class FetchError(Exception):
+    """What another party publishes cannot be had now; the message says why."""
+
+
+class KeySource(Protocol):
+    """Where an issuer of tokens publishes its public keys."""
+
+    async def fetch(self) -> bytes:
+        """Return the JWK Set as it is now, in bounded time and size.
+
+        Raises:
+            FetchError: it cannot be had.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderEndpoints:
+    """Addresses of an identity provider, and whether its client's secret goes into the body."""
+
+    authorization: str
+    token: str
+    secret_in_body: bool
+
+
+class IdentityProvider(Protocol):
+    """Who signs people in."""
+
+    async def endpoints(self) -> ProviderEndpoints:
+        """Return the provider's addresses.
+
+        Raises:
+            FetchError: they cannot be had.
+        """
+
+    async def redeem(
+        self, endpoints: ProviderEndpoints, *, code: str, verifier: str, redirect_uri: str
+    ) -> str:
+        """Return the ID token for an authorization code, unverified.
+
+        Raises:
+            FetchError: the provider does not give one.
         """
 
 
@@ -172,8 +220,11 @@ class RunView(Protocol):
     async def count(self, query: RunFilter) -> Mapping[Phase, int]:
         """Return how many runs fulfil the query, by phase; phases without runs are left out."""
 
-    async def stream_end(self) -> StreamPlace:
-        """Return the place behind all events that are here now."""
+    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
+        """Return the place behind all events that are here now, on all topics of the tenant.
+
+        Without a tenant: on all topics there are.
+        """
 
     async def all_events(
         self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int

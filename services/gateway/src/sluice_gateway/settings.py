@@ -18,7 +18,8 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
-from sluice_gateway.auth_settings import AuthSettings
+from sluice_gateway.auth_settings import AuthSettings, Origin, separated
+from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.postgres.settings import PostgresSettings
@@ -26,6 +27,7 @@ from sluice_runtime.settings import ServiceSettings
 
 __all__ = [
     "AdmissionSettings",
+    "AuthSettings",
     "GatewaySettings",
     "HttpSettings",
     "OutgoingSettings",
@@ -38,15 +40,8 @@ __all__ = [
 _HOST_NAMES = re.compile(r"\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
-def _separated(value: object) -> object:
-    """Read `a, b` as a variable says it; a file may have a list."""
-    if not isinstance(value, str):
-        return value
-    return tuple(each.strip() for each in value.split(",") if each.strip())
-
-
 def _networks(value: object) -> object:
-    parts = _separated(value)
+    parts = separated(value)
     if not isinstance(parts, list | tuple):
         return parts
     try:
@@ -131,12 +126,21 @@ class HttpSettings(_Group):
     allowed_hosts: Annotated[
         tuple[str, ...],
         NoDecode,
-        BeforeValidator(_separated),
+        BeforeValidator(separated),
         AfterValidator(_host_names),
         Field(
             description="Host names by which clients reach the gateway, as in "
             "`runs.example.com,*.internal`; `*`: any. Addresses and localhost always do; another "
             "name is answered with 421, against DNS rebinding."
+        ),
+    ] = ()
+    cors_origins: Annotated[
+        tuple[Origin, ...],
+        NoDecode,
+        BeforeValidator(separated),
+        Field(
+            description="Other sites whose pages may use the API (CORS), as in "
+            "`https://dashboard.example.com`. They authenticate by a header, never by a cookie."
         ),
     ] = ()
 
@@ -262,6 +266,13 @@ class GatewaySettings(ServiceSettings):
             "outcome is unknown."
         ),
     ] = timedelta(seconds=10)
+
+    def browser_access(self) -> BrowserAccess:
+        """Return what browsers may do here for pages of which sites."""
+        return BrowserAccess(
+            public_origin=self.auth.sign_in.public_origin,
+            other_origins=frozenset(self.http.cors_origins),
+        )
 
     @model_validator(mode="after")
     def _one_peer_can_send_the_largest_body(self) -> Self:

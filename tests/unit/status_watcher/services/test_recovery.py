@@ -6,11 +6,13 @@ import pytest
 
 from sluice_argo import metadata
 from sluice_argo.outcomes import Outcome
+from sluice_argo.watch_health import WatchHealth
 from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import PublishedEvent, encode_notice, encode_status
+from sluice_contracts.topic_sets import TopicSets
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, GoneError
 from sluice_status_watcher.adapters.results_reader import outcome_of
 from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
@@ -18,7 +20,6 @@ from sluice_status_watcher.domain.outcome_query import query_for
 from sluice_status_watcher.domain.transitions import PublishedState, transition
 from sluice_status_watcher.domain.workflow_state import parse_workflow
 from sluice_status_watcher.services.recovery import Recovered, recover
-from sluice_status_watcher.services.watch_health import WatchHealth
 from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of, stored
@@ -42,7 +43,7 @@ async def publish(kafka: FakeKafka, document: Json) -> None:
     state = parse_workflow(document, observed_at=NOW)
     event, _ = transition(state, PublishedState())
     assert event is not None
-    publisher = KafkaStatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=10))
+    publisher = KafkaStatusPublisher(kafka, TopicSets(TOPICS), send_timeout=timedelta(seconds=10))
     await publisher.publish(event, state.identity)
 
 

@@ -1,4 +1,4 @@
-"""What a record of the request or the status topic says about a run; pure.
+"""What a record of a request or a status topic says about a run; pure.
 
 Every store of runs is fed with these changes, whatever it is written in. They are tuples, because
 some ten thousand of them are made a second.
@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.notices import QueueNotice
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun, decode_request
 from sluice_contracts.requests import Priority
@@ -23,8 +24,9 @@ from sluice_contracts.status_codec import (
     decode_status,
     event_type,
 )
-from sluice_contracts.topics import TopicNames
+from sluice_contracts.topic_sets import TopicSets
 from sluice_gateway.domain.models import AcceptedRun
+from sluice_gateway.domain.partitions import LogPartition, log_partition
 
 __all__ = [
     "EventChange",
@@ -70,7 +72,7 @@ class RequestChange(NamedTuple):
     """A request for a run; `parameters` is canonical JSON, None if it must not be kept."""
 
     key: RunKey
-    partition: int
+    partition: LogPartition
     offset: int
     accepted_ms: int
     workflow: str
@@ -79,11 +81,14 @@ class RequestChange(NamedTuple):
     parameters: str | None
 
     @classmethod
-    def of_accepted(cls, run: AcceptedRun, *, keeps_parameters: KeepsParameters) -> Self:
+    def of_accepted(
+        cls, run: AcceptedRun, *, topics: TopicSets, keeps_parameters: KeepsParameters
+    ) -> Self:
         """Return the change that the record of an accepted run will be."""
+        topic = topics.of_tenant(run.key.tenant).topics.requests
         return cls(
             key=run.key,
-            partition=run.partition,
+            partition=log_partition(topics, topic, run.partition),
             offset=run.offset,
             accepted_ms=milliseconds(run.accepted_at),
             workflow=run.workflow,
@@ -103,7 +108,7 @@ class EventChange(NamedTuple):
     """
 
     key: RunKey
-    partition: int
+    partition: LogPartition
     offset: int
     appended_ms: int
     sequence: int
@@ -127,7 +132,7 @@ class NoticeChange(NamedTuple):
     """A notice that the request waits; `state` is held_by, detail and since as JSON."""
 
     key: RunKey
-    partition: int
+    partition: LogPartition
     offset: int
     appended_ms: int
     state: str
@@ -137,12 +142,14 @@ RunChange = RequestChange | EventChange | NoticeChange
 
 
 def change_of(
-    record: IncomingRecord, *, topics: TopicNames, keeps_parameters: KeepsParameters
+    record: IncomingRecord, *, origins: RecordOrigins, keeps_parameters: KeepsParameters
 ) -> RunChange | None:
     """Return what the record changes; None if it says nothing about the state of a run."""
-    if record.position.topic == topics.requests:
-        return _request(record, keeps_parameters)
-    return _status(record)
+    position, topics = record.position, origins.topics
+    partition = log_partition(topics, position.topic, position.partition)
+    if position.topic in topics.requests:
+        return _request(record, partition, origins=origins, keeps_parameters=keeps_parameters)
+    return _status(record, partition)
 
 
 def milliseconds(moment: datetime) -> int:
@@ -161,9 +168,15 @@ def moment(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
-def _request(record: IncomingRecord, keeps_parameters: KeepsParameters) -> RequestChange | None:
+def _request(
+    record: IncomingRecord,
+    partition: LogPartition,
+    *,
+    origins: RecordOrigins,
+    keeps_parameters: KeepsParameters,
+) -> RequestChange | None:
     try:
-        received = decode_request(record)
+        received = decode_request(record, origins=origins)
     except InvalidRecordError:
         # The dispatcher answers those, and its answer comes by the status topic.
         return None
@@ -173,7 +186,7 @@ def _request(record: IncomingRecord, keeps_parameters: KeepsParameters) -> Reque
     content = request.content()
     return RequestChange(
         key=received.key,
-        partition=record.position.partition,
+        partition=partition,
         offset=record.position.offset,
         accepted_ms=record.timestamp_ms,
         workflow=request.workflow,
@@ -183,17 +196,17 @@ def _request(record: IncomingRecord, keeps_parameters: KeepsParameters) -> Reque
     )
 
 
-def _status(record: IncomingRecord) -> EventChange | NoticeChange | None:
+def _status(record: IncomingRecord, partition: LogPartition) -> EventChange | NoticeChange | None:
     try:
         published = decode_status(record)
     except ForeignRecordError:
         return None
     if isinstance(published, PublishedEvent):
-        return _event(published, record)
+        return _event(published, record, partition)
     if isinstance(published, QueueNotice):
         return NoticeChange(
             key=published.key,
-            partition=record.position.partition,
+            partition=partition,
             offset=record.position.offset,
             appended_ms=record.timestamp_ms,
             state=published.model_dump_json(include={"held_by", "detail", "since"}),
@@ -202,8 +215,10 @@ def _status(record: IncomingRecord) -> EventChange | NoticeChange | None:
     return None
 
 
-def _event(published: PublishedEvent, record: IncomingRecord) -> EventChange:
-    event, position = published.event, record.position
+def _event(
+    published: PublishedEvent, record: IncomingRecord, partition: LogPartition
+) -> EventChange:
+    event = published.event
     accepted_at, started_at, finished_at = event.accepted_at, event.started_at, event.finished_at
     facts = None
     # Events that repeat anything of the request have this time.
@@ -211,8 +226,8 @@ def _event(published: PublishedEvent, record: IncomingRecord) -> EventChange:
         facts = Facts(labels=event.labels, priority=event.priority, parent=event.parent)
     return EventChange(
         key=event.key,
-        partition=position.partition,
-        offset=position.offset,
+        partition=partition,
+        offset=record.position.offset,
         appended_ms=record.timestamp_ms,
         sequence=event.sequence,
         attempt=event.attempt,

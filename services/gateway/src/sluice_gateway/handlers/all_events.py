@@ -10,6 +10,7 @@ from pydantic import StringConstraints
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Scope
+from sluice_gateway.domain.partitions import PARTITION
 from sluice_gateway.domain.run_query import InvalidCursorError, StreamPlace
 from sluice_gateway.handlers.app_keys import (
     IDENTITY,
@@ -34,11 +35,13 @@ __all__ = ["OPERATIONS"]
 # Some thousand partitions.
 _LONGEST_PLACE: Final = 32 * 1024
 
+_PAIR: Final = rf"{PARTITION}:[0-9]{{1,18}}"
+
 _LAST_EVENT_ID: Final = Parameter(
     name="Last-Event-ID",
     type=Annotated[
         str,
-        StringConstraints(pattern=r"^([0-9]{1,5}:[0-9]{1,18}(,[0-9]{1,5}:[0-9]{1,18})*)?$"),
+        StringConstraints(pattern=rf"^({_PAIR}(,{_PAIR})*)?$"),
     ],
     description="The `id` of the last event that the client has; the stream resumes behind it.",
 )
@@ -124,7 +127,7 @@ OPERATIONS: Final = (
             Answer(
                 status=200,
                 description="Server-sent events or lines. `id` has the next offset of each "
-                "partition of the status topic, to resume from on any replica.",
+                "partition of the status topics, to resume from on any replica.",
                 content=STREAMS,
             ),
         ),

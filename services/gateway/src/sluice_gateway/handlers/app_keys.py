@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.identity import Identity
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.metrics import Metrics
@@ -22,12 +23,14 @@ from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.submission import Submission
+from sluice_gateway.services.watch_links import WatchLinks
 from sluice_workflows.catalogue import Catalogue
 
 __all__ = [
     "ALLOWED_HOSTS",
     "AUDIT",
     "BATCHES",
+    "BROWSER_ACCESS",
     "BULK_COMMANDS",
     "CATALOGUE",
     "COMMANDS",
@@ -46,6 +49,7 @@ __all__ = [
     "TRACEPARENT",
     "TRUSTED_PROXIES",
     "VIEW",
+    "WATCH_LINKS",
     "Limits",
 ]
 
@@ -67,6 +71,7 @@ class Limits:
 LOAD_SHEDDER: Final = web.AppKey("admission", LoadShedder)
 AUDIT: Final = web.AppKey("audit", Audit)
 BATCHES: Final = web.AppKey("batches", BatchSubmission)
+BROWSER_ACCESS: Final = web.AppKey("browser_access", BrowserAccess)
 BULK_COMMANDS: Final = web.AppKey("bulk_commands", BulkCommands)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 COMMANDS: Final = web.AppKey("commands", Commands)
@@ -83,6 +88,9 @@ READER: Final = web.AppKey("reader", RunReader)
 SHARED_PAGES: Final = web.AppKey("shared_pages", SharedPages)
 SUBMISSION: Final = web.AppKey("submission", Submission)
 VIEW: Final = web.AppKey("view", RunView)
+
+WATCH_LINKS: Final = web.AppKey("watch_links", WatchLinks)
+"""What makes watch links; it is missing where there are none."""
 
 TRACEPARENT: Final = web.RequestKey("traceparent", str)
 """The request's own span in its caller's trace."""

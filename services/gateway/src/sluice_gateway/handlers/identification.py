@@ -10,11 +10,17 @@ from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Identity
 from sluice_gateway.handlers.app_keys import IDENTIFICATION, IDENTITY
 from sluice_gateway.handlers.operations import Operation
+from sluice_gateway.handlers.request_forgery import refuse_forged, refuse_forged_without_credentials
 from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError
 
-__all__ = ["identify", "is_public"]
+__all__ = ["SESSION_COOKIE", "WATCH", "identify", "is_public"]
 
 _log = structlog.get_logger(__name__)
+
+# A name with this prefix is taken from this very host only, by https, and for all of its paths.
+SESSION_COOKIE: Final = "__Host-sluice"
+WATCH: Final = "watch"
+"""The query parameter of watch links."""
 
 _UNAUTHENTICATED: Final = (
     "It is not known who asks. Send an API key or a token as `Authorization: Bearer ...`; one that "
@@ -32,7 +38,12 @@ async def identify(request: web.Request, operation: Operation) -> None:
     if not operation.scopes:
         return
     try:
-        identity = await request.app[IDENTIFICATION].identify(_credentials(request))
+        credentials = _credentials(request, operation)
+        if credentials is None:
+            refuse_forged_without_credentials(request)
+        elif credentials.kind is CredentialKind.SESSION:
+            refuse_forged(request)
+        identity = await request.app[IDENTIFICATION].identify(credentials)
     except UnauthenticatedError as e:
         _log.info("unauthenticated", operation=operation.id, reason=str(e))
         raise ProblemError.of(ProblemType.UNAUTHENTICATED, _UNAUTHENTICATED) from e
@@ -57,16 +68,28 @@ def _may_call(identity: Identity, operation: Operation) -> bool:
     return any(identity.access.allows_somewhere(scope) for scope in operation.scopes)
 
 
-def _credentials(request: web.Request) -> Credentials | None:
-    """Return what the request shows.
+def _credentials(request: web.Request, operation: Operation) -> Credentials | None:
+    """Return what the request shows; what a program or a link says counts before a cookie.
 
     Raises:
         UnauthenticatedError: it shows something in a way that is not taken.
     """
     values = request.headers.getall("Authorization", [])
     if not values:
-        return None
+        return _watch_link(request, operation) or _session(request)
     scheme, _, token = values[0].strip().partition(" ")
     if len(values) > 1 or scheme.lower() != "bearer":
         raise UnauthenticatedError("an Authorization that is not one Bearer token")
     return Credentials(CredentialKind.BEARER, token.strip())
+
+
+def _watch_link(request: web.Request, operation: Operation) -> Credentials | None:
+    links = request.query.getall(WATCH, []) if operation.takes_watch_links else []
+    if len(links) > 1:
+        raise UnauthenticatedError("two watch links")
+    return Credentials(CredentialKind.WATCH, links[0]) if links else None
+
+
+def _session(request: web.Request) -> Credentials | None:
+    cookie = request.cookies.get(SESSION_COOKIE)
+    return Credentials(CredentialKind.SESSION, cookie) if cookie else None

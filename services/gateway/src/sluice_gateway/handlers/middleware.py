@@ -29,6 +29,14 @@ _HTTP: Final = {
 }
 """What aiohttp's router raises by itself, said our way."""
 
+_FOR_BROWSERS: Final = {
+    # A page of another site could load an answer as a script or an image, with our cookie.
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    # An address may have a watch link in it.
+    "Referrer-Policy": "no-referrer",
+}
+
 _KEPT: Final = ("Allow", "Accept-Post", "Accept-Encoding", "Connection")
 
 
@@ -45,6 +53,7 @@ async def trace_requests(request: web.Request, handler: Handler) -> web.StreamRe
 async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Put on every answer what it is known by; aiohttp would name its own version."""
     response.headers["Server"] = "Sluice"
+    response.headers.update(_FOR_BROWSERS)
     if (traceparent := request.get(TRACEPARENT)) is not None:
         response.headers[TRACEPARENT_HEADER] = traceparent
     if (operation := request.get(OPERATION)) is not None:

@@ -14,6 +14,7 @@ from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.schemas import ContractSchema, Mode
 from sluice_gateway.domain.http_problem import MEDIA_TYPE
 from sluice_gateway.handlers.documents import HttpProblem
+from sluice_gateway.handlers.identification import SESSION_COOKIE, WATCH
 from sluice_gateway.handlers.operations import JSON, SSE, Answer, Content, Operation, Parameter
 from sluice_gateway.handlers.parameters import RETRY_AFTER, TRACEPARENT, WWW_AUTHENTICATE
 
@@ -34,11 +35,26 @@ _ANY_KIND: Final = (
 _RETRIED: Final = (429, 503)
 
 _BEARER: Final = "bearer"
+_SESSION: Final = "session"
+_WATCH: Final = "watch"
 _SECURITY_SCHEMES: Final = {
     _BEARER: {
         "type": "http",
         "scheme": "bearer",
         "description": "An API key of Sluice, `slk_...`, or a token of an issuer that it trusts.",
+    },
+    _SESSION: {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": "The session of a browser that has signed in at `/sign-in`. Anything but "
+        "GET and HEAD has to come from a page of the same origin.",
+    },
+    _WATCH: {
+        "type": "apiKey",
+        "in": "query",
+        "name": WATCH,
+        "description": "The token of a watch link, `slw_...`, which shows one run for a while.",
     },
 }
 
@@ -152,7 +168,11 @@ def _operation(operation: Operation, schemas: _Schemas) -> Document:
         "summary": operation.summary,
     }
     # One of these is needed. The names are those of scopes; nothing at all makes it public.
-    described["security"] = [{_BEARER: [scope.value]} for scope in operation.scopes]
+    described["security"] = [
+        {scheme: [scope.value]} for scheme in (_BEARER, _SESSION) for scope in operation.scopes
+    ]
+    if operation.takes_watch_links:
+        described["security"].append({_WATCH: []})
     if operation.description:
         described["description"] = operation.description
     if operation.deprecation is not None:

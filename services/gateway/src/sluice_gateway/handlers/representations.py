@@ -26,15 +26,16 @@ def run_path(key: RunKey) -> str:
     return f"/v1/runs/{key.run_id}{_query(key)}"
 
 
-def accepted_document(run: Started) -> dict[str, JsonValue]:
-    """Show a run whose request was just acknowledged."""
+def accepted_document(run: Started, *, watch_token: str | None) -> dict[str, JsonValue]:
+    """Show a run whose request was just acknowledged; the token shows it to others."""
+    watch = {} if watch_token is None else {"watch": _watch_path(run.key, watch_token)}
     return {
         "id": run.key.run_id,
         "tenant": run.key.tenant,
         "workflow": run.workflow,
         "workflow_name": workflow_name(run.key),
         "phase": Phase.ACCEPTED.value,
-        "links": links(run.key),
+        "links": {**links(run.key), **watch},
     }
 
 
@@ -123,6 +124,11 @@ def _timestamp(moment: datetime) -> str:
 def links(key: RunKey) -> dict[str, JsonValue]:
     """Return where to continue with a run."""
     return {"self": run_path(key), "events": f"/v1/runs/{key.run_id}/events{_query(key)}"}
+
+
+def _watch_path(key: RunKey, token: str) -> str:
+    tenant = "" if key.tenant == DEFAULT_TENANT else f"tenant={key.tenant}&"
+    return f"/v1/runs/{key.run_id}/events?{tenant}watch={token}"
 
 
 def _query(key: RunKey) -> str:

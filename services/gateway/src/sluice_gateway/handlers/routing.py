@@ -11,7 +11,7 @@ from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.media_types import preferred
 from sluice_gateway.handlers.auditing import note_refusal
-from sluice_gateway.handlers.identification import identify
+from sluice_gateway.handlers.identification import WATCH, identify
 from sluice_gateway.handlers.operations import OPERATION, QUERY, Operation
 from sluice_gateway.handlers.request_body import expect_body
 
@@ -79,6 +79,8 @@ def _query(request: web.Request, operation: Operation) -> dict[str, Any]:
     known = {each.name: each for each in operation.query}
     values = {}
     for name in dict.fromkeys(request.query):
+        if name == WATCH and operation.takes_watch_links:
+            continue
         if name not in known:
             raise _invalid(f"Unknown query parameter {name[:64]!r}.")
         try:

@@ -9,9 +9,9 @@ from sluice_contracts.audit import Verdict
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.domain.identity import Scope
+from sluice_gateway.domain.identity import Scope, WatchedRun
 from sluice_gateway.domain.models import RunState
-from sluice_gateway.handlers.app_keys import IDENTITY, READER, RESPONSE_BUDGET, VIEW
+from sluice_gateway.handlers.app_keys import IDENTITY, READER, RESPONSE_BUDGET, VIEW, WATCH_LINKS
 from sluice_gateway.handlers.auditing import note
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.documents import AcceptedRunDocument, RunDocument
@@ -83,8 +83,18 @@ async def send_start(request: web.Request, answer: Started | Replayed) -> web.St
         headers["Preference-Applied"] = f"wait={wait}"
         state = await _outcome(request, run.key, within=wait)
     if state is None:
-        return web.json_response(accepted_document(run), status=202, headers=headers)
+        document = accepted_document(run, watch_token=_watch_token(request, run))
+        return web.json_response(document, status=202, headers=headers)
     return await send_state(request, state, status=200, headers=headers)
+
+
+def _watch_token(request: web.Request, run: Started) -> str | None:
+    """Return a token that shows what the client itself may see of the run."""
+    links, access = request.app.get(WATCH_LINKS), request[IDENTITY].access
+    if links is None or not access.allows_for_run(Scope.READ, run.key, workflow=run.workflow):
+        return None
+    payloads = access.allows_for_run(Scope.PAYLOADS, run.key, workflow=run.workflow)
+    return links.token(WatchedRun(key=run.key, payloads=payloads))
 
 
 async def _outcome(request: web.Request, key: RunKey, *, within: float) -> RunState | None:

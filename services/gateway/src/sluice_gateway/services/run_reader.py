@@ -14,7 +14,14 @@ from sluice_gateway.domain.models import RunState
 from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace
 from sluice_gateway.ports import RunView, ViewUnavailableError
 
-__all__ = ["RunReader", "find_allowed", "find_if_any", "find_or_raise", "view_problems"]
+__all__ = [
+    "RunReader",
+    "find_allowed",
+    "find_if_any",
+    "find_or_raise",
+    "unavailable",
+    "view_problems",
+]
 
 _RETRY_AFTER_S = 2
 _MAX_SEARCHES = 32
@@ -148,11 +155,7 @@ async def find_if_any(look: Callable[[], Awaitable[T | None]], *, view: RunView)
         missing = await view.catch_up()
         found = await look()
     if found is None and missing is not None:
-        raise ProblemError.of(
-            ProblemType.UNAVAILABLE,
-            f"The run is not known here yet: {missing}.",
-            retry_after=_RETRY_AFTER_S,
-        )
+        raise unavailable(f"The run is not known here yet: {missing}.")
     return found
 
 
@@ -174,8 +177,11 @@ def view_problems() -> Iterator[None]:
     try:
         yield
     except ViewUnavailableError as e:
-        raise ProblemError.of(
-            ProblemType.UNAVAILABLE,
-            f"Runs cannot be read here now: {e}. They go on all the same, and can be started.",
-            retry_after=_RETRY_AFTER_S,
+        raise unavailable(
+            f"Runs cannot be read here now: {e}. They go on all the same, and can be started."
         ) from e
+
+
+def unavailable(detail: str) -> ProblemError:
+    """Return the problem that something cannot be known now."""
+    return ProblemError.of(ProblemType.UNAVAILABLE, detail, retry_after=_RETRY_AFTER_S)

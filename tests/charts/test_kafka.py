@@ -201,7 +201,7 @@ def test_a_client_with_a_door_has_that_door_s_topics_alone(helm: Helm) -> None:
         ("group", "runs-acme"): ["Read"],
     }
     assert acls(rendered, "runs-globex") == {("topic", "globex.runs"): ["Describe", "Write"]}
-    # Who has none stays on the default topics.
+    # A client without a door stays on the default topics.
     assert acls(rendered, "runs-partner") == {("topic", "runs.requests"): ["Describe", "Write"]}
 
 

@@ -269,7 +269,8 @@ def test_keda_looks_at_the_request_topics_of_every_set(helm: Helm, tmp_path: Pat
     values = tmp_path / "values.yaml"
     values.write_text(
         "kafka: {bootstrapServers: 'kafka:9092', doors: [{name: acme, tenants: [acme]}, "
-        "{name: globex, tenants: [globex], topics: {requests: globex.runs}}]}\n"
+        "{name: globex, tenants: [globex], topics: {requests: globex.runs}}, "
+        "{name: closed, tenants: []}]}\n"
         "dispatcher: {keda: {enabled: true}}\n",
         encoding="utf-8",
     )

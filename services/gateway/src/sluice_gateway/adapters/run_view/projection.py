@@ -81,14 +81,16 @@ _DROP_LABELS: Final = "DELETE FROM labels WHERE number = ?"
 _DROP_PARAMETERS: Final = "DELETE FROM parameters WHERE number = ?"
 _KEEP_PARAMETERS: Final = "INSERT INTO parameters VALUES (?, ?)"
 
-# The topics hold nothing any more.
+# The topics hold nothing any more, or they are of a door that was closed and are not read.
 _FORGOTTEN: Final = """
-(request_offset IS NULL OR request_offset < (
-    SELECT offset FROM oldest_records WHERE kind = 'r' AND partition = request_partition))
+(request_offset IS NULL OR COALESCE(request_offset < (
+    SELECT offset FROM oldest_records WHERE kind = 'r' AND partition = request_partition
+), typeof(request_partition) = 'text'))
 AND (COALESCE(status_offset, notice_offset) IS NULL
-     OR COALESCE(status_offset, notice_offset) < (
+     OR COALESCE(COALESCE(status_offset, notice_offset) < (
         SELECT offset FROM oldest_records
-        WHERE kind = 's' AND partition = COALESCE(status_partition, notice_partition)))
+        WHERE kind = 's' AND partition = COALESCE(status_partition, notice_partition)
+    ), typeof(COALESCE(status_partition, notice_partition)) = 'text'))
 """
 
 # Runs that are over and old, each kind by its own index, and those that never began.

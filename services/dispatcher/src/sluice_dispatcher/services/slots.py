@@ -1,7 +1,7 @@
 """Keeping the live runs of one key within its limit, exactly, whatever happens to dispatchers.
 
 Every change of the object insists on the version that was read. So no two dispatchers give the same
-place away. A run whose dispatcher dies keeps its slot for whoever reads its request next.
+place away. A run whose dispatcher dies keeps its slot for the next reader of its request.
 """
 
 import asyncio

@@ -220,7 +220,7 @@ class FairQueue:
         return None if found is None else self._tenants[found[3]]
 
     def _move_full_credits(self) -> None:
-        """Rank the tenants anew whose credit has become a whole run."""
+        """Rank the tenants again whose credit has become a whole run."""
         while (name := self._full_credit_at.first) is not None:
             if self._full_credit_at.rank_of(name)[0] > self._virtual_time:
                 return

@@ -182,7 +182,7 @@ class Admission:
             self._queue.configure(limits, pauses)
 
     def _leave(self, name: str, *, is_unclear: bool) -> None:
-        """Give the place of a request back that is no Workflow; later, if that is unclear."""
+        """Give back the place of a request without a Workflow; later, if that is unclear."""
         later = self._clock() + self._longest_create.total_seconds()
         forget_at = later if is_unclear and self._is_counting else None
         self.live.gave_up(name, forget_at=forget_at)

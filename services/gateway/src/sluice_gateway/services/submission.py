@@ -90,7 +90,7 @@ class Preview:
 
 
 class Submission:
-    """Accepts runs."""
+    """Accepts runs; with `trusts_authors` the view shows who has asked."""
 
     def __init__(
         self,
@@ -99,9 +99,11 @@ class Submission:
         producer: RequestProducer,
         view: RunView,
         quotas: RequestQuotas,
+        trusts_authors: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._quotas = quotas
+        self._trusts_authors = trusts_authors
         self._catalogue = catalogue
         self._producer = producer
         self._view = view
@@ -184,7 +186,7 @@ class Submission:
         return flight
 
     async def _send(self, asked: Asked, key: RunKey, fingerprint: str) -> Started:
-        request = asked.request.named(key.run_id)
+        request, author = asked.request.named(key.run_id), asked.identity.principal.author()
         now = self._now()
         unknown = (
             f"Kafka did not acknowledge run {key.run_id!r} in time; it may have been written all "
@@ -197,6 +199,7 @@ class Submission:
                 key=key,
                 time=now,
                 traceparent=asked.traceparent,
+                author=author,
             )
         position = appended.position
         _log.info("run accepted", workflow=request.workflow, position=str(position))
@@ -211,6 +214,7 @@ class Submission:
             priority=request.priority,
             parent=request.parent,
             parameters=asked.content.parameters,
+            requested_by=author.id if self._trusts_authors else None,
         )
         try:
             async with asyncio.timeout(_VIEW_PATIENCE_S):

@@ -17,8 +17,9 @@ from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import encode_status
 from sluice_contracts.topics import TopicNames
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.bootstrap import Listening, serve
-from sluice_gateway.settings import AuthSettings, GatewaySettings, HttpSettings
+from sluice_gateway.settings import GatewaySettings, HttpSettings
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.kafka.consumer import incoming
 from sluice_runtime.kafka.settings import KafkaSettings

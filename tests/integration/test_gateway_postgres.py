@@ -20,12 +20,13 @@ from sluice_contracts.status_codec import encode_status
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.run_store_postgres.opening import DATABASE, opened_postgres_view
 from sluice_gateway.adapters.run_view.reopening import ReopeningView
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.domain.partitions import LogPartition
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RunView, ViewUnavailableError
 from sluice_gateway.services.subscriptions import RunSubscriptions
-from sluice_gateway.settings import AuthSettings, GatewaySettings, StoreSettings
+from sluice_gateway.settings import GatewaySettings, StoreSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.postgres.settings import PostgresSettings

@@ -31,6 +31,7 @@ from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.audit import Audit, AuditSink
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.identification import AnonymousIdentification, Identification
 from sluice_gateway.services.load_shedding import LoadShedder
@@ -194,6 +195,7 @@ async def running_gateway(
     outgoing: ResponseLimits | None = None,
     catalogue: Catalogue = CATALOGUE,
     identification: Identification | None = None,
+    audit: AuditSink | None = None,
     browser_access: BrowserAccess | None = None,
     sign_in: SignIn | None = None,
     watch_links: WatchLinks | None = None,
@@ -237,6 +239,7 @@ async def running_gateway(
             greeting=GREETING,
             topics=TOPICS,
             identification=identification or AnonymousIdentification(),
+            audit=Audit(audit, now=lambda: NOW),
             browser_access=browser_access or BrowserAccess(),
             sign_in=sign_in,
             watch_links=watch_links,

@@ -11,9 +11,11 @@ from prometheus_client import CollectorRegistry
 
 from sluice_contracts.topics import TopicNames
 from sluice_gateway import __main__, bootstrap
+from sluice_gateway.adapters.http_server import log_address
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.bootstrap import load_workflows, serve
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.settings import AuthSettings, GatewaySettings, WorkflowSettings
+from sluice_gateway.settings import GatewaySettings, WorkflowSettings
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.topics import TopicMismatchError
 from sluice_runtime.probes import HealthSettings
@@ -90,7 +92,7 @@ def test_it_says_who_can_reach_it_and_why(
     host: str, identified: bool, level: str, reason: str
 ) -> None:
     with structlog.testing.capture_logs() as logs:
-        bootstrap._log_address(host, 8080, identified=identified)
+        log_address(host, 8080, identified=identified)
     [said] = logs
     assert (said["event"], said["log_level"], said["host"]) == ("listening", level, host)
     assert reason in said["reason"]

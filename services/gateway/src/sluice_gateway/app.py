@@ -11,6 +11,7 @@ from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import (
     ALLOWED_HOSTS,
+    AUDIT,
     BATCHES,
     BROWSER_ACCESS,
     BULK_COMMANDS,
@@ -46,6 +47,7 @@ from sluice_gateway.handlers.sign_in import SIGN_IN, sign_in_routes
 from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RequestProducer, RunView
+from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.batches import BatchSubmission
 from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
@@ -86,6 +88,7 @@ def create_app(
     shared_pages: SharedPages,
     topics: TopicNames,
     identification: Identification,
+    audit: Audit,
     browser_access: BrowserAccess = _NO_BROWSERS,
     sign_in: SignIn | None = None,
     watch_links: WatchLinks | None = None,
@@ -107,6 +110,7 @@ def create_app(
         client_max_size=MAX_REQUEST_BYTES,
     )
     app[LOAD_SHEDDER] = load_shedder
+    app[AUDIT] = audit
     app[BATCHES] = BatchSubmission(submission=submission)
     app[BROWSER_ACCESS] = browser_access
     app[BULK_COMMANDS] = BulkCommands(view=view, commands=commands)

@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from sluice_contracts.audit import AUDIT_TOPIC
 from sluice_gateway.domain.verifying_keys import ALGORITHMS
 from sluice_gateway.domain.web_addresses import is_origin, is_safe_address
 from sluice_runtime.durations import Duration
@@ -238,6 +239,9 @@ class AuthSettings(_Group):
             "`python -m sluice_gateway.keys new` makes one."
         ),
     ] = None
+    audit_topic: Annotated[
+        str, Field(min_length=1, description="Topic of audit records, if mode is `required`.")
+    ] = AUDIT_TOPIC
     key_ring_file: Annotated[
         Path | None,
         Field(

@@ -57,6 +57,11 @@ class Metrics:
             "Finished runs that were dropped to save room.",
             registry=registry,
         )
+        self.audit_lost = Counter(
+            "sluice_gateway_audit_records_lost",
+            "Audit records that are in the log alone, because the audit topic did not take them.",
+            registry=registry,
+        )
         self.view_failures = Counter(
             "sluice_gateway_view_failures",
             "Times that the view's file could not be used; it is opened again.",

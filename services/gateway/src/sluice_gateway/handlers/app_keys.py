@@ -11,6 +11,7 @@ from sluice_gateway.domain.identity import Identity
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RunView
+from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.batches import BatchSubmission
 from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
@@ -27,6 +28,7 @@ from sluice_workflows.catalogue import Catalogue
 
 __all__ = [
     "ALLOWED_HOSTS",
+    "AUDIT",
     "BATCHES",
     "BROWSER_ACCESS",
     "BULK_COMMANDS",
@@ -67,6 +69,7 @@ class Limits:
 
 
 LOAD_SHEDDER: Final = web.AppKey("admission", LoadShedder)
+AUDIT: Final = web.AppKey("audit", Audit)
 BATCHES: Final = web.AppKey("batches", BatchSubmission)
 BROWSER_ACCESS: Final = web.AppKey("browser_access", BrowserAccess)
 BULK_COMMANDS: Final = web.AppKey("bulk_commands", BulkCommands)

@@ -6,11 +6,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import Field
 
+from sluice_contracts.audit import Verdict
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import COMMANDS, CommandType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.handlers.app_keys import BULK_COMMANDS, IDENTITY, TRACEPARENT
+from sluice_gateway.handlers.auditing import note
 from sluice_gateway.handlers.command_documents import COMMAND_BODIES
 from sluice_gateway.handlers.commands import read_command_body, to_run
 from sluice_gateway.handlers.item_answers import SOME_FAILED, ItemsDocument, item, items_response
@@ -44,6 +46,9 @@ def _post(kind: CommandType) -> Handler:
                 identity=request[IDENTITY],
                 traceparent=request[TRACEPARENT],
             )
+        for each in sent:
+            result = each.result if isinstance(each.result, ProblemError) else Verdict.ACCEPTED
+            note(request, result, key=each.key)
         errors = [each.result for each in sent if isinstance(each.result, ProblemError)]
         items = [
             item(

@@ -21,6 +21,7 @@ from sluice_gateway.handlers.app_keys import (
     RESPONSE_BUDGET,
     VIEW,
 )
+from sluice_gateway.handlers.auditing import about
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.operations import Answer, Operation
 from sluice_gateway.handlers.parameters import (
@@ -51,6 +52,7 @@ class _Shown:
 async def get_events(request: web.Request) -> web.StreamResponse:
     """Stream the run's events; 204 if the client has the last one, so that it stops asking."""
     key = run_key(request)
+    about(request, key)
     after = last_event(request)
     payloads = await request.app[READER].shows_payloads(key, request[IDENTITY].access)
     shown = _Shown(key=key, form=frame_format(request), payloads=payloads)

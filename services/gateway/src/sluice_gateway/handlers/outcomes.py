@@ -6,6 +6,7 @@ from aiohttp import web
 
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.identity import Scope
+from sluice_gateway.handlers.auditing import about
 from sluice_gateway.handlers.documents import RunDocument
 from sluice_gateway.handlers.operations import Answer, Content, Operation
 from sluice_gateway.handlers.parameters import (
@@ -25,6 +26,7 @@ __all__ = ["OPERATIONS"]
 async def get_outcome(request: web.Request) -> web.StreamResponse:
     """Return 200 with the outcome, or 202 with the latest state if there is none in time."""
     key = run_key(request)
+    about(request, key)
     state = await await_outcome(request, key, within=WAIT.of(request))
     return await send_known_state(request, state, status=200 if state.terminal else 202)
 

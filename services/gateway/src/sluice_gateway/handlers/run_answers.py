@@ -5,12 +5,14 @@ from typing import Final
 
 from aiohttp import web
 
+from sluice_contracts.audit import Verdict
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Scope, WatchedRun
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.handlers.app_keys import IDENTITY, READER, RESPONSE_BUDGET, VIEW, WATCH_LINKS
+from sluice_gateway.handlers.auditing import note
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.documents import AcceptedRunDocument, RunDocument
 from sluice_gateway.handlers.json_answers import PRIVATE, is_known
@@ -33,6 +35,7 @@ __all__ = [
     "REPLAYED_OR_OVER",
     "RUN_LINKS",
     "await_outcome",
+    "note_start",
     "send_known_state",
     "send_start",
     "send_state",
@@ -52,6 +55,14 @@ RUN_LINKS: Final = (
     ),
 )
 """What can be done with the run that an answer shows."""
+
+
+def note_start(request: web.Request, answer: Started | Replayed) -> None:
+    """Note in the audit what became of a request for a run."""
+    started = isinstance(answer, Started)
+    run = answer if isinstance(answer, Started) else answer.run
+    verdict = Verdict.ACCEPTED if started else Verdict.REPLAYED
+    note(request, verdict, key=run.key, workflow=run.workflow)
 
 
 async def send_start(request: web.Request, answer: Started | Replayed) -> web.StreamResponse:

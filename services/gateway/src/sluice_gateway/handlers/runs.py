@@ -17,6 +17,7 @@ from sluice_gateway.handlers.app_keys import (
     SUBMISSION,
     TRACEPARENT,
 )
+from sluice_gateway.handlers.auditing import about, about_start
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.cloudevents import BINARY, RunEvent, binary_envelope
 from sluice_gateway.handlers.documents import PreviewDocument, RunDocument
@@ -40,6 +41,7 @@ from sluice_gateway.handlers.request_body import admitted_body
 from sluice_gateway.handlers.run_answers import (
     ACCEPTED,
     RUN_LINKS,
+    note_start,
     send_known_state,
     send_start,
 )
@@ -59,6 +61,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
     began = time.perf_counter()
     async with admitted_body(request) as pieces:
         read = await _read(request, pieces)
+        about_start(request, read, stated=key)
         asked = Asked(
             request=read.request,
             content=read.content,
@@ -71,6 +74,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
             preview = await request.app[SUBMISSION].preview(asked)
             return web.json_response(preview_document(read.request, preview))
         answer = await request.app[SUBMISSION].submit(asked)
+    note_start(request, answer)
     if isinstance(answer, Started):
         request.app[METRICS].accept_seconds.observe(time.perf_counter() - began)
     # A client that waits for the outcome is not in flight any more.
@@ -87,7 +91,9 @@ async def _read(request: web.Request, pieces: list[bytes]) -> ReadRequest:
 
 async def get_run(request: web.Request) -> web.StreamResponse:
     """Return the run's latest state, or 304 if the client has it."""
-    state = await request.app[READER].state(run_key(request), request[IDENTITY].access)
+    key = run_key(request)
+    about(request, key)
+    state = await request.app[READER].state(key, request[IDENTITY].access)
     return await send_known_state(request, state, status=200)
 
 

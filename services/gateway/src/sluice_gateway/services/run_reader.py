@@ -8,7 +8,7 @@ from typing import TypeVar
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.status import Phase
-from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.errors import HiddenRunError, ProblemError
 from sluice_gateway.domain.identity import Access, Scope
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace
@@ -111,15 +111,20 @@ async def find_allowed(view: RunView, key: RunKey, access: Access, *scopes: Scop
     if not any(access.could_allow(scope, key) for scope in scopes):
         raise _unknown()
 
-    async def look() -> RunState | None:
-        state = await view.find(key)
-        if state is None or not any(
-            access.allows_for_run(scope, key, workflow=state.workflow) for scope in scopes
-        ):
-            return None
-        return state
+    hidden = False
 
-    return await find_or_raise(look, view=view)
+    async def look() -> RunState | None:
+        nonlocal hidden
+        state = await view.find(key)
+        hidden = state is not None and not any(
+            access.allows_for_run(scope, key, workflow=state.workflow) for scope in scopes
+        )
+        return None if hidden else state
+
+    state = await find_if_any(look, view=view)
+    if state is None:
+        raise _unknown(HiddenRunError if hidden else ProblemError)
+    return state
 
 
 async def find_or_raise(look: Callable[[], Awaitable[T | None]], *, view: RunView) -> T:
@@ -154,8 +159,8 @@ async def find_if_any(look: Callable[[], Awaitable[T | None]], *, view: RunView)
     return found
 
 
-def _unknown() -> ProblemError:
-    return ProblemError.of(
+def _unknown(kind: type[ProblemError] = ProblemError) -> ProblemError:
+    return kind.of(
         ProblemType.UNKNOWN_RUN,
         "There is no such run, or it was forgotten: outcomes are kept as long as the status topic "
         "is.",

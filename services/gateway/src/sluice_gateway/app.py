@@ -89,6 +89,7 @@ def create_app(
     topics: TopicNames,
     identification: Identification,
     audit: Audit,
+    trusts_authors: bool = False,
     browser_access: BrowserAccess = _NO_BROWSERS,
     sign_in: SignIn | None = None,
     watch_links: WatchLinks | None = None,
@@ -99,7 +100,12 @@ def create_app(
 
     Shutting the application down ends the event streams and waits for records on their way.
     """
-    submission = Submission(catalogue=catalogue, producer=request_producer, view=view)
+    submission = Submission(
+        catalogue=catalogue,
+        producer=request_producer,
+        view=view,
+        trusts_authors=trusts_authors,
+    )
     commands = Commands(producer=request_producer, view=view)
     metrics.watch_in_flight(lambda: load_shedder.in_flight)
     metrics.watch_outgoing(lambda: response_budget.held + frames.held + shared_pages.held)

@@ -181,6 +181,7 @@ async def serve(
             topics=kafka.topics,
             identification=identity.identification,
             audit=Audit(trail),
+            trusts_authors=kafka.trust_requested_by,
             response_budget=ResponseBudget(
                 ResponseLimits(
                     max_bytes=settings.outgoing.max_bytes,

@@ -96,7 +96,7 @@ class _Flight:
 
 
 class Submission:
-    """Accepts runs."""
+    """Accepts runs; with `trusts_authors` the view shows who has asked."""
 
     def __init__(
         self,
@@ -104,8 +104,10 @@ class Submission:
         catalogue: Catalogue,
         producer: RequestProducer,
         view: RunView,
+        trusts_authors: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._trusts_authors = trusts_authors
         self._catalogue = catalogue
         self._producer = producer
         self._view = view
@@ -190,7 +192,7 @@ class Submission:
         return flight
 
     async def _send(self, asked: Asked, key: RunKey, fingerprint: str) -> Started:
-        request = asked.request.named(key.run_id)
+        request, author = asked.request.named(key.run_id), asked.identity.principal.author()
         now = self._now()
         unknown = (
             f"Kafka did not acknowledge run {key.run_id!r} in time; it may have been written all "
@@ -203,6 +205,7 @@ class Submission:
                 key=key,
                 time=now,
                 traceparent=asked.traceparent,
+                author=author,
             )
         position = appended.position
         _log.info("run accepted", workflow=request.workflow, position=str(position))
@@ -217,6 +220,7 @@ class Submission:
             priority=request.priority,
             parent=request.parent,
             parameters=asked.content.parameters,
+            requested_by=author.id if self._trusts_authors else None,
         )
         try:
             async with asyncio.timeout(_VIEW_PATIENCE_S):

@@ -5,7 +5,7 @@ of `tests.unit.gateway.harness` and a history of `HISTORY`.
 """
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -23,9 +23,17 @@ from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import encode_notice, encode_status
 from sluice_contracts.steps import Step, StepGroup
 from sluice_contracts.topics import TopicNames
+from sluice_gateway.domain.identity import Area, Reach
 from sluice_gateway.domain.models import AcceptedRun, EventPlace, RunState
 from sluice_gateway.domain.partitions import LogPartition, door_and_number
-from sluice_gateway.domain.run_query import LabelTest, RunFilter, RunPage, RunPlace, StreamPlace
+from sluice_gateway.domain.run_query import (
+    LabelTest,
+    RunFilter,
+    RunPage,
+    RunPlace,
+    RunSummary,
+    StreamPlace,
+)
 from sluice_gateway.ports import LogTruncatedError, RunView
 from tests.unit.gateway.harness import DOOR, PRIVATE, SETS, TOPICS, TRACEPARENT, published
 
@@ -33,6 +41,30 @@ HISTORY: Final = timedelta(days=30)
 PARTITIONS: Final = 3
 KEY: Final = RunKey("default", "order-1")
 ALL: Final = RunFilter()
+
+
+def _area(tenants: str, workflows: str) -> Area:
+    return Area(tenants=frozenset(tenants.split()), workflows=frozenset(workflows.split()))
+
+
+REACHES: Final = [
+    Reach.of(areas)
+    for areas in (
+        [],
+        [_area("*", "*")],
+        [_area("default", "*")],
+        [_area("acme", "*")],
+        [_area("acme default", "*")],
+        [_area("nobody", "*")],
+        [_area("*", "greet")],
+        [_area("*", "greet count")],
+        [_area("default", "count")],
+        [_area("default", "count"), _area("acme", "*")],
+        [_area("default", "greet"), _area("acme", "count")],
+        [_area("*", "count"), _area("acme", "greet")],
+    )
+]
+"""What principals may see."""
 
 
 class RunStore(Protocol):
@@ -416,6 +448,17 @@ class ProjectionSuite(WithTopics):
         assert await contents(store, keys) == straight
 
 
+async def read_list(store: RunStore, query: RunFilter) -> list[RunSummary]:
+    """Read a list one run at a time."""
+    runs: list[RunSummary] = []
+    page = await store.view.list(query, before=None, limit=1)
+    runs += page.runs
+    while page.next is not None:
+        page = await store.view.list(query, before=page.next, limit=1)
+        runs += page.runs
+    return runs
+
+
 class ListSuite(WithTopics):
     """Lists and counts."""
 
@@ -505,6 +548,34 @@ class ListSuite(WithTopics):
         by_phase = await store.view.count(query)
         assert sum(by_phase.values()) == len(expected)
         assert all(number > 0 for number in by_phase.values())
+
+    @pytest.mark.parametrize("reach", REACHES)
+    async def test_only_what_the_principal_may_see_is_listed_and_counted(
+        self, store: RunStore, topics: Topics, reach: Reach
+    ) -> None:
+        await self.fill(store, topics)
+        # Nothing is known of it but a notice: not even the workflow.
+        await store.apply([topics.notice("waiting-1")])
+        for query in (
+            ALL,
+            RunFilter(tenant="default"),
+            RunFilter(tenant="acme"),
+            RunFilter(workflow="greet"),
+            RunFilter(phases=frozenset({Phase.FAILED})),
+            RunFilter(phases=frozenset({Phase.FAILED, Phase.ACCEPTED, Phase.SUCCEEDED})),
+            RunFilter(labels=(LabelTest(name="team", value="a"),)),
+            RunFilter(labels=(LabelTest(name="team", value="a", equal=False),)),
+            RunFilter(text="a-1"),
+            RunFilter(text="beta"),
+            RunFilter(since=datetime(2000, 1, 1, tzinfo=UTC)),
+        ):
+            everything = (await store.view.list(query, before=None, limit=10)).runs
+            expected = [
+                run for run in everything if reach.has(tenant=run.key.tenant, workflow=run.workflow)
+            ]
+            seen = query.seen_within(reach)
+            assert await read_list(store, seen) == expected
+            assert await store.view.count(seen) == Counter(run.phase for run in expected)
 
     async def test_since_is_included_and_until_is_not(
         self, store: RunStore, topics: Topics
@@ -865,6 +936,30 @@ class StreamSuite(WithTopics):
         assert await self.read(
             store, after=StreamPlace(), query=RunFilter(tenant="nobody"), limit=3
         ) == ([], await store.view.stream_end(tenant="nobody"))
+
+    @pytest.mark.parametrize("reach", REACHES)
+    async def test_only_events_that_the_principal_may_see_come(
+        self, store: RunStore, topics: Topics, reach: Reach
+    ) -> None:
+        runs = [("default", "greet"), ("default", "count"), ("acme", "greet"), ("acme", "count")]
+        records = [
+            record
+            for number, (tenant, workflow) in enumerate(runs)
+            for record in (
+                topics.request(f"run-{number}", tenant=tenant, workflow=workflow),
+                topics.event(1, run_id=f"run-{number}", tenant=tenant, workflow=workflow),
+            )
+        ]
+        await store.apply(records)
+        page = await store.view.all_events(
+            ALL.seen_within(reach), after=StreamPlace(), limit=100, max_bytes=10**6
+        )
+        assert sorted(each.key for each in page.events) == sorted(
+            RunKey(tenant, f"run-{number}")
+            for number, (tenant, workflow) in enumerate(runs)
+            if reach.has(tenant=tenant, workflow=workflow)
+        )
+        assert page.place == await store.view.stream_end()
 
     async def test_other_records_move_the_place_on(self, store: RunStore, topics: Topics) -> None:
         await store.apply([topics.event(5)])

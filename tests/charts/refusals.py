@@ -39,6 +39,16 @@ _SLUICE = {
     "store: {kind: postgres, postgres: {host: db, awsRegion: eu-central-1, tls: disable}}": (
         "store.postgres.awsRegion: Amazon RDS takes IAM over TLS alone"
     ),
+    "store: {kind: postgres, postgres: {host: db, awsRegion: a, caSecret: b, "
+    "ca: '-----BEGIN CERTIFICATE-----'}}": "store.postgres: ca and caSecret are two ways",
+    "store: {postgres: {ca: authority.pem}}": "at '/store/postgres/ca'",
+    "store: {kind: postgres, postgres: {host: db, awsRegion: a, externalSecret: {enabled: true, "
+    "remoteKey: b, secretStoreRef: {name: c}}}}": (
+        "store.postgres.externalSecret: existingSecret names the Secret"
+    ),
+    "store: {postgres: {externalSecret: {enabled: true}}}": (
+        "at '/store/postgres/externalSecret/remoteKey': minLength"
+    ),
     "workflows: {namespace: Argo}": "at '/workflows/namespace'",
     "workflows: {ttl: 3600}": "at '/workflows/ttl': got number, want string",
     "workflows: {executor: {name: 'it''s'}}": "at '/workflows/executor/name'",
@@ -81,6 +91,41 @@ _SLUICE = {
         "at '/kafka/sasl/existingSecret': minLength"
     ),
     "monitoring: {serviceMonitor: {interval: often}}": "at '/monitoring/serviceMonitor/interval'",
+    "gateway: {auth: {mode: optional}}": "at '/gateway/auth/mode'",
+    "gateway: {auth: {keysSecret: ''}}": (
+        "gateway.auth.keysSecret: name a Secret with the file of API keys (docs/security.md), or "
+        "issuers or signIn.issuer (docs/oidc.md), or let any client that reaches the gateway do "
+        "everything, by gateway.auth.mode: none"
+    ),
+    "gateway: {auth: {watchLinks: {enabled: true}}}": "gateway.auth.keyRingSecret: signIn and",
+    "gateway: {auth: {keyRingSecret: a, signIn: {issuer: 'https://a'}}}": (
+        "gateway.auth.signIn: clientId, clientSecret and publicOrigin must be given with issuer"
+    ),
+    "gateway: {auth: {signIn: {scopes: [email]}}}": "at '/gateway/auth/signIn/scopes'",
+    "gateway: {auth: {signIn: {publicOrigin: 'https://a/'}}}": (
+        "at '/gateway/auth/signIn/publicOrigin'"
+    ),
+    "gateway: {auth: {issuers: [{issuer: a, audience: b}]}}": "missing property 'kind'",
+    "gateway: {auth: {issuers: [{issuer: a, audience: b, kind: users, algorithms: [HS256]}]}}": (
+        "at '/gateway/auth/issuers/0/algorithms/0'"
+    ),
+    "gateway: {auth: {jwks: {keys: a}}}": "'keys' does not match pattern",
+    "gateway: {corsOrigins: ['*']}": "at '/gateway/corsOrigins/0'",
+    "{gateway: {auth: {issuers: [{issuer: a, audience: b, kind: kubernetes}]}}, "
+    "networkPolicy: {issuersPorts: [80]}}": "networkPolicy.issuersPorts: port 80 of any address",
+    "gateway: {auth: {grants: []}}": "gateway.auth.grants: without grants no client may",
+    "gateway: {auth: {mode: none}}": "gateway.auth.mode: with none any client may do everything",
+    "gateway: {auth: {grants: [{tenants: [a], workflows: [b], scopes: [admin]}]}}": (
+        "at '/gateway/auth/grants/0': 'anyOf' failed"
+    ),
+    "gateway: {auth: {grants: [{principals: [ci], tenants: [a], workflows: [b], "
+    "scopes: [admin]}]}}": "at '/gateway/auth/grants/0/principals/0'",
+    "gateway: {auth: {grants: [{claims: {sub: a}, tenants: [a], workflows: [b], "
+    "scopes: [admin]}]}}": "at '/gateway/auth/grants/0/claims': missing property 'iss'",
+    "gateway: {auth: {grants: [{principals: ['user:a'], tenants: [A], workflows: [b], "
+    "scopes: [admin]}]}}": "at '/gateway/auth/grants/0/tenants/0'",
+    "gateway: {auth: {grants: [{principals: ['user:a'], tenants: [a], workflows: [b], "
+    "scopes: ['*']}]}}": "at '/gateway/auth/grants/0/scopes/0'",
     "smokeTest: {timeoutSeconds: 5m}": "at '/smokeTest/timeoutSeconds': got string, want integer",
     "extraObjects: [{kind: ConfigMap}]": "at '/extraObjects/0': missing properties",
     # No schema can compare two values.

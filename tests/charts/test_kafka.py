@@ -251,9 +251,10 @@ def assert_it_is_found(sluice: Rendered, kafka: Rendered) -> None:
 
 
 def mounted(rendered: Rendered, service: str) -> dict[str, list[str]]:
-    """Give the Secrets that are mounted for a service, with the keys that it gets to see."""
+    """Give the Secrets that a service mounts for Kafka, with the keys that it gets to see."""
     return {
         source["secret"]["name"]: [item["key"] for item in source["secret"]["items"]]
         for volume in rendered.workload(service)["spec"]["template"]["spec"].get("volumes", [])
-        for source in volume.get("projected", {}).get("sources", [])
+        if volume["name"] == "kafka"
+        for source in volume["projected"]["sources"]
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase
+from sluice_gateway.services.identification import Identification
 from sluice_workflows.catalogue import Catalogue
 from tests.support.projections import apply
 from tests.unit.gateway.harness import CATALOGUE, TOPICS, Gateway, published, running_gateway
@@ -22,10 +23,15 @@ __all__ = ["ending_gateway"]
 
 @asynccontextmanager
 async def ending_gateway(
-    folder: Path, *, catalogue: Catalogue = CATALOGUE
+    folder: Path,
+    *,
+    catalogue: Catalogue = CATALOGUE,
+    identification: Identification | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway whose runs succeed as soon as they are accepted."""
-    async with running_gateway(folder, catalogue=catalogue) as gateway:
+    async with running_gateway(
+        folder, catalogue=catalogue, identification=identification
+    ) as gateway:
         ending = asyncio.create_task(_end_runs(gateway))
         try:
             yield gateway

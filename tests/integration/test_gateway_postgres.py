@@ -20,6 +20,7 @@ from sluice_contracts.status_codec import encode_status
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.run_store_postgres.opening import DATABASE, opened_postgres_view
 from sluice_gateway.adapters.run_view.reopening import ReopeningView
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.domain.partitions import LogPartition
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.metrics import Metrics
@@ -66,7 +67,9 @@ async def replica(
 ) -> AsyncIterator[ReopeningView]:
     """Run the view of one replica."""
     settings = GatewaySettings(
-        kafka=KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, topics=topics), store=store
+        auth=AuthSettings(mode="none"),
+        kafka=KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, topics=topics),
+        store=store,
     )
     subscriptions = RunSubscriptions()
     view = ReopeningView(

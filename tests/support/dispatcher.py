@@ -16,18 +16,22 @@ from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem, ProblemType
 from sluice_contracts.records import Headers, IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.status_codec import PublishedEvent
-from sluice_dispatcher.app import create_record_handler, new_budget
+from sluice_dispatcher.app import create_record_handler, create_slots, new_budget
 from sluice_dispatcher.bootstrap import load_builder
+from sluice_dispatcher.domain.limits import NO_LIMITS, NO_PAUSES
 from sluice_dispatcher.domain.models import LedgerEntry
+from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
 from sluice_dispatcher.ports import OutcomePublisher
+from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.clocks import boot_time
 from sluice_runtime.kafka.errors import KafkaUnavailableError
+from tests.support.fake_slots import FakeSlots
 from tests.support.fake_workflows import FakeWorkflows
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -139,6 +143,10 @@ class Desk:
         clock: Callable[[], float] = boot_time,
         first_reader: bool = False,
         publisher: OutcomePublisher | None = None,
+        is_counting: bool = False,
+        slots: FakeSlots | None = None,
+        builder: WorkflowBuilder | None = None,
+        unready: Callable[[], WaitReason | None] = lambda: None,
     ) -> None:
         self.settings = settings or DispatcherSettings()
         self.workflows = workflows or FakeWorkflows()
@@ -148,20 +156,49 @@ class Desk:
         self.now_for_test: datetime | None = None
         self.budget = new_budget(self.settings.dispatch)
         self.queued = QueuedRuns(clock=clock, is_first_reader_of=lambda _: first_reader)
+        self.limits_for_test = NO_LIMITS
+        self.pauses_for_test = NO_PAUSES
+        self.admission = Admission(
+            budget=self.budget,
+            longest_create=self.settings.dedupe.least_release_after,
+            is_counting=is_counting,
+            now=self._now,
+            clock=clock,
+            limits=lambda: self.limits_for_test,
+            pauses=lambda: self.pauses_for_test,
+            unready=unready,
+        )
+        self.slots_for_test = slots or FakeSlots()
+        metrics = Metrics(self.registry)
+        self.slots = create_slots(
+            self.settings,
+            store=self.slots_for_test,
+            workflows=self.workflows,
+            ledger=self.ledger,
+            metrics=metrics,
+            budget=self.budget,
+            queued=self.queued,
+            admission=self.admission,
+        )
         self.handler: RecordHandler = create_record_handler(
             self.settings,
-            builder=_builder() if settings is None else load_builder(settings),
+            builder=builder or (_builder() if settings is None else load_builder(settings)),
             workflows=self.workflows,
             ledger=self.ledger,
             publisher=publisher or self.publisher,
-            metrics=Metrics(self.registry),
+            metrics=metrics,
             budget=self.budget,
             queued=self.queued,
+            admission=self.admission,
             origins=self.settings.kafka.origins,
-            now=lambda: self.now_for_test or datetime.now(UTC),
+            slots=self.slots,
+            now=self._now,
             clock=clock,
         )
         self._offsets = itertools.count()
+
+    def _now(self) -> datetime:
+        return self.now_for_test or datetime.now(UTC)
 
     def before_create(self, step: Callable[[str], Awaitable[None]]) -> None:
         """Run a step with the Workflow's name before each create; it may wait or fail."""

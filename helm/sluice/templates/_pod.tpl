@@ -28,6 +28,10 @@ httpGet: {path: {{ .path }}, port: health}
 {{- if and .root.Values.workflows.catalogue.entries (ne .s.name "status-watcher") }}
 catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 {{- end }}
+{{- $store := .root.Values.store }}
+{{- if and (eq .s.name "gateway") (eq $store.kind "postgres") $store.postgres.ca }}
+postgres-ca.crt: {{ quote $store.postgres.ca }}
+{{- end }}
 {{- end -}}
 
 {{- /* The environment variables of every service. Others keep the service's own default. */ -}}
@@ -139,8 +143,14 @@ spec:
 {{- if include "sluice.files" . | fromYaml }}
 - {name: config, mountPath: /etc/sluice/config, readOnly: true}
 {{- end }}
+{{- if .s.limits }}
+- {name: limits, mountPath: /etc/sluice/limits, readOnly: true}
+{{- end }}
 {{- if include "sluice.kafkaFiles" . }}
 - {name: kafka, mountPath: /etc/sluice/kafka, readOnly: true}
+{{- end }}
+{{- if include "sluice.identityFiles" . }}
+- {name: identity, mountPath: /etc/sluice/identity, readOnly: true}
 {{- end }}
 {{- if include "sluice.postgresFiles" . }}
 - {name: postgres, mountPath: /etc/sluice/postgres, readOnly: true}
@@ -163,8 +173,16 @@ spec:
       - {key: {{ $file }}, path: {{ $file }}}
       {{- end }}
 {{- end }}
+{{- if .s.limits }}
+- {name: limits, configMap: {name: {{ .s.fullname }}-limits}}
+{{- end }}
 {{- with include "sluice.kafkaFiles" . | trim }}
 - name: kafka
+  projected:
+    sources: {{- . | nindent 6 }}
+{{- end }}
+{{- with include "sluice.identityFiles" . | trim }}
+- name: identity
   projected:
     sources: {{- . | nindent 6 }}
 {{- end }}

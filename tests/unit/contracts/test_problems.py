@@ -39,11 +39,14 @@ def test_the_types_are_those_that_clients_know() -> None:
         "method-not-allowed": 405,
         "unsupported-media-type": 415,
         "not-acceptable": 406,
+        "unauthenticated": 401,
+        "forbidden": 403,
         "log-truncated": 410,
         "count-changed": 412,
         "outcome-unknown": 503,
         "unavailable": 503,
         "overloaded": 429,
+        "rate-limited": 429,
         "internal": 500,
     }
 

@@ -27,14 +27,20 @@ from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.audit import Audit, AuditSink
 from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.identification import AnonymousIdentification, Identification
 from sluice_gateway.services.load_shedding import LoadShedder
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
+from sluice_gateway.services.sign_in import SignIn
 from sluice_gateway.services.subscriptions import RunSubscriptions
+from sluice_gateway.services.watch_links import WatchLinks
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
@@ -189,8 +195,14 @@ async def running_gateway(
     allowed_hosts: AllowedHosts | None = None,
     outgoing: ResponseLimits | None = None,
     catalogue: Catalogue = CATALOGUE,
+    identification: Identification | None = None,
+    audit: AuditSink | None = None,
+    browser_access: BrowserAccess | None = None,
+    sign_in: SignIn | None = None,
+    watch_links: WatchLinks | None = None,
+    quotas: RequestQuotas | None = None,
 ) -> AsyncIterator[Gateway]:
-    """Run a gateway on a free port."""
+    """Run a gateway on a free port; by default it lets everybody do everything."""
     producer = FakeProducer()
     subscriptions = RunSubscriptions()
     registry = CollectorRegistry()
@@ -228,6 +240,12 @@ async def running_gateway(
             limits=limits or Limits(),
             greeting=GREETING,
             topics=TOPICS,
+            identification=identification or AnonymousIdentification(),
+            audit=Audit(audit, now=lambda: NOW),
+            browser_access=browser_access or BrowserAccess(),
+            sign_in=sign_in,
+            watch_links=watch_links,
+            quotas=quotas,
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
             shared_pages=SharedPages(view=view, max_bytes=4_000_000),
@@ -254,6 +272,7 @@ def published(
     *,
     run_id: str = "order-1",
     tenant: str = "default",
+    workflow: str = "greet",
     attempt: int = 1,
     steps: tuple[Step, ...] = (),
     fingerprint: str | None = None,
@@ -265,7 +284,7 @@ def published(
         event_id=event_id(str(key), str(sequence), phase),
         run_id=run_id,
         tenant=tenant,
-        workflow="greet",
+        workflow=workflow,
         workflow_name=workflow_name(key),
         attempt=attempt,
         phase=phase,

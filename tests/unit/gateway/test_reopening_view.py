@@ -22,7 +22,9 @@ from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.identification import AnonymousIdentification
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
@@ -181,6 +183,8 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         limits=Limits(),
         greeting=GREETING,
         topics=TOPICS,
+        identification=AnonymousIdentification(),
+        audit=Audit(None),
         response_budget=ResponseBudget(ResponseLimits()),
         frames=EventFrames(view=view, max_bytes=4_000_000),
         shared_pages=SharedPages(view=view, max_bytes=4_000_000),

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from sluice_argo.watch_event import ListComplete
+from sluice_argo.watch_settings import WatchSettings
+from sluice_argo.workflow_list import list_workflows
 from sluice_argo.workflows_api import WorkflowPage
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kubernetes import client as client_module
 from sluice_runtime.kubernetes.errors import AnswerTooLargeError, ApiUnavailableError
-from sluice_status_watcher.domain.watch_event import ListComplete
 from sluice_status_watcher.services.finalizer_drain import drain_finalizers
-from sluice_status_watcher.services.workflow_list import list_workflows
-from sluice_status_watcher.settings import WatchSettings
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.runtime.kubernetes.api_server import api_server, connected
 from tests.unit.status_watcher.manifests import manifest

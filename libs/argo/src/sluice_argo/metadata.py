@@ -6,6 +6,7 @@ __all__ = [
     "ACCEPTED_AT",
     "APPLIED_COMMANDS",
     "ATTEMPT",
+    "COMPLETED",
     "FINALIZER",
     "FINGERPRINT",
     "LABELS",
@@ -21,6 +22,7 @@ __all__ = [
     "REQUESTED_BY",
     "RUN_ID",
     "SELECTOR",
+    "SLOT",
     "TENANT",
     "TRACEPARENT",
     "WORKFLOW",
@@ -31,6 +33,8 @@ MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY_VALUE: Final = "sluice"
 TENANT: Final = "sluice.dev/tenant"
 WORKFLOW: Final = "sluice.dev/workflow"
+COMPLETED: Final = "workflows.argoproj.io/completed"
+"""Argo's own: `true` once a Workflow has finished, and absent after it was reopened."""
 SELECTOR: Final = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
 
 # Annotations: values of any length that live as long as the object.
@@ -47,6 +51,8 @@ REQUESTED_BY: Final = "sluice.dev/requested-by"
 ACCEPTED_AT: Final = "sluice.dev/accepted-at"
 PRIVATE_PARAMETERS: Final = "sluice.dev/private-parameters"
 LAST_COMMAND: Final = "sluice.dev/last-command"
+SLOT: Final = "sluice.dev/slot"
+"""The name of the Lease that says which runs of one concurrency key may be live."""
 ATTEMPT: Final = "sluice.dev/attempt"
 """Set by the status-watcher when a finished Workflow was reopened; 1 if absent."""
 OUTCOME_CLAIM: Final = "sluice.dev/outcome-claim"

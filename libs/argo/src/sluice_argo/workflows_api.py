@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from sluice_argo.metadata import SELECTOR
 from sluice_runtime.deadlines import Deadline
@@ -16,9 +17,16 @@ from sluice_runtime.kubernetes.errors import (
     RefusedError,
 )
 
-__all__ = ["WorkflowPage", "WorkflowsApi"]
+__all__ = ["Listed", "WorkflowPage", "WorkflowsApi"]
 
 _JSON_PATCH = "application/json-patch+json"
+_JSON = "application/json"
+# https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches. A server that
+# does not know it sends whole objects.
+_METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1,application/json"
+
+Listed = Literal["whole", "metadata"]
+"""What lists and watches contain of each Workflow; metadata is far smaller."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +41,8 @@ class WorkflowPage:
 class WorkflowsApi:
     """Creates, gets, patches, lists and watches Sluice's Workflows, and deletes their pods.
 
-    Each request has its own timeout. `parse` parses the responses of get, patch and list.
+    Each request has its own timeout. `parse` parses the responses of get, patch and list. `listed`
+    is what lists and watches contain of each Workflow.
     """
 
     def __init__(
@@ -44,8 +53,12 @@ class WorkflowsApi:
         request_timeout: timedelta,
         create_timeout: timedelta | None = None,
         parse: Callable[[bytes], object] = json.loads,
+        listed: Listed = "whole",
     ) -> None:
         self._client = client
+        only = listed == "metadata"
+        self._accept_list = _METADATA.format(list="List") if only else _JSON
+        self._accept_watch = _METADATA.format(list="") if only else _JSON
         self._path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._timeout = request_timeout
@@ -138,6 +151,7 @@ class WorkflowsApi:
             "GET",
             self._path,
             query=query,
+            accept=self._accept_list,
             deadline=self._deadline("list Workflows"),
             parse=self._parse,
         )
@@ -169,7 +183,10 @@ class WorkflowsApi:
             "timeoutSeconds": str(timeout_seconds),
         }
         async with self._client.stream(
-            self._path, query=query, deadline=self._deadline("open the watch")
+            self._path,
+            query=query,
+            accept=self._accept_watch,
+            deadline=self._deadline("open the watch"),
         ) as chunks:
             yield chunks
 

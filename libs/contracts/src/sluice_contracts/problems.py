@@ -41,6 +41,8 @@ class ProblemType(StrEnum):
     REFUSED_BY_CLUSTER = "urn:sluice:problem:refused-by-cluster"
     UNKNOWN_RUN = "urn:sluice:problem:unknown-run"
     NOT_APPLICABLE = "urn:sluice:problem:not-applicable"
+    UNAUTHENTICATED = "urn:sluice:problem:unauthenticated"
+    FORBIDDEN = "urn:sluice:problem:forbidden"
     FOREIGN_TENANT = "urn:sluice:problem:foreign-tenant"
     UNSIGNED = "urn:sluice:problem:unsigned"
     NOT_FOUND = "urn:sluice:problem:not-found"
@@ -52,6 +54,7 @@ class ProblemType(StrEnum):
     OUTCOME_UNKNOWN = "urn:sluice:problem:outcome-unknown"
     UNAVAILABLE = "urn:sluice:problem:unavailable"
     OVERLOADED = "urn:sluice:problem:overloaded"
+    RATE_LIMITED = "urn:sluice:problem:rate-limited"
     INTERNAL = "urn:sluice:problem:internal"
 
 
@@ -70,6 +73,8 @@ _KINDS: Final = {
     ProblemType.REFUSED_BY_CLUSTER: (422, "Refused by the cluster"),
     ProblemType.UNKNOWN_RUN: (404, "Unknown run"),
     ProblemType.NOT_APPLICABLE: (409, "Not applicable to the run's state"),
+    ProblemType.UNAUTHENTICATED: (401, "Unauthenticated"),
+    ProblemType.FORBIDDEN: (403, "Forbidden"),
     ProblemType.FOREIGN_TENANT: (403, "Another tenant's topic"),
     ProblemType.UNSIGNED: (403, "Signature missing or wrong"),
     ProblemType.NOT_FOUND: (404, "Not found"),
@@ -81,12 +86,13 @@ _KINDS: Final = {
     ProblemType.OUTCOME_UNKNOWN: (503, "Outcome unknown"),
     ProblemType.UNAVAILABLE: (503, "Unavailable"),
     ProblemType.OVERLOADED: (429, "Overloaded"),
+    ProblemType.RATE_LIMITED: (429, "Rate limited"),
     ProblemType.INTERNAL: (500, "Internal error"),
 }
 
 
 class ProblemCause(StrEnum):
-    """What stopped the pods of a run, where a type covers several causes.
+    """What stopped a run or its pods, where a type covers several causes.
 
     They are not types, because readers up to the release of 2026-11-29 pass over an event whose
     problem has a type that they do not know.
@@ -96,6 +102,8 @@ class ProblemCause(StrEnum):
     ACCOUNT_MISSING = "account-missing"
     IMAGE_UNAVAILABLE = "image-unavailable"
     ARTIFACTS_UNAVAILABLE = "artifacts-unavailable"
+    CONCURRENCY_LIMIT = "concurrency-limit"
+    REPLACED = "replaced"
 
 
 class FieldError(BaseModel):
@@ -132,8 +140,8 @@ class Problem(BaseModel):
         str | None,
         Field(
             description="What it was in particular. Of a run whose pods were stopped: "
-            "`pods-refused`, `account-missing`, `image-unavailable` or `artifacts-unavailable`; "
-            "there may be more."
+            "`pods-refused`, `account-missing`, `image-unavailable` or `artifacts-unavailable`. Of "
+            "one that was cancelled: `concurrency-limit` or `replaced`. There may be more."
         ),
     ] = None
     instance: Annotated[

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import SchemaError
 
 from sluice_contracts.graphs import PlannedGraph
-from sluice_workflows.entries import Entry, TemplateRef
+from sluice_workflows.entries import Concurrency, Entry, TemplateRef, WhenFull
 from sluice_workflows.errors import CatalogueError
 from sluice_workflows.parameters import Parameters, PlainText, Text
 
@@ -110,6 +110,12 @@ class _Template(_Strict):
     cluster_scope: bool = False
 
 
+class _Concurrency(_Strict):
+    key: str
+    limit: int = 1
+    when_full: WhenFull = "queue"
+
+
 class _Entry(_Strict):
     name: str
     description: str
@@ -117,6 +123,7 @@ class _Entry(_Strict):
     private_parameters: bool = False
     parameters: list[_AnyParameter] = []
     graph: PlannedGraph | None = None
+    concurrency: _Concurrency | None = None
 
 
 class _File(_Strict):
@@ -173,6 +180,9 @@ def _entry(source: str, index: int, entry: _Entry) -> Entry:
             ),
             private_parameters=entry.private_parameters,
             graph=entry.graph,
+            concurrency=None
+            if entry.concurrency is None
+            else Concurrency(**entry.concurrency.model_dump()),
         )
     except CatalogueError as e:
         raise CatalogueError(f"{source}: {place}: {e}") from e

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails
@@ -23,7 +23,15 @@ from sluice_workflows.parameters import (
 )
 from sluice_workflows.settings import CompileSettings
 
-__all__ = ["PARAMETER_NAME", "Builder", "Couler", "Entry", "TemplateRef"]
+__all__ = [
+    "PARAMETER_NAME",
+    "Builder",
+    "Concurrency",
+    "Couler",
+    "Entry",
+    "TemplateRef",
+    "WhenFull",
+]
 
 # Couler has no types. Builders get the module as an argument, so that only the compiler imports it:
 # the gateway reads the catalogue without Couler.
@@ -40,6 +48,8 @@ A builder never sees values: it refers to `{{workflow.parameters.<name>}}`.
 _MAX_ARGUMENT_BYTES: Final = 512 * 1024
 _DNS_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_SUBDOMAIN: Final = rf"(?=.{{1,253}}\Z){_DNS_LABEL}(\.{_DNS_LABEL})*"
+# The holders of a key are kept in an annotation of one object.
+_MOST_HOLDERS: Final = 100
 PARAMETER_NAME: Final = r"[A-Za-z0-9_-]{1,128}"
 """The names of parameters that Argo accepts."""
 
@@ -56,6 +66,37 @@ class TemplateRef:
             raise CatalogueError(
                 f"`{self.name}` is not a valid name of a WorkflowTemplate (RFC 1123)"
             )
+
+
+WhenFull: TypeAlias = Literal["queue", "reject", "replace"]
+"""What happens to a request for a key that has no room: it waits, ends as Rejected, or stops the
+oldest run of the key and takes its place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concurrency:
+    """How many runs of one tenant and one key may be live; exact, also across dispatchers.
+
+    `key` is a JSON Pointer to a declared parameter, such as `/parameters/account`.
+    """
+
+    key: str
+    limit: int = 1
+    when_full: WhenFull = "queue"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(rf"/parameters/{PARAMETER_NAME}", self.key):
+            raise CatalogueError(
+                f"concurrency.key: {self.key!r} must be the JSON Pointer of a parameter, such as "
+                "/parameters/account"
+            )
+        if not 1 <= self.limit <= _MOST_HOLDERS:
+            raise CatalogueError(f"concurrency.limit: must be from 1 to {_MOST_HOLDERS}")
+
+    @property
+    def parameter(self) -> str:
+        """The name of the parameter that `key` points to."""
+        return self.key.rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +116,7 @@ class Entry:
     template: Builder | TemplateRef
     private_parameters: bool = False
     graph: PlannedGraph | None = None
+    concurrency: Concurrency | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(_DNS_LABEL, self.name):
@@ -86,6 +128,9 @@ class Entry:
             raise self._wrong("its parameter model does not extend sluice_workflows' Parameters")
         self._check_fields()
         self._check_defaults()
+        limited = self.concurrency
+        if limited is not None and limited.parameter not in wire_names(self.parameters):
+            raise self._wrong(f"concurrency.key: it has no parameter `{limited.parameter}`")
 
     def arguments(self, parameters: Mapping[str, JsonValue]) -> dict[str, str]:
         """Return the encoded arguments for `parameters`, including defaults.

@@ -8,18 +8,21 @@ from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
-from sluice_dispatcher.ports import Ledger, OutcomePublisher, Workflows
+from sluice_dispatcher.ports import Ledger, OutcomePublisher, SlotStore, Workflows
+from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.commands import CommandExecution
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.services.rejection import Rejection
+from sluice_dispatcher.services.slot_holders import SlotHolders
+from sluice_dispatcher.services.slots import Slots
 from sluice_dispatcher.services.submission import WorkflowSubmission
 from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time
 
-__all__ = ["ACTIVE_LIMIT", "create_record_handler", "new_budget"]
+__all__ = ["ACTIVE_LIMIT", "create_record_handler", "create_slots", "new_budget"]
 
 ACTIVE_LIMIT = RecordLimit(records=256, size=32 * 1024 * 1024)
 """Of records that are handled and do not wait; with the waiting ones it bounds the memory."""
@@ -35,7 +38,9 @@ def create_record_handler(
     metrics: Metrics,
     budget: InFlightBudget,
     queued: QueuedRuns,
+    admission: Admission,
     origins: RecordOrigins,
+    slots: Slots,
     now: Callable[[], datetime],
     clock: Callable[[], float] = boot_time,
 ) -> RecordHandler:
@@ -50,6 +55,8 @@ def create_record_handler(
             ledger=ledger,
             rejection=rejection,
             calls=calls,
+            admission=admission,
+            slots=slots,
             now=now,
             freshness=settings.dedupe.ledger_freshness,
             longest_create=settings.dedupe.least_release_after,
@@ -59,6 +66,8 @@ def create_record_handler(
             workflows=workflows,
             ledger=ledger,
             rejection=rejection,
+            slots=slots,
+            builder=builder,
             # Commands have calls of their own: however many there are, new runs start.
             calls=BoundedCalls(
                 backoff,
@@ -74,6 +83,34 @@ def create_record_handler(
         origins=origins,
         backoff=backoff,
         on_verdict=metrics.record_finished,
+    )
+
+
+def create_slots(
+    settings: DispatcherSettings,
+    *,
+    store: SlotStore,
+    workflows: Workflows,
+    ledger: Ledger,
+    metrics: Metrics,
+    budget: InFlightBudget,
+    queued: QueuedRuns,
+    admission: Admission,
+) -> Slots:
+    """Return the service that keeps the live runs of a key within its limit."""
+    live = admission.live
+    return Slots(
+        SlotHolders(store, workflows=workflows, ledger=ledger, live=live),
+        workflows=workflows,
+        live=live,
+        queued=queued,
+        calls=BoundedCalls(
+            Backoff(),
+            limit=max(1, settings.dispatch.concurrency // 4),
+            budget=budget,
+            on_retry=metrics.step_retried,
+        ),
+        budget=budget,
     )
 
 

@@ -4,18 +4,24 @@ import asyncio
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from sluice_argo.workflows_api import WorkflowsApi
+from sluice_dispatcher.adapters.lease_slots import LeaseSlots
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
 from sluice_dispatcher.adapters.outcome_publisher import KafkaOutcomePublisher
 from sluice_dispatcher.adapters.request_consumer import RequestConsumer
-from sluice_dispatcher.app import create_record_handler, new_budget
+from sluice_dispatcher.app import create_record_handler, create_slots, new_budget
+from sluice_dispatcher.domain.limits import NO_LIMITS, Limits
+from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.metrics import Metrics
+from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.assignment import Assignment
+from sluice_dispatcher.services.live_watch import LiveWatch
 from sluice_dispatcher.services.queue_notices import QueueNotices
 from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.settings import DispatcherSettings
@@ -26,11 +32,14 @@ from sluice_runtime.kafka.consumer import make_consumer
 from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
+from sluice_runtime.kubernetes.shallow_json import parse_shallow
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import serve_probes
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_file import StoreUnusableError
+from sluice_runtime.reloaded_file import ReloadedFile
 from sluice_runtime.service import StartupError, wait_for_kafka
+from sluice_runtime.strict_yaml import FileError, read_yaml
 from sluice_runtime.supervision import run_tasks
 from sluice_workflows.catalogue import ENTRY_POINT_GROUP, load_catalogue
 from sluice_workflows.compiler import compile_entry
@@ -104,21 +113,63 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         publisher = KafkaOutcomePublisher(producer, topics=sets, timeout=kafka.request_timeout)
         assignment = Assignment(_now)
         queued = QueuedRuns(clock=boot_time, is_first_reader_of=assignment.is_first_reader_of)
-        handler = create_record_handler(
+        limits_file = _read_limits(dispatch.limits_file)
+        is_counting = limits_file is not None or builder.limits_concurrency
+
+        def limits() -> Limits:
+            return NO_LIMITS if limits_file is None else limits_file.value
+
+        def unready() -> WaitReason | None:
+            if live_watch is not None and live_watch.waiting_for() is not None:
+                return WaitReason.KUBERNETES
+            return None
+
+        admission = Admission(
+            budget=budget,
+            longest_create=settings.dedupe.least_release_after,
+            is_counting=is_counting,
+            now=_now,
+            clock=boot_time,
+            limits=limits,
+            unready=unready,
+        )
+        workflows = WorkflowsApi(
+            cluster,
+            namespace=settings.kubernetes.namespace,
+            request_timeout=settings.kubernetes.request_timeout,
+            create_timeout=settings.dedupe.create_timeout,
+        )
+        slots = create_slots(
             settings,
-            builder=builder,
-            workflows=WorkflowsApi(
+            store=LeaseSlots(
                 cluster,
                 namespace=settings.kubernetes.namespace,
                 request_timeout=settings.kubernetes.request_timeout,
-                create_timeout=settings.dedupe.create_timeout,
             ),
+            workflows=workflows,
+            ledger=ledger,
+            metrics=metrics,
+            budget=budget,
+            queued=queued,
+            admission=admission,
+        )
+        live_watch = (
+            LiveWatch(_metadata_of(cluster, settings), admission=admission, slots=slots)
+            if is_counting
+            else None
+        )
+        handler = create_record_handler(
+            settings,
+            builder=builder,
+            workflows=workflows,
             ledger=ledger,
             publisher=publisher,
             metrics=metrics,
             budget=budget,
             queued=queued,
+            admission=admission,
             origins=kafka.origins,
+            slots=slots,
             now=_now,
         )
         request_consumer = RequestConsumer(
@@ -137,6 +188,11 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             lag=lambda: request_consumer.lag,
             staleness=projector.staleness,
         )
+        metrics.observe_admission(
+            limits=limits,
+            queue=admission.queue,
+            refused=lambda: limits_file is not None and limits_file.refused,
+        )
         notices = QueueNotices(
             queued=queued,
             budget=budget,
@@ -153,6 +209,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                     "ledger": ledger.waiting_for,
                     "requests": request_consumer.waiting_for,
                     "topics": topics.broken,
+                    **({"live runs": live_watch.waiting_for} if live_watch else {}),
                 },
                 degraded={"requests": request_consumer.degraded},
                 registry=registry,
@@ -175,6 +232,10 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             {
                 "request consumer": request_consumer.run(),
                 "queue notices": notices.run(),
+                "admission": admission.run(),
+                **({"live runs": live_watch.run()} if live_watch else {}),
+                **({"slots": slots.run()} if builder.limits_concurrency else {}),
+                **({"limits file": limits_file.run()} if limits_file else {}),
                 "loop delay": LoopDelay(registry).run(),
                 "ledger": projector.run(),
                 "ledger file": store.watch_for_damage(),
@@ -183,6 +244,25 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             stop=stop,
             grace=settings.shutdown_grace,
         )
+
+
+def _read_limits(path: Path | None) -> ReloadedFile[Limits] | None:
+    if path is None:
+        return None
+    try:
+        return ReloadedFile(path, lambda content: read_yaml(content, Limits, source=str(path)))
+    except FileError as e:
+        raise StartupError(f"dispatch.limits_file: {e}") from e
+
+
+def _metadata_of(cluster: KubernetesClient, settings: DispatcherSettings) -> WorkflowsApi:
+    return WorkflowsApi(
+        cluster,
+        namespace=settings.kubernetes.namespace,
+        request_timeout=settings.kubernetes.request_timeout,
+        parse=parse_shallow,
+        listed="metadata",
+    )
 
 
 def _now() -> datetime:

@@ -1,11 +1,15 @@
 """The dispatcher's metrics, by Prometheus' conventions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
+from sluice_dispatcher.domain.fair_queue import FairQueue
+from sluice_dispatcher.domain.limits import Limits
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.wait_reason import WaitReason
 
@@ -52,6 +56,13 @@ class Metrics:
             registry=registry,
         )
 
+        self._limits_refused = Gauge(
+            "sluice_dispatcher_limits_refused",
+            "1 if the limits file has changed into something that cannot be used.",
+            registry=registry,
+        )
+        self._registry = registry
+
     def record_finished(self, verdict: Verdict) -> None:
         """Count a finished record."""
         self._records.labels(verdict=verdict).inc()
@@ -74,3 +85,49 @@ class Metrics:
             self._waiting.labels(reason=reason).set_function(partial(waiting, reason))
         self._lag.set_function(lag)
         self._staleness.set_function(lambda: nan if (age := staleness()) is None else age)
+
+    def observe_admission(
+        self,
+        *,
+        limits: Callable[[], Limits],
+        queue: FairQueue,
+        refused: Callable[[], bool],
+    ) -> None:
+        """Show live and waiting runs by tenant, for the tenants that the limits name."""
+        self._limits_refused.set_function(lambda: int(refused()))
+        self._registry.register(_TenantCollector(limits, queue))
+
+
+class _TenantCollector(Collector):
+    """Live and waiting runs by tenant; those that no limit names are one: `other`.
+
+    So an operator's file bounds the number of series, whatever tenants clients make up.
+    """
+
+    def __init__(self, limits: Callable[[], Limits], queue: FairQueue) -> None:
+        self._limits = limits
+        self._queue = queue
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """See `Collector.collect`."""
+        queue, named = self._queue, self._limits().named_tenants
+        yield _by_tenant(
+            "sluice_dispatcher_live_runs",
+            "Runs of all dispatchers that are live, as this one sees them, by tenant.",
+            {tenant: queue.live_of(tenant) for tenant in named},
+            total=queue.live,
+        )
+        yield _by_tenant(
+            "sluice_dispatcher_held_requests",
+            "Requests that a limit or a pause holds, by tenant.",
+            {tenant: queue.waiting_of(tenant) for tenant in named},
+            total=len(queue),
+        )
+
+
+def _by_tenant(name: str, text: str, counts: Mapping[str, int], *, total: int) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=["tenant"])
+    for tenant, count in counts.items():
+        family.add_metric([tenant], count)
+    family.add_metric(["other"], total - sum(counts.values()))
+    return family

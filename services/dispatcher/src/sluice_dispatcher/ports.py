@@ -1,6 +1,6 @@
 """What the services need from outside; adapters implement it, and fakes in tests."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from sluice_contracts.ids import RunKey
@@ -9,8 +9,9 @@ from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.domain.models import LedgerEntry, Manifest
+from sluice_dispatcher.domain.slots import Slot, SlotState
 
-__all__ = ["Ledger", "OutcomePublisher", "Workflows"]
+__all__ = ["Ledger", "OutcomePublisher", "SlotStore", "Workflows"]
 
 
 class Ledger(Protocol):
@@ -41,6 +42,25 @@ class Workflows(Protocol):
 
     async def delete_pod(self, name: str) -> None:
         """Delete a pod; one that does not exist counts as deleted."""
+
+
+class SlotStore(Protocol):
+    """Slots of concurrency keys, as objects with versions; errors as those of `Workflows`."""
+
+    async def read(self, slot: Slot) -> SlotState:
+        """Return the newest state; one without a version if there is no object."""
+
+    async def create(self, state: SlotState) -> None:
+        """Create the object; AlreadyExistsError if there is one."""
+
+    async def replace(self, state: SlotState) -> None:
+        """Write the object; ConflictError if it has changed since it was read."""
+
+    async def delete(self, state: SlotState) -> None:
+        """Delete the object; ConflictError if it has changed since it was read."""
+
+    def all(self) -> AsyncIterator[SlotState]:
+        """Return the states of all objects."""
 
 
 class OutcomePublisher(Protocol):

@@ -52,6 +52,13 @@ class DispatchSettings(BaseModel):
             "of that partition pauses.",
         ),
     ] = 5000
+    limits_file: Annotated[
+        Path | None,
+        Field(
+            description="YAML file with limits of live runs and weights of tenants; it is read "
+            "again when it changes. Without it, nothing is limited and live runs are not counted."
+        ),
+    ] = None
     queue_notice_after: Annotated[
         Duration,
         Field(

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import entry_points
-from ipaddress import ip_address
 from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry
 
-from sluice_gateway.adapters.http_server import serve_http
+from sluice_gateway.adapters.audit_topic import opened_audit
+from sluice_gateway.adapters.http_server import log_address, serve_http
+from sluice_gateway.adapters.identification import opened_identification
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_store_postgres.opening import DATABASE, opened_postgres_view
 from sluice_gateway.adapters.run_view.opening import opened_sqlite_view
@@ -24,8 +24,10 @@ from sluice_gateway.domain.run_changes import KeepsParameters
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -44,8 +46,6 @@ from sluice_workflows.catalogue import ENTRY_POINT_GROUP, Catalogue, load_catalo
 from sluice_workflows.errors import WorkflowsError
 
 __all__ = ["Listening", "load_workflows", "serve"]
-
-_log = structlog.get_logger(__name__)
 
 _NAME = "sluice-gateway"
 # Nobody has to be admitted who asks, and some go on waiting though they have gone.
@@ -105,6 +105,9 @@ async def serve(
     subscriptions = RunSubscriptions()
     waiting = _Waiting()
     async with AsyncExitStack() as stack:
+        identity = await stack.enter_async_context(
+            opened_identification(settings.auth, metrics=metrics)
+        )
         with _startup_errors("SLUICE_HEALTH__PORT"):
             health_port = await stack.enter_async_context(
                 serve_probes(
@@ -140,9 +143,12 @@ async def serve(
         )
         waiting.view, waiting.degraded = view.waiting_for, view.degraded
         metrics.watch_view_staleness(view.staleness)
-        # Left after the server, whose requests in flight still read.
+        # Left after the server, whose requests still read.
         viewing = await stack.enter_async_context(_running(view.run(), name="view"))
 
+        trail = await stack.enter_async_context(
+            opened_audit(settings.auth, kafka, client_id=f"{_NAME}-audit", metrics=metrics)
+        )
         app = create_app(
             catalogue=catalogue,
             request_producer=request_producer,
@@ -157,6 +163,9 @@ async def serve(
                 peer_share=settings.http.peer_share,
             ),
             trusted_proxies=TrustedProxies(trusted=settings.http.trusted_proxies),
+            browser_access=settings.browser_access(),
+            sign_in=identity.sign_in,
+            watch_links=identity.watch_links,
             allowed_hosts=AllowedHosts((*settings.http.allowed_hosts, settings.http.host)),
             limits=Limits(
                 body_timeout=seconds(settings.http.body_timeout),
@@ -167,6 +176,11 @@ async def serve(
             ),
             greeting=settings.http.greeting,
             topics=kafka.topics,
+            identification=identity.identification,
+            audit=Audit(trail),
+            quotas=RequestQuotas(
+                per_principal=settings.rates.of_principal, per_tenant=settings.rates.of_tenant
+            ),
             response_budget=ResponseBudget(
                 ResponseLimits(
                     max_bytes=settings.outgoing.max_bytes,
@@ -184,12 +198,13 @@ async def serve(
             host, port = await stack.enter_async_context(
                 serve_http(app, settings.http, leaving=stop, grace=seconds(grace) / 2)
             )
-        _log_address(host, port)
+        log_address(host, port, identified=settings.auth.mode == "required")
         listening(Listening(host=host, port=port, health_port=health_port))
         await run_tasks(
             {
                 "view": _end_of(viewing),
                 "topics": watch.run(),
+                "identity files": identity.run(),
                 "reconnecting": request_producer.reconnect(),
                 "loop delay": LoopDelay(registry).run(),
                 "farewell": _delay_shutdown(stop, gone, after=seconds(settings.http.farewell)),
@@ -277,21 +292,3 @@ async def _verify_topics(kafka: KafkaSettings, *, stop: asyncio.Event) -> None:
         )
     except TopicMismatchError as e:
         raise StartupError(str(e)) from e
-
-
-def _log_address(host: str, port: int) -> None:
-    if ip_address(host).is_loopback:
-        _log.info(
-            "listening",
-            host=host,
-            port=port,
-            reason="on loopback, because clients are not authenticated; see SLUICE_HTTP__HOST",
-        )
-    else:
-        _log.warning(
-            "listening",
-            host=host,
-            port=port,
-            reason="SLUICE_HTTP__HOST says so; clients are not authenticated, so any client that "
-            "reaches this address can start runs",
-        )

@@ -8,10 +8,11 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from sluice_argo.reflector import LONGEST_PAUSE, Reflector
+from sluice_argo.watch_health import WatchHealth
 from sluice_runtime.probes import Readiness
 from sluice_status_watcher.domain.work_item import WorkItem, coalescing_key, needs_of, size_of
 from sluice_status_watcher.handlers.event_router import route_events
-from sluice_status_watcher.handlers.reflector import LONGEST_PAUSE, Reflector
 from sluice_status_watcher.handlers.work_queue import WorkQueue
 from sluice_status_watcher.metrics import Metrics
 from sluice_status_watcher.ports import ResultsReader, StatusPublisher, WorkflowClient, Workflows
@@ -23,7 +24,6 @@ from sluice_status_watcher.services.preflight import run_preflight
 from sluice_status_watcher.services.reconciler import Reconciler
 from sluice_status_watcher.services.recovery import recover
 from sluice_status_watcher.services.results_repair import ResultsRepair
-from sluice_status_watcher.services.watch_health import WatchHealth
 from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 from sluice_status_watcher.settings import Settings
 

@@ -5,38 +5,14 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sluice_argo.watch_settings import WatchSettings
 from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.settings import ServiceSettings
 
-__all__ = ["LeaseSettings", "Settings", "WatchSettings"]
-
-
-class WatchSettings(BaseModel):
-    """How Workflows are listed and watched."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    page_size: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=1000,
-            description="Workflows per page of a list. A Workflow may have 1.5 MB, which takes "
-            "several times that in memory; a page must stay under 64 MiB.",
-        ),
-    ] = 10
-    silence: Annotated[
-        Duration,
-        Field(
-            description="A watch without a byte for so long is given up. Bookmarks come every 60 s."
-        ),
-    ] = timedelta(seconds=75)
-    relist_every: Annotated[
-        Duration, Field(description="Interval of new lists, even if the watch works.")
-    ] = timedelta(minutes=15)
+__all__ = ["LeaseSettings", "Settings"]
 
 
 class LeaseSettings(BaseModel):

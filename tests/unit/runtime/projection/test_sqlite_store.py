@@ -20,6 +20,7 @@ from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.support.projections import apply
 from tests.unit.runtime.log_capture import captured
 from tests.unit.runtime.projection.word_table import (
+    Rows,
     Seen,
     decode,
     everything,
@@ -251,11 +252,13 @@ async def test_a_cancelled_write_is_complete_or_absent(path: Path) -> None:
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
-        table = await words(store)
-        assert (table, await store.offsets()) in [
-            ({}, {}),
-            ({"a": 2, "b": 1, "c": 1}, {("t", 0): 4}),
-        ]
+
+        def read(connection: sqlite3.Connection) -> tuple[Rows, Rows]:
+            tables = "SELECT word, seen FROM words", "SELECT next_offset FROM projected_offsets"
+            seen, offsets = (connection.execute(each).fetchall() for each in tables)
+            return sorted(seen), offsets
+
+        assert await store.query(read) in [([], []), ([("a", 2), ("b", 1), ("c", 1)], [(4,)])]
 
 
 async def test_a_transaction_is_complete_or_absent(path: Path) -> None:
@@ -382,7 +385,8 @@ async def test_forget_works_with_concurrent_readers(path: Path) -> None:
         forgetting = asyncio.create_task(store.forget())
         while not forgetting.done():
             assert await words(store) in ({"a": 2, "b": 1, "c": 1}, {})
-        assert await asyncio.gather(*before) == [{"a": 2, "b": 1, "c": 1}] * 10
+        for found in await asyncio.gather(*before):
+            assert found in ({"a": 2, "b": 1, "c": 1}, {})
         await forgetting
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
+from sluice_argo.watch_event import ListComplete, WatchEvent
 from sluice_status_watcher.domain.work_item import Missing, WorkItem
 from sluice_status_watcher.domain.workflow_state import WorkflowState
 from sluice_status_watcher.handlers.event_router import route_events

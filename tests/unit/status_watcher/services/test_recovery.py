@@ -6,6 +6,7 @@ import pytest
 
 from sluice_argo import metadata
 from sluice_argo.outcomes import Outcome
+from sluice_argo.watch_health import WatchHealth
 from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord, Position
@@ -19,7 +20,6 @@ from sluice_status_watcher.domain.outcome_query import query_for
 from sluice_status_watcher.domain.transitions import PublishedState, transition
 from sluice_status_watcher.domain.workflow_state import parse_workflow
 from sluice_status_watcher.services.recovery import Recovered, recover
-from sluice_status_watcher.services.watch_health import WatchHealth
 from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import FINISHED, Json, manifest, name_of, stored

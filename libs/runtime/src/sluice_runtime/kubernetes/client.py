@@ -21,6 +21,7 @@ __all__ = ["ClusterConfigurationError", "KubernetesClient"]
 
 Json = dict[str, Any]
 
+_JSON = "application/json"
 # A watch without a reader must not fill the memory; the reader splits lines.
 _READ_BUFFER = 256 * 1024
 # Room for a page of 40 Workflows of the largest size that etcd accepts.
@@ -63,7 +64,8 @@ class KubernetesClient:
         deadline: Deadline,
         query: Mapping[str, str] | None = None,
         body: object = None,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
+        accept: str = _JSON,
         parse: Callable[[bytes], object] = json.loads,
     ) -> Json:
         """Send one request and return the JSON of the response, parsed by `parse`.
@@ -83,7 +85,7 @@ class KubernetesClient:
                     self._api.configuration.host + path,
                     params=query,
                     data=data,
-                    headers=await self._headers() | {"Content-Type": content_type},
+                    headers=await self._headers(accept) | {"Content-Type": content_type},
                     timeout=aiohttp.ClientTimeout(total=None),
                     proxy=self._api.configuration.proxy,
                     # A redirected POST would come back as the answer to a GET.
@@ -104,7 +106,7 @@ class KubernetesClient:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, path: str, *, deadline: Deadline, query: Mapping[str, str]
+        self, path: str, *, deadline: Deadline, query: Mapping[str, str], accept: str = _JSON
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open a watch and yield its bytes as they arrive; the deadline is for opening it.
 
@@ -121,7 +123,7 @@ class KubernetesClient:
                         self._session.get(
                             self._api.configuration.host + path,
                             params=query,
-                            headers=await self._headers(),
+                            headers=await self._headers(accept),
                             timeout=aiohttp.ClientTimeout(total=None),
                             proxy=self._api.configuration.proxy,
                             allow_redirects=False,
@@ -135,8 +137,8 @@ class KubernetesClient:
                 raise _interrupted(what, e) from None
             yield _chunks(response, what)
 
-    async def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": "sluice"}
+    async def _headers(self, accept: str) -> dict[str, str]:
+        headers = {"Accept": accept, "User-Agent": "sluice"}
         try:
             await self._api.update_params_for_auth(headers, [], ["BearerToken"])
         except (import_without_models().config.ConfigException, OSError) as e:

@@ -1,11 +1,12 @@
 """How a record was finished, as logs and metrics name it."""
 
 from enum import StrEnum
+from typing import Final
 
 from sluice_contracts.request_codec import ReceivedRun
 from sluice_dispatcher.domain.models import LedgerEntry
 
-__all__ = ["Verdict", "verdict_of_used_id"]
+__all__ = ["IS_WORKFLOW", "Verdict", "verdict_of_used_id"]
 
 
 class Verdict(StrEnum):
@@ -27,6 +28,10 @@ class Verdict(StrEnum):
     """A command stopped the run before it was a Workflow."""
     APPLIED = "applied"
     """The command was executed, now or before."""
+
+
+IS_WORKFLOW: Final = frozenset({Verdict.CREATED, Verdict.SAME_RUN})
+"""After these, the run is a Workflow."""
 
 
 def verdict_of_used_id(entry: LedgerEntry, received: ReceivedRun) -> Verdict:

@@ -27,6 +27,16 @@ class WaitReason(StrEnum):
     """Kafka does not acknowledge what is to be published."""
     TOPIC = "topic"
     """A topic accepts smaller records than when the dispatcher started."""
+    LIVE_LIMIT = "live limit"
+    """As many runs as allowed are live."""
+    TENANT_LIMIT = "tenant limit"
+    """As many runs of its tenant as allowed are live."""
+    WORKFLOW_LIMIT = "workflow limit"
+    """As many runs of its workflow as allowed are live."""
+    CONCURRENCY = "concurrency"
+    """As many runs as its workflow allows for one key are live."""
+    PAUSED = "paused"
+    """Its tenant or its workflow is paused."""
     BUG = "bug"
     """The dispatcher failed on it; the log has the traceback."""
 
@@ -41,6 +51,11 @@ _DETAILS: Final = {
     WaitReason.LATE_CREATE: "The run has expired or is to be stopped, but may still begin.",
     WaitReason.KAFKA: "Kafka does not acknowledge what is to be published.",
     WaitReason.TOPIC: "A topic accepts smaller records than when the dispatcher started.",
+    WaitReason.LIVE_LIMIT: "As many runs as allowed are live.",
+    WaitReason.TENANT_LIMIT: "As many runs of the tenant as allowed are live.",
+    WaitReason.WORKFLOW_LIMIT: "As many runs of the workflow as allowed are live.",
+    WaitReason.CONCURRENCY: "As many runs as the workflow allows for one key are live.",
+    WaitReason.PAUSED: "The tenant or the workflow is paused.",
     WaitReason.BUG: "The dispatcher failed on the request; its log has the error.",
 }
 

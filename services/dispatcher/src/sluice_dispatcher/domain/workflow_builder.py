@@ -6,13 +6,15 @@ from typing import Final
 
 from sluice_argo import metadata
 from sluice_argo.request_facts import RequestFacts, encode_request_facts
-from sluice_contracts.ids import workflow_name
+from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import FieldError, Problem, ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
 from sluice_contracts.requests import Priority
 from sluice_dispatcher.domain.models import Manifest
+from sluice_dispatcher.domain.slots import Slot, slot_name
 from sluice_workflows.catalogue import Catalogue
+from sluice_workflows.entries import Entry
 from sluice_workflows.errors import InvalidParametersError, UnknownWorkflowError
 from sluice_workflows.skeletons import Skeleton, instantiate
 
@@ -51,6 +53,7 @@ class WorkflowBuilder:
             detail = f"The parameters do not fit the workflow {request.workflow!r}."
             misfit = problem(ProblemType.INVALID_PARAMETERS, detail, errors=e.errors)
             raise invalid_run(received, misfit) from e
+        slot = self._slot(entry, arguments, key=key)
         facts = RequestFacts(
             labels=request.labels,
             priority=request.priority,
@@ -73,6 +76,7 @@ class WorkflowBuilder:
                 metadata.REQUEST: str(record.position),
                 metadata.TRACEPARENT: received.traceparent,
                 **encode_request_facts(facts),
+                **({metadata.SLOT: slot.name} if slot else {}),
             },
             finalizers=(metadata.FINALIZER,),
             arguments=arguments,
@@ -81,6 +85,43 @@ class WorkflowBuilder:
             # Argo's Strict and Secure modes allow it beside a workflowTemplateRef.
             manifest["spec"]["priority"] = priority
         return manifest
+
+    @property
+    def limits_concurrency(self) -> bool:
+        """Whether any workflow limits the runs of one key."""
+        return any(entry.concurrency is not None for entry in self._catalogue)
+
+    def slot_of(self, received: ReceivedRun) -> Slot | None:
+        """Return the slot that a run of this valid request needs; None if it needs none."""
+        entry = self._catalogue.get(received.request.workflow)
+        if entry.concurrency is None:
+            return None
+        arguments = entry.arguments(received.request.parameters)
+        return self._slot(entry, arguments, key=received.key)
+
+    def slot_limit(self, workflow: str) -> int | None:
+        """Return how many runs of one key that workflow may have now; None: any number."""
+        try:
+            concurrency = self._catalogue.get(workflow).concurrency
+        except UnknownWorkflowError:
+            return None
+        return None if concurrency is None else concurrency.limit
+
+    @staticmethod
+    def _slot(entry: Entry, arguments: Mapping[str, str], *, key: RunKey) -> Slot | None:
+        if (concurrency := entry.concurrency) is None:
+            return None
+        return Slot(
+            name=slot_name(
+                tenant=key.tenant,
+                workflow=entry.name,
+                value=arguments[concurrency.parameter],
+            ),
+            tenant=key.tenant,
+            workflow=entry.name,
+            limit=concurrency.limit,
+            when_full=concurrency.when_full,
+        )
 
 
 def invalid_run(received: ReceivedRun, problem: Problem) -> InvalidRecordError:

@@ -6,20 +6,25 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from sluice_argo import metadata
 from sluice_argo.ownership import belongs_to
 from sluice_argo.status_nodes import has_many_nodes
-from sluice_contracts.ids import workflow_name
+from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import ReceivedCommand
+from sluice_contracts.requests import RetryCommand
 from sluice_dispatcher.domain.applied_commands import was_applied
 from sluice_dispatcher.domain.command_patch import plan_change
+from sluice_dispatcher.domain.models import Manifest
 from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.domain.workflow_change import InapplicableCommandError
 from sluice_dispatcher.ports import Ledger, Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.queued_runs import STOPPING
 from sluice_dispatcher.services.rejection import Rejection
+from sluice_dispatcher.services.slots import Slots
 from sluice_runtime.kubernetes.errors import (
     ApiError,
     ApiUnavailableError,
@@ -43,12 +48,16 @@ class CommandExecution:
         ledger: Ledger,
         rejection: Rejection,
         calls: BoundedCalls,
+        slots: Slots,
+        builder: WorkflowBuilder,
         now: Callable[[], datetime],
     ) -> None:
         self._workflows = workflows
         self._ledger = ledger
         self._rejection = rejection
         self._calls = calls
+        self._slots = slots
+        self._builder = builder
         self._now = now
 
     async def execute(self, record: IncomingRecord, received: ReceivedCommand) -> Verdict:
@@ -76,6 +85,8 @@ class CommandExecution:
             plan = partial(plan_change, workflow, received.command, record=record, now=self._now())
             # In a thread if there are many nodes, for it may take seconds.
             change = await asyncio.to_thread(plan) if has_many_nodes(workflow) else plan()
+            if isinstance(received.command, RetryCommand):
+                await self._hold_slot(workflow, received.key)
             await self._delete_pods(change.obsolete_pods)
             await self._workflows.patch(name, change.patch)
         except NotFoundError:
@@ -90,6 +101,12 @@ class CommandExecution:
         except ApiError as e:
             raise ApiUnavailableError(str(e)) from e
         return None
+
+    async def _hold_slot(self, workflow: Manifest, key: RunKey) -> None:
+        """Let a run that is to be live again hold a slot of its key, if its workflow has any."""
+        labels = workflow["metadata"].get("labels") or {}
+        limit = self._builder.slot_limit(labels.get(metadata.WORKFLOW, ""))
+        await self._slots.reopen(workflow, key, limit=limit)
 
     async def _delete_pods(self, names: Sequence[str]) -> None:
         for first in range(0, len(names), _PODS_AT_A_TIME):

@@ -10,6 +10,7 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import ReceivedRun
 from sluice_contracts.requests import Command, CommandType
+from sluice_dispatcher.domain.slots import Slot
 
 __all__ = ["STOPPING", "QueuedRun", "QueuedRuns"]
 
@@ -39,6 +40,8 @@ class QueuedRun:
         self.received = received
         self.task: asyncio.Task[object] | None = asyncio.current_task()
         self.stopped_by: Command | None = None
+        self.slot: Slot | None = None
+        """The slot that was taken for this delivery of the request."""
         self._clock = clock
         self._create_possible_since = create_possible_since
         self._is_sending = False

@@ -84,9 +84,14 @@ class Rejection:
         await self._ledger.record(published)
 
     async def publish_cancellation(
-        self, record: IncomingRecord, invalid: InvalidRecordError, *, key: RunKey, command: Command
+        self,
+        record: IncomingRecord,
+        invalid: InvalidRecordError,
+        *,
+        key: RunKey,
+        command: Command | None,
     ) -> None:
-        """Publish that a command has stopped a run that was not a Workflow yet.
+        """Publish that a run was stopped that was not a Workflow yet, by a command or by a rule.
 
         The results record comes first here: it is what keeps the next owner of the partition from
         creating the Workflow. `complete_cancellation` makes up for a crash before the other one.

@@ -3,23 +3,26 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from typing import Final
 
 import structlog
 
 from sluice_argo.ownership import is_run
 from sluice_contracts.ids import RunKey, workflow_name
-from sluice_contracts.problems import ProblemType, problem
+from sluice_contracts.problems import ProblemCause, ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
 from sluice_contracts.status import Phase
 from sluice_dispatcher.domain.models import LedgerEntry, Manifest
-from sluice_dispatcher.domain.verdict import Verdict, verdict_of_used_id
+from sluice_dispatcher.domain.verdict import IS_WORKFLOW, Verdict, verdict_of_used_id
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder, invalid_run
 from sluice_dispatcher.ports import Ledger, Workflows
+from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.queued_runs import QueuedRun
 from sluice_dispatcher.services.rejection import Rejection
+from sluice_dispatcher.services.slots import SlotAnswer, Slots
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
     ApiError,
@@ -31,6 +34,17 @@ from sluice_runtime.kubernetes.errors import (
 __all__ = ["WorkflowSubmission"]
 
 _log = structlog.get_logger(__name__)
+
+_NO_ROOM: Final = {
+    SlotAnswer.FULL: (
+        "As many runs of its key as the workflow allows were live. Send it later with another id.",
+        ProblemCause.CONCURRENCY_LIMIT,
+    ),
+    SlotAnswer.REPLACED: (
+        "A newer run of its key has replaced it before it was started.",
+        ProblemCause.REPLACED,
+    ),
+}
 
 
 class WorkflowSubmission:
@@ -50,6 +64,8 @@ class WorkflowSubmission:
         ledger: Ledger,
         rejection: Rejection,
         calls: BoundedCalls,
+        admission: Admission,
+        slots: Slots,
         now: Callable[[], datetime],
         freshness: timedelta,
         longest_create: timedelta,
@@ -60,6 +76,8 @@ class WorkflowSubmission:
         self._ledger = ledger
         self._rejection = rejection
         self._calls = calls
+        self._admission = admission
+        self._slots = slots
         self._now = now
         self._freshness = freshness.total_seconds()
         self._longest_create = longest_create
@@ -76,12 +94,53 @@ class WorkflowSubmission:
             manifest = self._builder.build(received, record=record)
         except InvalidRecordError as e:
             return await self.reject(record, e)
-        decided = await queued.unless_stopped(
-            lambda: self._calls.run(lambda: self._create(queued, manifest), name="create")
-        )
-        if decided is None:
-            decided = await self._calls.run(lambda: self._cancel(queued), name="cancel")
-        return await self._finish(queued, decided)
+        started = await queued.unless_stopped(lambda: self._start(queued, manifest))
+        match started:
+            case None:
+                decided = await self._calls.run(lambda: self._cancel(queued), name="cancel")
+                verdict = await self._finish(queued, decided)
+            case SlotAnswer():
+                verdict = await self._finish(queued, await self._cancel_for(started, queued))
+            case _:
+                verdict = await self._finish(queued, started)
+        if queued.slot is not None and verdict not in IS_WORKFLOW:
+            await self._slots.leave(received.key, queued.slot)
+        return verdict
+
+    async def _start(
+        self, queued: QueuedRun, manifest: Manifest
+    ) -> Verdict | RefusedError | SlotAnswer:
+        """Create the Workflow once limits allow it; a run that is one already need not wait."""
+        received = queued.received
+        if self._admission.knows(received.key):
+            found = await self._calls.run(lambda: self._verdict_of_existing(received), name="read")
+            if found is not None:
+                return found
+        if (slot := self._builder.slot_of(received)) is not None:
+            await self._admission.wait_unpaused(queued)
+            answer = await self._slots.take(queued, slot)
+            match answer:
+                case SlotAnswer.TAKEN:
+                    queued.slot = slot
+                case SlotAnswer.EXISTS:
+                    return await self._start(queued, manifest)
+                case SlotAnswer.FULL | SlotAnswer.REPLACED:
+                    return answer
+
+        async def create() -> Verdict | RefusedError:
+            return await self._calls.run(lambda: self._create(queued, manifest), name="create")
+
+        return await self._admission.start(queued, create)
+
+    async def _cancel_for(
+        self, answer: SlotAnswer, queued: QueuedRun
+    ) -> Verdict | InvalidRecordError:
+        """Return why a run of a key that has no room ends, unless it is a Workflow already."""
+        verdict = await self._calls.run(lambda: self._cancel(queued), name="cancel")
+        if verdict is not Verdict.CANCELLED:
+            return verdict
+        detail, cause = _NO_ROOM[answer]
+        return invalid_run(queued.received, problem(ProblemType.CANCELLED, detail, cause=cause))
 
     async def reject(self, record: IncomingRecord, invalid: InvalidRecordError) -> Verdict:
         """Finish a record that can never become a run."""
@@ -210,9 +269,16 @@ class WorkflowSubmission:
         same = is_run(existing, received.key, fingerprint=received.request.fingerprint)
         return Verdict.SAME_RUN if same else Verdict.REFUSED
 
-    async def _finish(self, queued: QueuedRun, decided: Verdict | RefusedError) -> Verdict:
+    async def _finish(
+        self, queued: QueuedRun, decided: Verdict | RefusedError | InvalidRecordError
+    ) -> Verdict:
         """Publish why the request does not become a run, if it does not."""
         record, received = queued.record, queued.received
+        if isinstance(decided, InvalidRecordError):
+            await self._rejection.publish_cancellation(
+                record, decided, key=received.key, command=None
+            )
+            return Verdict.CANCELLED
         if isinstance(decided, RefusedError):
             return await self._refused_by_cluster(record, received, decided)
         if decided is Verdict.REFUSED:

@@ -110,10 +110,14 @@ class RunEvent(EventHead):
 
 @dataclass(frozen=True, kw_only=True)
 class EventPage:
-    """Events in order; `ended` says that the run is over and no event is left behind them."""
+    """Events in order; `ended` says that the run is over and no event is left behind them.
+
+    `is_behind` says that the store may not have read as far as the place that was asked for.
+    """
 
     events: tuple[EventHead, ...]
     ended: bool
+    is_behind: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

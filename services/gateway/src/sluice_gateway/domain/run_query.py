@@ -9,7 +9,7 @@ import binascii
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, NamedTuple, Self
 
@@ -17,6 +17,7 @@ from sluice_contracts.ids import RunKey, is_run_id, is_tenant
 from sluice_contracts.labels import is_label_name
 from sluice_contracts.requests import Priority
 from sluice_contracts.status import Phase
+from sluice_gateway.domain.identity import Reach
 from sluice_gateway.domain.partitions import (
     PARTITION,
     LogPartition,
@@ -73,6 +74,7 @@ class RunFilter:
 
     `since` and `until` are about `accepted_at`, the first one included. `text` is a part of the id.
     A `tenant` of None asks for the runs of all tenants, an empty `phases` for those in any phase.
+    `within` is what the principal may see; None is everything.
     """
 
     tenant: str | None = None
@@ -82,6 +84,11 @@ class RunFilter:
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
+    within: Reach | None = None
+
+    def seen_within(self, reach: Reach) -> Self:
+        """Return the same query about the runs of the reach alone."""
+        return self if reach.everything else replace(self, within=reach)
 
 
 class RunPlace(NamedTuple):

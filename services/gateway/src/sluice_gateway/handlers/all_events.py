@@ -9,9 +9,16 @@ from pydantic import StringConstraints
 
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.partitions import PARTITION
 from sluice_gateway.domain.run_query import InvalidCursorError, StreamPlace
-from sluice_gateway.handlers.app_keys import LIMITS, RESPONSE_BUDGET, SHARED_PAGES, VIEW
+from sluice_gateway.handlers.app_keys import (
+    IDENTITY,
+    LIMITS,
+    RESPONSE_BUDGET,
+    SHARED_PAGES,
+    VIEW,
+)
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.operations import Answer, Operation, Parameter
 from sluice_gateway.handlers.run_filters import FILTER, run_filter
@@ -42,7 +49,7 @@ _LAST_EVENT_ID: Final = Parameter(
 
 async def get_all_events(request: web.Request) -> web.StreamResponse:
     """Stream the events of all runs that fulfil the filter, from now on or behind an event."""
-    query, after = run_filter(request), _place(request)
+    query, after = run_filter(request, Scope.READ), _place(request)
     limits, form = request.app[LIMITS], frame_format(request)
     with request.app[RESPONSE_BUDGET].stream(client_address(request)):
         pages = follow_all(
@@ -51,6 +58,7 @@ async def get_all_events(request: web.Request) -> web.StreamResponse:
             query,
             after=after,
             form=form,
+            payloads=request[IDENTITY].access.reach(Scope.PAYLOADS),
             heartbeat=limits.keepalive,
         )
         async with aclosing(pages):
@@ -108,6 +116,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/events",
         handler=get_all_events,
+        scopes=(Scope.READ,),
         summary="Follow the events of all runs.",
         description="The stream begins with the events that are still to come, or behind the one "
         "of `Last-Event-ID`. Each event comes once, those of a run in order. The phases of the "

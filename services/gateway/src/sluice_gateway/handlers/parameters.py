@@ -25,6 +25,7 @@ __all__ = [
     "TENANT",
     "TRACEPARENT",
     "WORKFLOW",
+    "WWW_AUTHENTICATE",
     "idempotency_key",
     "last_event",
     "optional",
@@ -77,6 +78,9 @@ TRACEPARENT: Final = Parameter(
     name="traceparent",
     type=str,
     description="The request's own span in its caller's trace (W3C Trace Context).",
+)
+WWW_AUTHENTICATE: Final = Parameter(
+    name="WWW-Authenticate", type=Literal["Bearer"], description="What to send.", required=True
 )
 IDEMPOTENCY_REPLAYED: Final = Parameter(
     name="Idempotency-Replayed",

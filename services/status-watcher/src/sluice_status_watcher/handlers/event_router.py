@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
+from sluice_argo.watch_event import ListComplete, WatchEvent
 from sluice_status_watcher.domain.work_item import Missing, WorkItem
 from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError
 from sluice_status_watcher.handlers.work_queue import WorkQueue

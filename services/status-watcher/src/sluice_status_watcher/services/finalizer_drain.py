@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from sluice_argo.watch_event import WatchEvent
+from sluice_argo.workflow_list import list_workflows
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.errors import (
     ApiUnavailableError,
@@ -17,9 +19,7 @@ from sluice_runtime.kubernetes.errors import (
 )
 from sluice_runtime.retry import retry_forever
 from sluice_status_watcher.domain.patches import finalizer_removal_patch
-from sluice_status_watcher.domain.watch_event import WatchEvent
 from sluice_status_watcher.ports import Workflows
-from sluice_status_watcher.services.workflow_list import list_workflows
 
 __all__ = ["drain_finalizers"]
 

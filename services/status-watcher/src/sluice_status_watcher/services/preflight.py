@@ -6,8 +6,9 @@ proceed. It must not become leader either.
 
 from datetime import UTC, datetime
 
+from sluice_argo.watch_health import WatchHealth
 from sluice_status_watcher.ports import ResultsReader, Workflows
-from sluice_status_watcher.services.watch_health import WatchHealth, retry_until_healthy
+from sluice_status_watcher.services.watch_health import retry_until_healthy
 
 __all__ = ["run_preflight"]
 

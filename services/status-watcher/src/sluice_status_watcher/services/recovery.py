@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sluice_argo.outcomes import Outcome
+from sluice_argo.watch_event import WatchEvent
+from sluice_argo.watch_health import WatchHealth
+from sluice_argo.workflow_list import list_workflows
 from sluice_contracts.records import OutgoingRecord
 from sluice_status_watcher.domain.outcome_query import OutcomeQuery, query_for
 from sluice_status_watcher.domain.published_outcome import OutcomeRecord
-from sluice_status_watcher.domain.watch_event import WatchEvent
 from sluice_status_watcher.domain.workflow_state import ForeignWorkflowError
 from sluice_status_watcher.ports import ResultsReader, Workflows
 from sluice_status_watcher.services.outcome_lookup import find_outcomes
-from sluice_status_watcher.services.watch_health import WatchHealth, retry_until_healthy
-from sluice_status_watcher.services.workflow_list import list_workflows
+from sluice_status_watcher.services.watch_health import retry_until_healthy
 from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 
 __all__ = ["Recovered", "recover"]

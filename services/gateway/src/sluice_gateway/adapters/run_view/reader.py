@@ -76,9 +76,11 @@ SELECT sequence, partition, offset, type, event FROM events
 WHERE number = {_NUMBER} AND sequence >= ?3 ORDER BY sequence
 """  # noqa: S608
 
+# The place is of another replica, which may have read more.
 _SEQUENCE_AT: Final = f"""
-SELECT MAX(sequence) FROM events
-WHERE number = {_NUMBER} AND partition = ?3 AND offset <= ?4
+SELECT (SELECT MAX(sequence) FROM events
+        WHERE number = {_NUMBER} AND partition = ?3 AND offset <= ?4),
+       NOT EXISTS (SELECT 1 FROM events WHERE partition = ?3 AND offset >= ?4)
 """  # noqa: S608
 
 
@@ -161,8 +163,9 @@ class SqliteRunView:
         self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int
     ) -> EventPage | None:
         """See `RunView.events`."""
+        is_behind = False
         if after is not None and beyond < 0:
-            [(sequence,)] = await self._store.read(_SEQUENCE_AT, (*key, *after))
+            [(sequence, is_behind)] = await self._store.read(_SEQUENCE_AT, (*key, *after))
             beyond = -1 if sequence is None else sequence
         rows = await self._store.read(_EVENTS, (*key, beyond, *(after or (None, None)), limit))
         if not rows:
@@ -175,7 +178,8 @@ class SqliteRunView:
             if row[3] is not None
         )
         complete = len(events) < limit or events[-1].sequence == latest
-        return EventPage(events=events, ended=bool(terminal) and complete)
+        ended = bool(terminal) and complete
+        return EventPage(events=events, ended=ended, is_behind=bool(is_behind))
 
     async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
         """See `RunView.contents`."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_status_watcher.handlers.line_splitter import LineSplitter, LineTooLongError
+from sluice_argo.line_splitter import LineSplitter, LineTooLongError
 
 LINES = st.lists(st.binary(min_size=1, max_size=20).filter(lambda line: b"\n" not in line))
 

@@ -1,16 +1,30 @@
 """Lists Sluice's Workflows page by page."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
+from sluice_argo.watch_event import ListComplete, WatchEvent
+from sluice_argo.workflows_api import WorkflowPage
 from sluice_runtime.kubernetes.errors import AnswerTooLargeError
-from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
-from sluice_status_watcher.ports import Workflows
 
-__all__ = ["list_workflows"]
+__all__ = ["WatchableWorkflows", "list_workflows"]
+
+
+class WatchableWorkflows(Protocol):
+    """Sluice's Workflows on the API server, as `WorkflowsApi` lists and watches them."""
+
+    async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
+        """Return one page of the list."""
+
+    def watch(
+        self, *, resource_version: str, timeout_seconds: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open a watch, and yield the bytes of its stream."""
 
 
 async def list_workflows(
-    workflows: Workflows, *, limit: int
+    workflows: WatchableWorkflows, *, limit: int
 ) -> AsyncGenerator[WatchEvent | ListComplete, None]:
     """Yield all Workflows, at most `limit` per request, and then the end of the list.
 

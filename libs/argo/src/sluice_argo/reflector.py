@@ -15,15 +15,14 @@ from typing import Any, Final
 
 import structlog
 
+from sluice_argo.line_splitter import LineSplitter, LineTooLongError
+from sluice_argo.watch_event import ListComplete, WatchEvent
+from sluice_argo.watch_health import WatchHealth
+from sluice_argo.watch_settings import WatchSettings
+from sluice_argo.workflow_list import WatchableWorkflows, list_workflows
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, GoneError
 from sluice_runtime.kubernetes.shallow_json import parse_shallow
-from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
-from sluice_status_watcher.handlers.line_splitter import LineSplitter, LineTooLongError
-from sluice_status_watcher.ports import Workflows
-from sluice_status_watcher.services.watch_health import WatchHealth
-from sluice_status_watcher.services.workflow_list import list_workflows
-from sluice_status_watcher.settings import WatchSettings
 
 __all__ = ["LONGEST_PAUSE", "Reflector", "RelistError"]
 
@@ -71,7 +70,7 @@ class Reflector:
 
     def __init__(
         self,
-        workflows: Workflows,
+        workflows: WatchableWorkflows,
         settings: WatchSettings,
         *,
         health: WatchHealth,

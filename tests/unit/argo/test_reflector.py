@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from sluice_argo.metadata import RUN_ID
+from sluice_argo.reflector import Reflector
+from sluice_argo.watch_event import ListComplete, WatchEvent
+from sluice_argo.watch_health import WatchHealth
+from sluice_argo.watch_settings import WatchSettings
 from sluice_argo.workflows_api import WorkflowPage
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, GoneError, RefusedError
-from sluice_status_watcher.domain.watch_event import ListComplete, WatchEvent
-from sluice_status_watcher.handlers.reflector import Reflector
-from sluice_status_watcher.services.watch_health import WatchHealth
-from sluice_status_watcher.settings import WatchSettings
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.status_watcher.manifests import line, manifest, name_of, stored
 from tests.unit.status_watcher.world import later, moments

@@ -1,0 +1,251 @@
+"""Requests wait for a place; what they wait for is known, and every wait can end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from sluice_argo import metadata
+from sluice_contracts.ids import RunKey, workflow_name
+from sluice_dispatcher.adapters.in_flight_records import InFlightRecords
+from sluice_dispatcher.domain.limits import Limits, Pauses, TenantLimits
+from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.domain.wait_reason import WaitReason
+from sluice_dispatcher.services.live_watch import LiveWatch
+from sluice_runtime.kubernetes.errors import RefusedError
+from tests.support.dispatcher import NOW, Desk, hello
+from tests.support.fake_workflows import FakeWorkflows
+from tests.unit.dispatcher.test_overload import command, in_flight_records, until
+from tests.unit.runtime.clock import pause
+
+pytestmark = pytest.mark.looptime
+
+PARTITION = TopicPartition("sluice.requests", 0)
+
+
+def virtual() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def name_of(run_id: str, *, tenant: str = "default") -> str:
+    return workflow_name(RunKey(tenant, run_id))
+
+
+class Scene:
+    """A dispatcher that counts live runs, with its watch."""
+
+    def __init__(self, *, live: int | None = 1, workflows: FakeWorkflows | None = None) -> None:
+        self.desk = Desk(
+            clock=virtual,
+            is_counting=True,
+            first_reader=True,
+            unready=self.unready,
+            workflows=workflows,
+        )
+        self.desk.limits_for_test = Limits(live=live)
+        self.watch = LiveWatch(
+            self.desk.workflows, admission=self.desk.admission, slots=self.desk.slots
+        )
+        self.records: InFlightRecords = in_flight_records(self.desk)
+
+    def unready(self) -> WaitReason | None:
+        return WaitReason.KUBERNETES if self.watch.waiting_for() else None
+
+    def run(self) -> "Scene":
+        """Start the tasks; not in a fixture, where time is not virtual."""
+        self._tasks = [
+            asyncio.create_task(self.watch.run()),
+            asyncio.create_task(self.desk.admission.run()),
+        ]
+        return self
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        assert all(isinstance(each, asyncio.CancelledError) for each in ended), ended
+
+    def request(self, run_id: str, **more: Any) -> None:
+        self.records.start(self.desk.record(hello(run_id, **more)))
+
+    def exists(self, run_id: str, *, tenant: str = "default") -> bool:
+        return name_of(run_id, tenant=tenant) in self.desk.workflows.names_for_test()
+
+    async def finish(self, run_id: str, *, tenant: str = "default") -> None:
+        def complete(obj: dict[str, Any]) -> None:
+            obj["metadata"]["labels"][metadata.COMPLETED] = "true"
+
+        await self.desk.workflows.change_for_test(name_of(run_id, tenant=tenant), complete)
+
+    def waiting(self, reason: WaitReason) -> int:
+        return self.desk.budget.waiting[reason]
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    scene = Scene()
+    yield scene
+    await scene.end()
+
+
+async def test_a_request_waits_until_a_live_run_has_finished(scene: Scene) -> None:
+    scene.run()
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    scene.request("two")
+    await until(lambda: scene.waiting(WaitReason.LIVE_LIMIT) == 1)
+    await pause(300)
+    assert not scene.exists("two")
+    await scene.finish("one")
+    await until(lambda: scene.records.count == 0)
+    assert scene.exists("two")
+    assert not any(scene.desk.budget.waiting.values())
+
+
+async def test_runs_of_other_dispatchers_count(scene: Scene) -> None:
+    scene.run()
+    other = Desk(workflows=scene.desk.workflows)
+    await other.handler.handle(other.record(hello("other")))
+    scene.request("one")
+    await until(lambda: scene.waiting(WaitReason.LIVE_LIMIT) == 1)
+    await scene.desk.workflows.remove_for_test(name_of("other"))
+    await until(lambda: scene.exists("one"))
+
+
+async def test_nothing_starts_before_the_live_runs_are_known() -> None:
+    workflows = FakeWorkflows()
+    scene = Scene(live=10, workflows=workflows)
+    listed = workflows.hold_for_test("list_page")
+    scene.run().request("one")
+    await until(lambda: scene.waiting(WaitReason.KUBERNETES) == 1)
+    assert "not been listed" in (scene.watch.waiting_for() or "")
+    await pause(60)
+    assert not scene.exists("one")
+    listed.set()
+    await until(lambda: scene.exists("one"))
+    assert scene.watch.waiting_for() is None
+    await scene.end()
+
+
+async def test_nothing_starts_while_the_watch_is_silent(scene: Scene) -> None:
+    scene.run()
+    scene.desk.limits_for_test = Limits(live=10)
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    scene.desk.workflows.go_silent_for_test()
+    scene.desk.workflows.hold_for_test("list_page")
+    await until(lambda: "has sent nothing" in (scene.watch.waiting_for() or ""))
+    scene.request("two")
+    await until(lambda: scene.waiting(WaitReason.KUBERNETES) == 1)
+    scene.desk.workflows.heal_for_test()
+    await until(lambda: scene.exists("two"))
+
+
+async def test_a_redelivered_request_of_a_live_run_needs_no_place(scene: Scene) -> None:
+    scene.run()
+    scene.request("one")
+    await until(lambda: scene.records.count == 0)
+    assert await scene.desk.handler.handle(scene.desk.record(hello("one"))) is Verdict.SAME_RUN
+
+
+async def test_a_request_that_waits_passes_when_its_workflow_appears(scene: Scene) -> None:
+    """Another dispatcher has created it, and this one had not seen that."""
+    scene.run()
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    scene.request("two")
+    await until(lambda: scene.waiting(WaitReason.LIVE_LIMIT) == 1)
+    other = Desk(workflows=scene.desk.workflows)
+    await other.handler.handle(other.record(hello("two")))
+    await until(lambda: scene.records.count == 0)
+
+
+async def test_a_stop_ends_the_wait(scene: Scene) -> None:
+    scene.run()
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    scene.request("two")
+    await until(lambda: scene.waiting(WaitReason.LIVE_LIMIT) == 1)
+    scene.records.start(command(scene.desk, "stop", "two"))
+    await until(lambda: scene.records.count == 0)
+    await scene.finish("one")
+    scene.request("three")
+    await until(lambda: scene.exists("three"))
+    assert not scene.exists("two")
+
+
+async def test_waiting_requests_are_abandoned_at_once_and_leave_their_place(scene: Scene) -> None:
+    scene.run()
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    for number in range(10):
+        scene.request(f"more-{number}")
+    await until(lambda: scene.waiting(WaitReason.LIVE_LIMIT) == 10)
+    began = virtual()
+    await scene.records.close(grace=30)
+    assert virtual() == began
+    assert scene.records.committable() == {PARTITION: 1}
+    assert len(scene.desk.admission.queue) == 0
+    assert scene.desk.admission.queue.live == 1
+
+
+async def test_a_place_is_given_back_by_a_request_that_the_cluster_refuses(scene: Scene) -> None:
+    scene.run()
+
+    async def refuse(name: str) -> None:
+        if name == name_of("bad"):
+            raise RefusedError("CREATE: 422", status=422, reason="Invalid")
+
+    scene.desk.before_create(refuse)
+    scene.request("bad")
+    scene.request("good")
+    await until(lambda: scene.records.count == 0)
+    assert scene.exists("good")
+
+
+async def test_a_request_that_expires_while_it_waits_ends_at_once(scene: Scene) -> None:
+    scene.run()
+    scene.desk.now_for_test = NOW
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    scene.request("two", expires_at=(NOW + timedelta(seconds=100)).isoformat())
+    await until(lambda: scene.waiting(WaitReason.LIVE_LIMIT) == 1)
+    scene.desk.now_for_test = NOW + timedelta(seconds=300)
+    await until(lambda: scene.records.count == 0)
+    assert not scene.exists("two")
+    assert len(scene.desk.publisher.outcomes_for_test) == 1
+
+
+async def test_a_changed_limit_acts_on_what_waits(scene: Scene) -> None:
+    scene.run()
+    for number in range(3):
+        scene.request(f"run-{number}")
+    await until(lambda: scene.waiting(WaitReason.LIVE_LIMIT) == 2)
+    scene.desk.limits_for_test = Limits(tenants={"default": TenantLimits(live=2)})
+    await until(lambda: scene.waiting(WaitReason.TENANT_LIMIT) == 1)
+    await until(lambda: len(scene.desk.workflows.names_for_test()) == 2)
+
+
+async def test_a_pause_holds_what_it_names_and_nothing_else(scene: Scene) -> None:
+    scene.run()
+    scene.desk.limits_for_test = Limits()
+    scene.desk.pauses_for_test = Pauses(tenants=frozenset({"acme"}))
+    scene.request("one", tenant="acme")
+    scene.request("two")
+    await until(lambda: scene.waiting(WaitReason.PAUSED) == 1)
+    assert scene.exists("two")
+    scene.desk.pauses_for_test = Pauses()
+    await until(lambda: scene.exists("one", tenant="acme"))
+
+
+async def test_without_limits_nothing_waits_and_nothing_is_listed() -> None:
+    desk = Desk()
+    for number in range(50):
+        verdict = await desk.handler.handle(desk.record(hello(f"order-{number}")))
+        assert verdict is Verdict.CREATED
+    assert desk.workflows.calls_for_test("list_page") == 0
+    assert desk.workflows.calls_for_test("watch") == 0
+    assert desk.admission.queue.live == 0

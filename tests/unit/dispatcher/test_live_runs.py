@@ -1,0 +1,102 @@
+"""Which runs count as live, whatever is seen of them and when."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from sluice_argo import metadata
+from sluice_dispatcher.domain.live_runs import LiveRuns
+
+
+class Counted:
+    def __init__(self) -> None:
+        self.tenants: Counter[str] = Counter()
+        self.runs = LiveRuns(self.count)
+
+    def count(self, *, tenant: str, workflow: str, change: int) -> None:
+        assert workflow == "hello"
+        self.tenants[tenant] += change
+
+    def admit(self, name: str, *, tenant: str = "a") -> None:
+        """As the queue does, which counts what it lets start."""
+        self.count(tenant=tenant, workflow="hello", change=1)
+        self.runs.admit(name, tenant=tenant, workflow="hello")
+
+
+def workflow(name: str, *, tenant: str = "a", completed: bool = False) -> dict[str, Any]:
+    labels = {metadata.TENANT: tenant, metadata.WORKFLOW: "hello"}
+    if completed:
+        labels[metadata.COMPLETED] = "true"
+    return {"metadata": {"uid": f"uid of {name}", "name": name, "labels": labels}}
+
+
+@pytest.fixture
+def counted() -> Counted:
+    return Counted()
+
+
+def test_a_workflow_is_live_until_argo_has_completed_it(counted: Counted) -> None:
+    assert counted.runs.see(workflow("one"), gone=False) == "one"
+    assert counted.tenants["a"] == 1
+    assert counted.runs.see(workflow("one"), gone=False) is None
+    counted.runs.see(workflow("one", completed=True), gone=False)
+    assert counted.tenants["a"] == 0
+    assert counted.runs.exists("one")
+    counted.runs.see(workflow("one"), gone=False)
+    assert counted.tenants["a"] == 1
+    counted.runs.see(workflow("one"), gone=True)
+    assert counted.tenants["a"] == 0
+    assert not counted.runs.exists("one")
+
+
+def test_an_own_run_counts_once_before_and_after_it_is_seen(counted: Counted) -> None:
+    counted.admit("one")
+    counted.runs.created("one", now=10)
+    assert counted.tenants["a"] == 1
+    counted.runs.see(workflow("one"), gone=False)
+    assert counted.tenants["a"] == 1
+    counted.runs.gave_up("one", forget_at=None)
+    assert counted.tenants["a"] == 1
+
+
+def test_an_own_run_that_was_not_created_counts_no_longer(counted: Counted) -> None:
+    counted.admit("one")
+    counted.runs.gave_up("one", forget_at=None)
+    assert counted.tenants["a"] == 0
+
+
+def test_an_own_run_whose_create_is_unclear_counts_until_it_cannot_be_created(
+    counted: Counted,
+) -> None:
+    counted.admit("one")
+    counted.runs.gave_up("one", forget_at=60)
+    counted.runs.expire(now=59)
+    assert counted.tenants["a"] == 1
+    counted.runs.expire(now=60)
+    assert counted.tenants["a"] == 0
+
+
+def test_a_list_drops_what_it_lacks_but_not_what_was_created_after_its_beginning(
+    counted: Counted,
+) -> None:
+    """A Workflow may come and go between two watches."""
+    counted.runs.see(workflow("gone"), gone=False)
+    for name, at in (("before", 10.0), ("after", 20.0)):
+        counted.admit(name)
+        counted.runs.created(name, now=at)
+    counted.admit("under way")
+    counted.runs.see(workflow("kept"), gone=False)
+    counted.runs.complete({"uid of kept"}, listed_at=15)
+    assert counted.tenants["a"] == 3
+    assert not counted.runs.exists("gone")
+    counted.runs.complete({"uid of kept"}, listed_at=25)
+    assert counted.tenants["a"] == 2
+
+
+def test_a_workflow_that_is_not_a_run_does_not_count(counted: Counted) -> None:
+    foreign = workflow("other")
+    del foreign["metadata"]["labels"]
+    assert counted.runs.see(foreign, gone=False) is None
+    assert counted.runs.see(foreign, gone=True) == "other"
+    assert not counted.tenants

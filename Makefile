@@ -62,8 +62,8 @@ $(SETUP_PULUMI): $(SETUP) requirements/pulumi.txt
 	@touch $@
 
 .PHONY: test
-test: $(SETUP_DEV) ## Run the tests on the local engine, with coverage (ARGS="-k name")
-	$(PY) -m pytest -n 3 --dist worksteal --cov --cov-report=term-missing:skip-covered \
+test: $(SETUP_DEV) ## Run the tests on the local engine (ARGS="-k name", ARGS=--cov)
+	$(PY) -m pytest -n 3 --dist worksteal \
 		-m "not cluster and not docker and not testbed and not charts and not bounds and not examples" $(ARGS)
 
 .PHONY: test-unit

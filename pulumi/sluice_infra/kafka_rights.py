@@ -4,11 +4,20 @@ It is what the ACLs of helm/kafka let them, in IAM's words, and to make the topi
 does. https://docs.aws.amazon.com/msk/latest/developerguide/kafka-actions.html has the actions.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sluice_infra.identity import Statement, allow
-from sluice_infra.places import CONSUMER_GROUP, DLQ, REQUESTS, RESULTS, STATUS, TOPICS
+from sluice_infra.places import (
+    CONSUMER_GROUP,
+    DLQ,
+    GATEWAY_GROUP,
+    REQUESTS,
+    RESULTS,
+    STATUS,
+    TOPICS,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,18 +29,24 @@ class Uses:
     group: str | None = None
 
 
-USES: Final = {
+USES: Final[Mapping[str, Uses]] = {
     "gateway": Uses(reads=(REQUESTS, STATUS), writes=(REQUESTS,)),
     "dispatcher": Uses(
         reads=(REQUESTS, RESULTS), writes=(STATUS, RESULTS, DLQ), group=CONSUMER_GROUP
     ),
     "status-watcher": Uses(reads=(RESULTS,), writes=(STATUS, RESULTS)),
 }
+"""By service, where each gateway has a view of its own."""
+
+USES_WITH_DATABASE: Final[Mapping[str, Uses]] = {
+    **USES,
+    "gateway": replace(USES["gateway"], group=GATEWAY_GROUP),
+}
+"""By service, where the gateways share a database, and so the work of filling it."""
 
 
-def use_topics(cluster_arn: str, *, service: str) -> list[Statement]:
+def use_topics(cluster_arn: str, *, uses: Uses) -> list[Statement]:
     """Rights of one of Sluice's services."""
-    uses = USES[service]
     statements = [
         # That a producer is idempotent is asked of the cluster, not of its topics.
         allow("kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently", on=cluster_arn),

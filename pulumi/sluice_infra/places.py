@@ -25,6 +25,12 @@ RESULTS: Final = "sluice.results"
 DLQ: Final = "sluice.requests.dlq"
 TOPICS: Final = (REQUESTS, STATUS, RESULTS, DLQ)
 CONSUMER_GROUP: Final = "sluice-dispatcher"
+GATEWAY_GROUP: Final = "sluice-gateway"
+"""Of the gateways that share a database."""
+
+DATABASE: Final = "sluice"
+DATABASE_USER: Final = "sluice"
+"""Owns the database."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +79,15 @@ class Annotations:
     ZONE: Final = "sluice.dev/zone"
     DOMAIN: Final = "sluice.dev/domain"
     CERTIFICATE_ARN: Final = "sluice.dev/certificate-arn"
+
+
+class DatabaseAnnotations:
+    """More of them, where gateways share a database; the secret only where it has a password."""
+
+    HOST: Final = "sluice.dev/database-host"
+    CIDRS: Final = "sluice.dev/database-cidrs"
+    CA: Final = "sluice.dev/database-ca"
+    SECRET: Final = "sluice.dev/database-secret"  # noqa: S105
 
 
 POOL: Final = "sluice.dev/pool"

@@ -54,3 +54,22 @@ def read_secrets(*, region: str, account: str, environment: str) -> list[Stateme
     """Rights of the External Secrets Operator: the secrets below ``sluice/<environment>/``."""
     ours = f"arn:aws:secretsmanager:{region}:{account}:secret:{SLUICE}/{environment}/*"
     return [allow("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret", on=ours)]
+
+
+def read_secret(arn: str) -> list[Statement]:
+    """Rights of the External Secrets Operator: one more secret."""
+    return [allow("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret", on=arn)]
+
+
+def enter_database(*, region: str, account: str, database: str, user: str) -> list[Statement]:
+    """Rights of who logs in to a database of RDS as one of its users, by IAM.
+
+    Args:
+        region: Of the database.
+        account: Of the database.
+        database: Its resource id, ``db-…``, which is not its name.
+        user: Its user.
+    """
+    return [
+        allow("rds-db:connect", on=f"arn:aws:rds-db:{region}:{account}:dbuser:{database}/{user}")
+    ]

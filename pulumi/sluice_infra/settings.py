@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from sluice_infra.database_settings import DatabaseSettings
 from sluice_infra.node_settings import NodeSettings
 from sluice_infra.settings_group import Group, Text
 
@@ -206,6 +207,9 @@ class Settings(Group):
     nodes: NodeSettings = NodeSettings()
     iam: IamSettings = IamSettings()
     kafka: KafkaSettings = KafkaSettings()
+    database: DatabaseSettings | None = Field(
+        None, description="Nothing: each gateway has a file of its own."
+    )
     dns: DnsSettings | None = Field(None, description="Nothing: no domain.")
     artifacts: ArtifactSettings = ArtifactSettings()
     registry: RegistrySettings = RegistrySettings()
@@ -230,6 +234,11 @@ class Settings(Group):
             raise ValueError("environment prod has cluster.publicCidrs only with publicUntil")
         if self.iam.existing_role_arn and (self.nodes.mode == "auto" or self.kafka.mode == "msk"):
             raise ValueError("iam.existingRoleArn has no rights for Auto Mode or MSK of its own")
+        if self.iam.existing_role_arn and self.database and self.database.authentication == "iam":
+            raise ValueError(
+                "database.authentication iam needs a role of the gateway's own, which "
+                "iam.existingRoleArn rules out: choose password"
+            )
         if self.github and self.iam.existing_role_arn:
             raise ValueError("github needs a role of its own, which iam.existingRoleArn rules out")
         if self.github and not self.registry.create:

@@ -11,10 +11,10 @@ from sluice_infra.argocd import ArgoCd, read_root
 from sluice_infra.budget import alarm
 from sluice_infra.cluster import API_SERVER_SERVICE, DNS_SERVICE, Cluster, kubeconfig_of
 from sluice_infra.cluster_objects import ClusterObjects
+from sluice_infra.database import Database
 from sluice_infra.dns import Dns
 from sluice_infra.github import GitHub
 from sluice_infra.identity import Identity
-from sluice_infra.kafka import ManagedKafka
 from sluice_infra.naming import Naming
 from sluice_infra.network import Network
 from sluice_infra.nodes import NodeGroups
@@ -25,6 +25,7 @@ from sluice_infra.roles import Roles
 from sluice_infra.settings import RegistrySettings, Settings
 from sluice_infra.snapshots import Snapshots
 from sluice_infra.storage import ArtifactBucket
+from sluice_infra.stores import stores
 from sluice_infra.workloads import ADD_ONS, workloads
 
 
@@ -117,16 +118,9 @@ def build(
     if settings.budget:
         alarm(naming, settings.budget, opts=kept)
     dns = Dns(naming, settings.dns, opts=kept) if settings.dns else None
-    kafka = None
-    if settings.kafka.mode == "msk":
-        kafka = ManagedKafka(
-            naming,
-            settings.kafka,
-            network=network,
-            clients=cluster.security_group_id,
-            protect=settings.protect,
-            opts=kept,
-        )
+    state = stores(
+        naming, settings, network=network, cluster=cluster, region=place.region, kept=kept
+    )
     if snapshot_hours:
         Snapshots(naming, hours=snapshot_hours, kept=settings.kafka.snapshots_kept, opts=kept)
     identities: list[pulumi.Resource] = []
@@ -135,7 +129,8 @@ def build(
             Identity(naming, workload, cluster=cluster, opts=kept)
             for workload in workloads(
                 bucket=bucket,
-                kafka=kafka,
+                kafka=state.kafka,
+                database=state.database,
                 dns=dns,
                 region=place.region,
                 account=place.account,
@@ -151,13 +146,11 @@ def build(
         Annotations.CLUSTER_NAME: cluster.eks.name,
         Annotations.ARTIFACT_BUCKET: bucket.name,
         Annotations.REGISTRY: registry,
-        Annotations.KAFKA_MODE: settings.kafka.mode,
-        Annotations.KAFKA_BOOTSTRAP: kafka.bootstrap if kafka else "",
-        # Brokers and control plane have their addresses in the VPC's private subnets.
-        Annotations.KAFKA_CIDRS: str(settings.network.cidr) if kafka else "",
+        # The control plane has its addresses in the VPC's private subnets.
         Annotations.API_SERVER_CIDRS: f"{settings.network.cidr},{API_SERVER_SERVICE}/32",
         Annotations.DNS_CIDRS: f"{DNS_SERVICE}/32",
         **_names(dns),
+        **state.facts,
     }
     ArgoCd(
         naming,
@@ -174,7 +167,7 @@ def build(
         after=[*ready, *identities, *cluster.let_in],
         opts=kept,
     )
-    outputs: dict[str, pulumi.Input[object]] = {
+    return {
         "clusterName": cluster.eks.name,
         "kubeconfigCommand": f"aws eks update-kubeconfig --region {place.region} "
         f"--name {naming.prefix}",
@@ -183,7 +176,18 @@ def build(
         "registry": registry,
         "artifactBucket": bucket.name,
         "kafkaBootstrap": facts[Annotations.KAFKA_BOOTSTRAP],
+        **_more_outputs(database=state.database, github=github, dns=dns),
     }
+
+
+def _more_outputs(
+    *, database: Database | None, github: GitHub | None, dns: Dns | None
+) -> dict[str, pulumi.Input[object]]:
+    """Return the outputs about what not every stack has."""
+    outputs: dict[str, pulumi.Input[object]] = {}
+    if database:
+        outputs["databaseHost"] = database.host
+        outputs["databaseSecretArn"] = database.secret_arn
     if github:
         outputs["githubRoleArn"] = github.role_arn
     if dns and dns.name_servers is not None:

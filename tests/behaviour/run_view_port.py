@@ -5,7 +5,7 @@ of `tests.unit.gateway.harness` and a history of `HISTORY`.
 """
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -22,15 +22,49 @@ from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import encode_notice, encode_status
 from sluice_contracts.steps import Step, StepGroup
-from sluice_gateway.domain.models import AcceptedRun, RunState
-from sluice_gateway.domain.run_query import LabelTest, RunFilter, RunPage, RunPlace, StreamPlace
+from sluice_contracts.topics import TopicNames
+from sluice_gateway.domain.identity import Area, Reach
+from sluice_gateway.domain.models import AcceptedRun, EventPlace, RunState
+from sluice_gateway.domain.partitions import LogPartition, door_and_number
+from sluice_gateway.domain.run_query import (
+    LabelTest,
+    RunFilter,
+    RunPage,
+    RunPlace,
+    RunSummary,
+    StreamPlace,
+)
 from sluice_gateway.ports import LogTruncatedError, RunView
-from tests.unit.gateway.harness import PRIVATE, TOPICS, TRACEPARENT, published
+from tests.unit.gateway.harness import DOOR, PRIVATE, SETS, TOPICS, TRACEPARENT, published
 
 HISTORY: Final = timedelta(days=30)
 PARTITIONS: Final = 3
 KEY: Final = RunKey("default", "order-1")
 ALL: Final = RunFilter()
+
+
+def _area(tenants: str, workflows: str) -> Area:
+    return Area(tenants=frozenset(tenants.split()), workflows=frozenset(workflows.split()))
+
+
+REACHES: Final = [
+    Reach.of(areas)
+    for areas in (
+        [],
+        [_area("*", "*")],
+        [_area("default", "*")],
+        [_area("acme", "*")],
+        [_area("acme default", "*")],
+        [_area("nobody", "*")],
+        [_area("*", "greet")],
+        [_area("*", "greet count")],
+        [_area("default", "count")],
+        [_area("default", "count"), _area("acme", "*")],
+        [_area("default", "greet"), _area("acme", "count")],
+        [_area("*", "count"), _area("acme", "greet")],
+    )
+]
+"""What principals may see."""
 
 
 class RunStore(Protocol):
@@ -46,7 +80,7 @@ class RunStore(Protocol):
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
         """Project the records."""
 
-    async def delete_records_before(self, offset: int) -> None:
+    async def delete_records_before(self, offset: int, *, topics: TopicNames = TOPICS) -> None:
         """Let each partition of both topics begin at that offset, as retention does it."""
 
     async def forget_old_runs(self) -> None:
@@ -67,9 +101,10 @@ class Topics:
         tenant: str = "default",
         workflow: str = "greet",
         name: str = "Ada",
+        topic: str | None = None,
         **more: Any,
     ) -> IncomingRecord:
-        """Append a request for a run."""
+        """Append a request for a run, to the topic of its tenant if no other is given."""
         request = RunRequest.model_validate(
             {
                 "id": run_id,
@@ -87,7 +122,7 @@ class Topics:
             time=self.time,
             traceparent=TRACEPARENT,
         )
-        return self.append(TOPICS.requests, written)
+        return self.append(topic or SETS.of_tenant(tenant).topics.requests, written)
 
     def event(
         self,
@@ -100,7 +135,8 @@ class Topics:
     ) -> IncomingRecord:
         """Append a status event."""
         each = published(sequence, phase, fingerprint=fingerprint, **more)
-        return self.append(TOPICS.status, encode_status(each, source="/test"), partition=partition)
+        topic = SETS.of_tenant(each.event.tenant).topics.status
+        return self.append(topic, encode_status(each, source="/test"), partition=partition)
 
     def notice(self, run_id: str = "order-1", *, held_by: str = "limit") -> IncomingRecord:
         """Append a notice that the run waits."""
@@ -412,6 +448,17 @@ class ProjectionSuite(WithTopics):
         assert await contents(store, keys) == straight
 
 
+async def read_list(store: RunStore, query: RunFilter) -> list[RunSummary]:
+    """Read a list one run at a time."""
+    runs: list[RunSummary] = []
+    page = await store.view.list(query, before=None, limit=1)
+    runs += page.runs
+    while page.next is not None:
+        page = await store.view.list(query, before=page.next, limit=1)
+        runs += page.runs
+    return runs
+
+
 class ListSuite(WithTopics):
     """Lists and counts."""
 
@@ -501,6 +548,34 @@ class ListSuite(WithTopics):
         by_phase = await store.view.count(query)
         assert sum(by_phase.values()) == len(expected)
         assert all(number > 0 for number in by_phase.values())
+
+    @pytest.mark.parametrize("reach", REACHES)
+    async def test_only_what_the_principal_may_see_is_listed_and_counted(
+        self, store: RunStore, topics: Topics, reach: Reach
+    ) -> None:
+        await self.fill(store, topics)
+        # Nothing is known of it but a notice: not even the workflow.
+        await store.apply([topics.notice("waiting-1")])
+        for query in (
+            ALL,
+            RunFilter(tenant="default"),
+            RunFilter(tenant="acme"),
+            RunFilter(workflow="greet"),
+            RunFilter(phases=frozenset({Phase.FAILED})),
+            RunFilter(phases=frozenset({Phase.FAILED, Phase.ACCEPTED, Phase.SUCCEEDED})),
+            RunFilter(labels=(LabelTest(name="team", value="a"),)),
+            RunFilter(labels=(LabelTest(name="team", value="a", equal=False),)),
+            RunFilter(text="a-1"),
+            RunFilter(text="beta"),
+            RunFilter(since=datetime(2000, 1, 1, tzinfo=UTC)),
+        ):
+            everything = (await store.view.list(query, before=None, limit=10)).runs
+            expected = [
+                run for run in everything if reach.has(tenant=run.key.tenant, workflow=run.workflow)
+            ]
+            seen = query.seen_within(reach)
+            assert await read_list(store, seen) == expected
+            assert await store.view.count(seen) == Counter(run.phase for run in expected)
 
     async def test_since_is_included_and_until_is_not(
         self, store: RunStore, topics: Topics
@@ -735,9 +810,9 @@ class StreamSuite(WithTopics):
         query: RunFilter = ALL,
         limit: int = 100,
         max_bytes: int = 10**9,
-    ) -> tuple[list[tuple[int, int]], StreamPlace]:
+    ) -> tuple[list[tuple[LogPartition, int]], StreamPlace]:
         """Read until nothing follows; give partitions and offsets, and the place."""
-        seen: list[tuple[int, int]] = []
+        seen: list[tuple[LogPartition, int]] = []
         while True:
             page = await store.view.all_events(query, after=after, limit=limit, max_bytes=max_bytes)
             assert len(page.events) <= limit
@@ -792,7 +867,7 @@ class StreamSuite(WithTopics):
         chance = random.Random(seed)  # noqa: S311 - no secret
         records = self.records(topics, 60)
         place = await store.view.stream_end()
-        seen: list[tuple[int, int]] = []
+        seen: list[tuple[LogPartition, int]] = []
         left = list(records)
         while True:
             batch = chance.randint(1, 10)
@@ -851,7 +926,7 @@ class StreamSuite(WithTopics):
         ):
             seen, place = await self.read(store, after=StreamPlace(), query=query, limit=3)
             assert seen == ours
-            assert place == await store.view.stream_end()
+            assert place == await store.view.stream_end(tenant=query.tenant)
         seen, _ = await self.read(
             store,
             after=StreamPlace(),
@@ -860,7 +935,31 @@ class StreamSuite(WithTopics):
         assert seen == ours[1::2] or seen == ours[0::2]
         assert await self.read(
             store, after=StreamPlace(), query=RunFilter(tenant="nobody"), limit=3
-        ) == ([], await store.view.stream_end())
+        ) == ([], await store.view.stream_end(tenant="nobody"))
+
+    @pytest.mark.parametrize("reach", REACHES)
+    async def test_only_events_that_the_principal_may_see_come(
+        self, store: RunStore, topics: Topics, reach: Reach
+    ) -> None:
+        runs = [("default", "greet"), ("default", "count"), ("acme", "greet"), ("acme", "count")]
+        records = [
+            record
+            for number, (tenant, workflow) in enumerate(runs)
+            for record in (
+                topics.request(f"run-{number}", tenant=tenant, workflow=workflow),
+                topics.event(1, run_id=f"run-{number}", tenant=tenant, workflow=workflow),
+            )
+        ]
+        await store.apply(records)
+        page = await store.view.all_events(
+            ALL.seen_within(reach), after=StreamPlace(), limit=100, max_bytes=10**6
+        )
+        assert sorted(each.key for each in page.events) == sorted(
+            RunKey(tenant, f"run-{number}")
+            for number, (tenant, workflow) in enumerate(runs)
+            if reach.has(tenant=tenant, workflow=workflow)
+        )
+        assert page.place == await store.view.stream_end()
 
     async def test_other_records_move_the_place_on(self, store: RunStore, topics: Topics) -> None:
         await store.apply([topics.event(5)])
@@ -975,5 +1074,186 @@ class HistorySuite(WithTopics):
         assert set(await ids(store, RunFilter(text="order-1"))) == {"order-1"}
 
 
-class RunViewPortSuite(ProjectionSuite, ListSuite, QueueSuite, StreamSuite, HistorySuite):
+class DoorSuite(WithTopics):
+    """Runs of a tenant that has topics of its own."""
+
+    KEY: Final = RunKey("globex", "order-1")
+
+    async def test_a_run_is_known_by_the_records_of_its_own_topics(
+        self, store: RunStore, topics: Topics
+    ) -> None:
+        own = topics.request(tenant="globex", name="Grace")
+        await store.apply([topics.request(), own])
+        await store.apply([topics.event(3, Phase.SUCCEEDED, tenant="globex")])
+        state = await found(store, self.KEY)
+        assert (state.phase, state.parameters) == (Phase.SUCCEEDED, {"name": "Grace"})
+        assert (await found(store)).phase is Phase.ACCEPTED
+        page = await store.view.events(self.KEY, beyond=-1, after=None, limit=10)
+        assert page is not None
+        assert [str(each.place) for each in page.events] == ["globex/1:0"]
+
+    async def test_a_record_without_a_tenant_is_from_the_door_s(
+        self, store: RunStore, topics: Topics
+    ) -> None:
+        plain = topics.append(
+            DOOR.requests, OutgoingRecord(key=b"order-1", value=b'{"workflow":"greet"}')
+        )
+        await store.apply([plain])
+        assert (await found(store, self.KEY)).workflow == "greet"
+        assert await store.view.find(KEY) is None
+
+    async def test_a_request_on_a_foreign_topic_says_nothing(
+        self, store: RunStore, topics: Topics
+    ) -> None:
+        await store.apply([topics.request(), topics.request(tenant="globex")])
+        before = await contents(store, [KEY, self.KEY])
+        await store.apply(
+            [
+                topics.request(tenant="globex", topic=TOPICS.requests, name="Eve"),
+                topics.append(
+                    DOOR.requests,
+                    OutgoingRecord(
+                        key=None, value=b'{"id":"order-1","workflow":"x","tenant":"default"}'
+                    ),
+                ),
+            ]
+        )
+        assert await contents(store, [KEY, self.KEY]) == before
+
+    async def test_a_run_noted_at_once_equals_the_projection_of_its_record_there_too(
+        self, store: RunStore, topics: Topics
+    ) -> None:
+        record = topics.request(tenant="globex")
+        request = RunRequest.model_validate({"workflow": "greet", "parameters": {"name": "Ada"}})
+        await store.view.accept(
+            AcceptedRun(
+                key=self.KEY,
+                workflow="greet",
+                fingerprint=request.fingerprint,
+                partition=record.position.partition,
+                offset=record.position.offset,
+                accepted_at=topics.time,
+                parameters=request.content().parameters,
+            )
+        )
+        noted = await store.view.find(self.KEY)
+        await store.apply([record])
+        assert await store.view.find(self.KEY) == noted
+
+    async def test_a_reader_of_a_run_resumes_behind_its_last_event(
+        self, store: RunStore, topics: Topics
+    ) -> None:
+        await store.apply([topics.event(1), topics.event(2)])
+        await store.apply([topics.event(n, tenant="globex") for n in (1, 2, 3)])
+        after = EventPlace.parse("globex/1:1")
+        page = await store.view.events(self.KEY, beyond=-1, after=after, limit=10)
+        assert page is not None
+        assert [each.sequence for each in page.events] == [3]
+        # A place on another topic is behind nothing of this run.
+        page = await store.view.events(self.KEY, beyond=-1, after=EventPlace(1, 1), limit=10)
+        assert page is not None
+        assert [each.sequence for each in page.events] == [1, 2, 3]
+        unknown = EventPlace.parse("nobody/1:1")
+        page = await store.view.events(self.KEY, beyond=-1, after=unknown, limit=10)
+        assert page is not None
+        assert len(page.events) == 3
+
+    def both(self, topics: Topics, number: int) -> list[IncomingRecord]:
+        """Give events of runs of two tenants, each on its own topic, on all partitions."""
+        return [
+            topics.event(
+                index + 1,
+                run_id=f"run-{index % 5}",
+                tenant=("default", "globex")[index % 2],
+                partition=index % PARTITIONS,
+            )
+            for index in range(number)
+        ]
+
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_a_stream_over_all_topics_resumes_exactly_wherever_it_is_cut(
+        self, store: RunStore, topics: Topics, seed: int
+    ) -> None:
+        chance = random.Random(seed)  # noqa: S311 - no secret
+        left = self.both(topics, 60)
+        expected = {(each.position.topic, *_place(each)) for each in left}
+        place, seen = StreamPlace(), list[tuple[str, int, int]]()
+        while True:
+            batch = chance.randint(1, 10)
+            await store.apply(left[:batch])
+            del left[:batch]
+            page = await store.view.all_events(
+                ALL, after=place, limit=chance.randint(1, 20), max_bytes=10**6
+            )
+            if not (page.events or left):
+                break
+            taken = page.events[: chance.randint(0, len(page.events))]
+            for each in taken:
+                door, number = door_and_number(each.partition)
+                seen.append((DOOR.status if door else TOPICS.status, number, each.offset))
+            if taken:
+                place = StreamPlace.parse(str(taken[-1].place))
+        assert len(seen) == 60
+        assert set(seen) == expected
+
+    async def test_a_stream_of_one_tenant_names_no_partition_of_another_s_door(
+        self, store: RunStore, topics: Topics
+    ) -> None:
+        await store.apply(self.both(topics, 30))
+        for tenant, doors in (("default", {""}), ("globex", {"", "globex"})):
+            query = RunFilter(tenant=tenant)
+            page = await store.view.all_events(
+                query, after=StreamPlace(), limit=100, max_bytes=10**6
+            )
+            assert {each.key.tenant for each in page.events} == {tenant}
+            assert len(page.events) == 15
+            for place in (page.place, await store.view.stream_end(tenant=tenant)):
+                assert {door_and_number(each)[0] for each in place.next_offsets} == doors
+
+    async def test_a_place_of_before_the_door_stays_valid(
+        self, store: RunStore, topics: Topics
+    ) -> None:
+        """The door's partitions are as new ones: all of them is still to come."""
+        await store.apply([topics.event(1), topics.event(2)])
+        place = StreamPlace.parse("1:1")
+        await store.apply([topics.event(1, tenant="globex")])
+        page = await store.view.all_events(ALL, after=place, limit=10, max_bytes=10**6)
+        assert [(each.partition, each.offset) for each in page.events] == [(1, 1), ("globex/1", 0)]
+
+    async def test_what_a_door_s_topic_deleted_unread_is_missing(
+        self, store: RunStore, topics: Topics
+    ) -> None:
+        await store.apply(self.both(topics, 12))
+        middle = await store.view.stream_end()
+        for _ in range(10):
+            missed = topics.event(1, tenant="globex").position.offset
+        await store.delete_records_before(missed + 1, topics=DOOR)
+        with pytest.raises(LogTruncatedError, match="partition globex/0"):
+            await store.view.all_events(
+                RunFilter(tenant="globex"), after=middle, limit=10, max_bytes=10**6
+            )
+
+    async def test_old_runs_of_a_door_are_forgotten_with_their_events(
+        self, store: RunStore, topics: Topics
+    ) -> None:
+        topics.time = store.now() - timedelta(days=31)
+        await store.apply([topics.request("old", tenant="globex")])
+        await store.apply([topics.event(1, Phase.FAILED, run_id="old", tenant="globex")])
+        begin = StreamPlace.parse("globex/1:0")
+        topics.time = store.now()
+        await store.apply([topics.event(1, Phase.SUCCEEDED, run_id="new", tenant="globex")])
+        await store.delete_records_before(1000, topics=DOOR)
+        await store.forget_old_runs()
+        assert await ids(store) == ["new"]
+        with pytest.raises(LogTruncatedError):
+            await store.view.all_events(ALL, after=begin, limit=10, max_bytes=10**6)
+
+
+def _place(record: IncomingRecord) -> tuple[int, int]:
+    return record.position.partition, record.position.offset
+
+
+class RunViewPortSuite(
+    ProjectionSuite, ListSuite, QueueSuite, StreamSuite, HistorySuite, DoorSuite
+):
     """All of it."""

@@ -22,6 +22,9 @@ _SLUICE = {
     ),
     "kafka: {topics: {request: a}}": "at '/kafka/topics': additional properties 'request'",
     "kafka: {topics: {status: a b}}": "at '/kafka/topics/status'",
+    "kafka: {doors: [{name: acme}]}": "at '/kafka/doors/0': missing property 'tenants'",
+    "kafka: {doors: [{name: acme, tenants: [Acme]}]}": "at '/kafka/doors/0/tenants/0'",
+    "kafka: {doors: [{name: acme, tenants: [], weight: 1}]}": "additional properties 'weight'",
     "kafka: {partitions: 0}": "at '/kafka/partitions': minimum",
     "kafka: {replicationFactor: '3'}": "at '/kafka/replicationFactor': got string, want integer",
     "store: {kind: mysql}": "at '/store/kind'",
@@ -35,6 +38,16 @@ _SLUICE = {
     ),
     "store: {kind: postgres, postgres: {host: db, awsRegion: eu-central-1, tls: disable}}": (
         "store.postgres.awsRegion: Amazon RDS takes IAM over TLS alone"
+    ),
+    "store: {kind: postgres, postgres: {host: db, awsRegion: a, caSecret: b, "
+    "ca: '-----BEGIN CERTIFICATE-----'}}": "store.postgres: ca and caSecret are two ways",
+    "store: {postgres: {ca: authority.pem}}": "at '/store/postgres/ca'",
+    "store: {kind: postgres, postgres: {host: db, awsRegion: a, externalSecret: {enabled: true, "
+    "remoteKey: b, secretStoreRef: {name: c}}}}": (
+        "store.postgres.externalSecret: existingSecret names the Secret"
+    ),
+    "store: {postgres: {externalSecret: {enabled: true}}}": (
+        "at '/store/postgres/externalSecret/remoteKey': minLength"
     ),
     "workflows: {namespace: Argo}": "at '/workflows/namespace'",
     "workflows: {ttl: 3600}": "at '/workflows/ttl': got number, want string",
@@ -78,6 +91,41 @@ _SLUICE = {
         "at '/kafka/sasl/existingSecret': minLength"
     ),
     "monitoring: {serviceMonitor: {interval: often}}": "at '/monitoring/serviceMonitor/interval'",
+    "gateway: {auth: {mode: optional}}": "at '/gateway/auth/mode'",
+    "gateway: {auth: {keysSecret: ''}}": (
+        "gateway.auth.keysSecret: name a Secret with the file of API keys (docs/security.md), or "
+        "issuers or signIn.issuer (docs/oidc.md), or let any client that reaches the gateway do "
+        "everything, by gateway.auth.mode: none"
+    ),
+    "gateway: {auth: {watchLinks: {enabled: true}}}": "gateway.auth.keyRingSecret: signIn and",
+    "gateway: {auth: {keyRingSecret: a, signIn: {issuer: 'https://a'}}}": (
+        "gateway.auth.signIn: clientId, clientSecret and publicOrigin must be given with issuer"
+    ),
+    "gateway: {auth: {signIn: {scopes: [email]}}}": "at '/gateway/auth/signIn/scopes'",
+    "gateway: {auth: {signIn: {publicOrigin: 'https://a/'}}}": (
+        "at '/gateway/auth/signIn/publicOrigin'"
+    ),
+    "gateway: {auth: {issuers: [{issuer: a, audience: b}]}}": "missing property 'kind'",
+    "gateway: {auth: {issuers: [{issuer: a, audience: b, kind: users, algorithms: [HS256]}]}}": (
+        "at '/gateway/auth/issuers/0/algorithms/0'"
+    ),
+    "gateway: {auth: {jwks: {keys: a}}}": "'keys' does not match pattern",
+    "gateway: {corsOrigins: ['*']}": "at '/gateway/corsOrigins/0'",
+    "{gateway: {auth: {issuers: [{issuer: a, audience: b, kind: kubernetes}]}}, "
+    "networkPolicy: {issuersPorts: [80]}}": "networkPolicy.issuersPorts: port 80 of any address",
+    "gateway: {auth: {grants: []}}": "gateway.auth.grants: without grants no client may",
+    "gateway: {auth: {mode: none}}": "gateway.auth.mode: with none any client may do everything",
+    "gateway: {auth: {grants: [{tenants: [a], workflows: [b], scopes: [admin]}]}}": (
+        "at '/gateway/auth/grants/0': 'anyOf' failed"
+    ),
+    "gateway: {auth: {grants: [{principals: [ci], tenants: [a], workflows: [b], "
+    "scopes: [admin]}]}}": "at '/gateway/auth/grants/0/principals/0'",
+    "gateway: {auth: {grants: [{claims: {sub: a}, tenants: [a], workflows: [b], "
+    "scopes: [admin]}]}}": "at '/gateway/auth/grants/0/claims': missing property 'iss'",
+    "gateway: {auth: {grants: [{principals: ['user:a'], tenants: [A], workflows: [b], "
+    "scopes: [admin]}]}}": "at '/gateway/auth/grants/0/tenants/0'",
+    "gateway: {auth: {grants: [{principals: ['user:a'], tenants: [a], workflows: [b], "
+    "scopes: ['*']}]}}": "at '/gateway/auth/grants/0/scopes/0'",
     "smokeTest: {timeoutSeconds: 5m}": "at '/smokeTest/timeoutSeconds': got string, want integer",
     "extraObjects: [{kind: ConfigMap}]": "at '/extraObjects/0': missing properties",
     # No schema can compare two values.
@@ -141,7 +189,18 @@ _KAFKA = {
     "monitoring: {podMonitor: {interval: often}}": "at '/monitoring/podMonitor/interval'",
     # No schema can compare two values.
     "topics: {results: {retentionHours: 24}}": "outcomes must be kept longer than requests",
-    "topics: {dlq: {name: sluice.requests}}": "two of them have one name",
+    "topics: {dlq: {name: sluice.requests}}": "two topics have one name",
+    "doors: [{name: dlq, tenants: [a]}]": "two topics have one name",
+    "doors: [{name: acme, tenants: [a]}, {name: acme, tenants: [b]}]": "two topics have one name",
+    "doors: [{name: acme}]": "at '/doors/0': missing property 'tenants'",
+    "clients: [{name: acme, door: acme, submits: true}]": (
+        'clients.0.door: there is no door "acme"'
+    ),
+    "{doors: [{name: a, tenants: [a]}], clients: [{name: a, door: a, submits: true}, "
+    "{name: a-b, submits: true}]}": 'clients.0.name: the groups of "a" begin as those of "a-b"',
+    "clients: [{name: disp, subscribes: true}]": (
+        'the groups of "disp" begin with "sluice-disp", and so does "sluice-dispatcher"'
+    ),
 }
 
 _WORKFLOWS = {

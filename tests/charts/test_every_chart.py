@@ -129,7 +129,8 @@ NUMBERS = {
         gateway: {persistence: {enabled: true, storageClassName: "99010"}}
         store: {kind: postgres, consumerGroup: "99016", postgres: {host: "99017", database: "99018",
           username: "99019", existingSecret: "99020", passwordKey: "99021", caSecret: "99022",
-          caKey: "99023"}}
+          caKey: "99023", externalSecret: {enabled: true, remoteKey: "99024",
+          secretStoreRef: {name: "99025"}, passwordProperty: "99026"}}}
         dispatcher: {kafkaUser: "99011", keda: {enabled: true, authenticationRef: "99012"}}
         """,
     KAFKA: """

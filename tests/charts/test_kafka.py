@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import TopicNames, TopicTable, mismatches, topic_table
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.kafka.settings import KafkaSettings
@@ -37,20 +38,23 @@ def topics(rendered: Rendered) -> dict[str, dict[str, str]]:
     return {each["metadata"]["name"]: each["spec"]["config"] for each in rendered.of("KafkaTopic")}
 
 
-def table(rendered: Rendered) -> TopicTable:
-    """Give what the contract says of topics of these names."""
+def tables(rendered: Rendered) -> list[TopicTable]:
+    """Give what the contract says of topics of these names, a table for each set."""
     ours = sorted(TopicNames().model_dump().values())
     if sorted(topics(rendered)) == ours:
-        return topic_table(TopicNames())
-    values = yaml.safe_load(FILES["everything"].read_text("utf-8"))["topics"]
-    names = {topic: values[topic]["name"] for topic in TopicNames.model_fields}
-    return topic_table(TopicNames.model_validate(names))
+        return [topic_table(TopicNames())]
+    values = yaml.safe_load(FILES["everything"].read_text("utf-8"))
+    names = {topic: values["topics"][topic]["name"] for topic in TopicNames.model_fields}
+    doors = [Door.model_validate(door) for door in values["doors"]]
+    sets = TopicSets(TopicNames.model_validate(names), doors)
+    return [topic_table(each.topics) for each in sets]
 
 
 def test_the_topics_are_those_that_the_services_would_create(default: Rendered) -> None:
     settings = KafkaSettings()
     in_sync = {"min.insync.replicas": str(settings.in_sync_replicas)}
-    assert topics(default) == {spec.name: spec.config() | in_sync for spec in table(default)}
+    [table] = tables(default)
+    assert topics(default) == {spec.name: spec.config() | in_sync for spec in table}
     for topic in default.of("KafkaTopic"):
         assert topic["spec"]["partitions"] == settings.partitions
         assert topic["spec"]["replicas"] == settings.replication_factor
@@ -59,7 +63,10 @@ def test_the_topics_are_those_that_the_services_would_create(default: Rendered) 
 def test_the_services_would_take_them_whatever_is_given(kafka: Rendered) -> None:
     [replicas] = {topic["spec"]["replicas"] for topic in kafka.of("KafkaTopic")}
     in_sync = KafkaSettings(replication_factor=replicas).in_sync_replicas
-    assert mismatches(table(kafka), topics(kafka), in_sync_replicas=in_sync) == []
+    expected = tables(kafka)
+    assert sorted(topics(kafka)) == sorted(spec.name for table in expected for spec in table)
+    for table in expected:
+        assert mismatches(table, topics(kafka), in_sync_replicas=in_sync) == []
     brokers = [pool for pool in kafka.of("KafkaNodePool") if "broker" in pool["spec"]["roles"]]
     assert replicas <= sum(pool["spec"]["replicas"] for pool in brokers)
 
@@ -185,6 +192,38 @@ def test_the_group_is_that_of_the_dispatchers(default: Rendered) -> None:
     assert granted == [group]
 
 
+def test_a_client_with_a_door_has_that_door_s_topics_alone(helm: Helm) -> None:
+    rendered = helm.rendered(FILES["everything"], KAFKA)
+    assert acls(rendered, "runs-acme") == {
+        ("topic", "runs.requests.acme"): ["Describe", "Write"],
+        ("topic", "runs.status.acme"): ["Describe", "Read"],
+        ("topic", "runs.results.acme"): ["Describe", "Read"],
+        ("group", "runs-acme"): ["Read"],
+    }
+    assert acls(rendered, "runs-globex") == {("topic", "globex.runs"): ["Describe", "Write"]}
+    # A client without a door stays on the default topics.
+    assert acls(rendered, "runs-partner") == {("topic", "runs.requests"): ["Describe", "Write"]}
+
+
+def test_services_have_their_rights_on_the_topics_of_every_set(helm: Helm) -> None:
+    rendered = helm.rendered(FILES["everything"], KAFKA)
+    names = set(topics(rendered))
+    for service in SERVICES:
+        granted = acls(rendered, f"runs-{service}")
+        assert {name for kind, name in granted if kind == "topic"} == names
+        for kind in ("requests", "status", "results"):
+            own = granted["topic", f"runs.{kind}"]
+            assert granted["topic", f"runs.{kind}.acme"] == own
+
+
+def acls(rendered: Rendered, user: str) -> dict[tuple[str, str], list[str]]:
+    """Give what a user may do, by kind and name of what it is done to."""
+    return {
+        (acl["resource"]["type"], acl["resource"]["name"]): acl["operations"]
+        for acl in rendered.one("KafkaUser", user)["spec"]["authorization"]["acls"]
+    }
+
+
 def environment(rendered: Rendered, service: str) -> dict[str, Json]:
     """Give the variables of a service for Kafka."""
     env = rendered.container(service)["env"]
@@ -212,9 +251,10 @@ def assert_it_is_found(sluice: Rendered, kafka: Rendered) -> None:
 
 
 def mounted(rendered: Rendered, service: str) -> dict[str, list[str]]:
-    """Give the Secrets that are mounted for a service, with the keys that it gets to see."""
+    """Give the Secrets that a service mounts for Kafka, with the keys that it gets to see."""
     return {
         source["secret"]["name"]: [item["key"] for item in source["secret"]["items"]]
         for volume in rendered.workload(service)["spec"]["template"]["spec"].get("volumes", [])
-        for source in volume.get("projected", {}).get("sources", [])
+        if volume["name"] == "kafka"
+        for source in volume["projected"]["sources"]
     }

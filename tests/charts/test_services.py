@@ -1,5 +1,6 @@
 """The chart gives services valid settings, opens their ports, and grants what they need."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,13 +11,15 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.domain.limits import Limits, TenantLimits
 from sluice_dispatcher.settings import DispatcherSettings
+from sluice_gateway.adapters.identity_files import read_grants
 from sluice_gateway.settings import GatewaySettings
 from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.settings import ServiceSettings, load_settings
@@ -151,6 +154,136 @@ def test_settings_reach_their_services(
     assert settings.kafka.security_protocol == "SASL_SSL"
 
 
+@pytest.mark.parametrize(
+    ("name", "secret", "key"),
+    [
+        ("default", "sluice-api-keys", "keys.yaml"),
+        ("everything", "clients", "api-keys"),
+    ],
+)
+def test_the_gateway_knows_its_clients(
+    helm: Helm, name: str, secret: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered = named(helm, name)
+    auth = settings_of(rendered, "gateway", tmp_path, monkeypatch).auth
+    assert auth.mode == "required"
+    pod = rendered.workload("gateway")["spec"]["template"]["spec"]
+    [volume] = [each for each in pod["volumes"] if each["name"] == "identity"]
+    granted, keys, *_ = volume["projected"]["sources"]
+    # As a folder: a file that is mounted by itself does not change.
+    [mount] = [
+        each for each in rendered.container("gateway")["volumeMounts"] if each["name"] == "identity"
+    ]
+    assert "subPath" not in mount
+    assert {str(auth.grants_file), str(auth.keys_file)} <= {
+        f"{mount['mountPath']}/{each['path']}"
+        for source in (granted["configMap"], keys["secret"])
+        for each in source["items"]
+    }
+    assert keys["secret"]["name"] == secret
+    assert keys["secret"]["items"][0]["key"] == key
+    content = rendered.one("ConfigMap", granted["configMap"]["name"])["data"]["grants.yaml"]
+    grants = read_grants(content.encode(), source="grants.yaml").grants
+    assert "runs:start" in grants[0].scopes
+    for service in ("dispatcher", "status-watcher"):
+        volumes = rendered.workload(service)["spec"]["template"]["spec"].get("volumes", [])
+        assert "identity" not in [each["name"] for each in volumes]
+
+
+def test_the_gateway_knows_issuers_and_browsers(
+    everything: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(everything, "gateway", tmp_path, monkeypatch)
+    auth, sign_in = settings.auth, settings.auth.sign_in
+    github, kubernetes = auth.oidc.issuers
+    assert (github.kind, github.owners) == ("github-actions", ("65",))
+    assert (sign_in.client_id, sign_in.user_id) == ("sluice", "email")
+    assert sign_in.lifetime == timedelta(hours=4)
+    assert auth.watch_links.enabled
+    assert settings.http.cors_origins == ("https://dashboard.example.com",)
+    # Its host is one that requests may be sent to.
+    assert urlsplit(sign_in.public_origin).hostname in settings.http.allowed_hosts
+    pod = everything.workload("gateway")["spec"]["template"]["spec"]
+    [volume] = [each for each in pod["volumes"] if each["name"] == "identity"]
+    granted, *secrets = volume["projected"]["sources"]
+    there = {
+        f"/etc/sluice/identity/{item['path']}"
+        for source in (granted["configMap"], *(each["secret"] for each in secrets))
+        for item in source["items"]
+    }
+    assert there == {
+        str(file)
+        for file in (
+            auth.grants_file,
+            auth.keys_file,
+            auth.key_ring_file,
+            sign_in.client_secret_file,
+            kubernetes.jwks_file,
+        )
+    }
+    data = everything.one("ConfigMap", granted["configMap"]["name"])["data"]
+    assert json.loads(data["cluster.json"]) == {"keys": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "reached"), [("default", []), ("everything", [{"port": 8443, "protocol": "TCP"}])]
+)
+def test_the_gateway_reaches_issuers_if_it_has_some(
+    helm: Helm, name: str, reached: list[Any]
+) -> None:
+    policies = [
+        each["spec"]
+        for each in named(helm, name).of("NetworkPolicy")
+        if each["metadata"]["name"].endswith("-issuers")
+    ]
+    assert [port for each in policies for port in each["egress"][0]["ports"]] == reached
+    components = [each["podSelector"]["matchExpressions"][0]["values"] for each in policies]
+    assert components == [["gateway"]] * len(policies)
+
+
+def test_a_change_of_grants_makes_no_new_pods(helm: Helm, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        "gateway: {auth: {grants: [{principals: [user:a], tenants: [a], workflows: [b], "
+        "scopes: [admin]}]}}"
+    )
+    assert helm.rendered(values).workload("gateway") == named(helm, "default").workload("gateway")
+
+
+@pytest.mark.parametrize("service", ["gateway", "dispatcher", "status-watcher"])
+def test_every_service_has_the_same_topic_sets(everything: Rendered, service: str) -> None:
+    given = environment_of(everything, service)
+    names = TopicNames(
+        requests="runs.requests", status="runs.status", results="runs.results", dlq="runs.dead"
+    )
+    doors = TypeAdapter(tuple[Door, ...]).validate_json(given["SLUICE_KAFKA__DOORS"])
+    sets = TopicSets(names, doors)
+    assert sets.of_tenant("acme-test").topics.requests == "runs.requests.acme"
+    assert sets.of_tenant("globex").topics.requests == "globex.runs"
+    file = "/etc/sluice/kafka/signing-keys.yaml"
+    signs = service != "status-watcher"
+    assert given.get("SLUICE_KAFKA__SIGNING_KEYS_FILE") == (file if signs else None)
+
+
+def test_keda_looks_at_the_request_topics_of_every_set(helm: Helm, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        "kafka: {bootstrapServers: 'kafka:9092', doors: [{name: acme, tenants: [acme]}, "
+        "{name: globex, tenants: [globex], topics: {requests: globex.runs}}, "
+        "{name: closed, tenants: []}]}\n"
+        "dispatcher: {keda: {enabled: true}}\n",
+        encoding="utf-8",
+    )
+    [scaled] = helm.rendered(values).of("ScaledObject")
+    triggers = [each["metadata"] for each in scaled["spec"]["triggers"]]
+    assert [each["topic"] for each in triggers] == [
+        "sluice.requests",
+        "sluice.requests.acme",
+        "globex.runs",
+    ]
+    assert len({each["lagThreshold"] for each in triggers}) == 1
+
+
 def test_limits_reach_the_dispatcher_without_new_pods(everything: Rendered) -> None:
     file = environment_of(everything, "dispatcher")["SLUICE_DISPATCH__LIMITS_FILE"]
     [given] = [
@@ -256,6 +389,7 @@ def test_the_ports_are_those_of_the_image(rendered: Rendered, service: str) -> N
             {
                 "runs.example.com",
                 "runs.example.org",
+                "sign-in.example.net",
                 "gateway.example.internal",
                 "*.runs.example.net",
             },
@@ -296,22 +430,28 @@ def test_only_what_keeps_its_name_says_it_to_kafka(rendered: Rendered) -> None:
 
 def test_keda_looks_where_the_dispatcher_reads(rendered: Rendered) -> None:
     env = environment_of(rendered, "dispatcher")
+    doors = TypeAdapter(list[Door]).validate_json(env.get("SLUICE_KAFKA__DOORS", "[]"))
+    sets = TopicSets(TopicNames(requests=env["SLUICE_KAFKA__TOPICS__REQUESTS"]), doors)
     for scaled in rendered.of("ScaledObject"):
-        [trigger] = scaled["spec"]["triggers"]
-        looks = trigger["metadata"]
-        assert all(isinstance(value, str) for value in looks.values())
-        assert looks["topic"] == env["SLUICE_KAFKA__TOPICS__REQUESTS"]
-        assert looks["consumerGroup"] == env["SLUICE_DISPATCH__GROUP"]
-        # KEDA resolves a name from its own namespace.
-        servers = env["SLUICE_KAFKA__BOOTSTRAP_SERVERS"].split(",")
-        assert looks["bootstrapServers"].split(",") == [
-            server if "." in server else server.replace(":", f".{NAMESPACE}.svc:")
-            for server in servers
-        ]
-        protocol = env["SLUICE_KAFKA__SECURITY_PROTOCOL"]
-        assert (looks["tls"] == "enable") == protocol.endswith("SSL")
-        assert ("sasl" in looks) == protocol.startswith("SASL")
+        triggers = [trigger["metadata"] for trigger in scaled["spec"]["triggers"]]
+        assert [looks["topic"] for looks in triggers] == list(sets.requests)
+        for looks in triggers:
+            assert_it_looks_as(env, looks)
         assert scaled["spec"]["maxReplicaCount"] <= int(env["SLUICE_KAFKA__PARTITIONS"])
+
+
+def assert_it_looks_as(env: dict[str, str], looks: dict[str, str]) -> None:
+    """KEDA reaches the brokers as the dispatcher with these variables does."""
+    assert all(isinstance(value, str) for value in looks.values())
+    assert looks["consumerGroup"] == env["SLUICE_DISPATCH__GROUP"]
+    # KEDA resolves a name from its own namespace.
+    servers = env["SLUICE_KAFKA__BOOTSTRAP_SERVERS"].split(",")
+    assert looks["bootstrapServers"].split(",") == [
+        server if "." in server else server.replace(":", f".{NAMESPACE}.svc:") for server in servers
+    ]
+    protocol = env["SLUICE_KAFKA__SECURITY_PROTOCOL"]
+    assert (looks["tls"] == "enable") == protocol.endswith("SSL")
+    assert ("sasl" in looks) == protocol.startswith("SASL")
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -389,6 +529,40 @@ def test_only_the_gateway_gets_what_the_database_wants(helm: Helm) -> None:
     environment = environment_of(named(helm, "postgres"), "gateway")
     for name, path in (("PASSWORD_FILE", "password"), ("CA_FILE", "ca.crt")):
         assert environment[f"SLUICE_STORE__POSTGRES__{name}"] == f"/etc/sluice/postgres/{path}"
+
+
+def test_a_password_of_the_database_can_come_from_a_store_of_secrets(helm: Helm) -> None:
+    assert named(helm, "postgres").of("ExternalSecret") == []
+    rendered = named(helm, "rds-password")
+    brought = rendered.one("ExternalSecret", "sluice-database")["spec"]
+    assert brought["target"] == {"name": "sluice-database"}
+    assert brought["data"] == [
+        {
+            "secretKey": "password",
+            "remoteRef": {
+                "key": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:"
+                "rds!db-0a1b2c3d-AbCdEf",
+                "property": "secret",
+            },
+        }
+    ]
+    assert files_in(rendered, "gateway", "postgres") == {
+        "password": {"secret": "sluice-database", "key": "password"}
+    }
+
+
+def test_only_the_gateway_gets_the_authorities_of_the_database(helm: Helm) -> None:
+    rendered = named(helm, "rds-password")
+    environment = environment_of(rendered, "gateway")
+    file = environment["SLUICE_STORE__POSTGRES__CA_FILE"]
+    assert file == "/etc/sluice/config/postgres-ca.crt"
+    [content] = rendered.one("ConfigMap", "sluice")["data"].values()
+    assert content.startswith("-----BEGIN CERTIFICATE-----\n")
+    for service in SERVICES:
+        pod = rendered.workload(service)["spec"]["template"]["spec"]
+        [mounts] = [container.get("volumeMounts", []) for container in pod["containers"]]
+        mounted = {mount["mountPath"] for mount in mounts}
+        assert ("/etc/sluice/config" in mounted) == (service == "gateway")
 
 
 def test_only_the_gateway_reaches_the_database(helm: Helm) -> None:

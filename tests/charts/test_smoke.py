@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.charts.rendering import CHART, Rendered
+from tests.charts.rendering import CHART, Helm, Rendered
 
 PROGRAM = CHART / "files/smoke.py"
 
@@ -21,6 +21,7 @@ class Gateway(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers: list[tuple[int, object]] = []
         self.posted: list[dict[str, Any]] = []
+        self.shown: list[str | None] = []
         self.refusals = 0
         self.post_status = 202
 
@@ -33,6 +34,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Gateway
 
     def do_POST(self) -> None:
+        self.server.shown.append(self.headers["Authorization"])
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.posted.append(json.loads(body))
         if len(self.server.posted) <= self.server.refusals:
@@ -111,6 +113,16 @@ def test_it_does_not_wait_forever(gateway: Gateway) -> None:
     assert "did not end within 0 s" in str(smoke(gateway.url, "0"))
 
 
+@pytest.mark.parametrize(("key", "shown"), [("slk_a\n", "Bearer slk_a"), ("", None)])
+def test_it_shows_the_key_that_it_was_given(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, key: str, shown: str | None
+) -> None:
+    monkeypatch.setenv("SLUICE_API_KEY", key)
+    gateway.answers = [(200, {"phase": "Succeeded"})]
+    assert smoke(gateway.url) == 0
+    assert gateway.shown == [shown]
+
+
 def test_nobody_there(gateway: Gateway) -> None:
     gateway.server_close()
     assert "did not end" in str(smoke("http://127.0.0.1:1", "0"))
@@ -128,5 +140,15 @@ def test_the_job_runs_it_against_the_service(everything: Rendered) -> None:
     assert service["spec"]["ports"][0]["port"] == int(url.rpartition(":")[2])
     assert job["spec"]["activeDeadlineSeconds"] > int(seconds)
     assert container["image"] == everything.container("gateway")["image"]
+    [shown] = container["env"]
+    assert shown["valueFrom"]["secretKeyRef"] == {"name": "smoke-test", "key": "key"}
     hooks = job["metadata"]["annotations"]
     assert (hooks["helm.sh/hook"], hooks["argocd.argoproj.io/hook"]) == ("test", "PostSync")
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize(("name", "jobs"), [("default", 0), ("tls", 1), ("everything", 1)])
+def test_it_runs_where_it_has_a_key_or_needs_none(helm: Helm, name: str, jobs: int) -> None:
+    rendered = helm.rendered(CHART / f"ci/{name}-values.yaml")
+    names = [each["metadata"]["name"] for each in rendered.of("Job")]
+    assert sum(each.endswith("-smoke-test") for each in names) == jobs

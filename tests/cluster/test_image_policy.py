@@ -68,6 +68,7 @@ def asked(testbed: Testbed, namespace: str, tmp_path: Path) -> Iterator[Asked]:
     values = {
         "image": {"registry": "registry.example.com"},
         "workflows": {"namespace": namespace},
+        "gateway": {"auth": {"mode": "none"}},
         "imagePolicy": {"enabled": True, "allowed": ["quay.io/argoproj/"]},
     }
     file = tmp_path / "values.yaml"

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import re
+import secrets
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -18,9 +19,22 @@ from unittest.mock import patch
 
 import structlog
 
+from sluice_gateway.domain.api_keys import (
+    SECRET_BYTES,
+    ApiKey,
+    ApiKeys,
+    Secret,
+    digest,
+    write_key,
+)
+from sluice_gateway.domain.identity import Grants, Scope
 from sluice_gateway.ports import RunView
+from sluice_gateway.services.api_key_authentication import ApiKeyAuthenticator
+from sluice_gateway.services.authentication import AuthenticatorChain
+from sluice_gateway.services.identification import GrantedIdentification, Identification
 from sluice_gateway.services.subscriptions import Subscription
 from tests.contract.gateway import ending_gateway
+from tests.unit.gateway.identities import grant
 
 __all__ = ["Result", "conformance"]
 
@@ -40,16 +54,29 @@ class Result:
 async def conformance(folder: Path, *, cases: int, seed: int) -> Result:
     """Try at least so many cases, in rounds whose seeds count up, until one fails."""
     tried = 0
-    async with ending_gateway(folder) as gateway, _ending_streams(gateway.view):
+    key, identification = _one_client()
+    async with (
+        ending_gateway(folder, identification=identification) as gateway,
+        _ending_streams(gateway.view),
+    ):
         address = f"{gateway.client.make_url('/openapi.json')}"
         while tried < cases:
-            code, printed = await _schemathesis(address, seed=seed)
+            code, printed = await _schemathesis(address, key=key, seed=seed)
             found = re.search(r"(\d+) generated", printed)
             if code != 0 or found is None:
                 return Result(cases=tried, failure=printed)
             tried += int(found[1])
             seed += 1
     return Result(cases=tried, failure=None)
+
+
+def _one_client() -> tuple[str, Identification]:
+    """Return an API key that may do everything, and what knows it and nobody else."""
+    key = write_key("conformance0", secrets.token_bytes(SECRET_BYTES))
+    stored = ApiKey(id="conformance0", principal="test", secrets=(Secret(sha256=digest(key)),))
+    known, grants = ApiKeys([stored]), Grants((grant("test", *Scope),))
+    authenticator = AuthenticatorChain(api_keys=ApiKeyAuthenticator(lambda: known))
+    return key, GrantedIdentification(authenticator, grants=lambda: grants)
 
 
 class _ReadOnce(Subscription):
@@ -67,13 +94,14 @@ async def _ending_streams(view: RunView) -> AsyncIterator[None]:
         yield
 
 
-async def _schemathesis(address: str, *, seed: int) -> tuple[int | None, str]:
+async def _schemathesis(address: str, *, key: str, seed: int) -> tuple[int | None, str]:
     """Run a round; return its exit code and what it printed."""
     environment = {
         **os.environ,
         "SCHEMATHESIS_HOOKS": "tests.contract.schemathesis_hooks",
         "PYTHONPATH": str(_HERE.parents[1]),
         "NO_COLOR": "1",
+        "SLUICE_API_KEY": key,
     }
     process = await asyncio.create_subprocess_exec(
         *(Path(sys.executable).with_name("schemathesis"), "--config-file"),

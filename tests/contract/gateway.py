@@ -13,7 +13,9 @@ from pathlib import Path
 
 from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase
+from sluice_gateway.services.identification import Identification
 from sluice_workflows.catalogue import Catalogue
+from tests.support.projections import apply
 from tests.unit.gateway.harness import CATALOGUE, TOPICS, Gateway, published, running_gateway
 
 __all__ = ["ending_gateway"]
@@ -21,10 +23,15 @@ __all__ = ["ending_gateway"]
 
 @asynccontextmanager
 async def ending_gateway(
-    folder: Path, *, catalogue: Catalogue = CATALOGUE
+    folder: Path,
+    *,
+    catalogue: Catalogue = CATALOGUE,
+    identification: Identification | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway whose runs succeed as soon as they are accepted."""
-    async with running_gateway(folder, catalogue=catalogue) as gateway:
+    async with running_gateway(
+        folder, catalogue=catalogue, identification=identification
+    ) as gateway:
         ending = asyncio.create_task(_end_runs(gateway))
         try:
             yield gateway
@@ -38,7 +45,7 @@ async def _end_runs(gateway: Gateway) -> None:
     while True:
         await gateway.producer.written_for_test(read + 1)
         records = gateway.producer.records_for_test(TOPICS.requests)[read:]
-        await gateway.store.apply(records)
+        await apply(gateway.store, records)
         for received in map(decode_request, records):
             if isinstance(received, ReceivedRun):
                 tenant, run_id = received.key

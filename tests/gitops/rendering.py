@@ -10,7 +10,7 @@ import fnmatch
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,24 @@ EVERYTHING = Cluster(
         "sluice.dev/kafka-mode": "strimzi",
     }
 )
-"""What Pulumi writes, all of it."""
+"""What Pulumi writes for every cluster."""
+
+DATABASE = {
+    "sluice.dev/database-host": "sluice.abc.eu-central-1.rds.amazonaws.com",
+    "sluice.dev/database-cidrs": "10.0.0.0/16",
+    "sluice.dev/database-ca": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+    "sluice.dev/database-secret": "arn:aws:secretsmanager:eu-central-1:1:secret:rds!db-1-AbCdEf",
+}
+"""What Pulumi writes as well where there is a database; the secret only if it has a password."""
+
+
+def with_database(cluster: Cluster, *, password: bool) -> Cluster:
+    """Give a cluster with a database, which the gateway enters with a password or by IAM."""
+    facts = dict(DATABASE)
+    if not password:
+        del facts["sluice.dev/database-secret"]
+    return replace(cluster, annotations={**cluster.annotations, **facts})
+
 
 LITTLE = Cluster({"sluice.dev/kafka-mode": "none", "sluice.dev/kafka-bootstrap": "10.0.0.9:9092"})
 """A Kafka that is there already, and no AWS."""

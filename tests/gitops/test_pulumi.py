@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.gitops.conftest import Deliver
-from tests.gitops.rendering import EVERYTHING, Delivery
+from tests.gitops.rendering import DATABASE, EVERYTHING, Delivery
 
 PULUMI = Path("pulumi")
 
@@ -32,10 +32,11 @@ def stack(environment: str) -> dict[str, Any]:
 
 
 def test_annotations_have_the_same_names() -> None:
-    named = {
-        value for name, value in vars(places().Annotations).items() if not name.startswith("_")
-    }
-    assert named == EVERYTHING.annotations.keys()
+    def named(annotations: type) -> set[str]:
+        return {value for name, value in vars(annotations).items() if not name.startswith("_")}
+
+    assert named(places().Annotations) == EVERYTHING.annotations.keys()
+    assert named(places().DatabaseAnnotations) == DATABASE.keys()
     assert places().Labels.ENVIRONMENT == "sluice.dev/environment"
 
 

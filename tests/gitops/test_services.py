@@ -9,12 +9,15 @@ import yaml
 
 from tests.gitops.conftest import Deliver
 from tests.gitops.rendering import (
+    DATABASE,
     ENVIRONMENTS,
     EVERYTHING,
     LITTLE,
+    Cluster,
     Delivery,
     Json,
     annotation,
+    with_database,
 )
 
 CHARTS = ("workflows", "kafka", "sluice")
@@ -90,6 +93,77 @@ def test_every_environment_goes_with_msk(delivered: Deliver, environment: str) -
     assert "SLUICE_KAFKA__PASSWORD" not in yaml.safe_dump(things)
 
 
+def environment_of_the_gateway(things: list[Json]) -> dict[str, str]:
+    """Give the plain variables of the gateway's container."""
+    [workload] = [
+        each
+        for each in things
+        if each["kind"] in ("Deployment", "StatefulSet")
+        and each["metadata"]["name"] == "sluice-gateway"
+    ]
+    [container] = workload["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each["value"] for each in container["env"] if "value" in each}
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_database_is_entered_by_iam_unless_it_has_a_secret(
+    delivered: Deliver, environment: str
+) -> None:
+    delivery = delivered(environment, with_database(EVERYTHING, password=False))
+    sluice = delivery.ours()["sluice"]
+    postgres = delivery.values(sluice)["store"]["postgres"]
+    assert postgres == {
+        "host": DATABASE["sluice.dev/database-host"],
+        "ca": DATABASE["sluice.dev/database-ca"],
+        "awsRegion": "eu-central-1",
+    }
+    things = delivery.rendered(sluice)
+    variables = environment_of_the_gateway(things)
+    assert variables["SLUICE_STORE__KIND"] == "postgres"
+    assert variables["SLUICE_STORE__POSTGRES__TLS"] == "verify-full"
+    assert variables["SLUICE_STORE__POSTGRES__AWS_REGION"] == "eu-central-1"
+    assert not [each for each in things if each["kind"] == "ExternalSecret"]
+    # Its role comes from the agent on the node.
+    assert egress(delivery, "pod-identity") == [{"ipBlock": {"cidr": "169.254.170.23/32"}}]
+    assert egress(delivery, "postgres") == [{"ipBlock": {"cidr": "10.0.0.0/16"}}]
+
+
+@pytest.mark.charts
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_database_s_password_comes_from_the_cluster_s_store_of_secrets(
+    delivered: Deliver, environment: str
+) -> None:
+    delivery = delivered(environment, with_database(EVERYTHING, password=True))
+    things = delivery.rendered(delivery.ours()["sluice"])
+    [brought] = [each for each in things if each["kind"] == "ExternalSecret"]
+    assert brought["spec"]["secretStoreRef"] == {"kind": "ClusterSecretStore", "name": "aws"}
+    [wanted] = brought["spec"]["data"]
+    assert wanted["remoteRef"]["key"] == DATABASE["sluice.dev/database-secret"]
+    variables = environment_of_the_gateway(things)
+    assert "SLUICE_STORE__POSTGRES__AWS_REGION" not in variables
+    assert variables["SLUICE_STORE__POSTGRES__PASSWORD_FILE"] == "/etc/sluice/postgres/password"
+
+
+@pytest.mark.charts
+def test_gateways_that_share_a_database_may_read_as_a_group(delivered: Deliver) -> None:
+    def groups(cluster: Cluster) -> set[str]:
+        delivery = delivered("prod", cluster)
+        [user] = [
+            each
+            for each in delivery.rendered(delivery.ours()["kafka"])
+            if each["kind"] == "KafkaUser" and each["metadata"]["name"] == "sluice-gateway"
+        ]
+        acls = user["spec"]["authorization"]["acls"]
+        return {acl["resource"]["name"] for acl in acls if acl["resource"]["type"] == "group"}
+
+    assert groups(EVERYTHING) == set()
+    cluster = with_database(EVERYTHING, password=False)
+    delivery = delivered("prod", cluster)
+    variables = environment_of_the_gateway(delivery.rendered(delivery.ours()["sluice"]))
+    assert groups(cluster) == {variables["SLUICE_STORE__GROUP"]} == {"sluice-gateway"}
+
+
 @pytest.mark.charts
 def test_facts_of_the_clusters_secret_reach_the_charts(delivered: Deliver) -> None:
     delivery = delivered("prod", EVERYTHING)
@@ -153,7 +227,7 @@ def test_no_other_annotations_are_used_than_pulumi_writes() -> None:
     }
     labels = {"sluice.dev/environment", "sluice.dev/chart"}
     of_nodes = {"sluice.dev/workflows", "sluice.dev/pool"}
-    assert used - labels - of_nodes <= EVERYTHING.annotations.keys()
+    assert used - labels - of_nodes <= EVERYTHING.annotations.keys() | DATABASE.keys()
     assert len(EVERYTHING.annotations) == 14
 
 

@@ -16,6 +16,7 @@ from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord, Position, header
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent
+from sluice_contracts.topic_sets import TopicSets
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
 from sluice_dispatcher.adapters.outcome_publisher import KafkaOutcomePublisher
@@ -89,7 +90,7 @@ def make_request_consumer(
         await handle(record)
 
     return RequestConsumer(
-        topic=topic,
+        topics=[topic],
         make_consumer=lambda: make_consumer(
             settings(kafka, instance=instance), client_id="test", group=f"{topic}-group"
         ),
@@ -283,7 +284,9 @@ async def test_the_ledger_knows_outcomes_also_after_its_file_is_lost(
     for topic in (topics.status, topics.results):
         await create_topic(kafka, topic, partitions=3)
     producer = RecordProducer(settings(kafka), client_id="test")
-    publisher = KafkaOutcomePublisher(producer, topics=topics, timeout=timedelta(seconds=10))
+    publisher = KafkaOutcomePublisher(
+        producer, topics=TopicSets(topics), timeout=timedelta(seconds=10)
+    )
     await produce(kafka, topics.results, b"foreign")
     async with ledger_of(kafka, topics, tmp_path / "ledger.sqlite") as (ledger, _):
         assert await ledger.get(RunKey("default", "order-1")) is None
@@ -323,7 +326,9 @@ async def test_the_ledger_forgets_outcomes_that_the_topic_has_dropped(
     for topic in (topics.status, topics.results):
         await create_topic(kafka, topic)
     producer = RecordProducer(settings(kafka), client_id="test")
-    publisher = KafkaOutcomePublisher(producer, topics=topics, timeout=timedelta(seconds=10))
+    publisher = KafkaOutcomePublisher(
+        producer, topics=TopicSets(topics), timeout=timedelta(seconds=10)
+    )
     for run_id in ("order-0", "order-1", "order-2"):
         await publisher.publish_outcome(published(run_id))
     async with ledger_of(kafka, topics, tmp_path / "ledger.sqlite") as (ledger, _):
@@ -356,7 +361,16 @@ async def test_outcomes_refusals_and_dead_letters_go_to_their_topics(kafka: Embe
     for topic in (topics.status, topics.results, topics.dlq):
         await create_topic(kafka, topic)
     producer = RecordProducer(settings(kafka), client_id="test")
-    publisher = KafkaOutcomePublisher(producer, topics=topics, timeout=timedelta(seconds=10))
+    publisher = KafkaOutcomePublisher(
+        producer, topics=TopicSets(topics), timeout=timedelta(seconds=10)
+    )
+    empty = IncomingRecord(
+        position=Position(topics.requests, 0, 7),
+        timestamp_ms=5,
+        key=None,
+        value=None,
+        headers=(("a", b"b"),),
+    )
     why = problem(ProblemType.EMPTY_RECORD, "The record has no value.")
     await publisher.publish_outcome(published("order-1"))
     await publisher.publish_refusal(
@@ -368,10 +382,8 @@ async def test_outcomes_refusals_and_dead_letters_go_to_their_topics(kafka: Embe
             problem=why,
             observed_at=datetime.now(UTC),
         ),
+        refused=empty,
         traceparent=None,
-    )
-    empty = IncomingRecord(
-        position=Position("t", 0, 7), timestamp_ms=5, key=None, value=None, headers=(("a", b"b"),)
     )
     await publisher.publish_dead_letter(empty, why, key=None)
     [rejected, refused] = await read_all(kafka, topics.status)

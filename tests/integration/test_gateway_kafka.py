@@ -17,6 +17,7 @@ from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import encode_status
 from sluice_contracts.topics import TopicNames
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.bootstrap import Listening, serve
 from sluice_gateway.settings import GatewaySettings, HttpSettings
 from sluice_local.kafka import EmbeddedKafka
@@ -79,6 +80,7 @@ async def gateway(
 ) -> AsyncIterator[Running]:
     """Run a gateway while the body does."""
     gateway_settings = GatewaySettings(
+        auth=AuthSettings(mode="none"),
         data_dir=data_dir,
         health=HealthSettings(port=0),
         http=HttpSettings(port=0, farewell=farewell, allowed_hosts=allowed_hosts),

@@ -20,6 +20,8 @@ from sluice_contracts.status_codec import encode_status
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.run_store_postgres.opening import DATABASE, opened_postgres_view
 from sluice_gateway.adapters.run_view.reopening import ReopeningView
+from sluice_gateway.auth_settings import AuthSettings
+from sluice_gateway.domain.partitions import LogPartition
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RunView, ViewUnavailableError
@@ -65,7 +67,9 @@ async def replica(
 ) -> AsyncIterator[ReopeningView]:
     """Run the view of one replica."""
     settings = GatewaySettings(
-        kafka=KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, topics=topics), store=store
+        auth=AuthSettings(mode="none"),
+        kafka=KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, topics=topics),
+        store=store,
     )
     subscriptions = RunSubscriptions()
     view = ReopeningView(
@@ -109,7 +113,7 @@ async def publish(kafka: KafkaServer, topics: TopicNames, *, events: int, runs: 
 
 
 async def follow(
-    view: RunView, seen: list[tuple[int, int]], *, after: StreamPlace, most: int
+    view: RunView, seen: list[tuple[LogPartition, int]], *, after: StreamPlace, most: int
 ) -> StreamPlace:
     """Read the stream of all events until `most` have come; return where the last one leaves it."""
     place = after
@@ -144,7 +148,7 @@ async def test_a_stream_cut_100_times_resumes_on_the_other_replica(
     kafka: KafkaServer, topics: TopicNames, store: StoreSettings
 ) -> None:
     chance = random.Random(19)  # noqa: S311 - it has to repeat
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[LogPartition, int]] = []
     events = 10_000
     async with replica(kafka, topics, store) as one, replica(kafka, topics, store) as other:
         place = await until_open(one)
@@ -159,7 +163,7 @@ async def test_a_stream_cut_100_times_resumes_on_the_other_replica(
         page = await other.all_events(ALL, after=end, limit=10, max_bytes=10**6)
     assert page.events == ()
     assert len(seen) == len(set(seen)) == events
-    of_partition: defaultdict[int, list[int]] = defaultdict(list)
+    of_partition: defaultdict[LogPartition, list[int]] = defaultdict(list)
     for partition, offset in seen:
         of_partition[partition].append(offset)
     assert len(of_partition) == 4
@@ -173,7 +177,7 @@ async def test_replicas_come_and_go_while_events_are_projected(
     async with replica(kafka, topics, store) as steady:
         await until_open(steady)
         writing = asyncio.create_task(publish(kafka, topics, events=3000, runs=100))
-        seen: list[tuple[int, int]] = []
+        seen: list[tuple[LogPartition, int]] = []
         place = await follow(steady, seen, after=StreamPlace(), most=100)
         for _ in range(3):
             # Each one takes partitions over, and gives them back.
@@ -200,7 +204,7 @@ async def test_a_database_that_goes_away_comes_back(kafka: KafkaServer, topics: 
         async with replica(kafka, topics, store) as view:
             await until_open(view)
             await publish(kafka, topics, events=50, runs=10)
-            seen: list[tuple[int, int]] = []
+            seen: list[tuple[LogPartition, int]] = []
             place = await follow(view, seen, after=StreamPlace(), most=50)
             await asyncio.to_thread(server.kill)
             await publish(kafka, topics, events=60, runs=10)

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from sluice_contracts.records import IncomingRecord
+from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.run_store_postgres.history import History
 from sluice_gateway.adapters.run_store_postgres.listener import Listener
 from sluice_gateway.adapters.run_store_postgres.progress import ProjectionProgress
@@ -17,7 +18,7 @@ from sluice_gateway.adapters.run_store_postgres.reader import PostgresRunView
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from tests.behaviour.run_view_port import HISTORY, RunViewPortSuite
 from tests.support.postgres_runs import PostgresRuns, postgres_runs
-from tests.unit.gateway.harness import CATALOGUE, NOW, TOPICS
+from tests.unit.gateway.harness import CATALOGUE, NOW, SETS, TOPICS
 
 pytestmark = pytest.mark.integration
 
@@ -42,11 +43,17 @@ class PostgresRunStore:
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
         await self.runs.apply(records)
 
-    async def delete_records_before(self, offset: int) -> None:
-        await self.runs.begin(start=offset)
+    async def delete_records_before(self, offset: int, *, topics: TopicNames = TOPICS) -> None:
+        await self.runs.begin(start=offset, topics=(topics.requests, topics.status))
 
     async def forget_old_runs(self) -> None:
-        history = History(self.runs.pool, status_topic=TOPICS.status, keep=HISTORY, now=self.now)
+        history = History(
+            self.runs.pool,
+            topics=self.runs.topics,
+            partitions=self.runs.partitions,
+            keep=HISTORY,
+            now=self.now,
+        )
         await history.forget()
 
 
@@ -56,7 +63,7 @@ class TestPostgresRunView(RunViewPortSuite):
         subscriptions = RunSubscriptions()
         async with postgres_runs(
             database,
-            topics=TOPICS,
+            topics=SETS,
             subscriptions=subscriptions,
             keeps_parameters=CATALOGUE.keeps_parameters,
             now=lambda: NOW,

@@ -23,6 +23,7 @@ from sluice_gateway.ports import LogTruncatedError, RunView
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from tests.support.postgres import PostgresServer, create_database
 from tests.support.postgres_runs import PostgresRuns, postgres_runs
+from tests.support.projections import apply
 from tests.support.run_histories import LABELS, TENANTS, WORKFLOWS, RunHistories
 from tests.unit.gateway.harness import (
     CATALOGUE,
@@ -126,7 +127,7 @@ async def test_it_says_what_the_view_in_sqlite_says(
     ):
         for _ in range(4):
             records = histories.records(sizes.randrange(1, 40))
-            await store.apply(records)
+            await apply(store, records)
             at = 0
             while at < len(records):
                 # In other portions, some of them twice, as after a crash of the topic's reader.
@@ -220,7 +221,8 @@ class TestHistory:
     """Runs that are over go after their time, and nothing else does."""
 
     async def kept(self, runs: PostgresRuns, *, keep: timedelta) -> set[str]:
-        await History(runs.pool, status_topic=TOPICS.status, keep=keep).forget()
+        history = History(runs.pool, topics=runs.topics, partitions=runs.partitions, keep=keep)
+        await history.forget()
         page = await runs.view.list(RunFilter(), before=None, limit=100)
         return {each.key.run_id for each in page.runs}
 

@@ -8,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import CollectorRegistry
 
+from sluice_contracts.topic_sets import Door
 from sluice_contracts.topics import TopicNames, topic_table
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.deadlines import Deadline
@@ -59,6 +60,20 @@ async def test_missing_topics_are_created_with_the_tables_settings(
     }
     for spec in topic_table(names):
         assert spec.config().items() <= actual[spec.name].items()
+
+
+async def test_the_topics_of_a_door_are_created_and_verified_too(
+    kafka: EmbeddedKafka, settings: KafkaSettings
+) -> None:
+    with_door = KafkaSettings.model_validate(
+        settings.model_dump() | {"doors": [Door(name="acme", tenants=("acme",))]}
+    )
+    await ensure_topics(with_door, client_id="test", deadline=within())
+    names = with_door.topic_sets.of_tenant("acme").topics
+    await alter_topic(kafka, names.status, {"cleanup.policy": "compact"})
+    with pytest.raises(TopicMismatchError, match=f"{names.status}: cleanup.policy is 'compact'"):
+        await ensure_topics(with_door, client_id="test", deadline=within())
+    await ensure_topics(settings, client_id="test", deadline=within())
 
 
 async def test_existing_topics_are_verified_and_unchanged(

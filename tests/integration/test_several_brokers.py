@@ -258,7 +258,7 @@ async def test_the_consumer_survives_the_loss_of_its_group_coordinator(
 ) -> None:
     worker, group, topic = Worker(), f"{names.requests}-group", names.requests
     request_consumer = RequestConsumer(
-        topic=topic,
+        topics=[topic],
         make_consumer=lambda: make_consumer(kafka, client_id="test", group=group),
         handle=worker.handle,
         budget=small_budget(active=100, size=10_000_000),

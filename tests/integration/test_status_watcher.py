@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from sluice_argo.workflows_api import WorkflowsApi
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent, decode_status, encode_status
+from sluice_contracts.topic_sets import Door
 from sluice_engine.engine import Engine
 from sluice_engine.settings import EngineSettings
 from sluice_local.kafka import EmbeddedKafka
@@ -57,7 +58,7 @@ def kafka_settings(kafka: EmbeddedKafka) -> KafkaSettings:
     )
 
 
-async def write(settings: KafkaSettings, *events: StatusEvent) -> None:
+async def write(settings: KafkaSettings, *events: StatusEvent, topic: str | None = None) -> None:
     producer = RecordProducer(settings, client_id="test")
     try:
         for event in events:
@@ -65,7 +66,7 @@ async def write(settings: KafkaSettings, *events: StatusEvent) -> None:
                 PublishedEvent(event=event, fingerprint=None, traceparent=None), source="/test"
             )
             deadline = Deadline("write a result", timedelta(seconds=WAIT_SECONDS))
-            await producer.send(settings.topics.results, record, deadline=deadline)
+            await producer.send(topic or settings.topics.results, record, deadline=deadline)
     finally:
         await producer.close()
 
@@ -73,7 +74,7 @@ async def write(settings: KafkaSettings, *events: StatusEvent) -> None:
 def results_topic(settings: KafkaSettings, *, patience: float = WAIT_SECONDS) -> KafkaResultsReader:
     return KafkaResultsReader(
         lambda: make_consumer(settings, client_id="test"),
-        topic=settings.topics.results,
+        topics=settings.topic_sets,
         patience=timedelta(seconds=patience),
     )
 
@@ -90,7 +91,7 @@ async def test_unreadable_topic_raises_kafka_unavailable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         unreachable = KafkaSettings(bootstrap_servers=f"127.0.0.1:{taken.getsockname()[1]}")
-        with pytest.raises(KafkaUnavailableError, match="could not be read to its end"):
+        with pytest.raises(KafkaUnavailableError, match="could not be read to the end"):
             await results_topic(unreachable).find({"uid-1": b"k"}, since=LONG_AGO)
 
 
@@ -107,6 +108,33 @@ class TestKafkaResultsReader(ResultsReaderPortSuite):
         return append
 
 
+async def test_a_tenant_s_outcomes_are_found_on_its_own_topic_and_where_it_was_before(
+    kafka: EmbeddedKafka,
+) -> None:
+    doors = [Door(name=name, tenants=(name,)) for name in ("acme", "globex")]
+    settings = KafkaSettings.model_validate(kafka_settings(kafka).model_dump() | {"doors": doors})
+    deadline = Deadline("make the topics", timedelta(seconds=WAIT_SECONDS))
+    await ensure_topics(settings, client_id="test", deadline=deadline)
+    own = settings.topic_sets.of_tenant("acme").topics.results
+    foreign = settings.topic_sets.of_tenant("globex").topics.results
+    before, now, elsewhere = (
+        outcome(name, uid=name).model_copy(update={"tenant": "acme"})
+        for name in ("before", "now", "elsewhere")
+    )
+    await write(settings, before)
+    await write(settings, now, topic=own)
+    await write(settings, elsewhere, topic=foreign)
+    wanted = {name: f"acme/{name}".encode() for name in ("before", "now", "elsewhere")}
+    reader = results_topic(settings)
+    assert set(await reader.find(wanted, since=LONG_AGO)) == {"before", "now"}
+    seen: set[str] = set()
+    async for appended in reader.tail(since=LONG_AGO):
+        if appended is None:
+            break
+        seen.add(appended.uid)
+    assert seen == {"before", "now", "elsewhere"}
+
+
 async def test_late_record_of_an_earlier_attempt_is_repaired(
     settings: KafkaSettings, kafka: EmbeddedKafka
 ) -> None:
@@ -116,7 +144,7 @@ async def test_late_record_of_an_earlier_attempt_is_repaired(
     superseded = ResultsRepair(
         results_topic(settings),
         KafkaStatusPublisher(
-            producer, settings.topics, send_timeout=timedelta(seconds=WAIT_SECONDS)
+            producer, settings.topic_sets, send_timeout=timedelta(seconds=WAIT_SECONDS)
         ),
         metrics=Metrics(CollectorRegistry()),
     )

@@ -115,7 +115,9 @@ _OURS: Mapping[str, Mapping[str, Any]] = {
     "learnerlab": {"iam.existingRoleArn": f"arn:aws:iam::{ACCOUNT}:role/LabRole"},
 }
 """In the place of placeholders, by stack."""
-_OF_A_FORK: Mapping[str, None] = {"budget": None, "github": None, "repositoryPassword": None}
+_OF_A_FORK: Mapping[str, None] = dict.fromkeys(
+    ("budget", "database", "github", "repositoryPassword")
+)
 """What docs/deploy.md lets a fork add. Its CI compares with the same golden files as ours."""
 
 

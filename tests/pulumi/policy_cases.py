@@ -23,6 +23,8 @@ LIFECYCLE = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
 READERS = "aws:ecr/repositoryPolicy:RepositoryPolicy"
 NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
 KAFKA = "aws:msk/cluster:Cluster"
+DATABASE = "aws:rds/instance:Instance"
+PARAMETERS = "aws:rds/parameterGroup:ParameterGroup"
 SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup"
 
 
@@ -90,6 +92,15 @@ _GOOD: Mapping[str, Mapping[str, Any]] = {
         },
         "clientAuthentication": {"unauthenticated": False},
     },
+    DATABASE: {
+        "publiclyAccessible": False,
+        "storageEncrypted": True,
+        "backupRetentionPeriod": 7,
+        "parameterGroupName": "ours",
+        "deletionProtection": True,
+        "skipFinalSnapshot": False,
+    },
+    PARAMETERS: {"parameters": [{"name": "rds.force_ssl", "value": "1"}]},
     SECURITY_GROUP: {
         "ingress": [{"cidrBlocks": ["10.0.0.0/16"], "fromPort": 443, "toPort": 443}],
         "egress": [{"cidrBlocks": ["0.0.0.0/0"]}],
@@ -199,6 +210,21 @@ BREACHES: Mapping[str, Sequence[Breach]] = {
             '{"Statement": {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "s3:*"}}',
             "its policy allows everybody something",
         ),
+    ],
+    "databases-are-guarded": [
+        _bad(DATABASE, "publiclyAccessible", True, "it gets a public address"),
+        # In a VPC with a way to the Internet this is AWS' default.
+        _bad(DATABASE, "publiclyAccessible", None, "it gets a public address"),
+        _bad(DATABASE, "storageEncrypted", False, "snapshots are not encrypted"),
+        _bad(DATABASE, "storageEncrypted", None, "snapshots are not encrypted"),
+        _bad(DATABASE, "backupRetentionPeriod", 0, "there are no backups of it"),
+        _bad(DATABASE, "backupRetentionPeriod", None, "there are no backups of it"),
+        _bad(DATABASE, "parameterGroupName", None, "AWS decides whether connections need TLS"),
+        _bad(DATABASE, "parameterGroupName", "default.postgres17", "AWS decides whether connec"),
+        _bad(PARAMETERS, "parameters.0.value", "0", "connections need no TLS"),
+        _bad(PARAMETERS, "parameters.0.name", "ssl", "connections need no TLS"),
+        _bad(PARAMETERS, "parameters", [], "connections need no TLS"),
+        _bad(PARAMETERS, "parameters", None, "connections need no TLS"),
     ],
     "disks-are-encrypted": [
         _bad(TEMPLATE, "blockDeviceMappings.0.ebs.encrypted", "false", "/dev/xvda is not encrypt"),
@@ -311,6 +337,9 @@ BREACHES: Mapping[str, Sequence[Breach]] = {
         Breach(resource=_REMOVABLE, message="it can be removed by mistake"),
         _bad(CLUSTER, "deletionProtection", False, "the cluster can be removed past Pulumi"),
         _bad(BUCKET, "forceDestroy", True, "the bucket goes with all that is in it"),
+        _bad(DATABASE, "deletionProtection", False, "the database can be removed past Pulumi"),
+        _bad(DATABASE, "deletionProtection", None, "the database can be removed past Pulumi"),
+        _bad(DATABASE, "skipFinalSnapshot", True, "goes without a last snapshot"),
     ],
     "secrets-are-encrypted": [
         _bad(CLUSTER, "encryptionConfig", None, "the cluster's Secrets are not encrypted"),

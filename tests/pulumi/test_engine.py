@@ -20,8 +20,8 @@ from tests.pulumi.engine.graph import graph_of
 from tests.pulumi.policy_cases import BREACHES
 from tests.support.goldens import Golden
 
-OTHER_CHOICES = "choices"
-"""The stack of all that no other stack chooses."""
+OTHERS = ("choices", "database")
+"""Stacks of what no other stack chooses; one of them with a database."""
 
 BREACHING = PACK.parents[1] / "tests/pulumi/breaches"
 
@@ -49,7 +49,7 @@ def _ours(engine: Engine, name: str) -> Path:
 
 
 def _journey(engine: Engine, name: str) -> Journey:
-    choices = _ours(engine, name) if name in STACKS else _CHOICES
+    choices = _ours(engine, name) if name in STACKS else _TESTS / f"Pulumi.{name}.yaml"
     stack = engine.start_from(name, choices)
     previews = (stack.preview(), stack.preview())
     up = stack.up()
@@ -71,14 +71,13 @@ def _journey(engine: Engine, name: str) -> Journey:
     )
 
 
-_CHOICES = BREACHING.parent / "Pulumi.choices.yaml"
+_TESTS = BREACHING.parent
+_CHOICES = _TESTS / "Pulumi.choices.yaml"
 
 
 @pytest.fixture(
     scope="module",
-    params=[
-        pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in (*STACKS, OTHER_CHOICES)
-    ],
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in (*STACKS, *OTHERS)],
 )
 def journey(request: pytest.FixtureRequest, engine: Engine) -> Journey:
     """Each stack's journey, made once for all that is asked about it."""
@@ -169,6 +168,60 @@ def test_placeholders_end_a_preview(engine: Engine) -> None:
     assert preview.code != 0
     assert "sluice:argocd.repository: https://example.invalid/" in preview.output
     assert "sluice:cluster.publicCidrs: 203.0.113.0/24 is a placeholder" in preview.output
+
+
+@pytest.mark.xdist_group("databases")
+def test_a_database_with_a_password_is_protected_in_prod(engine: Engine) -> None:
+    stack = engine.start_from("password", _ours(engine, "prod"))
+    stack.configure("sluice:database.authentication", "password")
+    stack.configure("sluice:database.caFile", "nowhere.pem")
+    refused = stack.preview()
+    assert refused.code != 0
+    assert "sluice:database.caFile: nowhere.pem cannot be read" in refused.output
+    stack.configure("sluice:database.caFile", "../tests/pulumi/rds-ca.pem")
+    made = stack.up()
+    assert made.code == 0, made.output
+    assert made.violations == []
+    resources = json.loads(stack.export())["deployment"]["resources"]
+    [facts] = [
+        each["inputs"]["metadata"]["annotations"]
+        for each in resources
+        if each["urn"].endswith("::sluice-password-in-cluster")
+    ]
+    assert facts["sluice.dev/database-secret"] == stack.outputs()["databaseSecretArn"]
+    again = stack.preview()
+    assert again.summary == {"same": made.summary["create"]}
+
+
+@pytest.mark.xdist_group("databases")
+def test_gateways_use_a_database_by_iam_once_its_user_may_log_in(engine: Engine) -> None:
+    """What is there without one stays as it is; then only what Argo CD hears of changes."""
+    stack = engine.start_from("granted", _TESTS / "Pulumi.database.yaml")
+    for key in ("authentication", "granted"):
+        stack.drop(f"sluice:database.{key}")
+    stack.configure("sluice:database.authentication", "iam")
+    made = stack.up()
+    assert made.code == 0, made.output
+    assert "sluice.dev/database-" not in stack.export()
+    stack.configure("sluice:database.granted", "true")
+    granted = stack.up()
+    assert granted.code == 0, granted.output
+    assert granted.summary == {"update": 1, "same": made.summary["create"] - 1}
+    assert "sluice.dev/database-host" in stack.export()
+
+
+@pytest.mark.xdist_group("databases")
+def test_an_old_stack_gets_a_database_and_nothing_else_is_replaced(engine: Engine) -> None:
+    stack = engine.start_from("before", _ours(engine, "dev"))
+    before = stack.up()
+    assert before.code == 0, before.output
+    stack.configure("sluice:database.authentication", "password")
+    stack.configure("sluice:database.caFile", "../tests/pulumi/rds-ca.pem")
+    after = stack.up()
+    assert after.code == 0, after.output
+    # The component, its security group, subnets and parameters, and the instance. The role of
+    # External Secrets and Argo CD's Secret change.
+    assert after.summary == {"create": 5, "update": 2, "same": before.summary["create"] - 2}
 
 
 @pytest.mark.xdist_group("phases")

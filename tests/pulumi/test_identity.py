@@ -132,11 +132,22 @@ def _rights(declared: Declared, name: str) -> set[tuple[str, str]]:
     }
 
 
+WITH_DATABASE = {"database": {"authentication": "password", "caFile": "../tests/pulumi/rds-ca.pem"}}
+
+
+@pytest.fixture(scope="module", params=["", places.GATEWAY_GROUP], ids=["", "database"])
+def group(request: pytest.FixtureRequest) -> str:
+    """The group of gateways that share a database, if they do."""
+    found: str = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def acls(helm: Path) -> dict[str, list[Any]]:
+def acls(helm: Path, group: str) -> dict[str, list[Any]]:
     """What helm/kafka lets each account do at Strimzi's Kafka."""
+    chart = Path(__file__).parents[2] / "helm/kafka"
     rendered = subprocess.run(
-        [helm, "template", places.SLUICE, Path(__file__).parents[2] / "helm/kafka"],
+        [helm, "template", places.SLUICE, chart, f"--set=services.gatewayGroup={group}"],
         capture_output=True,
         text=True,
         check=True,
@@ -150,7 +161,7 @@ def acls(helm: Path) -> dict[str, list[Any]]:
 
 @pytest.mark.parametrize("service", places.SERVICES)
 def test_services_may_do_at_msk_what_they_may_at_strimzi_s_and_make_topics(
-    declare: Declare, acls: dict[str, list[Any]], service: str
+    declare: Declare, acls: dict[str, list[Any]], group: str, service: str
 ) -> None:
     granted = {
         (
@@ -161,7 +172,8 @@ def test_services_may_do_at_msk_what_they_may_at_strimzi_s_and_make_topics(
         for operation in acl["operations"]
         for action in AS_IAM_SAYS[acl["resource"]["type"], operation]
     }
-    assert _rights(declare("dev", MSK), f"sluice-dev-{service}") == granted | {
+    declared = declare("dev", MSK | (WITH_DATABASE if group else {}))
+    assert _rights(declared, f"sluice-dev-{service}") == granted | {
         ("Connect", CLUSTER),
         ("WriteDataIdempotently", CLUSTER),
         *(("CreateTopic", TOPIC + topic) for topic in places.TOPICS),

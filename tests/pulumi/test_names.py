@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sluice_infra import places, versions
-from sluice_infra.places import Account, Annotations
+from sluice_infra import database, places, versions
+from sluice_infra.places import Account, Annotations, DatabaseAnnotations
 from sluice_infra.registry import REPOSITORIES
 from tests.pulumi.engine.engine import PROJECT
 
@@ -29,6 +29,7 @@ def _root_values() -> Any:
 def accounts(helm: Path) -> set[Account]:
     """The ServiceAccounts of the chart, installed as Argo CD does."""
     options = ["--namespace", places.SLUICE, "--set", f"workflows.namespace={places.WORKFLOWS}"]
+    options += ["--set", "gateway.auth.mode=none"]
     rendered = subprocess.run(
         [helm, "template", places.SLUICE, ROOT / "helm/sluice", *options],
         capture_output=True,
@@ -57,6 +58,15 @@ def test_topics_and_group_are_those_of_the_chart() -> None:
     values = _values()
     assert set(places.TOPICS) == set(values["kafka"]["topics"].values())
     assert values["dispatcher"]["consumerGroup"] == places.CONSUMER_GROUP
+    assert values["store"]["consumerGroup"] == places.GATEWAY_GROUP
+
+
+def test_the_database_and_its_user_are_those_of_the_chart() -> None:
+    postgres = _values()["store"]["postgres"]
+    assert postgres["database"] == places.DATABASE
+    assert postgres["username"] == places.DATABASE_USER
+    assert postgres["port"] == database.PORT
+    assert postgres["tls"] == "verify-full"
 
 
 def test_namespaces_are_those_of_argo_cd_s_root() -> None:
@@ -78,7 +88,12 @@ def test_every_annotation_that_is_read_is_written() -> None:
     read = set(re.findall(r"index \$fact \"(sluice\.dev/[a-z-]+)\"", text))
     parts = yaml.safe_load((ARGO_CD / "root/files/parts.yaml").read_text("utf-8"))
     read |= {fact for part in parts.values() for fact in part.get("facts", {}).values()}
-    written = {name for key, name in vars(Annotations).items() if key.isupper()}
+    written = {
+        name
+        for annotations in (Annotations, DatabaseAnnotations)
+        for key, name in vars(annotations).items()
+        if key.isupper()
+    }
     assert len(read) > 5
     assert read <= written
 

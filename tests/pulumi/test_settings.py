@@ -94,6 +94,36 @@ def test_every_stack_s_file_has_known_keys_and_right_values(stack: str) -> None:
             "kafka.snapshotHours is for Strimzi's volumes",
         ),
         ({"kafka": {"mode": "redpanda"}}, "sluice:kafka.mode: Input should be 'strimzi' or 'msk'"),
+        ({"database": {}}, "sluice:database.authentication: Field required"),
+        ({"database.authentication": "trust"}, "sluice:database.authentication: Input should be"),
+        (
+            {"database": {"authentication": "iam", "backupDays": 0}},
+            "sluice:database.backupDays: Input should be greater than or equal to 1",
+        ),
+        (
+            {"database": {"authentication": "iam", "engineVersion": "12"}},
+            "sluice:database.engineVersion: Input should be '16', '17' or '18'",
+        ),
+        (
+            {"database": {"authentication": "iam", "instance": "m7g.large"}},
+            "sluice:database.instance: String should match pattern",
+        ),
+        (
+            {"database": {"authentication": "iam", "diskGib": 100, "maxDiskGib": 109}},
+            "sluice:database: maxDiskGib has to be at least 1.1 times diskGib",
+        ),
+        (
+            {"database": {"authentication": "password", "granted": True}},
+            "sluice:database: granted is for authentication iam",
+        ),
+        (
+            {
+                "iam": {"existingRoleArn": "arn:aws:iam::1:role/r"},
+                "nodes": MANAGED,
+                "database": {"authentication": "iam"},
+            },
+            "database.authentication iam needs a role of the gateway's own",
+        ),
         ({"dns": {"domain": "localhost"}}, "sluice:dns.domain"),
         ({"registry": {"keepImages": 50}}, "sluice:registry.keepImages: Extra inputs"),
         ({"registry": {"account": "444455556666"}}, "sluice:registry: create makes repositories"),

@@ -24,6 +24,7 @@ from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
+from sluice_dispatcher.ports import OutcomePublisher
 from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_dispatcher.services.queued_runs import QueuedRuns
@@ -36,11 +37,14 @@ from tests.support.fake_workflows import FakeWorkflows
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-def small_budget(*, active: int = 10, waiting: int = 10, size: int = 1000) -> InFlightBudget:
+def small_budget(
+    *, active: int = 10, waiting: int = 10, size: int = 1000, topics: int = 1
+) -> InFlightBudget:
     """Return a budget of so many records in flight, with `size` bytes of each kind."""
     return InFlightBudget(
         active=RecordLimit(records=active, size=size),
         waiting=RecordLimit(records=waiting, size=size),
+        topics=topics,
     )
 
 
@@ -102,7 +106,13 @@ class FakeOutcomePublisher:
         self._enter("queued")
         self.queued_for_test.append(notice)
 
-    async def publish_refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
+    async def publish_refusal(
+        self,
+        notice: RefusalNotice,
+        *,
+        refused: IncomingRecord,
+        traceparent: str | None,
+    ) -> None:
         """See `OutcomePublisher.publish_refusal`."""
         self._enter("refusal")
         self.refusals_for_test.append(notice)
@@ -132,6 +142,7 @@ class Desk:
         ledger: FakeLedger | None = None,
         clock: Callable[[], float] = boot_time,
         first_reader: bool = False,
+        publisher: OutcomePublisher | None = None,
         is_counting: bool = False,
         slots: FakeSlots | None = None,
         builder: WorkflowBuilder | None = None,
@@ -174,11 +185,12 @@ class Desk:
             builder=builder or (_builder() if settings is None else load_builder(settings)),
             workflows=self.workflows,
             ledger=self.ledger,
-            publisher=self.publisher,
+            publisher=publisher or self.publisher,
             metrics=metrics,
             budget=self.budget,
             queued=self.queued,
             admission=self.admission,
+            origins=self.settings.kafka.origins,
             slots=self.slots,
             now=self._now,
             clock=clock,
@@ -206,13 +218,12 @@ class Desk:
         headers: Headers = (),
         offset: int | None = None,
         timestamp_ms: int = 1_800_000_000_000,
+        topic: str = "sluice.requests",
     ) -> IncomingRecord:
-        """Return the next record of the request topic."""
+        """Return the next record of a request topic."""
         value = document if document is None or isinstance(document, bytes) else dumps(document)
         return IncomingRecord(
-            position=Position(
-                "sluice.requests", 0, next(self._offsets) if offset is None else offset
-            ),
+            position=Position(topic, 0, next(self._offsets) if offset is None else offset),
             timestamp_ms=timestamp_ms,
             key=key,
             value=value,

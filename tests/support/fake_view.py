@@ -53,7 +53,7 @@ class EmptyView:
         """See `RunView.count`."""
         return {}
 
-    async def stream_end(self) -> StreamPlace:
+    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""
         return StreamPlace()
 

@@ -7,8 +7,11 @@ from typing import Any
 
 import asyncpg
 
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord
+from sluice_contracts.topic_sets import TopicSets
 from sluice_contracts.topics import TopicNames
+from sluice_gateway.adapters.run_store_postgres.partition_numbers import PartitionNumbers
 from sluice_gateway.adapters.run_store_postgres.reader import PostgresRunView
 from sluice_gateway.adapters.run_store_postgres.schema import migrate
 from sluice_gateway.adapters.run_store_postgres.store import PostgresStore, StoredPlace
@@ -26,7 +29,8 @@ class PostgresRuns:
     pool: Any
     store: PostgresStore
     view: PostgresRunView
-    topics: TopicNames
+    partitions: PartitionNumbers
+    topics: TopicSets
     places: dict[tuple[str, int], StoredPlace] = field(default_factory=dict)
     _watchers: list[Callable[[object], None]] = field(default_factory=list)
 
@@ -43,15 +47,15 @@ class PostgresRuns:
         """Project the records, like a projector that has read them; each topic by itself."""
         if not self.places:
             await self.begin()
-        for topic in (self.topics.requests, self.topics.status):
+        for topic in (*self.topics.requests, *self.topics.status):
             of_topic = [each for each in records if each.position.topic == topic]
             if of_topic:
                 await self._project(topic, of_topic)
 
-    async def begin(self, *, start: int = 0) -> None:
+    async def begin(self, *, start: int = 0, topics: Sequence[str] | None = None) -> None:
         """Read how far everything is projected; `start` is the first offset on the topics."""
-        topics = (self.topics.requests, self.topics.status)
-        self.places = await self.store.begin(
+        topics = topics or (*self.topics.requests, *self.topics.status)
+        self.places |= await self.store.begin(
             {(topic, number): start for topic in topics for number in range(PARTITIONS)}
         )
 
@@ -76,7 +80,7 @@ class PostgresRuns:
 async def postgres_runs(
     dsn: str,
     *,
-    topics: TopicNames,
+    topics: TopicNames | TopicSets,
     subscriptions: RunSubscriptions | None = None,
     **more: Any,
 ) -> AsyncIterator[PostgresRuns]:
@@ -86,6 +90,7 @@ async def postgres_runs(
         return None
 
     watched: list[PostgresRuns] = []
+    sets = topics if isinstance(topics, TopicSets) else TopicSets(topics)
 
     def note(statement: object) -> None:
         for each in watched:
@@ -104,17 +109,23 @@ async def postgres_runs(
     try:
         async with pool.acquire() as connection:
             await migrate(connection)
+            partitions = await PartitionNumbers.load(connection, [each.name for each in sets][1:])
         keeps = more.pop("keeps_parameters", lambda _: True)
-        store = PostgresStore(pool, topics=topics, keeps_parameters=keeps)
+        store = PostgresStore(
+            pool, origins=RecordOrigins(sets), partitions=partitions, keeps_parameters=keeps
+        )
         view = PostgresRunView(
             pool,
             store,
-            topics=topics,
+            topics=sets,
+            partitions=partitions,
             subscriptions=subscriptions or RunSubscriptions(),
             catch_up=caught_up,
             **more,
         )
-        watched.append(PostgresRuns(pool=pool, store=store, view=view, topics=topics))
+        watched.append(
+            PostgresRuns(pool=pool, store=store, view=view, partitions=partitions, topics=sets)
+        )
         yield watched[0]
     finally:
         pool.terminate()

@@ -120,6 +120,7 @@ def released(
                     "image": {"repository": f"sluice-{service}"},
                     # Pod names are the group's member ids, and the same in all releases.
                     **({"consumerGroup": namespace} if key == "dispatcher" else {}),
+                    **({"auth": {"mode": "none"}} if key == "gateway" else {}),
                     **more.get(key, {}),
                 }
                 for service, key in _KEYS.items()

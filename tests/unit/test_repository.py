@@ -276,11 +276,12 @@ def test_services_do_not_know_each_other() -> None:
 SHAPED_SERVICES = ["sluice_dispatcher", "sluice_gateway", "sluice_status_watcher"]
 SERVICE_LAYERS = [
     ["__main__"],
-    ["(drain)", "bootstrap"],
+    ["(drain)", "(keys)", "bootstrap"],
     ["adapters", "app"],
     ["handlers"],
     ["services"],
     ["metrics", "ports", "settings"],
+    ["(auth_settings)", "(rate_settings)"],
     ["domain"],
 ]
 SERVICE_FOLDERS = {"adapters", "domain", "handlers", "services"}

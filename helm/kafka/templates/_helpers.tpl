@@ -41,3 +41,47 @@ securityContext:
   seccompProfile: {type: RuntimeDefault}
   capabilities: {drop: [ALL]}
 {{- end -}}
+
+{{- /* All topic sets: the default one, whose name is empty, and the doors; as YAML under `sets`. */ -}}
+{{- define "sluice-kafka.sets" -}}
+{{- $default := .Values.topics -}}
+{{- $sets := list -}}
+{{- range $door := prepend .Values.doors (dict "name" "") -}}
+{{- $names := dict -}}
+{{- range $topic := list "requests" "status" "results" "dlq" -}}
+{{- $derived := get $default $topic | dig "name" "" -}}
+{{- if $door.name }}{{ $derived = printf "%s.%s" $derived $door.name }}{{ end -}}
+{{- $_ := set $names $topic (dig "topics" $topic $derived $door) -}}
+{{- end -}}
+{{- $sets = append $sets (dict "name" $door.name "topics" $names) -}}
+{{- end -}}
+{{- dict "sets" $sets | toYaml -}}
+{{- end -}}
+
+{{- /*
+What no schema says of clients: each has an account of its own, and its groups, which begin with the account's name, are
+no service's, nor another client's if one of the two is a tenant with a door.
+*/ -}}
+{{- define "sluice-kafka.clientChecks" -}}
+{{- $cluster := .Values.cluster -}}
+{{- $groups := list .Values.services.consumerGroup -}}
+{{- if .Values.services.gatewayGroup }}{{ $groups = append $groups .Values.services.gatewayGroup }}{{ end -}}
+{{- $doors := list -}}
+{{- range .Values.doors }}{{ $doors = append $doors .name }}{{ end -}}
+{{- range $number, $client := .Values.clients -}}
+{{- $account := printf "%s-%s" $cluster $client.name -}}
+{{- if and (dig "door" "" $client) (not (has $client.door $doors)) -}}
+{{- fail (printf "clients.%d.door: there is no door %q" $number $client.door) -}}
+{{- end -}}
+{{- range $group := $groups -}}
+{{- if hasPrefix $account $group -}}
+{{- fail (printf "clients.%d.name: the groups of %q begin with %q, and so does %q of a service" $number $client.name $account $group) -}}
+{{- end -}}
+{{- end -}}
+{{- range $other, $each := $.Values.clients -}}
+{{- if and (ne $other $number) (or (dig "door" "" $client) (dig "door" "" $each)) (hasPrefix $client.name $each.name) -}}
+{{- fail (printf "clients.%d.name: the groups of %q begin as those of %q, whose topics are others" $number $client.name $each.name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -6,6 +6,7 @@ the same id, so that there is one run however often it is asked for.
 
 import http.client
 import json
+import os
 import sys
 import time
 import urllib.error
@@ -21,7 +22,10 @@ PASSING = (404, 408, 429, 500, 503)
 def ask(url: str, document: object = None) -> dict[str, object]:
     """Send a request and give the answer's JSON; a no that no repetition would change ends all."""
     body = None if document is None else json.dumps(document).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
+    headers = {"Content-Type": "application/json"}
+    if key := os.environ.get("SLUICE_API_KEY"):
+        headers["Authorization"] = f"Bearer {key.strip()}"
+    request = urllib.request.Request(url, body, headers)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
             answer: dict[str, object] = json.load(response)

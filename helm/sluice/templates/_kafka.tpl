@@ -75,6 +75,11 @@ server is a Service as Strimzi calls them, NAME-kafka-bootstrap[.NAMESPACE[.svcâ
 {{- end -}}
 {{- end -}}
 
+{{- /* Whether a service signs records, or checks that they are signed: (dict "root" $ "s" service). */ -}}
+{{- define "sluice.kafkaSigns" -}}
+{{- if and .root.Values.kafka.signingKeys.existingSecret (has .s.name (list "gateway" "dispatcher")) }}yes{{ end -}}
+{{- end -}}
+
 {{- /* The environment variables about Kafka: (dict "root" $ "s" service). */ -}}
 {{- define "sluice.kafkaEnv" -}}
 {{- include "sluice.kafkaChecks" . -}}
@@ -83,6 +88,12 @@ server is a Service as Strimzi calls them, NAME-kafka-bootstrap[.NAMESPACE[.svcâ
 - {name: SLUICE_KAFKA__BOOTSTRAP_SERVERS, value: {{ $kafka.bootstrapServers | quote }}}
 {{- range $topic, $name := $kafka.topics }}
 - {name: SLUICE_KAFKA__TOPICS__{{ upper $topic }}, value: {{ $name | quote }}}
+{{- end }}
+{{- with $kafka.doors }}
+- {name: SLUICE_KAFKA__DOORS, value: {{ toJson . | quote }}}
+{{- end }}
+{{- if include "sluice.kafkaSigns" . }}
+- {name: SLUICE_KAFKA__SIGNING_KEYS_FILE, value: /etc/sluice/kafka/signing-keys.yaml}
 {{- end }}
 - {name: SLUICE_KAFKA__PARTITIONS, value: {{ $kafka.partitions | quote }}}
 - {name: SLUICE_KAFKA__REPLICATION_FACTOR, value: {{ $kafka.replicationFactor | quote }}}
@@ -118,6 +129,11 @@ server is a Service as Strimzi calls them, NAME-kafka-bootstrap[.NAMESPACE[.svcâ
 {{- $kafka := .root.Values.kafka -}}
 {{- if $kafka.tls.caSecret }}
 - secret: {name: {{ quote $kafka.tls.caSecret }}, items: [{key: {{ quote $kafka.tls.caKey }}, path: ca.crt}]}
+{{- end }}
+{{- if include "sluice.kafkaSigns" . }}
+{{- with $kafka.signingKeys }}
+- secret: {name: {{ quote .existingSecret }}, items: [{key: {{ quote .key }}, path: signing-keys.yaml}]}
+{{- end }}
 {{- end }}
 {{- with include "sluice.kafkaCertificate" . | fromYaml }}
 {{- if .secret }}

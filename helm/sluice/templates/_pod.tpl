@@ -28,6 +28,10 @@ httpGet: {path: {{ .path }}, port: health}
 {{- if and .root.Values.workflows.catalogue.entries (ne .s.name "status-watcher") }}
 catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 {{- end }}
+{{- $store := .root.Values.store }}
+{{- if and (eq .s.name "gateway") (eq $store.kind "postgres") $store.postgres.ca }}
+postgres-ca.crt: {{ quote $store.postgres.ca }}
+{{- end }}
 {{- end -}}
 
 {{- /* The environment variables of every service. Others keep the service's own default. */ -}}
@@ -145,6 +149,9 @@ spec:
 {{- if include "sluice.kafkaFiles" . }}
 - {name: kafka, mountPath: /etc/sluice/kafka, readOnly: true}
 {{- end }}
+{{- if include "sluice.identityFiles" . }}
+- {name: identity, mountPath: /etc/sluice/identity, readOnly: true}
+{{- end }}
 {{- if include "sluice.postgresFiles" . }}
 - {name: postgres, mountPath: /etc/sluice/postgres, readOnly: true}
 {{- end }}
@@ -171,6 +178,11 @@ spec:
 {{- end }}
 {{- with include "sluice.kafkaFiles" . | trim }}
 - name: kafka
+  projected:
+    sources: {{- . | nindent 6 }}
+{{- end }}
+{{- with include "sluice.identityFiles" . | trim }}
+- name: identity
   projected:
     sources: {{- . | nindent 6 }}
 {{- end }}

@@ -12,6 +12,12 @@
 {{- if and $postgres.awsRegion (eq $postgres.tls "disable") -}}
 {{- fail "store.postgres.awsRegion: Amazon RDS takes IAM over TLS alone" -}}
 {{- end -}}
+{{- if and $postgres.ca $postgres.caSecret -}}
+{{- fail "store.postgres: ca and caSecret are two ways to give the same; set one of them" -}}
+{{- end -}}
+{{- if and $postgres.externalSecret.enabled (not $postgres.existingSecret) -}}
+{{- fail "store.postgres.externalSecret: existingSecret names the Secret that it creates; set it" -}}
+{{- end -}}
 {{- end -}}
 
 {{- /* The environment variables about the store. */ -}}
@@ -35,6 +41,8 @@
 {{- end }}
 {{- if $postgres.caSecret }}
 - {name: SLUICE_STORE__POSTGRES__CA_FILE, value: /etc/sluice/postgres/ca.crt}
+{{- else if $postgres.ca }}
+- {name: SLUICE_STORE__POSTGRES__CA_FILE, value: /etc/sluice/config/postgres-ca.crt}
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sluice_policies import encryption, exposure, federation, nodes, protection, registry, tags
 from sluice_policies.buckets import buckets_are_guarded
+from sluice_policies.databases import databases_are_guarded
 from sluice_policies.network_policies import network_policies_are_enforced
 from sluice_policies.resources import Rule, StackRule
 from sluice_policies.subnets import load_balancers_are_apart
@@ -12,6 +13,7 @@ from sluice_policies.volumes import volumes_are_kept
 RULES: Mapping[str, Rule] = {
     "api-is-not-open": exposure.api_is_not_open,
     "buckets-are-not-public": exposure.buckets_are_not_public,
+    "databases-are-guarded": databases_are_guarded,
     "disks-are-encrypted": encryption.disks_are_encrypted,
     "everything-is-tagged": tags.everything_is_tagged,
     "github-is-one-repository": federation.github_is_one_repository,

@@ -32,6 +32,11 @@ _MADE_BY_AWS: Mapping[str, Mapping[str, Any]] = {
     },
     "aws:msk/cluster:Cluster": {"bootstrapBrokersSaslIam": "b-1.kafka.amazonaws.com:9098"},
     "aws:msk/configuration:Configuration": {"latestRevision": 1},
+    "aws:rds/instance:Instance": {
+        "address": "sluice.abc.rds.amazonaws.com",
+        "resourceId": "db-ABC",
+        "masterUserSecrets": [{"secretArn": f"arn:aws:secretsmanager:::secret:rds!db-1-{ACCOUNT}"}],
+    },
     "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
     "aws:route53/zone:Zone": {"zoneId": "Z1", "nameServers": ["ns-1.awsdns.com"]},
     "aws:acm/certificate:Certificate": {"domainValidationOptions": [_PROOF]},

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 
 from sluice_contracts.records import IncomingRecord
 from sluice_dispatcher.adapters.request_consumer import RequestConsumer
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from tests.support.dispatcher import small_budget
-from tests.unit.dispatcher.fake_group_consumer import PARTITION, FakeGroupConsumer
+from tests.unit.dispatcher.fake_group_consumer import PARTITION, FakeGroupConsumer, Fetched
 from tests.unit.dispatcher.test_rebalancing import request_consumer_of
 from tests.unit.runtime.clock import pause
 
@@ -22,12 +23,17 @@ class Desk:
     """Records that are active until a test orders them to wait or to finish."""
 
     def __init__(
-        self, *, active: int, waiting: int, consumer: FakeGroupConsumer | None = None
+        self,
+        *,
+        active: int,
+        waiting: int,
+        consumer: FakeGroupConsumer | None = None,
+        topics: tuple[str, ...] = (PARTITION.topic,),
     ) -> None:
-        self.budget = small_budget(active=active, waiting=waiting)
+        self.budget = small_budget(active=active, waiting=waiting, topics=len(topics))
         self.consumer = consumer or FakeGroupConsumer()
         self.request_consumer: RequestConsumer = request_consumer_of(
-            self.consumer, self._handle, budget=self.budget
+            self.consumer, self._handle, budget=self.budget, topics=topics
         )
         self._orders: dict[int, asyncio.Queue[str]] = {}
 
@@ -122,6 +128,47 @@ async def test_a_partition_behind_a_stuck_record_is_paused_and_readiness_says_so
         await desk.order("finish", 0)
         await desk.until_paused(paused=False)
         assert desk.request_consumer.waiting_for() is None
+
+
+DOOR = TopicPartition("requests.acme", 0)
+
+
+class WithDoor(FakeGroupConsumer):
+    """Has a partition of another topic too, and reads each record from where a test put it."""
+
+    def assignment(self) -> set[TopicPartition]:
+        return {PARTITION, DOOR}
+
+    async def getmany(self, **polled: Any) -> Any:
+        batches = await super().getmany(**polled)
+        return {
+            tp: [each for each in batches.get(PARTITION, []) if each.topic == tp.topic]
+            for tp in (PARTITION, DOOR)
+        }
+
+    def fetch_of_for_test(self, topic: str, *offsets: int) -> None:
+        """Let the next poll give these records of a topic."""
+        self._fetched += [Fetched(offset, topic=topic) for offset in offsets]
+        self._arrived.set()
+
+
+async def test_a_door_without_room_is_paused_alone() -> None:
+    consumer = WithDoor()
+    topics = (PARTITION.topic, DOOR.topic)
+    desk = Desk(active=9, waiting=2, consumer=consumer, topics=topics)
+    async with consuming(desk):
+        consumer.fetch_of_for_test(DOOR.topic, 0, 1)
+        await desk.until(lambda: desk.budget.active == 2)
+        await desk.order("wait", 0, 1)
+        await desk.until(lambda: consumer.paused() == {DOOR})
+        assert desk.request_consumer.waiting_for() is None
+        assert desk.request_consumer.degraded() == "too many records wait of requests.acme"
+        consumer.fetch_of_for_test(PARTITION.topic, 10)
+        await desk.until(lambda: desk.budget.active == 1)
+        await desk.order("finish", 0, 10)
+        await desk.until(lambda: not consumer.paused())
+        assert desk.request_consumer.degraded() is None
+        await desk.order("finish", 1)
 
 
 class Rebalancing(FakeGroupConsumer):

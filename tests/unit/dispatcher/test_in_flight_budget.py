@@ -20,11 +20,11 @@ def new_budget() -> InFlightBudget:
 class Held:
     """A record's task, which does what a test orders."""
 
-    def __init__(self, budget: InFlightBudget, *, size: int) -> None:
+    def __init__(self, budget: InFlightBudget, *, size: int, topic: str = "") -> None:
         self._orders: asyncio.Queue[tuple[str, object]] = asyncio.Queue()
         self._budget = budget
         self.task: asyncio.Task[object] = asyncio.create_task(self._obey())
-        budget.admit(self.task, size=size)
+        budget.admit(self.task, size=size, topic=topic)
 
     async def do(self, order: str, argument: object = None) -> None:
         self._orders.put_nowait((order, argument))
@@ -118,6 +118,37 @@ async def test_a_record_is_decoded_once_there_is_room_for_it() -> None:
     assert not budget.full
 
 
+async def test_the_waiting_records_of_one_topic_take_no_room_from_others() -> None:
+    budget = small_budget(active=9, waiting=4, topics=2)
+    busy = [Held(budget, size=1, topic="busy") for _ in range(4)]
+    for one in busy:
+        await one.do("wait", WaitReason.FORBIDDEN)
+    assert budget.blocked_topics() == {"busy"}
+    assert not budget.full
+    assert budget.blocked_by() is None
+    other = [Held(budget, size=1, topic="other") for _ in range(4)]
+    for one in other:
+        await one.do("wait", WaitReason.FORBIDDEN)
+    assert budget.full
+    assert budget.blocked_by() == "8 records wait and no more are read (forbidden: 8)"
+    await end(*busy, *other)
+
+
+async def test_a_blocked_topic_is_read_again_once_a_quarter_of_its_room_is_free() -> None:
+    budget = small_budget(active=9, waiting=4, topics=2)
+    busy = [Held(budget, size=1, topic="busy") for _ in range(4)]
+    for one in busy:
+        await one.do("wait", WaitReason.FORBIDDEN)
+    assert budget.blocked_topics() == {"busy"}
+    busy.append(Held(budget, size=1, topic="busy"))
+    await busy[-1].do("wait", WaitReason.FORBIDDEN)
+    await busy[0].do("end")
+    assert budget.blocked_topics() == {"busy"}
+    await busy[1].do("end")
+    assert budget.blocked_topics() == set()
+    await end(*busy[2:])
+
+
 @given(
     st.lists(
         st.tuples(
@@ -149,4 +180,4 @@ async def test_no_record_is_counted_after_its_task(
     assert budget.active == 0
     assert not any(budget.waiting.values())
     assert (budget._active.received, budget._active.decoded) == (0, 0)
-    assert (budget._waiting.received, budget._waiting.decoded) == (0, 0)
+    assert all((each.received, each.decoded) == (0, 0) for each in budget._waiting.values())

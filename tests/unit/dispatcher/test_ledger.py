@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,10 +54,12 @@ def published(run_id: str, *, phase: Phase = Phase.SUCCEEDED, attempt: int = 1) 
     )
 
 
-def write(cluster: FakeCluster, outcome: PublishedEvent, *, partition: int = 0) -> None:
+def write(
+    cluster: FakeCluster, outcome: PublishedEvent, *, partition: int = 0, topic: str = RESULTS
+) -> None:
     record = encode_status(outcome, source="/test")
     cluster.write_for_test(
-        RESULTS, record.value, key=record.key, headers=record.headers, partition=partition
+        topic, record.value, key=record.key, headers=record.headers, partition=partition
     )
 
 
@@ -88,10 +90,12 @@ class Ledger:
 
 
 @asynccontextmanager
-async def ledger_of(cluster: FakeCluster, file: Path) -> AsyncIterator[Ledger]:
+async def ledger_of(
+    cluster: FakeCluster, file: Path, *, topics: Sequence[str] = (RESULTS,)
+) -> AsyncIterator[Ledger]:
     make: Any = cluster.make_consumer
     async with open_ledger_store(file) as store:
-        projector = Projector(name="ledger", topics=[RESULTS], store=store, make_consumer=make)
+        projector = Projector(name="ledger", topics=topics, store=store, make_consumer=make)
         projecting = asyncio.create_task(projector.run())
         try:
             await projector.wait_fresh(within=5)
@@ -159,6 +163,22 @@ async def test_outcomes_that_the_topic_has_dropped_are_forgotten_and_others_kept
     # That is what the topic would give.
     async with ledger_of(cluster, tmp_path / "another.sqlite") as ledger:
         assert await ledger.known() == {"a2", "b1"}
+
+
+async def test_each_topic_s_outcomes_are_forgotten_with_that_topic_s_records(
+    cluster: FakeCluster, tmp_path: Path
+) -> None:
+    cluster.create_for_test("results.acme", partitions=2)
+    topics = (RESULTS, "results.acme")
+    for topic, run_ids in zip(topics, (("a0", "a1"), ("b0", "b1")), strict=True):
+        for run_id in run_ids:
+            write(cluster, published(run_id), topic=topic)
+    async with ledger_of(cluster, tmp_path / "ledger.sqlite", topics=topics) as ledger:
+        await ledger.until_known("a0", "a1", "b0", "b1")
+        cluster.expire_for_test("results.acme", before=1, partition=0)
+        await ledger.until_known("a0", "a1", "b1")
+        cluster.expire_for_test(RESULTS, before=2, partition=0)
+        await ledger.until_known("b1")
 
 
 async def test_outcomes_dropped_while_the_dispatcher_was_down_are_forgotten(

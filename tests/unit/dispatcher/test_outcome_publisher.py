@@ -8,6 +8,7 @@ from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.notices import QueueNotice
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import PublishedEvent, decode_status
+from sluice_contracts.topic_sets import TopicSets
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.adapters.outcome_publisher import KafkaOutcomePublisher
 from sluice_runtime.kafka.errors import KafkaUnavailableError
@@ -34,7 +35,9 @@ REJECTED = PublishedEvent(
 @pytest.mark.looptime
 async def test_an_outcome_that_is_not_on_the_status_topic_is_not_in_the_ledger() -> None:
     producer = FakeProducer()
-    publisher = KafkaOutcomePublisher(producer, topics=TOPICS, timeout=timedelta(seconds=10))
+    publisher = KafkaOutcomePublisher(
+        producer, topics=TopicSets(TOPICS), timeout=timedelta(seconds=10)
+    )
     producer.fail_next_for_test()
     with pytest.raises(KafkaUnavailableError):
         await publisher.publish_outcome(REJECTED)
@@ -48,7 +51,9 @@ async def test_an_outcome_that_is_not_on_the_status_topic_is_not_in_the_ledger()
 
 async def test_a_result_and_a_status_event_are_the_same_record_on_one_topic_each() -> None:
     producer = FakeProducer()
-    publisher = KafkaOutcomePublisher(producer, topics=TOPICS, timeout=timedelta(seconds=10))
+    publisher = KafkaOutcomePublisher(
+        producer, topics=TopicSets(TOPICS), timeout=timedelta(seconds=10)
+    )
     await publisher.publish_result(REJECTED)
     assert producer.records_for_test(TOPICS.status) == []
     await publisher.publish_status(REJECTED)
@@ -59,7 +64,9 @@ async def test_a_result_and_a_status_event_are_the_same_record_on_one_topic_each
 
 async def test_a_queue_notice_is_on_the_status_topic_under_the_key_of_its_run() -> None:
     producer = FakeProducer()
-    publisher = KafkaOutcomePublisher(producer, topics=TOPICS, timeout=timedelta(seconds=10))
+    publisher = KafkaOutcomePublisher(
+        producer, topics=TopicSets(TOPICS), timeout=timedelta(seconds=10)
+    )
     now = datetime(2026, 1, 1, tzinfo=UTC)
     notice = QueueNotice(
         event_id="e",

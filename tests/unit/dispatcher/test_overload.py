@@ -183,10 +183,10 @@ async def test_records_are_decoded_only_while_there_is_room(
     desk = Desk()
     decoded = 0
 
-    def counting(record: IncomingRecord) -> Any:
+    def counting(record: IncomingRecord, **given: Any) -> Any:
         nonlocal decoded
         decoded += 1
-        return request_codec.decode_request(record)
+        return request_codec.decode_request(record, **given)
 
     monkeypatch.setattr(record_handler, "decode_request", counting)
     answers = asyncio.Event()
@@ -215,9 +215,9 @@ async def test_other_tasks_run_between_decoding_two_records(
 ) -> None:
     desk, rounds, seen = Desk(), 0, []
 
-    def noting(record: IncomingRecord) -> Any:
+    def noting(record: IncomingRecord, **given: Any) -> Any:
         seen.append(rounds)
-        return request_codec.decode_request(record)
+        return request_codec.decode_request(record, **given)
 
     monkeypatch.setattr(record_handler, "decode_request", noting)
 
@@ -269,10 +269,10 @@ async def test_a_bug_in_decoding_keeps_its_record_and_lets_others_pass(
 ) -> None:
     desk, broken = Desk(), True
 
-    def decode(record: IncomingRecord) -> Any:
+    def decode(record: IncomingRecord, **given: Any) -> Any:
         if broken and record.position.offset == 0:
             raise ZeroDivisionError
-        return request_codec.decode_request(record)
+        return request_codec.decode_request(record, **given)
 
     monkeypatch.setattr(record_handler, "decode_request", decode)
     records = in_flight_records(desk)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -67,6 +67,7 @@ def request_consumer_of(
     *,
     budget: InFlightBudget,
     on_assigned: Callable[[], None] = lambda: None,
+    topics: Sequence[str] = ("requests",),
 ) -> RequestConsumer:
     def make() -> Any:
         return consumer
@@ -76,7 +77,7 @@ def request_consumer_of(
         await handle(record)
 
     return RequestConsumer(
-        topic="requests",
+        topics=topics,
         make_consumer=make,
         handle=begin,
         budget=budget,

@@ -47,7 +47,7 @@ async def test_a_failed_connection_to_kafka_is_retried(error: Exception) -> None
         raise AssertionError("there is nothing to handle")
 
     request_consumer = RequestConsumer(
-        topic="requests",
+        topics=["requests"],
         make_consumer=make_consumer,
         handle=handle,
         budget=small_budget(),

@@ -14,32 +14,43 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
 from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent, encode_status
 from sluice_contracts.steps import Step
+from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.audit import Audit, AuditSink
 from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.identification import AnonymousIdentification, Identification
 from sluice_gateway.services.load_shedding import LoadShedder
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
+from sluice_gateway.services.sign_in import SignIn
 from sluice_gateway.services.subscriptions import RunSubscriptions
+from sluice_gateway.services.watch_links import WatchLinks
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
 from sluice_workflows.parameters import Parameters, Text
 from tests.support.fake_producer import FakeProducer
+from tests.support.projections import apply
 
 TOPICS = TopicNames()
+SETS = TopicSets(TOPICS, [Door(name="globex", tenants=("globex",))])
+DOOR = SETS.of_tenant("globex").topics
 NOW = datetime(2026, 9, 1, 12, 0, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 GREETING = "Grüß Gott"
@@ -100,7 +111,7 @@ def opened_store(
     """Open a view's file, by default one that keeps runs no longer than the topics do."""
     return open_view(
         path,
-        topics=TOPICS,
+        origins=RecordOrigins(SETS),
         keeps_parameters=keeps_parameters,
         history=history,
         now=now,
@@ -117,7 +128,7 @@ def view_of(
     """Give a view of the file, whose clock stands still."""
     return SqliteRunView(
         store,
-        topics=TOPICS,
+        topics=SETS,
         subscriptions=subscriptions or RunSubscriptions(),
         catch_up=catch_up,
         keeps_parameters=keeps_parameters,
@@ -158,7 +169,7 @@ class Gateway:
 
     async def project_requests(self) -> None:
         """Let the view catch up with the request topic."""
-        await self.store.apply(self.producer.records_for_test(TOPICS.requests))
+        await apply(self.store, self.producer.records_for_test(TOPICS.requests))
 
     async def publish(self, *events: PublishedEvent, partition: int = 1) -> list[IncomingRecord]:
         """Put events on the status topic and project them."""
@@ -166,7 +177,7 @@ class Gateway:
         for each in events:
             records.append(status_record(each, offset=self._offset, partition=partition))
             self._offset += 1
-        await self.store.apply(records)
+        await apply(self.store, records)
         return records
 
     def metric(self, name: str, **labels: str) -> float:
@@ -184,8 +195,14 @@ async def running_gateway(
     allowed_hosts: AllowedHosts | None = None,
     outgoing: ResponseLimits | None = None,
     catalogue: Catalogue = CATALOGUE,
+    identification: Identification | None = None,
+    audit: AuditSink | None = None,
+    browser_access: BrowserAccess | None = None,
+    sign_in: SignIn | None = None,
+    watch_links: WatchLinks | None = None,
+    quotas: RequestQuotas | None = None,
 ) -> AsyncIterator[Gateway]:
-    """Run a gateway on a free port."""
+    """Run a gateway on a free port; by default it lets everybody do everything."""
     producer = FakeProducer()
     subscriptions = RunSubscriptions()
     registry = CollectorRegistry()
@@ -196,13 +213,13 @@ async def running_gateway(
     unsafe: list[str] = []
     async with opened_store(folder / "view.sqlite") as sqlite:
         store = NotifyingStore(
-            sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+            sqlite, status_topics=SETS.status, subscriptions=subscriptions, metrics=metrics
         )
 
         async def catch_up() -> str | None:
             if behind:
                 return behind[0]
-            await store.apply(coming)
+            await apply(store, coming)
             return await caught_up()
 
         view = view_of(sqlite, subscriptions=subscriptions, catch_up=catch_up)
@@ -210,9 +227,9 @@ async def running_gateway(
             catalogue=catalogue,
             request_producer=KafkaRequestProducer(
                 producer,
-                topic=TOPICS.requests,
+                topics=SETS,
                 timeout=timedelta(seconds=10),
-                unsafe=lambda: " ".join(unsafe) or None,
+                unsafe=lambda _: " ".join(unsafe) or None,
             ),
             view=view,
             subscriptions=subscriptions,
@@ -223,6 +240,12 @@ async def running_gateway(
             limits=limits or Limits(),
             greeting=GREETING,
             topics=TOPICS,
+            identification=identification or AnonymousIdentification(),
+            audit=Audit(audit, now=lambda: NOW),
+            browser_access=browser_access or BrowserAccess(),
+            sign_in=sign_in,
+            watch_links=watch_links,
+            quotas=quotas,
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
             shared_pages=SharedPages(view=view, max_bytes=4_000_000),
@@ -249,6 +272,7 @@ def published(
     *,
     run_id: str = "order-1",
     tenant: str = "default",
+    workflow: str = "greet",
     attempt: int = 1,
     steps: tuple[Step, ...] = (),
     fingerprint: str | None = None,
@@ -260,7 +284,7 @@ def published(
         event_id=event_id(str(key), str(sequence), phase),
         run_id=run_id,
         tenant=tenant,
-        workflow="greet",
+        workflow=workflow,
         workflow_name=workflow_name(key),
         attempt=attempt,
         phase=phase,
@@ -292,10 +316,9 @@ def step(name: str, phase: str = "Running") -> Step:
 
 
 def status_record(each: PublishedEvent, *, offset: int, partition: int = 1) -> IncomingRecord:
-    """Give an event as it is read from the status topic."""
-    return read_back(
-        encode_status(each, source="/test"), Position(TOPICS.status, partition, offset)
-    )
+    """Give an event as it is read from the status topic of its tenant."""
+    topic = SETS.of_tenant(each.event.tenant).topics.status
+    return read_back(encode_status(each, source="/test"), Position(topic, partition, offset))
 
 
 def read_back(record: OutgoingRecord, position: Position) -> IncomingRecord:

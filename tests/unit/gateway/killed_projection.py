@@ -19,6 +19,7 @@ from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.behaviour.run_view_port import Topics, step
+from tests.support.projections import apply
 from tests.unit.gateway.harness import NOW, opened_store
 
 RUNS = 300
@@ -55,7 +56,7 @@ async def project(store: SqliteStore, read: list[IncomingRecord], *, at_a_time: 
         >= known.get((record.position.topic, record.position.partition), 0)
     ]
     for first in range(0, len(left), at_a_time):
-        await store.apply(left[first : first + at_a_time])
+        await apply(store, left[first : first + at_a_time])
 
 
 def die_after(instructions: int) -> Callable[[sqlite3.Connection], None]:
@@ -73,7 +74,7 @@ async def live(path: Path, read: list[IncomingRecord], *, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - no secret
     async with opened_store(path) as store:
         if chance.random() < 0.5:
-            await store.query(die_after(chance.randint(1, 20_000)))
+            await store.transact(die_after(chance.randint(1, 20_000)))
             await project(store, read, at_a_time=chance.randint(1, 40))
         else:
             portion = read[: chance.randint(1, len(read))]

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import EVERYTHING, Area, Reach, Scope
 from sluice_gateway.domain.models import StreamEvent, StreamPage
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.handlers.app_keys import Limits
@@ -24,9 +25,12 @@ from sluice_gateway.ports import LogTruncatedError, ViewUnavailableError
 from sluice_gateway.services import shared_pages
 from sluice_gateway.services.frame_format import FrameFormat
 from sluice_gateway.services.response_budget import ResponseLimits
-from sluice_gateway.services.shared_pages import SharedPages
+from sluice_gateway.services.shared_pages import FramePage, SharedPages
+from tests.support.projections import apply
 from tests.unit.gateway.harness import GREET, NOW, Gateway, published, running_gateway
 from tests.unit.gateway.test_events import Frame, frame
+
+ALL = EVERYTHING.reach(Scope.PAYLOADS)
 
 
 @asynccontextmanager
@@ -179,7 +183,7 @@ async def test_a_place_before_the_begin_of_the_log_is_gone(
 async def test_without_a_view_it_does_not_open(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail() -> StreamPlace:
+    async def fail(**_: object) -> StreamPlace:
         raise ViewUnavailableError("the file is damaged")
 
     monkeypatch.setattr(gateway.view, "stream_end", fail)
@@ -246,14 +250,14 @@ async def test_every_event_comes_once_over_many_cuts_between_replicas(tmp_path: 
             )
             reading = replicas[number % 2]
             if reading is second:
-                await second.store.apply(log)
+                await apply(second.store, log)
             expected = 1 + number % 2
             async with stream(reading, after=after) as response:
                 for _ in range(expected):
                     found = await event(response)
                     seen.append(json.loads(found.data)["run_id"])
                     after = found.id
-        await second.store.apply(log)
+        await apply(second.store, log)
         async with stream(second, after=after) as response:
             seen += await runs(response, 90 - len(seen))
 
@@ -289,6 +293,10 @@ def at(offset: int) -> StreamPlace:
     return StreamPlace(next_offsets={0: offset})
 
 
+def page_at(pages: SharedPages, offset: int) -> AbstractAsyncContextManager[FramePage]:
+    return pages.page(RunFilter(), after=at(offset), form=FrameFormat.SSE, payloads=ALL)
+
+
 class TestSharedPages:
     def pages(self, log: Log, *, max_bytes: int = 10_000) -> SharedPages:
         return SharedPages(view=log, max_bytes=max_bytes)  # type: ignore[arg-type]
@@ -298,7 +306,9 @@ class TestSharedPages:
         pages = self.pages(log)
 
         async def read() -> bytes:
-            async with pages.page(RunFilter(), after=at(0), form=FrameFormat.SSE) as page:
+            async with pages.page(
+                RunFilter(), after=at(0), form=FrameFormat.SSE, payloads=ALL
+            ) as page:
                 await asyncio.sleep(0)
                 return page.frames
 
@@ -308,35 +318,37 @@ class TestSharedPages:
     async def test_other_filters_and_formats_have_pages_of_their_own(self) -> None:
         log = Log()
         pages = self.pages(log)
-        for query in (RunFilter(), RunFilter(tenant="acme")):
+        some = Reach.of([Area(tenants=frozenset({"default"}), workflows=frozenset({"*"}))])
+        for query in (RunFilter(), RunFilter(tenant="acme"), RunFilter(within=some)):
             for form in FrameFormat:
-                async with pages.page(query, after=at(0), form=form):
-                    pass
-        assert log.reads == 4
+                for payloads in (ALL, some):
+                    async with pages.page(query, after=at(0), form=form, payloads=payloads):
+                        pass
+        assert log.reads == 12
 
     async def test_pages_that_nobody_reads_go_first(self) -> None:
         pages = self.pages(Log(size=1000), max_bytes=3000)
-        async with pages.page(RunFilter(), after=at(0), form=FrameFormat.SSE) as held:
+        async with page_at(pages, 0) as held:
             for offset in range(1, 20):
-                async with pages.page(RunFilter(), after=at(offset), form=FrameFormat.SSE):
+                async with pages.page(
+                    RunFilter(), after=at(offset), form=FrameFormat.SSE, payloads=ALL
+                ):
                     assert pages.held <= 3000
-            async with pages.page(RunFilter(), after=at(0), form=FrameFormat.SSE) as again:
+            async with pages.page(
+                RunFilter(), after=at(0), form=FrameFormat.SSE, payloads=ALL
+            ) as again:
                 assert again is held
 
     async def test_readers_that_are_too_far_apart_have_to_leave(self) -> None:
         pages = self.pages(Log(size=1000), max_bytes=3000)
         async with AsyncExitStack() as stack:
             for offset in range(2):
-                await stack.enter_async_context(
-                    pages.page(RunFilter(), after=at(offset), form=FrameFormat.SSE)
-                )
+                await stack.enter_async_context(page_at(pages, offset))
             with pytest.raises(ProblemError) as refused:
-                await stack.enter_async_context(
-                    pages.page(RunFilter(), after=at(2), form=FrameFormat.SSE)
-                )
+                await stack.enter_async_context(page_at(pages, 2))
             assert refused.value.problem.status == 429
             assert pages.held <= 3000
-        async with pages.page(RunFilter(), after=at(2), form=FrameFormat.SSE):
+        async with page_at(pages, 2):
             pass
 
     async def test_no_page_looks_at_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,7 +371,9 @@ class TestSharedPages:
         pages = self.pages(Log(), max_bytes=10_000)
         most = 0
         for offset in range(500):
-            async with pages.page(RunFilter(), after=at(offset), form=FrameFormat.SSE):
+            async with pages.page(
+                RunFilter(), after=at(offset), form=FrameFormat.SSE, payloads=ALL
+            ):
                 most = max(most, pages.held)
         assert 9_000 < most <= 10_000
         assert looked_at == []
@@ -368,7 +382,9 @@ class TestSharedPages:
         log = Log(size=1000)
         pages = self.pages(log, max_bytes=3000)
         for offset in (0, 1, 0, 2, 0):
-            async with pages.page(RunFilter(), after=at(offset), form=FrameFormat.SSE):
+            async with pages.page(
+                RunFilter(), after=at(offset), form=FrameFormat.SSE, payloads=ALL
+            ):
                 pass
         assert log.reads == 3
 
@@ -385,7 +401,9 @@ class TestSharedPages:
                 stack = AsyncExitStack()
                 try:
                     await stack.enter_async_context(
-                        pages.page(RunFilter(), after=at(offset), form=FrameFormat.SSE)
+                        pages.page(
+                            RunFilter(), after=at(offset), form=FrameFormat.SSE, payloads=ALL
+                        )
                     )
                 except ProblemError:
                     assert len({id(each) for each in stacks}) >= 3
@@ -407,3 +425,14 @@ async def test_requests_alone_make_no_events(gateway: Gateway) -> None:
         await gateway.publish(published(3, run_id="order-2"))
 
         assert await runs(response, 1) == ["order-2"]
+
+
+async def test_a_stream_over_several_topics_names_the_door_in_its_places(gateway: Gateway) -> None:
+    async with stream(gateway, "?tenant=globex") as response:
+        await gateway.publish(published(1, tenant="globex"))
+        first = await event(response)
+    assert first.id == "globex/1:1"
+    async with stream(gateway, "?tenant=globex", after=first.id) as response:
+        await gateway.publish(published(1), published(2, tenant="globex"))
+        following = await event(response)
+    assert following.id == "1:2,globex/1:3"

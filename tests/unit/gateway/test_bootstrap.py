@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from sluice_contracts.topics import TopicNames
 from sluice_gateway import __main__, bootstrap
+from sluice_gateway.adapters.http_server import log_address
+from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.bootstrap import load_workflows, serve
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.settings import GatewaySettings, WorkflowSettings
@@ -20,9 +22,11 @@ from sluice_runtime.probes import HealthSettings
 from sluice_runtime.service import StartupError, StoppedError
 from sluice_runtime.settings import SettingsError, load_settings
 
+OPEN = AuthSettings(mode="none")
+
 
 def settings(folder: Path) -> GatewaySettings:
-    return GatewaySettings(data_dir=folder, health=HealthSettings(port=0))
+    return GatewaySettings(data_dir=folder, health=HealthSettings(port=0), auth=OPEN)
 
 
 async def away(*_: object, **__: object) -> None:
@@ -69,20 +73,69 @@ async def test_wrong_topics_are_a_clear_refusal(
 async def test_a_taken_port_is_named_by_its_setting(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         health = HealthSettings(port=taken.getsockname()[1])
-        wanting = GatewaySettings(data_dir=tmp_path, health=health)
+        wanting = GatewaySettings(data_dir=tmp_path, health=health, auth=OPEN)
         with pytest.raises(StartupError, match="SLUICE_HEALTH__PORT"):
             await serve(wanting, asyncio.Event())
 
 
 @pytest.mark.parametrize(
-    ("host", "level"), [("127.0.0.1", "info"), ("::1", "info"), ("0.0.0.0", "warning")]
+    ("host", "identified", "level", "reason"),
+    [
+        ("127.0.0.1", False, "info", "on loopback"),
+        ("::1", False, "info", "on loopback"),
+        ("127.0.0.1", True, "info", "on loopback"),
+        ("0.0.0.0", True, "info", "clients identify themselves"),
+        ("0.0.0.0", False, "warning", "clients are not identified"),
+    ],
 )
-def test_it_says_who_can_reach_it_and_why(host: str, level: str) -> None:
+def test_it_says_who_can_reach_it_and_why(
+    host: str, identified: bool, level: str, reason: str
+) -> None:
     with structlog.testing.capture_logs() as logs:
-        bootstrap._log_address(host, 8080)
+        log_address(host, 8080, identified=identified)
     [said] = logs
     assert (said["event"], said["log_level"], said["host"]) == ("listening", level, host)
-    assert "clients are not authenticated" in said["reason"]
+    assert reason in said["reason"]
+
+
+@pytest.fixture(autouse=True)
+def mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_AUTH__MODE", "none")
+
+
+@pytest.mark.parametrize(
+    ("mode", "files", "said"),
+    [
+        ("", [], "to `required`, with grants_file and a source .*, or to `none`"),
+        ("required", [], "SLUICE_AUTH__GRANTS_FILE"),
+        ("required", ["keys_file"], "SLUICE_AUTH__GRANTS_FILE"),
+        ("required", ["grants_file"], "SLUICE_AUTH__KEYS_FILE"),
+        ("none", ["grants_file"], "leave them out, or set mode to `required`"),
+        ("optional", [], "'required' or 'none'"),
+    ],
+)
+def test_whether_clients_are_identified_has_to_be_said(
+    monkeypatch: pytest.MonkeyPatch, mode: str, files: list[str], said: str
+) -> None:
+    monkeypatch.setenv("SLUICE_AUTH__MODE", mode)
+    for each in files:
+        monkeypatch.setenv(f"SLUICE_AUTH__{each.upper()}", "file.yaml")
+    with pytest.raises(SettingsError, match=said):
+        load_settings(GatewaySettings)
+
+
+@pytest.mark.parametrize("broken", ["grants_file", "keys_file"])
+async def test_a_file_of_identities_that_cannot_be_used_is_a_clear_refusal(
+    tmp_path: Path, broken: str
+) -> None:
+    contents = {"grants_file": "grants: []", "keys_file": "keys: []", broken: "[]"}
+    files = {name: tmp_path / f"{name}.yaml" for name in contents}
+    for name, content in contents.items():
+        files[name].write_text(content)
+    auth = AuthSettings(mode="required", **files)
+    wanting = GatewaySettings(data_dir=tmp_path, health=HealthSettings(port=0), auth=auth)
+    with pytest.raises(StartupError, match=f"SLUICE_AUTH__{broken.upper()}"):
+        await serve(wanting, asyncio.Event())
 
 
 def test_the_gateway_listens_on_loopback_by_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,11 @@ from sluice_contracts.status import Phase
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.ports import ViewUnavailableError
 from sluice_gateway.services.commands import Commands
+from sluice_gateway.services.identification import ANYBODY
+from sluice_gateway.services.request_quotas import RequestQuotas
 from tests.unit.gateway.harness import (
     GREET,
+    SETS,
     TOPICS,
     TRACE,
     TRACEPARENT,
@@ -176,6 +179,9 @@ async def test_a_view_that_is_behind_keeps_no_command_from_a_run(gateway: Gatewa
     assert [each.id for each in commands(gateway)] == ["elsewhere"]
 
 
+STOP = SimpleCommand(type="stop", id="order-1")
+
+
 class NoView:
     """A view that cannot be used."""
 
@@ -186,7 +192,7 @@ class NoView:
 async def test_without_a_view_commands_are_taken_too(gateway: Gateway) -> None:
     service = _service(gateway, view=NoView())
 
-    await service.send(SimpleCommand(type="stop", id="order-1"), traceparent=TRACEPARENT)
+    await service.send(STOP, identity=ANYBODY, traceparent=TRACEPARENT)
 
     assert [each.type for each in commands(gateway)] == ["stop"]
 
@@ -206,9 +212,7 @@ async def test_what_kafka_does_not_acknowledge_is_503(gateway: Gateway) -> None:
 async def test_a_client_that_leaves_does_not_stop_its_command(gateway: Gateway) -> None:
     service = _service(gateway, view=gateway.view)
     async with gateway.producer.hold_for_test():
-        sending = asyncio.create_task(
-            service.send(SimpleCommand(type="stop", id="order-1"), traceparent=TRACEPARENT)
-        )
+        sending = asyncio.create_task(service.send(STOP, identity=ANYBODY, traceparent=TRACEPARENT))
         await gateway.producer.waiting_for_test(1)
         sending.cancel()
         await asyncio.wait({sending})
@@ -227,6 +231,6 @@ async def test_a_command_does_not_start_a_run(gateway: Gateway) -> None:
 
 def _service(gateway: Gateway, *, view: Any) -> Commands:
     producer = KafkaRequestProducer(
-        gateway.producer, topic=TOPICS.requests, timeout=_TIMEOUT, unsafe=lambda: None
+        gateway.producer, topics=SETS, timeout=_TIMEOUT, unsafe=lambda _: None
     )
-    return Commands(producer=producer, view=view)
+    return Commands(producer=producer, view=view, quotas=RequestQuotas())

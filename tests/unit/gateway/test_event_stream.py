@@ -25,6 +25,7 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_stream import follow
 from sluice_gateway.services.subscriptions import RunSubscriptions, Subscription
 from tests.support.fake_view import EmptyView
+from tests.support.projections import apply
 from tests.unit.gateway.harness import (
     TOPICS,
     opened_store,
@@ -191,10 +192,16 @@ async def test_a_stream_resumed_anywhere_has_exactly_the_rest(
         subscriptions = RunSubscriptions()
         metrics = Metrics(CollectorRegistry())
         store = NotifyingStore(
-            sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+            sqlite, status_topics=[TOPICS.status], subscriptions=subscriptions, metrics=metrics
         )
-        view = view_of(sqlite, subscriptions=subscriptions)
-        await store.apply(records)
+        is_read = asyncio.Event()
+
+        async def catch_up() -> str | None:
+            await is_read.wait()
+            return None
+
+        view = view_of(sqlite, subscriptions=subscriptions, catch_up=catch_up)
+        await apply(store, records)
         whole = await read(follow(view, KEY, after=None, heartbeat=60))
         assert [event.sequence for event in whole] == sorted({event.sequence for event in whole})
         for seen, event in enumerate(whole):
@@ -203,13 +210,49 @@ async def test_a_stream_resumed_anywhere_has_exactly_the_rest(
         # On a replica that is behind the client, the rest follows once it comes.
         behind = max(1, len(records) - unread)
         await store.forget()
-        await store.apply(records[:behind])
+        await apply(store, records[:behind])
         last_seen = whole[len(whole) // 2].place
         pages = follow(view, KEY, after=last_seen, heartbeat=60)
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(read(pages))
-            await store.apply(records[behind:])
-        assert reading.result() == whole[len(whole) // 2 + 1 :]
+            await apply(store, records[behind:])
+            is_read.set()
+        found = reading.result()
+        # The run may have been over at that moment, and was retried: its reader resumes.
+        place = found[-1].place if found else last_seen
+        found += await read(follow(view, KEY, after=place, heartbeat=60))
+        assert found == whole[len(whole) // 2 + 1 :]
+
+
+@pytest.mark.parametrize("missing", [None, "it is too far behind"])
+async def test_a_retried_run_is_not_over_for_a_client_that_has_seen_more(
+    tmp_path: Path, missing: str | None
+) -> None:
+    """The client has seen the second attempt on another replica; here the first one has failed."""
+    first = [(3, Phase.FAILED, 0), (10, Phase.RUNNING, 1), (31, Phase.SUCCEEDED, 2)]
+    records = [status_record(published(n, phase), offset=offset) for n, phase, offset in first]
+    async with opened_store(tmp_path / "view.sqlite") as store:
+
+        async def catch_up() -> str | None:
+            if missing is None:
+                await apply(store, records[1:])
+            return missing
+
+        view = view_of(store, catch_up=catch_up)
+        await apply(store, records[:1])
+        pages = follow(view, KEY, after=EventPlace(1, 1), heartbeat=60)
+        if missing is None:
+            assert [event.sequence for event in await read(pages)] == [31]
+        else:
+            with pytest.raises(ProblemError, match=missing):
+                await read(pages)
+
+
+async def test_a_place_that_no_log_has_does_not_keep_a_stream_open(tmp_path: Path) -> None:
+    async with opened_store(tmp_path / "view.sqlite") as store:
+        await apply(store, [status_record(published(3, Phase.SUCCEEDED), offset=0)])
+        pages = follow(view_of(store), KEY, after=EventPlace(1, 1_000_000), heartbeat=60)
+        assert await read(pages) == []
 
 
 async def read(pages: AsyncIterator[tuple[EventHead, ...]]) -> list[EventHead]:

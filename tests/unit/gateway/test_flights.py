@@ -11,10 +11,12 @@ from sluice_contracts.requests import RunRequest
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import AcceptedRun, RunState
+from sluice_gateway.services.identification import ANYBODY
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.submission import Asked, Started, Submission
 from tests.support.fake_producer import FakeProducer
 from tests.support.fake_view import EmptyView
-from tests.unit.gateway.harness import CATALOGUE, GREET, NOW, TRACEPARENT
+from tests.unit.gateway.harness import CATALOGUE, GREET, NOW, SETS, TOPICS, TRACEPARENT
 
 pytestmark = pytest.mark.looptime
 
@@ -31,8 +33,10 @@ class HungView(EmptyView):
 
 
 def submission_to(producer: FakeProducer) -> Submission:
-    log = KafkaRequestProducer(producer, topic="requests", timeout=timedelta(hours=1))
-    return Submission(catalogue=CATALOGUE, producer=log, view=EmptyView(), now=lambda: NOW)
+    log = KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(hours=1))
+    return Submission(
+        catalogue=CATALOGUE, producer=log, view=EmptyView(), quotas=RequestQuotas(), now=lambda: NOW
+    )
 
 
 def asked(name: str = "Ada") -> Asked:
@@ -43,16 +47,19 @@ def asked(name: str = "Ada") -> Asked:
         content=request.content(),
         idempotency_key="order-1",
         traceparent=TRACEPARENT,
+        identity=ANYBODY,
     )
 
 
 async def test_a_volume_that_hangs_keeps_nobody_from_starting_runs() -> None:
     producer = FakeProducer()
-    log = KafkaRequestProducer(producer, topic="requests", timeout=timedelta(hours=1))
-    submission = Submission(catalogue=CATALOGUE, producer=log, view=HungView(), now=lambda: NOW)
+    log = KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(hours=1))
+    submission = Submission(
+        catalogue=CATALOGUE, producer=log, view=HungView(), quotas=RequestQuotas(), now=lambda: NOW
+    )
     async with asyncio.timeout(60):
         await submission.submit(asked())
-    assert len(producer.records_for_test("requests")) == 1
+    assert len(producer.records_for_test(TOPICS.requests)) == 1
 
 
 async def test_one_that_leaves_does_not_stop_the_record_of_the_others() -> None:
@@ -66,7 +73,7 @@ async def test_one_that_leaves_does_not_stop_the_record_of_the_others() -> None:
         first.cancel()
         await asyncio.wait({first})
     assert isinstance(await second, Started)
-    assert len(producer.records_for_test("requests")) == 1
+    assert len(producer.records_for_test(TOPICS.requests)) == 1
 
 
 async def test_other_content_does_not_join() -> None:

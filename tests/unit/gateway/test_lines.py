@@ -26,7 +26,7 @@ async def test_the_events_of_a_run_are_lines(gateway: Gateway) -> None:
     await gateway.publish(published(3, Phase.SUBMITTED), published(9, Phase.SUCCEEDED))
     async with gateway.client.get("/v1/runs/order-1/events", headers=LINES) as response:
         assert response.content_type == "application/x-ndjson"
-        assert response.headers["Vary"] == "Accept"
+        assert response.headers["Vary"] == "Accept, Authorization, Cookie"
         first, second, end = [await line(response) for _ in range(3)]
 
     assert first is not None

@@ -204,6 +204,7 @@ OLD = Operation(
     method="GET",
     path="/old",
     handler=show,
+    scopes=(),
     summary="",
     query=(STATED,),
     answers=(

@@ -17,6 +17,8 @@ from sluice_contracts.status import Phase
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.handlers.app_keys import Limits
+from sluice_gateway.services.identification import ANYBODY
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.submission import Asked, Started, Submission
 from tests.support.fake_producer import FakeProducer
 from tests.support.fake_view import EmptyView
@@ -25,6 +27,7 @@ from tests.unit.gateway.harness import (
     CATALOGUE,
     GREET,
     NOW,
+    SETS,
     TOPICS,
     TRACE,
     TRACEPARENT,
@@ -90,10 +93,9 @@ async def test_made_ids_sort_by_time(tmp_path: Path) -> None:
     async with opened_store(tmp_path / "view.sqlite") as store:
         submission = Submission(
             catalogue=CATALOGUE,
-            producer=KafkaRequestProducer(
-                producer, topic="requests", timeout=timedelta(seconds=10)
-            ),
+            producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
             view=view_of(store),
+            quotas=RequestQuotas(),
             now=lambda: clock[0],
         )
         ids = []
@@ -104,6 +106,7 @@ async def test_made_ids_sort_by_time(tmp_path: Path) -> None:
                 content=request.content(),
                 idempotency_key=None,
                 traceparent=TRACEPARENT,
+                identity=ANYBODY,
             )
             started = await submission.submit(asked)
             assert isinstance(started, Started)
@@ -300,8 +303,9 @@ async def test_draining_waits_for_records_that_nobody_waits_for() -> None:
     producer = FakeProducer()
     submission = Submission(
         catalogue=CATALOGUE,
-        producer=KafkaRequestProducer(producer, topic="requests", timeout=timedelta(seconds=10)),
+        producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
         view=EmptyView(),
+        quotas=RequestQuotas(),
         now=lambda: NOW,
     )
     request = RunRequest.model_validate(GREET)
@@ -310,6 +314,7 @@ async def test_draining_waits_for_records_that_nobody_waits_for() -> None:
         content=request.content(),
         idempotency_key=None,
         traceparent=TRACEPARENT,
+        identity=ANYBODY,
     )
     async with producer.hold_for_test():
         left = asyncio.create_task(submission.submit(asked))
@@ -320,7 +325,7 @@ async def test_draining_waits_for_records_that_nobody_waits_for() -> None:
         await asyncio.sleep(0)
         assert not draining.done()
     await draining
-    assert len(producer.records_for_test("requests")) == 1
+    assert len(producer.records_for_test(TOPICS.requests)) == 1
     await submission.drain()
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sluice_contracts.ids import RunKey
 from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import ProblemType, problem
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import Command, RunRequest
@@ -24,6 +25,7 @@ from sluice_gateway.domain.models import AcceptedRun
 from sluice_gateway.domain.run_changes import RequestChange, RunChange
 from tests.unit.gateway.harness import (
     NOW,
+    SETS,
     TOPICS,
     TRACEPARENT,
     keeps_parameters,
@@ -34,7 +36,7 @@ from tests.unit.gateway.harness import (
 )
 
 PROJECTION = view_projection(
-    TOPICS,
+    RecordOrigins(SETS),
     keeps_parameters=keeps_parameters,
     history=timedelta(0),
     now=lambda: NOW,
@@ -83,7 +85,7 @@ class View:
 
 
 def noted_at_once(run: AcceptedRun) -> RequestChange:
-    return RequestChange.of_accepted(run, keeps_parameters=keeps_parameters)
+    return RequestChange.of_accepted(run, topics=SETS, keeps_parameters=keeps_parameters)
 
 
 def request_record(

@@ -13,6 +13,7 @@ from sluice_contracts.records import Position
 from sluice_contracts.status import Phase, event_id
 from sluice_contracts.status_codec import encode_notice
 from sluice_gateway.handlers.app_keys import Limits
+from tests.support.projections import apply
 from tests.unit.gateway.harness import (
     GREET,
     NOW,
@@ -45,7 +46,7 @@ async def hold(gateway: Gateway, run_id: str = "order-1", *, offset: int = 100) 
         **HELD,
     )
     record = encode_notice(notice, source="/test", traceparent=None)
-    await gateway.store.apply([read_back(record, Position(TOPICS.status, 1, offset))])
+    await apply(gateway.store, [read_back(record, Position(TOPICS.status, 1, offset))])
 
 
 async def queue(gateway: Gateway, run_id: str = "order-1") -> Any:

@@ -22,7 +22,9 @@ from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.identification import AnonymousIdentification
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
@@ -31,10 +33,12 @@ from sluice_runtime.backoff import Backoff
 from sluice_runtime.projection.sqlite_file import StoreUnusableError
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.support.fake_producer import FakeProducer
+from tests.support.projections import apply
 from tests.unit.gateway.harness import (
     CATALOGUE,
     GREET,
     GREETING,
+    SETS,
     TOPICS,
     opened_store,
     published,
@@ -74,7 +78,7 @@ class ImaginaryProjector:
             offsets = await self.store.offsets()
             next_offset = offsets.get((TOPICS.status, 1), 0)
             for record in self.topic.records[next_offset:]:
-                await self.store.apply([record])
+                await apply(self.store, [record])
             self.is_complete = True
             self.topic.read.set()
             await self.topic.more.wait()
@@ -84,6 +88,12 @@ class ImaginaryProjector:
 
     def waiting_for(self) -> str | None:
         return None if self.is_complete else "the topics are still being read"
+
+
+async def limit_pages(store: SqliteStore, most: int) -> None:
+    """Make the file full once it has so many pages, for the connection that writes."""
+    pragma = f"PRAGMA max_page_count = {most}"
+    await store.transact(lambda connection: connection.execute(pragma).fetchall())
 
 
 @dataclass(kw_only=True)
@@ -108,11 +118,11 @@ class Files:
             raise StoreUnusableError("view.sqlite cannot be opened: unable to open database file.")
         async with opened_store(self.path) as store:
             if self.pages is not None:
-                await store.read(f"PRAGMA max_page_count = {self.pages}")
+                await limit_pages(store, self.pages)
             self.store = store
             notifying = NotifyingStore(
                 store,
-                status_topic=TOPICS.status,
+                status_topics=[TOPICS.status],
                 subscriptions=self.subscriptions,
                 metrics=self.metrics,
             )
@@ -161,9 +171,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     view = _reopening(files, failed=note_failure)
     app = create_app(
         catalogue=CATALOGUE,
-        request_producer=KafkaRequestProducer(
-            producer, topic=TOPICS.requests, timeout=timedelta(seconds=10)
-        ),
+        request_producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
         view=view,
         subscriptions=subscriptions,
         metrics=metrics,
@@ -175,6 +183,8 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         limits=Limits(),
         greeting=GREETING,
         topics=TOPICS,
+        identification=AnonymousIdentification(),
+        audit=Audit(None),
         response_budget=ResponseBudget(ResponseLimits()),
         frames=EventFrames(view=view, max_bytes=4_000_000),
         shared_pages=SharedPages(view=view, max_bytes=4_000_000),
@@ -235,7 +245,7 @@ async def test_a_file_that_is_full_stops_no_request(gateway: Gateway) -> None:
     await started(gateway)
     assert gateway.files.store is not None
     [(pages,)] = await gateway.files.store.read("PRAGMA page_count")
-    await gateway.files.store.read(f"PRAGMA max_page_count = {pages}")
+    await limit_pages(gateway.files.store, pages)
     large = published(2, Phase.SUCCEEDED, message="x" * 100_000)
     gateway.files.topic.append_for_test(status_record(large, offset=1))
     await failure(gateway)
@@ -261,12 +271,13 @@ async def test_a_file_that_is_full_stops_no_request(gateway: Gateway) -> None:
 async def test_a_damaged_file_is_replaced_without_an_end_of_the_process(gateway: Gateway) -> None:
     await started(gateway)
     assert gateway.files.store is not None
-    await gateway.files.store.read("PRAGMA wal_checkpoint(TRUNCATE)")
+    await gateway.files.store.truncate_log()
     size = gateway.files.path.stat().st_size
     with gateway.files.path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xa5" * (size - 4096))
     await gateway.files.store.read("PRAGMA shrink_memory")
+    await gateway.files.store.transact(lambda writer: writer.execute("PRAGMA shrink_memory"))
     gateway.files.topic.append_for_test(status_record(published(2), offset=1))
     await failure(gateway)
     await assert_only_posts_are_served(gateway, why="malformed")
@@ -292,7 +303,8 @@ async def test_a_view_that_cannot_be_read_is_unavailable_and_nothing_worse(
 ) -> None:
     await started(gateway)
     assert gateway.files.store is not None
-    await gateway.files.store.write([("ALTER TABLE runs RENAME TO others", ())])
+    rename = "ALTER TABLE runs RENAME TO others"
+    await gateway.files.store.transact(lambda connection: connection.execute(rename))
     assert await gateway.post() == 202
     for path in (STATE, f"{STATE}/events"):
         status, detail = await gateway.get(path)
@@ -306,7 +318,7 @@ async def test_a_stream_is_cut_for_its_reader_to_come_back(gateway: Gateway) -> 
         assert response.status == 200
         await response.content.readuntil(b"\n\nid: 1:0\n")
         [(pages,)] = await gateway.files.store.read("PRAGMA page_count")
-        await gateway.files.store.read(f"PRAGMA max_page_count = {pages}")
+        await limit_pages(gateway.files.store, pages)
         large = published(2, Phase.SUCCEEDED, message="x" * 100_000)
         gateway.files.topic.append_for_test(status_record(large, offset=1))
         await failure(gateway)

@@ -1,19 +1,29 @@
 """The request topic, from the writing end."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
+from pydantic import SecretStr
 
 from sluice_contracts.ids import RunKey
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import header
-from sluice_contracts.requests import RunRequest
+from sluice_contracts.request_codec import decode_request
+from sluice_contracts.requests import RunRequest, SimpleCommand
+from sluice_contracts.signatures import KeyRing, SigningKey, new_secret
 from sluice_contracts.strict_json import MAX_VALUES
+from sluice_contracts.topic_sets import Door, TopicSets
+from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
-from sluice_gateway.ports import RecordTooLargeError, RequestNotAcknowledgedError
+from sluice_gateway.ports import (
+    RecordTooLargeError,
+    RequestNotAcknowledgedError,
+    UnsafeTopicError,
+)
 from sluice_runtime.backoff import Backoff
-from tests.support.fake_producer import FakeProducer
+from tests.support.fake_producer import TIMESTAMP_MS, FakeProducer
 from tests.unit.gateway.harness import GREET, NOW, TRACEPARENT
 
 KEY = RunKey("default", "order-1")
@@ -23,7 +33,7 @@ REQUEST = RunRequest.model_validate({"id": "order-1", **GREET})
 def log_of(producer: FakeProducer) -> KafkaRequestProducer:
     return KafkaRequestProducer(
         producer,
-        topic="requests",
+        topics=TopicSets(TopicNames(requests="requests")),
         timeout=timedelta(seconds=10),
         backoff=Backoff(uniform=lambda _, longest: longest),
     )
@@ -120,3 +130,82 @@ async def test_it_connects_again_without_a_request_that_would_find_out() -> None
         *["Kafka is away"] * 3,
         *["connected to Kafka"] * 2,
     ]
+
+
+APPENDED = datetime.fromtimestamp(TIMESTAMP_MS / 1000, UTC)
+DOORS = TopicSets(
+    doors=[
+        Door(name="acme", tenants=("acme",)),
+        Door(name="two", tenants=("globex", "initech")),
+    ]
+)
+
+
+def keys_of(*tenants: str) -> KeyRing:
+    return KeyRing.of(
+        SigningKey(tenant=tenant, secret=SecretStr(new_secret())) for tenant in tenants
+    )
+
+
+async def append_for(log: KafkaRequestProducer, tenant: str) -> None:
+    request = REQUEST.model_copy(update={"tenant": tenant})
+    await log.append(
+        request,
+        content=request.content(),
+        key=RunKey(tenant, "order-1"),
+        time=APPENDED,
+        traceparent=TRACEPARENT,
+    )
+    stop = SimpleCommand(type="stop", id="order-1", tenant=tenant)
+    await log.append_command(stop, time=APPENDED, traceparent=TRACEPARENT)
+
+
+@pytest.mark.parametrize("keys", [None, keys_of("*"), keys_of("globex", "*")])
+async def test_a_tenant_s_requests_go_to_its_topic_and_are_from_it(keys: KeyRing | None) -> None:
+    producer = FakeProducer()
+    log = KafkaRequestProducer(producer, topics=DOORS, timeout=timedelta(seconds=10), keys=keys)
+    for tenant in ("default", "acme", "globex", "other"):
+        await append_for(log, tenant)
+    origins = RecordOrigins(DOORS, keys=keys)
+    found = {
+        topic: [
+            decode_request(each, origins=origins).key for each in producer.records_for_test(topic)
+        ]
+        for topic in DOORS.requests
+    }
+    assert found == {
+        "sluice.requests": [RunKey(t, "order-1") for t in ("default", "default", "other", "other")],
+        "sluice.requests.acme": [RunKey("acme", "order-1")] * 2,
+        "sluice.requests.two": [RunKey("globex", "order-1")] * 2,
+    }
+    signed = [
+        each.key
+        for topic in DOORS.requests
+        for each in producer.records_for_test(topic)
+        if header(each.headers, "webhook-signature")
+    ]
+    assert signed == ([] if keys is None else [b"other/order-1"] * 2 + [b"globex/order-1"] * 2)
+
+
+async def test_what_cannot_be_signed_is_not_written() -> None:
+    producer = FakeProducer()
+    log = KafkaRequestProducer(
+        producer, topics=DOORS, timeout=timedelta(seconds=10), keys=keys_of("globex")
+    )
+    with pytest.raises(UnsafeTopicError, match=r"Add one to kafka\.signing_keys_file"):
+        await append_for(log, "initech")
+    await append_for(log, "globex")
+    assert len(producer.records_for_test("sluice.requests.two")) == 2
+
+
+async def test_a_topic_that_cannot_be_trusted_stops_its_own_tenants_alone() -> None:
+    producer = FakeProducer()
+    log = KafkaRequestProducer(
+        producer,
+        topics=DOORS,
+        timeout=timedelta(seconds=10),
+        unsafe=lambda topic: "it forgets" if topic == "sluice.requests.acme" else None,
+    )
+    with pytest.raises(UnsafeTopicError, match="it forgets"):
+        await append_for(log, "acme")
+    await append_for(log, "globex")

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_store import SqliteStore
+from tests.support.projections import apply
 from tests.unit.gateway.harness import (
+    DOOR,
     NOW,
     TOPICS,
     opened_store,
@@ -46,7 +49,7 @@ async def test_projected_records_are_there_after_a_restart(tmp_path: Path) -> No
             view = view_of(sqlite, subscriptions=subscriptions)
             metrics = Metrics(CollectorRegistry())
             store = NotifyingStore(
-                sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+                sqlite, status_topics=[TOPICS.status], subscriptions=subscriptions, metrics=metrics
             )
             if await store.offsets():
                 state = await view.find(KEY)
@@ -57,13 +60,13 @@ async def test_projected_records_are_there_after_a_restart(tmp_path: Path) -> No
                 assert await view.find(KEY) is None
                 assert await store.offsets() == {}
             else:
-                await store.apply([status_record(published(3), offset=7)])
+                await apply(store, [status_record(published(3), offset=7)])
 
 
 async def test_a_run_that_cannot_be_noted_is_accepted_all_the_same(tmp_path: Path) -> None:
     async with opened_store(tmp_path / "view.sqlite") as sqlite:
         view = view_of(sqlite)
-        await sqlite.write([("DROP TABLE runs", ())])
+        await sqlite.transact(lambda connection: connection.execute("DROP TABLE runs"))
         with structlog.testing.capture_logs() as logs:
             await view.accept(ACCEPTED)
         assert [log["event"] for log in logs] == ["run not noted at once"]
@@ -115,8 +118,8 @@ class TestForgetting:
                 published(4, Phase.FAILED, run_id="over"),
                 published(5, Phase.SUCCEEDED, run_id="nobody-asked", steps=(step("a"),)),
             ]
-            await store.apply(
-                [status_record(event, offset=offset) for offset, event in enumerate(events)]
+            await apply(
+                store, [status_record(event, offset=offset) for offset, event in enumerate(events)]
             )
             yield store
 
@@ -146,6 +149,21 @@ class TestForgetting:
         await store.expire({(TOPICS.requests, 0): 2, (TOPICS.status, 1): 4})
         assert await self.kept(store) == {"running", "over"}
 
+    async def test_runs_of_a_door_that_was_closed_go_as_well(self, store: SqliteStore) -> None:
+        """Its topics are not read any more, so nothing says where they begin."""
+        before = await self.kept(store)
+        closed = published(5, Phase.SUCCEEDED, run_id="of-globex", tenant="globex")
+        await apply(store, [status_record(closed, offset=0)])
+        await store.expire({(DOOR.status, 1): 0})
+        assert await self.kept(store) == before | {"of-globex"}
+        await store.transact(
+            lambda connection: connection.execute(
+                "DELETE FROM log_starts WHERE topic = ?", (DOOR.status,)
+            )
+        )
+        await store.expire({(TOPICS.status, 1): 0})
+        assert await self.kept(store) == before
+
     async def test_each_partition_of_each_topic_has_a_start_of_its_own(
         self, store: SqliteStore
     ) -> None:
@@ -165,12 +183,8 @@ class TestForgetting:
             for topic, partition in ((TOPICS.requests, 0), (TOPICS.status, 1)):
                 cluster.write_for_test(topic, b"read before", partition=partition)
         # As if the rows came from these records.
-        await store.write(
-            [
-                ("UPDATE projected_offsets SET next_offset = 4", ()),
-                ("DELETE FROM last_records", ()),
-            ]
-        )
+        for sql in ("UPDATE projected_offsets SET next_offset = 4", "DELETE FROM last_records"):
+            await store.transact(methodcaller("execute", sql))
         make: Any = cluster.make_consumer
         projector = Projector(
             name="view", topics=(TOPICS.requests, TOPICS.status), store=store, make_consumer=make
@@ -199,7 +213,7 @@ class TestHistory:
                 status_record(published(1, Phase.FAILED, run_id=run_id), offset=offset)
                 for offset, run_id in enumerate(("old", "new"))
             )
-            await store.apply([old, replace(new, timestamp_ms=new.timestamp_ms + newest * day)])
+            await apply(store, [old, replace(new, timestamp_ms=new.timestamp_ms + newest * day)])
             await store.expire({(TOPICS.status, 1): 2})
             [(runs,)] = await store.read("SELECT COUNT(*) FROM runs")
         return int(runs)

@@ -20,6 +20,7 @@ from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.event_stream import follow
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.sqlite_store import SqliteStore
+from tests.support.projections import apply
 from tests.unit.gateway.harness import (
     TOPICS,
     opened_store,
@@ -74,7 +75,7 @@ async def bounded(folder: Path, *, limit: int = LIMIT) -> AsyncIterator[Bounded]
     metrics = Metrics(registry)
     async with opened_store(path) as sqlite:
         notifying = NotifyingStore(
-            sqlite, status_topic=TOPICS.status, subscriptions=subscriptions, metrics=metrics
+            sqlite, status_topics=[TOPICS.status], subscriptions=subscriptions, metrics=metrics
         )
         yield Bounded(
             path=path,
@@ -112,7 +113,7 @@ async def project(view: Bounded, records: list[IncomingRecord], *, at_a_time: in
     """Project the records in batches; give the most bytes that the file had in between."""
     most = 0
     for first in range(0, len(records), at_a_time):
-        await view.store.apply(records[first : first + at_a_time])
+        await apply(view.store, records[first : first + at_a_time])
         most = max(most, view.file_bytes())
     return most
 

@@ -222,12 +222,12 @@ class TestSharing:
         frames = EventFrames(view=gateway.view, max_bytes=700_000)
         page = await gateway.view.events(key, beyond=-1, after=None, limit=10)
         assert page is not None
-        first = [piece async for piece in frames.pieces(key, page.events[0])]
+        first = [piece async for piece in frames.pieces(key, page.events[0], payloads=True)]
         assert max(map(len, first)) == PIECE
         for event in page.events:
-            async for _ in frames.pieces(key, event):
+            async for _ in frames.pieces(key, event, payloads=True):
                 assert frames.held <= 700_000
-        assert [piece async for piece in frames.pieces(key, page.events[0])] == first
+        assert [piece async for piece in frames.pieces(key, page.events[0], payloads=True)] == first
 
     async def test_an_event_dropped_while_it_is_sent_is_not_taken_for_whole(
         self, gateway: Gateway
@@ -237,9 +237,9 @@ class TestSharing:
         frames = EventFrames(view=gateway.view, max_bytes=0)
         page = await gateway.view.events(key, beyond=-1, after=None, limit=10)
         assert page is not None
-        pieces = frames.pieces(key, page.events[0])
+        pieces = frames.pieces(key, page.events[0], payloads=True)
         await anext(pieces)
         await gateway.store.forget()
         with pytest.raises(EventGoneError):
             await anext(pieces)
-        assert [piece async for piece in frames.pieces(key, page.events[1])] == []
+        assert [piece async for piece in frames.pieces(key, page.events[1], payloads=True)] == []

@@ -10,13 +10,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sluice_contracts.records import IncomingRecord
+from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.run_view import lists
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import NotifyingStore
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from tests.behaviour.run_view_port import HISTORY, PARTITIONS, ListSuite, RunViewPortSuite
-from tests.unit.gateway.harness import NOW, TOPICS, opened_store, view_of
+from tests.support.projections import apply
+from tests.unit.gateway.harness import NOW, SETS, TOPICS, opened_store, view_of
 
 
 @dataclass(frozen=True)
@@ -30,19 +32,20 @@ class SqliteRunStore:
         return NOW
 
     async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        await self.projection.apply(records)
+        await apply(self.projection, records)
 
-    async def delete_records_before(self, offset: int) -> None:
+    async def delete_records_before(self, offset: int, *, topics: TopicNames = TOPICS) -> None:
         await self.projection.expire(
             {
                 (topic, partition): offset
-                for topic in (TOPICS.requests, TOPICS.status)
+                for topic in (topics.requests, topics.status)
                 for partition in range(PARTITIONS)
             }
         )
 
     async def forget_old_runs(self) -> None:
-        await self.delete_records_before(1000)
+        for each in SETS:
+            await self.delete_records_before(1000, topics=each.topics)
 
 
 @asynccontextmanager
@@ -53,7 +56,7 @@ async def opened(path: Path) -> AsyncIterator[SqliteRunStore]:
             view=view_of(sqlite, subscriptions=subscriptions),
             projection=NotifyingStore(
                 sqlite,
-                status_topic=TOPICS.status,
+                status_topics=SETS.status,
                 subscriptions=subscriptions,
                 metrics=Metrics(CollectorRegistry()),
             ),

@@ -1,16 +1,12 @@
 """GET /v1/workflows and /v1/workflows/{name}."""
 
 import json
+from pathlib import Path
 
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
-
-from sluice_gateway.handlers.app_keys import CATALOGUE
-from sluice_gateway.handlers.workflows import get_workflow
 from sluice_workflows.builtin import BUILT_IN
 from sluice_workflows.catalogue import Catalogue
 from tests.support.goldens import Golden
-from tests.unit.gateway.harness import Gateway
+from tests.unit.gateway.harness import Gateway, running_gateway
 
 
 async def test_the_catalogue_lists_every_entry_with_its_schema(
@@ -29,12 +25,9 @@ async def test_an_entry_can_be_read_by_name(gateway: Gateway) -> None:
     assert await response.json() == listed | {"graph": None}
 
 
-async def test_the_graph_of_a_built_in_entry_is_known() -> None:
-    app = web.Application()
-    app[CATALOGUE] = Catalogue(BUILT_IN)
-    app.router.add_get("/v1/workflows/{name}", get_workflow)
-    async with TestClient(TestServer(app)) as client:
-        response = await client.get("/v1/workflows/map-reduce")
+async def test_the_graph_of_a_built_in_entry_is_known(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, catalogue=Catalogue(BUILT_IN)) as gateway:
+        response = await gateway.client.get("/v1/workflows/map-reduce")
         graph = (await response.json())["graph"]
 
     assert [(step["name"], step["repeated"], step["depends_on"]) for step in graph["steps"]] == [

@@ -12,16 +12,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 from aiohttp import ClientResponse
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sluice_argo.metadata import FINGERPRINT
-from sluice_contracts.cloudevents import STRUCTURED
 from sluice_contracts.fingerprints import fingerprint
-from sluice_contracts.ids import RunKey, derive_run_id, workflow_name
+from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.records import IncomingRecord, OutgoingRecord
 from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_dispatcher.domain.verdict import Verdict
@@ -29,26 +28,14 @@ from sluice_runtime.deadlines import Deadline
 from sluice_workflows.catalogue import ENTRY_POINT_GROUP, load_catalogue
 from tests.support.dispatcher import Desk, FakeLedger
 from tests.support.fake_workflows import FakeWorkflows
+from tests.support.ways_in import WAYS, KafkaRecord, Way, asked, run_id_of
 from tests.unit.gateway.harness import TOPICS, Gateway, running_gateway
 
-SOURCE, EVENT = "/shops/7", "order-4711"
-KEY = RunKey("default", derive_run_id(SOURCE, EVENT))
-ATTRIBUTES = {"specversion": "1.0", "id": EVENT, "source": SOURCE, "type": "order.paid"}
+EVENT = "order-4711"
+KEY = RunKey("default", run_id_of(EVENT))
 CATALOGUE = load_catalogue(file=None, entry_points=entry_points(group=ENTRY_POINT_GROUP))
 
-Way = Literal[
-    "document",
-    "header",
-    "structured",
-    "binary",
-    "lines",
-    "event batch",
-    "record",
-    "structured record",
-    "binary record",
-]
 _TIMEOUT = timedelta(seconds=10)
-WAYS: tuple[Way, ...] = get_args(Way)
 
 
 class Step(NamedTuple):
@@ -83,15 +70,15 @@ def for_both(ways: Sequence[Way], *, is_up_to_date: bool) -> list[Step]:
 @example(for_both(WAYS, is_up_to_date=True), [])
 @example(for_both(WAYS[::-1], is_up_to_date=False), [Kill(0, 5)])
 @settings(deadline=None, max_examples=25)
-def test_one_id_is_one_run(asked: list[Step], killed: list[Kill]) -> None:
+def test_one_id_is_one_run(requests: list[Step], killed: list[Kill]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(ask(Path(folder), asked, killed))
+        asyncio.run(ask(Path(folder), requests, killed))
 
 
-async def ask(folder: Path, asked: Sequence[Step], killed: Sequence[Kill]) -> None:
+async def ask(folder: Path, requests: Sequence[Step], killed: Sequence[Kill]) -> None:
     """Ask for the run in each way, and check what became of it."""
     async with running_gateway(folder, catalogue=CATALOGUE) as gateway:
-        for step in asked:
+        for step in requests:
             if step.is_up_to_date:
                 await gateway.project_requests()
             first = (names(topic(gateway)) or [step.name])[0]
@@ -154,38 +141,17 @@ async def dispatch(records: Sequence[IncomingRecord], killed: Sequence[Kill]) ->
 
 async def send(gateway: Gateway, step: Step) -> int | None:
     """Ask for the run; return the status that the request got over HTTP, None on Kafka."""
-    document: dict[str, Any] = {"workflow": "hello", "parameters": {"name": step.name}}
-    named = {"id": KEY.run_id, **document}
-    event = {**ATTRIBUTES, "data": document}
-    over_http: dict[Way, tuple[object, str, dict[str, str]]] = {
-        "document": (named, "application/json", {}),
-        "header": (document, "application/json", {"Idempotency-Key": KEY.run_id}),
-        "structured": (event, STRUCTURED, {}),
-        "binary": (document, "application/json", prefixed("ce-")),
-        "lines": (named, "application/x-ndjson", {}),
-        "event batch": ([event], "application/cloudevents-batch+json", {}),
-    }
-    on_kafka: dict[Way, tuple[object, dict[str, str]]] = {
-        "record": (named, {}),
-        "structured record": (event, {"content-type": STRUCTURED}),
-        "binary record": (document, prefixed("ce_")),
-    }
-    if step.way in on_kafka:
-        await write(gateway, *on_kafka[step.way])
+    document = {"workflow": "hello", "parameters": {"name": step.name}}
+    request = asked(step.way, document, event=EVENT)
+    if isinstance(request, KafkaRecord):
+        await write(gateway, request)
         return None
-    body, media_type, headers = over_http[step.way]
-    is_batch = step.way in ("lines", "event batch")
     response = await gateway.client.post(
-        "/v1/runs:batch" if is_batch else "/v1/runs",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": media_type, **headers},
+        request.path,
+        data=json.dumps(request.body).encode(),
+        headers={"Content-Type": request.media_type, **request.headers},
     )
-    return await only_item(response) if is_batch else response.status
-
-
-def prefixed(prefix: str) -> dict[str, str]:
-    """Give the attributes of the event as headers."""
-    return {f"{prefix}{name}": value for name, value in ATTRIBUTES.items()}
+    return await only_item(response) if request.path.endswith(":batch") else response.status
 
 
 async def only_item(response: ClientResponse) -> int:
@@ -196,11 +162,11 @@ async def only_item(response: ClientResponse) -> int:
     return status
 
 
-async def write(gateway: Gateway, value: object, headers: dict[str, str]) -> None:
+async def write(gateway: Gateway, request: KafkaRecord) -> None:
     """Write a record under the run's key."""
     record = OutgoingRecord(
         key=str(KEY).encode(),
-        value=json.dumps(value).encode(),
-        headers=tuple((name, text.encode()) for name, text in headers.items()),
+        value=json.dumps(request.value).encode(),
+        headers=tuple((name, text.encode()) for name, text in request.headers.items()),
     )
     await gateway.producer.send(TOPICS.requests, record, deadline=Deadline("write", _TIMEOUT))

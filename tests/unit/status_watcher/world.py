@@ -10,6 +10,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from sluice_contracts.topic_sets import TopicSets
 from sluice_runtime.supervision import run_tasks
 from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
 from sluice_status_watcher.adapters.workflow_client import ApiWorkflowClient
@@ -148,7 +149,9 @@ def make_watcher(
         workflows=workflows,
         client=ApiWorkflowClient(workflows, parser),
         parser=parser,
-        publisher=KafkaStatusPublisher(kafka, TOPICS, send_timeout=settings.send_timeout),
+        publisher=KafkaStatusPublisher(
+            kafka, TopicSets(TOPICS), send_timeout=settings.send_timeout
+        ),
         results=kafka,
         registry=registry,
         leadership=leadership,

@@ -41,6 +41,10 @@ class ProblemType(StrEnum):
     REFUSED_BY_CLUSTER = "urn:sluice:problem:refused-by-cluster"
     UNKNOWN_RUN = "urn:sluice:problem:unknown-run"
     NOT_APPLICABLE = "urn:sluice:problem:not-applicable"
+    UNAUTHENTICATED = "urn:sluice:problem:unauthenticated"
+    FORBIDDEN = "urn:sluice:problem:forbidden"
+    FOREIGN_TENANT = "urn:sluice:problem:foreign-tenant"
+    UNSIGNED = "urn:sluice:problem:unsigned"
     NOT_FOUND = "urn:sluice:problem:not-found"
     METHOD_NOT_ALLOWED = "urn:sluice:problem:method-not-allowed"
     UNSUPPORTED_MEDIA_TYPE = "urn:sluice:problem:unsupported-media-type"
@@ -50,6 +54,7 @@ class ProblemType(StrEnum):
     OUTCOME_UNKNOWN = "urn:sluice:problem:outcome-unknown"
     UNAVAILABLE = "urn:sluice:problem:unavailable"
     OVERLOADED = "urn:sluice:problem:overloaded"
+    RATE_LIMITED = "urn:sluice:problem:rate-limited"
     INTERNAL = "urn:sluice:problem:internal"
 
 
@@ -68,6 +73,10 @@ _KINDS: Final = {
     ProblemType.REFUSED_BY_CLUSTER: (422, "Refused by the cluster"),
     ProblemType.UNKNOWN_RUN: (404, "Unknown run"),
     ProblemType.NOT_APPLICABLE: (409, "Not applicable to the run's state"),
+    ProblemType.UNAUTHENTICATED: (401, "Unauthenticated"),
+    ProblemType.FORBIDDEN: (403, "Forbidden"),
+    ProblemType.FOREIGN_TENANT: (403, "Another tenant's topic"),
+    ProblemType.UNSIGNED: (403, "Signature missing or wrong"),
     ProblemType.NOT_FOUND: (404, "Not found"),
     ProblemType.METHOD_NOT_ALLOWED: (405, "Method not allowed"),
     ProblemType.UNSUPPORTED_MEDIA_TYPE: (415, "Unsupported media type"),
@@ -77,6 +86,7 @@ _KINDS: Final = {
     ProblemType.OUTCOME_UNKNOWN: (503, "Outcome unknown"),
     ProblemType.UNAVAILABLE: (503, "Unavailable"),
     ProblemType.OVERLOADED: (429, "Overloaded"),
+    ProblemType.RATE_LIMITED: (429, "Rate limited"),
     ProblemType.INTERNAL: (500, "Internal error"),
 }
 

@@ -82,8 +82,8 @@ def header(headers: Headers, name: str) -> str | None:
     """Return the last header of that name as text; None if it is absent or not UTF-8."""
     length = len(name)
     for candidate, value in reversed(headers):
-        # Most names differ in length, and lower() takes longer than everything else here.
-        if len(candidate) == length and candidate.lower() == name:
+        # Most names are equal or differ in length; lower() takes longer than everything else here.
+        if candidate == name or (len(candidate) == length and candidate.lower() == name):
             try:
                 return value.decode()
             except UnicodeDecodeError:

@@ -10,6 +10,7 @@ from sluice_contracts import cloudevents, json_bounds, strict_json
 from sluice_contracts.fingerprints import RunContent, fingerprint
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, derive_run_id, is_run_id, is_tenant
 from sluice_contracts.problems import Problem, ProblemType, problem
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import MAX_HEADERS, IncomingRecord, OutgoingRecord, header
 from sluice_contracts.requests import (
     Command,
@@ -17,6 +18,7 @@ from sluice_contracts.requests import (
     RunRequest,
     read_request,
 )
+from sluice_contracts.signatures import SIGNED_ID
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_contracts.tracing import TRACEPARENT_HEADER, continue_trace
 
@@ -51,7 +53,8 @@ class ReceivedCommand:
 class InvalidRecordError(ValueError):
     """A record that can never become valid.
 
-    `key` is the run that it would have started, or None if the record states no usable id.
+    `key` is the run that it would have started, or None if the record states no usable id. It is
+    None as well if the record is not from the tenant that it names; `claimed` is that run.
     `workflow` and `fingerprint` describe its content as far as it is readable, and `request` is the
     request if it is well formed but cannot be carried out.
     """
@@ -61,6 +64,7 @@ class InvalidRecordError(ValueError):
         problem: Problem,
         *,
         key: RunKey | None = None,
+        claimed: RunKey | None = None,
         workflow: str | None = None,
         fingerprint: str | None = None,
         request: RunRequest | None = None,
@@ -69,6 +73,7 @@ class InvalidRecordError(ValueError):
         super().__init__(problem.detail)
         self.problem = problem
         self.key = key
+        self.claimed = claimed
         self.workflow = workflow
         self.fingerprint = fingerprint
         self.request = request
@@ -114,8 +119,12 @@ def decoded_bytes(value: bytes | None) -> int:
     return json_bounds.decoded_bytes(value, most_values=strict_json.MAX_VALUES) or 0
 
 
-def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
-    """Return the request in a record of the request topic: plain JSON or a CloudEvent (any mode).
+def decode_request(
+    record: IncomingRecord, *, origins: RecordOrigins | None = None
+) -> ReceivedRun | ReceivedCommand:
+    """Return the request in a record of a request topic: plain JSON or a CloudEvent (any mode).
+
+    `origins` decides whether it is from the tenant that it names; None trusts every record.
 
     Raises:
         InvalidRecordError: the record can never be valid. The error does not repeat its content.
@@ -132,11 +141,14 @@ def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
         document, envelope = cloudevents.unwrap(record.value, record.headers)
     except strict_json.AmbiguousJsonError as e:
         # Only an id that is given once identifies the run; a duplicate id identifies nothing.
+        salvaged = _with_tenant(record, e.salvaged, origins)
+        run_id = _stated_id(salvaged)
+        _check_origin(record, salvaged, run_id=run_id, origins=origins, traceparent=traceparent)
         raise _invalid(
             problem(ProblemType.MALFORMED_JSON, str(e)),
-            document=e.salvaged,
+            document=salvaged,
             content=_digest(record.value),
-            run_id=_stated_id(e.salvaged),
+            run_id=run_id,
             traceparent=traceparent,
         ) from e
     except strict_json.OversizedJsonError as e:
@@ -152,7 +164,13 @@ def decode_request(record: IncomingRecord) -> ReceivedRun | ReceivedCommand:
             problem(ProblemType.MALFORMED_EVENT, str(e)), traceparent=traceparent
         ) from e
 
-    run_id = _run_id(record, document, envelope)
+    document = _with_tenant(record, document, origins)
+    tenant = _tenant(document)
+    is_signed = (
+        origins is not None and tenant is not None and origins.is_signed(record, tenant=tenant)
+    )
+    run_id = _run_id(record, document, envelope, is_signed=is_signed)
+    _check_origin(record, document, run_id=run_id, origins=origins, traceparent=traceparent)
     try:
         request = read_request(document)
     except InvalidRequestError as e:
@@ -198,8 +216,49 @@ def _too_large(record: IncomingRecord) -> str | None:
     return None
 
 
+def _with_tenant(
+    record: IncomingRecord, document: JsonValue, origins: RecordOrigins | None
+) -> JsonValue:
+    """Return the document with the tenant of its topic, if it names none."""
+    if origins is None or not isinstance(document, dict):
+        return document
+    return {"tenant": origins.unnamed_tenant(record)} | document
+
+
+def _check_origin(
+    record: IncomingRecord,
+    document: JsonValue,
+    *,
+    run_id: str | None,
+    origins: RecordOrigins | None,
+    traceparent: str,
+) -> None:
+    """Refuse a record that is not from the tenant which it names."""
+    tenant = _tenant(document)
+    # A name that is none is refused for that, and touches nobody.
+    if origins is None or tenant is None:
+        return
+    refusal = origins.problem(record, tenant=tenant)
+    if refusal is not None:
+        raise InvalidRecordError(
+            refusal,
+            claimed=None if run_id is None else RunKey(tenant, run_id),
+            traceparent=traceparent,
+        )
+
+
+def _tenant(document: JsonValue) -> str | None:
+    """Return the tenant that a document names, None if it names none that can be."""
+    tenant = document.get("tenant", DEFAULT_TENANT) if isinstance(document, dict) else None
+    return tenant if isinstance(tenant, str) and is_tenant(tenant) else None
+
+
 def _run_id(
-    record: IncomingRecord, document: JsonValue, envelope: cloudevents.Envelope | None
+    record: IncomingRecord,
+    document: JsonValue,
+    envelope: cloudevents.Envelope | None,
+    *,
+    is_signed: bool,
 ) -> str | None:
     """Return the run's id; None if the document should state a valid one but does not."""
     if not isinstance(document, dict):
@@ -209,6 +268,9 @@ def _run_id(
     key = _text(record.key)
     if key is not None and is_run_id(key):
         return key
+    if is_signed and (signed_id := header(record.headers, SIGNED_ID)) is not None:
+        # The other headers are not signed: a copy with others must not be another run.
+        return derive_run_id(SIGNED_ID, signed_id)
     if envelope is not None:
         return derive_run_id(envelope.source, envelope.id)
     position = record.position

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import DictSchema, ModelSchema
 
+from sluice_contracts.audit import AuditRecord
 from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem
@@ -32,6 +33,7 @@ OUTGOING: dict[str, Any] = {
     "status-event": StatusEvent,
     "refusal-notice": RefusalNotice,
     "queue-notice": QueueNotice,
+    "audit-record": AuditRecord,
     "problem": Problem,
     "planned-graph": PlannedGraph,
 }

@@ -186,6 +186,8 @@ def service_environment(service: Service, endpoints: Endpoints) -> dict[str, str
     }
     if service.name == "gateway":
         environment["SLUICE_HTTP__PORT"] = str(endpoints.http_port)
+        # One machine, and loopback: nobody else can reach it.
+        environment["SLUICE_AUTH__MODE"] = "none"
     else:
         environment["SLUICE_KUBERNETES__KUBECONFIG"] = str(endpoints.kubeconfig)
         environment["SLUICE_KUBERNETES__NAMESPACE"] = NAMESPACE

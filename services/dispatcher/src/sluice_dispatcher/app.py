@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
@@ -38,6 +39,7 @@ def create_record_handler(
     budget: InFlightBudget,
     queued: QueuedRuns,
     admission: Admission,
+    origins: RecordOrigins,
     slots: Slots,
     now: Callable[[], datetime],
     clock: Callable[[], float] = boot_time,
@@ -78,6 +80,7 @@ def create_record_handler(
         ),
         queued=queued,
         budget=budget,
+        origins=origins,
         backoff=backoff,
         on_verdict=metrics.record_finished,
     )
@@ -111,9 +114,13 @@ def create_slots(
     )
 
 
-def new_budget(dispatch: DispatchSettings) -> InFlightBudget:
-    """Return the budget of records in flight."""
+def new_budget(dispatch: DispatchSettings, *, topics: int = 1) -> InFlightBudget:
+    """Return the budget of records in flight, of which each topic has an equal share."""
     return InFlightBudget(
         active=ACTIVE_LIMIT,
-        waiting=RecordLimit(records=dispatch.max_waiting, size=dispatch.max_bytes_waiting),
+        waiting=RecordLimit(
+            records=max(1, dispatch.max_waiting // topics),
+            size=max(1, dispatch.max_bytes_waiting // topics),
+        ),
+        topics=topics,
     )

@@ -30,6 +30,7 @@ from sluice_runtime.clocks import boot_time
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.consumer import make_consumer
 from sluice_runtime.kafka.producer import RecordProducer
+from sluice_runtime.kafka.tenant_files import TenantFileError
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.shallow_json import parse_shallow
@@ -81,11 +82,16 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
     """Run the dispatcher until `stop` is set.
 
     Raises:
-        StartupError: the catalogue, the topics or the connection to the cluster cannot work.
+        StartupError: the catalogue, the topics, the keys or the connection to the cluster cannot
+            work.
         TaskEndedError: a task ended by itself.
     """
-    kafka, dispatch = settings.kafka, settings.dispatch
+    kafka, dispatch, sets = settings.kafka, settings.dispatch, settings.kafka.topic_sets
     builder = load_builder(settings)
+    try:
+        origins = kafka.origins
+    except TenantFileError as e:
+        raise StartupError(f"SLUICE_KAFKA__SIGNING_KEYS_FILE: {e}") from e
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     async with AsyncExitStack() as stack:
@@ -102,16 +108,14 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         stack.push_async_callback(producer.close)
         projector = Projector(
             name="ledger",
-            topics=[kafka.topics.results],
+            topics=sets.results,
             store=store,
             make_consumer=lambda: make_consumer(kafka, client_id=f"{_NAME}-ledger"),
             clock=boot_time,
         )
         ledger = SqliteLedger(store, projector, freshness=settings.dedupe.ledger_freshness)
-        budget = new_budget(dispatch)
-        publisher = KafkaOutcomePublisher(
-            producer, topics=kafka.topics, timeout=kafka.request_timeout
-        )
+        budget = new_budget(dispatch, topics=len(sets.requests))
+        publisher = KafkaOutcomePublisher(producer, topics=sets, timeout=kafka.request_timeout)
         assignment = Assignment(_now)
         queued = QueuedRuns(clock=boot_time, is_first_reader_of=assignment.is_first_reader_of)
         limits_file = _read_limits(dispatch.limits_file)
@@ -169,11 +173,12 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             budget=budget,
             queued=queued,
             admission=admission,
+            origins=origins,
             slots=slots,
             now=_now,
         )
         request_consumer = RequestConsumer(
-            topic=kafka.topics.requests,
+            topics=sets.requests,
             make_consumer=lambda: make_consumer(kafka, client_id=_NAME, group=dispatch.group),
             handle=handler.handle,
             on_assigned=assignment.restart,
@@ -211,6 +216,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                     "topics": topics.broken,
                     **({"live runs": live_watch.waiting_for} if live_watch else {}),
                 },
+                degraded={"requests": request_consumer.degraded},
                 registry=registry,
             )
         )

@@ -82,8 +82,13 @@ class OutcomePublisher(Protocol):
     async def publish_queued(self, notice: QueueNotice, *, traceparent: str | None) -> None:
         """Publish what holds up a request."""
 
-    async def publish_refusal(self, notice: RefusalNotice, *, traceparent: str | None) -> None:
-        """Publish that a request was refused, while the run with its id continues."""
+    async def publish_refusal(
+        self, notice: RefusalNotice, *, refused: IncomingRecord, traceparent: str | None
+    ) -> None:
+        """Publish where the record stands that it was refused, while the run of its id continues.
+
+        The run may be of a tenant that has other topics.
+        """
 
     async def publish_dead_letter(
         self, record: IncomingRecord, problem: Problem, *, key: RunKey | None

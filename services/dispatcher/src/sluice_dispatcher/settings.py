@@ -36,11 +36,13 @@ class DispatchSettings(BaseModel):
         Field(
             ge=1,
             description="Records that may wait for something outside (a quota, the "
-            "status-watcher) before reading pauses; active records have a limit of their own.",
+            "status-watcher) before reading pauses; active records have a limit of their own. "
+            "Each topic set has an equal share, and alone is not read on when that is full.",
         ),
     ] = 4096
     max_bytes_waiting: Annotated[
-        int, Field(ge=1, description="Bytes of waiting records before reading pauses.")
+        int,
+        Field(ge=1, description="Bytes of waiting records before reading pauses; shared likewise."),
     ] = 32 * 1024 * 1024
     max_uncommitted: Annotated[
         int,

@@ -13,7 +13,8 @@ def main() -> None:
         name="sluice-gateway",
         summary="Sluice's HTTP door: POST a run, read its state, follow its events.\n"
         "Writes requests to Kafka, and projects requests and status into a view of its own.\n"
-        "Listens on loopback by default, because it does not authenticate clients yet.",
+        "Listens on loopback by default. SLUICE_AUTH__MODE says whether clients have to identify\n"
+        "themselves, and has no default.",
         settings_type=GatewaySettings,
         serve=serve,
     )

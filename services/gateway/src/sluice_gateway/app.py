@@ -7,27 +7,34 @@ from aiohttp import web
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES, TopicNames
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import (
     ALLOWED_HOSTS,
+    AUDIT,
     BATCHES,
+    BROWSER_ACCESS,
     BULK_COMMANDS,
     CATALOGUE,
     COMMANDS,
     FRAMES,
     GREETING,
+    IDENTIFICATION,
     LIMITS,
     LOAD_SHEDDER,
     LOOP_SHARE,
     METRICS,
+    QUOTAS,
     READER,
     RESPONSE_BUDGET,
     SHARED_PAGES,
     SUBMISSION,
     TRUSTED_PROXIES,
     VIEW,
+    WATCH_LINKS,
     Limits,
 )
+from sluice_gateway.handlers.cross_origin import allow_other_origins
 from sluice_gateway.handlers.middleware import (
     check_host,
     count_requests,
@@ -37,26 +44,33 @@ from sluice_gateway.handlers.middleware import (
 )
 from sluice_gateway.handlers.reference import REFERENCE, reference_of
 from sluice_gateway.handlers.routing import routes
+from sluice_gateway.handlers.sign_in import SIGN_IN, sign_in_routes
 from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.ports import RequestProducer, RunView
+from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.batches import BatchSubmission
 from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.identification import Identification
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.shared_pages import SharedPages
+from sluice_gateway.services.sign_in import SignIn
 from sluice_gateway.services.submission import Submission
 from sluice_gateway.services.subscriptions import RunSubscriptions
+from sluice_gateway.services.watch_links import WatchLinks
 from sluice_workflows.catalogue import Catalogue
 
 __all__ = ["create_app"]
 
 # Of the event loop's time, for reading large bodies: about ten of the worst a second.
 _LARGE_BODIES_SHARE: Final = 0.25
+_NO_BROWSERS: Final = BrowserAccess()
 
 
 def create_app(
@@ -75,13 +89,25 @@ def create_app(
     frames: EventFrames,
     shared_pages: SharedPages,
     topics: TopicNames,
+    identification: Identification,
+    audit: Audit,
+    quotas: RequestQuotas | None = None,
+    browser_access: BrowserAccess = _NO_BROWSERS,
+    sign_in: SignIn | None = None,
+    watch_links: WatchLinks | None = None,
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
 
+    Without `quotas` requests are not counted, without `sign_in` nobody signs in, and without
+    `watch_links` no links are made.
+
     Shutting the application down ends the event streams and waits for records on their way.
     """
-    submission = Submission(catalogue=catalogue, producer=request_producer, view=view)
-    commands = Commands(producer=request_producer, view=view)
+    quotas = quotas or RequestQuotas()
+    submission = Submission(
+        catalogue=catalogue, producer=request_producer, view=view, quotas=quotas
+    )
+    commands = Commands(producer=request_producer, view=view, quotas=quotas)
     metrics.watch_in_flight(lambda: load_shedder.in_flight)
     metrics.watch_outgoing(lambda: response_budget.held + frames.held + shared_pages.held)
 
@@ -91,24 +117,33 @@ def create_app(
         client_max_size=MAX_REQUEST_BYTES,
     )
     app[LOAD_SHEDDER] = load_shedder
+    app[AUDIT] = audit
     app[BATCHES] = BatchSubmission(submission=submission)
+    app[BROWSER_ACCESS] = browser_access
     app[BULK_COMMANDS] = BulkCommands(view=view, commands=commands)
     app[CATALOGUE] = catalogue
     app[COMMANDS] = commands
     app[FRAMES] = frames
     app[GREETING] = greeting
+    app[IDENTIFICATION] = identification
     app[ALLOWED_HOSTS] = allowed_hosts
     app[LIMITS] = limits
     app[LOOP_SHARE] = LoopShare(share=_LARGE_BODIES_SHARE)
     app[METRICS] = metrics
     app[TRUSTED_PROXIES] = trusted_proxies
     app[RESPONSE_BUDGET] = response_budget
+    app[QUOTAS] = quotas
     app[READER] = RunReader(view=view)
     app[REFERENCE] = reference_of(OPERATIONS, topics)
     app[SHARED_PAGES] = shared_pages
     app[SUBMISSION] = submission
     app[VIEW] = view
     app.add_routes(routes(OPERATIONS))
+    if sign_in is not None:
+        app[SIGN_IN] = sign_in
+        app.add_routes(sign_in_routes())
+    if watch_links is not None:
+        app[WATCH_LINKS] = watch_links
 
     async def end_streams(_: web.Application) -> None:
         subscriptions.close()
@@ -119,6 +154,7 @@ def create_app(
         await commands.drain()
 
     app.on_response_prepare.append(set_headers)
+    app.on_response_prepare.append(allow_other_origins)
     app.on_shutdown.append(end_streams)
     app.cleanup_ctx.append(drain_records)
     return app

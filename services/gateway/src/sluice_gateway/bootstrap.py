@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import entry_points
-from ipaddress import ip_address
 from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry
 
-from sluice_gateway.adapters.http_server import serve_http
+from sluice_gateway.adapters.audit_topic import opened_audit
+from sluice_gateway.adapters.http_server import log_address, serve_http
+from sluice_gateway.adapters.identification import opened_identification
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_store_postgres.opening import DATABASE, opened_postgres_view
 from sluice_gateway.adapters.run_view.opening import opened_sqlite_view
@@ -24,8 +24,10 @@ from sluice_gateway.domain.run_changes import KeepsParameters
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.load_shedding import LoadShedder
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -35,6 +37,7 @@ from sluice_runtime.deadlines import Deadline
 from sluice_runtime.durations import seconds
 from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.kafka.tenant_files import TenantFileError
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import Readiness, serve_probes
@@ -44,8 +47,6 @@ from sluice_workflows.catalogue import ENTRY_POINT_GROUP, Catalogue, load_catalo
 from sluice_workflows.errors import WorkflowsError
 
 __all__ = ["Listening", "load_workflows", "serve"]
-
-_log = structlog.get_logger(__name__)
 
 _NAME = "sluice-gateway"
 # Nobody has to be admitted who asks, and some go on waiting though they have gone.
@@ -94,16 +95,23 @@ async def serve(
     """Run the gateway until `stop` is set; `listening` is called once it accepts requests.
 
     Raises:
-        StartupError: catalogue, topics, ports or the data folder cannot work.
+        StartupError: catalogue, topics, keys, ports or the data folder cannot work.
         TaskEndedError: a task ended by itself.
     """
-    kafka, topics = settings.kafka, settings.kafka.topics
+    kafka = settings.kafka
+    try:
+        signing_keys = kafka.signing_keys
+    except TenantFileError as e:
+        raise StartupError(f"SLUICE_KAFKA__SIGNING_KEYS_FILE: {e}") from e
     catalogue = load_workflows(settings.workflows)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     subscriptions = RunSubscriptions()
     waiting = _Waiting()
     async with AsyncExitStack() as stack:
+        identity = await stack.enter_async_context(
+            opened_identification(settings.auth, metrics=metrics)
+        )
         with _startup_errors("SLUICE_HEALTH__PORT"):
             health_port = await stack.enter_async_context(
                 serve_probes(
@@ -125,9 +133,10 @@ async def serve(
         stack.push_async_callback(producer.close)
         request_producer = KafkaRequestProducer(
             producer,
-            topic=topics.requests,
+            topics=kafka.topic_sets,
             timeout=settings.send_timeout,
-            unsafe=lambda: watch.broken(topics.requests),
+            unsafe=watch.broken,
+            keys=signing_keys,
         )
         waiting.kafka = request_producer.unavailable
         view = _view(
@@ -138,9 +147,12 @@ async def serve(
         )
         waiting.view, waiting.degraded = view.waiting_for, view.degraded
         metrics.watch_view_staleness(view.staleness)
-        # Left after the server, whose requests in flight still read.
+        # Left after the server, whose requests still read.
         viewing = await stack.enter_async_context(_running(view.run(), name="view"))
 
+        trail = await stack.enter_async_context(
+            opened_audit(settings.auth, kafka, client_id=f"{_NAME}-audit", metrics=metrics)
+        )
         app = create_app(
             catalogue=catalogue,
             request_producer=request_producer,
@@ -155,6 +167,9 @@ async def serve(
                 peer_share=settings.http.peer_share,
             ),
             trusted_proxies=TrustedProxies(trusted=settings.http.trusted_proxies),
+            browser_access=settings.browser_access(),
+            sign_in=identity.sign_in,
+            watch_links=identity.watch_links,
             allowed_hosts=AllowedHosts((*settings.http.allowed_hosts, settings.http.host)),
             limits=Limits(
                 body_timeout=seconds(settings.http.body_timeout),
@@ -164,7 +179,12 @@ async def serve(
                 keepalive=seconds(settings.http.keepalive),
             ),
             greeting=settings.http.greeting,
-            topics=topics,
+            topics=kafka.topics,
+            identification=identity.identification,
+            audit=Audit(trail),
+            quotas=RequestQuotas(
+                per_principal=settings.rates.of_principal, per_tenant=settings.rates.of_tenant
+            ),
             response_budget=ResponseBudget(
                 ResponseLimits(
                     max_bytes=settings.outgoing.max_bytes,
@@ -182,12 +202,13 @@ async def serve(
             host, port = await stack.enter_async_context(
                 serve_http(app, settings.http, leaving=stop, grace=seconds(grace) / 2)
             )
-        _log_address(host, port)
+        log_address(host, port, identified=settings.auth.mode == "required")
         listening(Listening(host=host, port=port, health_port=health_port))
         await run_tasks(
             {
                 "view": _end_of(viewing),
                 "topics": watch.run(),
+                "identity files": identity.run(),
                 "reconnecting": request_producer.reconnect(),
                 "loop delay": LoopDelay(registry).run(),
                 "farewell": _delay_shutdown(stop, gone, after=seconds(settings.http.farewell)),
@@ -275,21 +296,3 @@ async def _verify_topics(kafka: KafkaSettings, *, stop: asyncio.Event) -> None:
         )
     except TopicMismatchError as e:
         raise StartupError(str(e)) from e
-
-
-def _log_address(host: str, port: int) -> None:
-    if ip_address(host).is_loopback:
-        _log.info(
-            "listening",
-            host=host,
-            port=port,
-            reason="on loopback, because clients are not authenticated; see SLUICE_HTTP__HOST",
-        )
-    else:
-        _log.warning(
-            "listening",
-            host=host,
-            port=port,
-            reason="SLUICE_HTTP__HOST says so; clients are not authenticated, so any client that "
-            "reaches this address can start runs",
-        )

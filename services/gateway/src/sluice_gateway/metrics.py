@@ -57,6 +57,11 @@ class Metrics:
             "Finished runs that were dropped to save room.",
             registry=registry,
         )
+        self.audit_lost = Counter(
+            "sluice_gateway_audit_records_lost",
+            "Audit records that are in the log alone, because the audit topic did not take them.",
+            registry=registry,
+        )
         self.view_failures = Counter(
             "sluice_gateway_view_failures",
             "Times that the view's file could not be used; it is opened again.",
@@ -67,11 +72,28 @@ class Metrics:
             "Held for the readers of event streams and of large states.",
             registry=registry,
         )
+        self._identity_file_refused = Gauge(
+            "sluice_gateway_identity_file_refused",
+            "1 while the newest version of the file cannot be used, and an older one is in use.",
+            ["setting"],
+            registry=registry,
+        )
         self._view_staleness = Gauge(
             "sluice_gateway_view_staleness_seconds",
             "Since the view was known to hold all that the topics held; NaN before that.",
             registry=registry,
         )
+
+        self._key_fetches = Counter(
+            "sluice_gateway_key_fetches",
+            "Fetches of the keys of issuers of tokens.",
+            ["issuer", "result"],
+            registry=registry,
+        )
+
+    def count_key_fetch(self, issuer: str, success: bool) -> None:  # noqa: FBT001 - a result
+        """Count a fetch of the issuer's keys."""
+        self._key_fetches.labels(issuer, "success" if success else "failure").inc()
 
     def watch_in_flight(self, in_flight: Callable[[], int]) -> None:
         """Read the requests in flight from here."""
@@ -80,6 +102,10 @@ class Metrics:
     def watch_outgoing(self, held: Callable[[], int]) -> None:
         """Read the bytes held for readers from here."""
         self._outgoing.set_function(held)
+
+    def watch_identity_file(self, setting: str, refused: Callable[[], bool]) -> None:
+        """Read from here whether the newest version of the file is refused."""
+        self._identity_file_refused.labels(setting).set_function(refused)
 
     def watch_view_staleness(self, staleness: Callable[[], float | None]) -> None:
         """Read the view's lag from here."""

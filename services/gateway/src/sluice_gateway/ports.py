@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from sluice_contracts.fingerprints import RunContent
@@ -10,6 +12,7 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import Appended
 from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase
+from sluice_gateway.domain.identity import Principal
 from sluice_gateway.domain.models import (
     AcceptedRun,
     EventPage,
@@ -21,12 +24,20 @@ from sluice_gateway.domain.models import (
 from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
 
 __all__ = [
+    "Authenticator",
+    "CredentialKind",
+    "Credentials",
+    "FetchError",
+    "IdentityProvider",
+    "KeySource",
     "LogTruncatedError",
+    "ProviderEndpoints",
     "RecordTooLargeError",
     "RequestNotAcknowledgedError",
     "RequestProducer",
     "RunView",
     "Subscription",
+    "UnauthenticatedError",
     "UnsafeTopicError",
     "ViewUnavailableError",
 ]
@@ -50,6 +61,88 @@ class ViewUnavailableError(Exception):
 
 class LogTruncatedError(Exception):
     """Events behind the place are no longer kept, so a stream cannot resume there."""
+
+
+class UnauthenticatedError(Exception):
+    """The credentials prove nothing.
+
+    The message is a reason in few words for the log, as in `expired`. It has no part of the
+    credentials, and clients do not see it: they would learn which keys exist.
+    """
+
+
+class CredentialKind(StrEnum):
+    """Where in a request credentials come from."""
+
+    BEARER = "bearer"
+    """The header `Authorization: Bearer`."""
+    SESSION = "session"
+    """The cookie of a browser that has signed in."""
+    WATCH = "watch"
+    """The query parameter `watch` of an operation that takes watch links."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a client shows to prove who it is; no more than its kind may be written anywhere."""
+
+    kind: CredentialKind
+    value: str = field(repr=False)
+
+
+class Authenticator(Protocol):
+    """Finds out who asks."""
+
+    async def authenticate(self, credentials: Credentials) -> Principal:
+        """Return who has shown the credentials.
+
+        Raises:
+            UnauthenticatedError: they prove nothing here, or nothing any more.
+        """
+
+
+class FetchError(Exception):
+    """What another party publishes cannot be had now; the message says why."""
+
+
+class KeySource(Protocol):
+    """Where an issuer of tokens publishes its public keys."""
+
+    async def fetch(self) -> bytes:
+        """Return the JWK Set as it is now, in bounded time and size.
+
+        Raises:
+            FetchError: it cannot be had.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderEndpoints:
+    """Addresses of an identity provider, and whether its client's secret goes into the body."""
+
+    authorization: str
+    token: str
+    secret_in_body: bool
+
+
+class IdentityProvider(Protocol):
+    """Who signs people in."""
+
+    async def endpoints(self) -> ProviderEndpoints:
+        """Return the provider's addresses.
+
+        Raises:
+            FetchError: they cannot be had.
+        """
+
+    async def redeem(
+        self, endpoints: ProviderEndpoints, *, code: str, verifier: str, redirect_uri: str
+    ) -> str:
+        """Return the ID token for an authorization code, unverified.
+
+        Raises:
+            FetchError: the provider does not give one.
+        """
 
 
 class RequestProducer(Protocol):
@@ -127,8 +220,11 @@ class RunView(Protocol):
     async def count(self, query: RunFilter) -> Mapping[Phase, int]:
         """Return how many runs fulfil the query, by phase; phases without runs are left out."""
 
-    async def stream_end(self) -> StreamPlace:
-        """Return the place behind all events that are here now."""
+    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
+        """Return the place behind all events that are here now, on all topics of the tenant.
+
+        Without a tenant: on all topics there are.
+        """
 
     async def all_events(
         self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int

@@ -18,6 +18,9 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from sluice_contracts.topics import MAX_REQUEST_BYTES
+from sluice_gateway.auth_settings import AuthSettings, Origin, separated
+from sluice_gateway.domain.browser_access import BrowserAccess
+from sluice_gateway.rate_settings import RateSettings
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.postgres.settings import PostgresSettings
@@ -25,9 +28,11 @@ from sluice_runtime.settings import ServiceSettings
 
 __all__ = [
     "AdmissionSettings",
+    "AuthSettings",
     "GatewaySettings",
     "HttpSettings",
     "OutgoingSettings",
+    "RateSettings",
     "StoreSettings",
     "ViewSettings",
     "WorkflowSettings",
@@ -37,15 +42,8 @@ __all__ = [
 _HOST_NAMES = re.compile(r"\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
-def _separated(value: object) -> object:
-    """Read `a, b` as a variable says it; a file may have a list."""
-    if not isinstance(value, str):
-        return value
-    return tuple(each.strip() for each in value.split(",") if each.strip())
-
-
 def _networks(value: object) -> object:
-    parts = _separated(value)
+    parts = separated(value)
     if not isinstance(parts, list | tuple):
         return parts
     try:
@@ -69,7 +67,7 @@ class HttpSettings(_Group):
 
     host: Annotated[
         str,
-        Field(description="Address to listen on; loopback, because nobody is authenticated yet."),
+        Field(description="Address to listen on; loopback unless you decide otherwise."),
     ] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0: any.")] = 8080
     greeting: Annotated[
@@ -130,12 +128,21 @@ class HttpSettings(_Group):
     allowed_hosts: Annotated[
         tuple[str, ...],
         NoDecode,
-        BeforeValidator(_separated),
+        BeforeValidator(separated),
         AfterValidator(_host_names),
         Field(
             description="Host names by which clients reach the gateway, as in "
             "`runs.example.com,*.internal`; `*`: any. Addresses and localhost always do; another "
             "name is answered with 421, against DNS rebinding."
+        ),
+    ] = ()
+    cors_origins: Annotated[
+        tuple[Origin, ...],
+        NoDecode,
+        BeforeValidator(separated),
+        Field(
+            description="Other sites whose pages may use the API (CORS), as in "
+            "`https://dashboard.example.com`. They authenticate by a header, never by a cookie."
         ),
     ] = ()
 
@@ -246,12 +253,15 @@ class GatewaySettings(ServiceSettings):
     """Settings of the gateway."""
 
     http: HttpSettings = HttpSettings()
+    # Nothing is a good default, so a validator says what there is to choose from.
+    auth: Annotated[AuthSettings, Field(default_factory=dict)]
     kafka: KafkaSettings = KafkaSettings()
     admission: AdmissionSettings = AdmissionSettings()
     outgoing: OutgoingSettings = OutgoingSettings()
     view: ViewSettings = ViewSettings()
     store: StoreSettings = StoreSettings()
     workflows: WorkflowSettings = WorkflowSettings()
+    rates: RateSettings = RateSettings()
     send_timeout: Annotated[
         Duration,
         Field(
@@ -259,6 +269,13 @@ class GatewaySettings(ServiceSettings):
             "outcome is unknown."
         ),
     ] = timedelta(seconds=10)
+
+    def browser_access(self) -> BrowserAccess:
+        """Return what browsers may do here for pages of which sites."""
+        return BrowserAccess(
+            public_origin=self.auth.sign_in.public_origin,
+            other_origins=frozenset(self.http.cors_origins),
+        )
 
     @model_validator(mode="after")
     def _one_peer_can_send_the_largest_body(self) -> Self:

@@ -73,10 +73,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             client=ApiWorkflowClient(workflows, parser),
             parser=parser,
             publisher=KafkaStatusPublisher(
-                producer, kafka.topics, send_timeout=settings.send_timeout
+                producer, kafka.topic_sets, send_timeout=settings.send_timeout
             ),
             results=KafkaResultsReader(
-                lambda: make_consumer(kafka, client_id=_NAME), topic=kafka.topics.results
+                lambda: make_consumer(kafka, client_id=_NAME), topics=kafka.topic_sets
             ),
             registry=registry,
             leadership=leadership,

@@ -57,6 +57,7 @@ def test_the_gateway_gets_its_port_and_no_kubernetes_settings() -> None:
         "SLUICE_DATA_DIR": "/data/gateway",
         "SLUICE_HEALTH__PORT": "8090",
         "SLUICE_HTTP__PORT": "8080",
+        "SLUICE_AUTH__MODE": "none",
         "SLUICE_KAFKA__INSTANCE_ID": "gateway-0",
     }
 

@@ -12,6 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry
 
+from sluice_contracts.topic_sets import Door
 from sluice_contracts.topics import TopicNames, topic_table
 from sluice_runtime.kafka import topics
 from sluice_runtime.kafka.settings import KafkaSettings
@@ -65,10 +66,11 @@ def registry() -> CollectorRegistry:
 
 
 @contextlib.asynccontextmanager
-async def watching(admin: FakeAdmin, registry: CollectorRegistry) -> AsyncIterator[TopicWatch]:
-    watch = TopicWatch(
-        KafkaSettings(), client_id="test", registry=registry, every=timedelta(minutes=2)
-    )
+async def watching(
+    admin: FakeAdmin, registry: CollectorRegistry, *, doors: tuple[Door, ...] = ()
+) -> AsyncIterator[TopicWatch]:
+    settings = KafkaSettings(doors=doors)
+    watch = TopicWatch(settings, client_id="test", registry=registry, every=timedelta(minutes=2))
     task = asyncio.create_task(watch.run())
     yield watch
     assert not task.done()
@@ -127,3 +129,19 @@ async def test_the_last_result_stays_while_kafka_is_unavailable(
         admin.configs[NAMES.requests]["min.insync.replicas"] = "3"
         await pause(121)
         assert watch.broken() is None
+
+
+async def test_the_topics_of_a_door_are_verified_by_the_same_rules(
+    admin: FakeAdmin, registry: CollectorRegistry
+) -> None:
+    doors = (Door(name="acme", tenants=("acme",)),)
+    defaults = {"min.insync.replicas": "2", "compression.type": "producer"}
+    names = KafkaSettings(doors=doors).topic_sets.of_tenant("acme").topics
+    admin.configs |= {spec.name: defaults | spec.config() for spec in topic_table(names)}
+    async with watching(admin, registry, doors=doors) as watch:
+        await pause(121)
+        assert watch.broken() is None
+        admin.configs[names.results]["retention.ms"] = "1"
+        await pause(121)
+        assert "sluice.results.acme: retention.ms is 1" in (watch.broken(names.results) or "")
+        assert watch.broken(NAMES.results) is None

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,20 +139,20 @@ async def test_large_records_are_projected_in_portions(
     cluster: FakeCluster, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch of 500 records may have 800 MB."""
-    apply, portions = store.apply, []
+    prepare, portions = store.prepare, []
 
-    async def noting(records: Sequence[IncomingRecord]) -> None:
+    async def noting(records: Sequence[IncomingRecord]) -> Callable[[], Awaitable[None]]:
         portions.append(sum(len(record.value or b"") for record in records))
-        await apply(records)
+        return await prepare(records)
 
-    monkeypatch.setattr(store, "apply", noting)
+    monkeypatch.setattr(store, "prepare", noting)
     for _ in range(40):
         cluster.write_for_test("t", b"a" * 500_000)
     async with running(make_projector(cluster, store)) as projector:
         await projector.wait_fresh(within=10)
         assert await words(store) == {"a" * 500_000: 40}
     assert sum(portions) == 40 * 500_000
-    assert max(portions) < 4 * 1024 * 1024 + 500_000
+    assert max(portions) < 2 * 1024 * 1024 + 500_000
 
 
 async def test_projection_continues_at_the_stored_offsets(
@@ -189,7 +189,7 @@ class Starts:
     """A store that records the calls of `expire`."""
 
     def __init__(self, store: SqliteStore) -> None:
-        self.offsets, self.apply, self.forget = store.offsets, store.apply, store.forget
+        self.offsets, self.prepare, self.forget = store.offsets, store.prepare, store.forget
         self.last_records = store.last_records
         self.seen: list[dict[int, int]] = []
 
@@ -456,3 +456,56 @@ async def test_errors_of_the_store_are_not_retried(
     with pytest.raises(UnicodeDecodeError):
         await make_projector(cluster, store).run()
     assert cluster.consumers[0].state == "stopped"
+
+
+async def test_what_could_not_be_stored_is_read_again(
+    cluster: FakeCluster, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The offset that is stored does not pass records that are not, however many are in hand."""
+    prepare, fails = store.prepare, True
+
+    async def failing_once(records: Sequence[IncomingRecord]) -> Callable[[], Awaitable[None]]:
+        nonlocal fails
+        write = await prepare(records)
+        if not (fails and records[0].position.offset >= 500):
+            return write
+        fails = False
+
+        async def fail() -> None:
+            # Of the errors that the projector retries.
+            raise KafkaError
+
+        return fail
+
+    monkeypatch.setattr(store, "prepare", failing_once)
+    for _ in range(2000):
+        cluster.write_for_test("t", b"a")
+    async with running(make_projector(cluster, store)) as projector:
+        await projector.wait_fresh(within=10)
+        assert await words(store) == {"a": 2000}
+    assert not fails
+
+
+async def test_it_is_complete_only_once_the_last_batch_is_stored(
+    cluster: FakeCluster, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, may_store = store.prepare, asyncio.Event()
+
+    async def waiting(records: Sequence[IncomingRecord]) -> Callable[[], Awaitable[None]]:
+        write = await prepare(records)
+
+        async def store_later() -> None:
+            await may_store.wait()
+            await write()
+
+        return store_later
+
+    monkeypatch.setattr(store, "prepare", waiting)
+    cluster.write_for_test("t", b"a")
+    async with running(make_projector(cluster, store)) as projector:
+        await pause(10)
+        before = projector.staleness()
+        may_store.set()
+        await projector.wait_fresh(within=10)
+        assert await words(store) == {"a": 1}
+        assert before is None

@@ -7,6 +7,7 @@ import pytest
 
 from sluice_contracts.records import Appended, OutgoingRecord
 from sluice_contracts.status import StatusEvent
+from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import MAX_STATUS_RECORD_BYTES
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
@@ -31,7 +32,9 @@ def event(phase: str = "Succeeded", **status: Any) -> tuple[StatusEvent, Identit
 
 def publisher(kafka: FakeKafka) -> KafkaStatusPublisher:
     backoff = Backoff(uniform=lambda low, high: high)  # noqa: ARG005
-    return KafkaStatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=10), backoff=backoff)
+    return KafkaStatusPublisher(
+        kafka, TopicSets(TOPICS), send_timeout=timedelta(seconds=10), backoff=backoff
+    )
 
 
 def headers(record: OutgoingRecord) -> dict[str, str]:
@@ -51,6 +54,20 @@ async def test_state_is_written_to_the_status_topic_only() -> None:
         ("ce_sequence", "7"),
     }
     assert headers(record)["traceparent"].startswith("00-")
+
+
+async def test_every_record_goes_to_the_topics_of_its_run_s_tenant() -> None:
+    kafka, sets = FakeKafka(), TopicSets(TOPICS, [Door(name="acme", tenants=("acme",))])
+    publisher = KafkaStatusPublisher(kafka, sets, send_timeout=timedelta(seconds=10))
+    published, identity = event()
+    await publisher.publish(published.model_copy(update={"tenant": "acme"}), identity)
+    (_, record, _), _ = kafka.records
+    await publisher.restore(record)
+    await publisher.republish(record)
+    own = sets.of_tenant("acme").topics
+    assert [topic for topic, _, _ in kafka.records] == [own.results, own.status] * 2
+    await publisher.publish(published, identity)
+    assert kafka.records[-1][0] == TOPICS.status
 
 
 async def test_outcome_is_written_to_the_results_topic_first() -> None:

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sluice_contracts.status_codec import encode_status
+from sluice_contracts.topic_sets import TopicSets
 from sluice_status_watcher.adapters import status_publisher
 from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
 from sluice_status_watcher.domain.transitions import PublishedState, transition
@@ -48,7 +49,7 @@ async def test_event_of_many_steps_is_decided_and_encoded_in_a_thread(
     monkeypatch.setattr(event_publication, "transition", noting("decide", transition))
     monkeypatch.setattr(status_publisher, "encode_status", noting("encode", encode_status))
     kafka = FakeKafka()
-    publisher = KafkaStatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=10))
+    publisher = KafkaStatusPublisher(kafka, TopicSets(TOPICS), send_timeout=timedelta(seconds=10))
     publication = EventPublication(publisher, metrics=Metrics(CollectorRegistry()))
     outputs = {"parameters": [{"name": "o", "value": "x" * output_bytes}]}
     found = nodes(

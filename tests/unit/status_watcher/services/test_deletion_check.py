@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from sluice_argo import metadata
 from sluice_argo.outcomes import Outcome
 from sluice_contracts.status import Phase
+from sluice_contracts.topic_sets import TopicSets
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError
 from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
 from sluice_status_watcher.domain.transitions import PublishedState, transition
@@ -32,7 +33,7 @@ class Scene:
         self.workflows = FakeWorkflows()
         self.kafka = FakeKafka()
         self.publisher = KafkaStatusPublisher(
-            self.kafka, TOPICS, send_timeout=timedelta(seconds=10)
+            self.kafka, TopicSets(TOPICS), send_timeout=timedelta(seconds=10)
         )
 
     async def seen(self) -> WorkflowState:

@@ -12,6 +12,7 @@ from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import PublishedEvent, encode_notice, encode_status
+from sluice_contracts.topic_sets import TopicSets
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, GoneError
 from sluice_status_watcher.adapters.results_reader import outcome_of
 from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
@@ -42,7 +43,7 @@ async def publish(kafka: FakeKafka, document: Json) -> None:
     state = parse_workflow(document, observed_at=NOW)
     event, _ = transition(state, PublishedState())
     assert event is not None
-    publisher = KafkaStatusPublisher(kafka, TOPICS, send_timeout=timedelta(seconds=10))
+    publisher = KafkaStatusPublisher(kafka, TopicSets(TOPICS), send_timeout=timedelta(seconds=10))
     await publisher.publish(event, state.identity)
 
 

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sluice_contracts.records import OutgoingRecord
+from sluice_contracts.topic_sets import TopicSets
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_status_watcher.adapters.status_publisher import KafkaStatusPublisher
 from sluice_status_watcher.domain.transitions import PublishedState, transition
@@ -31,7 +32,7 @@ class Scene:
         self.passed = timedelta()
         """By how much the clock of the repair is ahead."""
         self.publisher = KafkaStatusPublisher(
-            self.kafka, TOPICS, send_timeout=timedelta(seconds=10)
+            self.kafka, TopicSets(TOPICS), send_timeout=timedelta(seconds=10)
         )
 
     @contextlib.asynccontextmanager

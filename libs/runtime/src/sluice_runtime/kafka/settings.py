@@ -1,17 +1,22 @@
 """Settings of the connection to Kafka."""
 
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from aiokafka.abc import AbstractTokenProvider
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from sluice_contracts.record_origins import RecordOrigins
+from sluice_contracts.signatures import KeyRing
+from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import TopicNames
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.auth.msk_iam import MskIamTokens
 from sluice_runtime.kafka.auth.tls import ReloadingSSLContext
 from sluice_runtime.kafka.auth.token_file import TokenFile, patch_oauth_error_handling
+from sluice_runtime.kafka.tenant_files import read_doors, read_signing_keys
 
 __all__ = ["KafkaSettings", "connection"]
 
@@ -25,6 +30,26 @@ class KafkaSettings(BaseModel):
         str, Field(description="Brokers for the first connection: `host:port`, comma-separated.")
     ] = "127.0.0.1:9092"
     topics: TopicNames = TopicNames()
+    doors: Annotated[
+        tuple[Door, ...],
+        Field(
+            description="Topic sets of some tenants' own; `topics` serve all others. The same in "
+            "all services. In a variable: JSON, as in "
+            '`[{"name": "acme", "tenants": ["acme"]}]`.'
+        ),
+    ] = ()
+    doors_file: Annotated[
+        Path | None,
+        Field(description="YAML file with the same under `doors`, instead of `doors`."),
+    ] = None
+    signing_keys_file: Annotated[
+        Path | None,
+        Field(
+            description="YAML file with `keys`, each with `tenant` and `secret`, by which records "
+            "on a topic of several tenants have to be signed; gateway and dispatcher need it. "
+            "Without it, any writer of such a topic may name any of its tenants."
+        ),
+    ] = None
     partitions: Annotated[
         int, Field(ge=1, description="Partitions of topics that Sluice creates.")
     ] = 6
@@ -105,6 +130,13 @@ class KafkaSettings(BaseModel):
             raise ValueError("aws_region needs SASL_SSL: Amazon MSK accepts IAM over TLS only.")
 
     @model_validator(mode="after")
+    def _one_set_for_every_topic_and_tenant(self) -> Self:
+        if self.doors and self.doors_file:
+            raise ValueError("doors and doors_file: only one of them can be given.")
+        self.topic_sets  # noqa: B018 - raises what is wrong with it
+        return self
+
+    @model_validator(mode="after")
     def _certificate_with_key(self) -> Self:
         if bool(self.certificate_file) != bool(self.key_file):
             missing = "key_file" if self.certificate_file else "certificate_file"
@@ -112,6 +144,26 @@ class KafkaSettings(BaseModel):
         if self.certificate_file and not self.uses_tls:
             raise ValueError("certificate_file and key_file need SSL or SASL_SSL.")
         return self
+
+    @cached_property
+    def topic_sets(self) -> TopicSets:
+        """The topics of every tenant; the file of doors is read once."""
+        doors = self.doors if self.doors_file is None else read_doors(self.doors_file)
+        return TopicSets(self.topics, doors)
+
+    @cached_property
+    def signing_keys(self) -> KeyRing | None:
+        """The keys by which tenants sign; the file is read once.
+
+        Raises:
+            TenantFileError: it cannot be used.
+        """
+        return None if self.signing_keys_file is None else read_signing_keys(self.signing_keys_file)
+
+    @property
+    def origins(self) -> RecordOrigins:
+        """What decides whether a record is from the tenant that it names."""
+        return RecordOrigins(self.topic_sets, keys=self.signing_keys)
 
     @property
     def uses_tls(self) -> bool:

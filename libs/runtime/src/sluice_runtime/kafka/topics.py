@@ -16,7 +16,7 @@ from aiokafka.errors import (
 )
 from prometheus_client import CollectorRegistry, Gauge
 
-from sluice_contracts.topics import Mismatch, TopicTable, mismatches, topic_table
+from sluice_contracts.topics import Mismatch, TopicSpec, TopicTable, mismatches, topic_table
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import CredentialsError, KafkaUnavailableError
 from sluice_runtime.kafka.settings import KafkaSettings, connection
@@ -33,7 +33,7 @@ class TopicMismatchError(Exception):
 
 
 async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: Deadline) -> None:
-    """Create missing topics, and verify all topics against the topic table.
+    """Create missing topics of all sets, and verify each set against the topic table.
 
     Raises:
         TopicMismatchError: a topic has wrong settings or cannot be created. The error names each
@@ -41,10 +41,9 @@ async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: De
         KafkaUnavailableError: no broker answered in time.
         CredentialsError: a certificate, key or token file is unusable.
     """
-    table = topic_table(settings.topics)
     async with _admin(settings, client_id=client_id, deadline=deadline) as admin:
-        await _create_missing(admin, table, settings)
-        found = await _mismatches(admin, table, settings)
+        await _create_missing(admin, settings)
+        found = await _mismatches(admin, settings)
     if found:
         raise TopicMismatchError(
             "\n".join(
@@ -99,7 +98,7 @@ class TopicWatch:
         settings = self._settings
         deadline = Deadline("verify topics", settings.request_timeout)
         async with _admin(settings, client_id=self._client_id, deadline=deadline) as admin:
-            return await _mismatches(admin, topic_table(settings.topics), settings)
+            return await _mismatches(admin, settings)
 
     def _note(self, found: Sequence[Mismatch]) -> None:
         for mismatch in found:
@@ -132,18 +131,23 @@ async def _admin(
         raise KafkaUnavailableError(f"Topics could not be verified: {type(e).__name__}.") from e
 
 
-async def _mismatches(
-    admin: AIOKafkaAdminClient, table: TopicTable, settings: KafkaSettings
-) -> Sequence[Mismatch]:
-    actual = await _actual(admin, table)
-    return mismatches(table, actual, in_sync_replicas=settings.in_sync_replicas)
+def _tables(settings: KafkaSettings) -> list[TopicTable]:
+    return [topic_table(each.topics) for each in settings.topic_sets]
 
 
-async def _create_missing(
-    admin: AIOKafkaAdminClient, table: TopicTable, settings: KafkaSettings
-) -> None:
+async def _mismatches(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> Sequence[Mismatch]:
+    tables = _tables(settings)
+    actual = await _actual(admin, [spec for table in tables for spec in table])
+    return [
+        mismatch
+        for table in tables
+        for mismatch in mismatches(table, actual, in_sync_replicas=settings.in_sync_replicas)
+    ]
+
+
+async def _create_missing(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> None:
     existing = set(await admin.list_topics())
-    missing = [spec for spec in table if spec.name not in existing]
+    missing = [spec for table in _tables(settings) for spec in table if spec.name not in existing]
     if not missing:
         return
     answer = await admin.create_topics(
@@ -172,20 +176,22 @@ async def _create_missing(
             )
 
 
-async def _actual(admin: AIOKafkaAdminClient, table: TopicTable) -> Mapping[str, Mapping[str, str]]:
+async def _actual(
+    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]
+) -> Mapping[str, Mapping[str, str]]:
     while True:
         try:
-            return await _describe(admin, table)
+            return await _describe(admin, specs)
         except UnknownTopicOrPartitionError:
             # The topic was created a moment ago; this broker does not know it yet.
             await asyncio.sleep(_KNOWN_EVERYWHERE_PAUSE_S)
 
 
 async def _describe(
-    admin: AIOKafkaAdminClient, table: TopicTable
+    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]
 ) -> Mapping[str, Mapping[str, str]]:
     answers = await admin.describe_configs(
-        [ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in table]
+        [ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in specs]
     )
     configs: dict[str, dict[str, str]] = {}
     for answer in answers:

@@ -7,8 +7,8 @@ from sluice_contracts.records import IncomingRecord
 
 __all__ = ["portions"]
 
-# In bytes: the projection of records needs several times as much memory.
-_PORTION_BYTES: Final = 4 * 1024 * 1024
+# In bytes: the projection needs several times as much memory, and has two portions in hand.
+_PORTION_BYTES: Final = 2 * 1024 * 1024
 
 
 def portions(records: Sequence[IncomingRecord]) -> Iterator[Sequence[IncomingRecord]]:

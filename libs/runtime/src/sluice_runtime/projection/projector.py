@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Awaitable,
     Callable,
     Iterable,
     Mapping,
@@ -25,6 +26,7 @@ from sluice_runtime.kafka.consumer import incoming, partitions_of, started_consu
 from sluice_runtime.kafka.sessions import run_sessions
 from sluice_runtime.projection.last_records import LastRecord, LastRecords, TopicReplacedError
 from sluice_runtime.projection.portions import portions
+from sluice_runtime.projection.write_behind import WriteBehind
 
 __all__ = ["ProjectionStore", "Projector"]
 
@@ -37,7 +39,7 @@ _ASK_EVERY_S = 1.0
 
 
 class ProjectionStore(Protocol):
-    """The store of a projection; `apply` stores records and offsets together or not at all."""
+    """The store of a projection; records and offsets are stored together or not at all."""
 
     async def offsets(self) -> dict[tuple[str, int], int]:
         """Return the next offset to project, per topic and partition."""
@@ -45,8 +47,11 @@ class ProjectionStore(Protocol):
     async def last_records(self) -> dict[tuple[str, int], LastRecord]:
         """Return the record that was projected last, per topic and partition."""
 
-    async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        """Project the records and store the offsets after them, in one transaction."""
+    async def prepare(self, records: Sequence[IncomingRecord]) -> Callable[[], Awaitable[None]]:
+        """Decode the records; return what projects them and stores the offsets after them.
+
+        It is to be called once, and does its work in one transaction.
+        """
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
         """Delete the rows of records that the topics have deleted.
@@ -89,6 +94,7 @@ class Projector:
         self._name = name
         self._topics = tuple(topics)
         self._store = store
+        self._writes = WriteBehind(store)
         self._make_consumer = make_consumer
         self._backoff = backoff or Backoff()
         self._clock = clock or _loop_time
@@ -144,8 +150,12 @@ class Projector:
 
     async def _session(self) -> AsyncGenerator[None]:
         async with started_consumer(self._make_consumer) as consumer:
-            async for step in self._project(consumer):
-                yield step
+            try:
+                async for step in self._project(consumer):
+                    yield step
+            finally:
+                # The next session begins at the offsets that are stored.
+                await self._writes.end()
 
     async def _project(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
         """Read from the stored offsets, in batches, until the partitions change."""
@@ -159,10 +169,13 @@ class Projector:
             try:
                 new = known.without(records)
             except TopicReplacedError:
+                await self._writes.flush()
                 await self._forget()
                 return
             for portion in portions(new):
-                await self._store.apply(portion)
+                await self._writes.put(portion)
+            if not new:
+                await self._writes.flush()
             ends = await self._note_progress(consumer, ends)
             yield
             if self._clock() >= next_check:
@@ -170,6 +183,7 @@ class Projector:
                 if await partitions_of(consumer, self._topics) != partitions:
                     _log.info("partitions added", projection=self._name)
                     return
+                await self._writes.flush()
                 starts = await self._expire(consumer, partitions, known=starts)
 
     async def _begin(
@@ -232,6 +246,7 @@ class Projector:
         for tp, end in ends.offsets.items():
             if await consumer.position(tp) < end:
                 return False
+        await self._writes.flush()
         async with self._changed:
             self._complete_as_of = ends.asked
             self._changed.notify_all()

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,10 +18,11 @@ from sluice_runtime.projection.sqlite_file import (
     StoreDamagedError,
     is_damage,
     open_file,
+    open_reader,
     remove_file,
 )
 
-__all__ = ["SqliteStore", "Statement"]
+__all__ = ["SqliteStore"]
 
 _OFFSETS = """
 CREATE TABLE IF NOT EXISTS projected_offsets (
@@ -44,9 +46,6 @@ CREATE TABLE IF NOT EXISTS log_starts (
 ) WITHOUT ROWID
 """
 
-Statement = tuple[str, Sequence[Any]]
-"""SQL and its arguments."""
-
 _NOTE_OFFSET = "INSERT OR REPLACE INTO projected_offsets VALUES (?, ?, ?)"
 _NOTE_LAST = "INSERT OR REPLACE INTO last_records VALUES (?, ?, ?, ?)"
 
@@ -64,12 +63,21 @@ class _Batch:
 
 
 class SqliteStore:
-    """Projects records into tables of one file, with offsets in the same transaction (WAL mode)."""
+    """Projects records into tables of one file, with offsets in the same transaction (WAL mode).
 
-    def __init__(self, connection: aiosqlite.Connection, projection: Projection[Any]) -> None:
-        self._connection = connection
+    Reads have a connection of their own: they see what is committed, and do not wait for a write.
+    """
+
+    def __init__(
+        self,
+        *,
+        writer: aiosqlite.Connection,
+        reader: aiosqlite.Connection,
+        projection: Projection[Any],
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
         self._projection = projection
-        self._schema = f"{_OFFSETS};\n{projection.tables}"
         self._damage = asyncio.Event()
         self._noted = _Batch()
         self._noting = asyncio.Lock()
@@ -86,15 +94,19 @@ class SqliteStore:
             StoreUnusableError: the file cannot be opened, although it is not damaged.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = await open_file(path, version=projection.version)
-        store = cls(connection, projection)
-        try:
-            await store._run(sqlite3.Connection.executescript, store._schema)
-            yield store
-        finally:
-            await connection.close()
-            if store._damage.is_set():
-                remove_file(path)
+        async with contextlib.AsyncExitStack() as stack:
+            writer = await open_file(path, version=projection.version)
+            stack.push_async_callback(writer.close)
+            reader = await open_reader(path)
+            stack.push_async_callback(reader.close)
+            store = cls(writer=writer, reader=reader, projection=projection)
+            try:
+                await store._write(sqlite3.Connection.executescript, _schema_of(projection))
+                yield store
+            finally:
+                await stack.aclose()
+                if store._damage.is_set():
+                    remove_file(path)
 
     async def watch_for_damage(self) -> None:
         """Wait until damage is found; the error then ends the process.
@@ -107,14 +119,14 @@ class SqliteStore:
 
     async def read(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
         """Return all rows of a query."""
-        rows: list[Any] = await self._run(_all_rows, sql, arguments)
+        rows: list[Any] = await self._read(_all_rows, sql, arguments)
         return rows
 
     async def read_some(
         self, sql: str, arguments: Sequence[Any], *, most: int, size: Callable[[Any], int]
     ) -> list[Any]:
         """Return the rows of a query up to the one with which their sizes reach `most`."""
-        rows: list[Any] = await self._run(_some_rows, sql, arguments, most, size)
+        rows: list[Any] = await self._read(_some_rows, sql, arguments, most, size)
         return rows
 
     async def offsets(self) -> dict[tuple[str, int], int]:
@@ -130,8 +142,8 @@ class SqliteStore:
             for topic, partition, offset, timestamp_ms in rows
         }
 
-    async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        """See `ProjectionStore.apply`."""
+    async def prepare(self, records: Sequence[IncomingRecord]) -> Callable[[], Awaitable[None]]:
+        """See `ProjectionStore.prepare`."""
         changes = []
         since_pause = 0
         for record in records:
@@ -149,7 +161,7 @@ class SqliteStore:
             connection.executemany(_NOTE_OFFSET, [_offset_after(each) for each in last.values()])
             connection.executemany(_NOTE_LAST, [_last_record(each) for each in last.values()])
 
-        await self.transact(write)
+        return partial(self.transact, write)
 
     async def note(self, change: Any) -> None:  # noqa: ANN401 - of the projection's type
         """Write a change before its record is read; those noted meanwhile share a transaction."""
@@ -175,34 +187,43 @@ class SqliteStore:
             pass
 
     async def query(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        """Call `read` on the connection's thread; nothing is written meanwhile."""
-        result: T = await self._run(read)
+        """Call `read` on the reader's thread; all that it reads is of one moment."""
+        result: T = await self._read(_snapshot, read)
         return result
 
     async def transact(self, write: Callable[[sqlite3.Connection], T]) -> T:
-        """Call `write` on the connection's thread within a transaction, and return its result."""
-        result: T = await self._run(_transaction, write)
+        """Call `write` on the writer's thread within a transaction, and return its result."""
+        result: T = await self._write(_transaction, write)
         return result
 
-    async def write(self, statements: Iterable[Statement]) -> None:
-        """Run the statements as one transaction."""
-        all_of_them = list(statements)
+    async def truncate_log(self) -> bool:
+        """Copy the write-ahead log into the file and empty it; return whether that succeeded.
 
-        def run(connection: sqlite3.Connection) -> None:
-            for sql, arguments in all_of_them:
-                connection.execute(sql, arguments)
-
-        await self.transact(run)
+        It fails if somebody has read for longer than the busy timeout.
+        """
+        [(busy, _, _)] = await self._write(_all_rows, "PRAGMA wal_checkpoint(TRUNCATE)", ())
+        return not busy
 
     async def forget(self) -> None:
         """See `ProjectionStore.forget`."""
-        await self._run(_recreate_tables, self._schema)
+        await self._write(_recreate_tables, _schema_of(self._projection))
 
-    async def _run(self, work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - as aiosqlite
+    async def _read(self, work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - as aiosqlite
+        return await self._run(self._reader, work, *arguments)
+
+    async def _write(self, work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - as aiosqlite
+        return await self._run(self._writer, work, *arguments)
+
+    async def _run(
+        self,
+        connection: aiosqlite.Connection,
+        work: Callable[..., Any],
+        *arguments: Any,  # noqa: ANN401 - as aiosqlite
+    ) -> Any:  # noqa: ANN401 - as aiosqlite
         """Run `work` on the connection's thread in one call, so that nothing runs in between."""
-        run: Any = self._connection._execute  # noqa: SLF001
+        run: Any = connection._execute  # noqa: SLF001
         try:
-            return await run(work, self._connection._conn, *arguments)  # noqa: SLF001
+            return await run(work, connection._conn, *arguments)  # noqa: SLF001
         except sqlite3.DatabaseError as e:
             if is_damage(e):
                 self._damage.set()
@@ -236,17 +257,37 @@ def _transaction(connection: sqlite3.Connection, write: Callable[[sqlite3.Connec
         return write(connection)
 
 
+def _snapshot(connection: sqlite3.Connection, read: Callable[[sqlite3.Connection], T]) -> T:
+    with connection:
+        connection.execute("BEGIN")
+        return read(connection)
+
+
+def _schema_of(projection: Projection[Any]) -> str:
+    return f"{_OFFSETS};\n{projection.tables}"
+
+
 def _recreate_tables(connection: sqlite3.Connection, schema: str) -> None:
     names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-
-    def drop(connection: sqlite3.Connection) -> None:
+    with connection:
+        # Readers must not see the file without its tables: all of it is one transaction.
+        connection.execute("BEGIN IMMEDIATE")
         # A virtual table takes the tables with it that it is made of.
         for which in (f"{names} AND sql LIKE 'CREATE VIRTUAL %'", names):
             for (name,) in _all_rows(connection, which, ()):
                 connection.execute(f'DROP TABLE "{name}"')
+        for statement in _statements(schema):
+            connection.execute(statement)
 
-    _transaction(connection, drop)
-    connection.executescript(schema)
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; `executescript` would commit before it."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _offset_after(record: IncomingRecord) -> tuple[str, int, int]:

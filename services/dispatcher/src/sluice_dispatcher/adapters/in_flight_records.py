@@ -61,7 +61,7 @@ class InFlightRecords:
         task = asyncio.create_task(self._run(record, tracker), name=f"record {record.position}")
         self._tasks.add(task)
         task.add_done_callback(self._done)
-        self._budget.admit(task, size=record.memory)
+        self._budget.admit(task, size=record.memory, topic=record.position.topic)
 
     def check(self) -> None:
         """Raise the error of a record's task, whose offset would stay uncommitted unnoticed."""

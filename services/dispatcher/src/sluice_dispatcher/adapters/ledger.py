@@ -1,4 +1,4 @@
-"""The ledger of outcomes: the results topic, projected into SQLite."""
+"""The ledger of outcomes: the results topics of all sets, projected into SQLite."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ __all__ = ["SqliteLedger", "open_ledger_store"]
 
 _log = structlog.get_logger(__name__)
 
-_VERSION: Final = 5
+_VERSION: Final = 6
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS outcomes (
     tenant TEXT NOT NULL,
@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
     fingerprint TEXT,
     phase TEXT NOT NULL,
     -- Of the newest record with the outcome; NULL until the first one has been projected.
+    topic TEXT,
     partition INTEGER,
     offset INTEGER,
     appended_ms INTEGER,
@@ -38,13 +39,13 @@ CREATE TABLE IF NOT EXISTS outcomes (
     cancelled TEXT,
     PRIMARY KEY (tenant, run_id)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS outcomes_by_record ON outcomes (partition, offset);
+CREATE INDEX IF NOT EXISTS outcomes_by_record ON outcomes (topic, partition, offset);
 """
 
 # An outcome without a record is not below the start of the log, so it stays.
 _EXPIRY: Final = """
 DELETE FROM outcomes WHERE (tenant, run_id) IN (
-    SELECT tenant, run_id FROM log_starts JOIN outcomes USING (partition)
+    SELECT tenant, run_id FROM log_starts JOIN outcomes USING (topic, partition)
     WHERE outcomes.offset < log_starts.first_offset
 )
 """
@@ -52,10 +53,11 @@ DELETE FROM outcomes WHERE (tenant, run_id) IN (
 
 _NOTE: Final = """
 INSERT INTO outcomes
-    (tenant, run_id, fingerprint, phase, partition, offset, appended_ms, cancelled)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    (tenant, run_id, fingerprint, phase, topic, partition, offset, appended_ms, cancelled)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (tenant, run_id) DO UPDATE SET
     phase = excluded.phase,
+    topic = COALESCE(excluded.topic, topic),
     partition = COALESCE(excluded.partition, partition),
     offset = COALESCE(excluded.offset, offset),
     appended_ms = COALESCE(excluded.appended_ms, appended_ms),
@@ -63,7 +65,9 @@ ON CONFLICT (tenant, run_id) DO UPDATE SET
 WHERE COALESCE(excluded.appended_ms >= appended_ms, TRUE)
 """
 
-_Row = tuple[str, str, str | None, Phase, int | None, int | None, int | None, str | None]
+_Row = tuple[
+    str, str, str | None, Phase, str | None, int | None, int | None, int | None, str | None
+]
 
 
 def open_ledger_store(path: Path) -> AbstractAsyncContextManager[SqliteStore]:
@@ -134,7 +138,8 @@ def _note(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
 
     The first outcome of a run fixes the fingerprint; a later attempt changes only the phase. A
     topic that was given more partitions may hold outcomes of one run on two of them, read in any
-    order. The newest one by Kafka's timestamp counts, because it is retained the longest.
+    order; so may two topics, if the tenant was given others. The newest one by Kafka's timestamp
+    counts, because it is retained the longest.
     """
     connection.executemany(_NOTE, rows)
 
@@ -157,6 +162,7 @@ def _row(published: PublishedEvent, *, record: IncomingRecord | None) -> _Row:
         event.run_id,
         published.fingerprint,
         event.phase,
+        record.position.topic if record else None,
         record.position.partition if record else None,
         record.position.offset if record else None,
         record.timestamp_ms if record else None,

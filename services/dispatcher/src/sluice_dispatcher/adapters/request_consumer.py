@@ -1,7 +1,7 @@
-"""The task that polls the request topic all the time, and commits what is finished."""
+"""The task that polls the request topics all the time, and commits what is finished."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -32,7 +32,7 @@ _MAX_BATCH = 64
 
 
 class RequestConsumer:
-    """Reads the request topic as a member of the dispatchers' consumer group.
+    """Reads the request topics as a member of the dispatchers' consumer group.
 
     It polls even when it has no room for long (all partitions are paused then) or no partition. A
     member that does not poll is removed from the group and may never return (aiokafka #1187).
@@ -47,7 +47,7 @@ class RequestConsumer:
     def __init__(
         self,
         *,
-        topic: str,
+        topics: Iterable[str],
         make_consumer: Callable[[], AIOKafkaConsumer],
         handle: Callable[[IncomingRecord], Awaitable[object]],
         budget: InFlightBudget,
@@ -57,7 +57,7 @@ class RequestConsumer:
         on_assigned: Callable[[], None] = lambda: None,
         backoff: Backoff | None = None,
     ) -> None:
-        self._topic = topic
+        self._topics = tuple(topics)
         self._make_consumer = make_consumer
         self._handle = handle
         self._budget = budget
@@ -82,11 +82,21 @@ class RequestConsumer:
         if (blocked := self._budget.blocked_by()) is not None:
             return blocked
         for partition, offset in self._records.stuck.items():
-            return (
-                f"partition {partition.partition} is paused: {self._most_uncommitted} records "
-                f"behind offset {offset}, which is not finished, cannot be committed"
+            behind = (
+                f"{self._most_uncommitted} records behind offset {offset}, which is not finished, "
+                "cannot be committed"
             )
+            if len(self._topics) > 1:
+                return f"partition {partition.partition} of {partition.topic} is paused: {behind}"
+            return f"partition {partition.partition} is paused: {behind}"
         return None
+
+    def degraded(self) -> str | None:
+        """Return which topics are not read on while others are; None if all are."""
+        blocked = self._budget.blocked_topics()
+        if not blocked:
+            return None
+        return f"too many records wait of {', '.join(sorted(blocked))}"
 
     @property
     def in_flight(self) -> int:
@@ -117,7 +127,7 @@ class RequestConsumer:
 
     def _subscribed_consumer(self) -> AIOKafkaConsumer:
         consumer = self._make_consumer()
-        consumer.subscribe([self._topic], listener=_RebalanceListener(self, consumer))
+        consumer.subscribe(list(self._topics), listener=_RebalanceListener(self, consumer))
         return consumer
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
@@ -168,6 +178,10 @@ class RequestConsumer:
         assigned = consumer.assignment()
         paused = consumer.paused()
         to_pause = assigned if self._budget.full else assigned & self._records.stuck.keys()
+        if len(self._topics) > 1:
+            # Alone, a topic without room makes the budget full, which is waited out.
+            blocked = self._budget.blocked_topics()
+            to_pause |= {partition for partition in assigned if partition.topic in blocked}
         consumer.pause(*(to_pause - paused))
         consumer.resume(*(paused - to_pause))
         return bool(assigned) and to_pause == assigned

@@ -8,6 +8,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from sluice_contracts.ids import RunKey
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import (
     InvalidRecordError,
@@ -37,7 +38,10 @@ _Received = ReceivedRun | ReceivedCommand | InvalidRecordError
 
 
 class RecordHandler:
-    """Finishes records, those of one run in the order of the calls."""
+    """Finishes records, those of one run in the order of the calls.
+
+    `origins` decides whether a record is from the tenant that it names.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class RecordHandler:
         commands: CommandExecution,
         queued: QueuedRuns,
         budget: InFlightBudget,
+        origins: RecordOrigins,
         backoff: Backoff,
         on_verdict: Callable[[Verdict], None],
     ) -> None:
@@ -53,6 +58,7 @@ class RecordHandler:
         self._commands = commands
         self._queued = queued
         self._budget = budget
+        self._origins = origins
         self._key_lock = KeyLock(budget)
         self._decoding = asyncio.Lock()
         self._backoff = backoff
@@ -104,7 +110,7 @@ class RecordHandler:
             await asyncio.sleep(0)
             await self._budget.reserve_decoded(decoded_bytes(record.value))
             try:
-                return decode_request(record)
+                return decode_request(record, origins=self._origins)
             except InvalidRecordError as e:
                 return e
 

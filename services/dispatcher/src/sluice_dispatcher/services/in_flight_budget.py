@@ -1,13 +1,14 @@
 """How many records the dispatcher may hold: active ones, and ones that wait for something.
 
 Each kind has its own limit, in records and in bytes. A record that cannot proceed moves to the
-waiting kind and makes room for the next one, until that kind is full as well.
+waiting kind and makes room for the next one, until that kind is full as well. Waiting records are
+limited for each topic: those of one topic take no room from the others.
 """
 
 import asyncio
 import contextlib
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from sluice_dispatcher.domain.wait_reason import WaitReason
@@ -25,6 +26,7 @@ class RecordLimit:
 
 @dataclass(kw_only=True)
 class _Record:
+    topic: str
     received: int
     decoded: int = 0
     reason: WaitReason | None = None
@@ -45,6 +47,12 @@ class _Usage:
         size = self.received + self.decoded
         return self.records >= self._limit.records or size >= self._limit.size
 
+    @property
+    def relaxed(self) -> bool:
+        """Whether a quarter of the limit is free."""
+        size = self.received + self.decoded
+        return 4 * self.records <= 3 * self._limit.records and 4 * size <= 3 * self._limit.size
+
     def count(self, record: _Record, *, sign: int) -> None:
         self.records += sign
         self.received += sign * record.received
@@ -56,12 +64,19 @@ class InFlightBudget:
 
     `mark_waiting`, `mark_active` and `reserve_decoded` are for the record of the calling task, and
     do nothing in a task without one.
+
+    Args:
+        active: of all topics together.
+        waiting: of each topic.
+        topics: how many there are.
     """
 
-    def __init__(self, *, active: RecordLimit, waiting: RecordLimit) -> None:
+    def __init__(self, *, active: RecordLimit, waiting: RecordLimit, topics: int = 1) -> None:
         self._limit = active
         self._active = _Usage(active)
-        self._waiting = _Usage(waiting)
+        self._waiting = defaultdict[str, _Usage](lambda: _Usage(waiting))
+        self._topics = topics
+        self._blocked: set[str] = set()
         self._records: dict[asyncio.Task[object], _Record] = {}
         self._reasons: Counter[WaitReason] = Counter()
         self._room = asyncio.Event()
@@ -79,7 +94,11 @@ class InFlightBudget:
     @property
     def full(self) -> bool:
         """Whether no more records should be read for now."""
-        return self._active.full or self._waiting.full
+        return self._active.full or self._all_wait
+
+    @property
+    def _all_wait(self) -> bool:
+        return sum(usage.full for usage in self._waiting.values()) >= self._topics
 
     @property
     def room(self) -> int:
@@ -94,14 +113,28 @@ class InFlightBudget:
                     self._room.clear()
                     await self._room.wait()
 
+    def blocked_topics(self) -> Collection[str]:
+        """Return the topics of which no more should be read: too many of their records wait.
+
+        A topic stays among them until a quarter of its room is free: a partition that is paused and
+        resumed for each record would be fetched again each time.
+        """
+        for topic, usage in self._waiting.items():
+            if usage.full:
+                self._blocked.add(topic)
+            elif usage.relaxed:
+                self._blocked.discard(topic)
+        return self._blocked
+
     def blocked_by(self) -> str | None:
-        """Return why waiting records keep others from being read; None if they have room."""
-        if not self._waiting.full:
+        """Return why waiting records keep all others from being read; None if some have room."""
+        if not self._all_wait:
             return None
         reasons = ", ".join(
             f"{reason}: {count}" for reason, count in self._reasons.most_common() if count
         )
-        return f"{self._waiting.records} records wait and no more are read ({reasons})"
+        waiting = sum(usage.records for usage in self._waiting.values())
+        return f"{waiting} records wait and no more are read ({reasons})"
 
     def is_progressing(self, task: asyncio.Task[object]) -> bool:
         """Return whether work on the record of a task has begun and does not wait."""
@@ -113,9 +146,9 @@ class InFlightBudget:
         record = self._records.get(task)
         return None if record is None else record.reason
 
-    def admit(self, task: asyncio.Task[object], *, size: int) -> None:
-        """Count a record of `size` bytes until `task` is done."""
-        record = self._records[task] = _Record(received=size)
+    def admit(self, task: asyncio.Task[object], *, size: int, topic: str = "") -> None:
+        """Count a record of `topic`, of `size` bytes, until `task` is done."""
+        record = self._records[task] = _Record(topic=topic, received=size)
         self._count(record, sign=1)
         task.add_done_callback(self._end)
 
@@ -159,7 +192,7 @@ class InFlightBudget:
         if record.reason is None:
             self._active.count(record, sign=sign)
         else:
-            self._waiting.count(record, sign=sign)
+            self._waiting[record.topic].count(record, sign=sign)
             self._reasons[record.reason] += sign
 
     def _end(self, task: asyncio.Task[object]) -> None:

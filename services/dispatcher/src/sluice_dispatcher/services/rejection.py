@@ -69,7 +69,9 @@ class Rejection:
             observed_at=self._now(),
         )
         await self._publish(
-            lambda: self._publisher.publish_refusal(notice, traceparent=traceparent),
+            lambda: self._publisher.publish_refusal(
+                notice, refused=record, traceparent=traceparent
+            ),
             name="refusal",
         )
 

@@ -145,6 +145,12 @@ class WorkflowSubmission:
     async def reject(self, record: IncomingRecord, invalid: InvalidRecordError) -> Verdict:
         """Finish a record that can never become a run."""
         key = invalid.key
+        if key is None and invalid.claimed is not None:
+            # Neither looked up nor locked: nothing here is about that run.
+            await self._rejection.refuse(
+                record, invalid.problem, key=invalid.claimed, traceparent=invalid.traceparent
+            )
+            return Verdict.REFUSED
         if key is None:
             await self._rejection.dead_letter(record, invalid.problem, key=None)
             return Verdict.REJECTED

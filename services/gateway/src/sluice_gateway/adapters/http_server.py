@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Final
 
 import structlog
@@ -22,7 +23,7 @@ from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.settings import HttpSettings
 from sluice_runtime.durations import seconds
 
-__all__ = ["Connection", "serve_http"]
+__all__ = ["Connection", "log_address", "serve_http"]
 
 _log = structlog.get_logger(__name__)
 
@@ -176,3 +177,18 @@ async def serve_http(
             listener.close()
     finally:
         await runner.cleanup()
+
+
+def log_address(host: str, port: int, *, identified: bool) -> None:
+    """Say where clients reach the gateway, and warn if any client may do everything there."""
+    if ip_address(host).is_loopback:
+        _log.info("listening", host=host, port=port, reason="on loopback; see SLUICE_HTTP__HOST")
+    elif identified:
+        _log.info("listening", host=host, port=port, reason="clients identify themselves")
+    else:
+        _log.warning(
+            "listening",
+            host=host,
+            port=port,
+            reason="SLUICE_HTTP__HOST says so; clients are not identified, so any may start runs",
+        )

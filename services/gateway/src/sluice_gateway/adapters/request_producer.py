@@ -1,4 +1,4 @@
-"""The request topic."""
+"""The request topics."""
 
 import asyncio
 import secrets
@@ -14,7 +14,9 @@ from sluice_contracts.json_bounds import measure
 from sluice_contracts.records import Appended, OutgoingRecord
 from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import Command, RunRequest
+from sluice_contracts.signatures import KeyRing
 from sluice_contracts.strict_json import MAX_DEPTH, MAX_VALUES
+from sluice_contracts.topic_sets import TopicSets
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.ports import (
     RecordTooLargeError,
@@ -45,22 +47,25 @@ class StartableProducer(Producer, Protocol):
 
 
 class KafkaRequestProducer:
-    """Writes requests as CloudEvents, each within `timeout`.
+    """Writes requests as CloudEvents to the topics of their tenants, each within `timeout`.
 
-    `unsafe` says why the topic cannot be trusted with a request; None if it can.
+    `unsafe` says why a topic cannot be trusted with a request; None if it can. With `keys`, what
+    goes to a topic of several tenants is signed.
     """
 
     def __init__(
         self,
         producer: StartableProducer,
         *,
-        topic: str,
+        topics: TopicSets,
         timeout: timedelta,
-        unsafe: Callable[[], str | None] = lambda: None,
+        unsafe: Callable[[str], str | None] = lambda _: None,
+        keys: KeyRing | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._producer = producer
-        self._topic = topic
+        self._topics = topics
+        self._keys = keys
         self._timeout = timeout
         self._unsafe = unsafe
         self._backoff = backoff or Backoff()
@@ -87,7 +92,7 @@ class KafkaRequestProducer:
             time=time,
             traceparent=traceparent,
         )
-        return await self._append(record)
+        return await self._append(record, tenant=key.tenant, time=time)
 
     async def append_command(
         self, command: Command, *, time: datetime, traceparent: str
@@ -102,15 +107,19 @@ class KafkaRequestProducer:
             time=time,
             traceparent=traceparent,
         )
-        return await self._append(record)
+        return await self._append(record, tenant=command.tenant, time=time)
 
-    async def _append(self, record: OutgoingRecord) -> Appended:
+    async def _append(self, record: OutgoingRecord, *, tenant: str, time: datetime) -> Appended:
         _check_size(record.value or b"")
-        if (why := self._unsafe()) is not None:
+        door = self._topics.of_tenant(tenant)
+        topic = door.topics.requests
+        if (why := self._unsafe(topic)) is not None:
             raise UnsafeTopicError(why)
+        if self._keys is not None and door.only_tenant != tenant:
+            record = _signed(record, self._keys, tenant=tenant, time=time)
         deadline = Deadline("writing the request", self._timeout)
         try:
-            appended = await self._producer.send(self._topic, record, deadline=deadline)
+            appended = await self._producer.send(topic, record, deadline=deadline)
         except KafkaUnavailableError as e:
             self._disconnected.set()
             raise RequestNotAcknowledgedError(str(e)) from e
@@ -143,6 +152,16 @@ class KafkaRequestProducer:
                 else:
                     self._disconnected.clear()
                     _log.info("connected to Kafka")
+
+
+def _signed(
+    record: OutgoingRecord, keys: KeyRing, *, tenant: str, time: datetime
+) -> OutgoingRecord:
+    try:
+        return keys.sign(record, tenant=tenant, seconds=int(time.timestamp()))
+    except LookupError as e:
+        # As a topic with wrong settings: only an operator can change that.
+        raise UnsafeTopicError(f"{e} Add one to kafka.signing_keys_file.") from e
 
 
 def _check_size(value: bytes) -> None:

@@ -4,7 +4,7 @@ from typing import Self
 
 from sluice_contracts.problems import FieldError, Problem, ProblemType, problem
 
-__all__ = ["ProblemError"]
+__all__ = ["HiddenRunError", "ProblemError"]
 
 
 class ProblemError(Exception):
@@ -30,3 +30,7 @@ class ProblemError(Exception):
     ) -> Self:
         """Describe the problem on the spot."""
         return cls(problem(problem_type, detail, errors=errors), retry_after=retry_after)
+
+
+class HiddenRunError(ProblemError):
+    """The run exists and is not granted; clients see the problem of one that does not exist."""

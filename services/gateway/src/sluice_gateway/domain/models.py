@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from pydantic import JsonValue
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.requests import Priority
 from sluice_contracts.status import Phase, QueueState
+from sluice_gateway.domain.partitions import LogPartition, parse_partition
 from sluice_gateway.domain.run_query import StreamPlace
 
 __all__ = [
@@ -25,19 +26,25 @@ __all__ = [
 
 
 class EventPlace(NamedTuple):
-    """Where an event stands on the status topic; written `partition:offset` in an event stream."""
+    """Where an event stands on its status topic; written `partition:offset` in an event stream."""
 
-    partition: int
+    partition: LogPartition
     offset: int
 
     def __str__(self) -> str:
         """Return the event's `id` in a stream."""
         return f"{self.partition}:{self.offset}"
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` returned."""
+        partition, _, offset = text.partition(":")
+        return cls(parse_partition(partition), int(offset))
+
 
 @dataclass(frozen=True, kw_only=True)
 class AcceptedRun:
-    """A run whose request record stands at `partition`, `offset` of the request topic.
+    """A run whose request record stands at `partition`, `offset` of its tenant's request topic.
 
     `accepted_at` is when Kafka appended the record. `parameters` are those of the request as
     canonical JSON; the view keeps them unless the workflow's are private.
@@ -103,10 +110,14 @@ class RunEvent(EventHead):
 
 @dataclass(frozen=True, kw_only=True)
 class EventPage:
-    """Events in order; `ended` says that the run is over and no event is left behind them."""
+    """Events in order; `ended` says that the run is over and no event is left behind them.
+
+    `is_behind` says that the store may not have read as far as the place that was asked for.
+    """
 
     events: tuple[EventHead, ...]
     ended: bool
+    is_behind: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +128,7 @@ class StreamEvent:
     """
 
     key: RunKey
-    partition: int
+    partition: LogPartition
     offset: int
     type: str
     data: str

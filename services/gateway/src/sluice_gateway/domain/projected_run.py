@@ -7,6 +7,7 @@ event with the highest sequence; neither ever touches the other.
 from dataclasses import dataclass
 
 from sluice_contracts.status import Phase
+from sluice_gateway.domain.partitions import LogPartition, door_and_number
 from sluice_gateway.domain.run_changes import EventChange, NoticeChange, RequestChange
 
 __all__ = ["ProjectedRun"]
@@ -24,7 +25,7 @@ class ProjectedRun:
     tenant: str
     run_id: str
 
-    request_partition: int | None = None
+    request_partition: LogPartition | None = None
     request_offset: int | None = None
     request_workflow: str | None = None
     request_fingerprint: str | None = None
@@ -42,14 +43,14 @@ class ProjectedRun:
     started_at: str | None = None
     finished_at: str | None = None
     status_ms: int | None = None
-    status_partition: int | None = None
+    status_partition: LogPartition | None = None
     status_offset: int | None = None
     first_ms: int | None = None
     events_from_ms: int | None = None
 
     notice: str | None = None
     notice_ms: int | None = None
-    notice_partition: int | None = None
+    notice_partition: LogPartition | None = None
     notice_offset: int | None = None
 
     @property
@@ -71,10 +72,9 @@ class ProjectedRun:
     def apply_request(self, change: RequestChange) -> bool:
         """Apply the change; return whether its content is now the run's."""
         self._note_accepted(change.accepted_ms)
-        at = (change.offset, change.partition)
-        if self.request_offset is not None and at > (self.request_offset, self.request_partition):
+        if self._is_behind_request(change):
             return False
-        self.request_offset, self.request_partition = at
+        self.request_offset, self.request_partition = change.offset, change.partition
         self.request_workflow = change.workflow
         self.request_fingerprint = change.fingerprint
         self.request_facts = change.facts.to_json()
@@ -83,14 +83,10 @@ class ProjectedRun:
     def apply_notice(self, change: NoticeChange) -> None:
         """Apply the change: the newest notice counts."""
         self._note_status(change.appended_ms)
-        at = (change.appended_ms, change.offset, change.partition)
-        if self.notice_ms is not None and at < (
-            self.notice_ms,
-            self.notice_offset,
-            self.notice_partition,
-        ):
+        if self._is_before_notice(change):
             return
-        self.notice_ms, self.notice_offset, self.notice_partition = at
+        self.notice_ms = change.appended_ms
+        self.notice_offset, self.notice_partition = change.offset, change.partition
         self.notice = change.state
 
     def apply_event(self, change: EventChange) -> bool:
@@ -117,6 +113,19 @@ class ProjectedRun:
         self.status_partition = change.partition
         self.status_offset = change.offset
         return True
+
+    def _is_behind_request(self, change: RequestChange) -> bool:
+        if self.request_offset is None or self.request_partition is None:
+            return False
+        known = (self.request_offset, door_and_number(self.request_partition))
+        return (change.offset, door_and_number(change.partition)) > known
+
+    def _is_before_notice(self, change: NoticeChange) -> bool:
+        if self.notice_ms is None or self.notice_partition is None:
+            return False
+        known = (self.notice_ms, self.notice_offset or 0, door_and_number(self.notice_partition))
+        given = (change.appended_ms, change.offset, door_and_number(change.partition))
+        return given < known
 
     def _note_accepted(self, accepted_ms: int) -> None:
         if self.accepted_ms is None or accepted_ms < self.accepted_ms:

@@ -9,7 +9,7 @@ import binascii
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, NamedTuple, Self
 
@@ -17,6 +17,13 @@ from sluice_contracts.ids import RunKey, is_run_id, is_tenant
 from sluice_contracts.labels import is_label_name
 from sluice_contracts.requests import Priority
 from sluice_contracts.status import Phase
+from sluice_gateway.domain.identity import Reach
+from sluice_gateway.domain.partitions import (
+    PARTITION,
+    LogPartition,
+    door_and_number,
+    parse_partition,
+)
 
 __all__ = [
     "InvalidCursorError",
@@ -30,7 +37,8 @@ __all__ = [
 
 # How far a topic may have been extended without the knowledge of a replica.
 _GROWTH: Final = 4
-_STREAM_PLACE: Final = re.compile(r"[0-9]{1,5}:[0-9]{1,19}(,[0-9]{1,5}:[0-9]{1,19})*")
+_PAIR: Final = rf"{PARTITION}:[0-9]{{1,19}}"
+_STREAM_PLACE: Final = re.compile(rf"{_PAIR}(,{_PAIR})*")
 
 
 class InvalidCursorError(ValueError):
@@ -66,6 +74,7 @@ class RunFilter:
 
     `since` and `until` are about `accepted_at`, the first one included. `text` is a part of the id.
     A `tenant` of None asks for the runs of all tenants, an empty `phases` for those in any phase.
+    `within` is what the principal may see; None is everything.
     """
 
     tenant: str | None = None
@@ -75,6 +84,11 @@ class RunFilter:
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
+    within: Reach | None = None
+
+    def seen_within(self, reach: Reach) -> Self:
+        """Return the same query about the runs of the reach alone."""
+        return self if reach.everything else replace(self, within=reach)
 
 
 class RunPlace(NamedTuple):
@@ -116,36 +130,47 @@ class RunPlace(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class StreamPlace:
-    """Where a stream of all events stands: the next offset of each partition of the status topic.
+    """Where a stream of all events stands: the next offset of each partition of status topics.
 
     A partition that is missing was unknown when the stream began: all of it is still to come.
     """
 
-    next_offsets: Mapping[int, int] = field(default_factory=dict)
+    next_offsets: Mapping[LogPartition, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return the text that is the `id` of an event: `partition:offset` pairs with commas."""
         return ",".join(
-            f"{number}:{self.next_offsets[number]}" for number in sorted(self.next_offsets)
+            f"{partition}:{self.next_offsets[partition]}"
+            for partition in sorted(self.next_offsets, key=door_and_number)
         )
 
-    def after(self, partition: int, offset: int) -> "StreamPlace":
+    def after(self, partition: LogPartition, offset: int) -> "StreamPlace":
         """Return the place behind that record."""
         return StreamPlace(next_offsets={**self.next_offsets, partition: offset + 1})
 
-    def on_topic(self, known: Collection[int]) -> "StreamPlace":
-        """Return the place without the partitions that the topic cannot have.
+    def on_topics(self, known: Collection[LogPartition]) -> "StreamPlace":
+        """Return the place without the partitions that the topics cannot have.
 
         A client can name thousands, and each event repeats its place. The numbers of partitions
         follow on each other. Another replica may know of new ones earlier: up to four times as many
-        stay, so that the stream resumes exactly. If none is known, all stay.
+        stay, so that the stream resumes exactly. If none is known, all stay. A replica may know of
+        new doors earlier as well: so long as they are few, their partitions stay.
         """
         if not known:
             return self
-        end = _GROWTH * (max(known) + 1)
-        return StreamPlace(
-            next_offsets={each: at for each, at in self.next_offsets.items() if each < end}
-        )
+        ends: dict[str, int] = {}
+        for door, number in map(door_and_number, known):
+            ends[door] = max(ends.get(door, 0), _GROWTH * (number + 1))
+        kept: dict[LogPartition, int] = {}
+        of_new_doors: dict[LogPartition, int] = {}
+        for partition, offset in self.next_offsets.items():
+            door, number = door_and_number(partition)
+            if door not in ends:
+                of_new_doors[partition] = offset
+            elif number < ends[door]:
+                kept[partition] = offset
+        few = len(of_new_doors) <= _GROWTH * len(known)
+        return StreamPlace(next_offsets=kept | of_new_doors if few else kept)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -157,7 +182,7 @@ class StreamPlace:
         if not _STREAM_PLACE.fullmatch(text):
             raise InvalidCursorError("The id is none that a stream of all events has sent.")
         pairs = [pair.split(":") for pair in text.split(",")]
-        offsets = {int(partition): int(offset) for partition, offset in pairs}
+        offsets = {parse_partition(partition): int(offset) for partition, offset in pairs}
         if len(offsets) != len(pairs) or any(offset >= 2**63 for offset in offsets.values()):
             raise InvalidCursorError("The id is none that a stream of all events has sent.")
         return cls(next_offsets=offsets)

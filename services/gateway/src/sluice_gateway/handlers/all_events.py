@@ -9,8 +9,16 @@ from pydantic import StringConstraints
 
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Scope
+from sluice_gateway.domain.partitions import PARTITION
 from sluice_gateway.domain.run_query import InvalidCursorError, StreamPlace
-from sluice_gateway.handlers.app_keys import LIMITS, RESPONSE_BUDGET, SHARED_PAGES, VIEW
+from sluice_gateway.handlers.app_keys import (
+    IDENTITY,
+    LIMITS,
+    RESPONSE_BUDGET,
+    SHARED_PAGES,
+    VIEW,
+)
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.operations import Answer, Operation, Parameter
 from sluice_gateway.handlers.run_filters import FILTER, run_filter
@@ -27,11 +35,13 @@ __all__ = ["OPERATIONS"]
 # Some thousand partitions.
 _LONGEST_PLACE: Final = 32 * 1024
 
+_PAIR: Final = rf"{PARTITION}:[0-9]{{1,18}}"
+
 _LAST_EVENT_ID: Final = Parameter(
     name="Last-Event-ID",
     type=Annotated[
         str,
-        StringConstraints(pattern=r"^([0-9]{1,5}:[0-9]{1,18}(,[0-9]{1,5}:[0-9]{1,18})*)?$"),
+        StringConstraints(pattern=rf"^({_PAIR}(,{_PAIR})*)?$"),
     ],
     description="The `id` of the last event that the client has; the stream resumes behind it.",
 )
@@ -39,7 +49,7 @@ _LAST_EVENT_ID: Final = Parameter(
 
 async def get_all_events(request: web.Request) -> web.StreamResponse:
     """Stream the events of all runs that fulfil the filter, from now on or behind an event."""
-    query, after = run_filter(request), _place(request)
+    query, after = run_filter(request, Scope.READ), _place(request)
     limits, form = request.app[LIMITS], frame_format(request)
     with request.app[RESPONSE_BUDGET].stream(client_address(request)):
         pages = follow_all(
@@ -48,6 +58,7 @@ async def get_all_events(request: web.Request) -> web.StreamResponse:
             query,
             after=after,
             form=form,
+            payloads=request[IDENTITY].access.reach(Scope.PAYLOADS),
             heartbeat=limits.keepalive,
         )
         async with aclosing(pages):
@@ -105,6 +116,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/events",
         handler=get_all_events,
+        scopes=(Scope.READ,),
         summary="Follow the events of all runs.",
         description="The stream begins with the events that are still to come, or behind the one "
         "of `Last-Event-ID`. Each event comes once, those of a run in order. The phases of the "
@@ -115,7 +127,7 @@ OPERATIONS: Final = (
             Answer(
                 status=200,
                 description="Server-sent events or lines. `id` has the next offset of each "
-                "partition of the status topic, to resume from on any replica.",
+                "partition of the status topics, to resume from on any replica.",
                 content=STREAMS,
             ),
         ),

@@ -9,7 +9,9 @@ from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.handlers.app_keys import BATCHES, LOOP_SHARE, TRACEPARENT
+from sluice_gateway.domain.identity import Scope
+from sluice_gateway.handlers.app_keys import BATCHES, IDENTITY, LOOP_SHARE, TRACEPARENT
+from sluice_gateway.handlers.auditing import note
 from sluice_gateway.handlers.batch_bodies import MAX_ITEMS, event_batch, line_batch
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.cloudevents import BATCH, RunEvent
@@ -22,8 +24,9 @@ from sluice_gateway.handlers.item_answers import (
 )
 from sluice_gateway.handlers.operations import NDJSON, Answer, Content, Operation
 from sluice_gateway.handlers.request_body import admitted_body
+from sluice_gateway.handlers.run_answers import note_start
 from sluice_gateway.handlers.run_requests import ReadRequest, read_in_steps
-from sluice_gateway.services.batches import Verdict
+from sluice_gateway.services.batches import ItemVerdict
 from sluice_gateway.services.submission import Asked, Started
 
 __all__ = ["OPERATIONS"]
@@ -36,26 +39,34 @@ async def post_batch(request: web.Request) -> web.Response:
         peer, loop_share = client_address(request), request.app[LOOP_SHARE]
         items = await read_in_steps(steps, pieces, peer=peer, loop_share=loop_share)
         verdicts = await request.app[BATCHES].submit(
-            [
-                _asked(each, request[TRACEPARENT]) if isinstance(each, ReadRequest) else each
-                for each in items
-            ]
+            [_asked(each, request) if isinstance(each, ReadRequest) else each for each in items]
         )
+    for each in verdicts:
+        _note(request, each)
     errors = [each.result for each in verdicts if isinstance(each.result, ProblemError)]
     return items_response([_document(each) for each in verdicts], all_well=200, errors=errors)
 
 
-def _asked(read: ReadRequest, traceparent: str) -> Asked:
+def _asked(read: ReadRequest, request: web.Request) -> Asked:
     return Asked(
         request=read.request,
         content=read.content,
         idempotency_key=None,
         derived_id=read.derived_id,
-        traceparent=traceparent,
+        traceparent=request[TRACEPARENT],
+        identity=request[IDENTITY],
     )
 
 
-def _document(verdict: Verdict) -> ItemDocument:
+def _note(request: web.Request, verdict: ItemVerdict) -> None:
+    result = verdict.result
+    if isinstance(result, ProblemError):
+        note(request, result, key=verdict.key, workflow=verdict.workflow)
+    else:
+        note_start(request, result)
+
+
+def _document(verdict: ItemVerdict) -> ItemDocument:
     key, result = verdict.key, verdict.result
     if isinstance(result, ProblemError):
         return item(key, status=result.problem.status, error=result)
@@ -70,6 +81,7 @@ OPERATIONS: Final = (
         method="POST",
         path="/v1/runs:batch",
         handler=post_batch,
+        scopes=(Scope.START,),
         summary="Start many runs.",
         description=f"At most {MAX_ITEMS} items, each with a verdict of its own: an item that is "
         "refused does not keep the others from starting. Repeat those that have a problem of 429 "

@@ -6,10 +6,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import Field
 
+from sluice_contracts.audit import Verdict
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import COMMANDS, CommandType
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.handlers.app_keys import BULK_COMMANDS, TRACEPARENT
+from sluice_gateway.domain.identity import Scope
+from sluice_gateway.handlers.app_keys import BULK_COMMANDS, IDENTITY, TRACEPARENT
+from sluice_gateway.handlers.auditing import note
 from sluice_gateway.handlers.command_documents import COMMAND_BODIES
 from sluice_gateway.handlers.commands import read_command_body, to_run
 from sluice_gateway.handlers.item_answers import SOME_FAILED, ItemsDocument, item, items_response
@@ -30,7 +33,8 @@ _EXPECT: Final[QueryParameter[int]] = QueryParameter(
 
 def _post(kind: CommandType) -> Handler:
     async def post_commands(request: web.Request) -> web.Response:
-        query, expected = run_filter(request), _EXPECT.of(request)
+        # The answer names the runs, so they have to be readable as well.
+        query, expected = run_filter(request, Scope.COMMAND, Scope.READ), _EXPECT.of(request)
         async with admitted_body(request) as pieces:
             body_bytes = sum(map(len, pieces))
             body = await read_command_body(request, pieces, kind)
@@ -39,8 +43,12 @@ def _post(kind: CommandType) -> Handler:
                 lambda key: to_run(key, kind, body),
                 body_bytes=body_bytes,
                 expected=expected,
+                identity=request[IDENTITY],
                 traceparent=request[TRACEPARENT],
             )
+        for each in sent:
+            result = each.result if isinstance(each.result, ProblemError) else Verdict.ACCEPTED
+            note(request, result, key=each.key)
         errors = [each.result for each in sent if isinstance(each.result, ProblemError)]
         items = [
             item(
@@ -61,6 +69,7 @@ def _operation(kind: CommandType) -> Operation:
         method="POST",
         path=f"/v1/runs:{kind}",
         handler=_post(kind),
+        scopes=(Scope.COMMAND,),
         summary=f"{kind.capitalize()} all runs that fulfil a filter.",
         description="The filters are those of the list and the counts. Each run gets a command of "
         f"its own; at most {MAX_RUNS}. The body times `expect` has at most "

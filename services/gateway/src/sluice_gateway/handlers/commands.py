@@ -6,10 +6,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from sluice_contracts.audit import Verdict
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType, field_errors
 from sluice_contracts.requests import Command, CommandType, InvalidRequestError
-from sluice_gateway.handlers.app_keys import COMMANDS, LOOP_SHARE, TRACEPARENT
+from sluice_gateway.domain.identity import Scope
+from sluice_gateway.handlers.app_keys import COMMANDS, IDENTITY, LOOP_SHARE, TRACEPARENT
+from sluice_gateway.handlers.auditing import about, note
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.command_documents import (
     COMMAND_BODIES,
@@ -36,10 +39,14 @@ _SUMMARIES: Final[dict[CommandType, str]] = {
 def _post(kind: CommandType) -> Handler:
     async def post_command(request: web.Request) -> web.Response:
         key = run_key(request)
+        about(request, key)
         async with admitted_body(request) as pieces:
             body = await read_command_body(request, pieces, kind)
             command = to_run(key, kind, body)
-            position = await request.app[COMMANDS].send(command, traceparent=request[TRACEPARENT])
+            position = await request.app[COMMANDS].send(
+                command, identity=request[IDENTITY], traceparent=request[TRACEPARENT]
+            )
+        note(request, Verdict.ACCEPTED, key=key)
         return web.json_response(
             command_document(command, position), status=202, headers={"Location": run_path(key)}
         )
@@ -86,6 +93,7 @@ def _operation(kind: CommandType) -> Operation:
         method="POST",
         path=f"/v1/runs/{{id}}/{kind}",
         handler=_post(kind),
+        scopes=(Scope.COMMAND,),
         summary=_SUMMARIES[kind],
         description="The command is written to the request topic. Whether it applies to the run's "
         "state is decided when it is read; the run's events show what it did.",

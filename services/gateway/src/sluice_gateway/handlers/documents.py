@@ -12,6 +12,7 @@ from sluice_gateway.services.submission import IdUse
 
 __all__ = [
     "AcceptedRunDocument",
+    "AcceptedRunLinks",
     "HttpProblem",
     "Index",
     "PreviewDocument",
@@ -34,6 +35,18 @@ class RunLinks(_Document):
     events: Annotated[str, Field(description="Its events as they happen.")]
 
 
+class AcceptedRunLinks(RunLinks):
+    """Where to continue with a run that was just accepted."""
+
+    watch: Annotated[
+        str | None,
+        Field(
+            description="Its events for anybody who has this link, until it expires. The state and "
+            "the outcome of the run take the same `watch`. Missing unless the gateway makes links."
+        ),
+    ] = None
+
+
 class AcceptedRunDocument(_Document):
     """A run whose request was just acknowledged by Kafka."""
 
@@ -42,7 +55,7 @@ class AcceptedRunDocument(_Document):
     workflow: Annotated[str, Field(description="The catalogue entry.")]
     workflow_name: Annotated[str, Field(description="Name that the Workflow will have.")]
     phase: Literal[Phase.ACCEPTED]
-    links: RunLinks
+    links: AcceptedRunLinks
 
 
 class PreviewDocument(_Document):

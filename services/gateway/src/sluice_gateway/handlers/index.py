@@ -30,6 +30,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/",
         handler=get_index,
+        scopes=(),
         tag="about",
         summary="Greet, and say where to continue.",
         headers=(IF_NONE_MATCH,),

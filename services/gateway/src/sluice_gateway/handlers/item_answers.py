@@ -17,7 +17,7 @@ from sluice_gateway.handlers.representations import links
 
 __all__ = ["SOME_FAILED", "ItemDocument", "ItemsDocument", "item", "items_response"]
 
-_Status = Literal[200, 202, 400, 404, 409, 413, 422, 429, 500, 503]
+_Status = Literal[200, 202, 400, 403, 404, 409, 413, 422, 429, 500, 503]
 
 
 class ItemDocument(BaseModel):

@@ -7,11 +7,15 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from sluice_gateway.handlers.identification import is_public
 from sluice_gateway.handlers.large_responses import send_body
 from sluice_gateway.handlers.operations import JSON, Answer
 from sluice_gateway.handlers.parameters import ETAG
 
-__all__ = ["NOT_MODIFIED", "digest_of", "is_known", "send_json", "send_versioned"]
+__all__ = ["NOT_MODIFIED", "PRIVATE", "digest_of", "is_known", "send_json", "send_versioned"]
+
+PRIVATE: Final = "private, no-cache"
+"""Cache-Control of what not everybody may see: one client may keep it, and asks before each use."""
 
 NOT_MODIFIED: Final = Answer(status=304, description="The client has it.", headers=(ETAG,))
 """Of what has a version, and `If-None-Match` among its headers."""
@@ -45,7 +49,8 @@ async def send_versioned(
     Raises:
         ProblemError: OVERLOADED, as send_body.
     """
-    common = {"ETag": f'"{version}"', "Cache-Control": "no-cache", **(headers or {})}
+    caching = "no-cache" if is_public(request) else PRIVATE
+    common = {"ETag": f'"{version}"', "Cache-Control": caching, **(headers or {})}
     if is_known(request, version):
         return web.Response(status=304, headers=common)
     return await send_body(request, body, headers={"Content-Type": media_type, **common})

@@ -13,6 +13,7 @@ from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import Priority
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.run_query import InvalidCursorError, RunPlace, RunSummary
 from sluice_gateway.handlers.app_keys import READER
 from sluice_gateway.handlers.documents import RunLinks
@@ -88,7 +89,7 @@ _CURSOR: Final[QueryParameter[str]] = QueryParameter(
 async def get_runs(request: web.Request) -> web.StreamResponse:
     """List runs, newest first."""
     page = await request.app[READER].page(
-        run_filter(request), before=_place(request), limit=_LIMIT.of(request)
+        run_filter(request, Scope.READ), before=_place(request), limit=_LIMIT.of(request)
     )
     cursor = str(page.next) if page.next else None
     document = RunListDocument(
@@ -101,7 +102,7 @@ async def get_runs(request: web.Request) -> web.StreamResponse:
 
 async def get_counts(request: web.Request) -> web.StreamResponse:
     """Count runs by phase."""
-    counts = await request.app[READER].counts(run_filter(request))
+    counts = await request.app[READER].counts(run_filter(request, Scope.READ))
     document = RunCountsDocument(counts=dict(counts), total=sum(counts.values()))
     return await _send(request, document)
 
@@ -152,6 +153,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/runs",
         handler=get_runs,
+        scopes=(Scope.READ,),
         summary="List runs, newest first.",
         description="A list that is read with cursors shows each run once, while others arrive.",
         query=(*FILTER, _LIMIT, _CURSOR),
@@ -171,6 +173,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/runs:counts",
         handler=get_counts,
+        scopes=(Scope.READ,),
         summary="Count runs by phase.",
         query=FILTER,
         headers=(IF_NONE_MATCH,),

@@ -10,7 +10,13 @@ from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.tracing import TRACEPARENT_HEADER, continue_trace, trace_id
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.http_problem import MEDIA_TYPE, plain_problem
-from sluice_gateway.handlers.app_keys import ALLOWED_HOSTS, METRICS, TRACEPARENT
+from sluice_gateway.handlers.app_keys import (
+    ALLOWED_HOSTS,
+    IDENTITY,
+    METRICS,
+    QUOTAS,
+    TRACEPARENT,
+)
 from sluice_gateway.handlers.operations import OPERATION
 
 __all__ = ["check_host", "count_requests", "problem_responses", "set_headers", "trace_requests"]
@@ -29,6 +35,14 @@ _HTTP: Final = {
 }
 """What aiohttp's router raises by itself, said our way."""
 
+_FOR_BROWSERS: Final = {
+    # A page of another site could load an answer as a script or an image, with our cookie.
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    # An address may have a watch link in it.
+    "Referrer-Policy": "no-referrer",
+}
+
 _KEPT: Final = ("Allow", "Accept-Post", "Accept-Encoding", "Connection")
 
 
@@ -45,11 +59,20 @@ async def trace_requests(request: web.Request, handler: Handler) -> web.StreamRe
 async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Put on every answer what it is known by; aiohttp would name its own version."""
     response.headers["Server"] = "Sluice"
+    response.headers.update(_FOR_BROWSERS)
     if (traceparent := request.get(TRACEPARENT)) is not None:
         response.headers[TRACEPARENT_HEADER] = traceparent
     if (operation := request.get(OPERATION)) is not None:
-        if len(operation.produces) > 1:
-            response.headers["Vary"] = "Accept"
+        varies = ["Accept"] if len(operation.produces) > 1 else []
+        # The principal decides what is shown.
+        varies += ["Authorization", "Cookie"] if operation.scopes else []
+        if varies:
+            response.headers["Vary"] = ", ".join(varies)
+        if (identity := request.get(IDENTITY)) is not None and operation.is_counted:
+            usage = request.app[QUOTAS].usage(str(identity.principal))
+            if usage is not None:
+                response.headers["RateLimit-Policy"] = usage.quota.policy
+                response.headers["RateLimit"] = usage.header
         if operation.deprecation is not None:
             response.headers.update(operation.deprecation.headers())
 
@@ -77,6 +100,9 @@ async def problem_responses(request: web.Request, handler: Handler) -> web.Strea
         return await handler(request)
     except ProblemError as e:
         headers = {} if e.retry_after is None else {"Retry-After": str(e.retry_after)}
+        if e.problem.type is ProblemType.UNAUTHENTICATED:
+            # RFC 9110 section 11.6.1.
+            headers["WWW-Authenticate"] = "Bearer"
         return _response(request, e.problem, headers)
     except web.HTTPException as e:
         headers = {name: e.headers[name] for name in _KEPT if name in e.headers}

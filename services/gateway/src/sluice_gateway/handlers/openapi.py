@@ -14,8 +14,9 @@ from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.schemas import ContractSchema, Mode
 from sluice_gateway.domain.http_problem import MEDIA_TYPE
 from sluice_gateway.handlers.documents import HttpProblem
+from sluice_gateway.handlers.identification import SESSION_COOKIE, WATCH
 from sluice_gateway.handlers.operations import JSON, SSE, Answer, Content, Operation, Parameter
-from sluice_gateway.handlers.parameters import RETRY_AFTER, TRACEPARENT
+from sluice_gateway.handlers.parameters import RETRY_AFTER, TRACEPARENT, WWW_AUTHENTICATE
 
 __all__ = ["openapi", "problems_by_status"]
 
@@ -32,6 +33,30 @@ _ANY_KIND: Final = (
 """What the gateway may find wrong with one, or with itself."""
 
 _RETRIED: Final = (429, 503)
+
+_BEARER: Final = "bearer"
+_SESSION: Final = "session"
+_WATCH: Final = "watch"
+_SECURITY_SCHEMES: Final = {
+    _BEARER: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key of Sluice, `slk_...`, or a token of an issuer that it trusts.",
+    },
+    _SESSION: {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": "The session of a browser that has signed in at `/sign-in`. Anything but "
+        "GET and HEAD has to come from a page of the same origin.",
+    },
+    _WATCH: {
+        "type": "apiKey",
+        "in": "query",
+        "name": WATCH,
+        "description": "The token of a watch link, `slw_...`, which shows one run for a while.",
+    },
+}
 
 Document = dict[str, Any]
 
@@ -57,6 +82,7 @@ def openapi(operations: Iterable[Operation]) -> Document:
         "tags": [{"name": tag} for tag in dict.fromkeys(each.tag for each in operations)],
         "paths": dict(paths),
         "components": {
+            "securitySchemes": _SECURITY_SCHEMES,
             "schemas": schemas.definitions,
             "responses": {
                 _name(status, kinds): _problem(status, kinds, schemas)
@@ -70,6 +96,10 @@ def openapi(operations: Iterable[Operation]) -> Document:
 def problems_by_status(operation: Operation) -> dict[int, list[str]]:
     """Return the `type` of each problem that the operation may answer with, by HTTP status."""
     kinds = [*operation.problems, *_ANY_KIND]
+    if operation.scopes:
+        kinds += [ProblemType.UNAUTHENTICATED, ProblemType.FORBIDDEN]
+    if operation.is_counted:
+        kinds.append(ProblemType.RATE_LIMITED)
     plain = list(_ANY)
     if operation.produces:
         kinds.append(ProblemType.NOT_ACCEPTABLE)
@@ -125,6 +155,7 @@ def _annotations(operation: Operation) -> Iterator[tuple[Any, Mode]]:
             yield content.model, "serialization"
     yield TRACEPARENT.type, "serialization"
     yield RETRY_AFTER.type, "serialization"
+    yield WWW_AUTHENTICATE.type, "serialization"
 
 
 def _operation(operation: Operation, schemas: _Schemas) -> Document:
@@ -138,6 +169,12 @@ def _operation(operation: Operation, schemas: _Schemas) -> Document:
         "tags": [operation.tag],
         "summary": operation.summary,
     }
+    # One of these is needed. The names are those of scopes; nothing at all makes it public.
+    described["security"] = [
+        {scheme: [scope.value]} for scheme in (_BEARER, _SESSION) for scope in operation.scopes
+    ]
+    if operation.takes_watch_links:
+        described["security"].append({_WATCH: []})
     if operation.description:
         described["description"] = operation.description
     if operation.deprecation is not None:
@@ -199,6 +236,8 @@ def _problem(status: int, kinds: list[str], schemas: _Schemas) -> Document:
         "properties": {"type": {"enum": kinds}, "status": {"const": status}},
     }
     headers = (TRACEPARENT, RETRY_AFTER) if status in _RETRIED else (TRACEPARENT,)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers = (*headers, WWW_AUTHENTICATE)
     return {
         "description": f"{HTTPStatus(status).phrase}.",
         "headers": _headers(headers, schemas),

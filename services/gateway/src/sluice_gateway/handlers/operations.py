@@ -16,6 +16,7 @@ from aiohttp.typedefs import Handler
 from pydantic import TypeAdapter, ValidationError
 
 from sluice_contracts.problems import ProblemType
+from sluice_gateway.domain.identity import Scope
 
 __all__ = [
     "JSON",
@@ -144,14 +145,18 @@ class Deprecation:
 class Operation:
     """One method of one path.
 
-    `problems` are those of its own; what any operation may answer is in `handlers.openapi`. A GET
-    answers HEAD as well, by the same handler; aiohttp leaves out the body.
+    `scopes` let a principal in: one of them, for any run at all. The handler decides about the run.
+    An operation without scopes is public. `takes_watch_links` says whether a watch link of the run
+    is as good as a scope. `problems` are those of its own; what any operation may answer is in
+    `handlers.openapi`. A GET answers HEAD as well, by the same handler; aiohttp leaves out the
+    body.
     """
 
     id: str
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     handler: Handler
+    scopes: tuple[Scope, ...]
     summary: str
     answers: tuple[Answer, ...]
     tag: str = "runs"
@@ -163,6 +168,7 @@ class Operation:
     body_required: bool = True
     problems: tuple[ProblemType, ...] = ()
     deprecation: Deprecation | None = None
+    takes_watch_links: bool = False
     produces: tuple[str, ...] = field(init=False)
     """The media types of its successes, the default first."""
 
@@ -171,6 +177,11 @@ class Operation:
         successes = (each for each in self.answers if each.status < HTTPStatus.MULTIPLE_CHOICES)
         found = [content.media_type for answer in successes for content in answer.content]
         object.__setattr__(self, "produces", tuple(dict.fromkeys(found)))
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether quotas count it: it writes records."""
+        return bool({Scope.START, Scope.COMMAND} & set(self.scopes))
 
 
 OPERATION: Final = web.RequestKey("operation", Operation)

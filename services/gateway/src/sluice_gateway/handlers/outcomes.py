@@ -5,8 +5,9 @@ from typing import Final
 from aiohttp import web
 
 from sluice_contracts.problems import ProblemType
+from sluice_gateway.domain.identity import Scope
+from sluice_gateway.handlers.auditing import about
 from sluice_gateway.handlers.documents import RunDocument
-from sluice_gateway.handlers.json_answers import is_known
 from sluice_gateway.handlers.operations import Answer, Content, Operation
 from sluice_gateway.handlers.parameters import (
     ETAG,
@@ -17,7 +18,7 @@ from sluice_gateway.handlers.parameters import (
     run_key,
 )
 from sluice_gateway.handlers.preferences import WAIT
-from sluice_gateway.handlers.run_answers import await_outcome, send_state, state_headers
+from sluice_gateway.handlers.run_answers import await_outcome, send_known_state
 
 __all__ = ["OPERATIONS"]
 
@@ -25,10 +26,9 @@ __all__ = ["OPERATIONS"]
 async def get_outcome(request: web.Request) -> web.StreamResponse:
     """Return 200 with the outcome, or 202 with the latest state if there is none in time."""
     key = run_key(request)
+    about(request, key)
     state = await await_outcome(request, key, within=WAIT.of(request))
-    if is_known(request, state.version):
-        return web.Response(status=304, headers=state_headers(state))
-    return await send_state(request, state, status=200 if state.terminal else 202, headers={})
+    return await send_known_state(request, state, status=200 if state.terminal else 202)
 
 
 OPERATIONS: Final = (
@@ -37,6 +37,8 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/runs/{id}/outcome",
         handler=get_outcome,
+        scopes=(Scope.READ,),
+        takes_watch_links=True,
         summary="Wait for a run's outcome.",
         description="The run goes on whether or not anybody waits. A run that is retried has no "
         "outcome until it is over again.",

@@ -25,6 +25,7 @@ __all__ = [
     "TENANT",
     "TRACEPARENT",
     "WORKFLOW",
+    "WWW_AUTHENTICATE",
     "idempotency_key",
     "last_event",
     "optional",
@@ -33,7 +34,8 @@ __all__ = [
 
 # RFC 8941 section 3.3.3, without the escapes, which no run id needs.
 _STRING: Final = re.compile(r'"([^"\\]*)"')
-_PLACE: Final = re.compile(r"([0-9]{1,10}):([0-9]{1,18})")
+# A partition of the default topics, or of a door's behind its name.
+_PLACE_PATTERN: Final = r"(?:[a-z0-9-]{1,63}/)?[0-9]{1,10}:[0-9]{1,18}"
 
 
 TENANT: Final[QueryParameter[str]] = QueryParameter(
@@ -55,7 +57,7 @@ IF_NONE_MATCH: Final = Parameter(
 )
 LAST_EVENT_ID: Final = Parameter(
     name="Last-Event-ID",
-    type=Annotated[str, StringConstraints(pattern=r"^([0-9]{1,10}:[0-9]{1,18})?$")],
+    type=Annotated[str, StringConstraints(pattern=rf"^({_PLACE_PATTERN})?$")],
     description="The `id` of the last event that the client has; the stream resumes behind it. "
     "Empty before the first event.",
 )
@@ -76,6 +78,9 @@ TRACEPARENT: Final = Parameter(
     name="traceparent",
     type=str,
     description="The request's own span in its caller's trace (W3C Trace Context).",
+)
+WWW_AUTHENTICATE: Final = Parameter(
+    name="WWW-Authenticate", type=Literal["Bearer"], description="What to send.", required=True
 )
 IDEMPOTENCY_REPLAYED: Final = Parameter(
     name="Idempotency-Replayed",
@@ -131,12 +136,11 @@ def last_event(request: web.Request) -> EventPlace | None:
     if not value:
         # EventSource leaves it empty until an event has had an id.
         return None
-    place = _PLACE.fullmatch(value)
-    if place is None:
+    if re.fullmatch(_PLACE_PATTERN, value) is None:
         raise web.HTTPBadRequest(
             text="Last-Event-ID must be the id of an event of this stream, as in 3:4711."
         )
-    return EventPlace(int(place[1]), int(place[2]))
+    return EventPlace.parse(value)
 
 
 def _invalid(detail: str) -> ProblemError:

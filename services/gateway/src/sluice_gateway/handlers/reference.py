@@ -37,9 +37,6 @@ _SECURITY: Final = {
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
 _IMMUTABLE: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -142,6 +139,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/openapi.json",
         handler=get_openapi,
+        scopes=(),
         tag="about",
         summary="Describe the HTTP API by OpenAPI 3.1.",
         headers=(IF_NONE_MATCH,),
@@ -153,6 +151,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/asyncapi.json",
         handler=get_asyncapi,
+        scopes=(),
         tag="about",
         summary="Describe the Kafka topics by AsyncAPI 3.",
         headers=(IF_NONE_MATCH,),
@@ -164,6 +163,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/docs",
         handler=get_docs,
+        scopes=(),
         tag="about",
         summary="Show the HTTP API to people.",
         headers=(IF_NONE_MATCH,),
@@ -175,6 +175,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/docs/{file}",
         handler=get_docs_file,
+        scopes=(),
         tag="about",
         summary="Send a file that the page needs.",
         path_parameters=(

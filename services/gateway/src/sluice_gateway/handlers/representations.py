@@ -9,6 +9,7 @@ from sluice_contracts.records import Position
 from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.models import RunState
+from sluice_gateway.domain.redaction import redacted
 from sluice_gateway.services.submission import IdUse, Preview, Started
 
 __all__ = [
@@ -25,15 +26,16 @@ def run_path(key: RunKey) -> str:
     return f"/v1/runs/{key.run_id}{_query(key)}"
 
 
-def accepted_document(run: Started) -> dict[str, JsonValue]:
-    """Show a run whose request was just acknowledged."""
+def accepted_document(run: Started, *, watch_token: str | None) -> dict[str, JsonValue]:
+    """Show a run whose request was just acknowledged; the token shows it to others."""
+    watch = {} if watch_token is None else {"watch": _watch_path(run.key, watch_token)}
     return {
         "id": run.key.run_id,
         "tenant": run.key.tenant,
         "workflow": run.workflow,
         "workflow_name": workflow_name(run.key),
         "phase": Phase.ACCEPTED.value,
-        "links": links(run.key),
+        "links": {**links(run.key), **watch},
     }
 
 
@@ -62,14 +64,15 @@ def command_document(command: Command, position: Position) -> dict[str, JsonValu
     }
 
 
-def state_document(run: RunState) -> dict[str, JsonValue]:
+def state_document(run: RunState, *, payloads: bool) -> dict[str, JsonValue]:
     """Show the run's latest status event with all its steps, when it was accepted, and links.
 
-    Before the first event it looks the same, as phase Accepted with sequence -1.
+    Before the first event it looks the same, as phase Accepted with sequence -1. Without `payloads`
+    it has nothing that may be a value of the run.
     """
     accepted_at = _timestamp(run.accepted_at) if run.accepted_at else None
     event = run.event if run.event is not None else _no_event(run, observed_at=accepted_at)
-    return {
+    document = {
         "id": run.key.run_id,
         **event,
         "accepted_at": accepted_at,
@@ -77,6 +80,7 @@ def state_document(run: RunState) -> dict[str, JsonValue]:
         "parameters": None if run.parameters is None else dict(run.parameters),
         "links": links(run.key),
     }
+    return document if payloads else redacted(document)
 
 
 def _no_event(run: RunState, *, observed_at: str | None) -> dict[str, JsonValue]:
@@ -120,6 +124,11 @@ def _timestamp(moment: datetime) -> str:
 def links(key: RunKey) -> dict[str, JsonValue]:
     """Return where to continue with a run."""
     return {"self": run_path(key), "events": f"/v1/runs/{key.run_id}/events{_query(key)}"}
+
+
+def _watch_path(key: RunKey, token: str) -> str:
+    tenant = "" if key.tenant == DEFAULT_TENANT else f"tenant={key.tenant}&"
+    return f"/v1/runs/{key.run_id}/events?{tenant}watch={token}"
 
 
 def _query(key: RunKey) -> str:

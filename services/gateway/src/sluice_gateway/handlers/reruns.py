@@ -10,9 +10,18 @@ from sluice_contracts.ids import RunId
 from sluice_contracts.labels import Labels
 from sluice_contracts.problems import ProblemType, field_errors
 from sluice_contracts.requests import InvalidRequestError, Priority, Rfc3339
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.domain.reruns import rerun_request
-from sluice_gateway.handlers.app_keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
+from sluice_gateway.handlers.app_keys import (
+    IDENTITY,
+    LOOP_SHARE,
+    METRICS,
+    READER,
+    SUBMISSION,
+    TRACEPARENT,
+)
+from sluice_gateway.handlers.auditing import about, about_start
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.operations import Content, Operation
 from sluice_gateway.handlers.parameters import (
@@ -24,8 +33,18 @@ from sluice_gateway.handlers.parameters import (
 )
 from sluice_gateway.handlers.preferences import PREFER
 from sluice_gateway.handlers.request_body import admitted_body
-from sluice_gateway.handlers.run_answers import ACCEPTED, REPLAYED_OR_OVER, send_start
-from sluice_gateway.handlers.run_requests import ReadRequest, Steps, document_problems, read_body
+from sluice_gateway.handlers.run_answers import (
+    ACCEPTED,
+    REPLAYED_OR_OVER,
+    note_start,
+    send_start,
+)
+from sluice_gateway.handlers.run_requests import (
+    ReadRequest,
+    Steps,
+    document_problems,
+    read_body,
+)
 from sluice_gateway.services.submission import Asked, Started
 
 __all__ = ["OPERATIONS"]
@@ -54,18 +73,22 @@ async def post_rerun(request: web.Request) -> web.StreamResponse:
     """Start a run with the parameters of another one, as its child."""
     run_id = idempotency_key(request)
     key = run_key(request)
+    about(request, key)
     began = time.perf_counter()
     async with admitted_body(request) as pieces:
-        state = await request.app[READER].state(key)
+        state = await request.app[READER].state(key, request[IDENTITY].access)
         # Even without a body: what is encoded are the parameters of the run.
         read = await request.app[LOOP_SHARE].run(client_address(request), _steps(pieces, state))
+        about_start(request, read, stated=run_id)
         asked = Asked(
             request=read.request,
             content=read.content,
             idempotency_key=run_id,
             traceparent=request[TRACEPARENT],
+            identity=request[IDENTITY],
         )
         answer = await request.app[SUBMISSION].submit(asked)
+    note_start(request, answer)
     if isinstance(answer, Started):
         request.app[METRICS].accept_seconds.observe(time.perf_counter() - began)
     return await send_start(request, answer)
@@ -97,6 +120,7 @@ OPERATIONS: Final = (
         method="POST",
         path="/v1/runs/{id}/rerun",
         handler=post_rerun,
+        scopes=(Scope.START,),
         summary="Run the same once more, as a new run.",
         description="The new run is answered as one of `POST /v1/runs`, and has the other one as "
         "its `parent`. It needs the parameters of that run, which are not kept if private.",

@@ -10,6 +10,8 @@ from aiohttp.typedefs import Handler
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.media_types import preferred
+from sluice_gateway.handlers.auditing import note_refusal
+from sluice_gateway.handlers.identification import WATCH, identify
 from sluice_gateway.handlers.operations import OPERATION, QUERY, Operation
 from sluice_gateway.handlers.request_body import expect_body
 
@@ -41,12 +43,17 @@ def routes(operations: Iterable[Operation]) -> list[web.RouteDef]:
 def _checked(operation: Operation) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         request[OPERATION] = operation
-        if operation.produces:
-            request[MEDIA_TYPE] = _media_type(request, operation)
-        request[QUERY] = _query(request, operation)
-        if operation.body and (operation.body_required or request.can_read_body):
-            _check_body_type(request, operation)
-        return await operation.handler(request)
+        try:
+            await identify(request, operation)
+            if operation.produces:
+                request[MEDIA_TYPE] = _media_type(request, operation)
+            request[QUERY] = _query(request, operation)
+            if operation.body and (operation.body_required or request.can_read_body):
+                _check_body_type(request, operation)
+            return await operation.handler(request)
+        except ProblemError as e:
+            note_refusal(request, e)
+            raise
 
     return handle
 
@@ -72,6 +79,8 @@ def _query(request: web.Request, operation: Operation) -> dict[str, Any]:
     known = {each.name: each for each in operation.query}
     values = {}
     for name in dict.fromkeys(request.query):
+        if name == WATCH and operation.takes_watch_links:
+            continue
         if name not in known:
             raise _invalid(f"Unknown query parameter {name[:64]!r}.")
         try:

@@ -5,13 +5,17 @@ from typing import Final
 
 from aiohttp import web
 
+from sluice_contracts.audit import Verdict
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Scope, WatchedRun
 from sluice_gateway.domain.models import RunState
-from sluice_gateway.handlers.app_keys import READER, RESPONSE_BUDGET, VIEW
+from sluice_gateway.handlers.app_keys import IDENTITY, READER, RESPONSE_BUDGET, VIEW, WATCH_LINKS
+from sluice_gateway.handlers.auditing import note
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.documents import AcceptedRunDocument, RunDocument
+from sluice_gateway.handlers.json_answers import PRIVATE, is_known
 from sluice_gateway.handlers.large_responses import send_body
 from sluice_gateway.handlers.operations import Answer, Content, Link
 from sluice_gateway.handlers.parameters import (
@@ -31,9 +35,10 @@ __all__ = [
     "REPLAYED_OR_OVER",
     "RUN_LINKS",
     "await_outcome",
+    "note_start",
+    "send_known_state",
     "send_start",
     "send_state",
-    "state_headers",
 ]
 
 _POLL_AGAIN_S: Final = "1"
@@ -52,6 +57,14 @@ RUN_LINKS: Final = (
 """What can be done with the run that an answer shows."""
 
 
+def note_start(request: web.Request, answer: Started | Replayed) -> None:
+    """Note in the audit what became of a request for a run."""
+    started = isinstance(answer, Started)
+    run = answer if isinstance(answer, Started) else answer.run
+    verdict = Verdict.ACCEPTED if started else Verdict.REPLAYED
+    note(request, verdict, key=run.key, workflow=run.workflow)
+
+
 async def send_start(request: web.Request, answer: Started | Replayed) -> web.StreamResponse:
     """Show what became of a request for a run, after the wait that the client prefers.
 
@@ -63,13 +76,25 @@ async def send_start(request: web.Request, answer: Started | Replayed) -> web.St
     if isinstance(answer, Replayed):
         headers["Idempotency-Replayed"] = "true"
     state = answer.state if isinstance(answer, Replayed) else None
+    if state is not None and not _may(request, Scope.READ, state):
+        state = None
     wait = preferred_wait(request)
     if wait is not None:
         headers["Preference-Applied"] = f"wait={wait}"
         state = await _outcome(request, run.key, within=wait)
     if state is None:
-        return web.json_response(accepted_document(run), status=202, headers=headers)
+        document = accepted_document(run, watch_token=_watch_token(request, run))
+        return web.json_response(document, status=202, headers=headers)
     return await send_state(request, state, status=200, headers=headers)
+
+
+def _watch_token(request: web.Request, run: Started) -> str | None:
+    """Return a token that shows what the client itself may see of the run."""
+    links, access = request.app.get(WATCH_LINKS), request[IDENTITY].access
+    if links is None or not access.allows_for_run(Scope.READ, run.key, workflow=run.workflow):
+        return None
+    payloads = access.allows_for_run(Scope.PAYLOADS, run.key, workflow=run.workflow)
+    return links.token(WatchedRun(key=run.key, payloads=payloads))
 
 
 async def _outcome(request: web.Request, key: RunKey, *, within: float) -> RunState | None:
@@ -82,35 +107,61 @@ async def _outcome(request: web.Request, key: RunKey, *, within: float) -> RunSt
 
 
 async def await_outcome(request: web.Request, key: RunKey, *, within: float) -> RunState:
-    """Return the run's state, once it is over or after so many seconds.
+    """Return the run's state, once it is over or after so many seconds, if it may be read.
 
     A wait counts as an event stream. One too many does not wait, and asks again a little later.
 
     Raises:
         ProblemError: UNKNOWN_RUN or UNAVAILABLE.
     """
+    access = request[IDENTITY].access
     if within > 0:
+        # Whether there is a run to wait for is for those to know who may read it.
+        await request.app[READER].shows_payloads(key, access)
         try:
             with request.app[RESPONSE_BUDGET].stream(client_address(request)):
                 await wait_until_over(request.app[VIEW], key, within=within)
         except ProblemError as e:
             if e.problem.type is not ProblemType.OVERLOADED:
                 raise
-    return await request.app[READER].state(key)
+    return await request.app[READER].state(key, access)
+
+
+async def send_known_state(
+    request: web.Request, state: RunState, *, status: int
+) -> web.StreamResponse:
+    """Show the run's state, or answer 304 if the client has it."""
+    payloads = _may(request, Scope.PAYLOADS, state)
+    if is_known(request, _version(state, payloads=payloads)):
+        return web.Response(status=304, headers=_headers(state, payloads=payloads))
+    return await send_state(request, state, status=status, headers={})
 
 
 async def send_state(
     request: web.Request, state: RunState, *, status: int, headers: dict[str, str]
 ) -> web.StreamResponse:
     """Show the run's state, which may be large."""
-    body = json.dumps(state_document(state), ensure_ascii=False).encode()
-    headers = {"Content-Type": "application/json", **state_headers(state), **headers}
+    payloads = _may(request, Scope.PAYLOADS, state)
+    body = json.dumps(state_document(state, payloads=payloads), ensure_ascii=False).encode()
+    shown = _headers(state, payloads=payloads)
+    headers = {"Content-Type": "application/json", **shown, **headers}
     return await send_body(request, body, status=status, headers=headers)
 
 
-def state_headers(state: RunState) -> dict[str, str]:
+def _may(request: web.Request, scope: Scope, state: RunState) -> bool:
+    access = request[IDENTITY].access
+    return access.allows_for_run(scope, state.key, workflow=state.workflow)
+
+
+def _version(state: RunState, *, payloads: bool) -> str:
+    # A state without payloads is another representation.
+    return state.version if payloads else f"{state.version}:redacted"
+
+
+def _headers(state: RunState, *, payloads: bool) -> dict[str, str]:
     """Return the headers of a state, with or without its body."""
-    headers = {"ETag": f'"{state.version}"', "Cache-Control": "no-cache"}
+    version = _version(state, payloads=payloads)
+    headers = {"ETag": f'"{version}"', "Cache-Control": PRIVATE}
     return headers if state.terminal else headers | {"Retry-After": _POLL_AGAIN_S}
 
 

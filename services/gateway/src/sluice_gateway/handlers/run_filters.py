@@ -1,5 +1,6 @@
 """Which runs a list, a count, a stream or a command to many is about."""
 
+from functools import reduce
 from typing import Annotated, Any, Final
 
 from aiohttp import web
@@ -9,7 +10,9 @@ from sluice_contracts.ids import Tenant
 from sluice_contracts.labels import MAX_LABELS
 from sluice_contracts.requests import Rfc3339
 from sluice_contracts.status import Phase
+from sluice_gateway.domain.identity import Reach, Scope
 from sluice_gateway.domain.run_query import LabelTest, RunFilter
+from sluice_gateway.handlers.app_keys import IDENTITY
 from sluice_gateway.handlers.operations import QueryParameter
 
 __all__ = ["FILTER", "run_filter"]
@@ -66,8 +69,13 @@ FILTER: Final = (_WORKFLOW, _PHASE, _LABEL, _TENANT, _SINCE, _UNTIL, _TEXT)
 """The query parameters that `run_filter` reads."""
 
 
-def run_filter(request: web.Request) -> RunFilter:
-    """Return the filter that the query states."""
+def run_filter(request: web.Request, *scopes: Scope) -> RunFilter:
+    """Return the filter that the query states, of the runs for which all scopes are allowed."""
+    reaches = map(request[IDENTITY].access.reach, scopes)
+    return _stated(request).seen_within(reduce(Reach.shared_with, reaches))
+
+
+def _stated(request: web.Request) -> RunFilter:
     return RunFilter(
         tenant=_TENANT.of(request),
         workflow=_WORKFLOW.of(request),

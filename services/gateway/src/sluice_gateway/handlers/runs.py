@@ -8,11 +8,19 @@ from aiohttp import web
 from sluice_contracts.cloudevents import STRUCTURED
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
-from sluice_gateway.handlers.app_keys import LOOP_SHARE, METRICS, READER, SUBMISSION, TRACEPARENT
+from sluice_gateway.domain.identity import Scope
+from sluice_gateway.handlers.app_keys import (
+    IDENTITY,
+    LOOP_SHARE,
+    METRICS,
+    READER,
+    SUBMISSION,
+    TRACEPARENT,
+)
+from sluice_gateway.handlers.auditing import about, about_start
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.cloudevents import BINARY, RunEvent, binary_envelope
 from sluice_gateway.handlers.documents import PreviewDocument, RunDocument
-from sluice_gateway.handlers.json_answers import is_known
 from sluice_gateway.handlers.operations import Answer, Content, Operation, QueryParameter
 from sluice_gateway.handlers.parameters import (
     ETAG,
@@ -33,9 +41,9 @@ from sluice_gateway.handlers.request_body import admitted_body
 from sluice_gateway.handlers.run_answers import (
     ACCEPTED,
     RUN_LINKS,
+    note_start,
+    send_known_state,
     send_start,
-    send_state,
-    state_headers,
 )
 from sluice_gateway.handlers.run_requests import (
     ReadRequest,
@@ -53,17 +61,20 @@ async def post_run(request: web.Request) -> web.StreamResponse:
     began = time.perf_counter()
     async with admitted_body(request) as pieces:
         read = await _read(request, pieces)
+        about_start(request, read, stated=key)
         asked = Asked(
             request=read.request,
             content=read.content,
             idempotency_key=key,
             derived_id=read.derived_id,
             traceparent=request[TRACEPARENT],
+            identity=request[IDENTITY],
         )
         if VALIDATE_ONLY.of(request) == "true":
             preview = await request.app[SUBMISSION].preview(asked)
             return web.json_response(preview_document(read.request, preview))
         answer = await request.app[SUBMISSION].submit(asked)
+    note_start(request, answer)
     if isinstance(answer, Started):
         request.app[METRICS].accept_seconds.observe(time.perf_counter() - began)
     # A client that waits for the outcome is not in flight any more.
@@ -80,10 +91,10 @@ async def _read(request: web.Request, pieces: list[bytes]) -> ReadRequest:
 
 async def get_run(request: web.Request) -> web.StreamResponse:
     """Return the run's latest state, or 304 if the client has it."""
-    state = await request.app[READER].state(run_key(request))
-    if is_known(request, state.version):
-        return web.Response(status=304, headers=state_headers(state))
-    return await send_state(request, state, status=200, headers={})
+    key = run_key(request)
+    about(request, key)
+    state = await request.app[READER].state(key, request[IDENTITY].access)
+    return await send_known_state(request, state, status=200)
 
 
 VALIDATE_ONLY: Final[QueryParameter[Literal["true", "false"]]] = QueryParameter(
@@ -99,6 +110,7 @@ OPERATIONS: Final = (
         method="POST",
         path="/v1/runs",
         handler=post_run,
+        scopes=(Scope.START,),
         summary="Start a run.",
         description="The same id with the same content is the same run.",
         query=(VALIDATE_ONLY,),
@@ -139,6 +151,8 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/runs/{id}",
         handler=get_run,
+        scopes=(Scope.READ,),
+        takes_watch_links=True,
         summary="Read a run's latest state.",
         path_parameters=(RUN_ID,),
         query=(TENANT,),

@@ -7,7 +7,8 @@ from pydantic import JsonValue
 
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.handlers.app_keys import CATALOGUE
+from sluice_gateway.domain.identity import Scope
+from sluice_gateway.handlers.app_keys import CATALOGUE, IDENTITY
 from sluice_gateway.handlers.documents import Workflows, WorkflowWithGraph
 from sluice_gateway.handlers.json_answers import NOT_MODIFIED, send_json
 from sluice_gateway.handlers.operations import Answer, Content, Link, Operation
@@ -20,21 +21,35 @@ __all__ = ["OPERATIONS"]
 
 async def get_workflows(request: web.Request) -> web.StreamResponse:
     """List what can be asked for."""
-    entries = [_document(entry) for entry in request.app[CATALOGUE]]
+    catalogue = request.app[CATALOGUE]
+    entries = [_document(entry) for entry in catalogue if _is_seen(request, entry.name)]
     return await send_json(request, {"workflows": entries})
 
 
 async def get_workflow(request: web.Request) -> web.StreamResponse:
     """Show one entry of the catalogue."""
+    name = request.match_info["name"]
     try:
-        entry = request.app[CATALOGUE].get(request.match_info["name"])
+        entry = request.app[CATALOGUE].get(name)
     except UnknownWorkflowError as e:
-        raise ProblemError.of(
-            ProblemType.NOT_FOUND,
-            "The catalogue has no such workflow; GET /v1/workflows lists those it has.",
-        ) from e
+        raise _unknown() from e
+    if not _is_seen(request, name):
+        raise _unknown()
     graph = None if entry.graph is None else entry.graph.model_dump(mode="json")
     return await send_json(request, _document(entry) | {"graph": graph})
+
+
+def _is_seen(request: web.Request, name: str) -> bool:
+    """Return whether the principal may start or read runs of the workflow, of any tenant."""
+    access = request[IDENTITY].access
+    return any(access.reach(scope).has_workflow(name) for scope in (Scope.START, Scope.READ))
+
+
+def _unknown() -> ProblemError:
+    return ProblemError.of(
+        ProblemType.NOT_FOUND,
+        "The catalogue has no such workflow; GET /v1/workflows lists those it has.",
+    )
 
 
 def _document(entry: Entry) -> dict[str, JsonValue]:
@@ -52,13 +67,14 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/workflows",
         handler=get_workflows,
+        scopes=(Scope.START, Scope.READ),
         tag="workflows",
         summary="List the catalogue.",
         headers=(IF_NONE_MATCH,),
         answers=(
             Answer(
                 status=200,
-                description="All entries.",
+                description="All entries whose runs the principal may start or read.",
                 content=(Content(model=Workflows),),
                 headers=(ETAG,),
                 links=(
@@ -77,6 +93,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/workflows/{name}",
         handler=get_workflow,
+        scopes=(Scope.START, Scope.READ),
         tag="workflows",
         summary="Show one entry of the catalogue.",
         path_parameters=(WORKFLOW,),

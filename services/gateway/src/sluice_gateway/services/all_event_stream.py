@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
+from sluice_gateway.domain.identity import Reach
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.ports import RunView
 from sluice_gateway.services.frame_format import FrameFormat
@@ -17,6 +18,7 @@ async def follow_all(
     *,
     after: StreamPlace | None,
     form: FrameFormat,
+    payloads: Reach,
     heartbeat: float,
 ) -> AsyncGenerator[FramePage]:
     """Yield the events behind `after` of the runs that fulfil the query, as they happen.
@@ -31,11 +33,11 @@ async def follow_all(
         ProblemError: see `SharedPages.page`.
     """
     with view.subscribe_all() as subscription:
-        place = await view.stream_end() if after is None else after
+        place = await view.stream_end(tenant=query.tenant) if after is None else after
         first = True
         while not subscription.closed:
             subscription.looked()
-            async with pages.page(query, after=place, form=form) as page:
+            async with pages.page(query, after=place, form=form, payloads=payloads) as page:
                 if page.frames or first:
                     yield page
                 more = page.place != place

@@ -10,14 +10,18 @@ from sluice_contracts.ids import RunKey
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.services.submission import Asked, Replayed, Started, Submission, new_run_id
 
-__all__ = ["BatchSubmission", "Verdict"]
+__all__ = ["BatchSubmission", "ItemVerdict"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What became of one item; `key` is its run, None if the item names none."""
+class ItemVerdict:
+    """What became of one item; `key` is its run, None if the item names none.
+
+    `workflow` is the one that was asked for, None if the item could not be read.
+    """
 
     key: RunKey | None
+    workflow: str | None = None
     result: Started | Replayed | ProblemError
 
 
@@ -30,24 +34,25 @@ class BatchSubmission:
         self._submission = submission
         self._now = now
 
-    async def submit(self, items: Sequence[Asked | ProblemError]) -> list[Verdict]:
+    async def submit(self, items: Sequence[Asked | ProblemError]) -> list[ItemVerdict]:
         """Start the runs, and return a verdict for each item, in order.
 
         An item that could not be read is its own verdict. Each run has an id before anything is
         written, so that the verdict names it even if its outcome is unknown.
         """
-        verdicts: dict[int, Verdict] = {}
+        verdicts: dict[int, ItemVerdict] = {}
         runs: dict[RunKey, list[tuple[int, Asked]]] = defaultdict(list)
         for index, item in enumerate(items):
             if isinstance(item, ProblemError):
-                verdicts[index] = Verdict(key=None, result=item)
+                verdicts[index] = ItemVerdict(key=None, result=item)
             else:
                 asked, key = self._named(item)
                 runs[key].append((index, asked))
 
         async def submit_all(key: RunKey, asked_in_order: Iterable[tuple[int, Asked]]) -> None:
             for index, asked in asked_in_order:
-                verdicts[index] = Verdict(key=key, result=await self._submit(asked))
+                result, workflow = await self._submit(asked), asked.request.workflow
+                verdicts[index] = ItemVerdict(key=key, workflow=workflow, result=result)
 
         async with asyncio.TaskGroup() as group:
             for key, asked_in_order in runs.items():

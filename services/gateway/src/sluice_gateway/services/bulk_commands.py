@@ -10,6 +10,7 @@ from sluice_contracts.problems import ProblemType
 from sluice_contracts.records import Position
 from sluice_contracts.requests import Command
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Identity
 from sluice_gateway.domain.run_query import RunFilter, RunPlace
 from sluice_gateway.ports import RunView
 from sluice_gateway.services.commands import Commands
@@ -50,6 +51,7 @@ class BulkCommands:
         *,
         body_bytes: int,
         expected: int,
+        identity: Identity,
         traceparent: str,
     ) -> list[Sent]:
         """Send the command to each run that fulfils the query, the newest first.
@@ -59,6 +61,7 @@ class BulkCommands:
             command_to: makes the command to a run.
             body_bytes: the size of the body that all the commands are made of.
             expected: how many runs fulfil the query.
+            identity: of the client; the query asks for no other runs than it may command.
             traceparent: of the request.
 
         Raises:
@@ -79,7 +82,7 @@ class BulkCommands:
             async with places:
                 try:
                     result: Position | ProblemError = await self._commands.send(
-                        command_to(key), traceparent=traceparent
+                        command_to(key), identity=identity, traceparent=traceparent
                     )
                 except ProblemError as e:
                     result = e

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 
 import structlog
@@ -13,10 +12,12 @@ from sluice_contracts.records import Position
 from sluice_contracts.requests import Command
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Identity, Scope
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.ports import RequestProducer, RunView
 from sluice_gateway.services.appending import append_problems
-from sluice_gateway.services.run_reader import find_or_raise
+from sluice_gateway.services.request_quotas import RequestQuotas
+from sluice_gateway.services.run_reader import find_allowed
 
 __all__ = ["Commands"]
 
@@ -24,6 +25,7 @@ _log = structlog.get_logger(__name__)
 
 # Commands are sent without a view as well: the dispatcher knows all that it does.
 _VIEW_PATIENCE_S: Final = 5.0
+_RETRY_AFTER_S: Final = 2
 # The ones that no retry reopens: there is no Workflow, and there never will be one.
 _NEVER_AGAIN: Final = frozenset({Phase.REJECTED, Phase.EXPIRED, Phase.DELETED})
 
@@ -40,28 +42,31 @@ class Commands:
         *,
         producer: RequestProducer,
         view: RunView,
+        quotas: RequestQuotas,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._producer = producer
         self._view = view
+        self._quotas = quotas
         self._now = now
         self._on_their_way: set[asyncio.Task[Position]] = set()
 
-    async def send(self, command: Command, *, traceparent: str) -> Position:
+    async def send(self, command: Command, *, identity: Identity, traceparent: str) -> Position:
         """Return where the command stands on the request topic, once Kafka has acknowledged it.
 
         Raises:
-            ProblemError: UNKNOWN_RUN or NOT_APPLICABLE, nothing was written; or see
-                `append_problems`.
+            ProblemError: UNKNOWN_RUN, FORBIDDEN, NOT_APPLICABLE, RATE_LIMITED or UNAVAILABLE,
+                nothing was written; or see `append_problems`.
         """
         structlog.contextvars.bind_contextvars(run=str(command.key))
-        state = await self._state(command)
+        state = await self._state(command, identity)
         if state is not None and state.phase in _NEVER_AGAIN:
             raise ProblemError.of(
                 ProblemType.NOT_APPLICABLE,
                 f"The run is {state.phase}: it has no Workflow that a command could act on. Start "
                 "a new run, or the same one again under a new id.",
             )
+        self._quotas.take(principal=str(identity.principal), tenant=command.key.tenant)
         # A task of its own: the client may go away, the record is on its way all the same.
         task = asyncio.create_task(
             self._append(command, traceparent=traceparent), name=f"command to {command.key}"
@@ -77,18 +82,34 @@ class Commands:
         while self._on_their_way:
             await asyncio.wait(self._on_their_way)
 
-    async def _state(self, command: Command) -> RunState | None:
-        """Look the run up; return None if that is not possible now."""
-        look = partial(self._view.find, command.key)
+    async def _state(self, command: Command, identity: Identity) -> RunState | None:
+        """Look the run up; return None if that is not possible now, nor needed."""
+        access, key = identity.access, command.key
         try:
             async with asyncio.timeout(_VIEW_PATIENCE_S):
-                return await find_or_raise(look, view=self._view)
+                state = await find_allowed(self._view, key, access, Scope.COMMAND, Scope.READ)
         except ProblemError as e:
             if e.problem.type is not ProblemType.UNAVAILABLE:
                 raise
-            _log.warning("run not looked up", error=e.problem.detail)
+            unavailable = e
         except TimeoutError:
-            _log.warning("run not looked up", error="the view does not answer")
+            unavailable = ProblemError.of(
+                ProblemType.UNAVAILABLE,
+                "Runs cannot be read here now: the view does not answer.",
+                retry_after=_RETRY_AFTER_S,
+            )
+        else:
+            if not access.allows_for_run(Scope.COMMAND, key, workflow=state.workflow):
+                raise ProblemError.of(
+                    ProblemType.FORBIDDEN,
+                    f"{identity.principal} may read this run, and has not been granted "
+                    "runs:command for its workflow and tenant. Nothing was written.",
+                )
+            return state
+        if not access.allows_for_run(Scope.COMMAND, key, workflow=None):
+            # It depends on the workflow of the run, which is not known.
+            raise unavailable
+        _log.warning("run not looked up", error=unavailable.problem.detail)
         return None
 
     async def _append(self, command: Command, *, traceparent: str) -> Position:

@@ -7,6 +7,7 @@ from typing import Final
 
 from sluice_contracts.ids import RunKey
 from sluice_gateway.domain.models import EventHead, EventPlace, RunEvent
+from sluice_gateway.domain.redaction import redacted_text
 from sluice_gateway.ports import RunView
 from sluice_gateway.services.frame_format import FrameFormat
 from sluice_gateway.services.response_budget import PIECE
@@ -16,7 +17,7 @@ __all__ = ["EventFrames", "EventGoneError"]
 # What is read at a time. One event may be larger: a status record has up to 1.6 MB.
 _PAGE: Final = 256 * 1024
 
-_Key = tuple[RunKey, EventPlace, FrameFormat]
+_Key = tuple[RunKey, EventPlace, FrameFormat, bool]
 
 
 class EventGoneError(Exception):
@@ -44,9 +45,16 @@ class EventFrames:
         return self._bytes
 
     async def pieces(
-        self, key: RunKey, event: EventHead, *, form: FrameFormat = FrameFormat.SSE
+        self,
+        key: RunKey,
+        event: EventHead,
+        *,
+        form: FrameFormat = FrameFormat.SSE,
+        payloads: bool,
     ) -> AsyncGenerator[bytes]:
         """Yield the event's frame, a piece at a time; nothing if the view has dropped the event.
+
+        `payloads` says whether the event is shown with its payloads.
 
         Raises:
             EventGoneError: it was dropped behind the first piece.
@@ -54,7 +62,7 @@ class EventFrames:
         """
         begin, size = 0, 1
         while begin < size:
-            frame = await self._frame((key, event.place, form), event)
+            frame = await self._frame((key, event.place, form, payloads), event)
             if frame is None:
                 if begin:
                     raise EventGoneError(f"The event {event.place} was dropped.")
@@ -74,10 +82,10 @@ class EventFrames:
             # A caller before this one may have read the same page.
             found = self._kept(wanted)
             if found is None:
-                key, _, form = wanted
+                key, _, form, payloads = wanted
                 page = await self._view.contents(key, event.sequence, max_bytes=_PAGE)
                 for each in page:
-                    self._keep((key, each.place, form), each)
+                    self._keep((key, each.place, form, payloads), each)
                 found = self._kept(wanted)
                 self._drop_oldest()
         return found
@@ -90,8 +98,9 @@ class EventFrames:
 
     def _keep(self, wanted: _Key, event: RunEvent) -> None:
         self._bytes -= len(self._frames.pop(wanted, b""))
-        form = wanted[2]
-        frame = form.frame(place=str(event.place), kind=event.type, data=event.data)
+        _, _, form, payloads = wanted
+        data = event.data if payloads else redacted_text(event.data)
+        frame = form.frame(place=str(event.place), kind=event.type, data=data)
         self._frames[wanted] = frame
         self._bytes += len(frame)
 

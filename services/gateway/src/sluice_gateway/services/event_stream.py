@@ -1,12 +1,12 @@
 """Follows the events of one run: what was, then what comes, each event once and in order."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 
 from sluice_contracts.ids import RunKey
-from sluice_gateway.domain.models import EventHead, EventPlace
+from sluice_gateway.domain.models import EventHead, EventPage, EventPlace
 from sluice_gateway.ports import RunView
-from sluice_gateway.services.run_reader import find_or_raise
+from sluice_gateway.services.run_reader import find_or_raise, unavailable, view_problems
 
 __all__ = ["follow"]
 
@@ -32,7 +32,7 @@ async def follow(
         while not subscription.closed:
             subscription.looked()
             look = partial(view.events, key, beyond=beyond, after=after, limit=_PAGE)
-            page = await (find_or_raise(look, view=view) if first else look())
+            page = await (_first(look, view=view) if first else look())
             if page is None:
                 # So long over that it was forgotten meanwhile.
                 return
@@ -47,3 +47,18 @@ async def follow(
             if not page.events:
                 while not await subscription.wait(within=heartbeat):
                     yield ()
+
+
+async def _first(look: Callable[[], Awaitable[EventPage | None]], *, view: RunView) -> EventPage:
+    """Return the first page, of a view that has read what the client has seen elsewhere.
+
+    Otherwise a run that was retried would still be over here.
+    """
+    page = await find_or_raise(look, view=view)
+    if not page.is_behind:
+        return page
+    with view_problems():
+        missing = await view.catch_up()
+    if missing is not None:
+        raise unavailable(f"The last event that was seen is not known here yet: {missing}.")
+    return await find_or_raise(look, view=view)

@@ -3,18 +3,25 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from typing import TypeVar
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.status import Phase
-from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.errors import HiddenRunError, ProblemError
+from sluice_gateway.domain.identity import Access, Scope
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace
 from sluice_gateway.ports import RunView, ViewUnavailableError
 
-__all__ = ["RunReader", "find_if_any", "find_or_raise", "view_problems"]
+__all__ = [
+    "RunReader",
+    "find_allowed",
+    "find_if_any",
+    "find_or_raise",
+    "unavailable",
+    "view_problems",
+]
 
 _RETRY_AFTER_S = 2
 _MAX_SEARCHES = 32
@@ -34,13 +41,28 @@ class RunReader:
         self._searching = asyncio.Lock()
         self._searches = 0
 
-    async def state(self, key: RunKey) -> RunState:
-        """Return the run's latest state.
+    async def state(self, key: RunKey, access: Access) -> RunState:
+        """Return the run's latest state, if it may be read.
 
         Raises:
             ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that is not known.
         """
-        return await find_or_raise(partial(self._view.find, key), view=self._view)
+        return await find_allowed(self._view, key, access, Scope.READ)
+
+    async def shows_payloads(self, key: RunKey, access: Access) -> bool:
+        """Return whether the run may be read with its payloads.
+
+        A run that may be read whatever its workflow is may be unknown all the same.
+
+        Raises:
+            ProblemError: UNKNOWN_RUN, the run may not be read at all; or UNAVAILABLE.
+        """
+        scopes = Scope.READ, Scope.PAYLOADS
+        reads, shows = (access.allows_for_run(each, key, workflow=None) for each in scopes)
+        if reads and (shows or not access.could_allow(Scope.PAYLOADS, key)):
+            return shows
+        state = await self.state(key, access)
+        return access.allows_for_run(Scope.PAYLOADS, key, workflow=state.workflow)
 
     async def page(self, query: RunFilter, *, before: RunPlace | None, limit: int) -> RunPage:
         """Return a part of the list of runs.
@@ -77,6 +99,34 @@ class RunReader:
             self._searches -= 1
 
 
+async def find_allowed(view: RunView, key: RunKey, access: Access, *scopes: Scope) -> RunState:
+    """Return the run's latest state, if one of the scopes is allowed for it.
+
+    A run that is hidden is looked for as long as one that does not exist, and the problem is the
+    same: nobody learns which ids are taken.
+
+    Raises:
+        ProblemError: UNKNOWN_RUN; or UNAVAILABLE, as long as that is not known.
+    """
+    if not any(access.could_allow(scope, key) for scope in scopes):
+        raise _unknown()
+
+    hidden = False
+
+    async def look() -> RunState | None:
+        nonlocal hidden
+        state = await view.find(key)
+        hidden = state is not None and not any(
+            access.allows_for_run(scope, key, workflow=state.workflow) for scope in scopes
+        )
+        return None if hidden else state
+
+    state = await find_if_any(look, view=view)
+    if state is None:
+        raise _unknown(HiddenRunError if hidden else ProblemError)
+    return state
+
+
 async def find_or_raise(look: Callable[[], Awaitable[T | None]], *, view: RunView) -> T:
     """Return what is found of a run.
 
@@ -85,11 +135,7 @@ async def find_or_raise(look: Callable[[], Awaitable[T | None]], *, view: RunVie
     """
     found = await find_if_any(look, view=view)
     if found is None:
-        raise ProblemError.of(
-            ProblemType.UNKNOWN_RUN,
-            "There is no such run, or it was forgotten: outcomes are kept as long as the status "
-            "topic is.",
-        )
+        raise _unknown()
     return found
 
 
@@ -109,12 +155,16 @@ async def find_if_any(look: Callable[[], Awaitable[T | None]], *, view: RunView)
         missing = await view.catch_up()
         found = await look()
     if found is None and missing is not None:
-        raise ProblemError.of(
-            ProblemType.UNAVAILABLE,
-            f"The run is not known here yet: {missing}.",
-            retry_after=_RETRY_AFTER_S,
-        )
+        raise unavailable(f"The run is not known here yet: {missing}.")
     return found
+
+
+def _unknown(kind: type[ProblemError] = ProblemError) -> ProblemError:
+    return kind.of(
+        ProblemType.UNKNOWN_RUN,
+        "There is no such run, or it was forgotten: outcomes are kept as long as the status topic "
+        "is.",
+    )
 
 
 @contextmanager
@@ -127,8 +177,11 @@ def view_problems() -> Iterator[None]:
     try:
         yield
     except ViewUnavailableError as e:
-        raise ProblemError.of(
-            ProblemType.UNAVAILABLE,
-            f"Runs cannot be read here now: {e}. They go on all the same, and can be started.",
-            retry_after=_RETRY_AFTER_S,
+        raise unavailable(
+            f"Runs cannot be read here now: {e}. They go on all the same, and can be started."
         ) from e
+
+
+def unavailable(detail: str) -> ProblemError:
+    """Return the problem that something cannot be known now."""
+    return ProblemError.of(ProblemType.UNAVAILABLE, detail, retry_after=_RETRY_AFTER_S)

@@ -1,6 +1,7 @@
 """Pages of the stream of all events, read and rendered once for all who stand at one place."""
 
 import asyncio
+import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,9 @@ from typing import Final
 
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Reach
+from sluice_gateway.domain.models import StreamEvent
+from sluice_gateway.domain.redaction import redacted_text
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.ports import RunView
 from sluice_gateway.services.frame_format import FrameFormat
@@ -21,7 +25,7 @@ _MOST_EVENTS: Final = 500
 _MOST_BYTES: Final = 4 * PIECE
 _RETRY_AFTER_S: Final = 5
 
-_Key = tuple[RunFilter, str, FrameFormat]
+_Key = tuple[RunFilter, str, FrameFormat, Reach]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +71,19 @@ class SharedPages:
 
     @asynccontextmanager
     async def page(
-        self, query: RunFilter, *, after: StreamPlace, form: FrameFormat
+        self, query: RunFilter, *, after: StreamPlace, form: FrameFormat, payloads: Reach
     ) -> AsyncIterator[FramePage]:
         """Give the next events of the runs that fulfil the query, and hold them meanwhile.
+
+        Events of runs outside `payloads` are without theirs. A page is shared by readers who may
+        see the same runs, and the same payloads.
 
         Raises:
             LogTruncatedError: events behind `after` are no longer kept.
             ViewUnavailableError: the view cannot be read.
             ProblemError: OVERLOADED, the readers hold too much.
         """
-        key = query, str(after), form
+        key = query, str(after), form, payloads
         held = await self._hold(key, after)
         try:
             yield held.page
@@ -113,12 +120,24 @@ class SharedPages:
             )
 
     async def _read(self, key: _Key, after: StreamPlace) -> FramePage:
-        query, _, form = key
+        query, _, form, payloads = key
         page = await self._view.all_events(
             query, after=after, limit=_MOST_EVENTS, max_bytes=_MOST_BYTES
         )
         frames = (
-            form.frame(place=str(each.place), kind=each.type, data=each.data)
+            form.frame(place=str(each.place), kind=each.type, data=_data(each, payloads))
             for each in page.events
         )
         return FramePage(frames=b"".join(frames), place=page.place)
+
+
+def _data(event: StreamEvent, payloads: Reach) -> str:
+    tenant = event.key.tenant
+    if payloads.has(tenant=tenant, workflow=None):
+        return event.data
+    # Only then is the workflow needed, which the event states.
+    if payloads.has_tenant(tenant) and payloads.has(
+        tenant=tenant, workflow=json.loads(event.data)["workflow"]
+    ):
+        return event.data
+    return redacted_text(event.data)

@@ -15,11 +15,13 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import FieldError, ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Identity, Scope
 from sluice_gateway.domain.models import AcceptedRun, RunState
 from sluice_gateway.domain.run_changes import moment
 from sluice_gateway.domain.validation import validate
 from sluice_gateway.ports import RequestProducer, RunView, ViewUnavailableError
 from sluice_gateway.services.appending import append_problems
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.run_reader import find_if_any
 from sluice_workflows.catalogue import Catalogue
 
@@ -33,7 +35,7 @@ _VIEW_PATIENCE_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A request as it came in.
+    """A request as it came in, and who asks.
 
     `idempotency_key` is the id that it was given by its header, `derived_id` the one of its
     CloudEvent, for a request that states none.
@@ -44,6 +46,7 @@ class Asked:
     idempotency_key: str | None
     derived_id: str | None = None
     traceparent: str
+    identity: Identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ class IdUse(StrEnum):
 class Preview:
     """What would become of a request; `key` and `id_use` are None if it states no id.
 
-    `state` is the run that has the id, as far as the view knows it.
+    `state` is the run that has the id, as far as the view knows it and it may be read.
     """
 
     key: RunKey | None
@@ -102,8 +105,10 @@ class Submission:
         catalogue: Catalogue,
         producer: RequestProducer,
         view: RunView,
+        quotas: RequestQuotas,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._quotas = quotas
         self._catalogue = catalogue
         self._producer = producer
         self._view = view
@@ -116,6 +121,8 @@ class Submission:
         Raises:
             ProblemError: nothing was started, or (OUTCOME_UNKNOWN) that is not known.
         """
+        _check_access(asked)
+        self._quotas.take(principal=str(asked.identity.principal), tenant=asked.request.tenant)
         stated = _stated_id(asked)
         fingerprint = asked.content.fingerprint
         key = RunKey(asked.request.tenant, stated or new_run_id(self._now()))
@@ -136,6 +143,7 @@ class Submission:
             ProblemError: the request is not valid; or UNAVAILABLE, if it is not known whether its
                 id is free.
         """
+        _check_access(asked)
         stated = _stated_id(asked)
         if stated is None:
             validate(asked.request, catalogue=self._catalogue, now=self._now())
@@ -148,11 +156,11 @@ class Submission:
             use = IdUse.FREE
         elif known == asked.content.fingerprint:
             # Whatever has changed since: what was accepted once stays accepted.
-            return Preview(key=key, id_use=IdUse.SAME_CONTENT, state=state)
+            return Preview(key=key, id_use=IdUse.SAME_CONTENT, state=_seen(asked, state))
         else:
             use = IdUse.OTHER_CONTENT
         validate(asked.request, catalogue=self._catalogue, now=self._now())
-        return Preview(key=key, id_use=use, state=state)
+        return Preview(key=key, id_use=use, state=_seen(asked, state))
 
     async def drain(self) -> None:
         """Wait for the records that are on their way."""
@@ -221,6 +229,28 @@ class Submission:
             # The run is accepted all the same, and the projection reads its record later.
             _log.warning("run not noted at once", error="the view's volume does not answer")
         return Started(key=key, workflow=request.workflow)
+
+
+def _check_access(asked: Asked) -> None:
+    """Refuse a start that is not granted, before anything is said of the catalogue or the id."""
+    tenant, workflow = asked.request.tenant, asked.request.workflow
+    if not asked.identity.access.allows(Scope.START, tenant=tenant, workflow=workflow):
+        raise ProblemError.of(
+            ProblemType.FORBIDDEN,
+            f"{asked.identity.principal} has not been granted runs:start for this workflow and "
+            "tenant. Nothing was started.",
+            errors=(
+                FieldError(pointer="/workflow", detail="Not granted for this tenant."),
+                FieldError(pointer="/tenant", detail="Not granted for this workflow."),
+            ),
+        )
+
+
+def _seen(asked: Asked, state: RunState | None) -> RunState | None:
+    if state is None:
+        return None
+    access = asked.identity.access
+    return state if access.allows_for_run(Scope.READ, state.key, workflow=state.workflow) else None
 
 
 def _stated_id(asked: Asked) -> str | None:

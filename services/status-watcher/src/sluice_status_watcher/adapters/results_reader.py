@@ -1,6 +1,13 @@
-"""Reads the results topic: once from a time to its end, or as it grows."""
+"""Reads the results topics: once from a time to their end, or as they grow."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +17,7 @@ from aiokafka.errors import KafkaError
 from sluice_argo.outcomes import Outcome
 from sluice_contracts.records import IncomingRecord, OutgoingRecord
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
+from sluice_contracts.topic_sets import TopicSets
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.consumer import incoming, partitions_of, started_consumer
 from sluice_runtime.kafka.errors import KafkaUnavailableError
@@ -25,7 +33,7 @@ class KafkaResultsReader:
 
     Args:
         make_consumer: makes a consumer for each read.
-        topic: the name of the results topic.
+        topics: the topics of each tenant.
         patience: for Kafka to connect, to answer, and to send the next records.
     """
 
@@ -33,11 +41,11 @@ class KafkaResultsReader:
         self,
         make_consumer: Callable[[], AIOKafkaConsumer],
         *,
-        topic: str,
+        topics: TopicSets,
         patience: timedelta = timedelta(seconds=30),
     ) -> None:
         self._make_consumer = make_consumer
-        self._topic = topic
+        self._topics = topics
         self._patience = patience
 
     async def find(
@@ -45,10 +53,11 @@ class KafkaResultsReader:
     ) -> dict[str, OutcomeRecord]:
         """See `ResultsReader.find`."""
         keys = set(wanted.values())
+        topics = self._topics_of(keys)
         found: dict[str, OutcomeRecord] = {}
         try:
             async with started_consumer(self._make_consumer, within=self._patience) as consumer:
-                async for record in self._records(consumer, since=since):
+                async for record in self._records(consumer, topics, since=since):
                     # Most records are of other runs, and need not be decoded.
                     if record.key in keys and (outcome := outcome_of(record)) is not None:
                         uid, read = outcome
@@ -56,17 +65,18 @@ class KafkaResultsReader:
                             found[uid] = read
         except (KafkaError, OSError) as e:
             raise KafkaUnavailableError(
-                f"{self._topic} could not be read to its end: {type(e).__name__}."
+                f"{', '.join(topics)} could not be read to the end: {type(e).__name__}."
             ) from e
         return found
 
     async def tail(self, *, since: datetime) -> AsyncGenerator[AppendedOutcome | None, None]:
-        """See `ResultsReader.tail`; ends when the topic has more partitions than before."""
+        """See `ResultsReader.tail`; ends when a topic has more partitions than before."""
+        topics = self._topics.results
         try:
             async with started_consumer(self._make_consumer, within=self._patience) as consumer:
-                await self._assign(consumer, since=since)
+                await self._assign(consumer, topics, since=since)
                 partitions = consumer.assignment()
-                while len(consumer.partitions_for_topic(self._topic) or ()) <= len(partitions):
+                while _number_of_partitions(consumer, topics) <= len(partitions):
                     batches = await consumer.getmany(timeout_ms=_POLL_MS)
                     for records in batches.values():
                         for record in map(incoming, records):
@@ -76,13 +86,19 @@ class KafkaResultsReader:
                         yield None
         except (KafkaError, OSError) as e:
             raise KafkaUnavailableError(
-                f"{self._topic} could not be tailed: {type(e).__name__}."
+                f"{', '.join(topics)} could not be tailed: {type(e).__name__}."
             ) from e
 
+    def _topics_of(self, keys: Iterable[bytes]) -> Sequence[str]:
+        """Return where the outcomes of these runs may stand."""
+        tenants = {key.partition(b"/")[0].decode(errors="replace") for key in keys}
+        sets = {each for tenant in tenants for each in self._topics.having_had(tenant)}
+        return sorted(each.topics.results for each in sets)
+
     async def _records(
-        self, consumer: AIOKafkaConsumer, *, since: datetime
+        self, consumer: AIOKafkaConsumer, topics: Sequence[str], *, since: datetime
     ) -> AsyncIterator[IncomingRecord]:
-        ends = await self._assign(consumer, since=since)
+        ends = await self._assign(consumer, topics, since=since)
         consumer.pause(*(tp for tp in consumer.assignment() if tp not in ends))
         while ends:
             # The deadline is for the next records, not for all: the topic may be long.
@@ -98,14 +114,14 @@ class KafkaResultsReader:
                     yield incoming(record)
 
     async def _assign(
-        self, consumer: AIOKafkaConsumer, *, since: datetime
+        self, consumer: AIOKafkaConsumer, topics: Sequence[str], *, since: datetime
     ) -> dict[TopicPartition, int]:
         """Seek to the first record since then, or to the end of the partition.
 
         Return the end offset of each partition that has records since then.
         """
         async with Deadline("find the offsets to read from", self._patience).enforce():
-            partitions = list(await partitions_of(consumer, [self._topic]))
+            partitions = list(await partitions_of(consumer, topics))
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
             since_ms = int(since.timestamp() * 1000)
@@ -113,6 +129,10 @@ class KafkaResultsReader:
             for tp, start in starts.items():
                 consumer.seek(tp, ends[tp] if start is None else start.offset)
         return {tp: end for tp, end in ends.items() if starts[tp] is not None}
+
+
+def _number_of_partitions(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> int:
+    return sum(len(consumer.partitions_for_topic(topic) or ()) for topic in topics)
 
 
 async def _is_at_the_end(consumer: AIOKafkaConsumer) -> bool:

@@ -9,6 +9,7 @@ import structlog
 from sluice_contracts.records import OutgoingRecord
 from sluice_contracts.status import StatusEvent, Truncation
 from sluice_contracts.status_codec import PublishedEvent, encode_status
+from sluice_contracts.topic_sets import TopicSets
 from sluice_contracts.topics import TopicNames
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
@@ -46,7 +47,7 @@ class KafkaStatusPublisher:
 
     Args:
         producer: writes the records.
-        topics: the names of the topics.
+        topics: the topics of each tenant.
         send_timeout: for one attempt to write a record.
         backoff: pauses between attempts.
     """
@@ -54,7 +55,7 @@ class KafkaStatusPublisher:
     def __init__(
         self,
         producer: StatusProducer,
-        topics: TopicNames,
+        topics: TopicSets,
         *,
         send_timeout: timedelta,
         backoff: Backoff | None = None,
@@ -114,13 +115,13 @@ class KafkaStatusPublisher:
             await self.republish(_without_details(event, identity, e))
 
     async def _send_result(self, record: OutgoingRecord) -> None:
-        topic = self._topics.results
+        topic = self._topics_of(record).results
         deadline = Deadline(f"write to {topic}", min(self._send_timeout, _OUTCOME_PATIENCE))
         await self._producer.send(topic, record, deadline=deadline)
 
     async def _insist(self, record: OutgoingRecord, *, on: tuple[type[Exception], ...]) -> None:
         """Write to the status topic until that is acknowledged, after all errors in `on`."""
-        topic = self._topics.status
+        topic = self._topics_of(record).status
 
         async def send() -> None:
             deadline = Deadline(f"write to {topic}", self._send_timeout)
@@ -130,6 +131,11 @@ class KafkaStatusPublisher:
             _log.warning("event not acknowledged", topic=topic, error=str(error), retry_in=pause)
 
         await retry_forever(send, on=on, backoff=self._backoff, on_retry=on_retry)
+
+    def _topics_of(self, record: OutgoingRecord) -> TopicNames:
+        """Return the topics of the tenant, with which the record's key begins."""
+        tenant = (record.key or b"").partition(b"/")[0].decode(errors="replace")
+        return self._topics.of_tenant(tenant).topics
 
 
 def _encode(event: StatusEvent, identity: Identity) -> OutgoingRecord:

@@ -5,27 +5,32 @@ from collections import Counter, defaultdict
 from typing import Final, NamedTuple
 
 from sluice_contracts.ids import RunKey
+from sluice_contracts.topic_sets import TopicSets
 from sluice_gateway.adapters.run_store_postgres.conditions import Conditions
+from sluice_gateway.adapters.run_store_postgres.partition_numbers import PartitionNumbers
 from sluice_gateway.adapters.run_store_postgres.types import Connection
 from sluice_gateway.domain.models import StreamEvent, StreamPage
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.ports import LogTruncatedError
 
-__all__ = ["stream_end", "stream_page"]
+__all__ = ["EventLogs", "stream_end", "stream_page"]
 
 # What one page looks at of a partition, so that a query which nothing fulfils does not hold up the
 # others.
 _MOST_ROWS: Final = 500
 
+# Partitions by the numbers that they have in the tables.
 _PARTITIONS: Final = """
-SELECT partition, first_offset, next_offset FROM projected WHERE topic = $1 ORDER BY partition
+SELECT begins.number + partition, epoch, first_offset, next_offset
+FROM unnest($1::text[], $2::integer[]) AS begins (topic, number)
+JOIN projected USING (topic) JOIN topics USING (topic)
+ORDER BY 1
 """
 
 _CONTENTS: Final = """
-SELECT events.partition, events."offset", event
-FROM events JOIN unnest($1::integer[], $2::bigint[]) AS wanted (partition, "offset")
-    USING (partition, "offset")
-WHERE epoch = (SELECT epoch FROM topics WHERE topic = $3)
+SELECT partition, "offset", event
+FROM events JOIN unnest($1::integer[], $2::integer[], $3::bigint[])
+    AS wanted (epoch, partition, "offset") USING (epoch, partition, "offset")
 """
 
 
@@ -42,38 +47,67 @@ class _Head(NamedTuple):
     bytes: int
 
 
-async def stream_end(connection: Connection, *, topic: str) -> StreamPlace:
-    """See `RunView.stream_end`; `topic` is that of status."""
-    rows = await connection.fetch(_PARTITIONS, topic)
-    return StreamPlace(next_offsets={partition: end for partition, _, end in rows})
+class _Kept(NamedTuple):
+    """A partition, and what is kept of it."""
+
+    number: int
+    epoch: int
+    first_offset: int
+    next_offset: int
+
+
+class EventLogs:
+    """The status topics, by the numbers that partitions have in the tables."""
+
+    def __init__(self, topics: TopicSets, partitions: PartitionNumbers) -> None:
+        self._topics = topics
+        self.partitions = partitions
+
+    async def kept(self, connection: Connection, *, tenant: str | None) -> list[_Kept]:
+        """Return the partitions that may have events of the tenant; None: of any."""
+        sets = self._topics.having_had(tenant)
+        begins = [self.partitions.begin_of(each.name) for each in sets]
+        rows = await connection.fetch(_PARTITIONS, [each.topics.status for each in sets], begins)
+        return [_Kept(*row) for row in rows]
+
+
+async def stream_end(connection: Connection, *, logs: EventLogs, tenant: str | None) -> StreamPlace:
+    """See `RunView.stream_end`."""
+    name = logs.partitions.name_of
+    kept = await logs.kept(connection, tenant=tenant)
+    return StreamPlace(next_offsets={name(each.number): each.next_offset for each in kept})
 
 
 async def stream_page(
     connection: Connection,
     *,
-    topic: str,
+    logs: EventLogs,
     query: RunFilter,
     after: StreamPlace,
     limit: int,
     max_bytes: int,
 ) -> StreamPage:
-    """See `RunView.all_events`; `topic` is that of status."""
-    partitions = await connection.fetch(_PARTITIONS, topic)
-    place = dict(after.on_topic([number for number, _, _ in partitions]).next_offsets)
+    """See `RunView.all_events`."""
+    kept = await logs.kept(connection, tenant=query.tenant)
+    name = {each.number: logs.partitions.name_of(each.number) for each in kept}
+    place = dict(after.on_topics(name.values()).next_offsets)
     begins, ends = {}, {}
-    for partition, first_offset, next_offset in partitions:
-        begin = place.get(partition, 0)
+    for partition, _, first_offset, next_offset in kept:
+        begin = place.get(name[partition], 0)
         if begin < first_offset:
             raise LogTruncatedError(
-                f"Events of partition {partition} before offset {first_offset} are no longer kept."
+                f"Events of partition {name[partition]} before offset {first_offset} are no longer "
+                "kept."
             )
         if begin > next_offset:
             raise LogTruncatedError(
-                f"Partition {partition} has no offset {begin} yet: it was replaced by another one."
+                f"Partition {name[partition]} has no offset {begin} yet: it was replaced by "
+                "another one."
             )
         begins[partition], ends[partition] = begin, next_offset
 
-    heads = await _heads(connection, topic, query, begins=begins, ends=ends)
+    epochs = {each.number: each.epoch for each in kept}
+    heads = await _heads(connection, query, epochs=epochs, begins=begins, ends=ends)
     left = Counter(head.partition for head in heads)
     whole = {each for each in ends if left[each] < _MOST_ROWS}
     wanted: list[tuple[_Head, StreamPlace]] = []
@@ -81,24 +115,24 @@ async def stream_page(
         if len(wanted) == limit or max_bytes <= 0:
             break
         left[head.partition] -= 1
-        place[head.partition] = head.offset + 1
+        place[name[head.partition]] = head.offset + 1
         if head.is_wanted:
             wanted.append((head, StreamPlace(next_offsets=dict(place))))
             max_bytes -= head.bytes
     # What is read to its end may end with records of another kind.
-    place |= {each: ends[each] for each in whole if not left[each]}
+    place |= {name[each]: ends[each] for each in whole if not left[each]}
     contents = await connection.fetch(
         _CONTENTS,
+        [epochs[head.partition] for head, _ in wanted],
         [head.partition for head, _ in wanted],
         [head.offset for head, _ in wanted],
-        topic,
     )
     data = {(partition, offset): text for partition, offset, text in contents}
     return StreamPage(
         events=tuple(
             StreamEvent(
                 key=RunKey(head.tenant, head.run_id),
-                partition=head.partition,
+                partition=name[head.partition],
                 offset=head.offset,
                 type=head.type,
                 data=data[head.partition, head.offset],
@@ -112,9 +146,9 @@ async def stream_page(
 
 async def _heads(
     connection: Connection,
-    topic: str,
     query: RunFilter,
     *,
+    epochs: dict[int, int],
     begins: dict[int, int],
     ends: dict[int, int],
 ) -> list[_Head]:
@@ -122,24 +156,23 @@ async def _heads(
     where = Conditions()
     where.run(query)
     where.phases(query.phases, column="events.phase")
-    partitions, begin, end = (
+    partitions, epoch, begin, end = (
         where.argument(list(values), kind)
         for values, kind in (
             (begins, "integer[]"),
+            ([epochs[each] for each in begins], "integer[]"),
             (begins.values(), "bigint[]"),
             (ends.values(), "bigint[]"),
         )
     )
-    of_topic = where.argument(topic, "text")
     rows = await connection.fetch(
         f"""
 SELECT events.appended_ms, events.partition, events."offset", {where},
        events.tenant, events.run_id, events.type, events.bytes
-FROM unnest({partitions}, {begin}, {end}) AS asked (partition, begin_at, end_at)
+FROM unnest({partitions}, {epoch}, {begin}, {end}) AS asked (partition, epoch, begin_at, end_at)
 CROSS JOIN LATERAL (
     SELECT * FROM events
-    WHERE epoch = (SELECT epoch FROM topics WHERE topic = {of_topic})
-        AND events.partition = asked.partition
+    WHERE events.epoch = asked.epoch AND events.partition = asked.partition
         AND "offset" >= asked.begin_at AND "offset" < asked.end_at
     ORDER BY "offset" LIMIT {_MOST_ROWS}
 ) AS events

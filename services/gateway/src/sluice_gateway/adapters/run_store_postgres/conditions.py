@@ -6,6 +6,7 @@ from typing import Any
 
 from sluice_contracts.status import Phase
 from sluice_gateway.adapters.run_store_postgres.texts import storable
+from sluice_gateway.domain.identity import ANY, Area
 from sluice_gateway.domain.run_changes import first_millisecond
 from sluice_gateway.domain.run_query import RunFilter, RunPlace
 
@@ -37,6 +38,8 @@ class Conditions:
             self._add(f"runs.tenant = {self.argument(query.tenant, 'text')}")
         if query.workflow is not None:
             self._add(f"runs.workflow = {self.argument(query.workflow, 'text')}")
+        if query.within is not None:
+            self._add(" OR ".join(map(self._area, query.within.areas)) or "false")
         for test in query.labels:
             label = self.argument(json.dumps({test.name: storable(test.value)}), "jsonb")
             self._add(f"{'' if test.equal else 'NOT '}runs.labels @> {label}")
@@ -67,7 +70,19 @@ class Conditions:
         )
 
     def _add(self, condition: str) -> None:
-        self._conditions.append(condition)
+        self._conditions.append(f"({condition})")
+
+    def _area(self, area: Area) -> str:
+        named = {"runs.tenant": area.tenants, "runs.workflow": area.workflows}
+        parts = [self._one_of(column, names) for column, names in named.items() if ANY not in names]
+        return " AND ".join(parts) or "true"
+
+    def _one_of(self, column: str, names: Collection[str]) -> str:
+        if len(names) == 1:
+            # Only for one does an index have the order of lists.
+            [name] = names
+            return f"{column} = {self.argument(name, 'text')}"
+        return f"{column} = ANY ({self.argument(sorted(names), 'text[]')})"
 
 
 def _contains(text: str) -> str:

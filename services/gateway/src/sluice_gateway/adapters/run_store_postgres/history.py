@@ -7,6 +7,8 @@ from typing import Final
 
 import structlog
 
+from sluice_contracts.topic_sets import TopicSets
+from sluice_gateway.adapters.run_store_postgres.partition_numbers import PER_DOOR, PartitionNumbers
 from sluice_gateway.adapters.run_store_postgres.types import Pool
 from sluice_gateway.domain.run_changes import milliseconds
 
@@ -19,7 +21,8 @@ _EVERY_S: Final = 60.0
 _BATCH: Final = 500
 
 _LOCK: Final = """
-SELECT FROM projected WHERE topic = $1 ORDER BY partition FOR NO KEY UPDATE
+SELECT FROM projected WHERE topic = ANY ($1::text[]) ORDER BY topic, partition
+FOR NO KEY UPDATE
 """
 
 # A clock that is wrong for a moment forgets nothing: both ours and that of Kafka have to say that a
@@ -41,8 +44,11 @@ WITH over AS (
 ), log_cut AS (
     UPDATE projected SET first_offset = GREATEST(first_offset, gone.behind)
     FROM (SELECT epoch, partition, max("offset") + 1 AS behind FROM events_gone GROUP BY 1, 2)
-        AS gone JOIN topics ON topic = $1 AND topics.epoch = gone.epoch
-    WHERE projected.topic = $1 AND projected.partition = gone.partition
+        AS gone
+    JOIN unnest($1::text[], $5::integer[]) AS begins (topic, number)
+        ON gone.partition >= begins.number AND gone.partition < begins.number + $6::integer
+    JOIN topics ON topics.topic = begins.topic AND topics.epoch = gone.epoch
+    WHERE projected.topic = begins.topic AND projected.partition = gone.partition - begins.number
 )
 SELECT count(*) FROM runs_gone
 """
@@ -55,12 +61,14 @@ class History:
         self,
         pool: Pool,
         *,
-        status_topic: str,
+        topics: TopicSets,
+        partitions: PartitionNumbers,
         keep: timedelta,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._pool = pool
-        self._status_topic = status_topic
+        self._status_topics = list(topics.status)
+        self._begins = [partitions.begin_of(each.name) for each in topics]
         self._keep_ms = keep // timedelta(milliseconds=1)
         self._now = now
 
@@ -83,8 +91,14 @@ class History:
 
     async def _forget_some(self) -> int:
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(_LOCK, self._status_topic)
+            await connection.execute(_LOCK, self._status_topics)
             found: int = await connection.fetchval(
-                _FORGET, self._status_topic, milliseconds(self._now()), self._keep_ms, _BATCH
+                _FORGET,
+                self._status_topics,
+                milliseconds(self._now()),
+                self._keep_ms,
+                _BATCH,
+                self._begins,
+                PER_DOOR,
             )
         return found

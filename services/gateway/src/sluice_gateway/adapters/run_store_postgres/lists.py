@@ -17,6 +17,8 @@ SELECT tenant, run_id, place_ms, workflow, phase, terminal, attempt, progress,
        status_partition, status_offset, request_offset
 FROM runs
 """
+# Each is a query of its own.
+_MOST_TENANTS: Final = 100
 _ORDER: Final = "ORDER BY place_ms DESC, tenant DESC, run_id DESC LIMIT"
 
 
@@ -27,15 +29,24 @@ def list_query(query: RunFilter, *, before: RunPlace | None, limit: int) -> tupl
     if before is not None:
         where.before(before)
     most = where.argument(limit, "bigint")
-    if not query.phases:
+    column, values = _merged(query)
+    if not values:
         return f"{_SUMMARY} WHERE {where} {_ORDER} {most}", where.arguments
-    # Each phase by itself comes in the order of the list, straight from an index.
-    phases = [where.argument(phase.value, "text") for phase in sorted(query.phases)]
-    of_one_phase = (
-        f"({_SUMMARY} WHERE {where} AND phase = {each} {_ORDER} {most})" for each in phases
+    parts = [where.argument(value, "text") for value in values]
+    union = " UNION ALL ".join(
+        f"({_SUMMARY} WHERE {where} AND {column} = {each} {_ORDER} {most})" for each in parts
     )
-    union = " UNION ALL ".join(of_one_phase)
     return f"SELECT * FROM ({union}) AS found {_ORDER} {most}", where.arguments  # noqa: S608
+
+
+def _merged(query: RunFilter) -> tuple[str, list[str]]:
+    """Return a column with its values, of which each alone comes from an index in order."""
+    if query.phases:
+        return "phase", sorted(query.phases)
+    tenants = query.within.tenants if query.within and query.tenant is None else None
+    if tenants is not None and len(tenants) <= _MOST_TENANTS:
+        return "tenant", sorted(tenants)
+    return "", []
 
 
 def count_query(query: RunFilter) -> tuple[str, list[Any]]:

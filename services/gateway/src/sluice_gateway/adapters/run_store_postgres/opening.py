@@ -11,6 +11,7 @@ from sluice_gateway.adapters.read_barrier import ReadBarrier
 from sluice_gateway.adapters.run_store_postgres.group_projector import GroupProjector
 from sluice_gateway.adapters.run_store_postgres.history import History
 from sluice_gateway.adapters.run_store_postgres.listener import Listener
+from sluice_gateway.adapters.run_store_postgres.partition_numbers import PartitionNumbers
 from sluice_gateway.adapters.run_store_postgres.progress import ProjectionProgress
 from sluice_gateway.adapters.run_store_postgres.reader import PostgresRunView
 from sluice_gateway.adapters.run_store_postgres.schema import NewerSchemaError, migrate
@@ -54,8 +55,9 @@ async def opened_postgres_view(
         OSError, asyncpg.PostgresError, asyncpg.InterfaceError: the database cannot be used.
         NewerSchemaError: its tables are those of a newer version.
     """
-    database, kafka, topics = settings.store.postgres, settings.kafka, settings.kafka.topics
-    names = (topics.requests, topics.status)
+    database, kafka, origins = settings.store.postgres, settings.kafka, settings.kafka.origins
+    topics = origins.topics
+    names = (*topics.requests, *topics.status)
     member = kafka.model_copy(
         update={"session_timeout": min(kafka.session_timeout, _SESSION_TIMEOUT)}
     )
@@ -71,9 +73,11 @@ async def opened_postgres_view(
     async with connection_pool(database) as pool:
         async with pool.acquire() as connection:
             await migrate(connection)
+            partitions = await PartitionNumbers.load(connection, [each.name for each in topics][1:])
         store = PostgresStore(
             pool,
-            topics=topics,
+            origins=origins,
+            partitions=partitions,
             keeps_parameters=keeps_parameters,
             projected=metrics.events_projected.inc,
         )
@@ -83,7 +87,12 @@ async def opened_postgres_view(
         barrier = ReadBarrier(progress, patience=settings.view.patience, most=most_waiting)
         yield OpenView(
             view=PostgresRunView(
-                pool, store, topics=topics, subscriptions=subscriptions, catch_up=barrier.catch_up
+                pool,
+                store,
+                topics=topics,
+                partitions=partitions,
+                subscriptions=subscriptions,
+                catch_up=barrier.catch_up,
             ),
             projection=progress,
             tasks=(
@@ -92,6 +101,8 @@ async def opened_postgres_view(
                     lambda: connect(database), subscriptions=subscriptions, progress=progress
                 ).run,
                 progress.run,
-                History(pool, status_topic=topics.status, keep=settings.store.history).run,
+                History(
+                    pool, topics=topics, partitions=partitions, keep=settings.store.history
+                ).run,
             ),
         )

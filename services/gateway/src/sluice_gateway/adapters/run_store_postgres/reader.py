@@ -12,9 +12,14 @@ import structlog
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase, QueueState
-from sluice_contracts.topics import TopicNames
-from sluice_gateway.adapters.run_store_postgres.all_events import stream_end, stream_page
+from sluice_contracts.topic_sets import TopicSets
+from sluice_gateway.adapters.run_store_postgres.all_events import (
+    EventLogs,
+    stream_end,
+    stream_page,
+)
 from sluice_gateway.adapters.run_store_postgres.lists import count_query, list_query, summary_of
+from sluice_gateway.adapters.run_store_postgres.partition_numbers import PartitionNumbers
 from sluice_gateway.adapters.run_store_postgres.store import PostgresStore
 from sluice_gateway.adapters.run_store_postgres.types import Pool
 from sluice_gateway.domain.models import (
@@ -120,14 +125,16 @@ class PostgresRunView:
         pool: Pool,
         store: PostgresStore,
         *,
-        topics: TopicNames,
+        topics: TopicSets,
+        partitions: PartitionNumbers,
         subscriptions: RunSubscriptions,
         catch_up: Callable[[], Coroutine[Any, Any, str | None]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._pool = pool
         self._store = store
-        self._topics = topics
+        self._logs = EventLogs(topics, partitions)
+        self._partitions = partitions
         self._subscriptions = subscriptions
         self.catch_up = catch_up
         self._now = now
@@ -155,15 +162,18 @@ class PostgresRunView:
         self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int
     ) -> EventPage | None:
         """See `RunView.events`."""
-        if after is not None and beyond < 0:
-            sequence = await self._pool.fetchval(_SEQUENCE_AT, *key, *after)
-            beyond = -1 if sequence is None else sequence
-        rows = await self._pool.fetch(_EVENTS, *key, beyond, *(after or (None, None)), limit)
+        place: tuple[int | None, int | None] = (None, None)
+        if after is not None:
+            place = (self._partitions.number_of(after.partition), after.offset)
+            if beyond < 0:
+                sequence = await self._pool.fetchval(_SEQUENCE_AT, *key, *place)
+                beyond = -1 if sequence is None else sequence
+        rows = await self._pool.fetch(_EVENTS, *key, beyond, *place, limit)
         if not rows:
             return None
         terminal, latest = rows[0][:2]
         events = tuple(
-            EventHead(place=EventPlace(partition, offset), sequence=sequence)
+            EventHead(place=self._place(partition, offset), sequence=sequence)
             for _, _, sequence, partition, offset in rows
             if sequence is not None
         )
@@ -174,7 +184,7 @@ class PostgresRunView:
         """See `RunView.contents`."""
         rows = await self._pool.fetch(_CONTENTS, *key, sequence, max_bytes)
         return tuple(
-            RunEvent(place=EventPlace(partition, offset), sequence=number, type=kind, data=text)
+            RunEvent(place=self._place(partition, offset), sequence=number, type=kind, data=text)
             for number, partition, offset, kind, text in rows
         )
 
@@ -194,10 +204,10 @@ class PostgresRunView:
         sql, arguments = count_query(query)
         return {Phase(phase): count for phase, count in await self._pool.fetch(sql, *arguments)}
 
-    async def stream_end(self) -> StreamPlace:
+    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""
         async with self._pool.acquire() as connection:
-            return await stream_end(connection, topic=self._topics.status)
+            return await stream_end(connection, logs=self._logs, tenant=tenant)
 
     async def all_events(
         self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int
@@ -209,7 +219,7 @@ class PostgresRunView:
         ):
             return await stream_page(
                 connection,
-                topic=self._topics.status,
+                logs=self._logs,
                 query=query,
                 after=after,
                 limit=limit,
@@ -219,6 +229,9 @@ class PostgresRunView:
     def subscribe_all(self) -> AbstractContextManager[Subscription]:
         """See `RunView.subscribe_all`."""
         return self._subscriptions.subscribe_all()
+
+    def _place(self, partition: int, offset: int) -> EventPlace:
+        return EventPlace(self._partitions.name_of(partition), offset)
 
     async def _queue(self, key: RunKey, row: _Row) -> QueueState:
         now = self._now()

@@ -131,7 +131,16 @@ CREATE TABLE events (
 CREATE UNIQUE INDEX events_as_logged ON events (epoch, partition, "offset");
 """
 
-_MIGRATIONS: Final = (_FIRST,)
+_DOORS: Final = """
+-- Topic sets beside the default one. The partitions of a door have numbers of their own in all
+-- tables but `projected`: `PartitionNumbers`.
+CREATE TABLE doors (
+    name text COLLATE "C" PRIMARY KEY,
+    number integer NOT NULL UNIQUE CHECK (number BETWEEN 1 AND 9999)
+);
+"""
+
+_MIGRATIONS: Final = (_FIRST, _DOORS)
 """Each leads from the version that is its place in this tuple to the next one; never change one."""
 
 

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar, cast
 
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord
-from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.run_store_postgres.announcements import Announcement, key_hash
+from sluice_gateway.adapters.run_store_postgres.partition_numbers import PartitionNumbers
 from sluice_gateway.adapters.run_store_postgres.request_rows import write_requests
 from sluice_gateway.adapters.run_store_postgres.status_rows import write_status
 from sluice_gateway.adapters.run_store_postgres.types import Connection, Pool
@@ -25,6 +26,8 @@ __all__ = ["FencedError", "Place", "PostgresStore", "StoredPlace", "read_offsets
 
 Place = tuple[str, int]
 """A topic and the number of a partition."""
+
+C = TypeVar("C", bound=RunChange)
 
 _PAUSE_AFTER_BYTES: Final = 64 * 1024
 
@@ -89,13 +92,16 @@ class PostgresStore:
         self,
         pool: Pool,
         *,
-        topics: TopicNames,
+        origins: RecordOrigins,
+        partitions: PartitionNumbers,
         keeps_parameters: KeepsParameters,
         projected: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._projected = projected
         self._pool = pool
-        self._topics = topics
+        self._origins = origins
+        self._topics = origins.topics
+        self._partitions = partitions
         self._keeps_parameters = keeps_parameters
 
     async def begin(self, starts: Mapping[Place, int]) -> dict[Place, StoredPlace]:
@@ -140,7 +146,7 @@ class PostgresStore:
         moved = {number: moves[number][1] for number in sorted(moves)}
         async with self._transaction() as connection:
             await self._lock(connection, topic, {number: moves[number][0] for number in moved})
-            if topic == self._topics.requests:
+            if topic in self._topics.requests:
                 requests = [each for each in changes if isinstance(each, RequestChange)]
                 await write_requests(connection, requests, epoch=epoch)
             else:
@@ -159,17 +165,18 @@ class PostgresStore:
                 offsets={number: each.next_offset for number, each in moved.items()},
                 hashes=frozenset(key_hash(str(each.key)) for each in changes),
             ).send(connection)
-        if topic == self._topics.status:
+        if topic in self._topics.status:
             self._projected(len(changes))
 
     async def accept(self, run: AcceptedRun) -> None:
         """Note a request of our own before it is projected."""
-        change = RequestChange.of_accepted(run, keeps_parameters=self._keeps_parameters)
+        change = RequestChange.of_accepted(
+            run, topics=self._topics, keeps_parameters=self._keeps_parameters
+        )
+        topic = self._topics.of_tenant(run.key.tenant).topics.requests
         async with self._pool.acquire() as connection:
-            epoch = await connection.fetchval(
-                "SELECT epoch FROM topics WHERE topic = $1", self._topics.requests
-            )
-            await write_requests(connection, [change], epoch=epoch or 0)
+            epoch = await connection.fetchval("SELECT epoch FROM topics WHERE topic = $1", topic)
+            await write_requests(connection, [self._numbered(change)], epoch=epoch or 0)
 
     async def forget(self, topic: str, *, epoch: int) -> None:
         """Begin the topic again: it is not the one whose `epoch` this is.
@@ -195,15 +202,26 @@ class PostgresStore:
         changes = []
         since_pause = 0
         for record in records:
-            change = change_of(record, topics=self._topics, keeps_parameters=self._keeps_parameters)
+            change = change_of(
+                record, origins=self._origins, keeps_parameters=self._keeps_parameters
+            )
             if change is not None:
-                changes.append(change)
+                changes.append(self._numbered(change))
             since_pause += record.memory
             if since_pause >= _PAUSE_AFTER_BYTES:
                 # Requests are answered on the same event loop.
                 since_pause = 0
                 await asyncio.sleep(0)
         return changes
+
+    def _numbered(self, change: C) -> C:
+        """Return the change with the number that its partition has in the tables."""
+        if isinstance(change.partition, int):
+            return change
+        number = self._partitions.number_of(change.partition)
+        if number is None:
+            raise AssertionError("Only topics are projected whose doors have numbers.")
+        return cast("C", change._replace(partition=number))
 
     async def _lock(
         self,

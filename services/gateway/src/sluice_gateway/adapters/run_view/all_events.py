@@ -2,14 +2,15 @@
 
 import heapq
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from sluice_contracts.ids import RunKey
-from sluice_contracts.topics import TopicNames
+from sluice_contracts.topic_sets import TopicSets
 from sluice_gateway.adapters.run_view.list_sql import conditions_of, joined
 from sluice_gateway.domain.models import StreamEvent, StreamPage
+from sluice_gateway.domain.partitions import LogPartition, door_and_number, log_partition
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.ports import LogTruncatedError
 
@@ -27,24 +28,32 @@ LEFT JOIN (SELECT partition, first_offset FROM log_starts WHERE topic = ?1) USIN
 """
 
 
-def stream_end(connection: sqlite3.Connection, *, topics: TopicNames) -> StreamPlace:
+def stream_end(
+    connection: sqlite3.Connection, *, topics: TopicSets, tenant: str | None
+) -> StreamPlace:
     """See `RunView.stream_end`."""
-    return StreamPlace(next_offsets=dict(connection.execute(_ENDS, (topics.status,))))
+    return StreamPlace(
+        next_offsets={
+            log_partition(topics, topic, number): offset
+            for topic in (each.topics.status for each in topics.having_had(tenant))
+            for number, offset in connection.execute(_ENDS, (topic,))
+        }
+    )
 
 
 def stream_page(
     connection: sqlite3.Connection,
     *,
-    topics: TopicNames,
+    topics: TopicSets,
     query: RunFilter,
     after: StreamPlace,
     limit: int,
     max_bytes: int,
 ) -> StreamPage:
     """See `RunView.all_events`."""
-    _check_kept(connection, after)
-    ends = stream_end(connection, topics=topics).next_offsets
-    place = dict(after.on_topic(ends).next_offsets)
+    ends = stream_end(connection, topics=topics, tenant=query.tenant).next_offsets
+    _check_kept(connection, after, known=ends)
+    place = dict(after.on_topics(ends).next_offsets)
     events: list[StreamEvent] = []
     rows = _rows(connection, query, starts={each: place.get(each, 0) for each in ends})
     for looked_at, row in enumerate(rows, start=1):
@@ -74,16 +83,18 @@ def stream_page(
 _DATA: Final = "SELECT event FROM events WHERE partition = ? AND offset = ?"
 
 
-def _check_kept(connection: sqlite3.Connection, after: StreamPlace) -> None:
+def _check_kept(
+    connection: sqlite3.Connection, after: StreamPlace, *, known: Collection[LogPartition]
+) -> None:
     for partition, offset in connection.execute("SELECT partition, offset FROM whole_from"):
-        if after.next_offsets.get(partition, 0) < offset:
+        if partition in known and after.next_offsets.get(partition, 0) < offset:
             raise LogTruncatedError(
                 f"Events of partition {partition} before offset {offset} are no longer kept."
             )
 
 
 def _rows(
-    connection: sqlite3.Connection, query: RunFilter, *, starts: Mapping[int, int]
+    connection: sqlite3.Connection, query: RunFilter, *, starts: Mapping[LogPartition, int]
 ) -> Iterator[Any]:
     """Yield the events of all partitions, by time and each partition in order."""
     conditions = conditions_of(replace(query, phases=frozenset()), before=None)
@@ -98,5 +109,5 @@ WHERE partition = ? AND offset >= ? ORDER BY offset
 """  # noqa: S608
     return heapq.merge(
         *(connection.execute(sql, (*arguments, each, start)) for each, start in starts.items()),
-        key=lambda row: row[:3],
+        key=lambda row: (row[0], door_and_number(row[1]), row[2]),
     )

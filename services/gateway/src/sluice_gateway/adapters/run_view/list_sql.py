@@ -6,10 +6,19 @@ from typing import Any, Final, TypeAlias
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
+from sluice_gateway.domain.identity import ANY
 from sluice_gateway.domain.run_changes import Facts, first_millisecond
 from sluice_gateway.domain.run_query import RunFilter, RunPlace, RunSummary
 
-__all__ = ["SUMMARY", "Conditions", "conditions_of", "joined", "places_of", "summary_of"]
+__all__ = [
+    "SUMMARY",
+    "Conditions",
+    "conditions_of",
+    "joined",
+    "places_of",
+    "summary_of",
+    "within_of",
+]
 
 Conditions: TypeAlias = list[tuple[str, Sequence[Any]]]
 """SQL about a row of `runs`, each with its arguments."""
@@ -31,6 +40,7 @@ def conditions_of(query: RunFilter, *, before: RunPlace | None) -> Conditions:
     if query.phases:
         marks = ", ".join("?" for _ in query.phases)
         conditions.append((f"phase IN ({marks})", sorted(query.phases)))
+    conditions += within_of(query)
     conditions += places_of(query, before=before, column="place_ms")
     if query.text is not None:
         conditions.append(("instr(run_id, ?)", [query.text]))
@@ -41,6 +51,22 @@ def conditions_of(query: RunFilter, *, before: RunPlace | None) -> Conditions:
     if before is not None:
         conditions.append(("(place_ms, tenant, run_id) < (?, ?, ?)", before))
     return conditions
+
+
+def within_of(query: RunFilter) -> Conditions:
+    """Return the condition that the principal may see the run or the kind of runs."""
+    if query.within is None:
+        return []
+    areas, arguments = [], []
+    for area in query.within.areas:
+        named = {"tenant": area.tenants, "workflow": area.workflows}
+        parts = ["TRUE"]
+        for column, names in named.items():
+            if ANY not in names:
+                parts.append(f"{column} IN ({', '.join('?' for _ in names)})")
+                arguments += sorted(names)
+        areas.append(" AND ".join(parts))
+    return [(f"({' OR '.join(areas) or 'FALSE'})", arguments)]
 
 
 def places_of(query: RunFilter, *, before: RunPlace | None, column: str) -> Conditions:

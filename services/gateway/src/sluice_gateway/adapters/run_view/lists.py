@@ -19,6 +19,7 @@ from sluice_gateway.adapters.run_view.list_sql import (
     joined,
     places_of,
     summary_of,
+    within_of,
 )
 from sluice_gateway.domain.run_query import LabelTest, RunFilter, RunPage, RunPlace
 
@@ -53,7 +54,10 @@ def list_runs(
 
 def count_runs(connection: sqlite3.Connection, query: RunFilter) -> Mapping[Phase, int]:
     """See `RunView.count`."""
-    if query == RunFilter(tenant=query.tenant, workflow=query.workflow, phases=query.phases):
+    of_kinds = RunFilter(
+        tenant=query.tenant, workflow=query.workflow, phases=query.phases, within=query.within
+    )
+    if query == of_kinds:
         where, arguments = joined(_kind_conditions(query))
         sql = f"SELECT phase, SUM(runs) FROM kinds WHERE {where} AND runs > 0 GROUP BY phase"  # noqa: S608
     else:
@@ -118,7 +122,7 @@ def _few(connection: sqlite3.Connection, query: RunFilter) -> list[int] | None:
             )
             if found is not None:
                 return found
-    if query.workflow is not None or query.phases:
+    if query.workflow is not None or query.phases or query.within is not None:
         where, arguments = joined(_kind_conditions(query))
         sql = f"SELECT COALESCE(SUM(runs), 0) FROM kinds WHERE {where}"  # noqa: S608
         [(number,)] = connection.execute(sql, arguments)
@@ -174,7 +178,7 @@ def _kind_conditions(query: RunFilter) -> Conditions:
     if query.phases:
         marks = ", ".join("?" for _ in query.phases)
         conditions.append((f"phase IN ({marks})", sorted(query.phases)))
-    return conditions
+    return [*conditions, *within_of(query)]
 
 
 def _kinds(

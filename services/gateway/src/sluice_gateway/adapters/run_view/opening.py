@@ -34,21 +34,22 @@ async def opened_sqlite_view(
     most_waiting: int,
 ) -> AsyncIterator[OpenView]:
     """Open the view's file, with all that works on it."""
-    kafka, topics = settings.kafka, settings.kafka.topics
+    kafka, origins = settings.kafka, settings.kafka.origins
+    topics = origins.topics
     path = settings.data_dir / "view.sqlite"
     async with open_view(
         path,
-        topics=topics,
+        origins=origins,
         keeps_parameters=keeps_parameters,
         history=settings.store.history,
     ) as store:
         bounds = ViewSizeLimit(store, path, max_bytes=settings.view.max_bytes, metrics=metrics)
         notifying = NotifyingStore(
-            store, status_topic=topics.status, subscriptions=subscriptions, metrics=metrics
+            store, status_topics=topics.status, subscriptions=subscriptions, metrics=metrics
         )
         projection = Projector(
             name="view",
-            topics=(topics.requests, topics.status),
+            topics=(*topics.requests, *topics.status),
             store=BoundedStore(notifying, bounds=bounds),
             make_consumer=lambda: make_consumer(
                 kafka, client_id=f"{_NAME}-view", fetch_max_wait=_FETCH_MAX_WAIT

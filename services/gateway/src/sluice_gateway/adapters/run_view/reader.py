@@ -1,4 +1,4 @@
-"""Reads the view of runs, a SQLite projection of the request and the status topic."""
+"""Reads the view of runs, a SQLite projection of the request and the status topics."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ import structlog
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase, QueueState
-from sluice_contracts.topics import TopicNames
+from sluice_contracts.topic_sets import TopicSets
 from sluice_gateway.adapters.run_view.all_events import stream_end, stream_page
 from sluice_gateway.adapters.run_view.lists import count_runs, list_runs
 from sluice_gateway.domain.models import (
@@ -25,6 +25,7 @@ from sluice_gateway.domain.models import (
     RunState,
     StreamPage,
 )
+from sluice_gateway.domain.partitions import LogPartition
 from sluice_gateway.domain.run_changes import (
     Facts,
     KeepsParameters,
@@ -75,9 +76,11 @@ SELECT sequence, partition, offset, type, event FROM events
 WHERE number = {_NUMBER} AND sequence >= ?3 ORDER BY sequence
 """  # noqa: S608
 
+# The place is of another replica, which may have read more.
 _SEQUENCE_AT: Final = f"""
-SELECT MAX(sequence) FROM events
-WHERE number = {_NUMBER} AND partition = ?3 AND offset <= ?4
+SELECT (SELECT MAX(sequence) FROM events
+        WHERE number = {_NUMBER} AND partition = ?3 AND offset <= ?4),
+       NOT EXISTS (SELECT 1 FROM events WHERE partition = ?3 AND offset >= ?4)
 """  # noqa: S608
 
 
@@ -105,7 +108,7 @@ class _StateRow(NamedTuple):
     parameters: str | None
     notice: str | None
     place_ms: int
-    partition: int | None
+    partition: LogPartition | None
     offset: int | None
     event: str | None
     steps: str
@@ -119,7 +122,7 @@ class SqliteRunView:
         self,
         store: SqliteStore,
         *,
-        topics: TopicNames,
+        topics: TopicSets,
         subscriptions: RunSubscriptions,
         catch_up: Callable[[], Coroutine[Any, Any, str | None]],
         keeps_parameters: KeepsParameters,
@@ -148,7 +151,9 @@ class SqliteRunView:
         """See `RunView.accept`."""
         try:
             await self._store.note(
-                RequestChange.of_accepted(run, keeps_parameters=self._keeps_parameters)
+                RequestChange.of_accepted(
+                    run, topics=self._topics, keeps_parameters=self._keeps_parameters
+                )
             )
         except aiosqlite.Error as e:
             # The run is accepted all the same, and the projection reads its record later.
@@ -158,8 +163,9 @@ class SqliteRunView:
         self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int
     ) -> EventPage | None:
         """See `RunView.events`."""
+        is_behind = False
         if after is not None and beyond < 0:
-            [(sequence,)] = await self._store.read(_SEQUENCE_AT, (*key, *after))
+            [(sequence, is_behind)] = await self._store.read(_SEQUENCE_AT, (*key, *after))
             beyond = -1 if sequence is None else sequence
         rows = await self._store.read(_EVENTS, (*key, beyond, *(after or (None, None)), limit))
         if not rows:
@@ -172,7 +178,8 @@ class SqliteRunView:
             if row[3] is not None
         )
         complete = len(events) < limit or events[-1].sequence == latest
-        return EventPage(events=events, ended=bool(terminal) and complete)
+        ended = bool(terminal) and complete
+        return EventPage(events=events, ended=ended, is_behind=bool(is_behind))
 
     async def contents(self, key: RunKey, sequence: int, *, max_bytes: int) -> tuple[RunEvent, ...]:
         """See `RunView.contents`."""
@@ -194,9 +201,9 @@ class SqliteRunView:
         """See `RunView.count`."""
         return await self._store.query(partial(count_runs, query=query))
 
-    async def stream_end(self) -> StreamPlace:
+    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""
-        return await self._store.query(partial(stream_end, topics=self._topics))
+        return await self._store.query(partial(stream_end, topics=self._topics, tenant=tenant))
 
     async def all_events(
         self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int

@@ -192,9 +192,9 @@ class ReopeningView:
         """See `RunView.count`."""
         return await self._ask(lambda view: view.count(query))
 
-    async def stream_end(self) -> StreamPlace:
+    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""
-        return await self._ask(lambda view: view.stream_end())
+        return await self._ask(lambda view: view.stream_end(tenant=tenant))
 
     async def all_events(
         self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int

@@ -4,10 +4,12 @@ from typing import Final
 
 __all__ = ["TABLES", "VERSION"]
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Raise it with every change of the tables or of the projection: the file is then rebuilt."""
 
 TABLES: Final = """
+-- Partitions have no type: those of the default topics are numbers, those of doors are texts.
+
 -- A run is what its first request record and its latest status event say of it: the columns are
 -- those of `ProjectedRun`. `number` is our own name of it, for the other tables.
 CREATE TABLE IF NOT EXISTS runs (
@@ -20,7 +22,7 @@ CREATE TABLE IF NOT EXISTS runs (
     workflow TEXT,
     facts TEXT,
 
-    request_partition INTEGER,
+    request_partition,
     request_offset INTEGER,
     request_workflow TEXT,
     request_fingerprint TEXT,
@@ -38,14 +40,14 @@ CREATE TABLE IF NOT EXISTS runs (
     started_at TEXT,
     finished_at TEXT,
     status_ms INTEGER,
-    status_partition INTEGER,
+    status_partition,
     status_offset INTEGER,
     first_ms INTEGER,
     events_from_ms INTEGER,
 
     notice TEXT,
     notice_ms INTEGER,
-    notice_partition INTEGER,
+    notice_partition,
     notice_offset INTEGER,
 
     -- Whether events before the last one were dropped to save room, and the latest that was.
@@ -111,7 +113,7 @@ CREATE TABLE IF NOT EXISTS parameters (
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
-    partition INTEGER NOT NULL,
+    partition NOT NULL,
     offset INTEGER NOT NULL,
     appended_ms INTEGER NOT NULL,
     phase TEXT NOT NULL,
@@ -121,11 +123,19 @@ CREATE TABLE IF NOT EXISTS events (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS events_in_order ON events (partition, offset);
 
--- The first offset of each partition of the status topic from which on all events are here.
+-- The first offset of each partition of status topics from which on all events are here.
 CREATE TABLE IF NOT EXISTS whole_from (
-    partition INTEGER PRIMARY KEY,
+    partition NOT NULL PRIMARY KEY,
     offset INTEGER NOT NULL
-);
+) WITHOUT ROWID;
+
+-- The oldest record on Kafka of each partition of requests (kind 'r') and of states ('s').
+CREATE TABLE IF NOT EXISTS oldest_records (
+    kind TEXT NOT NULL,
+    partition NOT NULL,
+    offset INTEGER NOT NULL,
+    PRIMARY KEY (kind, partition)
+) WITHOUT ROWID;
 
 -- Events carry the steps that changed; this is the latest of each. Kept in order of appearance.
 -- `kind` is 's' for steps and 'g' for groups of them.

@@ -6,7 +6,7 @@ the offsets are in the same file, so nothing comes back after a restart.
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -78,7 +78,7 @@ class ViewSizeLimit:
         self._exceeded = exceeded
 
     async def _shrink(self) -> int:
-        await self._empty_wal()
+        await self._store.truncate_log()
         size = await self._size()
         [(whole, trimmed)] = await self._store.read(_FINISHED)
         while size > self._enough and whole + trimmed:
@@ -94,7 +94,9 @@ class ViewSizeLimit:
                 await self._store.transact(_of_oldest(_OLDEST_TRIMMED, runs, then=drop_runs))
                 trimmed -= runs
                 self._metrics.view_dropped_runs.inc(runs)
-            await self._empty_wal()
+            if not await self._store.truncate_log():
+                # The log counts, so that more would be dropped than has to be.
+                break
             size = await self._size()
         return size
 
@@ -102,9 +104,6 @@ class ViewSizeLimit:
         [(pages,)] = await self._store.read(_PAGES_IN_USE)
         wal = self._wal.stat().st_size if self._wal.exists() else 0
         return int(pages) + wal
-
-    async def _empty_wal(self) -> None:
-        await self._store.read("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 class BoundedStore:
@@ -124,10 +123,15 @@ class BoundedStore:
         """See `ProjectionStore.last_records`."""
         return await self._store.last_records()
 
-    async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        """See `ProjectionStore.apply`."""
-        await self._store.apply(records)
-        await self._bounds.keep()
+    async def prepare(self, records: Sequence[IncomingRecord]) -> Callable[[], Awaitable[None]]:
+        """See `ProjectionStore.prepare`."""
+        write = await self._store.prepare(records)
+
+        async def write_within_bounds() -> None:
+            await write()
+            await self._bounds.keep()
+
+        return write_within_bounds
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
         """See `ProjectionStore.expire`."""

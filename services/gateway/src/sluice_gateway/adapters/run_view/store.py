@@ -1,13 +1,13 @@
 """Fills the view, notifies subscribers, and forgets what the topics have forgotten."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord
-from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.run_view.projection import view_projection
 from sluice_gateway.domain.run_changes import KeepsParameters
 from sluice_gateway.metrics import Metrics
@@ -24,7 +24,7 @@ HISTORY: Final = timedelta(days=30)
 def open_view(
     path: Path,
     *,
-    topics: TopicNames,
+    origins: RecordOrigins,
     keeps_parameters: KeepsParameters,
     history: timedelta = HISTORY,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -32,7 +32,7 @@ def open_view(
     """Open the view's file, or make it; `history` is how long finished runs are kept at least."""
     return SqliteStore.open(
         path,
-        view_projection(topics, keeps_parameters=keeps_parameters, history=history, now=now),
+        view_projection(origins, keeps_parameters=keeps_parameters, history=history, now=now),
     )
 
 
@@ -43,12 +43,12 @@ class NotifyingStore:
         self,
         store: SqliteStore,
         *,
-        status_topic: str,
+        status_topics: Collection[str],
         subscriptions: RunSubscriptions,
         metrics: Metrics,
     ) -> None:
         self._store = store
-        self._status_topic = status_topic
+        self._status_topics = frozenset(status_topics)
         self._subscriptions = subscriptions
         self._metrics = metrics
 
@@ -60,12 +60,17 @@ class NotifyingStore:
         """See `ProjectionStore.last_records`."""
         return await self._store.last_records()
 
-    async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        """See `ProjectionStore.apply`."""
-        await self._store.apply(records)
-        keys = [record.key for record in records if record.position.topic == self._status_topic]
-        self._metrics.events_projected.inc(len(keys))
-        self._subscriptions.publish({key.decode(errors="replace") for key in keys if key})
+    async def prepare(self, records: Sequence[IncomingRecord]) -> Callable[[], Awaitable[None]]:
+        """See `ProjectionStore.prepare`."""
+        write = await self._store.prepare(records)
+        keys = [record.key for record in records if record.position.topic in self._status_topics]
+
+        async def write_and_notify() -> None:
+            await write()
+            self._metrics.events_projected.inc(len(keys))
+            self._subscriptions.publish({key.decode(errors="replace") for key in keys if key})
+
+        return write_and_notify
 
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
         """See `ProjectionStore.expire`."""

@@ -1,0 +1,112 @@
+"""The audit topic: records are written beside the requests, and never hold one up."""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from sluice_contracts.audit import AuditRecord, encode_audit
+from sluice_gateway.auth_settings import AuthSettings
+from sluice_gateway.metrics import Metrics
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
+from sluice_runtime.kafka.producer import Producer, RecordProducer
+from sluice_runtime.kafka.settings import KafkaSettings
+
+__all__ = ["AuditTopic", "opened_audit"]
+
+_log = structlog.get_logger(__name__)
+
+_MOST_WAITING: Final = 10_000
+_AT_A_TIME: Final = 500
+_TIMEOUT: Final = timedelta(seconds=10)
+_AT_THE_END: Final = timedelta(seconds=5)
+
+
+@asynccontextmanager
+async def opened_audit(
+    auth: AuthSettings, kafka: KafkaSettings, *, client_id: str, metrics: Metrics
+) -> AsyncIterator["AuditTopic | None"]:
+    """Write audit records while the body runs; None if clients are not identified."""
+    if auth.mode != "required":
+        yield None
+        return
+    # Of its own: if the topic is missing, requests must not wait with it.
+    producer = RecordProducer(kafka, client_id=client_id)
+    topic = AuditTopic(producer, topic=auth.audit_topic, lost=metrics.audit_lost.inc)
+    try:
+        async with topic.running(drained_within=_AT_THE_END):
+            yield topic
+    finally:
+        await producer.close()
+
+
+class AuditTopic:
+    """Writes audit records in batches, each once; what cannot be written is in the log alone.
+
+    `lost` is called with the number of records that are not on the topic, or not for certain.
+    """
+
+    def __init__(self, producer: Producer, *, topic: str, lost: Callable[[int], None]) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._lost = lost
+        self._waiting: deque[AuditRecord] = deque()
+        self._more = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def put(self, record: AuditRecord) -> None:
+        """See `AuditSink.put`; beyond ten thousand that wait, records are in the log alone."""
+        if len(self._waiting) >= _MOST_WAITING:
+            self._lost(1)
+            return
+        self._waiting.append(record)
+        self._idle.clear()
+        self._more.set()
+
+    @asynccontextmanager
+    async def running(self, *, drained_within: timedelta) -> AsyncIterator[None]:
+        """Write while the body runs, and what is left then for at most so long."""
+        writing = asyncio.create_task(self._run(), name="audit")
+        try:
+            yield
+            await self._drain(within=drained_within)
+        finally:
+            writing.cancel()
+            await asyncio.wait({writing})
+
+    async def _run(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._waiting:
+                count = min(_AT_A_TIME, len(self._waiting))
+                batch = [self._waiting.popleft() for _ in range(count)]
+                written = await asyncio.gather(*map(self._write, batch))
+                if failed := written.count(False):
+                    self._lost(failed)
+                    _log.warning("audit records are in the log alone", records=failed)
+            self._idle.set()
+
+    async def _drain(self, *, within: timedelta) -> None:
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                await self._idle.wait()
+        except TimeoutError:
+            _log.warning("audit records are in the log alone", records=len(self._waiting))
+
+    async def _write(self, record: AuditRecord) -> bool:
+        written = encode_audit(record, event_id=secrets.token_hex(16))
+        try:
+            await self._producer.send(
+                self._topic, written, deadline=Deadline("writing the audit", _TIMEOUT)
+            )
+        except (KafkaUnavailableError, RecordRefusedError):
+            return False
+        return True

@@ -1,0 +1,298 @@
+"""Who asks, and what they may do; pure.
+
+A principal has what the grants for it add up to, and nothing without one. More grants never allow
+less: there is no grant that forbids.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Self
+
+from pydantic import JsonValue
+
+from sluice_contracts.ids import RunKey
+
+__all__ = [
+    "ANY",
+    "EVERYTHING",
+    "Access",
+    "Area",
+    "Grant",
+    "Grants",
+    "Identity",
+    "Principal",
+    "PrincipalKind",
+    "Reach",
+    "Scope",
+    "WatchedRun",
+    "claim",
+]
+
+ANY: Final = "*"
+"""In a grant: every tenant, or every workflow; behind the kind of a principal: every id."""
+
+
+class Scope(StrEnum):
+    """What a principal may do to runs; no scope includes another."""
+
+    START = "runs:start"
+    READ = "runs:read"
+    PAYLOADS = "payloads:read"
+    """To see parameters, inputs, outputs and messages of runs that may be read."""
+    COMMAND = "runs:command"
+    DLQ = "dlq"
+    ADMIN = "admin"
+    """To pause, drain and resume a workflow or a tenant."""
+
+
+class PrincipalKind(StrEnum):
+    """How a principal proves who it is."""
+
+    API_KEY = "api_key"
+    SERVICE_ACCOUNT = "service_account"
+    """A token that Kubernetes has issued."""
+    WORKLOAD = "workload"
+    """A token of another issuer for machines."""
+    USER = "user"
+    """A person who has signed in."""
+    WATCH_LINK = "watch_link"
+    ANONYMOUS = "anonymous"
+    """Anybody, where identities are switched off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedRun:
+    """The one run that a watch link shows, and whether it shows the run's payloads as well."""
+
+    key: RunKey
+    payloads: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """Who asks; `str()` of it is what logs and records say.
+
+    `claims` are what the issuer of a token says about it. `watched` is that of a watch link.
+    """
+
+    kind: PrincipalKind
+    id: str
+    claims: Mapping[str, JsonValue] = field(default_factory=dict, hash=False, repr=False)
+    watched: WatchedRun | None = None
+
+    def __str__(self) -> str:
+        """Return `kind:id`."""
+        return f"{self.kind}:{self.id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """Some workflows of some tenants; `*` is all of them."""
+
+    tenants: frozenset[str]
+    workflows: frozenset[str]
+
+    def __post_init__(self) -> None:
+        """Drop what `*` includes, so that equal areas are equal."""
+        for name in ("tenants", "workflows"):
+            if ANY in getattr(self, name):
+                object.__setattr__(self, name, frozenset({ANY}))
+
+    def has(self, *, tenant: str, workflow: str | None) -> bool:
+        """Return whether it has the workflow of the tenant; one that is not known is in `*` only.
+
+        A run has no known workflow while only a part of its records can be read.
+        """
+        return _has(self.tenants, tenant) and _has(self.workflows, workflow)
+
+    def shared_with(self, other: Self) -> "Area":
+        """Return what both areas have."""
+        return Area(
+            tenants=_shared(self.tenants, other.tenants),
+            workflows=_shared(self.workflows, other.workflows),
+        )
+
+    def covers(self, other: Self) -> bool:
+        """Return whether it has all that the other one has."""
+        return _covers(self.tenants, other.tenants) and _covers(self.workflows, other.workflows)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where a scope is allowed: in any of the areas."""
+
+    areas: frozenset[Area]
+
+    @classmethod
+    def of(cls, areas: Iterable[Area]) -> Self:
+        """Join areas; those that others cover are left out."""
+        found = frozenset(each for each in areas if each.tenants and each.workflows)
+        return cls(
+            frozenset(
+                each
+                for each in found
+                if not any(other != each and other.covers(each) for other in found)
+            )
+        )
+
+    @property
+    def everything(self) -> bool:
+        """Whether it has all workflows of all tenants."""
+        return any(ANY in each.tenants and ANY in each.workflows for each in self.areas)
+
+    @property
+    def tenants(self) -> frozenset[str] | None:
+        """The tenants of all areas; None for all that there are."""
+        tenants = frozenset(name for each in self.areas for name in each.tenants)
+        return None if ANY in tenants else tenants
+
+    def has(self, *, tenant: str, workflow: str | None) -> bool:
+        """Return whether an area has the workflow of the tenant."""
+        return any(each.has(tenant=tenant, workflow=workflow) for each in self.areas)
+
+    def shared_with(self, other: Self) -> Self:
+        """Return where both scopes are allowed."""
+        return self.of(mine.shared_with(theirs) for mine in self.areas for theirs in other.areas)
+
+    def has_tenant(self, tenant: str) -> bool:
+        """Return whether an area has any workflow of the tenant."""
+        return any(_has(each.tenants, tenant) for each in self.areas)
+
+    def has_workflow(self, workflow: str) -> bool:
+        """Return whether an area has the workflow of any tenant."""
+        return any(_has(each.workflows, workflow) for each in self.areas)
+
+    def __bool__(self) -> bool:
+        """Return whether it has anything."""
+        return bool(self.areas)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """Gives scopes in an area to each principal that it names and whose claims are these.
+
+    `principals` are `kind:id` or `kind:*`; without one, claims alone choose. `claims` have the name
+    of a claim or, with a slash in front, a JSON Pointer into the claims (RFC 6901).
+    """
+
+    area: Area
+    scopes: frozenset[Scope]
+    principals: frozenset[str] = frozenset()
+    claims: frozenset[tuple[str, str]] = frozenset()
+
+    def is_for(self, principal: Principal) -> bool:
+        """Return whether the principal gets it. A grant that names nobody is for nobody."""
+        if not self.principals and not self.claims:
+            return False
+        named = {str(principal), f"{principal.kind}:{ANY}"}
+        if self.principals and self.principals.isdisjoint(named):
+            return False
+        return all(_holds(claim(principal.claims, name), text) for name, text in self.claims)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """What one principal may do. `run` is the only run that it may do it to, if it is not None."""
+
+    grants: frozenset[Grant] = frozenset()
+    run: RunKey | None = None
+
+    def allows(self, scope: Scope, *, tenant: str, workflow: str | None) -> bool:
+        """Return whether the scope is allowed for runs of the workflow and tenant."""
+        return self.run is None and self.reach(scope).has(tenant=tenant, workflow=workflow)
+
+    def allows_for_run(self, scope: Scope, key: RunKey, *, workflow: str | None) -> bool:
+        """Return whether the scope is allowed for this run."""
+        if self.run is not None and self.run != key:
+            return False
+        return self.reach(scope).has(tenant=key.tenant, workflow=workflow)
+
+    def could_allow(self, scope: Scope, key: RunKey) -> bool:
+        """Return whether the scope is allowed for this run if its workflow is the right one."""
+        if self.run is not None and self.run != key:
+            return False
+        return self.reach(scope).has_tenant(key.tenant)
+
+    def allows_somewhere(self, scope: Scope) -> bool:
+        """Return whether the scope is allowed for any run at all."""
+        return bool(self.reach(scope))
+
+    def reach(self, scope: Scope) -> Reach:
+        """Return where the scope is allowed."""
+        return Reach.of(each.area for each in self.grants if scope in each.scopes)
+
+
+EVERYTHING: Final = Access(
+    grants=frozenset(
+        {
+            Grant(
+                area=Area(tenants=frozenset({ANY}), workflows=frozenset({ANY})),
+                scopes=frozenset(Scope),
+            )
+        }
+    )
+)
+"""The access of everybody where identities are switched off."""
+
+
+@dataclass(frozen=True)
+class Grants:
+    """All grants that there are."""
+
+    grants: tuple[Grant, ...] = ()
+
+    def access_of(self, principal: Principal) -> Access:
+        """Return what the principal may do; a watch link needs no grant to show its run."""
+        if principal.watched is not None:
+            return _watching(principal.watched)
+        return Access(grants=frozenset(each for each in self.grants if each.is_for(principal)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who asks, and what they may do."""
+
+    principal: Principal
+    access: Access
+
+
+def claim(claims: Mapping[str, JsonValue], name: str) -> JsonValue:
+    """Return the claim of this name, or at this JSON Pointer; None if there is none."""
+    if not name.startswith("/"):
+        return claims.get(name)
+    found: JsonValue = dict(claims)
+    for part in name[1:].split("/"):
+        if not isinstance(found, dict):
+            return None
+        found = found.get(part.replace("~1", "/").replace("~0", "~"))
+    return found
+
+
+def _watching(watched: WatchedRun) -> Access:
+    scopes = {Scope.READ} | ({Scope.PAYLOADS} if watched.payloads else set())
+    area = Area(tenants=frozenset({watched.key.tenant}), workflows=frozenset({ANY}))
+    return Access(grants=frozenset({Grant(area=area, scopes=frozenset(scopes))}), run=watched.key)
+
+
+def _holds(value: JsonValue, text: str) -> bool:
+    """Return whether a claim is the text or a number of the same digits, or lists one."""
+    if isinstance(value, list):
+        return any(_holds(each, text) for each in value if not isinstance(each, list))
+    # True is an int as well.
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) == text if number else value == text
+
+
+def _shared(names: frozenset[str], others: frozenset[str]) -> frozenset[str]:
+    if ANY in names:
+        return others
+    return names if ANY in others else names & others
+
+
+def _has(names: frozenset[str], name: str | None) -> bool:
+    return ANY in names or (name is not None and name in names)
+
+
+def _covers(names: frozenset[str], others: frozenset[str]) -> bool:
+    return ANY in names or others <= names

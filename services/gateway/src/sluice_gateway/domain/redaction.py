@@ -1,0 +1,49 @@
+"""Leaves out of events what only `payloads:read` shows; pure.
+
+Whatever may hold a value of a run goes: parameters, inputs, outputs, and texts by others, as Argo's
+messages and what the API server says of a Workflow. What is left says where the run stands.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import JsonValue
+
+__all__ = ["redacted", "redacted_text"]
+
+_LEFT_OUT: Final = "Left out: this needs the scope payloads:read."
+
+_OF_A_STEP: Final[Mapping[str, JsonValue]] = {"message": None, "inputs": {}, "outputs": {}}
+_OF_AN_EVENT: Final[Mapping[str, JsonValue]] = {"message": None, "outputs": {}, "parameters": None}
+_OF_A_PROBLEM: Final[Mapping[str, JsonValue]] = {"detail": _LEFT_OUT, "errors": []}
+
+
+def redacted(event: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return the event, or the state that repeats one, without what may hold values."""
+    kept = _without(event, _OF_AN_EVENT)
+    for name, values in (
+        ("problem", _OF_A_PROBLEM),
+        ("queue", {"detail": None}),
+        ("last_command", {"reason": None}),
+    ):
+        part = kept.get(name)
+        if isinstance(part, dict):
+            kept[name] = _without(part, values)
+    for name, values in (("steps", _OF_A_STEP), ("waiting_for", {"message": None})):
+        parts = kept.get(name)
+        if isinstance(parts, list):
+            kept[name] = [_without(each, values) for each in parts if isinstance(each, dict)]
+    return kept
+
+
+def redacted_text(data: str) -> str:
+    """Return the JSON of an event, on one line, without what may hold values."""
+    event = json.loads(data)
+    return json.dumps(redacted(event), ensure_ascii=False, separators=(",", ":"))
+
+
+def _without(
+    document: Mapping[str, JsonValue], values: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    return {name: values.get(name, value) for name, value in document.items()}

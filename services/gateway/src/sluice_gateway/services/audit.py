@@ -1,0 +1,74 @@
+"""Notes who asked to change something, or was refused: a line in the log, and a record on Kafka."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from sluice_contracts.audit import AuditRecord, Verdict
+from sluice_contracts.ids import RunKey
+from sluice_contracts.problems import ProblemType
+from sluice_gateway.domain.errors import HiddenRunError, ProblemError
+from sluice_gateway.domain.identity import Principal
+
+__all__ = ["Audit", "AuditSink", "verdict_of"]
+
+_log = structlog.get_logger(__name__)
+
+
+class AuditSink(Protocol):
+    """Where audit records go."""
+
+    def put(self, record: AuditRecord) -> None:
+        """Take the record; it is written later, and nobody waits for that."""
+
+
+class Audit:
+    """Notes requests; without a sink nothing is noted, because nobody is identified."""
+
+    def __init__(
+        self, sink: AuditSink | None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._sink = sink
+        self._now = now
+
+    def note(
+        self,
+        principal: Principal | None,
+        operation: str,
+        result: Verdict | ProblemError,
+        *,
+        key: RunKey | None = None,
+        tenant: str | None = None,
+        workflow: str | None = None,
+        trace_id: str | None = None,
+    ) -> None:
+        """Note what came of a request; `tenant` counts if there is no `key`."""
+        if self._sink is None:
+            return
+        problem = result.problem.type if isinstance(result, ProblemError) else None
+        record = AuditRecord(
+            time=self._now(),
+            principal=None if principal is None else str(principal),
+            operation=operation,
+            tenant=tenant if key is None else key.tenant,
+            run_id=None if key is None else key.run_id,
+            workflow=workflow,
+            verdict=verdict_of(result),
+            problem=problem,
+            hidden=isinstance(result, HiddenRunError),
+            trace_id=trace_id,
+        )
+        # The trace id is in every line already.
+        fields = record.model_dump(mode="json", exclude={"time", "trace_id"})
+        _log.info("audit", **fields)
+        self._sink.put(record)
+
+
+def verdict_of(result: Verdict | ProblemError) -> Verdict:
+    """Return the verdict that a problem is."""
+    if isinstance(result, Verdict):
+        return result
+    unknown = result.problem.type is ProblemType.OUTCOME_UNKNOWN
+    return Verdict.UNKNOWN if unknown else Verdict.REFUSED

@@ -50,6 +50,14 @@ class KafkaSettings(BaseModel):
             "Without it, any writer of such a topic may name any of its tenants."
         ),
     ] = None
+    controls_topic: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Topic of records that pause tenants and workflows, such as "
+            "`sluice.controls`; the dispatcher reads it. None: nothing is paused by records.",
+        ),
+    ] = None
     partitions: Annotated[
         int, Field(ge=1, description="Partitions of topics that Sluice creates.")
     ] = 6

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from sluice_contracts.auth_context import Author
+from sluice_contracts.controls import Control, ControlTarget
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import Appended
@@ -26,6 +27,7 @@ from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, Stream
 
 __all__ = [
     "Authenticator",
+    "ControlProducer",
     "CredentialKind",
     "Credentials",
     "FetchError",
@@ -171,6 +173,13 @@ class RequestProducer(Protocol):
         self, command: Command, *, time: datetime, traceparent: str, author: Author
     ) -> Appended:
         """Write a command under the key of its run; otherwise like `append`."""
+
+
+class ControlProducer(Protocol):
+    """The controls topic, seen from the writing end."""
+
+    async def append_control(self, target: ControlTarget, control: Control) -> Appended:
+        """Write the control, which has its time; otherwise like `RequestProducer.append`."""
 
 
 class Subscription(Protocol):

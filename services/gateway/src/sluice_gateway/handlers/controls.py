@@ -21,6 +21,7 @@ from sluice_gateway.handlers.operations import Answer, Content, Operation, Param
 from sluice_gateway.handlers.parameters import WORKFLOW
 from sluice_gateway.handlers.request_body import admitted_body
 from sluice_gateway.handlers.run_requests import Steps, document_problems, read_body, read_in_steps
+from sluice_gateway.services.controls import check_control
 from sluice_workflows.errors import UnknownWorkflowError
 
 __all__ = ["OPERATIONS"]
@@ -93,10 +94,13 @@ async def get_controls(request: web.Request) -> web.StreamResponse:
 
 def _post(kind: _Kind, state: ControlState) -> Handler:
     async def post_control(request: web.Request) -> web.Response:
-        target = _target(request, kind)
+        target = ControlTarget(kind, request.match_info["name"])
         tenant = target.name if kind == "tenant" else None
         workflow = target.name if kind == "workflow" else None
         about(request, tenant=tenant, workflow=workflow)
+        # Before it is looked up: the answer must not say which workflows there are.
+        check_control(request[IDENTITY], target)
+        _check_exists(request, target)
         async with admitted_body(request) as pieces:
             body = await read_in_steps(
                 _body(pieces),
@@ -114,23 +118,22 @@ def _post(kind: _Kind, state: ControlState) -> Handler:
     return post_control
 
 
-def _target(request: web.Request, kind: _Kind) -> ControlTarget:
-    """Return what the path names.
+def _check_exists(request: web.Request, target: ControlTarget) -> None:
+    """Refuse what cannot be controlled, because it does not exist.
 
     Raises:
         ProblemError: NOT_FOUND.
     """
-    name = request.match_info["name"]
-    if kind == "workflow":
+    shown = repr(target.name[:64])
+    if target.kind == "workflow":
         try:
-            request.app[CATALOGUE].get(name)
+            request.app[CATALOGUE].get(target.name)
         except UnknownWorkflowError as e:
             raise ProblemError.of(
-                ProblemType.NOT_FOUND, f"There is no workflow {name[:64]!r} in the catalogue."
+                ProblemType.NOT_FOUND, f"There is no workflow {shown} in the catalogue."
             ) from e
-    elif not is_tenant(name):
-        raise ProblemError.of(ProblemType.NOT_FOUND, f"{name[:64]!r} cannot name a tenant.")
-    return ControlTarget(kind, name)
+    elif not is_tenant(target.name):
+        raise ProblemError.of(ProblemType.NOT_FOUND, f"{shown} cannot name a tenant.")
 
 
 def _body(pieces: list[bytes]) -> Steps[ControlBody]:

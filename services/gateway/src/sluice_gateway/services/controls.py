@@ -14,7 +14,7 @@ from sluice_gateway.domain.reach import ANY
 from sluice_gateway.ports import ControlProducer
 from sluice_gateway.services.appending import append_problems
 
-__all__ = ["Controls", "may_control"]
+__all__ = ["Controls", "check_control"]
 
 _log = structlog.get_logger(__name__)
 
@@ -53,12 +53,7 @@ class Controls:
             ProblemError: FORBIDDEN or NOT_APPLICABLE, nothing was written; or see
                 `append_problems`.
         """
-        if not may_control(identity.access, target):
-            raise ProblemError.of(
-                ProblemType.FORBIDDEN,
-                f"{identity.principal} has not been granted admin for all that {target} has. "
-                "Nothing was written.",
-            )
+        check_control(identity, target)
         if self._producer is None:
             raise ProblemError.of(
                 ProblemType.NOT_APPLICABLE,
@@ -91,11 +86,20 @@ class Controls:
         }
 
 
-def may_control(access: Access, target: ControlTarget) -> bool:
-    """Return whether `admin` is granted for every run that the control concerns."""
-    if target.kind == "tenant":
-        return access.allows(Scope.ADMIN, tenant=target.name, workflow=ANY)
-    return access.allows(Scope.ADMIN, tenant=ANY, workflow=target.name)
+def check_control(identity: Identity, target: ControlTarget) -> None:
+    """Refuse a control, unless `admin` is granted for every run that it concerns.
+
+    Raises:
+        ProblemError: FORBIDDEN.
+    """
+    is_tenant = target.kind == "tenant"
+    tenant, workflow = (target.name, ANY) if is_tenant else (ANY, target.name)
+    if not identity.access.allows(Scope.ADMIN, tenant=tenant, workflow=workflow):
+        raise ProblemError.of(
+            ProblemType.FORBIDDEN,
+            f"{identity.principal} has not been granted admin for all that {target} has. Nothing "
+            "was written.",
+        )
 
 
 def _may_see(access: Access, target: ControlTarget) -> bool:

@@ -21,7 +21,7 @@ from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import CredentialsError, KafkaUnavailableError
 from sluice_runtime.kafka.settings import KafkaSettings, connection
 
-__all__ = ["TopicMismatchError", "TopicWatch", "ensure_topics"]
+__all__ = ["TopicMismatchError", "TopicWatch", "ensure_topic", "ensure_topics"]
 
 _KNOWN_EVERYWHERE_PAUSE_S = 0.1
 
@@ -42,7 +42,9 @@ async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: De
         CredentialsError: a certificate, key or token file is unusable.
     """
     async with _admin(settings, client_id=client_id, deadline=deadline) as admin:
-        await _create_missing(admin, settings)
+        await _create_missing(
+            admin, settings, [spec for each in _tables(settings) for spec in each]
+        )
         found = await _mismatches(admin, settings)
     if found:
         raise TopicMismatchError(
@@ -54,6 +56,20 @@ async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: De
                 ]
             )
         )
+
+
+async def ensure_topic(
+    settings: KafkaSettings, spec: TopicSpec, *, client_id: str, deadline: Deadline
+) -> None:
+    """Create a topic beside those of the sets, if it is missing. Its settings are not verified.
+
+    Raises:
+        TopicMismatchError: it cannot be created.
+        KafkaUnavailableError: no broker answered in time.
+        CredentialsError: a certificate, key or token file is unusable.
+    """
+    async with _admin(settings, client_id=client_id, deadline=deadline) as admin:
+        await _create_missing(admin, settings, [spec])
 
 
 class TopicWatch:
@@ -145,9 +161,11 @@ async def _mismatches(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> Se
     ]
 
 
-async def _create_missing(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> None:
+async def _create_missing(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, specs: Sequence[TopicSpec]
+) -> None:
     existing = set(await admin.list_topics())
-    missing = [spec for table in _tables(settings) for spec in table if spec.name not in existing]
+    missing = [spec for spec in specs if spec.name not in existing]
     if not missing:
         return
     answer = await admin.create_topics(

@@ -22,6 +22,12 @@ _OF_A_PREVIEW: Final = (
 )
 
 
+# Of `Last-Event-ID`: places of topic sets with a name, and all that were taken before.
+_WIDER: Final = (
+    "from `^([0-9]{1,10}:[0-9]{1,18})?$` to `^((?:[a-z0-9-]{1,63}/)?[0-9]{1,10}:[0-9]{1,18})?$`"
+)
+
+
 def breaking_changes(oasdiff: Path, old: Document, new: Document, *, scratch: Path) -> str | None:
     """Return what oasdiff says of the changes that break a client of `old`; None if none does."""
     files = scratch / "old.json", scratch / "new.json"
@@ -43,9 +49,15 @@ def breaking_changes(oasdiff: Path, old: Document, new: Document, *, scratch: Pa
 def _is_announced(change: Document) -> bool:
     """Return whether docs/api.md says that a client has to be ready for it.
 
-    `/v1` gets new types of problems. And only a client that sends `validate_only`, which is new,
-    gets another document from POST /v1/runs with status 200; GET shows the other one unchanged.
+    `/v1` gets new types of problems. Its operator decides whether clients identify themselves. And
+    only a client that sends `validate_only`, which is new, gets another document from POST /v1/runs
+    with status 200; GET shows the other one unchanged.
     """
+    if change["id"] == "api-security-anonymous-access-removed":
+        return True
+    if change["id"] == "request-parameter-pattern-changed":
+        # Which of two patterns takes more is beyond oasdiff.
+        return "`last-event-id`" in change["text"] and change["text"].endswith(_WIDER)
     if change["id"] == "response-property-enum-value-added":
         return "`urn:sluice:problem:" in change["text"]
     preview = (change["operation"], change["path"]) == ("POST", "/v1/runs")

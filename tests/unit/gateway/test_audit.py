@@ -14,9 +14,10 @@ from sluice_contracts.audit import AuditRecord, Verdict
 from sluice_gateway.adapters import audit_topic
 from sluice_gateway.adapters.audit_topic import AuditTopic, opened_audit
 from sluice_gateway.auth_settings import AuthSettings
-from sluice_gateway.domain.identity import Scope
+from sluice_gateway.domain.identity import Principal, PrincipalKind, Scope
 from sluice_gateway.handlers.operations import NDJSON, Operation
 from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.audit import Audit
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import TopicMismatchError
@@ -213,6 +214,21 @@ async def test_nothing_is_noted_where_nobody_is_identified(
     async with running_gateway(tmp_path) as gateway:
         await gateway.post(GREET)
     assert "audit" not in capsys.readouterr().out
+
+
+def test_of_requests_by_nobody_known_only_some_are_noted() -> None:
+    records, clock = Records(), [0.0]
+    audit = Audit(records, now=lambda: NOW, clock=lambda: clock[0])
+    ci = Principal(kind=PrincipalKind.API_KEY, id="ci")
+    for _ in range(1000):
+        audit.note(None, "listRuns", Verdict.REFUSED)
+    assert len(records) == 100
+    clock[0] = 1.0
+    for _ in range(1000):
+        audit.note(None, "listRuns", Verdict.REFUSED)
+        audit.note(ci, "startRun", Verdict.ACCEPTED)
+    # Ten more a second, and every one of those who are known.
+    assert len(records) == 100 + 10 + 1000
 
 
 def record(number: int = 0) -> AuditRecord:

@@ -269,7 +269,8 @@ def test_keda_looks_at_the_request_topics_of_every_set(helm: Helm, tmp_path: Pat
     values = tmp_path / "values.yaml"
     values.write_text(
         "kafka: {bootstrapServers: 'kafka:9092', doors: [{name: acme, tenants: [acme]}, "
-        "{name: globex, tenants: [globex], topics: {requests: globex.runs}}]}\n"
+        "{name: globex, tenants: [globex], topics: {requests: globex.runs}}, "
+        "{name: closed, tenants: []}]}\n"
         "dispatcher: {keda: {enabled: true}}\n",
         encoding="utf-8",
     )
@@ -309,13 +310,12 @@ def test_leases_of_slots_are_for_workflows_that_limit_a_key(
     assert role["metadata"]["namespace"] == "runs"
     [rule] = role["rules"]
     assert rule["resources"] == ["leases"]
-    values = tmp_path / "values.yaml"
-    values.write_text("kafka: {bootstrapServers: kafka:9092}\n", encoding="utf-8")
-    assert slot_roles(helm.rendered(values)) == []
-    values.write_text(
-        "kafka: {bootstrapServers: kafka:9092}\ndispatcher: {slotLeases: true}\n", encoding="utf-8"
-    )
-    assert len(slot_roles(helm.rendered(values))) == 1
+    for given, roles in (("{}", 0), ("{slotLeases: true}", 1)):
+        values = tmp_path / f"{roles}.yaml"
+        values.write_text(
+            f"kafka: {{bootstrapServers: kafka:9092}}\ndispatcher: {given}\n", encoding="utf-8"
+        )
+        assert len(slot_roles(helm.rendered(values))) == roles
 
 
 @pytest.mark.parametrize("service", ["gateway", "dispatcher"])

@@ -281,7 +281,7 @@ SERVICE_LAYERS = [
     ["handlers"],
     ["services"],
     ["metrics", "ports", "settings"],
-    ["(auth_settings)"],
+    ["(auth_settings)", "(rate_settings)"],
     ["domain"],
 ]
 SERVICE_FOLDERS = {"adapters", "domain", "handlers", "services"}

@@ -46,6 +46,7 @@ def test_the_types_are_those_that_clients_know() -> None:
         "outcome-unknown": 503,
         "unavailable": 503,
         "overloaded": 429,
+        "rate-limited": 429,
         "internal": 500,
     }
 

@@ -48,7 +48,8 @@ def test_every_topic_is_in_exactly_one_set(given: list[Door]) -> None:
     topics = [(getattr(each.topics, kind), each) for each in sets for kind in KINDS]
     assert len({name for name, _ in topics}) == 4 * (1 + len(given))
     assert all(sets.of_topic(name) is each for name, each in topics)
-    assert len(sets.requests) == len(sets.status) == len(sets.results) == 1 + len(given)
+    assert len(sets.status) == len(sets.results) == 1 + len(given)
+    assert len(sets.requests) == 1 + sum(bool(door.tenants) for door in given)
 
 
 def test_a_door_s_topics_are_named_after_the_default_ones_and_it() -> None:
@@ -81,6 +82,20 @@ def test_a_tenant_with_a_door_may_have_records_on_the_default_topics() -> None:
     assert [each.name for each in sets.having_had("acme")] == ["", "acme"]
     assert [each.name for each in sets.having_had("other")] == [""]
     assert [each.name for each in sets.having_had(None)] == ["", "acme", "globex"]
+
+
+def test_a_tenant_that_moves_is_heard_on_both_topics() -> None:
+    sets = TopicSets(doors=[Door(name="acme", tenants=("acme",), moving=True)])
+    for topic, heard in (("sluice.requests", True), ("sluice.requests.acme", True)):
+        assert sets.may_stand_on(topic, tenant="acme") is heard
+    assert sets.of_tenant("acme").topics.requests == "sluice.requests.acme"
+    assert not sets.may_stand_on("sluice.requests.acme", tenant="other")
+
+
+def test_no_requests_are_read_of_a_door_without_tenants() -> None:
+    sets = TopicSets(doors=[Door(name="acme", tenants=())])
+    assert sets.requests == ("sluice.requests",)
+    assert sets.results == ("sluice.results", "sluice.results.acme")
 
 
 def test_an_unknown_topic_is_in_no_set() -> None:

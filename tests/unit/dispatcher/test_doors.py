@@ -122,6 +122,18 @@ async def test_the_same_id_is_another_run_at_each_door() -> None:
     assert len(doors.desk.workflows.names_for_test()) == 3
 
 
+async def test_a_tenant_that_moves_loses_no_request() -> None:
+    """What was written before stands on the default topic, and ends on the tenant's topics."""
+    moving = Door(name="acme", tenants=("acme",), moving=True)
+    doors = Doors(KafkaSettings(doors=(moving,)))
+    before = hello("order-1", tenant="acme")
+    assert await doors.send(before, topic=DEFAULT.requests) is Verdict.CREATED
+    assert await doors.send(hello("order-2"), topic=ACME.requests) is Verdict.CREATED
+    late = hello("order-3", tenant="acme") | {"expires_at": "2026-01-01T00:00:00Z"}
+    assert await doors.send(late, topic=DEFAULT.requests) is Verdict.EXPIRED
+    assert set(doors.written()) == {ACME.status, ACME.results}
+
+
 async def test_an_expired_run_ends_on_its_tenants_topics() -> None:
     doors = Doors()
     late = hello("order-1") | {"expires_at": "2026-01-01T00:00:00Z"}

@@ -94,7 +94,7 @@ def test_a_list_drops_what_it_lacks_but_not_what_was_created_after_its_beginning
     assert counted.tenants["a"] == 2
 
 
-def test_what_is_no_run_does_not_count(counted: Counted) -> None:
+def test_a_workflow_that_is_not_a_run_does_not_count(counted: Counted) -> None:
     foreign = workflow("other")
     del foreign["metadata"]["labels"]
     assert counted.runs.see(foreign, gone=False) is None

@@ -35,6 +35,7 @@ from sluice_gateway.services.audit import Audit, AuditSink
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.identification import AnonymousIdentification, Identification
 from sluice_gateway.services.load_shedding import LoadShedder
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.sign_in import SignIn
@@ -204,6 +205,7 @@ async def running_gateway(
     browser_access: BrowserAccess | None = None,
     sign_in: SignIn | None = None,
     watch_links: WatchLinks | None = None,
+    quotas: RequestQuotas | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port; by default it lets everybody do everything."""
     producer = FakeProducer()
@@ -249,6 +251,7 @@ async def running_gateway(
             browser_access=browser_access or BrowserAccess(),
             sign_in=sign_in,
             watch_links=watch_links,
+            quotas=quotas,
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
             shared_pages=SharedPages(view=view, max_bytes=4_000_000),

@@ -24,6 +24,7 @@ from sluice_gateway.domain.identity import Access, Identity, Principal, Principa
 from sluice_gateway.domain.redaction import redacted
 from sluice_gateway.ports import ViewUnavailableError
 from sluice_gateway.services.commands import Commands
+from sluice_gateway.services.request_quotas import RequestQuotas
 from tests.support.fake_producer import FakeProducer
 from tests.unit.gateway.harness import NOW, SETS, TOPICS, TRACEPARENT, Gateway, published
 from tests.unit.gateway.identities import as_, grant, granting_gateway
@@ -264,6 +265,7 @@ async def test_without_a_view_only_those_who_may_command_any_workflow_do(
     commands = Commands(
         producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
         view=NoView(),  # type: ignore[arg-type]
+        quotas=RequestQuotas(),
     )
     access = Access(grants=frozenset({grant("ops", Scope.COMMAND, workflows=workflows)}))
     identity = Identity(principal=Principal(kind=PrincipalKind.API_KEY, id="ops"), access=access)

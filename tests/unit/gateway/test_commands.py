@@ -15,6 +15,7 @@ from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.ports import ViewUnavailableError
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.identification import ANYBODY
+from sluice_gateway.services.request_quotas import RequestQuotas
 from tests.unit.gateway.harness import (
     GREET,
     SETS,
@@ -232,4 +233,4 @@ def _service(gateway: Gateway, *, view: Any) -> Commands:
     producer = KafkaRequestProducer(
         gateway.producer, topics=SETS, timeout=_TIMEOUT, unsafe=lambda _: None
     )
-    return Commands(producer=producer, view=view)
+    return Commands(producer=producer, view=view, quotas=RequestQuotas())

@@ -18,6 +18,7 @@ from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.services.identification import ANYBODY
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.submission import Asked, Started, Submission
 from tests.support.fake_producer import FakeProducer
 from tests.support.fake_view import EmptyView
@@ -94,6 +95,7 @@ async def test_made_ids_sort_by_time(tmp_path: Path) -> None:
             catalogue=CATALOGUE,
             producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
             view=view_of(store),
+            quotas=RequestQuotas(),
             now=lambda: clock[0],
         )
         ids = []
@@ -303,6 +305,7 @@ async def test_draining_waits_for_records_that_nobody_waits_for() -> None:
         catalogue=CATALOGUE,
         producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
         view=EmptyView(),
+        quotas=RequestQuotas(),
         now=lambda: NOW,
     )
     request = RunRequest.model_validate(GREET)

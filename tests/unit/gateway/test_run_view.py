@@ -24,6 +24,7 @@ from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from tests.support.projections import apply
 from tests.unit.gateway.harness import (
+    DOOR,
     NOW,
     TOPICS,
     opened_store,
@@ -147,6 +148,21 @@ class TestForgetting:
     ) -> None:
         await store.expire({(TOPICS.requests, 0): 2, (TOPICS.status, 1): 4})
         assert await self.kept(store) == {"running", "over"}
+
+    async def test_runs_of_a_door_that_was_closed_go_as_well(self, store: SqliteStore) -> None:
+        """Its topics are not read any more, so nothing says where they begin."""
+        before = await self.kept(store)
+        closed = published(5, Phase.SUCCEEDED, run_id="of-globex", tenant="globex")
+        await apply(store, [status_record(closed, offset=0)])
+        await store.expire({(DOOR.status, 1): 0})
+        assert await self.kept(store) == before | {"of-globex"}
+        await store.transact(
+            lambda connection: connection.execute(
+                "DELETE FROM log_starts WHERE topic = ?", (DOOR.status,)
+            )
+        )
+        await store.expire({(TOPICS.status, 1): 0})
+        assert await self.kept(store) == before
 
     async def test_each_partition_of_each_topic_has_a_start_of_its_own(
         self, store: SqliteStore

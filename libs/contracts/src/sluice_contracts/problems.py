@@ -54,6 +54,7 @@ class ProblemType(StrEnum):
     OUTCOME_UNKNOWN = "urn:sluice:problem:outcome-unknown"
     UNAVAILABLE = "urn:sluice:problem:unavailable"
     OVERLOADED = "urn:sluice:problem:overloaded"
+    RATE_LIMITED = "urn:sluice:problem:rate-limited"
     INTERNAL = "urn:sluice:problem:internal"
 
 
@@ -85,6 +86,7 @@ _KINDS: Final = {
     ProblemType.OUTCOME_UNKNOWN: (503, "Outcome unknown"),
     ProblemType.UNAVAILABLE: (503, "Unavailable"),
     ProblemType.OVERLOADED: (429, "Overloaded"),
+    ProblemType.RATE_LIMITED: (429, "Rate limited"),
     ProblemType.INTERNAL: (500, "Internal error"),
 }
 

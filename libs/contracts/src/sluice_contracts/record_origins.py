@@ -1,13 +1,15 @@
 """Whether a request record is from the tenant that it names."""
 
+from pydantic import JsonValue
+
 from sluice_contracts.auth_context import author_id
-from sluice_contracts.ids import DEFAULT_TENANT
+from sluice_contracts.ids import DEFAULT_TENANT, is_tenant
 from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.signatures import KeyRing
 from sluice_contracts.topic_sets import TopicSets
 
-__all__ = ["RecordOrigins"]
+__all__ = ["RecordOrigins", "tenant_of", "with_tenant"]
 
 
 class RecordOrigins:
@@ -63,3 +65,18 @@ class RecordOrigins:
             ProblemType.UNSIGNED,
             f"{topic} is shared, so records of tenant {tenant!r} have to be signed: {why}.",
         )
+
+
+def tenant_of(document: JsonValue) -> str | None:
+    """Return the tenant that a request names, None if it names none that can be."""
+    tenant = document.get("tenant", DEFAULT_TENANT) if isinstance(document, dict) else None
+    return tenant if isinstance(tenant, str) and is_tenant(tenant) else None
+
+
+def with_tenant(
+    document: JsonValue, record: IncomingRecord, *, origins: RecordOrigins | None
+) -> JsonValue:
+    """Return the request with the tenant of its topic, if it names none."""
+    if origins is None or not isinstance(document, dict):
+        return document
+    return {"tenant": origins.unnamed_tenant(record)} | document

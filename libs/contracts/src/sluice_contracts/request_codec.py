@@ -1,6 +1,5 @@
 """Request records: written by any client, read by the dispatcher and the gateway's view."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,10 +7,14 @@ from pydantic import JsonValue
 
 from sluice_contracts import cloudevents, json_bounds, strict_json
 from sluice_contracts.auth_context import Author, author_extensions
-from sluice_contracts.fingerprints import RunContent, fingerprint
+from sluice_contracts.fingerprints import (
+    RunContent,
+    document_fingerprint,
+    value_fingerprint,
+)
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, derive_run_id, is_run_id, is_tenant
 from sluice_contracts.problems import Problem, ProblemType, problem
-from sluice_contracts.record_origins import RecordOrigins
+from sluice_contracts.record_origins import RecordOrigins, tenant_of, with_tenant
 from sluice_contracts.records import MAX_HEADERS, IncomingRecord, OutgoingRecord, header
 from sluice_contracts.requests import (
     Command,
@@ -148,13 +151,13 @@ def decode_request(
         document, envelope = cloudevents.unwrap(record.value, record.headers)
     except strict_json.AmbiguousJsonError as e:
         # Only an id that is given once identifies the run; a duplicate id identifies nothing.
-        salvaged = _with_tenant(record, e.salvaged, origins)
+        salvaged = with_tenant(e.salvaged, record, origins=origins)
         run_id = _stated_id(salvaged)
         _check_origin(record, salvaged, run_id=run_id, origins=origins, traceparent=traceparent)
         raise _invalid(
             problem(ProblemType.MALFORMED_JSON, str(e)),
             document=salvaged,
-            content=_digest(record.value),
+            content=value_fingerprint(record.value),
             run_id=run_id,
             traceparent=traceparent,
         ) from e
@@ -171,11 +174,9 @@ def decode_request(
             problem(ProblemType.MALFORMED_EVENT, str(e)), traceparent=traceparent
         ) from e
 
-    document = _with_tenant(record, document, origins)
-    tenant = _tenant(document)
-    is_signed = (
-        origins is not None and tenant is not None and origins.is_signed(record, tenant=tenant)
-    )
+    document = with_tenant(document, record, origins=origins)
+    tenant = tenant_of(document)
+    is_signed = bool(origins and tenant and origins.is_signed(record, tenant=tenant))
     run_id = _run_id(record, document, envelope, is_signed=is_signed)
     _check_origin(record, document, run_id=run_id, origins=origins, traceparent=traceparent)
     try:
@@ -188,7 +189,7 @@ def decode_request(
                 errors=e.errors,
             ),
             document=document,
-            content=_content(document) or _digest(record.value),
+            content=document_fingerprint(document) or value_fingerprint(record.value),
             run_id=run_id,
             traceparent=traceparent,
         ) from e
@@ -229,15 +230,6 @@ def _too_large(record: IncomingRecord) -> str | None:
     return None
 
 
-def _with_tenant(
-    record: IncomingRecord, document: JsonValue, origins: RecordOrigins | None
-) -> JsonValue:
-    """Return the document with the tenant of its topic, if it names none."""
-    if origins is None or not isinstance(document, dict):
-        return document
-    return {"tenant": origins.unnamed_tenant(record)} | document
-
-
 def _check_origin(
     record: IncomingRecord,
     document: JsonValue,
@@ -247,23 +239,11 @@ def _check_origin(
     traceparent: str,
 ) -> None:
     """Refuse a record that is not from the tenant which it names."""
-    tenant = _tenant(document)
+    tenant = tenant_of(document)
     # A name that is none is refused for that, and touches nobody.
-    if origins is None or tenant is None:
-        return
-    refusal = origins.problem(record, tenant=tenant)
-    if refusal is not None:
-        raise InvalidRecordError(
-            refusal,
-            claimed=None if run_id is None else RunKey(tenant, run_id),
-            traceparent=traceparent,
-        )
-
-
-def _tenant(document: JsonValue) -> str | None:
-    """Return the tenant that a document names, None if it names none that can be."""
-    tenant = document.get("tenant", DEFAULT_TENANT) if isinstance(document, dict) else None
-    return tenant if isinstance(tenant, str) and is_tenant(tenant) else None
+    if origins and tenant and (refusal := origins.problem(record, tenant=tenant)):
+        claimed = None if run_id is None else RunKey(tenant, run_id)
+        raise InvalidRecordError(refusal, claimed=claimed, traceparent=traceparent)
 
 
 def _run_id(
@@ -319,19 +299,6 @@ def _invalid(
         fingerprint=content,
         traceparent=traceparent,
     )
-
-
-def _content(document: JsonValue) -> str | None:
-    members = document if isinstance(document, dict) else {}
-    workflow, parameters = members.get("workflow"), members.get("parameters", {})
-    if isinstance(workflow, str) and isinstance(parameters, dict):
-        return fingerprint(workflow, parameters)
-    return None
-
-
-def _digest(value: bytes) -> str:
-    """Return the fingerprint of a value whose content is unreadable."""
-    return hashlib.sha256(value).hexdigest()
 
 
 def _text(data: bytes | None) -> str | None:

@@ -50,9 +50,16 @@ class Door(BaseModel):
         tuple[Tenant, ...],
         Field(
             description="Tenants whose records stand on these topics and no others. Without any, "
-            "the set is only read, until the last outcome of those that it had has expired."
+            "the outcomes here are known, and no request here is read."
         ),
     ]
+    moving: Annotated[
+        bool,
+        Field(
+            description="Whether requests of the tenants are valid on the default topic as well: "
+            "for as long as some may still stand there."
+        ),
+    ] = False
     topics: Annotated[DoorTopics, Field(description="Names of its topics.")] = DoorTopics()
 
 
@@ -61,12 +68,14 @@ class TopicSet:
     """Four topics, and the tenants that they are for.
 
     `name` is empty for the default set. `only_tenant` is the tenant of records that name none: the
-    one that the set is for, and None if there are several.
+    one that the set is for, and None if there are several. A set that is not `open` is for none.
     """
 
     name: str
     topics: TopicNames
     only_tenant: str | None
+    open: bool = True
+    moving: bool = False
 
     def __str__(self) -> str:
         """Return the set in words."""
@@ -76,8 +85,8 @@ class TopicSet:
 class TopicSets:
     """The default set and the doors: every tenant has exactly one, and so has every topic.
 
-    `requests`, `status` and `results` are the names of all topics of a kind, in the order of `all`
-    sets: the default one is the first.
+    `status` and `results` are the names of all topics of a kind, in the order of `all` sets: the
+    default one is the first. `requests` are those of open sets.
 
     Raises:
         TopicSetsError: two doors have one name or tenant, or two topics are the same.
@@ -95,7 +104,7 @@ class TopicSets:
             for tenant in door.tenants
         }
         self._of_topic: Mapping[str, TopicSet] = _by_topic(self.all)
-        self.requests = tuple(each.topics.requests for each in self.all)
+        self.requests = tuple(each.topics.requests for each in self.all if each.open)
         self.status = tuple(each.topics.status for each in self.all)
         self.results = tuple(each.topics.results for each in self.all)
 
@@ -127,7 +136,8 @@ class TopicSets:
 
     def may_stand_on(self, topic: str, *, tenant: str) -> bool:
         """Return whether records of this tenant belong on this topic."""
-        return self._of_topic.get(topic) is self.of_tenant(tenant)
+        own, found = self.of_tenant(tenant), self._of_topic.get(topic)
+        return found is own or (own.moving and found is self.default)
 
 
 def _opened(door: Door, default: TopicNames) -> TopicSet:
@@ -137,6 +147,8 @@ def _opened(door: Door, default: TopicNames) -> TopicSet:
         name=door.name,
         topics=TopicNames.model_validate(derived | given),
         only_tenant=door.tenants[0] if len(door.tenants) == 1 else None,
+        open=bool(door.tenants),
+        moving=door.moving,
     )
 
 

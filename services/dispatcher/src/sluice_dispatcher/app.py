@@ -15,6 +15,7 @@ from sluice_dispatcher.services.commands import CommandExecution
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.services.rejection import Rejection
+from sluice_dispatcher.services.slot_holders import SlotHolders
 from sluice_dispatcher.services.slots import Slots
 from sluice_dispatcher.services.submission import WorkflowSubmission
 from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
@@ -97,11 +98,11 @@ def create_slots(
     admission: Admission,
 ) -> Slots:
     """Return the service that keeps the live runs of a key within its limit."""
+    live = admission.live
     return Slots(
-        store,
+        SlotHolders(store, workflows=workflows, ledger=ledger, live=live),
         workflows=workflows,
-        ledger=ledger,
-        live=admission.live,
+        live=live,
         queued=queued,
         calls=BoundedCalls(
             Backoff(),

@@ -24,6 +24,7 @@ from sluice_gateway.handlers.app_keys import (
     LOAD_SHEDDER,
     LOOP_SHARE,
     METRICS,
+    QUOTAS,
     READER,
     RESPONSE_BUDGET,
     SHARED_PAGES,
@@ -55,6 +56,7 @@ from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.identification import Identification
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.shared_pages import SharedPages
@@ -90,23 +92,27 @@ def create_app(
     identification: Identification,
     audit: Audit,
     trusts_authors: bool = False,
+    quotas: RequestQuotas | None = None,
     browser_access: BrowserAccess = _NO_BROWSERS,
     sign_in: SignIn | None = None,
     watch_links: WatchLinks | None = None,
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
 
-    Nobody signs in without `sign_in`, and no links are made without `watch_links`.
+    Without `quotas` requests are not counted, without `sign_in` nobody signs in, and without
+    `watch_links` no links are made.
 
     Shutting the application down ends the event streams and waits for records on their way.
     """
+    quotas = quotas or RequestQuotas()
     submission = Submission(
         catalogue=catalogue,
         producer=request_producer,
         view=view,
+        quotas=quotas,
         trusts_authors=trusts_authors,
     )
-    commands = Commands(producer=request_producer, view=view)
+    commands = Commands(producer=request_producer, view=view, quotas=quotas)
     metrics.watch_in_flight(lambda: load_shedder.in_flight)
     metrics.watch_outgoing(lambda: response_budget.held + frames.held + shared_pages.held)
 
@@ -131,6 +137,7 @@ def create_app(
     app[METRICS] = metrics
     app[TRUSTED_PROXIES] = trusted_proxies
     app[RESPONSE_BUDGET] = response_budget
+    app[QUOTAS] = quotas
     app[READER] = RunReader(view=view)
     app[REFERENCE] = reference_of(OPERATIONS, topics)
     app[SHARED_PAGES] = shared_pages

@@ -20,6 +20,7 @@ from pydantic_settings import NoDecode
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.auth_settings import AuthSettings, Origin, separated
 from sluice_gateway.domain.browser_access import BrowserAccess
+from sluice_gateway.rate_settings import RateSettings
 from sluice_runtime.durations import Duration
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.postgres.settings import PostgresSettings
@@ -31,6 +32,7 @@ __all__ = [
     "GatewaySettings",
     "HttpSettings",
     "OutgoingSettings",
+    "RateSettings",
     "StoreSettings",
     "ViewSettings",
     "WorkflowSettings",
@@ -259,6 +261,7 @@ class GatewaySettings(ServiceSettings):
     view: ViewSettings = ViewSettings()
     store: StoreSettings = StoreSettings()
     workflows: WorkflowSettings = WorkflowSettings()
+    rates: RateSettings = RateSettings()
     send_timeout: Annotated[
         Duration,
         Field(

@@ -101,7 +101,7 @@ def test_wrong_signing_keys_are_refused_without_being_shown(
 ) -> None:
     file = tmp_path / "keys.yaml"
     file.write_text(text)
-    # The file is read when a service starts: whoever looks at its settings need not have it.
+    # The file is read when a service starts, and not by a program that looks at its settings.
     kafka = KafkaSettings(signing_keys_file=file)
     with pytest.raises(TenantFileError) as refused:
         kafka.origins  # noqa: B018

@@ -57,6 +57,14 @@ class KafkaSettings(BaseModel):
             "gateway alone can write to the request topics. The same in gateway and dispatcher."
         ),
     ] = False
+    controls_topic: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Topic of records that pause tenants and workflows, such as "
+            "`sluice.controls`; the dispatcher reads it. None: nothing is paused by records.",
+        ),
+    ] = None
     partitions: Annotated[
         int, Field(ge=1, description="Partitions of topics that Sluice creates.")
     ] = 6

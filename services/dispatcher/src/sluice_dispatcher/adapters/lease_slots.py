@@ -1,7 +1,7 @@
 """Slots as Leases of the cluster: https://kubernetes.io/docs/concepts/architecture/leases/.
 
-A Lease is small, is written by whoever tests its version, and is no configuration: rights on it
-give no access to the ConfigMaps and Secrets of its namespace.
+Rights on Leases give no access to the ConfigMaps and Secrets of their namespace, and a write tests
+the version that was read.
 """
 
 from collections.abc import AsyncIterator

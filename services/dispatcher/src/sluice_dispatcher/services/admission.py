@@ -146,6 +146,11 @@ class Admission:
             return None
         return self._unready() or self._queue.held_by(waiting)
 
+    def explain(self, queued: QueuedRun) -> str | None:
+        """Return in words what of a request is paused; None if nothing is."""
+        key, request = queued.received.key, queued.received.request
+        return self._queue.pause_of(tenant=key.tenant, workflow=request.workflow)
+
     async def _pass(self, queued: QueuedRun, name: str) -> None:
         passed = asyncio.get_running_loop().create_future()
         self._visits[name] = _Visit(queued=queued, passed=passed)
@@ -182,7 +187,7 @@ class Admission:
             self._queue.configure(limits, pauses)
 
     def _leave(self, name: str, *, is_unclear: bool) -> None:
-        """Give the place of a request back that is no Workflow; later, if that is unclear."""
+        """Give back the place of a request without a Workflow; later, if that is unclear."""
         later = self._clock() + self._longest_create.total_seconds()
         forget_at = later if is_unclear and self._is_counting else None
         self.live.gave_up(name, forget_at=forget_at)

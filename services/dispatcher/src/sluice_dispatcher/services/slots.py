@@ -1,13 +1,13 @@
 """Keeping the live runs of one key within its limit, exactly, whatever happens to dispatchers.
 
 Every change of the object insists on the version that was read. So no two dispatchers give the same
-place away. A run whose dispatcher dies keeps its slot for whoever reads its request next.
+place away. A run whose dispatcher dies keeps its slot for the next reader of its request.
 """
 
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
@@ -22,14 +22,14 @@ from sluice_dispatcher.domain.fair_queue import BONUS_MS
 from sluice_dispatcher.domain.indexed_heap import IndexedHeap
 from sluice_dispatcher.domain.live_runs import LiveRuns
 from sluice_dispatcher.domain.models import Manifest
-from sluice_dispatcher.domain.slots import Holder, Slot, SlotState, has_finished
+from sluice_dispatcher.domain.slots import Holder, Slot, SlotState
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
-from sluice_dispatcher.ports import Ledger, SlotStore, Workflows
+from sluice_dispatcher.ports import Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 from sluice_dispatcher.services.queued_runs import QueuedRun, QueuedRuns
+from sluice_dispatcher.services.slot_holders import SlotHolders
 from sluice_runtime.kubernetes.errors import (
-    AlreadyExistsError,
     ApiError,
     ApiUnavailableError,
     ConflictError,
@@ -77,24 +77,22 @@ class Slots:
     """Gives slots to runs, and takes them from runs that have ended.
 
     Args:
-        live: what the watch has seen. It only saves calls: every decision is by what is read.
+        live: what the watch has seen.
         queued: the requests in flight, to stop those that are replaced.
     """
 
     def __init__(
         self,
-        store: SlotStore,
+        holders: SlotHolders,
         *,
         workflows: Workflows,
-        ledger: Ledger,
         live: LiveRuns,
         queued: QueuedRuns,
         calls: BoundedCalls,
         budget: InFlightBudget,
     ) -> None:
-        self._store = store
+        self._holders = holders
         self._workflows = workflows
-        self._ledger = ledger
         self._live = live
         self._queued = queued
         self._calls = calls
@@ -130,9 +128,7 @@ class Slots:
         Its outcome is published, so the next run of the key finds that out anyway.
         """
         try:
-            state = await self._store.read(slot)
-            if (mine := state.holder(key)) is not None:
-                await self._write(state.without([mine]))
+            await self._holders.remove(await self._holders.read(slot), key)
         except (ApiError, ApiUnavailableError, ValueError) as e:
             _log.info("slot not given back now", error=type(e).__name__)
         self._wake(slot.name)
@@ -149,7 +145,7 @@ class Slots:
             return
         labels = workflow["metadata"]["labels"]
         slot = Slot(name=name, tenant=key.tenant, workflow=labels[metadata.WORKFLOW], limit=limit)
-        state = await self._read(slot)
+        state = await self._holders.read(slot)
         before = state.holder(key)
         me = Holder(
             tenant=key.tenant,
@@ -160,10 +156,10 @@ class Slots:
         if before == me:
             return
         others = state.without([before] if before else [])
-        others = others.without(await self._ended(others))
+        others = others.without(await self._holders.ended(others))
         if len(others.holders) >= limit:
             raise MustWaitError("Other runs of its key are live.", reason=WaitReason.CONCURRENCY)
-        await self._written(others.with_holder(me))
+        await self._holders.write(others.with_holder(me))
 
     def saw(self, name: str) -> None:
         """Note that a Workflow has changed: those that wait for its slot look again."""
@@ -175,17 +171,9 @@ class Slots:
         while True:
             await asyncio.sleep(_SWEEP_S)
             try:
-                await self._sweep()
+                await self._holders.sweep(skip=self._lines.__contains__)
             except (ApiError, ApiUnavailableError, ValueError) as e:
                 _log.warning("slots not swept", error=str(e))
-
-    async def _sweep(self) -> None:
-        async for state in self._store.all():
-            if state.slot.name in self._lines:
-                continue
-            if len(await self._ended(state)) == len(state.holders):
-                with contextlib.suppress(ConflictError, NotFoundError):
-                    await self._store.delete(state)
 
     @contextlib.asynccontextmanager
     async def _in_line(self, queued: QueuedRun, slot: Slot) -> AsyncIterator[_Line]:
@@ -206,19 +194,19 @@ class Slots:
                     self._unwatch(holder, slot)
 
     async def _holds(self, queued: QueuedRun, slot: Slot) -> bool:
-        state = await self._calls.run(lambda: self._read(slot), name="slot")
+        state = await self._calls.run(lambda: self._holders.read(slot), name="slot")
         return state.holder(queued.received.key) is not None
 
     async def _try(self, queued: QueuedRun, slot: Slot) -> SlotAnswer | None:
         """Take a slot if there is one; None if all are held and the request is to wait."""
         key = queued.received.key
-        state = await self._read(slot)
+        state = await self._holders.read(slot)
         if state.holder(key) is not None:
             return SlotAnswer.HELD
         if len(state.holders) >= slot.limit:
-            state = state.without(await self._ended(state))
+            state = state.without(await self._holders.ended(state))
         if len(state.holders) < slot.limit:
-            await self._written(
+            await self._holders.write(
                 state.with_holder(
                     Holder(
                         tenant=key.tenant,
@@ -264,46 +252,6 @@ class Slots:
             return
         except ApiError as e:
             raise ApiUnavailableError(str(e)) from e
-
-    async def _ended(self, state: SlotState) -> Sequence[Holder]:
-        """Return the holders that have ended for good."""
-        return [
-            holder
-            for holder in state.holders
-            if not self._live.is_live(holder.workflow_name) and await self._has_ended(holder)
-        ]
-
-    async def _has_ended(self, holder: Holder) -> bool:
-        try:
-            workflow = await self._workflows.get(holder.workflow_name)
-        except NotFoundError:
-            # Without an outcome it can still become a Workflow.
-            return await self._ledger.get(holder.key) is not None
-        except ApiError as e:
-            raise ApiUnavailableError(str(e)) from e
-        return has_finished(workflow, holder)
-
-    async def _read(self, slot: Slot) -> SlotState:
-        try:
-            return await self._store.read(slot)
-        except ApiError as e:
-            raise ApiUnavailableError(str(e)) from e
-
-    async def _written(self, state: SlotState) -> None:
-        try:
-            await self._write(state)
-        except (ConflictError, AlreadyExistsError, NotFoundError) as e:
-            raise ApiUnavailableError("The slots were changed before the write arrived.") from e
-        except ApiError as e:
-            raise ApiUnavailableError(str(e)) from e
-
-    async def _write(self, state: SlotState) -> None:
-        if state.version is None:
-            await self._store.create(state)
-        elif state.holders:
-            await self._store.replace(state)
-        else:
-            await self._store.delete(state)
 
     def _wake(self, name: str) -> None:
         if (line := self._lines.get(name)) is not None:

@@ -19,6 +19,7 @@ from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.identification import Identification
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.shared_pages import SharedPages
@@ -42,6 +43,7 @@ __all__ = [
     "LOAD_SHEDDER",
     "LOOP_SHARE",
     "METRICS",
+    "QUOTAS",
     "READER",
     "RESPONSE_BUDGET",
     "SHARED_PAGES",
@@ -84,6 +86,7 @@ LOOP_SHARE: Final = web.AppKey("loop_share", LoopShare)
 METRICS: Final = web.AppKey("metrics", Metrics)
 TRUSTED_PROXIES: Final = web.AppKey("peers", TrustedProxies)
 RESPONSE_BUDGET: Final = web.AppKey("outgoing", ResponseBudget)
+QUOTAS: Final = web.AppKey("quotas", RequestQuotas)
 READER: Final = web.AppKey("reader", RunReader)
 SHARED_PAGES: Final = web.AppKey("shared_pages", SharedPages)
 SUBMISSION: Final = web.AppKey("submission", Submission)

@@ -10,7 +10,13 @@ from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.tracing import TRACEPARENT_HEADER, continue_trace, trace_id
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.http_problem import MEDIA_TYPE, plain_problem
-from sluice_gateway.handlers.app_keys import ALLOWED_HOSTS, METRICS, TRACEPARENT
+from sluice_gateway.handlers.app_keys import (
+    ALLOWED_HOSTS,
+    IDENTITY,
+    METRICS,
+    QUOTAS,
+    TRACEPARENT,
+)
 from sluice_gateway.handlers.operations import OPERATION
 
 __all__ = ["check_host", "count_requests", "problem_responses", "set_headers", "trace_requests"]
@@ -62,6 +68,11 @@ async def set_headers(request: web.Request, response: web.StreamResponse) -> Non
         varies += ["Authorization", "Cookie"] if operation.scopes else []
         if varies:
             response.headers["Vary"] = ", ".join(varies)
+        if (identity := request.get(IDENTITY)) is not None and operation.is_counted:
+            usage = request.app[QUOTAS].usage(str(identity.principal))
+            if usage is not None:
+                response.headers["RateLimit-Policy"] = usage.quota.policy
+                response.headers["RateLimit"] = usage.header
         if operation.deprecation is not None:
             response.headers.update(operation.deprecation.headers())
 

@@ -98,6 +98,8 @@ def problems_by_status(operation: Operation) -> dict[int, list[str]]:
     kinds = [*operation.problems, *_ANY_KIND]
     if operation.scopes:
         kinds += [ProblemType.UNAUTHENTICATED, ProblemType.FORBIDDEN]
+    if operation.is_counted:
+        kinds.append(ProblemType.RATE_LIMITED)
     plain = list(_ANY)
     if operation.produces:
         kinds.append(ProblemType.NOT_ACCEPTABLE)

@@ -178,6 +178,11 @@ class Operation:
         found = [content.media_type for answer in successes for content in answer.content]
         object.__setattr__(self, "produces", tuple(dict.fromkeys(found)))
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether quotas count it: it writes records."""
+        return bool({Scope.START, Scope.COMMAND} & set(self.scopes))
+
 
 OPERATION: Final = web.RequestKey("operation", Operation)
 """The operation that the request is for."""

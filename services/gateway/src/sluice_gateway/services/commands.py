@@ -17,6 +17,7 @@ from sluice_gateway.domain.identity import Identity, Scope
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.ports import RequestProducer, RunView
 from sluice_gateway.services.appending import append_problems
+from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.run_reader import find_allowed
 
 __all__ = ["Commands"]
@@ -42,10 +43,12 @@ class Commands:
         *,
         producer: RequestProducer,
         view: RunView,
+        quotas: RequestQuotas,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._producer = producer
         self._view = view
+        self._quotas = quotas
         self._now = now
         self._on_their_way: set[asyncio.Task[Position]] = set()
 
@@ -53,8 +56,8 @@ class Commands:
         """Return where the command stands on the request topic, once Kafka has acknowledged it.
 
         Raises:
-            ProblemError: UNKNOWN_RUN, FORBIDDEN, NOT_APPLICABLE or UNAVAILABLE, nothing was
-                written; or see `append_problems`.
+            ProblemError: UNKNOWN_RUN, FORBIDDEN, NOT_APPLICABLE, RATE_LIMITED or UNAVAILABLE,
+                nothing was written; or see `append_problems`.
         """
         structlog.contextvars.bind_contextvars(run=str(command.key))
         state = await self._state(command, identity)
@@ -64,6 +67,7 @@ class Commands:
                 f"The run is {state.phase}: it has no Workflow that a command could act on. Start "
                 "a new run, or the same one again under a new id.",
             )
+        self._quotas.take(principal=str(identity.principal), tenant=command.key.tenant)
         # A task of its own: the client may go away, the record is on its way all the same.
         task = asyncio.create_task(
             self._append(command, author=identity.principal.author(), traceparent=traceparent),

@@ -8,14 +8,22 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import CollectorRegistry
 
+from sluice_contracts.audit import audit_topic
 from sluice_contracts.topic_sets import Door
 from sluice_contracts.topics import TopicNames, topic_table
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError
 from sluice_runtime.kafka.settings import KafkaSettings
-from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
-from tests.support.kafka import alter_topic, create_topic, produce, read_all, topic_names
+from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topic, ensure_topics
+from tests.support.kafka import (
+    alter_topic,
+    create_topic,
+    produce,
+    read_all,
+    topic_names,
+    unique_name,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -37,6 +45,21 @@ def settings(kafka: EmbeddedKafka, names: TopicNames) -> KafkaSettings:
 
 def within(seconds: float = 30) -> Deadline:
     return Deadline("verify topics", timedelta(seconds=seconds))
+
+
+async def test_a_topic_beside_the_sets_is_created_once(
+    kafka: EmbeddedKafka, settings: KafkaSettings
+) -> None:
+    spec = audit_topic(unique_name("audit"))
+    for _ in range(2):
+        await ensure_topic(settings, spec, client_id="test", deadline=within())
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        [described] = await admin.describe_topics([spec.name])
+    finally:
+        await admin.close()
+    assert len(described["partitions"]) == 3
 
 
 async def test_missing_topics_are_created_with_the_tables_settings(

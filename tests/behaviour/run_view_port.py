@@ -959,7 +959,7 @@ class StreamSuite(WithTopics):
             for number, (tenant, workflow) in enumerate(runs)
             if reach.has(tenant=tenant, workflow=workflow)
         )
-        assert page.place == await store.view.stream_end()
+        assert page.place == await store.view.stream_end(tenants=reach.tenants)
 
     async def test_other_records_move_the_place_on(self, store: RunStore, topics: Topics) -> None:
         await store.apply([topics.event(5)])

@@ -6,7 +6,14 @@ import pytest
 import yaml
 
 from sluice_contracts.topic_sets import Door, TopicSets
-from sluice_contracts.topics import TopicNames, TopicTable, mismatches, topic_table
+from sluice_contracts.topics import (
+    TopicNames,
+    TopicTable,
+    controls_topic,
+    mismatches,
+    mismatches_of,
+    topic_table,
+)
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.kafka.settings import KafkaSettings
 from tests.charts.rendering import CHART, KAFKA, Helm, Json, Rendered, ci_files, ci_name
@@ -15,6 +22,7 @@ pytestmark = pytest.mark.charts
 
 FILES = {ci_name(file): file for file in ci_files(KAFKA)}
 SERVICES = ("gateway", "dispatcher", "status-watcher")
+CONTROLS = "runs.controls"
 
 
 @pytest.fixture(params=FILES)
@@ -35,7 +43,9 @@ def cluster(rendered: Rendered) -> Json:
 
 
 def topics(rendered: Rendered) -> dict[str, dict[str, str]]:
-    return {each["metadata"]["name"]: each["spec"]["config"] for each in rendered.of("KafkaTopic")}
+    """Give the topics of all sets; that of controls belongs to none."""
+    found = {each["metadata"]["name"]: each["spec"]["config"] for each in rendered.of("KafkaTopic")}
+    return {name: config for name, config in found.items() if name != CONTROLS}
 
 
 def tables(rendered: Rendered) -> list[TopicTable]:
@@ -69,6 +79,20 @@ def test_the_services_would_take_them_whatever_is_given(kafka: Rendered) -> None
         assert mismatches(table, topics(kafka), in_sync_replicas=in_sync) == []
     brokers = [pool for pool in kafka.of("KafkaNodePool") if "broker" in pool["spec"]["roles"]]
     assert replicas <= sum(pool["spec"]["replicas"] for pool in brokers)
+
+
+def test_the_topic_of_controls_is_read_by_the_dispatcher(helm: Helm, default: Rendered) -> None:
+    everything = helm.rendered(FILES["everything"], KAFKA)
+    topic = everything.one("KafkaTopic", CONTROLS)["spec"]
+    spec = controls_topic(CONTROLS)
+    assert topic["config"] == spec.config() | {"min.insync.replicas": "2"}
+    assert mismatches_of(spec, topic["config"], in_sync_replicas=2) == []
+    assert acls(everything, "runs-dispatcher")["topic", CONTROLS] == [
+        "Describe",
+        "DescribeConfigs",
+        "Read",
+    ]
+    assert not any("controls" in each["metadata"]["name"] for each in default.of("KafkaTopic"))
 
 
 def test_objects_that_hold_data_are_never_removed(kafka: Rendered) -> None:
@@ -210,7 +234,8 @@ def test_services_have_their_rights_on_the_topics_of_every_set(helm: Helm) -> No
     names = set(topics(rendered))
     for service in SERVICES:
         granted = acls(rendered, f"runs-{service}")
-        assert {name for kind, name in granted if kind == "topic"} == names
+        own_topics = {CONTROLS} if service == "dispatcher" else set()
+        assert {name for kind, name in granted if kind == "topic"} == names | own_topics
         for kind in ("requests", "status", "results"):
             own = granted["topic", f"runs.{kind}"]
             assert granted["topic", f"runs.{kind}.acme"] == own

@@ -1,12 +1,14 @@
 """A real API server passes the suites that the local engine was built to."""
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
 from sluice_argo.workflows_api import WorkflowsApi
+from sluice_dispatcher.adapters.lease_slots import LeaseSlots
 from sluice_runtime.kubernetes.client import KubernetesClient as Client
 from sluice_runtime.kubernetes.leases import LeaseApi
 from sluice_runtime.kubernetes.settings import KubernetesSettings
@@ -17,7 +19,8 @@ from tests.behaviour.kubernetes_client import WORKFLOWS, KubernetesClient
 from tests.behaviour.kubernetes_lists import KubernetesListsSuite
 from tests.behaviour.kubernetes_objects import KubernetesObjectsSuite
 from tests.behaviour.lease_port import LeasePortSuite
-from tests.behaviour.workflows_port import WorkflowsPortSuite
+from tests.behaviour.slot_store_port import SlotStorePortSuite
+from tests.behaviour.workflows_port import WorkflowsPortSuite, manifest
 
 pytestmark = pytest.mark.cluster
 
@@ -42,6 +45,13 @@ class TestRealLease(LeasePortSuite):
             )
 
 
+class TestRealSlots(SlotStorePortSuite):
+    @pytest.fixture
+    async def slots(self, testbed: Testbed, api: KubernetesClient) -> AsyncIterator[LeaseSlots]:
+        async with Client.connect(KubernetesSettings(kubeconfig=testbed.kubeconfig())) as client:
+            yield LeaseSlots(client, namespace=api.namespace, request_timeout=timedelta(seconds=15))
+
+
 class TestRealWorkflows(WorkflowsPortSuite):
     @pytest.fixture
     async def workflows(
@@ -52,6 +62,30 @@ class TestRealWorkflows(WorkflowsPortSuite):
             yield WorkflowsApi(
                 client, namespace=api.namespace, request_timeout=timedelta(seconds=15)
             )
+
+    async def test_metadata_alone_is_listed_and_watched(
+        self, workflows: WorkflowsApi, testbed: Testbed, api: KubernetesClient
+    ) -> None:
+        async with Client.connect(KubernetesSettings(kubeconfig=testbed.kubeconfig())) as client:
+            only = WorkflowsApi(
+                client,
+                namespace=api.namespace,
+                request_timeout=timedelta(seconds=15),
+                listed="metadata",
+            )
+            before = await only.list_page(limit=10, continue_token=None)
+            created = await workflows.create(manifest("run-metadata"))
+            page = await only.list_page(limit=10, continue_token=None)
+            [found] = [each for each in page.items if each["metadata"]["name"] == "run-metadata"]
+            assert found.keys() <= {"kind", "apiVersion", "metadata"}
+            assert found["metadata"]["labels"] == created["metadata"]["labels"]
+            async with only.watch(
+                resource_version=before.resource_version, timeout_seconds=30
+            ) as chunks:
+                event = json.loads((await anext(chunks)).partition(b"\n")[0])
+            assert event["type"] == "ADDED"
+            assert "spec" not in event["object"]
+            assert event["object"]["metadata"]["uid"] == created["metadata"]["uid"]
 
     @pytest.mark.upheaval
     async def test_a_watch_from_an_expired_version_is_an_error(

@@ -112,7 +112,9 @@ async def allowed(
 async def test_the_dispatcher(api: KubernetesClient, home: str) -> None:
     account = account_of("dispatcher")
     there = await allowed(api, account, lives_in=SLUICE, namespace=home)
-    assert there == on_workflows("create", "get", "patch") | {Deed("delete", "", "pods")}
+    assert there == on_workflows("create", "get", "list", "watch", "patch") | {
+        Deed("delete", "", "pods")
+    }
     for elsewhere in ("", SLUICE, "default", "kube-system"):
         assert await allowed(api, account, lives_in=SLUICE, namespace=elsewhere) == set()
 

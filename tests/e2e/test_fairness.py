@@ -13,19 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from sluice_argo import metadata
 from sluice_argo.workflows_api import WorkflowsApi
 from tests.support.client import Client
 from tests.support.engines import Engine
 from tests.support.kafka import KafkaServer, read_all, unique_name
-from tests.support.sluice import DATA, Sluice, running_sluice
+from tests.support.sluice import DATA, Sluice, Topic, running_sluice
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 Json = dict[str, Any]
 
 LIVE = 4
+CONTROLS = unique_name("controls")
 CATALOGUE = {"SLUICE_WORKFLOWS__CATALOGUE_FILE": str((DATA / "fair-catalogue.yaml").resolve())}
 
 
@@ -38,7 +40,11 @@ def limited(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Slui
     limits.write_text(f"live: {LIVE}\n", encoding="utf-8")
     environment = {
         "gateway": CATALOGUE,
-        "dispatcher": {**CATALOGUE, "SLUICE_DISPATCH__LIMITS_FILE": str(limits)},
+        "dispatcher": {
+            **CATALOGUE,
+            "SLUICE_DISPATCH__LIMITS_FILE": str(limits),
+            "SLUICE_KAFKA__CONTROLS_TOPIC": CONTROLS,
+        },
     }
     with running_sluice(kafka, tmp_path, engine=engine, environment=environment) as running:
         running.apply(DATA / "fair-templates.yaml")
@@ -180,3 +186,48 @@ async def test_killed_dispatchers_lose_and_double_nothing_and_keep_keys_exact(
         json.loads(each.value) for each in await read_all(limited.kafka, limited.topics.results)
     ]
     assert {event["phase"] for event in events} == {"Succeeded"}
+
+
+async def test_a_pause_holds_runs_through_a_kill_until_it_ends(limited: Sluice) -> None:
+    async with (
+        limited.workflows() as workflows,
+        Audit(workflows).running() as audit,
+        limited.client() as client,
+        producing(limited) as producer,
+    ):
+        value = b'{"state": "paused", "reason": "migration", "by": "user:ada"}'
+        await producer.send_and_wait(CONTROLS, value, key=b"tenant/acme")
+        # A dispatcher reads the topic whole before it starts anything.
+        limited.kill("dispatcher")
+        await asyncio.to_thread(limited.start, "dispatcher")
+        [paused, other] = [*moments("acme", 1), *moments("globex", 1)]
+        await client.accepted(paused)
+        await client.accepted(other)
+        await audit.until_created(1)
+        detail = await queued_detail(limited, paused["id"])
+        assert detail == "The tenant acme is paused by user:ada: migration"
+        assert audit.tenants() == ["globex"]
+        await producer.send_and_wait(CONTROLS, b'{"state": "running"}', key=b"tenant/acme")
+        await audit.until_created(2)
+    assert audit.tenants() == ["globex", "acme"]
+
+
+@contextlib.asynccontextmanager
+async def producing(sluice: Sluice) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=sluice.kafka.bootstrap_servers)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def queued_detail(sluice: Sluice, run_id: str) -> str:
+    """Return what the first notice says of a request that waits."""
+    async with Topic(sluice.kafka, sluice.topics.status) as status:
+        async for record in status.records():
+            value = json.loads(record.value)
+            if value["run_id"] == run_id and "held_by" in value:
+                assert value["held_by"] == "paused"
+                return str(value["detail"])
+    raise AssertionError("the topic has an end")

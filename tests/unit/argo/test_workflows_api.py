@@ -198,3 +198,25 @@ async def test_list_with_a_deeply_nested_object_is_read(server: ApiServer, tmp_p
         server.answers(deep)
         assert (await workflows.get("b"))["metadata"] == {"uid": "b"}
         assert (await workflows.patch("b", []))["metadata"] == {"uid": "b"}
+
+
+async def test_lists_and_watches_may_ask_for_metadata_alone(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    async with connected(server, tmp_path / "kubeconfig") as client:
+        whole = WorkflowsApi(client, namespace="argo", request_timeout=timedelta(seconds=30))
+        metadata = WorkflowsApi(
+            client, namespace="argo", request_timeout=timedelta(seconds=30), listed="metadata"
+        )
+        for workflows in (whole, metadata):
+            server.answers({"metadata": {"resourceVersion": "1"}, "items": []})
+            await workflows.list_page(limit=1, continue_token=None)
+            server.answers({})
+            async with workflows.watch(resource_version="1", timeout_seconds=1):
+                pass
+    assert [asked.headers["accept"] for asked in server.asked] == [
+        "application/json",
+        "application/json",
+        "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
+        "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+    ]

@@ -8,7 +8,9 @@ from sluice_contracts.topics import (
     MAX_STATUS_BYTES,
     Mismatch,
     TopicNames,
+    controls_topic,
     mismatches,
+    mismatches_of,
     topic_table,
 )
 
@@ -177,3 +179,13 @@ def test_all_mismatches_are_reported_together() -> None:
     changes = {"cleanup_policy": "compact", "max_message_bytes": "1", "retention_ms": "1"}
     parts = ("requests", "status", "results", "dlq")
     assert len(wrong(cluster(**dict.fromkeys(parts, changes)))) == 9
+
+
+def test_the_topic_of_controls_keeps_the_last_record_of_each_key() -> None:
+    spec = controls_topic("sluice.controls")
+    config = {"min.insync.replicas": "2", **spec.config()}
+    assert (config["cleanup.policy"], config["retention.ms"]) == ("compact", "-1")
+    assert mismatches_of(spec, config, in_sync_replicas=2) == []
+    wrong = config | {"cleanup.policy": "compact,delete"}
+    [found] = mismatches_of(spec, wrong, in_sync_replicas=2)
+    assert str(found) == ("sluice.controls: cleanup.policy is 'compact,delete', must be 'compact'.")

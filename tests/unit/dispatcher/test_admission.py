@@ -9,13 +9,17 @@ import pytest
 from aiokafka import TopicPartition
 
 from sluice_argo import metadata
+from sluice_contracts.controls import Control, ControlState, ControlTarget, encode_control
 from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.records import IncomingRecord, Position
 from sluice_dispatcher.adapters.in_flight_records import InFlightRecords
 from sluice_dispatcher.domain.limits import Limits, Pauses, TenantLimits
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.services.live_watch import LiveWatch
+from sluice_dispatcher.services.pauses_view import PausesView
 from sluice_runtime.kubernetes.errors import RefusedError
+from sluice_runtime.projection.controls_store import ControlsStore
 from tests.support.dispatcher import NOW, Desk, hello
 from tests.support.fake_workflows import FakeWorkflows
 from tests.unit.dispatcher.test_overload import command, in_flight_records, until
@@ -232,13 +236,43 @@ async def test_a_changed_limit_acts_on_what_waits(scene: Scene) -> None:
 async def test_a_pause_holds_what_it_names_and_nothing_else(scene: Scene) -> None:
     scene.run()
     scene.desk.limits_for_test = Limits()
-    scene.desk.pauses_for_test = Pauses(tenants=frozenset({"acme"}))
+    scene.desk.pauses_for_test = Pauses(tenants={"acme": "paused."})
     scene.request("one", tenant="acme")
     scene.request("two")
     await until(lambda: scene.waiting(WaitReason.PAUSED) == 1)
     assert scene.exists("two")
     scene.desk.pauses_for_test = Pauses()
     await until(lambda: scene.exists("one", tenant="acme"))
+
+
+async def test_records_of_the_controls_topic_pause_and_resume(scene: Scene) -> None:
+    store = ControlsStore()
+    view = PausesView(store)
+
+    async def control(state: ControlState) -> None:
+        paused = Control(state=state, reason="migration", by="user:ada", at=NOW)
+        record = encode_control(ControlTarget("tenant", "acme"), paused, source="/test")
+        incoming = IncomingRecord(
+            position=Position("sluice.controls", 0, 0),
+            timestamp_ms=0,
+            key=record.key,
+            value=record.value,
+        )
+        await (await store.prepare([incoming]))()
+        scene.desk.pauses_for_test = view.pauses()
+
+    scene.run()
+    scene.desk.limits_for_test = Limits()
+    states: tuple[ControlState, ...] = ("paused", "draining")
+    for state in states:
+        await control(state)
+        scene.request(f"run-{state}", tenant="acme")
+        await until(lambda: scene.waiting(WaitReason.PAUSED) == 1)
+        [queued] = scene.desk.queued
+        explained = scene.desk.admission.explain(queued)
+        assert explained == f"The tenant acme is {state} by user:ada: migration"
+        await control("running")
+        await until(lambda: scene.records.count == 0)
 
 
 async def test_without_limits_nothing_waits_and_nothing_is_listed() -> None:

@@ -285,8 +285,8 @@ def test_what_all_runs_are_limited_by_is_named() -> None:
     [
         (Limits(tenants={"a": TenantLimits(paused="migration")}), Pauses()),
         (Limits(workflows={"hello": WorkflowLimits(paused="migration")}), Pauses()),
-        (Limits(), Pauses(tenants=frozenset({"a"}))),
-        (Limits(), Pauses(workflows=frozenset({"hello"}))),
+        (Limits(), Pauses(tenants={"a": "paused."})),
+        (Limits(), Pauses(workflows={"hello": "paused."})),
     ],
 )
 def test_what_is_paused_waits_until_it_is_not(limits: Limits, pauses: Pauses) -> None:

@@ -207,7 +207,7 @@ async def test_a_redelivered_request_has_its_slot_already() -> None:
 
 async def test_a_run_that_ends_without_a_workflow_gives_its_slot_back() -> None:
     scene = Scene().run()
-    scene.desk.pauses_for_test = Pauses(tenants=frozenset({"acme"}))
+    scene.desk.pauses_for_test = Pauses(tenants={"acme": "paused."})
     scene.desk.now_for_test = NOW
     scene.request("expired", expires_at=(NOW - timedelta(hours=1)).isoformat())
     await until(lambda: scene.records.count == 0)
@@ -237,7 +237,7 @@ async def test_a_paused_workflow_replaces_nothing() -> None:
     scene = Scene(when_full="replace").run()
     scene.request("old", at=1)
     await until(lambda: scene.exists("old"))
-    scene.desk.pauses_for_test = Pauses(workflows=frozenset({"hello"}))
+    scene.desk.pauses_for_test = Pauses(workflows={"hello": "paused."})
     scene.request("new", at=2)
     await until(lambda: scene.desk.budget.waiting[WaitReason.PAUSED] == 1)
     await pause(60)

@@ -6,6 +6,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from sluice_contracts import cloudevents, json_bounds, strict_json
+from sluice_contracts.auth_context import Author, author_extensions
 from sluice_contracts.fingerprints import (
     RunContent,
     document_fingerprint,
@@ -42,6 +43,7 @@ class ReceivedRun:
     key: RunKey
     request: RunRequest
     traceparent: str
+    requested_by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,7 @@ class ReceivedCommand:
     key: RunKey
     command: Command
     traceparent: str
+    requested_by: str | None = None
 
 
 class InvalidRecordError(ValueError):
@@ -72,6 +75,7 @@ class InvalidRecordError(ValueError):
         fingerprint: str | None = None,
         request: RunRequest | None = None,
         traceparent: str | None = None,
+        requested_by: str | None = None,
     ) -> None:
         super().__init__(problem.detail)
         self.problem = problem
@@ -81,6 +85,7 @@ class InvalidRecordError(ValueError):
         self.fingerprint = fingerprint
         self.request = request
         self.traceparent = traceparent
+        self.requested_by = requested_by
 
 
 def encode_request(
@@ -92,6 +97,7 @@ def encode_request(
     time: datetime,
     traceparent: str,
     content: RunContent | None = None,
+    author: Author | None = None,
 ) -> OutgoingRecord:
     """Return the request as a CloudEvent in binary mode, under the run's key.
 
@@ -107,6 +113,7 @@ def encode_request(
             subject=str(key),
             time=time,
             traceparent=traceparent,
+            extensions=None if author is None else author_extensions(author),
         ),
     )
 
@@ -186,12 +193,18 @@ def decode_request(
             run_id=run_id,
             traceparent=traceparent,
         ) from e
+    requested_by = None if origins is None else origins.requested_by(record)
     if isinstance(request, Command):
-        return ReceivedCommand(key=request.key, command=request, traceparent=traceparent)
+        return ReceivedCommand(
+            key=request.key, command=request, traceparent=traceparent, requested_by=requested_by
+        )
     if run_id is None:
         raise AssertionError("A valid request for a run always has an id.")
     return ReceivedRun(
-        key=RunKey(request.tenant, run_id), request=request.named(run_id), traceparent=traceparent
+        key=RunKey(request.tenant, run_id),
+        request=request.named(run_id),
+        traceparent=traceparent,
+        requested_by=requested_by,
     )
 
 

@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import DictSchema, ModelSchema
 
 from sluice_contracts.audit import AuditRecord
+from sluice_contracts.controls import Control
 from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem
@@ -26,6 +27,7 @@ Mode = Literal["validation", "serialization"]
 INCOMING: dict[str, Any] = {
     "run-request": RunRequest,
     "command": SimpleCommand | ResumeCommand | RetryCommand,
+    "control": Control,
 }
 """What Sluice reads, by the name of its schema. Members with a default may be omitted."""
 

@@ -14,7 +14,9 @@ __all__ = [
     "Mismatch",
     "TopicNames",
     "TopicSpec",
+    "controls_topic",
     "mismatches",
+    "mismatches_of",
     "topic_table",
 ]
 
@@ -30,6 +32,7 @@ MAX_STATUS_BYTES = 1_600_000
 
 # 2 MiB, so that a record that is too large for Sluice still arrives and gets an answer.
 _REQUESTS_TOPIC_BYTES = 2 * 1024 * 1024
+_CONTROLS_TOPIC_BYTES = 64 * 1024
 _ROOM_FOR_HEADERS = 64 * 1024
 _DATED_BY_BROKERS = "LogAppendTime"
 
@@ -58,7 +61,7 @@ class TopicSpec:
     """The settings with which a topic is created, and against which it is verified."""
 
     name: str
-    cleanup_policy: Literal["delete", "compact,delete"]
+    cleanup_policy: Literal["delete", "compact,delete", "compact"]
     retention_ms: int
     max_message_bytes: int
     """The topic's limit must be at least this."""
@@ -127,6 +130,16 @@ def topic_table(names: TopicNames) -> TopicTable:
     )
 
 
+def controls_topic(name: str) -> TopicSpec:
+    """Return the topic of pauses: for all tenants, and kept as long as a pause lasts."""
+    return TopicSpec(
+        name=name,
+        cleanup_policy="compact",
+        retention_ms=-1,
+        max_message_bytes=_CONTROLS_TOPIC_BYTES,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mismatch:
     """A topic's setting that breaks a promise; `detail` has its value and the required one."""
@@ -151,8 +164,7 @@ def mismatches(
     """
     found = []
     for spec in table:
-        details = _of_any_topic(spec, actual[spec.name], in_sync_replicas=in_sync_replicas)
-        found += [Mismatch(topic=spec.name, detail=detail) for detail in details]
+        found += mismatches_of(spec, actual[spec.name], in_sync_replicas=in_sync_replicas)
     requests, results = table.requests.name, table.results.name
     compression = actual[requests]["compression.type"]
     if compression != "uncompressed":
@@ -185,6 +197,14 @@ def mismatches(
             )
         )
     return found
+
+
+def mismatches_of(
+    spec: TopicSpec, config: Mapping[str, str], *, in_sync_replicas: int
+) -> list[Mismatch]:
+    """Return the settings of one topic, by Kafka's names, that break what its spec promises."""
+    details = _of_any_topic(spec, config, in_sync_replicas=in_sync_replicas)
+    return [Mismatch(topic=spec.name, detail=detail) for detail in details]
 
 
 def _of_any_topic(

@@ -1,15 +1,19 @@
 """Wires the dispatcher: the only module that knows every part."""
 
 import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from sluice_argo.workflows_api import WorkflowsApi
+from sluice_contracts.topics import TopicSpec, controls_topic
 from sluice_dispatcher.adapters.lease_slots import LeaseSlots
 from sluice_dispatcher.adapters.ledger import SqliteLedger, open_ledger_store
 from sluice_dispatcher.adapters.outcome_publisher import KafkaOutcomePublisher
@@ -21,9 +25,12 @@ from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.metrics import Metrics
 from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.assignment import Assignment
+from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 from sluice_dispatcher.services.live_watch import LiveWatch
+from sluice_dispatcher.services.pauses_view import PausesView
 from sluice_dispatcher.services.queue_notices import QueueNotices
 from sluice_dispatcher.services.queued_runs import QueuedRuns
+from sluice_dispatcher.services.slots import Slots
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time
@@ -35,6 +42,7 @@ from sluice_runtime.kubernetes.client import ClusterConfigurationError, Kubernet
 from sluice_runtime.kubernetes.shallow_json import parse_shallow
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import serve_probes
+from sluice_runtime.projection.controls_store import ControlsStore
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_file import StoreUnusableError
 from sluice_runtime.reloaded_file import ReloadedFile
@@ -53,6 +61,17 @@ _log = structlog.get_logger(__name__)
 _NAME = "sluice-dispatcher"
 # Kept of the shutdown grace after draining, for the last commit and for leaving the group.
 _LAST_STEPS = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Gate:
+    """What requests wait for before they become runs, with its tasks, probes and topics."""
+
+    admission: Admission
+    slots: Slots
+    topics: Sequence[TopicSpec]
+    tasks: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
+    readiness: Mapping[str, Callable[[], str | None]]
 
 
 def load_builder(settings: DispatcherSettings) -> WorkflowBuilder:
@@ -113,50 +132,21 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         publisher = KafkaOutcomePublisher(producer, topics=sets, timeout=kafka.request_timeout)
         assignment = Assignment(_now)
         queued = QueuedRuns(clock=boot_time, is_first_reader_of=assignment.is_first_reader_of)
-        limits_file = _read_limits(dispatch.limits_file)
-        is_counting = limits_file is not None or builder.limits_concurrency
-
-        def limits() -> Limits:
-            return NO_LIMITS if limits_file is None else limits_file.value
-
-        def unready() -> WaitReason | None:
-            if live_watch is not None and live_watch.waiting_for() is not None:
-                return WaitReason.KUBERNETES
-            return None
-
-        admission = Admission(
-            budget=budget,
-            longest_create=settings.dedupe.least_release_after,
-            is_counting=is_counting,
-            now=_now,
-            clock=boot_time,
-            limits=limits,
-            unready=unready,
-        )
         workflows = WorkflowsApi(
             cluster,
             namespace=settings.kubernetes.namespace,
             request_timeout=settings.kubernetes.request_timeout,
             create_timeout=settings.dedupe.create_timeout,
         )
-        slots = create_slots(
+        gate = _gate(
             settings,
-            store=LeaseSlots(
-                cluster,
-                namespace=settings.kubernetes.namespace,
-                request_timeout=settings.kubernetes.request_timeout,
-            ),
+            cluster=cluster,
+            counts_keys=builder.limits_concurrency,
             workflows=workflows,
             ledger=ledger,
             metrics=metrics,
             budget=budget,
             queued=queued,
-            admission=admission,
-        )
-        live_watch = (
-            LiveWatch(_metadata_of(cluster, settings), admission=admission, slots=slots)
-            if is_counting
-            else None
         )
         handler = create_record_handler(
             settings,
@@ -167,9 +157,9 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             metrics=metrics,
             budget=budget,
             queued=queued,
-            admission=admission,
+            admission=gate.admission,
             origins=kafka.origins,
-            slots=slots,
+            slots=gate.slots,
             now=_now,
         )
         request_consumer = RequestConsumer(
@@ -188,19 +178,15 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             lag=lambda: request_consumer.lag,
             staleness=projector.staleness,
         )
-        metrics.observe_admission(
-            limits=limits,
-            queue=admission.queue,
-            refused=lambda: limits_file is not None and limits_file.refused,
-        )
         notices = QueueNotices(
             queued=queued,
             budget=budget,
             publisher=publisher,
             after=dispatch.queue_notice_after,
             now=_now,
+            explain=gate.admission.explain,
         )
-        topics = TopicWatch(kafka, client_id=_NAME, registry=registry)
+        topics = TopicWatch(kafka, client_id=_NAME, registry=registry, more=gate.topics)
         # Before Kafka answers, so that a process that waits for it is alive and says so.
         port = await stack.enter_async_context(
             serve_probes(
@@ -209,7 +195,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                     "ledger": ledger.waiting_for,
                     "requests": request_consumer.waiting_for,
                     "topics": topics.broken,
-                    **({"live runs": live_watch.waiting_for} if live_watch else {}),
+                    **gate.readiness,
                 },
                 degraded={"requests": request_consumer.degraded},
                 registry=registry,
@@ -222,6 +208,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
                     kafka,
                     client_id=_NAME,
                     deadline=Deadline("verify topics", kafka.request_timeout),
+                    more=gate.topics,
                 ),
                 backoff=Backoff(longest=timedelta(seconds=5)),
                 stop=stop,
@@ -232,10 +219,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             {
                 "request consumer": request_consumer.run(),
                 "queue notices": notices.run(),
-                "admission": admission.run(),
-                **({"live runs": live_watch.run()} if live_watch else {}),
-                **({"slots": slots.run()} if builder.limits_concurrency else {}),
-                **({"limits file": limits_file.run()} if limits_file else {}),
+                **{name: task() for name, task in gate.tasks.items()},
                 "loop delay": LoopDelay(registry).run(),
                 "ledger": projector.run(),
                 "ledger file": store.watch_for_damage(),
@@ -244,6 +228,98 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             stop=stop,
             grace=settings.shutdown_grace,
         )
+
+
+def _gate(
+    settings: DispatcherSettings,
+    *,
+    cluster: KubernetesClient,
+    counts_keys: bool,
+    workflows: WorkflowsApi,
+    ledger: SqliteLedger,
+    metrics: Metrics,
+    budget: InFlightBudget,
+    queued: QueuedRuns,
+) -> _Gate:
+    """Wire what requests wait for; without limits, nothing is listed, watched or read."""
+    kafka = settings.kafka
+    limits_file = _read_limits(settings.dispatch.limits_file)
+    is_counting = limits_file is not None or counts_keys
+
+    def limits() -> Limits:
+        return NO_LIMITS if limits_file is None else limits_file.value
+
+    controls = ControlsStore()
+    paused = PausesView(controls)
+    names = [] if kafka.controls_topic is None else [kafka.controls_topic]
+    control_reader = Projector(
+        name="controls",
+        topics=names,
+        store=controls,
+        make_consumer=lambda: make_consumer(kafka, client_id=f"{_NAME}-controls"),
+        clock=boot_time,
+    )
+
+    def unready() -> WaitReason | None:
+        if names and control_reader.waiting_for() is not None:
+            return WaitReason.KAFKA
+        if live_watch is not None and live_watch.waiting_for() is not None:
+            return WaitReason.KUBERNETES
+        return None
+
+    admission = Admission(
+        budget=budget,
+        longest_create=settings.dedupe.least_release_after,
+        is_counting=is_counting,
+        now=_now,
+        clock=boot_time,
+        limits=limits,
+        pauses=paused.pauses,
+        unready=unready,
+    )
+    slots = create_slots(
+        settings,
+        store=LeaseSlots(
+            cluster,
+            namespace=settings.kubernetes.namespace,
+            request_timeout=settings.kubernetes.request_timeout,
+        ),
+        workflows=workflows,
+        ledger=ledger,
+        metrics=metrics,
+        budget=budget,
+        queued=queued,
+        admission=admission,
+    )
+    live_watch = (
+        LiveWatch(_metadata_of(cluster, settings), admission=admission, slots=slots)
+        if is_counting
+        else None
+    )
+    metrics.observe_admission(
+        limits=limits,
+        queue=admission.queue,
+        refused=lambda: limits_file is not None and limits_file.refused,
+        pauses=paused.pauses,
+        invalid_controls=lambda: len(controls.invalid),
+    )
+    tasks: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"admission": admission.run}
+    readiness: dict[str, Callable[[], str | None]] = {}
+    if live_watch is not None:
+        tasks["live runs"], readiness["live runs"] = live_watch.run, live_watch.waiting_for
+    if names:
+        tasks["controls"], readiness["controls"] = control_reader.run, control_reader.waiting_for
+    if counts_keys:
+        tasks["slots"] = slots.run
+    if limits_file is not None:
+        tasks["limits file"] = limits_file.run
+    return _Gate(
+        admission=admission,
+        slots=slots,
+        topics=[controls_topic(name) for name in names],
+        tasks=tasks,
+        readiness=readiness,
+    )
 
 
 def _read_limits(path: Path | None) -> ReloadedFile[Limits] | None:

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sluice_dispatcher.domain.fair_queue import FairQueue
-from sluice_dispatcher.domain.limits import Limits
+from sluice_dispatcher.domain.limits import Limits, Pauses
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.wait_reason import WaitReason
 
@@ -61,6 +61,17 @@ class Metrics:
             "1 if the limits file has changed into something that cannot be used.",
             registry=registry,
         )
+        self._paused = Gauge(
+            "sluice_dispatcher_paused",
+            "Tenants and workflows that a record of the controls topic pauses or drains, by kind.",
+            ["kind"],
+            registry=registry,
+        )
+        self._invalid_controls = Gauge(
+            "sluice_dispatcher_invalid_controls",
+            "Tenants and workflows that are paused because their last control cannot be read.",
+            registry=registry,
+        )
         self._registry = registry
 
     def record_finished(self, verdict: Verdict) -> None:
@@ -92,9 +103,14 @@ class Metrics:
         limits: Callable[[], Limits],
         queue: FairQueue,
         refused: Callable[[], bool],
+        pauses: Callable[[], Pauses],
+        invalid_controls: Callable[[], int],
     ) -> None:
         """Show live and waiting runs by tenant, for the tenants that the limits name."""
         self._limits_refused.set_function(lambda: int(refused()))
+        self._paused.labels(kind="tenant").set_function(lambda: len(pauses().tenants))
+        self._paused.labels(kind="workflow").set_function(lambda: len(pauses().workflows))
+        self._invalid_controls.set_function(invalid_controls)
         self._registry.register(_TenantCollector(limits, queue))
 
 

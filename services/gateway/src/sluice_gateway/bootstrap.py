@@ -178,6 +178,7 @@ async def serve(
             topics=kafka.topics,
             identification=identity.identification,
             audit=Audit(trail),
+            trusts_authors=kafka.trust_requested_by,
             quotas=RequestQuotas(
                 per_principal=settings.rates.of_principal, per_tenant=settings.rates.of_tenant
             ),

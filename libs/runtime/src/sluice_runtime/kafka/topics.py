@@ -16,7 +16,14 @@ from aiokafka.errors import (
 )
 from prometheus_client import CollectorRegistry, Gauge
 
-from sluice_contracts.topics import Mismatch, TopicSpec, TopicTable, mismatches, topic_table
+from sluice_contracts.topics import (
+    Mismatch,
+    TopicSpec,
+    TopicTable,
+    mismatches,
+    mismatches_of,
+    topic_table,
+)
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import CredentialsError, KafkaUnavailableError
 from sluice_runtime.kafka.settings import KafkaSettings, connection
@@ -32,8 +39,12 @@ class TopicMismatchError(Exception):
     """The cluster's topics break promises of Sluice."""
 
 
-async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: Deadline) -> None:
+async def ensure_topics(
+    settings: KafkaSettings, *, client_id: str, deadline: Deadline, more: Sequence[TopicSpec] = ()
+) -> None:
     """Create missing topics of all sets, and verify each set against the topic table.
+
+    `more` are topics that only this service needs.
 
     Raises:
         TopicMismatchError: a topic has wrong settings or cannot be created. The error names each
@@ -42,8 +53,8 @@ async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: De
         CredentialsError: a certificate, key or token file is unusable.
     """
     async with _admin(settings, client_id=client_id, deadline=deadline) as admin:
-        await _create_missing(admin, settings)
-        found = await _mismatches(admin, settings)
+        await _create_missing(admin, settings, more)
+        found = await _mismatches(admin, settings, more)
     if found:
         raise TopicMismatchError(
             "\n".join(
@@ -57,7 +68,10 @@ async def ensure_topics(settings: KafkaSettings, *, client_id: str, deadline: De
 
 
 class TopicWatch:
-    """Verifies the topics periodically, because they can change while a service runs."""
+    """Verifies the topics periodically, because they can change while a service runs.
+
+    `more` are topics that only this service needs.
+    """
 
     def __init__(
         self,
@@ -66,8 +80,10 @@ class TopicWatch:
         client_id: str,
         registry: CollectorRegistry,
         every: timedelta = timedelta(minutes=2),
+        more: Sequence[TopicSpec] = (),
     ) -> None:
         self._settings = settings
+        self._more = more
         self._client_id = client_id
         self._every = every.total_seconds()
         self._found: Sequence[Mismatch] = ()
@@ -98,7 +114,7 @@ class TopicWatch:
         settings = self._settings
         deadline = Deadline("verify topics", settings.request_timeout)
         async with _admin(settings, client_id=self._client_id, deadline=deadline) as admin:
-            return await _mismatches(admin, settings)
+            return await _mismatches(admin, settings, self._more)
 
     def _note(self, found: Sequence[Mismatch]) -> None:
         for mismatch in found:
@@ -135,19 +151,31 @@ def _tables(settings: KafkaSettings) -> list[TopicTable]:
     return [topic_table(each.topics) for each in settings.topic_sets]
 
 
-async def _mismatches(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> Sequence[Mismatch]:
-    tables = _tables(settings)
-    actual = await _actual(admin, [spec for table in tables for spec in table])
+async def _mismatches(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, more: Sequence[TopicSpec]
+) -> Sequence[Mismatch]:
+    tables, in_sync = _tables(settings), settings.in_sync_replicas
+    actual = await _actual(admin, [*(spec for table in tables for spec in table), *more])
     return [
-        mismatch
-        for table in tables
-        for mismatch in mismatches(table, actual, in_sync_replicas=settings.in_sync_replicas)
+        *(
+            mismatch
+            for table in tables
+            for mismatch in mismatches(table, actual, in_sync_replicas=in_sync)
+        ),
+        *(
+            mismatch
+            for spec in more
+            for mismatch in mismatches_of(spec, actual[spec.name], in_sync_replicas=in_sync)
+        ),
     ]
 
 
-async def _create_missing(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> None:
+async def _create_missing(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, more: Sequence[TopicSpec]
+) -> None:
     existing = set(await admin.list_topics())
-    missing = [spec for table in _tables(settings) for spec in table if spec.name not in existing]
+    wanted = [*(spec for table in _tables(settings) for spec in table), *more]
+    missing = [spec for spec in wanted if spec.name not in existing]
     if not missing:
         return
     answer = await admin.create_topics(

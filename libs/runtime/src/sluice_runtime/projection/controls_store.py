@@ -1,6 +1,6 @@
 """The controls topic in memory: what is paused, draining or running."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -36,8 +36,15 @@ class ControlsStore:
         """See `ProjectionStore.last_records`."""
         return {}
 
-    async def apply(self, records: Sequence[IncomingRecord]) -> None:
-        """See `ProjectionStore.apply`; an unreadable record pauses what it names."""
+    async def prepare(self, records: Sequence[IncomingRecord]) -> Callable[[], Awaitable[None]]:
+        """See `ProjectionStore.prepare`; an unreadable record pauses what it names."""
+
+        async def apply() -> None:
+            self._apply(records)
+
+        return apply
+
+    def _apply(self, records: Sequence[IncomingRecord]) -> None:
         invalid = set(self.invalid)
         for record in records:
             place = record.position.topic, record.position.partition

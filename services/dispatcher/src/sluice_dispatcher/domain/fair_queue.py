@@ -203,6 +203,19 @@ class FairQueue:
             return WaitReason.WORKFLOW_LIMIT
         return WaitReason.LIVE_LIMIT
 
+    def pause_of(self, *, tenant: str, workflow: str) -> str | None:
+        """Return in words what is paused and why; None if a run of both may start."""
+        pauses, limits = self._pauses, self._limits
+        why = pauses.tenants.get(tenant)
+        if why is None and (given := limits.of_tenant(tenant).paused) is not None:
+            why = f"paused: {given}"
+        if why is not None:
+            return f"The tenant {tenant} is {why}"
+        why = pauses.workflows.get(workflow)
+        if why is None and (given := limits.of_workflow(workflow).paused) is not None:
+            why = f"paused: {given}"
+        return None if why is None else f"The workflow {workflow} is {why}"
+
     def is_paused(self, *, tenant: str, workflow: str) -> bool:
         """Return whether no run of this tenant and workflow may start."""
         return self._is_paused(tenant) or self._workflow_is_paused(workflow)

@@ -6,10 +6,19 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from sluice_contracts.controls import Control, ControlTarget
 from sluice_contracts.ids import Tenant
 from sluice_runtime.strict_yaml import StrictModel
 
-__all__ = ["NO_LIMITS", "NO_PAUSES", "Limits", "Pauses", "TenantLimits", "WorkflowLimits"]
+__all__ = [
+    "NO_LIMITS",
+    "NO_PAUSES",
+    "Limits",
+    "Pauses",
+    "TenantLimits",
+    "WorkflowLimits",
+    "pauses_of",
+]
 
 _Live = Annotated[int | None, Field(ge=0, description="Runs that may be live; None: any number.")]
 _OTHERS: Final = "*"
@@ -66,10 +75,25 @@ NO_LIMITS: Final = Limits()
 
 @dataclass(frozen=True, kw_only=True)
 class Pauses:
-    """Tenants and workflows of which nothing starts for now."""
+    """Tenants and workflows of which nothing starts for now, each with the reason in words."""
 
-    tenants: frozenset[str] = field(default_factory=frozenset)
-    workflows: frozenset[str] = field(default_factory=frozenset)
+    tenants: Mapping[str, str] = field(default_factory=dict)
+    workflows: Mapping[str, str] = field(default_factory=dict)
 
 
 NO_PAUSES: Final = Pauses()
+
+
+def pauses_of(controls: Mapping[ControlTarget, Control]) -> Pauses:
+    """Return what the records of the controls topic pause; draining pauses as well."""
+    paused: dict[str, dict[str, str]] = {"tenant": {}, "workflow": {}}
+    for target, control in controls.items():
+        if control.stops_starts:
+            paused[target.kind][target.name] = _reason(control)
+    return Pauses(tenants=paused["tenant"], workflows=paused["workflow"])
+
+
+def _reason(control: Control) -> str:
+    by = f" by {control.by}" if control.by else ""
+    reason = f": {control.reason}" if control.reason else "."
+    return f"{control.state}{by}{reason}"

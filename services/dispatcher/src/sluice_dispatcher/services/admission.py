@@ -146,6 +146,11 @@ class Admission:
             return None
         return self._unready() or self._queue.held_by(waiting)
 
+    def explain(self, queued: QueuedRun) -> str | None:
+        """Return in words what of a request is paused; None if nothing is."""
+        key, request = queued.received.key, queued.received.request
+        return self._queue.pause_of(tenant=key.tenant, workflow=request.workflow)
+
     async def _pass(self, queued: QueuedRun, name: str) -> None:
         passed = asyncio.get_running_loop().create_future()
         self._visits[name] = _Visit(queued=queued, passed=passed)

@@ -44,7 +44,8 @@ class QueueNotices:
     """Publishes a notice for each request that has waited for the same thing for `after`.
 
     It runs beside the requests and only reads what they wait for, so that it cannot delay them. A
-    notice that Kafka does not take is dropped; a later round tries again.
+    notice that Kafka does not take is dropped; a later round tries again. `explain` returns what is
+    paused, and why.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class QueueNotices:
         publisher: OutcomePublisher,
         after: timedelta,
         now: Callable[[], datetime],
+        explain: Callable[[QueuedRun], str | None] = lambda _: None,
     ) -> None:
+        self._explain = explain
         self._queued = queued
         self._budget = budget
         self._publisher = publisher
@@ -105,9 +108,13 @@ class QueueNotices:
             tenant=key.tenant,
             request=str(record.position),
             held_by=reason.replace(" ", "-"),
-            detail=wait_detail(reason),
+            detail=self._detail(run, reason),
             since=since,
             observed_at=self._now(),
         )
         await self._publisher.publish_queued(notice, traceparent=run.received.traceparent)
         wait.published, wait.published_at = reason, self._now()
+
+    def _detail(self, run: QueuedRun, reason: WaitReason) -> str:
+        explained = self._explain(run) if reason is WaitReason.PAUSED else None
+        return explained or wait_detail(reason)

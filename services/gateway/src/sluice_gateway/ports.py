@@ -1,6 +1,6 @@
 """What the services need from outside, and nothing more."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -231,10 +231,10 @@ class RunView(Protocol):
     async def count(self, query: RunFilter) -> Mapping[Phase, int]:
         """Return how many runs fulfil the query, by phase; phases without runs are left out."""
 
-    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
-        """Return the place behind all events that are here now, on all topics of the tenant.
+    async def stream_end(self, *, tenants: Collection[str] | None = None) -> StreamPlace:
+        """Return the place behind all events that are here now, on all topics of these tenants.
 
-        Without a tenant: on all topics there are.
+        None: on all topics there are.
         """
 
     async def all_events(

@@ -218,6 +218,20 @@ async def test_a_run_that_ends_without_a_workflow_gives_its_slot_back() -> None:
     await scene.end()
 
 
+async def test_a_request_that_expires_while_its_key_is_full_ends() -> None:
+    scene = Scene().run()
+    scene.desk.now_for_test = NOW
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    scene.request("two", expires_at=(NOW + timedelta(seconds=60)).isoformat())
+    await until(lambda: scene.waiting() == 1)
+    scene.desk.now_for_test = NOW + timedelta(minutes=5)
+    await until(lambda: scene.records.count == 0)
+    assert not scene.exists("two")
+    assert scene.desk.publisher.outcomes_for_test[0].event.phase is Phase.EXPIRED
+    await scene.end()
+
+
 async def test_a_stopped_run_gives_way() -> None:
     scene = Scene().run()
     scene.request("one")

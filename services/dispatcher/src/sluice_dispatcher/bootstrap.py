@@ -295,6 +295,7 @@ def _gate(
         budget=budget,
         queued=queued,
         admission=admission,
+        now=_now,
     )
     live_watch = (
         LiveWatch(_metadata_of(cluster, settings), admission=admission, slots=slots)

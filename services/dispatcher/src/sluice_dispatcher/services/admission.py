@@ -100,8 +100,7 @@ class Admission:
         """
         request, tenant = queued.received.request, queued.received.key.tenant
         while self._unready() or self._is_paused(tenant, request.workflow):
-            expires_at = request.expires_at
-            if expires_at is not None and expires_at <= self._now():
+            if request.has_expired(self._now()):
                 return
             self._budget.mark_waiting(self._unready() or WaitReason.PAUSED)
             await asyncio.sleep(_ROUND_S)
@@ -110,11 +109,14 @@ class Admission:
     async def start(self, queued: QueuedRun, create: Callable[[], Awaitable[T]]) -> T:
         """Wait until the request may start, and return what `create` returns."""
         name = workflow_name(queued.received.key)
+        has_passed = False
         try:
             await self._pass(queued, name)
+            has_passed = True
             result = await create()
         except BaseException:
-            self._leave(name, is_unclear=queued.create_is_possible(longest=self._longest_create))
+            is_possible = queued.create_is_possible(longest=self._longest_create)
+            self._leave(name, is_unclear=has_passed and is_possible)
             raise
         if self._is_counting and result in IS_WORKFLOW:
             self.live.created(name, now=self._clock())

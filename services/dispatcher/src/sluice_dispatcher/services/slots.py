@@ -7,8 +7,9 @@ place away. A run whose dispatcher dies keeps its slot for the next reader of it
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 from typing import Final
 
@@ -56,6 +57,8 @@ class SlotAnswer(Enum):
     """Others hold all, and the workflow rejects in that case."""
     REPLACED = auto()
     """A newer run has taken or is to take the place."""
+    EXPIRED = auto()
+    """`expires_at` has come meanwhile."""
     EXISTS = auto()
     """Its Workflow has appeared meanwhile."""
 
@@ -90,6 +93,7 @@ class Slots:
         queued: QueuedRuns,
         calls: BoundedCalls,
         budget: InFlightBudget,
+        now: Callable[[], datetime],
     ) -> None:
         self._holders = holders
         self._workflows = workflows
@@ -97,6 +101,7 @@ class Slots:
         self._queued = queued
         self._calls = calls
         self._budget = budget
+        self._now = now
         self._lines: dict[str, _Line] = {}
         self._lines_of_workflow: dict[str, set[str]] = defaultdict(set)
 
@@ -111,6 +116,8 @@ class Slots:
             while True:
                 changed = line.changed
                 is_first = line.waiters.first == name
+                if queued.received.request.has_expired(self._now()):
+                    return SlotAnswer.EXPIRED
                 if is_first:
                     answer = await self._calls.run(lambda: self._try(queued, slot), name="slot")
                     if answer is not None:
@@ -119,7 +126,7 @@ class Slots:
                     return SlotAnswer.EXISTS
                 self._budget.mark_waiting(WaitReason.CONCURRENCY)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_AGAIN_S if is_first else None):
+                    async with asyncio.timeout(_LOOK_AGAIN_S):
                         await changed.wait()
 
     async def leave(self, key: RunKey, slot: Slot) -> None:

@@ -23,9 +23,9 @@ from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import encode_notice, encode_status
 from sluice_contracts.steps import Step, StepGroup
 from sluice_contracts.topics import TopicNames
-from sluice_gateway.domain.identity import Area, Reach
 from sluice_gateway.domain.models import AcceptedRun, EventPlace, RunState
 from sluice_gateway.domain.partitions import LogPartition, door_and_number
+from sluice_gateway.domain.reach import Area, Reach
 from sluice_gateway.domain.run_query import (
     LabelTest,
     RunFilter,

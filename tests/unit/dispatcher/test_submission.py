@@ -10,6 +10,7 @@ import structlog
 from structlog.contextvars import merge_contextvars
 
 from sluice_argo import metadata
+from sluice_argo.request_facts import decode_request_facts
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.records import header
@@ -17,6 +18,8 @@ from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.settings import DispatcherSettings
+from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kubernetes.errors import (
     ApiUnavailableError,
     ConflictError,
@@ -68,6 +71,25 @@ async def test_a_request_becomes_a_workflow_that_names_its_run() -> None:
     assert workflow["spec"]["arguments"]["parameters"] == [{"name": "name", "value": "QWRh"}]
     assert desk.publisher.log_for_test == []
     assert counted(desk, Verdict.CREATED) == 1
+
+
+@pytest.mark.parametrize("trusts", [True, False])
+async def test_a_workflow_names_who_asked_if_the_writers_are_trusted(trusts: bool) -> None:
+    desk = Desk(settings=DispatcherSettings(kafka=KafkaSettings(trust_requested_by=trusts)))
+    asked = (("ce_authid", b"user:ada"), ("ce_authtype", b"user"))
+    await desk.handler.handle(desk.record(hello("order-1"), headers=asked))
+    annotations = desk.workflows.object_for_test(NAME)["metadata"]["annotations"]
+    assert annotations.get(metadata.REQUESTED_BY) == ("user:ada" if trusts else None)
+    ops = (("ce_authid", b"api_key:ops"),)
+    await desk.handler.handle(desk.record({"type": "stop", "id": "order-1"}, headers=ops))
+    annotations = desk.workflows.object_for_test(NAME)["metadata"]["annotations"]
+    facts = decode_request_facts(annotations)
+    assert facts.requested_by == ("user:ada" if trusts else None)
+    assert facts.last_command is not None
+    assert facts.last_command.requested_by == ("api_key:ops" if trusts else None)
+    await desk.handler.handle(desk.record(hello("order-2", workflow="none"), headers=asked))
+    [outcome] = desk.publisher.outcomes_for_test
+    assert outcome.event.requested_by == ("user:ada" if trusts else None)
 
 
 async def test_a_redelivery_is_the_same_run() -> None:

@@ -106,12 +106,16 @@ async def caught_up() -> str | None:
 
 
 def opened_store(
-    path: Path, *, history: timedelta = timedelta(0), now: Callable[[], datetime] = lambda: LATER
+    path: Path,
+    *,
+    history: timedelta = timedelta(0),
+    now: Callable[[], datetime] = lambda: LATER,
+    trusts_authors: bool = False,
 ) -> AbstractAsyncContextManager[SqliteStore]:
     """Open a view's file, by default one that keeps runs no longer than the topics do."""
     return open_view(
         path,
-        origins=RecordOrigins(SETS),
+        origins=RecordOrigins(SETS, trusts_authors=trusts_authors),
         keeps_parameters=keeps_parameters,
         history=history,
         now=now,
@@ -197,6 +201,7 @@ async def running_gateway(
     catalogue: Catalogue = CATALOGUE,
     identification: Identification | None = None,
     audit: AuditSink | None = None,
+    trusts_authors: bool = False,
     browser_access: BrowserAccess | None = None,
     sign_in: SignIn | None = None,
     watch_links: WatchLinks | None = None,
@@ -211,7 +216,7 @@ async def running_gateway(
     behind: list[str] = []
     coming: list[IncomingRecord] = []
     unsafe: list[str] = []
-    async with opened_store(folder / "view.sqlite") as sqlite:
+    async with opened_store(folder / "view.sqlite", trusts_authors=trusts_authors) as sqlite:
         store = NotifyingStore(
             sqlite, status_topics=SETS.status, subscriptions=subscriptions, metrics=metrics
         )
@@ -242,6 +247,7 @@ async def running_gateway(
             topics=TOPICS,
             identification=identification or AnonymousIdentification(),
             audit=Audit(audit, now=lambda: NOW),
+            trusts_authors=trusts_authors,
             browser_access=browser_access or BrowserAccess(),
             sign_in=sign_in,
             watch_links=watch_links,

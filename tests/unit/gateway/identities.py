@@ -5,14 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sluice_gateway.domain.identity import (
-    Area,
-    Grant,
-    Grants,
-    Principal,
-    PrincipalKind,
-    Scope,
-)
+from sluice_gateway.domain.identity import Grant, Grants, Principal, PrincipalKind, Scope
+from sluice_gateway.domain.reach import Area
 from sluice_gateway.ports import Credentials, UnauthenticatedError
 from sluice_gateway.services.identification import GrantedIdentification
 from tests.unit.gateway.harness import Gateway, running_gateway

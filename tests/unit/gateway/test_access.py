@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import FieldError, ProblemType, problem
+from sluice_contracts.records import header
 from sluice_contracts.requests import SimpleCommand
 from sluice_contracts.status import AppliedCommand
 from sluice_contracts.steps import Step, WaitingStep
@@ -320,3 +321,24 @@ async def test_many_at_once_see_only_their_own(gateway: Gateway) -> None:
     assert await asyncio.gather(*map(read, names)) == [
         name in ("reader", "greeter") for name in names
     ]
+
+
+@pytest.mark.parametrize("trusts", [True, False])
+async def test_who_asked_is_shown_where_records_are_believed(tmp_path: Path, trusts: bool) -> None:
+    async with granting_gateway(
+        tmp_path, grant("seed", *Scope), grant("reader", Scope.READ), trusts_authors=trusts
+    ) as gateway:
+        await start(gateway)
+        [request] = gateway.producer.records_for_test("sluice.requests")
+        assert header(request.headers, "ce_authid") == "api_key:seed"
+
+        async def requested_by() -> object:
+            response = await gateway.client.get("/v1/runs/order-1", headers=as_("reader"))
+            return (await response.json())["requested_by"]
+
+        # What is noted at once is what the record says.
+        assert await requested_by() == ("api_key:seed" if trusts else None)
+        await gateway.project_requests()
+        assert await requested_by() == ("api_key:seed" if trusts else None)
+        await gateway.publish(published(1, requested_by="user:ada"))
+        assert await requested_by() == "user:ada"

@@ -14,7 +14,8 @@ from aiohttp import ClientResponse
 
 from sluice_contracts.cloudevents import STRUCTURED
 from sluice_contracts.requests import COMMANDS
-from sluice_gateway.domain.identity import ANY, Scope
+from sluice_gateway.domain.identity import Scope
+from sluice_gateway.domain.reach import ANY
 from sluice_gateway.handlers.operations import NDJSON, Operation
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef

@@ -17,8 +17,9 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.domain.identity import EVERYTHING, Area, Reach, Scope
+from sluice_gateway.domain.identity import EVERYTHING, Scope
 from sluice_gateway.domain.models import StreamEvent, StreamPage
+from sluice_gateway.domain.reach import Area, Reach
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.ports import LogTruncatedError, ViewUnavailableError

@@ -11,6 +11,7 @@ from sluice_contracts.requests import RunRequest
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import AcceptedRun, RunState
+from sluice_gateway.services.flights import Flights
 from sluice_gateway.services.identification import ANYBODY
 from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.submission import Asked, Started, Submission
@@ -87,3 +88,55 @@ async def test_other_content_does_not_join() -> None:
                 await submission.submit(asked("Bob"))
     assert caught.value.problem.type == ProblemType.IDEMPOTENCY_KEY_REUSED
     assert isinstance(await first, Started)
+
+
+class SlowView(EmptyView):
+    """A view whose answers come late: it looked before the record landed."""
+
+    def __init__(self) -> None:
+        self.answers: list[asyncio.Event] = []
+        self.both_look = asyncio.Event()
+
+    async def find(self, key: RunKey) -> RunState | None:
+        self.answers.append(answer := asyncio.Event())
+        if len(self.answers) == 2:
+            self.both_look.set()
+        await answer.wait()
+        return None
+
+
+async def test_one_that_looked_before_the_record_landed_joins_it() -> None:
+    producer, view = FakeProducer(), SlowView()
+    log = KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(hours=1))
+    submission = Submission(
+        catalogue=CATALOGUE, producer=log, view=view, quotas=RequestQuotas(), now=lambda: NOW
+    )
+    first = asyncio.create_task(submission.submit(asked()))
+    late = asyncio.create_task(submission.submit(asked()))
+    await view.both_look.wait()
+    view.answers[0].set()
+    started = await first
+    view.answers[1].set()
+    assert await late == started
+    assert len(producer.records_for_test(TOPICS.requests)) == 1
+
+
+async def test_a_flight_that_failed_is_not_joined() -> None:
+    flights: Flights[str] = Flights()
+    key = RunKey("default", "order-1")
+
+    async def fail() -> str:
+        raise OSError
+
+    async def land() -> str:
+        return "landed"
+
+    with flights.joining(key):
+        failed = flights.start(key, fingerprint="f", work=fail())
+        await asyncio.wait({failed.landed})
+        assert flights.get(key) is None
+        landed = flights.start(key, fingerprint="f", work=land())
+        await asyncio.wait({landed.landed})
+        assert flights.get(key) is landed
+        await flights.drain()
+    assert flights.get(key) is None

@@ -6,13 +6,7 @@ from pathlib import Path
 import pytest
 
 from sluice_contracts.ids import RunKey
-from sluice_gateway.domain.identity import (
-    Grants,
-    Principal,
-    PrincipalKind,
-    Scope,
-    WatchedRun,
-)
+from sluice_gateway.domain.identity import Grants, Principal, PrincipalKind, Scope, WatchedRun
 from sluice_gateway.handlers.operations import Operation
 from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.ports import Credentials

@@ -7,19 +7,17 @@ from pydantic import JsonValue
 
 from sluice_contracts.ids import RunKey
 from sluice_gateway.domain.identity import (
-    ANY,
     EVERYTHING,
     Access,
-    Area,
     Grant,
     Grants,
     Principal,
     PrincipalKind,
-    Reach,
     Scope,
     WatchedRun,
     claim,
 )
+from sluice_gateway.domain.reach import ANY, Area, Reach
 
 TENANTS = ("acme", "globex", "initech")
 WORKFLOWS = ("hello", "report")

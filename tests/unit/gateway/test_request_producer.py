@@ -17,6 +17,7 @@ from sluice_contracts.strict_json import MAX_VALUES
 from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
+from sluice_gateway.domain.identity import Principal, PrincipalKind
 from sluice_gateway.ports import (
     RecordTooLargeError,
     RequestNotAcknowledgedError,
@@ -30,6 +31,9 @@ KEY = RunKey("default", "order-1")
 REQUEST = RunRequest.model_validate({"id": "order-1", **GREET})
 
 
+ADA = Principal(kind=PrincipalKind.USER, id="ada")
+
+
 def log_of(producer: FakeProducer) -> KafkaRequestProducer:
     return KafkaRequestProducer(
         producer,
@@ -40,7 +44,14 @@ def log_of(producer: FakeProducer) -> KafkaRequestProducer:
 
 
 async def append(log: KafkaRequestProducer, request: RunRequest = REQUEST) -> None:
-    await log.append(request, content=request.content(), key=KEY, time=NOW, traceparent=TRACEPARENT)
+    await log.append(
+        request,
+        content=request.content(),
+        key=KEY,
+        time=NOW,
+        traceparent=TRACEPARENT,
+        author=ADA.author(),
+    )
 
 
 async def test_a_request_is_written_as_a_cloud_event() -> None:
@@ -53,6 +64,8 @@ async def test_a_request_is_written_as_a_cloud_event() -> None:
     assert header(record.headers, "ce_source") == "/sluice/gateway"
     assert header(record.headers, "ce_id") == "default/order-1"
     assert header(record.headers, "traceparent") == TRACEPARENT
+    assert header(record.headers, "ce_authtype") == "user"
+    assert header(record.headers, "ce_authid") == "user:ada"
 
 
 async def test_a_record_that_grows_past_what_the_dispatcher_takes_is_refused() -> None:
@@ -155,9 +168,10 @@ async def append_for(log: KafkaRequestProducer, tenant: str) -> None:
         key=RunKey(tenant, "order-1"),
         time=APPENDED,
         traceparent=TRACEPARENT,
+        author=ADA.author(),
     )
     stop = SimpleCommand(type="stop", id="order-1", tenant=tenant)
-    await log.append_command(stop, time=APPENDED, traceparent=TRACEPARENT)
+    await log.append_command(stop, time=APPENDED, traceparent=TRACEPARENT, author=ADA.author())
 
 
 @pytest.mark.parametrize("keys", [None, keys_of("*"), keys_of("globex", "*")])

@@ -8,7 +8,13 @@ from pydantic import JsonValue
 
 from sluice_contracts import strict_json
 
-__all__ = ["RunContent", "fingerprint", "run_content"]
+__all__ = [
+    "RunContent",
+    "document_fingerprint",
+    "fingerprint",
+    "run_content",
+    "value_fingerprint",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,3 +39,17 @@ def fingerprint(workflow: str, parameters: Mapping[str, JsonValue]) -> str:
     must not make a repeated request look like a different one.
     """
     return run_content(workflow, parameters).fingerprint
+
+
+def document_fingerprint(document: JsonValue) -> str | None:
+    """Return the fingerprint of what an invalid request asks for, None if that is unreadable."""
+    members = document if isinstance(document, dict) else {}
+    workflow, parameters = members.get("workflow"), members.get("parameters", {})
+    if isinstance(workflow, str) and isinstance(parameters, dict):
+        return fingerprint(workflow, parameters)
+    return None
+
+
+def value_fingerprint(value: bytes) -> str:
+    """Return the fingerprint of a value whose content is unreadable."""
+    return hashlib.sha256(value).hexdigest()

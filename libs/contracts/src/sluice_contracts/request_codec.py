@@ -1,16 +1,20 @@
 """Request records: written by any client, read by the dispatcher and the gateway's view."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import JsonValue
 
 from sluice_contracts import cloudevents, json_bounds, strict_json
-from sluice_contracts.fingerprints import RunContent, fingerprint
+from sluice_contracts.auth_context import Author, author_extensions
+from sluice_contracts.fingerprints import (
+    RunContent,
+    document_fingerprint,
+    value_fingerprint,
+)
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, derive_run_id, is_run_id, is_tenant
 from sluice_contracts.problems import Problem, ProblemType, problem
-from sluice_contracts.record_origins import RecordOrigins
+from sluice_contracts.record_origins import RecordOrigins, tenant_of, with_tenant
 from sluice_contracts.records import MAX_HEADERS, IncomingRecord, OutgoingRecord, header
 from sluice_contracts.requests import (
     Command,
@@ -39,6 +43,7 @@ class ReceivedRun:
     key: RunKey
     request: RunRequest
     traceparent: str
+    requested_by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +53,7 @@ class ReceivedCommand:
     key: RunKey
     command: Command
     traceparent: str
+    requested_by: str | None = None
 
 
 class InvalidRecordError(ValueError):
@@ -69,6 +75,7 @@ class InvalidRecordError(ValueError):
         fingerprint: str | None = None,
         request: RunRequest | None = None,
         traceparent: str | None = None,
+        requested_by: str | None = None,
     ) -> None:
         super().__init__(problem.detail)
         self.problem = problem
@@ -78,6 +85,7 @@ class InvalidRecordError(ValueError):
         self.fingerprint = fingerprint
         self.request = request
         self.traceparent = traceparent
+        self.requested_by = requested_by
 
 
 def encode_request(
@@ -89,6 +97,7 @@ def encode_request(
     time: datetime,
     traceparent: str,
     content: RunContent | None = None,
+    author: Author | None = None,
 ) -> OutgoingRecord:
     """Return the request as a CloudEvent in binary mode, under the run's key.
 
@@ -104,6 +113,7 @@ def encode_request(
             subject=str(key),
             time=time,
             traceparent=traceparent,
+            extensions=None if author is None else author_extensions(author),
         ),
     )
 
@@ -141,13 +151,13 @@ def decode_request(
         document, envelope = cloudevents.unwrap(record.value, record.headers)
     except strict_json.AmbiguousJsonError as e:
         # Only an id that is given once identifies the run; a duplicate id identifies nothing.
-        salvaged = _with_tenant(record, e.salvaged, origins)
+        salvaged = with_tenant(e.salvaged, record, origins=origins)
         run_id = _stated_id(salvaged)
         _check_origin(record, salvaged, run_id=run_id, origins=origins, traceparent=traceparent)
         raise _invalid(
             problem(ProblemType.MALFORMED_JSON, str(e)),
             document=salvaged,
-            content=_digest(record.value),
+            content=value_fingerprint(record.value),
             run_id=run_id,
             traceparent=traceparent,
         ) from e
@@ -164,11 +174,9 @@ def decode_request(
             problem(ProblemType.MALFORMED_EVENT, str(e)), traceparent=traceparent
         ) from e
 
-    document = _with_tenant(record, document, origins)
-    tenant = _tenant(document)
-    is_signed = (
-        origins is not None and tenant is not None and origins.is_signed(record, tenant=tenant)
-    )
+    document = with_tenant(document, record, origins=origins)
+    tenant = tenant_of(document)
+    is_signed = bool(origins and tenant and origins.is_signed(record, tenant=tenant))
     run_id = _run_id(record, document, envelope, is_signed=is_signed)
     _check_origin(record, document, run_id=run_id, origins=origins, traceparent=traceparent)
     try:
@@ -181,16 +189,22 @@ def decode_request(
                 errors=e.errors,
             ),
             document=document,
-            content=_content(document) or _digest(record.value),
+            content=document_fingerprint(document) or value_fingerprint(record.value),
             run_id=run_id,
             traceparent=traceparent,
         ) from e
+    requested_by = None if origins is None else origins.requested_by(record)
     if isinstance(request, Command):
-        return ReceivedCommand(key=request.key, command=request, traceparent=traceparent)
+        return ReceivedCommand(
+            key=request.key, command=request, traceparent=traceparent, requested_by=requested_by
+        )
     if run_id is None:
         raise AssertionError("A valid request for a run always has an id.")
     return ReceivedRun(
-        key=RunKey(request.tenant, run_id), request=request.named(run_id), traceparent=traceparent
+        key=RunKey(request.tenant, run_id),
+        request=request.named(run_id),
+        traceparent=traceparent,
+        requested_by=requested_by,
     )
 
 
@@ -216,15 +230,6 @@ def _too_large(record: IncomingRecord) -> str | None:
     return None
 
 
-def _with_tenant(
-    record: IncomingRecord, document: JsonValue, origins: RecordOrigins | None
-) -> JsonValue:
-    """Return the document with the tenant of its topic, if it names none."""
-    if origins is None or not isinstance(document, dict):
-        return document
-    return {"tenant": origins.unnamed_tenant(record)} | document
-
-
 def _check_origin(
     record: IncomingRecord,
     document: JsonValue,
@@ -234,23 +239,11 @@ def _check_origin(
     traceparent: str,
 ) -> None:
     """Refuse a record that is not from the tenant which it names."""
-    tenant = _tenant(document)
+    tenant = tenant_of(document)
     # A name that is none is refused for that, and touches nobody.
-    if origins is None or tenant is None:
-        return
-    refusal = origins.problem(record, tenant=tenant)
-    if refusal is not None:
-        raise InvalidRecordError(
-            refusal,
-            claimed=None if run_id is None else RunKey(tenant, run_id),
-            traceparent=traceparent,
-        )
-
-
-def _tenant(document: JsonValue) -> str | None:
-    """Return the tenant that a document names, None if it names none that can be."""
-    tenant = document.get("tenant", DEFAULT_TENANT) if isinstance(document, dict) else None
-    return tenant if isinstance(tenant, str) and is_tenant(tenant) else None
+    if origins and tenant and (refusal := origins.problem(record, tenant=tenant)):
+        claimed = None if run_id is None else RunKey(tenant, run_id)
+        raise InvalidRecordError(refusal, claimed=claimed, traceparent=traceparent)
 
 
 def _run_id(
@@ -306,19 +299,6 @@ def _invalid(
         fingerprint=content,
         traceparent=traceparent,
     )
-
-
-def _content(document: JsonValue) -> str | None:
-    members = document if isinstance(document, dict) else {}
-    workflow, parameters = members.get("workflow"), members.get("parameters", {})
-    if isinstance(workflow, str) and isinstance(parameters, dict):
-        return fingerprint(workflow, parameters)
-    return None
-
-
-def _digest(value: bytes) -> str:
-    """Return the fingerprint of a value whose content is unreadable."""
-    return hashlib.sha256(value).hexdigest()
 
 
 def _text(data: bytes | None) -> str | None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.errors import CredentialsError, KafkaUnavailableError
+from sluice_runtime.kafka.tenant_files import TenantFileError
 from sluice_runtime.logs import configure_logs
 from sluice_runtime.retry import retry_forever
 from sluice_runtime.settings import ServiceSettings, SettingsError, load_settings
@@ -55,7 +56,7 @@ def run_service(
         settings = load_settings(settings_type)
         configure_logs(settings.log, service=name)
         uvloop.run(_until_signalled(serve, settings))
-    except (SettingsError, StartupError, CredentialsError) as e:
+    except (SettingsError, StartupError, CredentialsError, TenantFileError) as e:
         print(f"{name}: {e}", file=sys.stderr)  # noqa: T201 - the logs may not be set up
         sys.exit(2)
     except TaskEndedError:

@@ -37,7 +37,6 @@ from sluice_runtime.clocks import boot_time
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.consumer import make_consumer
 from sluice_runtime.kafka.producer import RecordProducer
-from sluice_runtime.kafka.tenant_files import TenantFileError
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.kubernetes.client import ClusterConfigurationError, KubernetesClient
 from sluice_runtime.kubernetes.shallow_json import parse_shallow
@@ -101,16 +100,12 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
     """Run the dispatcher until `stop` is set.
 
     Raises:
-        StartupError: the catalogue, the topics, the keys or the connection to the cluster cannot
-            work.
+        TenantFileError: the file of signing keys cannot be used.
+        StartupError: the catalogue, the topics or the connection to the cluster cannot work.
         TaskEndedError: a task ended by itself.
     """
     kafka, dispatch, sets = settings.kafka, settings.dispatch, settings.kafka.topic_sets
     builder = load_builder(settings)
-    try:
-        origins = kafka.origins
-    except TenantFileError as e:
-        raise StartupError(f"SLUICE_KAFKA__SIGNING_KEYS_FILE: {e}") from e
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     async with AsyncExitStack() as stack:
@@ -163,7 +158,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             budget=budget,
             queued=queued,
             admission=gate.admission,
-            origins=origins,
+            origins=kafka.origins,
             slots=gate.slots,
             now=_now,
         )

@@ -91,6 +91,7 @@ def create_app(
     topics: TopicNames,
     identification: Identification,
     audit: Audit,
+    trusts_authors: bool = False,
     quotas: RequestQuotas | None = None,
     browser_access: BrowserAccess = _NO_BROWSERS,
     sign_in: SignIn | None = None,
@@ -105,7 +106,11 @@ def create_app(
     """
     quotas = quotas or RequestQuotas()
     submission = Submission(
-        catalogue=catalogue, producer=request_producer, view=view, quotas=quotas
+        catalogue=catalogue,
+        producer=request_producer,
+        view=view,
+        quotas=quotas,
+        trusts_authors=trusts_authors,
     )
     commands = Commands(producer=request_producer, view=view, quotas=quotas)
     metrics.watch_in_flight(lambda: load_shedder.in_flight)

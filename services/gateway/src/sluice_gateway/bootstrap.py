@@ -37,7 +37,6 @@ from sluice_runtime.deadlines import Deadline
 from sluice_runtime.durations import seconds
 from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
-from sluice_runtime.kafka.tenant_files import TenantFileError
 from sluice_runtime.kafka.topics import TopicMismatchError, TopicWatch, ensure_topics
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_runtime.probes import Readiness, serve_probes
@@ -95,14 +94,11 @@ async def serve(
     """Run the gateway until `stop` is set; `listening` is called once it accepts requests.
 
     Raises:
-        StartupError: catalogue, topics, keys, ports or the data folder cannot work.
+        TenantFileError: the file of signing keys cannot be used.
+        StartupError: catalogue, topics, ports or the data folder cannot work.
         TaskEndedError: a task ended by itself.
     """
     kafka = settings.kafka
-    try:
-        signing_keys = kafka.signing_keys
-    except TenantFileError as e:
-        raise StartupError(f"SLUICE_KAFKA__SIGNING_KEYS_FILE: {e}") from e
     catalogue = load_workflows(settings.workflows)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
@@ -136,7 +132,7 @@ async def serve(
             topics=kafka.topic_sets,
             timeout=settings.send_timeout,
             unsafe=watch.broken,
-            keys=signing_keys,
+            keys=kafka.signing_keys,
         )
         waiting.kafka = request_producer.unavailable
         view = _view(
@@ -182,6 +178,7 @@ async def serve(
             topics=kafka.topics,
             identification=identity.identification,
             audit=Audit(trail),
+            trusts_authors=kafka.trust_requested_by,
             quotas=RequestQuotas(
                 per_principal=settings.rates.of_principal, per_tenant=settings.rates.of_tenant
             ),

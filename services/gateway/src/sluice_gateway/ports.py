@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from sluice_contracts.auth_context import Author
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import Appended
@@ -156,6 +157,7 @@ class RequestProducer(Protocol):
         key: RunKey,
         time: datetime,
         traceparent: str,
+        author: Author,
     ) -> Appended:
         """Write the request and return where it stands, once all in-sync replicas have it.
 
@@ -166,7 +168,7 @@ class RequestProducer(Protocol):
         """
 
     async def append_command(
-        self, command: Command, *, time: datetime, traceparent: str
+        self, command: Command, *, time: datetime, traceparent: str, author: Author
     ) -> Appended:
         """Write a command under the key of its run; otherwise like `append`."""
 

@@ -50,6 +50,13 @@ class KafkaSettings(BaseModel):
             "Without it, any writer of such a topic may name any of its tenants."
         ),
     ] = None
+    trust_requested_by: Annotated[
+        bool,
+        Field(
+            description="Whether requests may say who has asked, in `ce_authid`: only if the "
+            "gateway alone can write to the request topics. The same in gateway and dispatcher."
+        ),
+    ] = False
     controls_topic: Annotated[
         str | None,
         Field(
@@ -171,7 +178,9 @@ class KafkaSettings(BaseModel):
     @property
     def origins(self) -> RecordOrigins:
         """What decides whether a record is from the tenant that it names."""
-        return RecordOrigins(self.topic_sets, keys=self.signing_keys)
+        return RecordOrigins(
+            self.topic_sets, keys=self.signing_keys, trusts_authors=self.trust_requested_by
+        )
 
     @property
     def uses_tls(self) -> bool:

@@ -38,7 +38,7 @@ def read_doors(file: Path) -> tuple[Door, ...]:
     Raises:
         TenantFileError: the file is unreadable or has something else.
     """
-    return _read(file, _Doors, setting="doors_file").doors
+    return _read(file, _Doors, setting="kafka.doors_file").doors
 
 
 def read_signing_keys(file: Path) -> KeyRing:
@@ -48,7 +48,7 @@ def read_signing_keys(file: Path) -> KeyRing:
         TenantFileError: the file is unreadable or has something else; the message names the place
             and repeats no key.
     """
-    return KeyRing.of(_read(file, _Keys, setting="signing_keys_file").keys)
+    return KeyRing.of(_read(file, _Keys, setting="kafka.signing_keys_file").keys)
 
 
 def _read(file: Path, document: type[_D], *, setting: str) -> _D:

@@ -83,12 +83,12 @@ class RequestConsumer:
             return blocked
         for partition, offset in self._records.stuck.items():
             behind = (
-                f"{self._most_uncommitted} records behind offset {offset}, which is not finished, "
-                "cannot be committed"
+                f"is paused: {self._most_uncommitted} records behind offset {offset}, which is not "
+                "finished, cannot be committed"
             )
             if len(self._topics) > 1:
-                return f"partition {partition.partition} of {partition.topic} is paused: {behind}"
-            return f"partition {partition.partition} is paused: {behind}"
+                return f"partition {partition.partition} of {partition.topic} {behind}"
+            return f"partition {partition.partition} {behind}"
         return None
 
     def degraded(self) -> str | None:

@@ -36,7 +36,12 @@ def was_applied(workflow: Manifest, record: IncomingRecord) -> bool:
 
 
 def record_applied(
-    workflow: Manifest, command: Command, *, record: IncomingRecord, now: datetime
+    workflow: Manifest,
+    command: Command,
+    *,
+    record: IncomingRecord,
+    now: datetime,
+    requested_by: str | None,
 ) -> None:
     """Note the command in the annotations, for `was_applied` and for the run's events."""
     partition = _partition(record)
@@ -44,7 +49,9 @@ def record_applied(
         partition: record.position.offset,
         f"{partition}{_APPENDED}": record.timestamp_ms,
     }
-    last = AppliedCommand(type=command.type, reason=command.reason, applied_at=now)
+    last = AppliedCommand(
+        type=command.type, reason=command.reason, requested_by=requested_by, applied_at=now
+    )
     annotations = workflow["metadata"].setdefault("annotations", {})
     annotations[metadata.APPLIED_COMMANDS] = json.dumps(applied, sort_keys=True)
     annotations |= encode_request_facts(RequestFacts(last_command=last))

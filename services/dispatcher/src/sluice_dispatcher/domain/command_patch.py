@@ -28,7 +28,12 @@ _SPEC: Final[dict[CommandType, tuple[str, str | bool]]] = {
 
 
 def plan_change(
-    workflow: Manifest, command: Command, *, record: IncomingRecord, now: datetime
+    workflow: Manifest,
+    command: Command,
+    *,
+    record: IncomingRecord,
+    now: datetime,
+    requested_by: str | None = None,
 ) -> WorkflowChange:
     """Return the change that applies the command to the object as it was read.
 
@@ -51,7 +56,7 @@ def plan_change(
             _check_running(workflow, command)
             field, value = _SPEC[command.type]
             changed["spec"][field] = value
-    record_applied(changed, command, record=record, now=now)
+    record_applied(changed, command, record=record, now=now, requested_by=requested_by)
     unchanged = test("/metadata/resourceVersion", workflow["metadata"]["resourceVersion"])
     return WorkflowChange(
         patch=[unchanged, *_differences(workflow, changed)], obsolete_pods=obsolete_pods

@@ -58,6 +58,7 @@ class WorkflowBuilder:
             labels=request.labels,
             priority=request.priority,
             parent=request.parent,
+            requested_by=received.requested_by,
             accepted_at=datetime.fromtimestamp(record.timestamp_ms / 1000, tz=UTC),
             has_private_parameters=entry.private_parameters,
         )
@@ -133,4 +134,5 @@ def invalid_run(received: ReceivedRun, problem: Problem) -> InvalidRecordError:
         fingerprint=received.request.fingerprint,
         request=received.request,
         traceparent=received.traceparent,
+        requested_by=received.requested_by,
     )

@@ -82,7 +82,14 @@ class CommandExecution:
                 return _unknown(received)
             if was_applied(workflow, record):
                 return None
-            plan = partial(plan_change, workflow, received.command, record=record, now=self._now())
+            plan = partial(
+                plan_change,
+                workflow,
+                received.command,
+                record=record,
+                now=self._now(),
+                requested_by=received.requested_by,
+            )
             # In a thread if there are many nodes, for it may take seconds.
             change = await asyncio.to_thread(plan) if has_many_nodes(workflow) else plan()
             if isinstance(received.command, RetryCommand):

@@ -142,6 +142,7 @@ class Rejection:
                 labels=request.labels if request else {},
                 priority=request.priority if request else "normal",
                 parent=request.parent if request else None,
+                requested_by=invalid.requested_by,
                 accepted_at=datetime.fromtimestamp(record.timestamp_ms / 1000, tz=UTC),
                 last_command=None
                 if command is None

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 
 from sluice_contracts.ids import is_tenant
 from sluice_gateway.domain.api_keys import ID, MAX_SECRETS, PRINCIPAL, ApiKey, ApiKeys, Secret
-from sluice_gateway.domain.identity import ANY, Area, Grant, Grants, PrincipalKind, Scope
+from sluice_gateway.domain.identity import Grant, Grants, PrincipalKind, Scope
+from sluice_gateway.domain.reach import ANY, Area
 from sluice_runtime.strict_yaml import StrictModel, read_yaml
 
 __all__ = ["read_grants", "read_keys"]

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from sluice_contracts.auth_context import Author
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.json_bounds import measure
@@ -81,11 +82,13 @@ class KafkaRequestProducer:
         key: RunKey,
         time: datetime,
         traceparent: str,
+        author: Author,
     ) -> Appended:
         """See `RequestProducer.append`."""
         record = encode_request(
             request,
             content=content,
+            author=author,
             key=key,
             source=_SOURCE,
             event_id=str(key),
@@ -95,12 +98,13 @@ class KafkaRequestProducer:
         return await self._append(record, tenant=key.tenant, time=time)
 
     async def append_command(
-        self, command: Command, *, time: datetime, traceparent: str
+        self, command: Command, *, time: datetime, traceparent: str, author: Author
     ) -> Appended:
         """See `RequestProducer.append_command`."""
         record = encode_request(
             command,
             key=command.key,
+            author=author,
             source=_SOURCE,
             # Each command is an event of its own, however often the same one is given.
             event_id=secrets.token_hex(16),

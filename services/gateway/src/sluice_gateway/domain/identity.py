@@ -4,33 +4,29 @@ A principal has what the grants for it add up to, and nothing without one. More 
 less: there is no grant that forbids.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final
 
 from pydantic import JsonValue
 
+from sluice_contracts.auth_context import Author, AuthorType
 from sluice_contracts.ids import RunKey
+from sluice_gateway.domain.reach import ANY, Area, Reach
 
 __all__ = [
-    "ANY",
     "EVERYTHING",
     "Access",
-    "Area",
     "Grant",
     "Grants",
     "Identity",
     "Principal",
     "PrincipalKind",
-    "Reach",
     "Scope",
     "WatchedRun",
     "claim",
 ]
-
-ANY: Final = "*"
-"""In a grant: every tenant, or every workflow; behind the kind of a principal: every id."""
 
 
 class Scope(StrEnum):
@@ -61,6 +57,16 @@ class PrincipalKind(StrEnum):
     """Anybody, where identities are switched off."""
 
 
+_AUTHOR_TYPES: Final[Mapping[PrincipalKind, AuthorType]] = {
+    PrincipalKind.API_KEY: "api_key",
+    PrincipalKind.SERVICE_ACCOUNT: "service_account",
+    PrincipalKind.WORKLOAD: "system",
+    PrincipalKind.USER: "user",
+    PrincipalKind.WATCH_LINK: "unauthenticated",
+    PrincipalKind.ANONYMOUS: "unauthenticated",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class WatchedRun:
     """The one run that a watch link shows, and whether it shows the run's payloads as well."""
@@ -85,87 +91,10 @@ class Principal:
         """Return `kind:id`."""
         return f"{self.kind}:{self.id}"
 
-
-@dataclass(frozen=True, kw_only=True)
-class Area:
-    """Some workflows of some tenants; `*` is all of them."""
-
-    tenants: frozenset[str]
-    workflows: frozenset[str]
-
-    def __post_init__(self) -> None:
-        """Drop what `*` includes, so that equal areas are equal."""
-        for name in ("tenants", "workflows"):
-            if ANY in getattr(self, name):
-                object.__setattr__(self, name, frozenset({ANY}))
-
-    def has(self, *, tenant: str, workflow: str | None) -> bool:
-        """Return whether it has the workflow of the tenant; one that is not known is in `*` only.
-
-        A run has no known workflow while only a part of its records can be read.
-        """
-        return _has(self.tenants, tenant) and _has(self.workflows, workflow)
-
-    def shared_with(self, other: Self) -> "Area":
-        """Return what both areas have."""
-        return Area(
-            tenants=_shared(self.tenants, other.tenants),
-            workflows=_shared(self.workflows, other.workflows),
-        )
-
-    def covers(self, other: Self) -> bool:
-        """Return whether it has all that the other one has."""
-        return _covers(self.tenants, other.tenants) and _covers(self.workflows, other.workflows)
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Where a scope is allowed: in any of the areas."""
-
-    areas: frozenset[Area]
-
-    @classmethod
-    def of(cls, areas: Iterable[Area]) -> Self:
-        """Join areas; those that others cover are left out."""
-        found = frozenset(each for each in areas if each.tenants and each.workflows)
-        return cls(
-            frozenset(
-                each
-                for each in found
-                if not any(other != each and other.covers(each) for other in found)
-            )
-        )
-
-    @property
-    def everything(self) -> bool:
-        """Whether it has all workflows of all tenants."""
-        return any(ANY in each.tenants and ANY in each.workflows for each in self.areas)
-
-    @property
-    def tenants(self) -> frozenset[str] | None:
-        """The tenants of all areas; None for all that there are."""
-        tenants = frozenset(name for each in self.areas for name in each.tenants)
-        return None if ANY in tenants else tenants
-
-    def has(self, *, tenant: str, workflow: str | None) -> bool:
-        """Return whether an area has the workflow of the tenant."""
-        return any(each.has(tenant=tenant, workflow=workflow) for each in self.areas)
-
-    def shared_with(self, other: Self) -> Self:
-        """Return where both scopes are allowed."""
-        return self.of(mine.shared_with(theirs) for mine in self.areas for theirs in other.areas)
-
-    def has_tenant(self, tenant: str) -> bool:
-        """Return whether an area has any workflow of the tenant."""
-        return any(_has(each.tenants, tenant) for each in self.areas)
-
-    def has_workflow(self, workflow: str) -> bool:
-        """Return whether an area has the workflow of any tenant."""
-        return any(_has(each.workflows, workflow) for each in self.areas)
-
-    def __bool__(self) -> bool:
-        """Return whether it has anything."""
-        return bool(self.areas)
+    def author(self) -> Author:
+        """Return who asked, as records say it."""
+        author_type = _AUTHOR_TYPES[self.kind]
+        return Author(type=author_type, id=None if author_type == "unauthenticated" else str(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,17 +211,3 @@ def _holds(value: JsonValue, text: str) -> bool:
     # True is an int as well.
     number = isinstance(value, int) and not isinstance(value, bool)
     return str(value) == text if number else value == text
-
-
-def _shared(names: frozenset[str], others: frozenset[str]) -> frozenset[str]:
-    if ANY in names:
-        return others
-    return names if ANY in others else names & others
-
-
-def _has(names: frozenset[str], name: str | None) -> bool:
-    return ANY in names or (name is not None and name in names)
-
-
-def _covers(names: frozenset[str], others: frozenset[str]) -> bool:
-    return ANY in names or others <= names

@@ -60,6 +60,7 @@ class AcceptedRun:
     priority: Priority = "normal"
     parent: str | None = None
     parameters: bytes | None = None
+    requested_by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,7 @@ class RunState:
     priority: Priority = "normal"
     parent: str | None = None
     parameters: Mapping[str, JsonValue] | None = None
+    requested_by: str | None = None
     queue: QueueState | None = None
 
 

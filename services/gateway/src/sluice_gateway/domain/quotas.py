@@ -6,9 +6,12 @@ client says how much of it is used.
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 __all__ = ["Quota", "Usage", "take", "usage_at"]
+
+# Of a sum of floating point numbers, as a part of the whole.
+_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +59,7 @@ def take(quota: Quota, restored_at: float, *, now: float) -> tuple[float, Usage]
     """
     interval = quota.window / quota.requests
     wanted = max(restored_at, now) + interval
-    # Half an interval is more than any error of rounding, and less than a request.
-    if wanted - now > quota.window + interval / 2:
+    if wanted - now > quota.window * (1 + _ROUNDING):
         used = usage_at(quota, restored_at, now=now)
         return restored_at, used._replace(retry_after=wanted - now - quota.window)
     return wanted, usage_at(quota, wanted, now=now)
@@ -66,5 +68,5 @@ def take(quota: Quota, restored_at: float, *, now: float) -> tuple[float, Usage]
 def usage_at(quota: Quota, restored_at: float, *, now: float) -> Usage:
     """Return what is left of a quota; see `take`."""
     restored_in = max(0.0, restored_at - now)
-    used = math.ceil(restored_in * quota.requests / quota.window - 0.5)
+    used = math.ceil(quota.requests * (restored_in / quota.window - _ROUNDING))
     return Usage(quota=quota, left=max(0, quota.requests - used), restored_in=restored_in)

@@ -53,19 +53,21 @@ class Facts(NamedTuple):
     labels: Mapping[str, str]
     priority: Priority
     parent: str | None
+    requested_by: str | None = None
 
     def to_json(self) -> str:
         """Return the facts as JSON text; equal facts have equal texts."""
         labels = dict(sorted(self.labels.items()))
-        return to_json([labels, self.priority, self.parent]).decode()
+        known = [labels, self.priority, self.parent]
+        # As before where nobody is known, so that rows of older versions are equal.
+        return to_json(known + [self.requested_by] * (self.requested_by is not None)).decode()
 
     @classmethod
     def from_json(cls, text: str | None) -> Self:
         """Read what `to_json` wrote; None stands for a request that said nothing."""
         if text is None:
             return cls(labels={}, priority="normal", parent=None)
-        labels, priority, parent = json.loads(text)
-        return cls(labels=labels, priority=priority, parent=parent)
+        return cls(*json.loads(text))
 
 
 class RequestChange(NamedTuple):
@@ -93,7 +95,7 @@ class RequestChange(NamedTuple):
             accepted_ms=milliseconds(run.accepted_at),
             workflow=run.workflow,
             fingerprint=run.fingerprint,
-            facts=Facts(labels=run.labels, priority=run.priority, parent=run.parent),
+            facts=Facts(run.labels, run.priority, run.parent, run.requested_by),
             parameters=run.parameters.decode()
             if run.parameters is not None and keeps_parameters(run.workflow)
             else None,
@@ -191,7 +193,7 @@ def _request(
         accepted_ms=record.timestamp_ms,
         workflow=request.workflow,
         fingerprint=content.fingerprint,
-        facts=Facts(labels=request.labels, priority=request.priority, parent=request.parent),
+        facts=Facts(request.labels, request.priority, request.parent, received.requested_by),
         parameters=content.parameters.decode() if keeps_parameters(request.workflow) else None,
     )
 
@@ -223,7 +225,7 @@ def _event(
     facts = None
     # Events that repeat anything of the request have this time.
     if accepted_at is not None:
-        facts = Facts(labels=event.labels, priority=event.priority, parent=event.parent)
+        facts = Facts(event.labels, event.priority, event.parent, event.requested_by)
     return EventChange(
         key=event.key,
         partition=partition,

@@ -17,13 +17,13 @@ from sluice_contracts.ids import RunKey, is_run_id, is_tenant
 from sluice_contracts.labels import is_label_name
 from sluice_contracts.requests import Priority
 from sluice_contracts.status import Phase
-from sluice_gateway.domain.identity import Reach
 from sluice_gateway.domain.partitions import (
     PARTITION,
     LogPartition,
     door_and_number,
     parse_partition,
 )
+from sluice_gateway.domain.reach import Reach
 
 __all__ = [
     "InvalidCursorError",

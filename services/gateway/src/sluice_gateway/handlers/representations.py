@@ -104,7 +104,7 @@ def _no_event(run: RunState, *, observed_at: str | None) -> dict[str, JsonValue]
         "labels": dict(run.labels),
         "priority": run.priority,
         "parent": run.parent,
-        "requested_by": None,
+        "requested_by": run.requested_by,
         "last_command": None,
         "queue": None,
         "truncated": False,

@@ -19,6 +19,10 @@ _FORGED: Final = (
     "The browser does not say that a page of this site has sent the request (Sec-Fetch-Site, "
     "Origin), so it is refused. Programs send an API key or a token as `Authorization: Bearer ...`."
 )
+_OF_ANOTHER_SITE: Final = (
+    "The browser says that a page of another site has sent the request, so it is refused. If that "
+    "site is to use the API, add its origin to http.cors_origins (SLUICE_HTTP__CORS_ORIGINS)."
+)
 
 
 def refuse_forged(request: web.Request) -> None:
@@ -52,4 +56,4 @@ def refuse_forged_without_credentials(request: web.Request) -> None:
             fetch_site=request.headers.get("Sec-Fetch-Site"), origin=origin, host=request.host
         )
     ):
-        raise ProblemError.of(ProblemType.FORBIDDEN, _FORGED)
+        raise ProblemError.of(ProblemType.FORBIDDEN, _OF_ANOTHER_SITE)

@@ -10,7 +10,8 @@ from sluice_contracts.ids import Tenant
 from sluice_contracts.labels import MAX_LABELS
 from sluice_contracts.requests import Rfc3339
 from sluice_contracts.status import Phase
-from sluice_gateway.domain.identity import Reach, Scope
+from sluice_gateway.domain.identity import Scope
+from sluice_gateway.domain.reach import Reach
 from sluice_gateway.domain.run_query import LabelTest, RunFilter
 from sluice_gateway.handlers.app_keys import IDENTITY
 from sluice_gateway.handlers.operations import QueryParameter

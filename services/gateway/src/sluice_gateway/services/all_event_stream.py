@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
-from sluice_gateway.domain.identity import Reach
+from sluice_gateway.domain.reach import Reach
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.ports import RunView
 from sluice_gateway.services.frame_format import FrameFormat

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from sluice_contracts.auth_context import Author
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.records import Position
 from sluice_contracts.requests import Command
@@ -69,7 +70,8 @@ class Commands:
         self._quotas.take(principal=str(identity.principal), tenant=command.key.tenant)
         # A task of its own: the client may go away, the record is on its way all the same.
         task = asyncio.create_task(
-            self._append(command, traceparent=traceparent), name=f"command to {command.key}"
+            self._append(command, author=identity.principal.author(), traceparent=traceparent),
+            name=f"command to {command.key}",
         )
         self._on_their_way.add(task)
         task.add_done_callback(self._on_their_way.discard)
@@ -112,14 +114,14 @@ class Commands:
         _log.warning("run not looked up", error=unavailable.problem.detail)
         return None
 
-    async def _append(self, command: Command, *, traceparent: str) -> Position:
+    async def _append(self, command: Command, *, author: Author, traceparent: str) -> Position:
         unknown = (
             f"Kafka did not acknowledge the command for run {command.id!r} in time; it may have "
             "been written all the same. Read the run, and repeat the command if it had no effect."
         )
         with append_problems(unknown=unknown):
             appended = await self._producer.append_command(
-                command, time=self._now(), traceparent=traceparent
+                command, time=self._now(), traceparent=traceparent, author=author
             )
         _log.info("command accepted", command=command.type, position=str(appended.position))
         return appended.position

@@ -10,8 +10,8 @@ from typing import Final
 
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.domain.identity import Reach
 from sluice_gateway.domain.models import StreamEvent
+from sluice_gateway.domain.reach import Reach
 from sluice_gateway.domain.redaction import redacted_text
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.ports import RunView

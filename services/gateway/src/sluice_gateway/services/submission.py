@@ -21,6 +21,7 @@ from sluice_gateway.domain.run_changes import moment
 from sluice_gateway.domain.validation import validate
 from sluice_gateway.ports import RequestProducer, RunView, ViewUnavailableError
 from sluice_gateway.services.appending import append_problems
+from sluice_gateway.services.flights import Flight, Flights
 from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.run_reader import find_if_any
 from sluice_workflows.catalogue import Catalogue
@@ -88,16 +89,8 @@ class Preview:
     state: RunState | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Flight:
-    """A record on its way; all who ask for the same wait for it together."""
-
-    fingerprint: str
-    landed: asyncio.Task[Started]
-
-
 class Submission:
-    """Accepts runs."""
+    """Accepts runs; with `trusts_authors` the view shows who has asked."""
 
     def __init__(
         self,
@@ -106,14 +99,16 @@ class Submission:
         producer: RequestProducer,
         view: RunView,
         quotas: RequestQuotas,
+        trusts_authors: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._quotas = quotas
+        self._trusts_authors = trusts_authors
         self._catalogue = catalogue
         self._producer = producer
         self._view = view
         self._now = now
-        self._flights: dict[RunKey, _Flight] = {}
+        self._flights: Flights[Started] = Flights()
 
     async def submit(self, asked: Asked) -> Started | Replayed:
         """Start the run, or give the one that the id already names.
@@ -127,14 +122,16 @@ class Submission:
         fingerprint = asked.content.fingerprint
         key = RunKey(asked.request.tenant, stated or new_run_id(self._now()))
         structlog.contextvars.bind_contextvars(run=str(key))
-        # Before validation: what was accepted once stays accepted, whatever has changed since.
-        if stated is not None and (state := await self._known(key)) is not None:
-            if state.fingerprint != fingerprint:
-                raise _conflict(asked)
-            run = Started(key=key, workflow=asked.request.workflow)
-            return Replayed(run=run, state=state)
-        validate(asked.request, catalogue=self._catalogue, now=self._now())
-        return await asyncio.shield(self._flight(asked, key, fingerprint).landed)
+        with self._flights.joining(key):
+            # Before validation: what was accepted once stays accepted, whatever has changed since.
+            if stated is not None and (state := await self._known(key)) is not None:
+                if state.fingerprint != fingerprint:
+                    raise _conflict(asked)
+                run = Started(key=key, workflow=asked.request.workflow)
+                return Replayed(run=run, state=state)
+            validate(asked.request, catalogue=self._catalogue, now=self._now())
+            flight = self._flight(asked, key, fingerprint)
+        return await asyncio.shield(flight.landed)
 
     async def preview(self, asked: Asked) -> Preview:
         """Say what `submit` would do with the request; nothing is written.
@@ -164,8 +161,7 @@ class Submission:
 
     async def drain(self) -> None:
         """Wait for the records that are on their way."""
-        while self._flights:
-            await asyncio.wait({flight.landed for flight in self._flights.values()})
+        await self._flights.drain()
 
     async def _known(self, key: RunKey) -> RunState | None:
         """Look the run up; without a view, the dispatcher's ledger alone knows repetitions."""
@@ -178,23 +174,19 @@ class Submission:
             _log.warning("run not looked up", error="the view's volume does not answer")
         return None
 
-    def _flight(self, asked: Asked, key: RunKey, fingerprint: str) -> _Flight:
+    def _flight(self, asked: Asked, key: RunKey, fingerprint: str) -> Flight[Started]:
         """Join the flight of the same request, or start one."""
         flight = self._flights.get(key)
-        if flight is not None:
-            if flight.fingerprint != fingerprint:
-                raise _conflict(asked)
-            return flight
-        # A task of its own: the client may go away, the record is on its way all the same.
-        landed = asyncio.create_task(self._send(asked, key, fingerprint), name=f"send {key}")
-        flight = self._flights[key] = _Flight(fingerprint=fingerprint, landed=landed)
-        landed.add_done_callback(lambda _: self._flights.pop(key))
-        # The client may be gone; a failure that nobody waits for is in the log.
-        landed.add_done_callback(lambda task: task.cancelled() or task.exception())
+        if flight is None:
+            return self._flights.start(
+                key, fingerprint=fingerprint, work=self._send(asked, key, fingerprint)
+            )
+        if flight.fingerprint != fingerprint:
+            raise _conflict(asked)
         return flight
 
     async def _send(self, asked: Asked, key: RunKey, fingerprint: str) -> Started:
-        request = asked.request.named(key.run_id)
+        request, author = asked.request.named(key.run_id), asked.identity.principal.author()
         now = self._now()
         unknown = (
             f"Kafka did not acknowledge run {key.run_id!r} in time; it may have been written all "
@@ -207,6 +199,7 @@ class Submission:
                 key=key,
                 time=now,
                 traceparent=asked.traceparent,
+                author=author,
             )
         position = appended.position
         _log.info("run accepted", workflow=request.workflow, position=str(position))
@@ -221,6 +214,7 @@ class Submission:
             priority=request.priority,
             parent=request.parent,
             parameters=asked.content.parameters,
+            requested_by=author.id if self._trusts_authors else None,
         )
         try:
             async with asyncio.timeout(_VIEW_PATIENCE_S):

@@ -6,7 +6,7 @@ from typing import Any
 
 from sluice_contracts.status import Phase
 from sluice_gateway.adapters.run_store_postgres.texts import storable
-from sluice_gateway.domain.identity import ANY, Area
+from sluice_gateway.domain.reach import ANY, Area
 from sluice_gateway.domain.run_changes import first_millisecond
 from sluice_gateway.domain.run_query import RunFilter, RunPlace
 

@@ -264,6 +264,7 @@ def _state(key: RunKey, row: _Row, *, queue: QueueState | None) -> RunState:
         labels=facts.labels,
         priority=facts.priority,
         parent=facts.parent,
+        requested_by=facts.requested_by,
         parameters=None if row.parameters is None else json.loads(row.parameters),
         queue=queue,
     )

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
-from sluice_gateway.domain.identity import ANY
+from sluice_gateway.domain.reach import ANY
 from sluice_gateway.domain.run_changes import Facts, first_millisecond
 from sluice_gateway.domain.run_query import RunFilter, RunPlace, RunSummary
 

@@ -141,6 +141,17 @@ def test_live_runs_are_shared_by_weight_however_long_the_runs_of_each_take(
         assert abs(share - own / weight) <= 0.05, (tenant, share, own / weight)
 
 
+def test_runs_that_do_not_end_get_no_larger_share() -> None:
+    queue = queue_with(*(request(tenant) for tenant in "ab" for _ in range(200)), live=10)
+    live = started(queue)
+    for _ in range(100):
+        ended = next(run for run in live if run.tenant == "b")
+        live.remove(ended)
+        end(queue, ended)
+        live += started(queue)
+    assert Counter(run.tenant for run in live)["a"] == pytest.approx(5, abs=1)
+
+
 def test_a_share_of_less_than_one_run_is_given_in_time() -> None:
     """Of 5 live runs, 1 of 11 weights is less than half a run: it is one run, half of the time."""
     cluster = Cluster(live=5, weights={"a": 10.0, "b": 1.0}, lengths={"a": 1.0, "b": 1.0}, seed=1)

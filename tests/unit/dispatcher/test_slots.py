@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sluice_argo import metadata
+from sluice_argo.request_facts import decode_request_facts
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemCause, ProblemType
 from sluice_contracts.status import Phase
@@ -172,7 +173,12 @@ async def test_a_newer_run_stops_and_replaces_an_older_one() -> None:
     scene.request("waits", at=2)
     scene.request("new", at=3)
     await until(lambda: scene.waiting() == 2)
-    assert scene.workflows.object_for_test(name_of("old"))["spec"]["shutdown"] == "Stop"
+    replaced = scene.workflows.object_for_test(name_of("old"))
+    assert replaced["spec"]["shutdown"] == "Stop"
+    command_of = decode_request_facts(replaced["metadata"]["annotations"]).last_command
+    assert command_of is not None
+    # The one that waits came first, and is replaced itself.
+    assert (command_of.type, command_of.reason) == ("stop", "Replaced by the run waits.")
     assert not scene.exists("new")
     await scene.finish("old", phase="Failed")
     await until(lambda: scene.exists("new"))

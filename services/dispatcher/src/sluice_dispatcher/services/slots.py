@@ -16,14 +16,13 @@ from typing import Final
 import structlog
 
 from sluice_argo import metadata
-from sluice_argo.json_patch import add, test
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.requests import SimpleCommand
 from sluice_dispatcher.domain.fair_queue import BONUS_MS
 from sluice_dispatcher.domain.indexed_heap import IndexedHeap
 from sluice_dispatcher.domain.live_runs import LiveRuns
 from sluice_dispatcher.domain.models import Manifest
-from sluice_dispatcher.domain.slots import Holder, Slot, SlotState
+from sluice_dispatcher.domain.slots import Holder, Slot, SlotState, stop_patch
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.ports import Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
@@ -251,8 +250,7 @@ class Slots:
             workflow = await self._workflows.get(holder.workflow_name)
             if (workflow.get("spec") or {}).get("shutdown"):
                 return
-            uid = workflow["metadata"]["uid"]
-            patch = [test("/metadata/uid", uid), add("/spec/shutdown", "Stop")]
+            patch = stop_patch(workflow, reason=reason, now=self._now())
             await self._workflows.patch(holder.workflow_name, patch)
         except (NotFoundError, ConflictError):
             # It is not a Workflow yet, or it has just changed: the next look finds out.

@@ -201,7 +201,7 @@ def test_a_first_run_waits_for_a_bounded_number_of_starts(
 
 
 def test_of_equal_tenants_the_one_without_a_run_is_next_whatever_another_has_waiting() -> None:
-    queue = queue_with(*(request("a") for _ in range(1000)), live=10)
+    queue = queue_with(*(request("a") for _ in range(100_000)), live=10)
     running = started(queue)
     queue.offer(request("b"))
     end(queue, running[0])

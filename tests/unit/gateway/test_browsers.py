@@ -8,6 +8,7 @@ import pytest
 from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.identity import EVERYTHING, Identity, Principal, PrincipalKind
 from sluice_gateway.handlers.operations import Operation
+from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError
 from tests.unit.gateway.harness import GREET, Gateway, published, running_gateway
 from tests.unit.gateway.test_operations import address, each_operation
@@ -158,8 +159,11 @@ async def test_a_named_origin_may_start_a_run(shared: Gateway) -> None:
         "/v1/runs", headers={"Origin": OTHER, "Access-Control-Request-Method": "POST"}
     )
     assert preflight.status == 204
-    assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
-    assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]
+    methods = preflight.headers["Access-Control-Allow-Methods"].split(", ")
+    assert {each.method for each in OPERATIONS} <= set(methods)
+    names = preflight.headers["Access-Control-Allow-Headers"].lower().split(", ")
+    declared = {header.name.lower() for each in OPERATIONS for header in each.headers}
+    assert declared | {"authorization", "content-type", "traceparent"} == set(names)
     assert await started(shared, FROM_ANOTHER_SITE) == 202
 
 

@@ -14,7 +14,7 @@ __all__ = ["allow_other_origins"]
 _METHODS: Final = "GET, HEAD, POST"
 _HEADERS: Final = (
     "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, "
-    "traceparent"
+    "ce-id, ce-source, ce-specversion, ce-type, traceparent"
 )
 _EXPOSED: Final = (
     "ETag, Idempotency-Replayed, Location, Preference-Applied, RateLimit, RateLimit-Policy, "

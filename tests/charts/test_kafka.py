@@ -101,17 +101,15 @@ def test_the_services_would_take_them_whatever_is_given(kafka: Rendered) -> None
     assert replicas <= sum(pool["spec"]["replicas"] for pool in brokers)
 
 
-def test_the_topic_of_controls_is_read_by_the_dispatcher(helm: Helm, default: Rendered) -> None:
+def test_the_topic_of_controls_is_written_by_the_gateway(helm: Helm, default: Rendered) -> None:
     everything = helm.rendered(FILES["everything"], KAFKA)
     topic = everything.one("KafkaTopic", CONTROLS)["spec"]
     spec = controls_topic(CONTROLS)
     assert topic["config"] == spec.config() | {"min.insync.replicas": "2"}
     assert mismatches_of(spec, topic["config"], in_sync_replicas=2) == []
-    assert acls(everything, "runs-dispatcher")["topic", CONTROLS] == [
-        "Describe",
-        "DescribeConfigs",
-        "Read",
-    ]
+    reads = ["Describe", "DescribeConfigs", "Read"]
+    assert acls(everything, "runs-dispatcher")["topic", CONTROLS] == reads
+    assert acls(everything, "runs-gateway")["topic", CONTROLS] == [*reads, "Write"]
     assert not any("controls" in each["metadata"]["name"] for each in default.of("KafkaTopic"))
 
 
@@ -254,7 +252,7 @@ def test_services_have_their_rights_on_the_topics_of_every_set(helm: Helm) -> No
     names = set(topics(rendered))
     for service in SERVICES:
         granted = acls(rendered, f"runs-{service}")
-        own_topics = {CONTROLS} if service == "dispatcher" else set()
+        own_topics = set() if service == "status-watcher" else {CONTROLS}
         assert {name for kind, name in granted if kind == "topic"} - AUDIT == names | own_topics
         for kind in ("requests", "status", "results"):
             own = granted["topic", f"runs.{kind}"]

@@ -179,6 +179,7 @@ class Desk:
             budget=self.budget,
             queued=self.queued,
             admission=self.admission,
+            now=self._now,
         )
         self.handler: RecordHandler = create_record_handler(
             self.settings,

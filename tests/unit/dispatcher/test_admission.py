@@ -18,6 +18,7 @@ from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.services.live_watch import LiveWatch
 from sluice_dispatcher.services.pauses_view import PausesView
+from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.kubernetes.errors import RefusedError
 from sluice_runtime.projection.controls_store import ControlsStore
 from tests.support.dispatcher import NOW, Desk, hello
@@ -28,6 +29,7 @@ from tests.unit.runtime.clock import pause
 pytestmark = pytest.mark.looptime
 
 PARTITION = TopicPartition("sluice.requests", 0)
+LONGEST_S = DedupeSettings().least_release_after.total_seconds()
 
 
 def virtual() -> float:
@@ -41,11 +43,17 @@ def name_of(run_id: str, *, tenant: str = "default") -> str:
 class Scene:
     """A dispatcher that counts live runs, with its watch."""
 
-    def __init__(self, *, live: int | None = 1, workflows: FakeWorkflows | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        live: int | None = 1,
+        workflows: FakeWorkflows | None = None,
+        first_reader: bool = True,
+    ) -> None:
         self.desk = Desk(
             clock=virtual,
             is_counting=True,
-            first_reader=True,
+            first_reader=first_reader,
             unready=self.unready,
             workflows=workflows,
         )
@@ -194,6 +202,24 @@ async def test_waiting_requests_are_abandoned_at_once_and_leave_their_place(scen
     assert scene.records.committable() == {PARTITION: 1}
     assert len(scene.desk.admission.queue) == 0
     assert scene.desk.admission.queue.live == 1
+
+
+async def test_requests_that_are_abandoned_together_leave_no_place_behind() -> None:
+    """Of redelivered requests, an earlier owner may have created some: that is its own place."""
+    scene = Scene(live=2, first_reader=False).run()
+    held = scene.desk.workflows.hold_for_test("create")
+    for number in range(6):
+        scene.request(f"run-{number}")
+    await until(lambda: scene.waiting(WaitReason.LIVE_LIMIT) == 4)
+    # The first one that leaves makes others pass, which are cancelled as well.
+    scene.desk.limits_for_test = Limits(live=6)
+    await scene.records.close(grace=0)
+    # Two creates were sent, and may have been carried out.
+    assert scene.desk.admission.queue.live == 2
+    held.set()
+    await pause(LONGEST_S + 2)
+    assert scene.desk.admission.queue.live == 0
+    await scene.end()
 
 
 async def test_a_place_is_given_back_by_a_request_that_the_cluster_refuses(scene: Scene) -> None:

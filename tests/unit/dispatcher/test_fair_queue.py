@@ -141,6 +141,17 @@ def test_live_runs_are_shared_by_weight_however_long_the_runs_of_each_take(
         assert abs(share - own / weight) <= 0.05, (tenant, share, own / weight)
 
 
+def test_runs_that_do_not_end_get_no_larger_share() -> None:
+    queue = queue_with(*(request(tenant) for tenant in "ab" for _ in range(200)), live=10)
+    live = started(queue)
+    for _ in range(100):
+        ended = next(run for run in live if run.tenant == "b")
+        live.remove(ended)
+        end(queue, ended)
+        live += started(queue)
+    assert Counter(run.tenant for run in live)["a"] == pytest.approx(5, abs=1)
+
+
 def test_a_share_of_less_than_one_run_is_given_in_time() -> None:
     """Of 5 live runs, 1 of 11 weights is less than half a run: it is one run, half of the time."""
     cluster = Cluster(live=5, weights={"a": 10.0, "b": 1.0}, lengths={"a": 1.0, "b": 1.0}, seed=1)
@@ -190,7 +201,7 @@ def test_a_first_run_waits_for_a_bounded_number_of_starts(
 
 
 def test_of_equal_tenants_the_one_without_a_run_is_next_whatever_another_has_waiting() -> None:
-    queue = queue_with(*(request("a") for _ in range(1000)), live=10)
+    queue = queue_with(*(request("a") for _ in range(100_000)), live=10)
     running = started(queue)
     queue.offer(request("b"))
     end(queue, running[0])

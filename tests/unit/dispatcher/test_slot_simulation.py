@@ -1,9 +1,9 @@
 """Any order of requests, retries, ends, crashes, frozen owners, late creates and lost answers.
 
-Of one key, one run is live at a time; every request ends in one Workflow; every slot is freed. Time
-is virtual. Two dispatchers have a partition each. One dies, or is taken for dead and goes on, at
-any moment; the next owner reads all that was not committed. What was sent goes on without its
-sender.
+Of one key, one run is live at a time; every request ends in one Workflow; every slot and every
+place among the live runs is freed. Time is virtual. Two dispatchers have a partition each. One
+dies, or is taken for dead and goes on, at any moment; the next owner reads all that was not
+committed. What was sent goes on without its sender.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
 from sluice_dispatcher.adapters.in_flight_records import InFlightRecords
+from sluice_dispatcher.domain.limits import Limits
 from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.services.live_watch import LiveWatch
 from sluice_runtime.dedupe import DedupeSettings
@@ -85,6 +86,7 @@ class Partition:
             is_counting=True,
         )
         desk.now_for_test = NOW
+        desk.limits_for_test = Limits(live=world.limit)
         watch = LiveWatch(world.workflows, admission=desk.admission, slots=desk.slots)
         self.tasks = [
             asyncio.create_task(each)
@@ -141,6 +143,7 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)  # noqa: S311 - chooses faults
+        self.limit = self.rng.choice([None, 1, 3])
         self.workflows = CheckedWorkflows()
         self.ledger = FakeLedger()
         self.slots = FakeSlots()
@@ -254,5 +257,7 @@ async def test_one_run_of_a_key_is_live_whatever_happens(block: int) -> None:
         assert world.slots.states_for_test == {}, f"seed {seed}: a slot is not freed"
         for partition in world.partitions:
             assert partition.next_offset == len(partition.log), f"seed {seed}: not committed"
+            assert partition.desk.admission.queue.live == 0, f"seed {seed}: a place is not freed"
+            assert len(partition.desk.admission.queue) == 0
         retried += len(world.retried)
     assert retried

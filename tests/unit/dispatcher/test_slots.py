@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sluice_argo import metadata
+from sluice_argo.request_facts import decode_request_facts
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemCause, ProblemType
 from sluice_contracts.status import Phase
@@ -172,7 +173,12 @@ async def test_a_newer_run_stops_and_replaces_an_older_one() -> None:
     scene.request("waits", at=2)
     scene.request("new", at=3)
     await until(lambda: scene.waiting() == 2)
-    assert scene.workflows.object_for_test(name_of("old"))["spec"]["shutdown"] == "Stop"
+    replaced = scene.workflows.object_for_test(name_of("old"))
+    assert replaced["spec"]["shutdown"] == "Stop"
+    command_of = decode_request_facts(replaced["metadata"]["annotations"]).last_command
+    assert command_of is not None
+    # The one that waits came first, and is replaced itself.
+    assert (command_of.type, command_of.reason) == ("stop", "Replaced by the run waits.")
     assert not scene.exists("new")
     await scene.finish("old", phase="Failed")
     await until(lambda: scene.exists("new"))
@@ -215,6 +221,20 @@ async def test_a_run_that_ends_without_a_workflow_gives_its_slot_back() -> None:
     assert scene.slots.states_for_test == {}
     scene.request("one")
     await until(lambda: scene.exists("one"))
+    await scene.end()
+
+
+async def test_a_request_that_expires_while_its_key_is_full_ends() -> None:
+    scene = Scene().run()
+    scene.desk.now_for_test = NOW
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    scene.request("two", expires_at=(NOW + timedelta(seconds=60)).isoformat())
+    await until(lambda: scene.waiting() == 1)
+    scene.desk.now_for_test = NOW + timedelta(minutes=5)
+    await until(lambda: scene.records.count == 0)
+    assert not scene.exists("two")
+    assert scene.desk.publisher.outcomes_for_test[0].event.phase is Phase.EXPIRED
     await scene.end()
 
 

@@ -10,7 +10,7 @@ from sluice_workflows.builtin import BUILT_IN
 from sluice_workflows.catalogue import ENTRY_POINT_GROUP, Catalogue, load_catalogue
 from sluice_workflows.catalogue_file import read_catalogue_file
 from sluice_workflows.compiler import compile_entry
-from sluice_workflows.entries import TemplateRef
+from sluice_workflows.entries import Concurrency, TemplateRef
 from sluice_workflows.errors import CatalogueError, InvalidParametersError, UnknownWorkflowError
 from tests.unit.workflows.support import SETTINGS, entry_of, one_step
 
@@ -290,3 +290,39 @@ def test_yaml_anchors_are_supported(tmp_path: Path) -> None:
 
     assert [entry.name for entry in entries] == ["a", "b"]
     assert entries[1].template == TemplateRef(name="t")
+
+
+LIMITED = """
+entries:
+  - name: close
+    description: Closes an account.
+    template: {{name: close}}
+    parameters: [{{name: account, type: string}}]
+    concurrency: {given}
+"""
+
+
+def test_live_runs_of_a_key_are_limited_by_the_file(tmp_path: Path) -> None:
+    given = "{key: /parameters/account, limit: 3, when_full: replace}"
+    [entry] = read_catalogue_file(written(tmp_path, LIMITED.format(given=given)))
+    assert entry.concurrency == Concurrency(key="/parameters/account", limit=3, when_full="replace")
+    assert entry.concurrency.parameter == "account"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("{key: account}", "must be the JSON Pointer of a parameter"),
+        ("{key: /labels/account}", "must be the JSON Pointer of a parameter"),
+        ("{key: /parameters/other}", "concurrency.key: it has no parameter `other`"),
+        ("{key: /parameters/account, limit: 0}", "concurrency.limit: must be from 1 to 100"),
+        ("{key: /parameters/account, when_full: drop}", "entries[0].concurrency.when_full: "),
+        ("{}", "entries[0].concurrency.key: is missing"),
+    ],
+)
+def test_a_limit_of_a_key_that_cannot_work_is_refused(
+    tmp_path: Path, given: str, message: str
+) -> None:
+    with pytest.raises(CatalogueError) as refused:
+        read_catalogue_file(written(tmp_path, LIMITED.format(given=given)))
+    assert message in str(refused.value)

@@ -120,6 +120,10 @@ class RunRequest(_Message):
         """Return the canonical parameters and the fingerprint; each call computes them."""
         return run_content(self.workflow, self.parameters)
 
+    def has_expired(self, now: datetime) -> bool:
+        """Return whether the run must not start any more."""
+        return self.expires_at is not None and self.expires_at <= now
+
     def named(self, run_id: str) -> Self:
         """Return the same request with the run's id."""
         return self.model_copy(update={"id": run_id})

@@ -12,6 +12,7 @@ from sluice_dispatcher.ports import Ledger, OutcomePublisher, SlotStore, Workflo
 from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.commands import CommandExecution
+from sluice_dispatcher.services.conclusion import Conclusion
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.services.rejection import Rejection
@@ -48,12 +49,13 @@ def create_record_handler(
     backoff, concurrency = Backoff(), settings.dispatch.concurrency
     calls = BoundedCalls(backoff, limit=concurrency, budget=budget, on_retry=metrics.step_retried)
     rejection = Rejection(publisher=publisher, ledger=ledger, calls=calls, now=now)
+    conclusion = Conclusion(workflows=workflows, ledger=ledger, rejection=rejection, calls=calls)
     return RecordHandler(
         submission=WorkflowSubmission(
             builder=builder,
             workflows=workflows,
             ledger=ledger,
-            rejection=rejection,
+            conclusion=conclusion,
             calls=calls,
             admission=admission,
             slots=slots,
@@ -62,6 +64,7 @@ def create_record_handler(
             longest_create=settings.dedupe.least_release_after,
             clock=clock,
         ),
+        conclusion=conclusion,
         commands=CommandExecution(
             workflows=workflows,
             ledger=ledger,
@@ -96,6 +99,7 @@ def create_slots(
     budget: InFlightBudget,
     queued: QueuedRuns,
     admission: Admission,
+    now: Callable[[], datetime],
 ) -> Slots:
     """Return the service that keeps the live runs of a key within its limit."""
     live = admission.live
@@ -111,6 +115,7 @@ def create_slots(
             on_retry=metrics.step_retried,
         ),
         budget=budget,
+        now=now,
     )
 
 

@@ -10,16 +10,28 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from sluice_argo.json_patch import Operation, add, annotation, test
 from sluice_argo.ownership import belongs_to
+from sluice_argo.request_facts import RequestFacts, encode_request_facts
 from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.status import AppliedCommand
 from sluice_dispatcher.domain.models import Manifest
 from sluice_workflows.entries import WhenFull
 
-__all__ = ["Holder", "Slot", "SlotState", "has_finished", "parse_holders", "slot_name"]
+__all__ = [
+    "Holder",
+    "Slot",
+    "SlotState",
+    "has_finished",
+    "parse_holders",
+    "slot_name",
+    "stop_patch",
+]
 
 _FINISHED: Final = frozenset({"Succeeded", "Failed", "Error"})
 
@@ -116,3 +128,14 @@ def has_finished(workflow: dict[str, Any] | Manifest, holder: Holder) -> bool:
     if (workflow.get("status") or {}).get("phase") not in _FINISHED:
         return False
     return holder.reopened is None or holder.reopened != workflow["metadata"]["resourceVersion"]
+
+
+def stop_patch(workflow: Manifest, *, reason: str, now: datetime) -> list[Operation]:
+    """Return the patch that stops a run for another one, and says so in its events."""
+    last = AppliedCommand(type="stop", reason=reason, applied_at=now)
+    facts = encode_request_facts(RequestFacts(last_command=last))
+    return [
+        test("/metadata/uid", workflow["metadata"]["uid"]),
+        add("/spec/shutdown", "Stop"),
+        *(add(annotation(name), value) for name, value in facts.items()),
+    ]

@@ -22,6 +22,7 @@ from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.handlers.key_lock import KeyLock
 from sluice_dispatcher.services.commands import CommandExecution
+from sluice_dispatcher.services.conclusion import Conclusion
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.services.submission import WorkflowSubmission
@@ -47,6 +48,7 @@ class RecordHandler:
         self,
         *,
         submission: WorkflowSubmission,
+        conclusion: Conclusion,
         commands: CommandExecution,
         queued: QueuedRuns,
         budget: InFlightBudget,
@@ -55,6 +57,7 @@ class RecordHandler:
         on_verdict: Callable[[Verdict], None],
     ) -> None:
         self._submission = submission
+        self._conclusion = conclusion
         self._commands = commands
         self._queued = queued
         self._budget = budget
@@ -87,7 +90,7 @@ class RecordHandler:
                     )
             case InvalidRecordError():
                 verdict = await self._in_order(
-                    received.key, lambda: self._submission.reject(record, received)
+                    received.key, lambda: self._conclusion.reject(record, received)
                 )
         self._on_verdict(verdict)
         problem = received.problem.type if isinstance(received, InvalidRecordError) else None

@@ -26,7 +26,8 @@ T = TypeVar("T")
 class _Visit:
     """A request at the gate; `passed` is done once it may be created."""
 
-    queued: QueuedRun
+    waiting: Waiting
+    task: asyncio.Task[object] | None
     passed: asyncio.Future[None]
 
 
@@ -100,8 +101,7 @@ class Admission:
         """
         request, tenant = queued.received.request, queued.received.key.tenant
         while self._unready() or self._is_paused(tenant, request.workflow):
-            expires_at = request.expires_at
-            if expires_at is not None and expires_at <= self._now():
+            if request.has_expired(self._now()):
                 return
             self._budget.mark_waiting(self._unready() or WaitReason.PAUSED)
             await asyncio.sleep(_ROUND_S)
@@ -110,11 +110,14 @@ class Admission:
     async def start(self, queued: QueuedRun, create: Callable[[], Awaitable[T]]) -> T:
         """Wait until the request may start, and return what `create` returns."""
         name = workflow_name(queued.received.key)
+        has_passed = False
         try:
             await self._pass(queued, name)
+            has_passed = True
             result = await create()
         except BaseException:
-            self._leave(name, is_unclear=queued.create_is_possible(longest=self._longest_create))
+            is_possible = queued.create_is_possible(longest=self._longest_create)
+            self._leave(name, is_unclear=has_passed and is_possible)
             raise
         if self._is_counting and result in IS_WORKFLOW:
             self.live.created(name, now=self._clock())
@@ -138,14 +141,6 @@ class Admission:
             self._queue.withdraw(name)
             visit.passed.set_result(None)
 
-    def reason_of(self, queued: QueuedRun) -> WaitReason | None:
-        """Return why a request is held; None if it is not."""
-        waiting = _waiting(queued)
-        visit = self._visits.get(waiting.token)
-        if visit is None or visit.passed.done():
-            return None
-        return self._unready() or self._queue.held_by(waiting)
-
     def explain(self, queued: QueuedRun) -> str | None:
         """Return in words what of a request is paused; None if nothing is."""
         key, request = queued.received.key, queued.received.request
@@ -153,11 +148,12 @@ class Admission:
 
     async def _pass(self, queued: QueuedRun, name: str) -> None:
         passed = asyncio.get_running_loop().create_future()
-        self._visits[name] = _Visit(queued=queued, passed=passed)
+        visit = _Visit(waiting=_waiting(queued, name), task=queued.task, passed=passed)
+        self._visits[name] = visit
         try:
-            self._queue.offer(_waiting(queued))
+            self._queue.offer(visit.waiting)
             self.decide()
-            if (reason := self.reason_of(queued)) is not None:
+            if (reason := self._reason(visit)) is not None:
                 self._budget.mark_waiting(reason)
                 await self._until_passed_or_expired(queued, passed)
                 self._budget.mark_active()
@@ -195,16 +191,22 @@ class Admission:
 
     def _note_reasons(self) -> None:
         for visit in self._visits.values():
-            reason, task = self.reason_of(visit.queued), visit.queued.task
+            reason, task = self._reason(visit), visit.task
             if reason is None or task is None or self._budget.reason_of(task) is reason:
                 continue
             self._budget.mark_waiting(reason, task)
 
+    def _reason(self, visit: _Visit) -> WaitReason | None:
+        """Return why a request is held; None if it is not."""
+        if visit.passed.done():
+            return None
+        return self._unready() or self._queue.held_by(visit.waiting)
 
-def _waiting(queued: QueuedRun) -> Waiting:
+
+def _waiting(queued: QueuedRun, name: str) -> Waiting:
     request = queued.received.request
     return Waiting(
-        token=workflow_name(queued.received.key),
+        token=name,
         tenant=queued.received.key.tenant,
         workflow=request.workflow,
         priority=request.priority,

@@ -7,22 +7,22 @@ place away. A run whose dispatcher dies keeps its slot for the next reader of it
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 from typing import Final
 
 import structlog
 
 from sluice_argo import metadata
-from sluice_argo.json_patch import add, test
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.requests import SimpleCommand
 from sluice_dispatcher.domain.fair_queue import BONUS_MS
 from sluice_dispatcher.domain.indexed_heap import IndexedHeap
 from sluice_dispatcher.domain.live_runs import LiveRuns
 from sluice_dispatcher.domain.models import Manifest
-from sluice_dispatcher.domain.slots import Holder, Slot, SlotState
+from sluice_dispatcher.domain.slots import Holder, Slot, SlotState, stop_patch
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.ports import Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
@@ -56,6 +56,8 @@ class SlotAnswer(Enum):
     """Others hold all, and the workflow rejects in that case."""
     REPLACED = auto()
     """A newer run has taken or is to take the place."""
+    EXPIRED = auto()
+    """`expires_at` has come meanwhile."""
     EXISTS = auto()
     """Its Workflow has appeared meanwhile."""
 
@@ -90,6 +92,7 @@ class Slots:
         queued: QueuedRuns,
         calls: BoundedCalls,
         budget: InFlightBudget,
+        now: Callable[[], datetime],
     ) -> None:
         self._holders = holders
         self._workflows = workflows
@@ -97,6 +100,7 @@ class Slots:
         self._queued = queued
         self._calls = calls
         self._budget = budget
+        self._now = now
         self._lines: dict[str, _Line] = {}
         self._lines_of_workflow: dict[str, set[str]] = defaultdict(set)
 
@@ -111,6 +115,8 @@ class Slots:
             while True:
                 changed = line.changed
                 is_first = line.waiters.first == name
+                if queued.received.request.has_expired(self._now()):
+                    return SlotAnswer.EXPIRED
                 if is_first:
                     answer = await self._calls.run(lambda: self._try(queued, slot), name="slot")
                     if answer is not None:
@@ -119,7 +125,7 @@ class Slots:
                     return SlotAnswer.EXISTS
                 self._budget.mark_waiting(WaitReason.CONCURRENCY)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_AGAIN_S if is_first else None):
+                    async with asyncio.timeout(_LOOK_AGAIN_S):
                         await changed.wait()
 
     async def leave(self, key: RunKey, slot: Slot) -> None:
@@ -244,8 +250,7 @@ class Slots:
             workflow = await self._workflows.get(holder.workflow_name)
             if (workflow.get("spec") or {}).get("shutdown"):
                 return
-            uid = workflow["metadata"]["uid"]
-            patch = [test("/metadata/uid", uid), add("/spec/shutdown", "Stop")]
+            patch = stop_patch(workflow, reason=reason, now=self._now())
             await self._workflows.patch(holder.workflow_name, patch)
         except (NotFoundError, ConflictError):
             # It is not a Workflow yet, or it has just changed: the next look finds out.

@@ -10,9 +10,7 @@ import structlog
 from sluice_argo.ownership import is_run
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemCause, ProblemType, problem
-from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
-from sluice_contracts.status import Phase
 from sluice_dispatcher.domain.models import LedgerEntry, Manifest
 from sluice_dispatcher.domain.verdict import IS_WORKFLOW, Verdict, verdict_of_used_id
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
@@ -20,8 +18,8 @@ from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder, invalid_r
 from sluice_dispatcher.ports import Ledger, Workflows
 from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
+from sluice_dispatcher.services.conclusion import Conclusion
 from sluice_dispatcher.services.queued_runs import QueuedRun
-from sluice_dispatcher.services.rejection import Rejection
 from sluice_dispatcher.services.slots import SlotAnswer, Slots
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
@@ -62,7 +60,7 @@ class WorkflowSubmission:
         builder: WorkflowBuilder,
         workflows: Workflows,
         ledger: Ledger,
-        rejection: Rejection,
+        conclusion: Conclusion,
         calls: BoundedCalls,
         admission: Admission,
         slots: Slots,
@@ -74,7 +72,7 @@ class WorkflowSubmission:
         self._builder = builder
         self._workflows = workflows
         self._ledger = ledger
-        self._rejection = rejection
+        self._conclusion = conclusion
         self._calls = calls
         self._admission = admission
         self._slots = slots
@@ -89,20 +87,22 @@ class WorkflowSubmission:
         # `_create` asks again: this lookup spares replays the build and the wait for a slot.
         entry = await self._ledger.get(received.key)
         if entry is not None:
-            return await self._finish(queued, verdict_of_used_id(entry, received))
+            return await self._conclusion.finish(queued, verdict_of_used_id(entry, received))
         try:
             manifest = self._builder.build(received, record=record)
         except InvalidRecordError as e:
-            return await self.reject(record, e)
+            return await self._conclusion.reject(record, e)
         started = await queued.unless_stopped(lambda: self._start(queued, manifest))
         match started:
             case None:
                 decided = await self._calls.run(lambda: self._cancel(queued), name="cancel")
-                verdict = await self._finish(queued, decided)
+                verdict = await self._conclusion.finish(queued, decided)
             case SlotAnswer():
-                verdict = await self._finish(queued, await self._cancel_for(started, queued))
+                verdict = await self._conclusion.finish(
+                    queued, await self._cancel_for(started, queued)
+                )
             case _:
-                verdict = await self._finish(queued, started)
+                verdict = await self._conclusion.finish(queued, started)
         if queued.slot is not None and verdict not in IS_WORKFLOW:
             await self._slots.leave(received.key, queued.slot)
         return verdict
@@ -124,6 +124,8 @@ class WorkflowSubmission:
                     queued.slot = slot
                 case SlotAnswer.EXISTS:
                     return await self._start(queued, manifest)
+                case SlotAnswer.EXPIRED:
+                    return await self._calls.run(lambda: self._expire(received), name="expire")
                 case SlotAnswer.FULL | SlotAnswer.REPLACED:
                     return answer
 
@@ -142,37 +144,6 @@ class WorkflowSubmission:
         detail, cause = _NO_ROOM[answer]
         return invalid_run(queued.received, problem(ProblemType.CANCELLED, detail, cause=cause))
 
-    async def reject(self, record: IncomingRecord, invalid: InvalidRecordError) -> Verdict:
-        """Finish a record that can never become a run."""
-        key = invalid.key
-        if key is None and invalid.claimed is not None:
-            # Neither looked up nor locked: nothing here is about that run.
-            await self._rejection.refuse(
-                record, invalid.problem, key=invalid.claimed, traceparent=invalid.traceparent
-            )
-            return Verdict.REFUSED
-        if key is None:
-            await self._rejection.dead_letter(record, invalid.problem, key=None)
-            return Verdict.REJECTED
-        entry = await self._ledger.get(key)
-        if entry is not None and entry.fingerprint == invalid.fingerprint:
-            await self._rejection.complete_cancellation(
-                record, key=key, traceparent=invalid.traceparent
-            )
-            return Verdict.REPLAYED
-        existing = await self._read(key)
-        if existing is not None and is_run(existing, key, fingerprint=invalid.fingerprint):
-            # It was valid when the run was started; the catalogue has changed since.
-            return Verdict.SAME_RUN
-        if entry is not None or existing is not None:
-            await self._rejection.refuse(
-                record, invalid.problem, key=key, traceparent=invalid.traceparent
-            )
-            return Verdict.REFUSED
-        await self._rejection.dead_letter(record, invalid.problem, key=key)
-        await self._rejection.publish_outcome(record, invalid, key=key, phase=Phase.REJECTED)
-        return Verdict.REJECTED
-
     async def _create(self, queued: QueuedRun, manifest: Manifest) -> Verdict | RefusedError:
         """Try once to create by name; return the verdict, whichever delivery created it.
 
@@ -183,9 +154,8 @@ class WorkflowSubmission:
         entry = await self._fresh_entry(received.key)
         if entry is not None:
             return verdict_of_used_id(entry, received)
-        expires_at = received.request.expires_at
-        if expires_at is not None and expires_at <= (now := self._now()):
-            return await self._expire(received, late=now - expires_at)
+        if received.request.has_expired(self._now()):
+            return await self._expire(received)
         try:
             await self._send(queued, manifest)
         except AlreadyExistsError:
@@ -237,14 +207,15 @@ class WorkflowSubmission:
             )
         return found or Verdict.CANCELLED
 
-    async def _expire(self, received: ReceivedRun, *, late: timedelta) -> Verdict:
+    async def _expire(self, received: ReceivedRun) -> Verdict:
         """Return the verdict on a request whose `expires_at` has passed.
 
         Another delivery or an earlier attempt may have started it in time. A create that was sent
         in time may also still take effect.
         """
         found = await self._verdict_of_existing(received)
-        if found is None and late < self._longest_create:
+        certain_at = self._now() - self._longest_create
+        if found is None and not received.request.has_expired(certain_at):
             raise MustWaitError(
                 "A create that was sent before expires_at may still be carried out.",
                 reason=WaitReason.LATE_CREATE,
@@ -268,71 +239,6 @@ class WorkflowSubmission:
             return None if entry is None else verdict_of_used_id(entry, received)
         same = is_run(existing, received.key, fingerprint=received.request.fingerprint)
         return Verdict.SAME_RUN if same else Verdict.REFUSED
-
-    async def _finish(
-        self, queued: QueuedRun, decided: Verdict | RefusedError | InvalidRecordError
-    ) -> Verdict:
-        """Publish why the request does not become a run, if it does not."""
-        record, received = queued.record, queued.received
-        if isinstance(decided, InvalidRecordError):
-            await self._rejection.publish_cancellation(
-                record, decided, key=received.key, command=None
-            )
-            return Verdict.CANCELLED
-        if isinstance(decided, RefusedError):
-            return await self._refused_by_cluster(record, received, decided)
-        if decided is Verdict.REFUSED:
-            detail = (
-                f"The id {received.key.run_id!r} belongs to a run with other content, which "
-                "continues unchanged. Send this request with another id."
-            )
-            await self._rejection.refuse(
-                record,
-                problem(ProblemType.ID_CONFLICT, detail),
-                key=received.key,
-                traceparent=received.traceparent,
-            )
-        if decided is Verdict.EXPIRED:
-            detail = "expires_at had passed before the run could be started."
-            expired = invalid_run(received, problem(ProblemType.EXPIRED, detail))
-            await self._rejection.publish_outcome(
-                record, expired, key=received.key, phase=Phase.EXPIRED
-            )
-        if decided is Verdict.REPLAYED:
-            await self._rejection.complete_cancellation(
-                record, key=received.key, traceparent=received.traceparent
-            )
-        if decided is Verdict.CANCELLED and queued.stopped_by is not None:
-            detail = (
-                f"The command {queued.stopped_by.type} ended the run before its Workflow was "
-                "created. To run it after all, send the request with another id."
-            )
-            await self._rejection.publish_cancellation(
-                record,
-                invalid_run(received, problem(ProblemType.CANCELLED, detail)),
-                key=received.key,
-                command=queued.stopped_by,
-            )
-        return decided
-
-    async def _refused_by_cluster(
-        self, record: IncomingRecord, received: ReceivedRun, error: RefusedError
-    ) -> Verdict:
-        # The API server's own words may quote a parameter's value.
-        answer = f"{error.status} {error.reason}"
-        _log.error("the cluster refused the Workflow", error=answer)
-        detail = f"The cluster refused the Workflow: {answer}."
-        refused = problem(ProblemType.REFUSED_BY_CLUSTER, detail)
-        return await self.reject(record, invalid_run(received, refused))
-
-    async def _read(self, key: RunKey) -> Manifest | None:
-        async def attempt() -> Manifest | None:
-            try:
-                return await self._workflows.get(workflow_name(key))
-            except NotFoundError:
-                return None
-
-        return await self._calls.run(attempt, name="read")
 
 
 def _excludes_effect(status: int) -> bool:

@@ -105,6 +105,7 @@ def running(docker: Daemon, service: str) -> Iterator[str]:
         )
         if service in ("dispatcher", "status-watcher")
         else (),
+        *(("--env=SLUICE_AUTH__MODE=none",) if service == "gateway" else ()),
         tag_of(service),
     )
     try:

@@ -13,12 +13,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sluice_contracts.audit import AuditRecord, Verdict
 from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import encode_status
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.bootstrap import Listening, serve
+from sluice_gateway.domain.api_keys import SECRET_BYTES, digest, write_key
 from sluice_gateway.settings import GatewaySettings, HttpSettings
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.kafka.consumer import incoming
@@ -32,6 +34,7 @@ from tests.support.kafka import (
     produce,
     read_all,
     topic_names,
+    unique_name,
 )
 from tests.unit.gateway.harness import published, step
 
@@ -76,11 +79,12 @@ async def gateway(
     farewell: timedelta = timedelta(0),
     replicas: int = 1,
     allowed_hosts: tuple[str, ...] = (),
+    auth: AuthSettings | None = None,
     **settings: Any,
 ) -> AsyncIterator[Running]:
-    """Run a gateway while the body does."""
+    """Run a gateway while the body does; by default it identifies nobody."""
     gateway_settings = GatewaySettings(
-        auth=AuthSettings(mode="none"),
+        auth=auth or AuthSettings(mode="none"),
         data_dir=data_dir,
         health=HealthSettings(port=0),
         http=HttpSettings(port=0, farewell=farewell, allowed_hosts=allowed_hosts),
@@ -317,3 +321,38 @@ async def test_it_serves_its_own_hosts_only(kafka: EmbeddedKafka, tmp_path: Path
 async def _event(response: aiohttp.ClientResponse) -> dict[str, str]:
     text = (await response.content.readuntil(b"\n\n")).decode().rstrip("\n")
     return dict(line.split(": ", 1) for line in text.split("\n"))
+
+
+async def test_a_client_with_a_key_is_named_in_its_record_and_in_the_audit(
+    kafka: KafkaServer, tmp_path: Path
+) -> None:
+    topics = topic_names("identities")
+    key = write_key("4fT9kQ2mZx8B", b"\x01" * SECRET_BYTES)
+    (tmp_path / "keys.yaml").write_text(
+        f'keys: [{{id: 4fT9kQ2mZx8B, principal: ci, secrets: [{{sha256: "{digest(key).hex()}"}}]}}]'
+    )
+    (tmp_path / "grants.yaml").write_text(
+        "grants: [{principals: [api_key:ci], tenants: [default], workflows: [hello], "
+        "scopes: ['runs:start']}]"
+    )
+    auth = AuthSettings(
+        mode="required",
+        keys_file=tmp_path / "keys.yaml",
+        grants_file=tmp_path / "grants.yaml",
+        audit_topic=unique_name("audit"),
+    )
+    async with gateway(kafka, topics, tmp_path, auth=auth) as running:
+        assert (await running.post({"id": "order-1", **HELLO}))[0] == 401
+        running.session.headers["Authorization"] = f"Bearer {key}"
+        assert (await running.post({"id": "order-1", **HELLO}))[0] == 202
+        assert (await running.get("/v1/runs/order-1"))[0] == 403
+    [request] = await read_all(kafka, topics.requests)
+    assert dict(request.headers)["ce_authid"] == b"api_key:ci"
+    # All of it is there once the gateway has stopped.
+    written = await read_all(kafka, auth.audit_topic)
+    audit = [AuditRecord.model_validate_json(each.value) for each in written]
+    assert {(each.operation, each.principal, each.verdict) for each in audit} == {
+        ("startRun", None, Verdict.REFUSED),
+        ("startRun", "api_key:ci", Verdict.ACCEPTED),
+        ("getRun", "api_key:ci", Verdict.REFUSED),
+    }

@@ -50,6 +50,9 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         grant("stranger", Scope.READ, Scope.COMMAND, Scope.START, tenants=("acme",)),
         grant("counter", Scope.READ, Scope.COMMAND, Scope.START, workflows=("count",)),
         grant("starter", Scope.START),
+        # It may read everything, and act in one tenant.
+        grant("visitor", Scope.READ),
+        grant("visitor", Scope.START, Scope.COMMAND, tenants=("acme",)),
     ) as running:
         yield running
 
@@ -248,6 +251,18 @@ async def test_nothing_is_written_for_a_command_that_is_refused(gateway: Gateway
         response = await gateway.client.post("/v1/runs/order-1/stop", headers=as_(name))
         assert response.status == status
     assert len(gateway.producer.records_for_test("sluice.requests")) == written
+
+
+async def test_a_scope_for_one_tenant_is_none_for_another(gateway: Gateway) -> None:
+    await fill(gateway)
+    headers, statuses = as_("visitor"), []
+    for path in ("/order-1/stop", "/order-1/retry", "/order-1/rerun", ":stop?expect=1"):
+        response = await gateway.client.post(f"/v1/runs{path}", headers=headers)
+        statuses.append(response.status)
+    assert statuses == [403, 403, 403, 412]
+    assert (await gateway.client.get("/v1/runs/order-1", headers=headers)).status == 200
+    assert (await gateway.client.post("/v1/runs:stop?expect=0", headers=headers)).status == 202
+    assert len(gateway.producer.records_for_test("sluice.requests")) == 1
 
 
 class NoView:

@@ -141,6 +141,15 @@ def test_a_reach_has_what_its_areas_have(
     assert bool(reach) >= reach.has(tenant=tenant, workflow=workflow)
 
 
+def test_a_run_of_an_unknown_workflow_is_in_areas_of_all_workflows_alone() -> None:
+    named = grant("workload:one", workflows=("hello",), tenants=("acme",))
+    every = grant("workload:one", tenants=("acme",))
+    for each, allowed in ((named, False), (every, True)):
+        access = Grants((each,)).access_of(principal())
+        assert access.allows(Scope.READ, tenant="acme", workflow=None) == allowed
+        assert access.allows_for_run(Scope.READ, RunKey("acme", "r"), workflow=None) == allowed
+
+
 @given(scopes, tenants, workflows)
 def test_everything_is_everything(scope: Scope, tenant: str, workflow: str | None) -> None:
     assert EVERYTHING.allows(scope, tenant=tenant, workflow=workflow)

@@ -128,10 +128,11 @@ async def test_a_tenant_s_outcomes_are_found_on_its_own_topic_and_where_it_was_b
     reader = results_topic(settings)
     assert set(await reader.find(wanted, since=LONG_AGO)) == {"before", "now"}
     seen: set[str] = set()
-    async for appended in reader.tail(since=LONG_AGO):
-        if appended is None:
-            break
-        seen.add(appended.uid)
+    async with contextlib.aclosing(reader.tail(since=LONG_AGO)) as tail:
+        async for appended in tail:
+            if appended is None:
+                break
+            seen.add(appended.uid)
     assert seen == {"before", "now", "elsewhere"}
 
 

@@ -34,6 +34,7 @@ from sluice_contracts.topic_sets import TopicSets
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import open_view
+from sluice_gateway.domain.reach import Area, Reach
 from sluice_gateway.domain.run_changes import EventChange, Facts, RequestChange
 from sluice_gateway.domain.run_query import LabelTest, RunFilter
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -292,7 +293,30 @@ def questions(runs: int) -> dict[str, list[RunFilter]]:
         "text and phase": [
             RunFilter(text=run_id(n)[15:18], phases=frozenset({Phase.FAILED})) for n in some
         ],
+        "granted: a tenant": [RunFilter(within=granted(f"tenant-{n % 5} *")) for n in some],
+        "granted: a rare tenant": [RunFilter(within=granted("rare *")) for _ in some],
+        "granted: a workflow": [RunFilter(within=granted(f"* workflow-{n % 20}")) for n in some],
+        "granted: two areas": [
+            RunFilter(within=granted("tenant-1 workflow-3", "rare *")) for _ in some
+        ],
+        "granted: rare, and a label": [
+            RunFilter(within=granted("rare *"), labels=label("team", f"team-{n % 50}"))
+            for n in some
+        ],
+        "granted: tenant and phase": [
+            RunFilter(within=granted(f"tenant-{n % 5} *"), phases=frozenset({Phase.FAILED}))
+            for n in some
+        ],
     }
+
+
+def granted(*areas: str) -> Reach:
+    """Return what a principal may see: each area is a tenant and a workflow."""
+    pairs = [area.split() for area in areas]
+    return Reach.of(
+        Area(tenants=frozenset({tenant}), workflows=frozenset({workflow}))
+        for tenant, workflow in pairs
+    )
 
 
 async def measure_lists(runs: int, kept: Path | None) -> None:

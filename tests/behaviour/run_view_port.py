@@ -926,7 +926,7 @@ class StreamSuite(WithTopics):
         ):
             seen, place = await self.read(store, after=StreamPlace(), query=query, limit=3)
             assert seen == ours
-            assert place == await store.view.stream_end(tenant=query.tenant)
+            assert place == await store.view.stream_end(tenants=query.tenants)
         seen, _ = await self.read(
             store,
             after=StreamPlace(),
@@ -935,7 +935,7 @@ class StreamSuite(WithTopics):
         assert seen == ours[1::2] or seen == ours[0::2]
         assert await self.read(
             store, after=StreamPlace(), query=RunFilter(tenant="nobody"), limit=3
-        ) == ([], await store.view.stream_end(tenant="nobody"))
+        ) == ([], await store.view.stream_end(tenants=["nobody"]))
 
     @pytest.mark.parametrize("reach", REACHES)
     async def test_only_events_that_the_principal_may_see_come(
@@ -959,7 +959,7 @@ class StreamSuite(WithTopics):
             for number, (tenant, workflow) in enumerate(runs)
             if reach.has(tenant=tenant, workflow=workflow)
         )
-        assert page.place == await store.view.stream_end()
+        assert page.place == await store.view.stream_end(tenants=reach.tenants)
 
     async def test_other_records_move_the_place_on(self, store: RunStore, topics: Topics) -> None:
         await store.apply([topics.event(5)])
@@ -1200,14 +1200,18 @@ class DoorSuite(WithTopics):
         self, store: RunStore, topics: Topics
     ) -> None:
         await store.apply(self.both(topics, 30))
-        for tenant, doors in (("default", {""}), ("globex", {"", "globex"})):
-            query = RunFilter(tenant=tenant)
+        seen_by_globex = Reach.of([Area(tenants=frozenset({"globex"}), workflows=frozenset({"*"}))])
+        for query, tenant, doors in (
+            (RunFilter(tenant="default"), "default", {""}),
+            (RunFilter(tenant="globex"), "globex", {"", "globex"}),
+            (ALL.seen_within(seen_by_globex), "globex", {"", "globex"}),
+        ):
             page = await store.view.all_events(
                 query, after=StreamPlace(), limit=100, max_bytes=10**6
             )
             assert {each.key.tenant for each in page.events} == {tenant}
             assert len(page.events) == 15
-            for place in (page.place, await store.view.stream_end(tenant=tenant)):
+            for place in (page.place, await store.view.stream_end(tenants=query.tenants)):
                 assert {door_and_number(each)[0] for each in place.next_offsets} == doors
 
     async def test_a_place_of_before_the_door_stays_valid(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sluice_contracts.audit import AUDIT_TOPIC, audit_topic
 from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import (
     TopicNames,
@@ -42,10 +43,13 @@ def cluster(rendered: Rendered) -> Json:
     return found
 
 
+AUDIT = {AUDIT_TOPIC, "runs.audit"}
+
+
 def topics(rendered: Rendered) -> dict[str, dict[str, str]]:
-    """Give the topics of all sets; that of controls belongs to none."""
+    """Give the topics of all sets; those of controls and of the audit belong to none."""
     found = {each["metadata"]["name"]: each["spec"]["config"] for each in rendered.of("KafkaTopic")}
-    return {name: config for name, config in found.items() if name != CONTROLS}
+    return {name: config for name, config in found.items() if name not in {CONTROLS, *AUDIT}}
 
 
 def tables(rendered: Rendered) -> list[TopicTable]:
@@ -70,6 +74,22 @@ def test_the_topics_are_those_that_the_services_would_create(default: Rendered) 
         assert topic["spec"]["replicas"] == settings.replication_factor
 
 
+@pytest.mark.parametrize(
+    ("name", "topic"), [("default", AUDIT_TOPIC), ("everything", "runs.audit")]
+)
+def test_the_gateway_alone_may_write_its_audit(helm: Helm, name: str, topic: str) -> None:
+    rendered = helm.rendered(FILES[name], KAFKA)
+    config = rendered.one("KafkaTopic", topic)["spec"]["config"]
+    own = audit_topic(topic).config()
+    assert config.items() >= {name: own[name] for name in own if name != "retention.ms"}.items()
+    if name == "default":
+        assert config["retention.ms"] == own["retention.ms"]
+    users = {each["metadata"]["name"] for each in rendered.of("KafkaUser")}
+    granted = {user: acls(rendered, user).get(("topic", topic)) for user in users}
+    [gateway] = [user for user in users if user.endswith("-gateway")]
+    assert granted == {**dict.fromkeys(users), gateway: ["Describe", "Write"]}
+
+
 def test_the_services_would_take_them_whatever_is_given(kafka: Rendered) -> None:
     [replicas] = {topic["spec"]["replicas"] for topic in kafka.of("KafkaTopic")}
     in_sync = KafkaSettings(replication_factor=replicas).in_sync_replicas
@@ -81,17 +101,15 @@ def test_the_services_would_take_them_whatever_is_given(kafka: Rendered) -> None
     assert replicas <= sum(pool["spec"]["replicas"] for pool in brokers)
 
 
-def test_the_topic_of_controls_is_read_by_the_dispatcher(helm: Helm, default: Rendered) -> None:
+def test_the_topic_of_controls_is_written_by_the_gateway(helm: Helm, default: Rendered) -> None:
     everything = helm.rendered(FILES["everything"], KAFKA)
     topic = everything.one("KafkaTopic", CONTROLS)["spec"]
     spec = controls_topic(CONTROLS)
     assert topic["config"] == spec.config() | {"min.insync.replicas": "2"}
     assert mismatches_of(spec, topic["config"], in_sync_replicas=2) == []
-    assert acls(everything, "runs-dispatcher")["topic", CONTROLS] == [
-        "Describe",
-        "DescribeConfigs",
-        "Read",
-    ]
+    reads = ["Describe", "DescribeConfigs", "Read"]
+    assert acls(everything, "runs-dispatcher")["topic", CONTROLS] == reads
+    assert acls(everything, "runs-gateway")["topic", CONTROLS] == [*reads, "Write"]
     assert not any("controls" in each["metadata"]["name"] for each in default.of("KafkaTopic"))
 
 
@@ -234,8 +252,8 @@ def test_services_have_their_rights_on_the_topics_of_every_set(helm: Helm) -> No
     names = set(topics(rendered))
     for service in SERVICES:
         granted = acls(rendered, f"runs-{service}")
-        own_topics = {CONTROLS} if service == "dispatcher" else set()
-        assert {name for kind, name in granted if kind == "topic"} == names | own_topics
+        own_topics = set() if service == "status-watcher" else {CONTROLS}
+        assert {name for kind, name in granted if kind == "topic"} - AUDIT == names | own_topics
         for kind in ("requests", "status", "results"):
             own = granted["topic", f"runs.{kind}"]
             assert granted["topic", f"runs.{kind}.acme"] == own

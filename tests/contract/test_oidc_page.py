@@ -13,6 +13,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from sluice_gateway.adapters.identification import opened_identification
+from sluice_gateway.adapters.identity_files import read_grants
 from sluice_gateway.adapters.oidc.key_ring_file import read_key_ring
 from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.metrics import Metrics
@@ -145,6 +146,8 @@ def test_the_settings_for_signing_in_are_valid() -> None:
     )
     assert auth.sign_in.issuer == "https://accounts.example.com"
     assert auth.key_ring_file == Path("ring.yaml")
+    grants = read_grants(yaml.safe_dump({"grants": page["grants"]["grants"]}).encode(), source="-")
+    assert len(grants.grants) == 2
     assert "`openssl rand -base64 32`" in section(SIGN_IN)
     secret = subprocess.check_output(["openssl", "rand", "-base64", "32"], text=True).strip()
     text = yaml.safe_dump(page["keys"]).replace("PASTE-IT-HERE", secret)

@@ -35,6 +35,10 @@ grants:
   tenants: ["*"]
   workflows: ["*"]
   scopes: ["runs:start", "runs:read"]
+- claims: {iss: ISSUER, groups: finance}
+  tenants: ["*"]
+  workflows: ["*"]
+  scopes: ["runs:read"]
 """
 ADA = {"Subject": "1", "Email": "Ada@example.com", "EmailVerified": True}
 
@@ -101,7 +105,7 @@ async def gateway_with(
     ring, secret, grants = folder / "ring.yaml", folder / "secret", folder / "grants.yaml"
     ring.write_text(f"keys: [{{id: a, secret: {base64.b64encode(b'a' * 32).decode()}}}]")
     secret.write_text(f"{provider.client_secret}\n")
-    grants.write_text(GRANTS)
+    grants.write_text(GRANTS.replace("ISSUER", provider.issuer))
     machines = {"audience": audience or provider.client_id, "kind": "users", "user_id": "email"}
     auth = AuthSettings.model_validate(
         {
@@ -169,6 +173,15 @@ async def test_somebody_without_a_grant_signs_in_and_may_do_nothing(
     await provider.expect(**{**ADA, "Email": "eve@example.com"})
     assert (await browser.sign_in()).status == 303
     assert (await browser.ask("GET", "/v1/runs")).status == 403
+
+
+async def test_a_group_of_the_provider_has_what_its_grant_says(
+    browser: Browser, provider: MockOidc
+) -> None:
+    await provider.expect(**{**ADA, "Email": "bob@example.com", "Groups": ["hr", "finance"]})
+    assert (await browser.sign_in()).status == 303
+    assert (await browser.ask("GET", "/v1/runs")).status == 200
+    assert (await browser.ask("POST", "/v1/runs", json=GREET)).status == 403
 
 
 async def test_an_email_that_is_not_verified_signs_nobody_in(

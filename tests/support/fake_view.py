@@ -1,6 +1,6 @@
 """A stand-in for the view of runs that knows nothing; tests override what they need."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 
 from sluice_contracts.ids import RunKey
@@ -53,7 +53,7 @@ class EmptyView:
         """See `RunView.count`."""
         return {}
 
-    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
+    async def stream_end(self, *, tenants: Collection[str] | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""
         return StreamPlace()
 

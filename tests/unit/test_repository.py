@@ -277,6 +277,7 @@ SHAPED_SERVICES = ["sluice_dispatcher", "sluice_gateway", "sluice_status_watcher
 SERVICE_LAYERS = [
     ["__main__"],
     ["(drain)", "(keys)", "bootstrap"],
+    ["(gate)"],
     ["adapters", "app"],
     ["handlers"],
     ["services"],

@@ -79,8 +79,9 @@ def test_a_set_knows_whose_records_name_no_tenant() -> None:
 
 def test_a_tenant_with_a_door_may_have_records_on_the_default_topics() -> None:
     sets = TopicSets(doors=[Door(name=name, tenants=(name,)) for name in ("acme", "globex")])
-    assert [each.name for each in sets.having_had("acme")] == ["", "acme"]
-    assert [each.name for each in sets.having_had("other")] == [""]
+    assert [each.name for each in sets.having_had(["acme"])] == ["", "acme"]
+    assert [each.name for each in sets.having_had(["other", "globex"])] == ["", "globex"]
+    assert [each.name for each in sets.having_had([])] == [""]
     assert [each.name for each in sets.having_had(None)] == ["", "acme", "globex"]
 
 

@@ -254,16 +254,6 @@ def test_each_row_of_the_comparison_names_a_test() -> None:
     assert {name for names in named for name in names} <= tests
 
 
-def test_each_row_of_what_is_tried_names_a_test() -> None:
-    text = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
-    tests = set(re.findall(r"def (test_\w+)", text))
-    heading = "What is tried, and the test that shows what comes of it"
-    named = [code_spans(row[-1]) for row in rows(section(ROOT / "docs/oidc.md", heading))]
-    assert len(named) > 20
-    assert all(named)
-    assert {name for names in named for name in names} <= tests
-
-
 def test_problems_of_the_api_exist() -> None:
     known = {problem.rpartition(":")[2] for problem in ProblemType}
     table = rows(section(API, "Problems"))

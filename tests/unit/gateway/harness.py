@@ -32,6 +32,7 @@ from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.audit import Audit, AuditSink
+from sluice_gateway.services.controls import Controls
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.identification import AnonymousIdentification, Identification
 from sluice_gateway.services.load_shedding import LoadShedder
@@ -206,6 +207,7 @@ async def running_gateway(
     sign_in: SignIn | None = None,
     watch_links: WatchLinks | None = None,
     quotas: RequestQuotas | None = None,
+    controls: Controls | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port; by default it lets everybody do everything."""
     producer = FakeProducer()
@@ -252,6 +254,7 @@ async def running_gateway(
             sign_in=sign_in,
             watch_links=watch_links,
             quotas=quotas,
+            controls=controls,
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
             shared_pages=SharedPages(view=view, max_bytes=4_000_000),

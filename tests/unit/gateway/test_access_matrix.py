@@ -13,6 +13,7 @@ from typing import Any, Final
 from aiohttp import ClientResponse
 
 from sluice_contracts.cloudevents import STRUCTURED
+from sluice_contracts.controls import Control, ControlTarget
 from sluice_contracts.requests import COMMANDS
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.reach import ANY
@@ -21,6 +22,7 @@ from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
 from tests.unit.gateway.harness import Gateway, GreetParameters
 from tests.unit.gateway.identities import as_, grant, granting_gateway
+from tests.unit.gateway.test_controls import FakeControls
 from tests.unit.gateway.test_operations import STYLE, each_operation
 
 TENANTS: Final = ("acme", "globex")
@@ -110,7 +112,8 @@ class Call:
     async def send(self, *, media_type: str | None = None, **more: Any) -> ClientResponse:
         """Send the request; a stream is asked for by HEAD, for it would not end."""
         path = self.operation.path.replace("{id}", run_id(self.tenant, self.workflow))
-        path = path.replace("{name}", self.workflow).replace("{file}", STYLE)
+        name = self.tenant if path.startswith("/v1/tenants/") else self.workflow
+        path = path.replace("{name}", name).replace("{file}", STYLE)
         is_stream = self.operation.id in ("followRun", "followRuns")
         return await self.gateway.client.request(
             "HEAD" if is_stream else self.operation.method,
@@ -212,6 +215,22 @@ async def shows_workflow(call: Call) -> None:
     assert await call.status() == (200 if sees_workflow(call.caller, call.workflow) else 404)
 
 
+async def controls_tenant(call: Call) -> None:
+    assert await call.status() == (202 if call.caller.may(Scope.ADMIN, call.tenant, ANY) else 403)
+
+
+async def controls_workflow(call: Call) -> None:
+    assert await call.status() == (202 if call.caller.may(Scope.ADMIN, ANY, call.workflow) else 403)
+
+
+async def lists_controls(call: Call) -> None:
+    answer = await (await call.send()).json()
+    assert [each["name"] for each in answer["controls"]] == [
+        *(each for each in TENANTS if {ANY, each} & set(call.caller.tenants)),
+        *(each for each in sorted(WORKFLOWS) if {ANY, each} & set(call.caller.workflows)),
+    ]
+
+
 def sees_workflow(caller: Caller, name: str) -> bool:
     uses = bool({Scope.START, Scope.READ} & set(caller.scopes))
     return uses and bool({ANY, name} & set(caller.workflows))
@@ -229,6 +248,9 @@ RULES: Final[dict[str, Rule]] = {
     "rerunRun": reruns,
     **{f"{command}Run": commands for command in COMMANDS},
     **{f"{command}Runs": commands_many for command in COMMANDS},
+    "listControls": lists_controls,
+    **{f"{verb}Tenant": controls_tenant for verb in ("pause", "drain", "resume")},
+    **{f"{verb}Workflow": controls_workflow for verb in ("pause", "drain", "resume")},
     "listWorkflows": lists_workflows,
     "getWorkflow": shows_workflow,
     **dict.fromkeys(("getIndex", "getOpenapi", "getAsyncapi", "getDocs", "getDocsFile"), is_public),
@@ -245,6 +267,9 @@ LETS_IN: Final[dict[Rule, set[Scope]]] = {
     reruns: {Scope.START},
     commands: {Scope.COMMAND},
     commands_many: {Scope.COMMAND},
+    controls_tenant: {Scope.ADMIN},
+    controls_workflow: {Scope.ADMIN},
+    lists_controls: {Scope.START, Scope.READ, Scope.ADMIN},
     lists_workflows: {Scope.START, Scope.READ},
     shows_workflow: {Scope.START, Scope.READ},
 }
@@ -262,7 +287,14 @@ async def test_each_call_is_allowed_or_refused_as_the_grant_says(
         for each in everybody
     ]
     admin = grant("seed", *Scope)
-    async with granting_gateway(tmp_path, *grants, admin, catalogue=CATALOGUE) as gateway:
+    topic = FakeControls()
+    if rule is lists_controls:
+        paused = Control(state="paused")
+        topic.states.update((ControlTarget("tenant", name), paused) for name in TENANTS)
+        topic.states.update((ControlTarget("workflow", name), paused) for name in WORKFLOWS)
+    async with granting_gateway(
+        tmp_path, *grants, admin, catalogue=CATALOGUE, controls=topic.service()
+    ) as gateway:
         for target in TARGETS:
             body = request_for(*target, id=run_id(*target))
             seeded = await gateway.client.post("/v1/runs", json=body, headers=as_("seed"))

@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from sluice_contracts.audit import AuditRecord, Verdict
-from sluice_gateway.adapters.audit_topic import AuditTopic
-from sluice_gateway.domain.identity import Scope
+from sluice_gateway.adapters import audit_topic
+from sluice_gateway.adapters.audit_topic import AuditTopic, opened_audit
+from sluice_gateway.auth_settings import AuthSettings
+from sluice_gateway.domain.identity import Principal, PrincipalKind, Scope
 from sluice_gateway.handlers.operations import NDJSON, Operation
+from sluice_gateway.metrics import Metrics
+from sluice_gateway.services.audit import Audit
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.kafka.topics import TopicMismatchError
 from tests.support.fake_producer import FakeProducer
 from tests.unit.gateway.harness import (
     GREET,
@@ -208,6 +216,21 @@ async def test_nothing_is_noted_where_nobody_is_identified(
     assert "audit" not in capsys.readouterr().out
 
 
+def test_of_requests_by_nobody_known_only_some_are_noted() -> None:
+    records, clock = Records(), [0.0]
+    audit = Audit(records, now=lambda: NOW, clock=lambda: clock[0])
+    ci = Principal(kind=PrincipalKind.API_KEY, id="ci")
+    for _ in range(1000):
+        audit.note(None, "listRuns", Verdict.REFUSED)
+    assert len(records) == 100
+    clock[0] = 1.0
+    for _ in range(1000):
+        audit.note(None, "listRuns", Verdict.REFUSED)
+        audit.note(ci, "startRun", Verdict.ACCEPTED)
+    # Ten more a second, and every one of those who are known.
+    assert len(records) == 100 + 10 + 1000
+
+
 def record(number: int = 0) -> AuditRecord:
     return AuditRecord(
         time=NOW,
@@ -251,3 +274,24 @@ class TestAuditTopic:
             for number in range(10_100):
                 topic.put(record(number))
         assert 0 < sum(lost) <= 10_100
+
+
+@pytest.mark.parametrize("error", [KafkaUnavailableError("away"), TopicMismatchError("denied")])
+async def test_a_gateway_starts_without_the_audit_topic(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(audit_topic, "ensure_topic", fail)
+    metrics = Metrics(CollectorRegistry())
+    auth = AuthSettings(mode="required", grants_file=Path("g"), keys_file=Path("k"))
+    async with opened_audit(auth, KafkaSettings(), client_id="test", metrics=metrics) as opened:
+        assert opened is not None
+
+
+async def test_there_is_no_audit_where_nobody_is_identified() -> None:
+    metrics = Metrics(CollectorRegistry())
+    auth = AuthSettings(mode="none")
+    async with opened_audit(auth, KafkaSettings(), client_id="test", metrics=metrics) as opened:
+        assert opened is None

@@ -223,3 +223,19 @@ async def test_a_topic_that_cannot_be_trusted_stops_its_own_tenants_alone() -> N
     with pytest.raises(UnsafeTopicError, match="it forgets"):
         await append_for(log, "acme")
     await append_for(log, "globex")
+
+
+async def test_a_signed_request_that_its_readers_will_refuse_is_not_accepted() -> None:
+    """The gateway's clock is an hour behind the broker's."""
+    producer, keys = FakeProducer(), keys_of("*")
+    log = KafkaRequestProducer(producer, topics=DOORS, timeout=timedelta(seconds=10), keys=keys)
+    request = REQUEST.model_copy(update={"tenant": "other"})
+    with pytest.raises(RequestNotAcknowledgedError, match=r"more than 5 minutes.* Set the clocks"):
+        await log.append(
+            request,
+            content=request.content(),
+            key=RunKey("other", "order-1"),
+            time=APPENDED - timedelta(hours=1),
+            traceparent=TRACEPARENT,
+            author=ADA.author(),
+        )

@@ -12,12 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from sluice_contracts.cloudevents import binary_headers
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.records import OutgoingRecord
+from sluice_contracts.topics import TopicSpec
 
-__all__ = ["AUDIT_TOPIC", "AuditRecord", "Verdict", "encode_audit"]
+__all__ = ["AUDIT_TOPIC", "AuditRecord", "Verdict", "audit_topic", "encode_audit"]
 
 AUDIT_TOPIC: Final = "sluice.audit"
 
 _TYPE: Final = "sluice.audit"
+
+
+_RETENTION_MS: Final = 30 * 24 * 3_600_000
+_LARGEST: Final = 64 * 1024
 
 
 class Verdict(StrEnum):
@@ -53,6 +58,16 @@ class AuditRecord(BaseModel):
         Field(description="Whether an existing run was called unknown, because it is not granted."),
     ] = False
     trace_id: str | None = None
+
+
+def audit_topic(name: str) -> TopicSpec:
+    """Return the settings with which the topic is created."""
+    return TopicSpec(
+        name=name,
+        cleanup_policy="delete",
+        retention_ms=_RETENTION_MS,
+        max_message_bytes=_LARGEST,
+    )
 
 
 def encode_audit(record: AuditRecord, *, event_id: str) -> OutgoingRecord:

@@ -12,7 +12,7 @@ from sluice_contracts.fingerprints import (
     document_fingerprint,
     value_fingerprint,
 )
-from sluice_contracts.ids import DEFAULT_TENANT, RunKey, derive_run_id, is_run_id, is_tenant
+from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.record_origins import RecordOrigins, tenant_of, with_tenant
 from sluice_contracts.records import MAX_HEADERS, IncomingRecord, OutgoingRecord, header
@@ -22,7 +22,7 @@ from sluice_contracts.requests import (
     RunRequest,
     read_request,
 )
-from sluice_contracts.signatures import SIGNED_ID
+from sluice_contracts.run_ids import requested_run_id, stated_id
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_contracts.tracing import TRACEPARENT_HEADER, continue_trace
 
@@ -152,7 +152,7 @@ def decode_request(
     except strict_json.AmbiguousJsonError as e:
         # Only an id that is given once identifies the run; a duplicate id identifies nothing.
         salvaged = with_tenant(e.salvaged, record, origins=origins)
-        run_id = _stated_id(salvaged)
+        run_id = stated_id(salvaged)
         _check_origin(record, salvaged, run_id=run_id, origins=origins, traceparent=traceparent)
         raise _invalid(
             problem(ProblemType.MALFORMED_JSON, str(e)),
@@ -177,7 +177,7 @@ def decode_request(
     document = with_tenant(document, record, origins=origins)
     tenant = tenant_of(document)
     is_signed = bool(origins and tenant and origins.is_signed(record, tenant=tenant))
-    run_id = _run_id(record, document, envelope, is_signed=is_signed)
+    run_id = requested_run_id(record, document, envelope, is_signed=is_signed)
     _check_origin(record, document, run_id=run_id, origins=origins, traceparent=traceparent)
     try:
         request = read_request(document)
@@ -246,37 +246,6 @@ def _check_origin(
         raise InvalidRecordError(refusal, claimed=claimed, traceparent=traceparent)
 
 
-def _run_id(
-    record: IncomingRecord,
-    document: JsonValue,
-    envelope: cloudevents.Envelope | None,
-    *,
-    is_signed: bool,
-) -> str | None:
-    """Return the run's id; None if the document should state a valid one but does not."""
-    if not isinstance(document, dict):
-        return None
-    if document.get("id") is not None or document.get("type", "run") != "run":
-        return _stated_id(document)
-    key = _text(record.key)
-    if key is not None and is_run_id(key):
-        return key
-    if is_signed and (signed_id := header(record.headers, SIGNED_ID)) is not None:
-        # The other headers are not signed: a copy with others must not be another run.
-        return derive_run_id(SIGNED_ID, signed_id)
-    if envelope is not None:
-        return derive_run_id(envelope.source, envelope.id)
-    position = record.position
-    return derive_run_id(
-        position.topic, str(position.partition), str(position.offset), str(record.timestamp_ms)
-    )
-
-
-def _stated_id(document: JsonValue) -> str | None:
-    stated = document.get("id") if isinstance(document, dict) else None
-    return stated if isinstance(stated, str) and is_run_id(stated) else None
-
-
 def _invalid(
     problem: Problem,
     *,
@@ -286,23 +255,14 @@ def _invalid(
     traceparent: str,
 ) -> InvalidRecordError:
     """Return an error that describes the run as far as the invalid document allows."""
-    members = document if isinstance(document, dict) else {}
-    tenant = members.get("tenant", DEFAULT_TENANT)
-    known = run_id is not None and isinstance(tenant, str) and is_tenant(tenant)
+    members, tenant = document if isinstance(document, dict) else {}, tenant_of(document)
     # A command names an existing run, which an invalid command must not affect.
     is_run = members.get("type", "run") == "run"
     workflow = members.get("workflow")
     return InvalidRecordError(
         problem,
-        key=RunKey(str(tenant), str(run_id)) if known and is_run else None,
+        key=RunKey(tenant, run_id) if tenant and run_id and is_run else None,
         workflow=workflow[:63] if isinstance(workflow, str) else None,
         fingerprint=content,
         traceparent=traceparent,
     )
-
-
-def _text(data: bytes | None) -> str | None:
-    try:
-        return None if data is None else data.decode()
-    except UnicodeDecodeError:
-        return None

@@ -5,7 +5,7 @@ brokers can say who may write and read what: the topic of a record says who it i
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
@@ -116,15 +116,15 @@ class TopicSets:
         """Return the set of a tenant."""
         return self._of_tenant.get(tenant, self.default)
 
-    def having_had(self, tenant: str | None) -> tuple[TopicSet, ...]:
-        """Return the sets that have records of a tenant; None: of any.
+    def having_had(self, tenants: Collection[str] | None) -> tuple[TopicSet, ...]:
+        """Return the sets that have records of these tenants; None: of any.
 
         A tenant that was given a door had the default topics until then.
         """
-        if tenant is None:
+        if tenants is None:
             return self.all
-        own = self.of_tenant(tenant)
-        return (self.default,) if own is self.default else (self.default, own)
+        own = {self.of_tenant(tenant).name for tenant in tenants}
+        return tuple(each for each in self.all if each is self.default or each.name in own)
 
     def of_topic(self, topic: str) -> TopicSet:
         """Return the set that has this topic.

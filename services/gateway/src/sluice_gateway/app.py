@@ -17,6 +17,7 @@ from sluice_gateway.handlers.app_keys import (
     BULK_COMMANDS,
     CATALOGUE,
     COMMANDS,
+    CONTROLS,
     FRAMES,
     GREETING,
     IDENTIFICATION,
@@ -52,6 +53,7 @@ from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.batches import BatchSubmission
 from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
+from sluice_gateway.services.controls import Controls
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.identification import Identification
 from sluice_gateway.services.load_shedding import LoadShedder
@@ -93,14 +95,15 @@ def create_app(
     audit: Audit,
     trusts_authors: bool = False,
     quotas: RequestQuotas | None = None,
+    controls: Controls | None = None,
     browser_access: BrowserAccess = _NO_BROWSERS,
     sign_in: SignIn | None = None,
     watch_links: WatchLinks | None = None,
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
 
-    Without `quotas` requests are not counted, without `sign_in` nobody signs in, and without
-    `watch_links` no links are made.
+    Without `controls` nothing can be paused, without `quotas` requests are not counted, without
+    `sign_in` nobody signs in, and without `watch_links` no links are made.
 
     Shutting the application down ends the event streams and waits for records on their way.
     """
@@ -128,6 +131,7 @@ def create_app(
     app[BULK_COMMANDS] = BulkCommands(view=view, commands=commands)
     app[CATALOGUE] = catalogue
     app[COMMANDS] = commands
+    app[CONTROLS] = controls or Controls()
     app[FRAMES] = frames
     app[GREETING] = greeting
     app[IDENTIFICATION] = identification

@@ -1,26 +1,24 @@
 """The gateway, put together: the one place that knows every part, and how they stop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from sluice_contracts.topics import TopicSpec
 from sluice_gateway.adapters.audit_topic import opened_audit
+from sluice_gateway.adapters.control_reading import control_reading
 from sluice_gateway.adapters.http_server import log_address, serve_http
 from sluice_gateway.adapters.identification import opened_identification
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
-from sluice_gateway.adapters.run_store_postgres.opening import DATABASE, opened_postgres_view
-from sluice_gateway.adapters.run_view.opening import opened_sqlite_view
-from sluice_gateway.adapters.run_view.reopening import FILE, ReopeningView
+from sluice_gateway.adapters.view_opening import view_of
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
-from sluice_gateway.domain.run_changes import KeepsParameters
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
@@ -48,8 +46,6 @@ from sluice_workflows.errors import WorkflowsError
 __all__ = ["Listening", "load_workflows", "serve"]
 
 _NAME = "sluice-gateway"
-# Nobody has to be admitted who asks, and some go on waiting though they have gone.
-_MAX_WAITING = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,12 +117,15 @@ async def serve(
             settings.data_dir.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise StartupError(f"SLUICE_DATA_DIR: {e}") from e
-        await _verify_topics(kafka, stop=stop)
-        waiting.topics = None
-
-        watch = TopicWatch(kafka, client_id=_NAME, registry=registry)
         producer = RecordProducer(kafka, client_id=_NAME)
         stack.push_async_callback(producer.close)
+        reading = control_reading(
+            kafka, producer, client_id=f"{_NAME}-controls", timeout=settings.send_timeout
+        )
+        await _verify_topics(kafka, reading.topics, stop=stop)
+        waiting.topics = None
+
+        watch = TopicWatch(kafka, client_id=_NAME, registry=registry, more=reading.topics)
         request_producer = KafkaRequestProducer(
             producer,
             topics=kafka.topic_sets,
@@ -135,7 +134,7 @@ async def serve(
             keys=kafka.signing_keys,
         )
         waiting.kafka = request_producer.unavailable
-        view = _view(
+        view = view_of(
             settings,
             subscriptions=subscriptions,
             metrics=metrics,
@@ -179,6 +178,7 @@ async def serve(
             identification=identity.identification,
             audit=Audit(trail),
             trusts_authors=kafka.trust_requested_by,
+            controls=reading.controls,
             quotas=RequestQuotas(
                 per_principal=settings.rates.of_principal, per_tenant=settings.rates.of_tenant
             ),
@@ -207,37 +207,13 @@ async def serve(
                 "topics": watch.run(),
                 "identity files": identity.run(),
                 "reconnecting": request_producer.reconnect(),
+                **{name: run() for name, run in reading.tasks.items()},
                 "loop delay": LoopDelay(registry).run(),
                 "farewell": _delay_shutdown(stop, gone, after=seconds(settings.http.farewell)),
             },
             stop=gone,
             grace=grace / 4,
         )
-
-
-def _view(
-    settings: GatewaySettings,
-    *,
-    subscriptions: RunSubscriptions,
-    metrics: Metrics,
-    keeps_parameters: KeepsParameters,
-) -> ReopeningView:
-    """Return the view, in the store that the settings name."""
-    in_database = settings.store.kind == "postgres"
-    return ReopeningView(
-        partial(
-            opened_postgres_view if in_database else opened_sqlite_view,
-            settings,
-            subscriptions=subscriptions,
-            metrics=metrics,
-            keeps_parameters=keeps_parameters,
-            most_waiting=_MAX_WAITING,
-        ),
-        subscriptions=subscriptions,
-        start_patience=settings.view.start_patience,
-        failed=metrics.view_failures.inc,
-        kept_in=DATABASE if in_database else FILE,
-    )
 
 
 @asynccontextmanager
@@ -282,11 +258,16 @@ def _startup_errors(setting: str) -> Iterator[None]:
         raise StartupError(f"{setting}: {e.strerror or e}") from e
 
 
-async def _verify_topics(kafka: KafkaSettings, *, stop: asyncio.Event) -> None:
+async def _verify_topics(
+    kafka: KafkaSettings, more: Sequence[TopicSpec], *, stop: asyncio.Event
+) -> None:
     try:
         await wait_for_kafka(
             lambda: ensure_topics(
-                kafka, client_id=_NAME, deadline=Deadline("verify topics", kafka.request_timeout)
+                kafka,
+                client_id=_NAME,
+                deadline=Deadline("verify topics", kafka.request_timeout),
+                more=more,
             ),
             backoff=Backoff(longest=timedelta(seconds=5)),
             stop=stop,

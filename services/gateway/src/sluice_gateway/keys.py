@@ -25,7 +25,8 @@ Makes an API key and shows it once. The file of keys (auth.keys_file) gets its S
   python -m sluice_gateway.keys new --principal ci --days 90       # a new key
   python -m sluice_gateway.keys new --id 4fT9kQ2mZx8B --days 90    # another secret of that key
 
-The key goes to standard output, and what to add to the file to standard error.
+The key goes to standard output, and what to add to the file to standard error: at the end of the
+file, or behind the other secret of the key. docs/access.md shows both.
 """
 
 
@@ -53,17 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # An id has 71 bits, so that two are never the same.
     key_id = given.id or base62(secrets.randbits(128), digits=ID_DIGITS)
     key = write_key(key_id, secrets.token_bytes(SECRET_BYTES))
-    lines = [f'- sha256: "{digest(key).hex()}"']
+    lines = [f'  - sha256: "{digest(key).hex()}"']
     if given.days is not None:
         until = datetime.now(UTC) + timedelta(days=given.days)
-        lines.append(f"  expires_at: {until:%Y-%m-%dT%H:%M:%SZ}")
+        lines.append(f"    expires_at: {until:%Y-%m-%dT%H:%M:%SZ}")
     if given.principal is None:
-        sys.stderr.write(f"Add to `secrets` of the key {key_id} in the file of keys:\n")
+        head = [f"  # Another secret of the key {key_id}."]
     else:
-        sys.stderr.write("Add to `keys` in the file of keys:\n")
         head = [f'- id: "{key_id}"', f'  principal: "{given.principal}"', "  secrets:"]
-        lines = [*head, *(f"    {line}" for line in lines)]
-    sys.stderr.write("\n".join(lines) + "\nThe key, which is not shown again:\n")
+    sys.stderr.write("\n".join([*head, *lines, ""]))
     sys.stderr.flush()
     sys.stdout.write(f"{key}\n")
 

@@ -1,6 +1,6 @@
 """What the services need from outside, and nothing more."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from sluice_contracts.auth_context import Author
+from sluice_contracts.controls import Control, ControlTarget
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import Appended
@@ -26,6 +27,7 @@ from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, Stream
 
 __all__ = [
     "Authenticator",
+    "ControlProducer",
     "CredentialKind",
     "Credentials",
     "FetchError",
@@ -173,6 +175,13 @@ class RequestProducer(Protocol):
         """Write a command under the key of its run; otherwise like `append`."""
 
 
+class ControlProducer(Protocol):
+    """The controls topic, seen from the writing end."""
+
+    async def append_control(self, target: ControlTarget, control: Control) -> Appended:
+        """Write the control, which has its time; otherwise like `RequestProducer.append`."""
+
+
 class Subscription(Protocol):
     """Says when there is more to read about a run."""
 
@@ -222,10 +231,10 @@ class RunView(Protocol):
     async def count(self, query: RunFilter) -> Mapping[Phase, int]:
         """Return how many runs fulfil the query, by phase; phases without runs are left out."""
 
-    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
-        """Return the place behind all events that are here now, on all topics of the tenant.
+    async def stream_end(self, *, tenants: Collection[str] | None = None) -> StreamPlace:
+        """Return the place behind all events that are here now, on all topics of these tenants.
 
-        Without a tenant: on all topics there are.
+        None: on all topics there are.
         """
 
     async def all_events(

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from sluice_contracts.signatures import new_secret
 from sluice_contracts.topic_sets import Door
+from sluice_contracts.topics import TopicNames
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.tenant_files import TenantFileError
 from sluice_runtime.settings import ServiceSettings, SettingsError, load_settings
@@ -39,7 +40,9 @@ def test_doors_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     kafka = load_settings(Settings).kafka
     assert kafka.topic_sets.of_tenant("acme").topics.dlq == "dead"
     file.unlink()
-    assert kafka.model_copy(update={"partitions": 3}).topic_sets is kafka.topic_sets
+    renamed = kafka.model_copy(update={"topics": TopicNames(status="states")})
+    assert renamed.topic_sets.of_tenant("acme").topics.status == "states.acme"
+    assert renamed.topic_sets.of_tenant("acme").topics.dlq == "dead"
 
 
 @pytest.mark.parametrize(
@@ -69,6 +72,11 @@ def test_a_wrong_file_is_refused_with_the_place(
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match=r"doors_file: .* cannot be read: No such file"):
         KafkaSettings(doors_file=tmp_path / "none.yaml")
+
+
+def test_a_name_that_no_topic_can_have_is_refused() -> None:
+    with pytest.raises(ValidationError, match="'not a topic' is not a name of a topic"):
+        KafkaSettings(topics=TopicNames(requests="not a topic"))
 
 
 def test_doors_come_from_one_place(tmp_path: Path) -> None:

@@ -161,10 +161,13 @@ class KafkaSettings(BaseModel):
         return self
 
     @cached_property
+    def _doors(self) -> tuple[Door, ...]:
+        return self.doors if self.doors_file is None else read_doors(self.doors_file)
+
+    @property
     def topic_sets(self) -> TopicSets:
         """The topics of every tenant; the file of doors is read once."""
-        doors = self.doors if self.doors_file is None else read_doors(self.doors_file)
-        return TopicSets(self.topics, doors)
+        return TopicSets(self.topics, self._doors)
 
     @cached_property
     def signing_keys(self) -> KeyRing | None:

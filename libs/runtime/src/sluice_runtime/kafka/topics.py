@@ -28,7 +28,7 @@ from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import CredentialsError, KafkaUnavailableError
 from sluice_runtime.kafka.settings import KafkaSettings, connection
 
-__all__ = ["TopicMismatchError", "TopicWatch", "ensure_topics"]
+__all__ = ["TopicMismatchError", "TopicWatch", "ensure_topic", "ensure_topics"]
 
 _KNOWN_EVERYWHERE_PAUSE_S = 0.1
 
@@ -53,7 +53,8 @@ async def ensure_topics(
         CredentialsError: a certificate, key or token file is unusable.
     """
     async with _admin(settings, client_id=client_id, deadline=deadline) as admin:
-        await _create_missing(admin, settings, more)
+        wanted = [spec for table in _tables(settings) for spec in table]
+        await _create_missing(admin, settings, [*wanted, *more])
         found = await _mismatches(admin, settings, more)
     if found:
         raise TopicMismatchError(
@@ -65,6 +66,20 @@ async def ensure_topics(
                 ]
             )
         )
+
+
+async def ensure_topic(
+    settings: KafkaSettings, spec: TopicSpec, *, client_id: str, deadline: Deadline
+) -> None:
+    """Create a topic beside those of the sets, if it is missing. Its settings are not verified.
+
+    Raises:
+        TopicMismatchError: it cannot be created.
+        KafkaUnavailableError: no broker answered in time.
+        CredentialsError: a certificate, key or token file is unusable.
+    """
+    async with _admin(settings, client_id=client_id, deadline=deadline) as admin:
+        await _create_missing(admin, settings, [spec])
 
 
 class TopicWatch:
@@ -171,11 +186,10 @@ async def _mismatches(
 
 
 async def _create_missing(
-    admin: AIOKafkaAdminClient, settings: KafkaSettings, more: Sequence[TopicSpec]
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, specs: Sequence[TopicSpec]
 ) -> None:
     existing = set(await admin.list_topics())
-    wanted = [*(spec for table in _tables(settings) for spec in table), *more]
-    missing = [spec for spec in wanted if spec.name not in existing]
+    missing = [spec for spec in specs if spec.name not in existing]
     if not missing:
         return
     answer = await admin.create_topics(

@@ -82,13 +82,14 @@ class RequestConsumer:
         if (blocked := self._budget.blocked_by()) is not None:
             return blocked
         for partition, offset in self._records.stuck.items():
-            behind = (
-                f"is paused: {self._most_uncommitted} records behind offset {offset}, which is not "
-                "finished, cannot be committed"
+            several = len(self._topics) > 1
+            where = (
+                f"{partition.partition} of {partition.topic}" if several else partition.partition
             )
-            if len(self._topics) > 1:
-                return f"partition {partition.partition} of {partition.topic} {behind}"
-            return f"partition {partition.partition} {behind}"
+            return (
+                f"partition {where} is paused: {self._most_uncommitted} records "
+                f"behind offset {offset}, which is not finished, cannot be committed"
+            )
         return None
 
     def degraded(self) -> str | None:

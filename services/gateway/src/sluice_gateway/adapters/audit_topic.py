@@ -10,13 +10,15 @@ from typing import Final
 
 import structlog
 
-from sluice_contracts.audit import AuditRecord, encode_audit
+from sluice_contracts.audit import AuditRecord, audit_topic, encode_audit
+from sluice_contracts.topics import TopicSpec
 from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.metrics import Metrics
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_runtime.kafka.producer import Producer, RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
+from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topic
 
 __all__ = ["AuditTopic", "opened_audit"]
 
@@ -36,6 +38,7 @@ async def opened_audit(
     if auth.mode != "required":
         yield None
         return
+    await _create(kafka, audit_topic(auth.audit_topic), client_id=client_id)
     # Of its own: if the topic is missing, requests must not wait with it.
     producer = RecordProducer(kafka, client_id=client_id)
     topic = AuditTopic(producer, topic=auth.audit_topic, lost=metrics.audit_lost.inc)
@@ -44,6 +47,15 @@ async def opened_audit(
             yield topic
     finally:
         await producer.close()
+
+
+async def _create(kafka: KafkaSettings, spec: TopicSpec, *, client_id: str) -> None:
+    deadline = Deadline("create the audit topic", kafka.request_timeout)
+    try:
+        await ensure_topic(kafka, spec, client_id=client_id, deadline=deadline)
+    except (TopicMismatchError, KafkaUnavailableError) as e:
+        # Without it the audit is in the log alone, which the metric of lost records says.
+        _log.warning("audit topic not created", error=str(e))
 
 
 class AuditTopic:

@@ -12,7 +12,7 @@ from sluice_contracts.auth_context import Author
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
 from sluice_contracts.json_bounds import measure
-from sluice_contracts.records import Appended, OutgoingRecord
+from sluice_contracts.records import Appended, IncomingRecord, OutgoingRecord
 from sluice_contracts.request_codec import encode_request
 from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.signatures import KeyRing
@@ -119,8 +119,9 @@ class KafkaRequestProducer:
         topic = door.topics.requests
         if (why := self._unsafe(topic)) is not None:
             raise UnsafeTopicError(why)
-        if self._keys is not None and door.only_tenant != tenant:
-            record = _signed(record, self._keys, tenant=tenant, time=time)
+        keys = self._keys if door.only_tenant != tenant else None
+        if keys is not None:
+            record = _signed(record, keys, tenant=tenant, time=time)
         deadline = Deadline("writing the request", self._timeout)
         try:
             appended = await self._producer.send(topic, record, deadline=deadline)
@@ -130,6 +131,8 @@ class KafkaRequestProducer:
         except RecordRefusedError as e:
             raise RecordTooLargeError(str(e)) from e
         self._disconnected.clear()
+        if keys is not None:
+            _check_signature(record, appended, keys, tenant=tenant)
         return appended
 
     def unavailable(self) -> str | None:
@@ -166,6 +169,21 @@ def _signed(
     except LookupError as e:
         # As a topic with wrong settings: only an operator can change that.
         raise UnsafeTopicError(f"{e} Add one to kafka.signing_keys_file.") from e
+
+
+def _check_signature(
+    record: OutgoingRecord, appended: Appended, keys: KeyRing, *, tenant: str
+) -> None:
+    """Refuse what its readers will: the clock of this machine may differ from the broker's."""
+    read = IncomingRecord(
+        position=appended.position,
+        timestamp_ms=appended.timestamp_ms,
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+    )
+    if (why := keys.refusal(read, tenant=tenant)) is not None:
+        raise RequestNotAcknowledgedError(f"The record does not count: {why}. Set the clocks.")
 
 
 def _check_size(value: bytes) -> None:

@@ -86,6 +86,13 @@ class RunFilter:
     text: str | None = None
     within: Reach | None = None
 
+    @property
+    def tenants(self) -> frozenset[str] | None:
+        """The tenants whose runs can be meant; None for all that there are."""
+        if self.tenant is not None:
+            return frozenset({self.tenant})
+        return None if self.within is None else self.within.tenants
+
     def seen_within(self, reach: Reach) -> Self:
         """Return the same query about the runs of the reach alone."""
         return self if reach.everything else replace(self, within=reach)

@@ -15,6 +15,7 @@ from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.batches import BatchSubmission
 from sluice_gateway.services.bulk_commands import BulkCommands
 from sluice_gateway.services.commands import Commands
+from sluice_gateway.services.controls import Controls
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.identification import Identification
 from sluice_gateway.services.load_shedding import LoadShedder
@@ -35,6 +36,7 @@ __all__ = [
     "BULK_COMMANDS",
     "CATALOGUE",
     "COMMANDS",
+    "CONTROLS",
     "FRAMES",
     "GREETING",
     "IDENTIFICATION",
@@ -77,6 +79,7 @@ BROWSER_ACCESS: Final = web.AppKey("browser_access", BrowserAccess)
 BULK_COMMANDS: Final = web.AppKey("bulk_commands", BulkCommands)
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 COMMANDS: Final = web.AppKey("commands", Commands)
+CONTROLS: Final = web.AppKey("controls", Controls)
 FRAMES: Final = web.AppKey("frames", EventFrames)
 GREETING: Final = web.AppKey("greeting", str)
 ALLOWED_HOSTS: Final = web.AppKey("allowed_hosts", AllowedHosts)

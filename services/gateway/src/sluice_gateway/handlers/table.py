@@ -7,6 +7,7 @@ from sluice_gateway.handlers import (
     batches,
     bulk_commands,
     commands,
+    controls,
     events,
     index,
     lists,
@@ -31,6 +32,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *events.OPERATIONS,
     *all_events.OPERATIONS,
     *workflows.OPERATIONS,
+    *controls.OPERATIONS,
     *index.OPERATIONS,
     *reference.OPERATIONS,
 )

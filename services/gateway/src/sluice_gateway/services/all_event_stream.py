@@ -33,7 +33,7 @@ async def follow_all(
         ProblemError: see `SharedPages.page`.
     """
     with view.subscribe_all() as subscription:
-        place = await view.stream_end(tenant=query.tenant) if after is None else after
+        place = await view.stream_end(tenants=query.tenants) if after is None else after
         first = True
         while not subscription.closed:
             subscription.looked()

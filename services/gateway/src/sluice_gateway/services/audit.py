@@ -1,8 +1,9 @@
 """Notes who asked to change something, or was refused: a line in the log, and a record on Kafka."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -11,10 +12,14 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import HiddenRunError, ProblemError
 from sluice_gateway.domain.identity import Principal
+from sluice_gateway.domain.quotas import Quota, take
 
 __all__ = ["Audit", "AuditSink", "verdict_of"]
 
 _log = structlog.get_logger(__name__)
+
+
+_OF_NOBODY: Final = Quota(name="unidentified", requests=100, window=10.0)
 
 
 class AuditSink(Protocol):
@@ -25,13 +30,23 @@ class AuditSink(Protocol):
 
 
 class Audit:
-    """Notes requests; without a sink nothing is noted, because nobody is identified."""
+    """Notes requests; without a sink nothing is noted, because nobody is identified.
+
+    Of requests by nobody known only a few are noted in a time: they cost a client nothing, and the
+    audit is kept for long. `clock` is in seconds, from any moment.
+    """
 
     def __init__(
-        self, sink: AuditSink | None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        sink: AuditSink | None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sink = sink
         self._now = now
+        self._clock = clock
+        self._restored_at = 0.0
 
     def note(
         self,
@@ -45,7 +60,7 @@ class Audit:
         trace_id: str | None = None,
     ) -> None:
         """Note what came of a request; `tenant` counts if there is no `key`."""
-        if self._sink is None:
+        if self._sink is None or (principal is None and not self._may_note_nobody()):
             return
         problem = result.problem.type if isinstance(result, ProblemError) else None
         record = AuditRecord(
@@ -64,6 +79,10 @@ class Audit:
         fields = record.model_dump(mode="json", exclude={"time", "trace_id"})
         _log.info("audit", **fields)
         self._sink.put(record)
+
+    def _may_note_nobody(self) -> bool:
+        self._restored_at, usage = take(_OF_NOBODY, self._restored_at, now=self._clock())
+        return usage.retry_after is None
 
 
 def verdict_of(result: Verdict | ProblemError) -> Verdict:

@@ -92,8 +92,7 @@ class KafkaResultsReader:
     def _topics_of(self, keys: Iterable[bytes]) -> Sequence[str]:
         """Return where the outcomes of these runs may stand."""
         tenants = {key.partition(b"/")[0].decode(errors="replace") for key in keys}
-        sets = {each for tenant in tenants for each in self._topics.having_had(tenant)}
-        return sorted(each.topics.results for each in sets)
+        return [each.topics.results for each in self._topics.having_had(tenants)]
 
     async def _records(
         self, consumer: AIOKafkaConsumer, topics: Sequence[str], *, since: datetime

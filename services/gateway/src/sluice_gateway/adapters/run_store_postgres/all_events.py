@@ -2,6 +2,7 @@
 
 import heapq
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from sluice_contracts.ids import RunKey
@@ -63,18 +64,20 @@ class EventLogs:
         self._topics = topics
         self.partitions = partitions
 
-    async def kept(self, connection: Connection, *, tenant: str | None) -> list[_Kept]:
-        """Return the partitions that may have events of the tenant; None: of any."""
-        sets = self._topics.having_had(tenant)
+    async def kept(self, connection: Connection, *, tenants: Collection[str] | None) -> list[_Kept]:
+        """Return the partitions that may have events of these tenants; None: of any."""
+        sets = self._topics.having_had(tenants)
         begins = [self.partitions.begin_of(each.name) for each in sets]
         rows = await connection.fetch(_PARTITIONS, [each.topics.status for each in sets], begins)
         return [_Kept(*row) for row in rows]
 
 
-async def stream_end(connection: Connection, *, logs: EventLogs, tenant: str | None) -> StreamPlace:
+async def stream_end(
+    connection: Connection, *, logs: EventLogs, tenants: Collection[str] | None
+) -> StreamPlace:
     """See `RunView.stream_end`."""
     name = logs.partitions.name_of
-    kept = await logs.kept(connection, tenant=tenant)
+    kept = await logs.kept(connection, tenants=tenants)
     return StreamPlace(next_offsets={name(each.number): each.next_offset for each in kept})
 
 
@@ -88,7 +91,7 @@ async def stream_page(
     max_bytes: int,
 ) -> StreamPage:
     """See `RunView.all_events`."""
-    kept = await logs.kept(connection, tenant=query.tenant)
+    kept = await logs.kept(connection, tenants=query.tenants)
     name = {each.number: logs.partitions.name_of(each.number) for each in kept}
     place = dict(after.on_topics(name.values()).next_offsets)
     begins, ends = {}, {}

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -204,10 +204,10 @@ class PostgresRunView:
         sql, arguments = count_query(query)
         return {Phase(phase): count for phase, count in await self._pool.fetch(sql, *arguments)}
 
-    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
+    async def stream_end(self, *, tenants: Collection[str] | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""
         async with self._pool.acquire() as connection:
-            return await stream_end(connection, logs=self._logs, tenant=tenant)
+            return await stream_end(connection, logs=self._logs, tenants=tenants)
 
     async def all_events(
         self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int

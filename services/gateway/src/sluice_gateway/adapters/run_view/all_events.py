@@ -29,13 +29,13 @@ LEFT JOIN (SELECT partition, first_offset FROM log_starts WHERE topic = ?1) USIN
 
 
 def stream_end(
-    connection: sqlite3.Connection, *, topics: TopicSets, tenant: str | None
+    connection: sqlite3.Connection, *, topics: TopicSets, tenants: Collection[str] | None
 ) -> StreamPlace:
     """See `RunView.stream_end`."""
     return StreamPlace(
         next_offsets={
             log_partition(topics, topic, number): offset
-            for topic in (each.topics.status for each in topics.having_had(tenant))
+            for topic in (each.topics.status for each in topics.having_had(tenants))
             for number, offset in connection.execute(_ENDS, (topic,))
         }
     )
@@ -51,7 +51,7 @@ def stream_page(
     max_bytes: int,
 ) -> StreamPage:
     """See `RunView.all_events`."""
-    ends = stream_end(connection, topics=topics, tenant=query.tenant).next_offsets
+    ends = stream_end(connection, topics=topics, tenants=query.tenants).next_offsets
     _check_kept(connection, after, known=ends)
     place = dict(after.on_topics(ends).next_offsets)
     events: list[StreamEvent] = []

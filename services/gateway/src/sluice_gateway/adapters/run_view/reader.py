@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -201,9 +201,9 @@ class SqliteRunView:
         """See `RunView.count`."""
         return await self._store.query(partial(count_runs, query=query))
 
-    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
+    async def stream_end(self, *, tenants: Collection[str] | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""
-        return await self._store.query(partial(stream_end, topics=self._topics, tenant=tenant))
+        return await self._store.query(partial(stream_end, topics=self._topics, tenants=tenants))
 
     async def all_events(
         self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int

@@ -2,7 +2,15 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -192,9 +200,9 @@ class ReopeningView:
         """See `RunView.count`."""
         return await self._ask(lambda view: view.count(query))
 
-    async def stream_end(self, *, tenant: str | None = None) -> StreamPlace:
+    async def stream_end(self, *, tenants: Collection[str] | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""
-        return await self._ask(lambda view: view.stream_end(tenant=tenant))
+        return await self._ask(lambda view: view.stream_end(tenants=tenants))
 
     async def all_events(
         self, query: RunFilter, *, after: StreamPlace, limit: int, max_bytes: int

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 
 from sluice_argo import metadata
 from sluice_argo.workflows_api import WorkflowsApi
-from tests.support.client import Client
+from tests.support.client import OUTCOME_SECONDS, Client
 from tests.support.engines import Engine
 from tests.support.kafka import KafkaServer, read_all, unique_name
 from tests.support.sluice import DATA, Sluice, Topic, running_sluice
@@ -65,19 +65,18 @@ class Audit:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Audit"]:
         page = await self._workflows.list_page(limit=1, continue_token=None)
-        task = asyncio.create_task(self._follow(page.resource_version))
-        try:
+        # A group, so that the test fails with the watch.
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(self._follow(page.resource_version))
             yield self
-        finally:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def until_created(self, count: int) -> None:
-        async with self._changed:
+        async with asyncio.timeout(OUTCOME_SECONDS), self._changed:
             await self._changed.wait_for(lambda: len(self.created) >= count)
 
     async def until_nothing_is_live(self, *, after: int) -> None:
-        async with self._changed:
+        async with asyncio.timeout(OUTCOME_SECONDS), self._changed:
             await self._changed.wait_for(lambda: len(self.created) >= after and not self._live)
 
     async def _follow(self, version: str) -> None:
@@ -91,6 +90,8 @@ class Audit:
                     self._changed.notify_all()
 
     def _note(self, kind: str, obj: Json) -> None:
+        if kind == "BOOKMARK":
+            return
         assert kind in {"ADDED", "MODIFIED", "DELETED"}, obj
         found = obj["metadata"]
         if kind == "ADDED":

@@ -54,7 +54,7 @@ class SlotStore(Protocol):
         """Create the object; AlreadyExistsError if there is one."""
 
     async def replace(self, state: SlotState) -> None:
-        """Write the object; ConflictError if it has changed since it was read."""
+        """Write the object; ConflictError or NotFoundError if it has changed since it was read."""
 
     async def delete(self, state: SlotState) -> None:
         """Delete the object; ConflictError if it has changed since it was read."""

@@ -103,7 +103,8 @@ def _state(lease: dict[str, Any], slot: Slot) -> SlotState:
 
 
 def _lease(state: SlotState) -> dict[str, Any]:
-    unchanged = {} if state.version is None else {"resourceVersion": state.version}
+    # A PUT creates a Lease that is gone, unless it says which one it means.
+    unchanged = {"uid": state.uid, "resourceVersion": state.version} if state.version else {}
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",

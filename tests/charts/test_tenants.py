@@ -96,7 +96,9 @@ def sluice(
     made = Sluice(
         kafka, folder, engine=Engine(LOCAL), environment=_environments(kafka, doors, helm)
     )
-    topics = {topic: {"name": name} for topic, name in made.topics.model_dump().items()}
+    topics: Json = {topic: {"name": name} for topic, name in made.topics.model_dump().items()}
+    # This gateway identifies nobody, and so has nothing to write there.
+    topics["audit"] = {"enabled": False}
     values = for_both(yaml.safe_load(shown("yaml")[0]))
     values |= {"topics": topics, "services": {"consumerGroup": made.group}}
     file = folder / "values.yaml"

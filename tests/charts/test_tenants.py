@@ -23,6 +23,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from sluice_contracts.audit import AUDIT_TOPIC
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.topic_sets import Door
 from sluice_runtime.deadlines import Deadline
@@ -113,7 +114,8 @@ def sluice(
         replication_factor=1,
     )
     sets = settings.topic_sets
-    assert names == {name for each in sets for name in each.topics.model_dump().values()}
+    of_sets = {name for each in sets for name in each.topics.model_dump().values()}
+    assert names - {AUDIT_TOPIC} == of_sets
     asyncio.run(set_up(kafka, settings, rendered.of("KafkaUser")))
     try:
         made.start()

@@ -18,8 +18,9 @@ from aiokafka import AIOKafkaProducer
 from sluice_argo import metadata
 from sluice_argo.workflows_api import WorkflowsApi
 from tests.support.client import OUTCOME_SECONDS, Client
-from tests.support.engines import Engine
+from tests.support.engines import Engine, running_engine
 from tests.support.kafka import KafkaServer, read_all, unique_name
+from tests.support.matrix import LOCAL
 from tests.support.sluice import DATA, Sluice, Topic, running_sluice
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -31,11 +32,15 @@ CONTROLS = unique_name("controls")
 CATALOGUE = {"SLUICE_WORKFLOWS__CATALOGUE_FILE": str((DATA / "fair-catalogue.yaml").resolve())}
 
 
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The local engine alone: the accounts of the testbed have no rights on Leases."""
+    return running_engine(LOCAL)
+
+
 @pytest.fixture
 def limited(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Sluice]:
     """A Sluice of the test's own, with a limit of live runs."""
-    if not engine.is_local:
-        pytest.skip("the accounts of the testbed have no rights on Leases")
     limits = tmp_path / "limits.yaml"
     limits.write_text(f"live: {LIVE}\n", encoding="utf-8")
     environment = {

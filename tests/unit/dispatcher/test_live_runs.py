@@ -100,3 +100,32 @@ def test_a_workflow_that_is_not_a_run_does_not_count(counted: Counted) -> None:
     assert counted.runs.see(foreign, gone=False) is None
     assert counted.runs.see(foreign, gone=True) == "other"
     assert not counted.tenants
+
+
+def test_a_run_that_is_admitted_again_counts_once() -> None:
+    """Its create was unclear, and its record is read again after a rebalance."""
+    counts: Counter[tuple[str, str]] = Counter()
+
+    def count(*, tenant: str, workflow: str, change: int) -> None:
+        counts[tenant, workflow] += change
+
+    live = LiveRuns(count)
+    for _ in range(3):
+        # The queue counts a run when it lets it pass.
+        count(tenant="acme", workflow="hello", change=1)
+        live.admit("run-1", tenant="acme", workflow="hello")
+        live.gave_up("run-1", forget_at=100.0)
+    assert counts["acme", "hello"] == 1
+    live.expire(now=100.0)
+    assert counts["acme", "hello"] == 0
+
+
+def test_a_workflow_that_was_replaced_under_its_name_is_live() -> None:
+    live = LiveRuns(lambda **_: None)
+    labels = {metadata.TENANT: "acme", metadata.WORKFLOW: "hello"}
+    for uid in ("old", "new"):
+        live.see({"metadata": {"uid": uid, "name": "run-1", "labels": labels}}, gone=False)
+    live.complete({"new"}, listed_at=1.0)
+    assert live.is_live("run-1")
+    live.see({"metadata": {"uid": "new", "name": "run-1", "labels": labels}}, gone=True)
+    assert not live.exists("run-1")

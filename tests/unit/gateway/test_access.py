@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import FieldError, ProblemType, problem
 from sluice_contracts.records import header
-from sluice_contracts.requests import SimpleCommand
-from sluice_contracts.status import AppliedCommand
+from sluice_contracts.requests import RunRequest, SimpleCommand
+from sluice_contracts.status import AppliedCommand, Phase
 from sluice_contracts.steps import Step, WaitingStep
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.domain.errors import ProblemError
@@ -357,3 +358,36 @@ async def test_who_asked_is_shown_where_records_are_believed(tmp_path: Path, tru
         assert await requested_by() == ("api_key:seed" if trusts else None)
         await gateway.publish(published(1, requested_by="user:ada"))
         assert await requested_by() == "user:ada"
+
+
+def test_values_in_names_of_steps_and_in_questions_are_left_out() -> None:
+    name = "send(0:ada@example.com)(1:x)"
+    shown = redacted(
+        {
+            "steps": [{"name": name}, {"name": "send(2)"}],
+            "groups": [{"name": "send(3:{a: b})"}],
+            "waiting_for": [{"name": "ask(0:ada)", "answer": {"default": "ada"}}],
+        }
+    )
+    assert shown["steps"] == [{"name": "send(0)"}, {"name": "send(2)"}]
+    assert shown["groups"] == [{"name": "send(3)"}]
+    assert shown["waiting_for"] == [{"name": "ask(0)", "answer": None}]
+
+
+async def test_a_batch_says_no_more_than_a_single_start(tmp_path: Path) -> None:
+    grants = [grant("starter", Scope.START), grant("reader", Scope.START, Scope.READ)]
+    async with granting_gateway(tmp_path, *grants) as gateway:
+        request = json.dumps(RUN)
+        assert (await gateway.client.post("/v1/runs", json=RUN, headers=as_("starter"))).ok
+        await gateway.project_requests()
+        failed = published(1, Phase.FAILED)
+        content = RunRequest.model_validate(RUN).content()
+        await gateway.publish(replace(failed, fingerprint=content.fingerprint))
+        for name, expected in (("starter", (202, "Accepted")), ("reader", (200, "Failed"))):
+            answer = await gateway.client.post(
+                "/v1/runs:batch",
+                data=request,
+                headers={"Content-Type": "application/x-ndjson", **as_(name)},
+            )
+            [item] = (await answer.json())["items"]
+            assert (item["status"], item["phase"]) == expected

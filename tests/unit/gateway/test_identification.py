@@ -105,7 +105,7 @@ async def test_a_watch_link_opens_what_takes_it(tmp_path: Path, operation: Opera
 
     class WatchLinks:
         async def authenticate(self, _: Credentials) -> Principal:
-            watched = WatchedRun(key=key, payloads=True)
+            watched = WatchedRun(key=key, workflow="greet", payloads=True)
             return Principal(kind=PrincipalKind.WATCH_LINK, id=str(key), watched=watched)
 
     identification = GrantedIdentification(WatchLinks(), grants=Grants)

@@ -209,24 +209,29 @@ def test_a_pointer_reaches_into_a_claim() -> None:
 def test_a_watch_link_shows_one_run_and_nothing_else() -> None:
     key = RunKey("acme", "order-1")
     who = Principal(
-        kind=PrincipalKind.WATCH_LINK, id=str(key), watched=WatchedRun(key=key, payloads=False)
+        kind=PrincipalKind.WATCH_LINK,
+        id=str(key),
+        watched=WatchedRun(key=key, workflow="greet", payloads=False),
     )
     access = Grants((grant("watch_link:*", scopes=tuple(Scope)),)).access_of(who)
-    assert access.allows_for_run(Scope.READ, key, workflow="hello")
-    assert access.allows_for_run(Scope.READ, key, workflow=None)
-    assert not access.allows_for_run(Scope.PAYLOADS, key, workflow="hello")
-    assert not access.allows_for_run(Scope.COMMAND, key, workflow="hello")
-    assert not access.allows_for_run(Scope.READ, RunKey("acme", "order-2"), workflow="hello")
-    assert not access.allows(Scope.READ, tenant="acme", workflow="hello")
+    assert access.allows_for_run(Scope.READ, key, workflow="greet")
+    assert not access.allows_for_run(Scope.READ, key, workflow="other")
+    assert not access.allows_for_run(Scope.READ, key, workflow=None)
+    assert not access.allows_for_run(Scope.PAYLOADS, key, workflow="greet")
+    assert not access.allows_for_run(Scope.COMMAND, key, workflow="greet")
+    assert not access.allows_for_run(Scope.READ, RunKey("acme", "order-2"), workflow="greet")
+    assert not access.allows(Scope.READ, tenant="acme", workflow="greet")
 
 
 def test_a_watch_link_shows_payloads_if_it_says_so() -> None:
     key = RunKey("acme", "order-1")
     who = Principal(
-        kind=PrincipalKind.WATCH_LINK, id=str(key), watched=WatchedRun(key=key, payloads=True)
+        kind=PrincipalKind.WATCH_LINK,
+        id=str(key),
+        watched=WatchedRun(key=key, workflow="greet", payloads=True),
     )
     access = Grants().access_of(who)
-    assert access.allows_for_run(Scope.PAYLOADS, key, workflow="hello")
+    assert access.allows_for_run(Scope.PAYLOADS, key, workflow="greet")
 
 
 def test_a_principal_is_written_without_its_claims() -> None:

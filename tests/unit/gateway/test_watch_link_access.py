@@ -94,7 +94,12 @@ def other_runs() -> st.SearchStrategy[RunKey]:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(
     operation=st.sampled_from([each for each in OPERATIONS if each.scopes]),
-    shown=st.builds(WatchedRun, key=other_runs() | st.just(KEY), payloads=st.booleans()),
+    shown=st.builds(
+        WatchedRun,
+        key=other_runs() | st.just(KEY),
+        workflow=st.sampled_from(["greet", "other"]),
+        payloads=st.booleans(),
+    ),
     head=st.booleans(),
     in_header=st.booleans(),
 )
@@ -117,7 +122,8 @@ async def test_a_link_opens_three_operations_of_its_run_and_nothing_else(
     )
     if operation.id in OPENED and not in_header:
         # Another run's link sees what anybody sees of a run that does not exist.
-        assert response.status == (200 if shown.key == KEY else 404)
+        is_shown = (shown.key, shown.workflow) == (KEY, "greet")
+        assert response.status == (200 if is_shown else 404)
     else:
         assert response.status == 401
     assert not linking.requests()
@@ -178,7 +184,7 @@ async def test_no_link_is_made_unless_they_are_switched_on(gateway: Gateway) -> 
 
 
 async def test_two_links_in_one_request_are_refused(linking: Gateway, links: WatchLinks) -> None:
-    token = links.token(WatchedRun(key=KEY, payloads=True))
+    token = links.token(WatchedRun(key=KEY, workflow="greet", payloads=True))
     response = await linking.client.get(f"/v1/runs/order-1?watch={token}&watch={token}")
     assert response.status == 401
 
@@ -186,8 +192,18 @@ async def test_two_links_in_one_request_are_refused(linking: Gateway, links: Wat
 async def test_a_link_is_read_only_though_its_reader_could_do_more(
     linking: Gateway, links: WatchLinks
 ) -> None:
-    token = links.token(WatchedRun(key=KEY, payloads=True))
+    token = links.token(WatchedRun(key=KEY, workflow="greet", payloads=True))
     response = await linking.client.post(
         "/v1/runs/order-1/stop", params={"watch": token}, headers=as_("all")
     )
     assert response.status == 422
+
+
+async def test_a_link_does_not_open_a_run_of_another_workflow(
+    linking: Gateway, links: WatchLinks
+) -> None:
+    """The maker may not know that the id is taken: its own request is refused only later."""
+    await linking.publish(published(1))
+    token = links.token(WatchedRun(key=KEY, workflow="other", payloads=True))
+    response = await linking.client.get(f"/v1/runs/order-1?watch={token}")
+    assert response.status == 404

@@ -41,7 +41,7 @@ async def refusal(token: str, reader: WatchLinks) -> str:
 async def test_a_link_shows_the_run_that_it_was_made_for(
     tenant: str, run_id: str, payloads: bool
 ) -> None:
-    watched = WatchedRun(key=RunKey(tenant, run_id), payloads=payloads)
+    watched = WatchedRun(key=RunKey(tenant, run_id), workflow="greet", payloads=payloads)
     token = links(NEW).token(watched)
     assert await shown(token, links(NEW)) == watched
     assert len(token) <= MAX_TOKEN_CHARACTERS
@@ -50,7 +50,7 @@ async def test_a_link_shows_the_run_that_it_was_made_for(
 
 
 async def test_a_link_has_the_rights_to_read_its_run_alone() -> None:
-    token = links(NEW).token(WatchedRun(key=KEY, payloads=False))
+    token = links(NEW).token(WatchedRun(key=KEY, workflow="greet", payloads=False))
     principal = await links(NEW).authenticate(Credentials(CredentialKind.WATCH, token))
     assert str(principal) == "watch_link:acme/order-1"
     access = Grants().access_of(principal)
@@ -62,27 +62,27 @@ async def test_a_link_has_the_rights_to_read_its_run_alone() -> None:
 
 
 async def test_a_link_expires() -> None:
-    token = links(NEW).token(WatchedRun(key=KEY, payloads=True))
+    token = links(NEW).token(WatchedRun(key=KEY, workflow="greet", payloads=True))
     before, after = NOW + timedelta(minutes=59, seconds=59), NOW + timedelta(hours=1)
     assert await shown(token, links(NEW, now=before)) is not None
     assert await refusal(token, links(NEW, now=after)) == "watch link: expired"
 
 
 async def test_a_link_stays_good_while_its_key_is_in_the_ring() -> None:
-    token = links(OLD).token(WatchedRun(key=KEY, payloads=True))
+    token = links(OLD).token(WatchedRun(key=KEY, workflow="greet", payloads=True))
     assert await shown(token, links(NEW, OLD)) is not None
     assert "not in the ring" in await refusal(token, links(NEW))
 
 
 async def test_another_secret_of_the_same_id_is_refused() -> None:
-    token = links(OLD).token(WatchedRun(key=KEY, payloads=True))
+    token = links(OLD).token(WatchedRun(key=KEY, workflow="greet", payloads=True))
     other = RingKey(id=OLD.id, secret=b"x" * 32)
     assert "not signed" in await refusal(token, links(other))
 
 
 @given(st.data())
 async def test_no_changed_character_is_taken(data: st.DataObject) -> None:
-    token = links(NEW).token(WatchedRun(key=KEY, payloads=False))
+    token = links(NEW).token(WatchedRun(key=KEY, workflow="greet", payloads=False))
     # The last character has bits that mean nothing.
     place = data.draw(st.integers(0, len(token) - 2))
     other = data.draw(st.characters().filter(lambda each: each != token[place]))

@@ -56,7 +56,11 @@ class LiveRuns:
         return (uid := self._uid_of.get(name)) is not None and self._seen[uid].live
 
     def admit(self, name: str, *, tenant: str, workflow: str) -> None:
-        """Note a run that is about to start; it is counted already."""
+        """Note a run that is about to start; it is counted already.
+
+        An earlier attempt that was given up does not count any more.
+        """
+        self._forget(name)
         self._admitted[name] = _Admitted(tenant=tenant, workflow=workflow)
 
     def created(self, name: str, *, now: float) -> None:
@@ -115,7 +119,9 @@ class LiveRuns:
     def _lose(self, uid: str) -> None:
         if (seen := self._seen.pop(uid, None)) is None:
             return
-        del self._uid_of[seen.name]
+        # A Workflow of the same name may have been seen meanwhile.
+        if self._uid_of.get(seen.name) == uid:
+            del self._uid_of[seen.name]
         if seen.live:
             self._count(tenant=seen.tenant, workflow=seen.workflow, change=-1)
 

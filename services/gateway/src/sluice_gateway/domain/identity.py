@@ -69,9 +69,13 @@ _AUTHOR_TYPES: Final[Mapping[PrincipalKind, AuthorType]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedRun:
-    """The one run that a watch link shows, and whether it shows the run's payloads as well."""
+    """The one run that a watch link shows, and whether it shows the run's payloads as well.
+
+    A run of another workflow under the same id is not shown.
+    """
 
     key: RunKey
+    workflow: str
     payloads: bool
 
 
@@ -200,7 +204,7 @@ def claim(claims: Mapping[str, JsonValue], name: str) -> JsonValue:
 
 def _watching(watched: WatchedRun) -> Access:
     scopes = {Scope.READ} | ({Scope.PAYLOADS} if watched.payloads else set())
-    area = Area(tenants=frozenset({watched.key.tenant}), workflows=frozenset({ANY}))
+    area = Area(tenants=frozenset({watched.key.tenant}), workflows=frozenset({watched.workflow}))
     return Access(grants=frozenset({Grant(area=area, scopes=frozenset(scopes))}), run=watched.key)
 
 

@@ -5,6 +5,7 @@ messages and what the API server says of a Workflow. What is left says where the
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,6 +14,9 @@ from pydantic import JsonValue
 __all__ = ["redacted", "redacted_text"]
 
 _LEFT_OUT: Final = "Left out: this needs the scope payloads:read."
+
+# Argo names the steps of a loop after their values, as in `mail(0:ada@example.com)`.
+_VALUE_IN_NAME: Final = re.compile(r"\((\d+):.*\)", re.DOTALL)
 
 _OF_A_STEP: Final[Mapping[str, JsonValue]] = {"message": None, "inputs": {}, "outputs": {}}
 _OF_AN_EVENT: Final[Mapping[str, JsonValue]] = {"message": None, "outputs": {}, "parameters": None}
@@ -30,10 +34,18 @@ def redacted(event: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         part = kept.get(name)
         if isinstance(part, dict):
             kept[name] = _without(part, values)
-    for name, values in (("steps", _OF_A_STEP), ("waiting_for", {"message": None})):
+    for name, values in (
+        ("steps", _OF_A_STEP),
+        ("groups", {}),
+        ("waiting_for", {"message": None, "answer": None}),
+    ):
         parts = kept.get(name)
         if isinstance(parts, list):
-            kept[name] = [_without(each, values) for each in parts if isinstance(each, dict)]
+            kept[name] = [
+                _without(each, values) | _plain_name(each)
+                for each in parts
+                if isinstance(each, dict)
+            ]
     return kept
 
 
@@ -47,3 +59,8 @@ def _without(
     document: Mapping[str, JsonValue], values: Mapping[str, JsonValue]
 ) -> dict[str, JsonValue]:
     return {name: values.get(name, value) for name, value in document.items()}
+
+
+def _plain_name(part: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    name = part.get("name")
+    return {"name": _VALUE_IN_NAME.sub(r"(\1)", name)} if isinstance(name, str) else {}

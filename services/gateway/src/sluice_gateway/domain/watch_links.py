@@ -1,7 +1,8 @@
 """Watch links: anyone who has one may look at one run, until it expires.
 
 A token is `slw_<key id>_<base64url of the payload and its HMAC-SHA256>`. The payload is
-`<seconds since 1970>:<p, or nothing>:<tenant>:<run id>`; `p` shows payloads as well.
+`<seconds since 1970>:<p, or nothing>:<tenant>:<run id>:<workflow>`; `p` shows payloads as well.
+The workflow counts, because the id may turn out to be that of another run.
 """
 
 import base64
@@ -23,6 +24,7 @@ _TOKEN: Final = re.compile(r"slw_(?P<key>[a-z0-9-]{1,32})_(?P<rest>[A-Za-z0-9_-]
 _DIGEST_BYTES: Final = 32
 _PAYLOAD: Final = re.compile(
     r"(?P<until>[0-9]{1,12}):(?P<payloads>p?):(?P<tenant>[^:]+):(?P<run_id>[^:]+)"
+    r":(?P<workflow>[^:]+)"
 )
 
 
@@ -33,8 +35,8 @@ class WatchLinkError(Exception):
 def watch_token(watched: WatchedRun, *, until: datetime, ring: KeyRing) -> str:
     """Return a token that shows the run until then."""
     payloads = "p" if watched.payloads else ""
-    text = f"{int(until.timestamp())}:{payloads}:{watched.key.tenant}:{watched.key.run_id}"
-    payload = text.encode("ascii")
+    run = f"{watched.key.tenant}:{watched.key.run_id}:{watched.workflow}"
+    payload = f"{int(until.timestamp())}:{payloads}:{run}".encode()
     signed = payload + _digest(ring.first.derived(Purpose.WATCH_LINK), ring.first.id, payload)
     return f"slw_{ring.first.id}_{base64.urlsafe_b64encode(signed).rstrip(b'=').decode()}"
 
@@ -58,13 +60,13 @@ def read_watch_token(token: str, *, now: datetime, ring: KeyRing) -> WatchedRun:
     payload, digest = signed[:-_DIGEST_BYTES], signed[-_DIGEST_BYTES:]
     if not hmac.compare_digest(digest, _digest(key.derived(Purpose.WATCH_LINK), key.id, payload)):
         raise WatchLinkError("not signed by its key")
-    read = _PAYLOAD.fullmatch(payload.decode("ascii"))
+    read = _PAYLOAD.fullmatch(payload.decode())
     if read is None:
-        raise AssertionError("we sign no other payload")
+        raise WatchLinkError("of another version of Sluice")
     if now.timestamp() >= int(read["until"]):
         raise WatchLinkError("expired")
     key_of_run = RunKey(read["tenant"], read["run_id"])
-    return WatchedRun(key=key_of_run, payloads=bool(read["payloads"]))
+    return WatchedRun(key=key_of_run, workflow=read["workflow"], payloads=bool(read["payloads"]))
 
 
 def _digest(key: bytes, key_id: str, payload: bytes) -> bytes:

@@ -9,7 +9,7 @@ from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.domain.identity import Scope
+from sluice_gateway.domain.identity import Identity, Scope
 from sluice_gateway.handlers.app_keys import BATCHES, IDENTITY, LOOP_SHARE, TRACEPARENT
 from sluice_gateway.handlers.auditing import note
 from sluice_gateway.handlers.batch_bodies import MAX_ITEMS, event_batch, line_batch
@@ -44,7 +44,8 @@ async def post_batch(request: web.Request) -> web.Response:
     for each in verdicts:
         _note(request, each)
     errors = [each.result for each in verdicts if isinstance(each.result, ProblemError)]
-    return items_response([_document(each) for each in verdicts], all_well=200, errors=errors)
+    documents = [_document(each, request[IDENTITY]) for each in verdicts]
+    return items_response(documents, all_well=200, errors=errors)
 
 
 def _asked(read: ReadRequest, request: web.Request) -> Asked:
@@ -66,13 +67,17 @@ def _note(request: web.Request, verdict: ItemVerdict) -> None:
         note_start(request, result)
 
 
-def _document(verdict: ItemVerdict) -> ItemDocument:
+def _document(verdict: ItemVerdict, identity: Identity) -> ItemDocument:
     key, result = verdict.key, verdict.result
     if isinstance(result, ProblemError):
         return item(key, status=result.problem.status, error=result)
     if isinstance(result, Started):
         return item(key, status=202, phase=Phase.ACCEPTED)
-    return item(key, status=200, phase=result.state.phase)
+    state = result.state
+    if not identity.access.allows_for_run(Scope.READ, state.key, workflow=state.workflow):
+        # As of a single start: without `runs:read` it is accepted, and no more is said.
+        return item(key, status=202, phase=Phase.ACCEPTED)
+    return item(key, status=200, phase=state.phase)
 
 
 OPERATIONS: Final = (

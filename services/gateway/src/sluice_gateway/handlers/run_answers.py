@@ -94,7 +94,7 @@ def _watch_token(request: web.Request, run: Started) -> str | None:
     if links is None or not access.allows_for_run(Scope.READ, run.key, workflow=run.workflow):
         return None
     payloads = access.allows_for_run(Scope.PAYLOADS, run.key, workflow=run.workflow)
-    return links.token(WatchedRun(key=run.key, payloads=payloads))
+    return links.token(WatchedRun(key=run.key, workflow=run.workflow, payloads=payloads))
 
 
 async def _outcome(request: web.Request, key: RunKey, *, within: float) -> RunState | None:

@@ -62,10 +62,12 @@ class Commands:
         structlog.contextvars.bind_contextvars(run=str(command.key))
         state = await self._state(command, identity)
         if state is not None and state.phase in _NEVER_AGAIN:
+            reads = identity.access.allows_for_run(Scope.READ, command.key, workflow=state.workflow)
+            known = f"The run is {state.phase}: it" if reads else "The run"
             raise ProblemError.of(
                 ProblemType.NOT_APPLICABLE,
-                f"The run is {state.phase}: it has no Workflow that a command could act on. Start "
-                "a new run, or the same one again under a new id.",
+                f"{known} has no Workflow that a command could act on. Start a new run, or the "
+                "same one again under a new id.",
             )
         self._quotas.take(principal=str(identity.principal), tenant=command.key.tenant)
         # A task of its own: the client may go away, the record is on its way all the same.

@@ -11,8 +11,9 @@ from sluice_gateway.domain.quotas import Quota, Usage, take, usage_at
 
 __all__ = ["RequestQuotas"]
 
-# Of each quota; beyond them, those that are wholly restored are forgotten.
+# Beyond so many, those that are wholly restored are forgotten, at most once in these seconds.
 _MOST_KEYS: Final = 10_000
+_BETWEEN_LOOKS_S: Final = 1.0
 
 
 class RequestQuotas:
@@ -37,6 +38,7 @@ class RequestQuotas:
         self._per_tenant = per_tenant
         self._clock = clock
         self._restored_at: dict[tuple[str, str], float] = {}
+        self._next_look = 0.0
 
     def take(self, *, principal: str, tenant: str) -> None:
         """Count a request of the principal for the tenant.
@@ -54,7 +56,7 @@ class RequestQuotas:
                 raise _used_up(usage, who=f"{quota.name} {key}", after=usage.retry_after)
             counted.append((place, restored_at))
         self._restored_at.update(counted)
-        if len(self._restored_at) > 2 * _MOST_KEYS:
+        if len(self._restored_at) > _MOST_KEYS and self._clock() >= self._next_look:
             self._forget_restored()
 
     def usage(self, principal: str) -> Usage | None:
@@ -66,6 +68,7 @@ class RequestQuotas:
 
     def _forget_restored(self) -> None:
         now = self._clock()
+        self._next_look = now + _BETWEEN_LOOKS_S
         self._restored_at = {place: at for place, at in self._restored_at.items() if at > now}
 
 

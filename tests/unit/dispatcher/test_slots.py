@@ -315,3 +315,16 @@ async def test_slots_that_nobody_holds_are_removed() -> None:
     await pause(700)
     assert [len(state.holders) for state in scene.slots.states_for_test.values()] == [1]
     await scene.end()
+
+
+async def test_a_holder_that_has_ended_is_removed_beside_one_that_has_not() -> None:
+    """The ledger forgets its outcome in a week, and then nobody can know that it has ended."""
+    scene = Scene(limit=2).run()
+    for number in range(2):
+        scene.request(f"run-{number}")
+    await until(lambda: scene.records.count == 0)
+    await scene.finish("run-0")
+    await pause(700)
+    [state] = scene.slots.states_for_test.values()
+    assert [holder.key.run_id for holder in state.holders] == ["run-1"]
+    await scene.end()

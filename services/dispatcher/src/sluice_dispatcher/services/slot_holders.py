@@ -81,10 +81,13 @@ class SlotHolders:
             await self._apply(state.without([mine]))
 
     async def sweep(self, *, skip: Callable[[str], bool]) -> None:
-        """Delete the objects whose holders have all ended, but for the names to skip."""
+        """Take off the holders that have ended, but for the names to skip.
+
+        The ledger forgets an outcome after a week: until then each holder has to be taken off.
+        """
         async for state in self._store.all():
             if skip(state.slot.name):
                 continue
-            if len(await self.ended(state)) == len(state.holders):
+            if ended := await self.ended(state):
                 with contextlib.suppress(ConflictError, NotFoundError):
-                    await self._store.delete(state)
+                    await self._apply(state.without(ended))

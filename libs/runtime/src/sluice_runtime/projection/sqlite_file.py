@@ -19,13 +19,13 @@ __all__ = [
 _log = structlog.get_logger(__name__)
 
 # NORMAL may lose the last transactions in a power cut, with their offsets: they are redone. The log
-# is copied into the file every 4,000 pages (16 MiB), because each time waits for the disk. So many
+# is copied into the file every 8,000 pages (32 MiB), because each time waits for the disk. So many
 # bytes of pages are cached (16 MiB), which are those that indexes need in random order.
 _PRAGMAS: Final = (
     "journal_mode = WAL",
     "synchronous = NORMAL",
     "busy_timeout = 5000",
-    "wal_autocheckpoint = 4000",
+    "wal_autocheckpoint = 8000",
     "cache_size = -16384",
 )
 

@@ -149,7 +149,7 @@ class SqliteStore:
         for record in records:
             if (change := self._projection.decode(record)) is not None:
                 changes.append(change)
-            since_pause += record.memory
+            since_pause += len(record.value or b"")
             if since_pause >= _PAUSE_AFTER_BYTES:
                 # Hundreds of large records without a pause would block the event loop for seconds.
                 since_pause = 0

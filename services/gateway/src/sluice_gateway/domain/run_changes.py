@@ -57,7 +57,9 @@ class Facts(NamedTuple):
 
     def to_json(self) -> str:
         """Return the facts as JSON text; equal facts have equal texts."""
-        labels = dict(sorted(self.labels.items()))
+        # Most have one or none, and some ten thousand events a second come here.
+        several = len(self.labels) > 1
+        labels = dict(sorted(self.labels.items())) if several else self.labels
         known = [labels, self.priority, self.parent]
         # As before where nobody is known, so that rows of older versions are equal.
         return to_json(known + [self.requested_by] * (self.requested_by is not None)).decode()

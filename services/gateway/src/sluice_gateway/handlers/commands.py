@@ -4,26 +4,25 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel
 
 from sluice_contracts.audit import Verdict
 from sluice_contracts.ids import RunKey
-from sluice_contracts.problems import ProblemType, field_errors
-from sluice_contracts.requests import Command, CommandType, InvalidRequestError
+from sluice_contracts.problems import ProblemType
+from sluice_contracts.requests import Command, CommandType
 from sluice_gateway.domain.identity import Scope
-from sluice_gateway.handlers.app_keys import COMMANDS, IDENTITY, LOOP_SHARE, TRACEPARENT
+from sluice_gateway.handlers.app_keys import COMMANDS, IDENTITY, TRACEPARENT
 from sluice_gateway.handlers.auditing import about, note
-from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.command_documents import (
     COMMAND_BODIES,
     COMMAND_MODELS,
     AcceptedCommandDocument,
 )
 from sluice_gateway.handlers.operations import Answer, Content, Operation
+from sluice_gateway.handlers.optional_body import read_optional_body
 from sluice_gateway.handlers.parameters import LOCATION, RUN_ID, TENANT, run_key
 from sluice_gateway.handlers.representations import command_document, run_path
 from sluice_gateway.handlers.request_body import admitted_body
-from sluice_gateway.handlers.run_requests import Steps, document_problems, read_body, read_in_steps
 
 __all__ = ["OPERATIONS", "read_command_body", "to_run"]
 
@@ -62,12 +61,7 @@ async def read_command_body(
     Raises:
         ProblemError: TOO_LARGE, MALFORMED_JSON or INVALID_REQUEST.
     """
-    return await read_in_steps(
-        _body(pieces, COMMAND_BODIES[kind]),
-        pieces,
-        peer=client_address(request),
-        loop_share=request.app[LOOP_SHARE],
-    )
+    return await read_optional_body(request, pieces, COMMAND_BODIES[kind])
 
 
 def to_run(key: RunKey, kind: CommandType, body: BaseModel) -> Command:
@@ -75,16 +69,6 @@ def to_run(key: RunKey, kind: CommandType, body: BaseModel) -> Command:
     return COMMAND_MODELS[kind].model_validate(
         {**dict(body), "type": kind, "id": key.run_id, "tenant": key.tenant}
     )
-
-
-def _body(pieces: list[bytes], model: type[BaseModel]) -> Steps[BaseModel]:
-    document: JsonValue = (yield from read_body(pieces)) if pieces else {}
-    yield
-    with document_problems():
-        try:
-            return model.model_validate(document)
-        except ValidationError as e:
-            raise InvalidRequestError(field_errors(e)) from e
 
 
 def _operation(kind: CommandType) -> Operation:

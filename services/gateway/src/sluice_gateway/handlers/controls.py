@@ -4,23 +4,22 @@ from typing import Annotated, Final, Literal
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sluice_contracts.audit import Verdict
 from sluice_contracts.controls import Control, ControlState, ControlTarget
 from sluice_contracts.ids import Tenant, is_tenant
-from sluice_contracts.problems import ProblemType, field_errors
-from sluice_contracts.requests import InvalidRequestError, Rfc3339
+from sluice_contracts.problems import ProblemType
+from sluice_contracts.requests import Rfc3339
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Scope
-from sluice_gateway.handlers.app_keys import CATALOGUE, CONTROLS, IDENTITY, LOOP_SHARE
+from sluice_gateway.handlers.app_keys import CATALOGUE, CONTROLS, IDENTITY
 from sluice_gateway.handlers.auditing import about, note
-from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.json_answers import send_json
 from sluice_gateway.handlers.operations import Answer, Content, Operation, Parameter
+from sluice_gateway.handlers.optional_body import read_optional_body
 from sluice_gateway.handlers.parameters import WORKFLOW
 from sluice_gateway.handlers.request_body import admitted_body
-from sluice_gateway.handlers.run_requests import Steps, document_problems, read_body, read_in_steps
 from sluice_gateway.services.controls import check_control
 from sluice_workflows.errors import UnknownWorkflowError
 
@@ -102,12 +101,7 @@ def _post(kind: _Kind, state: ControlState) -> Handler:
         check_control(request[IDENTITY], target)
         _check_exists(request, target)
         async with admitted_body(request) as pieces:
-            body = await read_in_steps(
-                _body(pieces),
-                pieces,
-                peer=client_address(request),
-                loop_share=request.app[LOOP_SHARE],
-            )
+            body = await read_optional_body(request, pieces, ControlBody)
         control, position = await request.app[CONTROLS].put(
             target, state, reason=body.reason, identity=request[IDENTITY]
         )
@@ -134,16 +128,6 @@ def _check_exists(request: web.Request, target: ControlTarget) -> None:
             ) from e
     elif not is_tenant(target.name):
         raise ProblemError.of(ProblemType.NOT_FOUND, f"{shown} cannot name a tenant.")
-
-
-def _body(pieces: list[bytes]) -> Steps[ControlBody]:
-    document: JsonValue = (yield from read_body(pieces)) if pieces else {}
-    yield
-    with document_problems():
-        try:
-            return ControlBody.model_validate(document)
-        except ValidationError as e:
-            raise InvalidRequestError(field_errors(e)) from e
 
 
 def _document(target: ControlTarget, control: Control) -> dict[str, JsonValue]:

@@ -5,7 +5,7 @@ import collections
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,28 @@ from testbed.waiting import wait_until
 from tests.release.load import under_load
 from tests.release.manifests import suspended_template
 from tests.support.kafka import read_all
-from tests.support.releases import CHART, Release, released
+from tests.support.releases import CHART, OPEN, Release, released
 
 pytestmark = [pytest.mark.cluster, pytest.mark.upheaval, pytest.mark.timeout(600)]
 
 PREVIOUS = Path("tests/data/charts/sluice-0.1.0.tgz")
+# The previous chart has no value for what these images ask for, so that it comes in as a setting.
+OPEN_BEFORE: Mapping[str, Any] = {"settings": OPEN}
 Json = dict[str, Any]
 
 _MINUTE = "--timeout=60s"
 
 
 @contextlib.contextmanager
-def installed(testbed: Testbed, chart: Path) -> Iterator[Release]:
+def installed(
+    testbed: Testbed, chart: Path, *, gateway: Mapping[str, Any] = OPEN
+) -> Iterator[Release]:
     """Install a chart, with a workflow that takes a second and one that never ends."""
     names = ("moment", "endless")
     entries = [{"name": name, "description": name, "template": {"name": name}} for name in names]
     values = {"workflows": {"catalogue": {"entries": entries}}}
     kafka = next(iter(testbed.kafka.values()))
-    with released(testbed, kafka, chart=chart, values=values) as release:
+    with released(testbed, kafka, chart=chart, values=values, gateway=gateway) as release:
         templates = [suspended_template("moment", seconds=1), suspended_template("endless")]
         testbed.kubectl().within(release.runs).apply(templates)
         yield release
@@ -43,8 +47,14 @@ def installed(testbed: Testbed, chart: Path) -> Iterator[Release]:
 @pytest.fixture
 def previous(testbed: Testbed) -> Iterator[Release]:
     """The previous version of the chart, installed."""
-    with installed(testbed, PREVIOUS) as release:
+    with installed(testbed, PREVIOUS, gateway=OPEN_BEFORE) as release:
         yield release
+
+
+def successor(release: Release) -> Release:
+    """Return a release of the previous chart with the values that this chart needs."""
+    gateway = {**release.values["gateway"], **OPEN}
+    return dataclasses.replace(release, values={**release.values, "gateway": gateway})
 
 
 @pytest.fixture
@@ -97,7 +107,7 @@ async def test_nothing_is_lost_or_doubled_by_an_upgrade_and_the_way_back(
 ) -> None:
     """Status-watchers of the previous version have no leader: two work, and one may be killed."""
     async with under_load(previous.url(), workflow="moment", per_second=5) as load:
-        await asyncio.to_thread(previous.upgrade)
+        await asyncio.to_thread(successor(previous).upgrade)
         await asyncio.to_thread(previous.helm, "rollback", "1")
     assert load.answers.keys() == {"202"}
     outcomes = await outcomes_of(previous, load.accepted)
@@ -112,7 +122,7 @@ async def test_nothing_is_lost_or_doubled_by_an_upgrade_and_the_way_back(
 
 
 async def test_it_can_be_removed_within_a_minute_while_workflows_run(previous: Release) -> None:
-    await asyncio.to_thread(previous.upgrade)
+    await asyncio.to_thread(successor(previous).upgrade)
     async with previous.client() as client:
         for _ in range(5):
             await client.accepted({"workflow": "endless"})

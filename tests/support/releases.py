@@ -30,6 +30,8 @@ CHART = Path("helm/sluice")
 _KEYS = {"gateway": "gateway", "dispatcher": "dispatcher", "status-watcher": "statusWatcher"}
 SERVICES = tuple(_KEYS)
 _PATIENCE = "--timeout=180s"
+# Lets the gateway serve without identities, which a chart never does by default.
+OPEN: Mapping[str, Any] = {"auth": {"mode": "none"}}
 
 
 def gateway_url(kubectl: Kubectl) -> str:
@@ -96,9 +98,17 @@ class Release:
 
 @contextlib.contextmanager
 def released(
-    testbed: Testbed, kafka: Kafka, *, chart: Path = CHART, values: Mapping[str, Any] | None = None
+    testbed: Testbed,
+    kafka: Kafka,
+    *,
+    chart: Path = CHART,
+    values: Mapping[str, Any] | None = None,
+    gateway: Mapping[str, Any] = OPEN,
 ) -> Iterator[Release]:
-    """Install a chart while the body runs, with `values` and those that the testbed needs."""
+    """Install a chart while the body runs, with `values` and those that the testbed needs.
+
+    `gateway` has the gateway's values about identity, in the words of the chart.
+    """
     namespace, topics = unique_name("released"), topic_names("released")
     kubectl, runs = testbed.kubectl(), f"{namespace}-runs"
     more: Mapping[str, Any] = values or {}
@@ -120,7 +130,7 @@ def released(
                     "image": {"repository": f"sluice-{service}"},
                     # Pod names are the group's member ids, and the same in all releases.
                     **({"consumerGroup": namespace} if key == "dispatcher" else {}),
-                    **({"auth": {"mode": "none"}} if key == "gateway" else {}),
+                    **(gateway if key == "gateway" else {}),
                     **more.get(key, {}),
                 }
                 for service, key in _KEYS.items()

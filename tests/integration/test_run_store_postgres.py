@@ -204,7 +204,7 @@ async def test_of_two_that_write_at_once_the_second_is_fenced(database: str) -> 
 
 
 @pytest.mark.parametrize("written_last", ["older", "newer"])
-async def test_a_run_on_two_partitions_has_the_newest_status_whoever_writes_last(
+async def test_a_run_on_two_partitions_has_the_newest_status_in_any_order(
     database: str, written_last: str
 ) -> None:
     """A tenant that was given topics of its own has records of one run on two."""

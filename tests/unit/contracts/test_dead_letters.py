@@ -217,7 +217,7 @@ def _decision(**changes: Any) -> LetterDecision:
 def test_a_decision_is_read_as_it_was_written() -> None:
     for decision in (
         _decision(),
-        _decision(decision="replayed", reason="mended", run="default/order-1"),
+        _decision(decision="replayed", reason="corrected", run="default/order-1"),
     ):
         written = encode_decision(decision, source="/test")
         assert written.key == b"dlq/4@6"
@@ -238,7 +238,9 @@ def test_a_decision_of_a_later_release_may_say_more() -> None:
     [{"letter": letter} for letter in ("dlq/4@7", "dlq/4@8", "dlq/3@6", "other/4@6", "dlq/4", "")]
     + [{"decision": "burnt"}, {"by": None}, {"at": 7}],
 )
-def test_what_is_no_decision_about_a_letter_before_it_is_refused(changes: dict[str, Any]) -> None:
+def test_a_decision_about_anything_but_a_letter_before_it_is_refused(
+    changes: dict[str, Any],
+) -> None:
     document = _decision().model_dump(mode="json") | changes
     written = encode_decision(_decision(), source="/test")
     record = replace(_read(written), value=json.dumps(document).encode())

@@ -203,7 +203,9 @@ class Projector:
         starts = await self._expire(consumer, partitions, known={})
         last = await self._store.last_records()
         known: dict[tuple[str, int], LastRecord] = {}
-        share = sys.maxsize if self._newest is None else self._newest // len(partitions)
+        share = sys.maxsize
+        if self._newest is not None:
+            share = max(1, self._newest // len(partitions))
         for tp in partitions:
             place = tp.topic, tp.partition
             next_offset, record = stored.get(place, 0), last.get(place)

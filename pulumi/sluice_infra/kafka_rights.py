@@ -30,7 +30,7 @@ class Uses:
 
 
 USES: Final[Mapping[str, Uses]] = {
-    "gateway": Uses(reads=(REQUESTS, STATUS), writes=(REQUESTS,)),
+    "gateway": Uses(reads=(REQUESTS, STATUS, DLQ), writes=(REQUESTS, DLQ)),
     "dispatcher": Uses(
         reads=(REQUESTS, RESULTS), writes=(STATUS, RESULTS, DLQ), group=CONSUMER_GROUP
     ),

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from sluice_contracts.records import IncomingRecord, OutgoingRecord
+from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_runtime.kafka.producer import Producer
@@ -59,6 +59,16 @@ class ProducerPortSuite:
             assert sorted(each.position.offset for each in ours) == [
                 each.position.offset for each in ours
             ]
+
+    async def test_a_record_for_a_partition_is_there_whatever_its_key_is(
+        self, producer: Producer, topic: str, read: Read
+    ) -> None:
+        for number in range(3):
+            record = OutgoingRecord(key=b"k", value=b"%d" % number)
+            appended = await producer.send(topic, record, deadline=within(), partition=number)
+            assert appended.position == Position(topic, number, 0)
+        found = {each.position.partition: each.value for each in await read(topic)}
+        assert found == {0: b"0", 1: b"1", 2: b"2"}
 
     async def test_offsets_count_from_0_in_each_partition(
         self, producer: Producer, topic: str, read: Read

@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from http import HTTPStatus
 
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topics
 from tests.charts.guarded_kafka import LOUD, Deed, GuardedKafka
 from tests.charts.rendering import KAFKA, Helm, Json
+from tests.support.client import OUTCOME_SECONDS
 from tests.support.engines import Engine
 from tests.support.kafka import produce, running_broker
 from tests.support.matrix import LOCAL
@@ -96,10 +98,26 @@ async def use(sluice: Sluice) -> None:
         async for letter in dead.of(b"garbage"):
             assert letter.value == unknown
             break
+    await drop_letters(sluice)
     async with Topic(sluice.kafka, sluice.topics.status) as status:
         async for record in status.records():
             if json.loads(record.value)["phase"] == "Rejected":
                 break
+
+
+async def drop_letters(sluice: Sluice) -> None:
+    """Have the gateway read a dead letter, and write what was done with it."""
+    async with sluice.client() as client, asyncio.timeout(OUTCOME_SECONDS):
+        letters: list[Json] = []
+        while not letters:
+            async with client.http.get("/v1/dead-letters") as response:
+                letters = (await response.json()).get("dead_letters", [])
+        for each in letters:
+            path = each["links"]["self"]
+            async with client.http.get(path) as response:
+                assert response.status == HTTPStatus.OK, await response.text()
+            async with client.http.post(f"{path}/drop") as response:
+                assert response.status == HTTPStatus.ACCEPTED, await response.text()
 
 
 async def use_once_more(sluice: Sluice) -> None:

@@ -11,6 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from sluice_contracts.dead_letters import encode_dead_letter
+from sluice_contracts.ids import RunKey
+from sluice_contracts.problems import ProblemType, problem
+from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase
 from sluice_gateway.services.identification import Identification
@@ -32,6 +36,7 @@ async def ending_gateway(
     async with running_gateway(
         folder, catalogue=catalogue, identification=identification
     ) as gateway:
+        await _bury(gateway)
         ending = asyncio.create_task(_end_runs(gateway))
         try:
             yield gateway
@@ -39,11 +44,24 @@ async def ending_gateway(
             ending.cancel()
 
 
+async def _bury(gateway: Gateway) -> None:
+    """Be the dispatcher: a record on Kafka asked for a workflow that does not exist."""
+    record = IncomingRecord(
+        position=Position(TOPICS.requests, 0, 0),
+        timestamp_ms=0,
+        key=b"order-4713",
+        value=b'{"id": "order-4713", "workflow": "helo"}',
+    )
+    why = problem(ProblemType.UNKNOWN_WORKFLOW, "There is no workflow 'helo' in the catalogue.")
+    await gateway.bury(encode_dead_letter(record, why, key=RunKey("default", "order-4713")))
+
+
 async def _end_runs(gateway: Gateway) -> None:
     """Be Kafka, the dispatcher and the status-watcher: each run succeeds at once."""
-    read = 0
+    read, written = 0, 0
     while True:
-        await gateway.producer.written_for_test(read + 1)
+        written += 1
+        await gateway.producer.written_for_test(written)
         records = gateway.producer.records_for_test(TOPICS.requests)[read:]
         await apply(gateway.store, records)
         for received in map(decode_request, records):

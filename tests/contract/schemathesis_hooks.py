@@ -30,7 +30,7 @@ def before_call(
             case.body = _request(case.body)
         case "POST /v1/runs/{id}/rerun" if isinstance(case.body, dict):
             case.body = _without(case.body, "id", "parameters", "expires_at")
-        case "GET /v1/runs":
+        case "GET /v1/runs" | "GET /v1/dead-letters":
             # Only a list makes one.
             case.query.pop("cursor", None)
         case "GET /v1/events" if "Last-Event-ID" in case.headers:

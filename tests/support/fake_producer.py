@@ -40,7 +40,14 @@ class FakeProducer:
     def __post_init__(self) -> None:
         self._open.set()
 
-    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
+    async def send(
+        self,
+        topic: str,
+        record: OutgoingRecord,
+        *,
+        deadline: Deadline,
+        partition: int | None = None,
+    ) -> Appended:
         """See `Producer.send`."""
         await self._note(attempts=1, waiting=1)
         try:
@@ -59,7 +66,7 @@ class FakeProducer:
         failure = self._failures.pop(0) if self._failures else None
         if failure is not None and not failure.written:
             raise failure.error
-        written = self._write(topic, record)
+        written = self._write(topic, record, partition)
         if failure is not None:
             raise failure.error
         return Appended(position=written.position, timestamp_ms=written.timestamp_ms)
@@ -115,8 +122,8 @@ class FakeProducer:
             # Notified just before a record is written, and looked at behind that.
             await self._changed.wait_for(lambda: len(self._written) >= count)
 
-    def _write(self, topic: str, record: OutgoingRecord) -> IncomingRecord:
-        partition = zlib.crc32(record.key or b"") % self.partitions
+    def _write(self, topic: str, record: OutgoingRecord, number: int | None) -> IncomingRecord:
+        partition = zlib.crc32(record.key or b"") % self.partitions if number is None else number
         offset = sum(
             1
             for written in self._written

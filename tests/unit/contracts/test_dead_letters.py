@@ -1,17 +1,35 @@
 """Dead letters: as received, with the reason, and never too large for their topic."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_contracts.dead_letters import encode_dead_letter
+from sluice_contracts.dead_letters import (
+    DeadLetter,
+    InvalidDeadLetterError,
+    LetterDecision,
+    decode_dead_letter,
+    encode_dead_letter,
+    encode_decision,
+)
 from sluice_contracts.problems import FieldError, Problem, ProblemType, problem
-from sluice_contracts.records import Headers, IncomingRecord, Position, header
+from sluice_contracts.records import (
+    MAX_HEADERS,
+    MAX_READ_HEADERS,
+    Headers,
+    IncomingRecord,
+    OutgoingRecord,
+    Position,
+    header,
+)
 from sluice_contracts.request_codec import InvalidRecordError, decode_request
 from sluice_contracts.topics import MAX_REQUEST_BYTES, TopicNames, topic_table
 
-from .messages import KEY
+from .messages import KEY, MOMENT
 
 _TABLE = topic_table(TopicNames())
 _BAD = problem(ProblemType.MALFORMED_JSON, "Not JSON.")
@@ -105,3 +123,145 @@ def test_a_request_with_faults_everywhere_makes_a_letter_that_fits() -> None:
         letter = encode_dead_letter(record, e.problem, key=e.key)
     assert letter.size < len(record.value or b"") + 64 * 1024
     assert header(letter.headers, "sluice_truncated") is None
+
+
+def _read(written: OutgoingRecord, *, offset: int = 7, at_ms: int = 9) -> IncomingRecord:
+    """Return the record as it is read from its topic, with as many headers as a reader keeps."""
+    return IncomingRecord(
+        position=Position("dlq", 4, offset),
+        timestamp_ms=at_ms,
+        key=written.key,
+        value=written.value,
+        headers=written.headers[:MAX_READ_HEADERS],
+    )
+
+
+_NAMES = st.text() | st.sampled_from(["sluice_reason", "sluice_run", "sluice_truncated", "ce_type"])
+
+
+@given(
+    st.none() | st.binary(),
+    st.none() | st.binary(),
+    st.lists(st.tuples(_NAMES, st.binary() | st.just(b"sluice.dead-letter.dropped"))).map(tuple),
+)
+def test_a_letter_is_read_as_it_was_written_whatever_its_headers_are_called(
+    key: bytes | None, value: bytes | None, headers: Headers
+) -> None:
+    record = _record(value, key=key, headers=headers)
+    letter = decode_dead_letter(_read(encode_dead_letter(record, _BAD, key=KEY)))
+    assert letter == DeadLetter(
+        position=Position("dlq", 4, 7),
+        at_ms=9,
+        problem=_BAD,
+        received=record,
+        run=KEY,
+        has_claimed_run=False,
+        truncated=None,
+    )
+
+
+@pytest.mark.parametrize(("headers", "kept"), [(MAX_HEADERS, MAX_HEADERS), (MAX_HEADERS + 1, 0)])
+def test_a_letter_has_no_more_headers_than_are_read(headers: int, kept: int) -> None:
+    record = _record(headers=(("a", b""),) * headers)
+    letter = decode_dead_letter(_read(encode_dead_letter(record, _BAD, key=None)))
+    assert isinstance(letter, DeadLetter)
+    assert len(letter.received.headers) == kept
+    assert (letter.truncated is None) == (kept == headers)
+    assert (letter.run, letter.received.value) == (None, record.value)
+
+
+def test_what_was_cut_off_is_known() -> None:
+    letter = decode_dead_letter(
+        _read(encode_dead_letter(_record(b"v" * 9_000_000), _BAD, key=None))
+    )
+    assert isinstance(letter, DeadLetter)
+    assert letter.truncated is not None
+    assert letter.truncated > 9_000_000
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_claim"),
+    [
+        (ProblemType.UNKNOWN_WORKFLOW, False),
+        (ProblemType.ID_CONFLICT, False),
+        (ProblemType.FOREIGN_TENANT, True),
+        (ProblemType.UNSIGNED, True),
+    ],
+)
+def test_the_run_of_a_record_that_is_not_its_tenant_s_is_a_claim(
+    reason: ProblemType, is_claim: bool
+) -> None:
+    written = encode_dead_letter(_record(), problem(reason, "No."), key=KEY)
+    letter = decode_dead_letter(_read(written))
+    assert isinstance(letter, DeadLetter)
+    assert (letter.run, letter.has_claimed_run) == (KEY, is_claim)
+
+
+def test_the_run_is_a_claim_if_the_reason_is_of_a_later_release() -> None:
+    written = encode_dead_letter(_record(), _BAD, key=KEY)
+    later = tuple(
+        (name, value.replace(b"malformed-json", b"of-a-later-release"))
+        for name, value in written.headers
+    )
+    letter = decode_dead_letter(_read(replace(written, headers=later)))
+    assert isinstance(letter, DeadLetter)
+    assert (letter.problem.type, letter.has_claimed_run) == (ProblemType.INTERNAL, True)
+
+
+def _decision(**changes: Any) -> LetterDecision:
+    return LetterDecision.model_validate(
+        {"letter": "dlq/4@6", "decision": "dropped", "by": "user:ada", "at": MOMENT, **changes}
+    )
+
+
+def test_a_decision_is_read_as_it_was_written() -> None:
+    for decision in (
+        _decision(),
+        _decision(decision="replayed", reason="corrected", run="default/order-1"),
+    ):
+        written = encode_decision(decision, source="/test")
+        assert written.key == b"dlq/4@6"
+        assert decode_dead_letter(_read(written)) == (Position("dlq", 4, 6), decision)
+
+
+def test_a_decision_of_a_later_release_may_say_more() -> None:
+    written = encode_decision(_decision(), source="/test")
+    more = json.dumps({**json.loads(written.value or b""), "colour": "red"}).encode()
+    assert decode_dead_letter(_read(replace(written, value=more))) == (
+        Position("dlq", 4, 6),
+        _decision(),
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"letter": letter} for letter in ("dlq/4@7", "dlq/4@8", "dlq/3@6", "other/4@6", "dlq/4", "")]
+    + [{"decision": "burnt"}, {"by": None}, {"at": 7}],
+)
+def test_a_decision_about_anything_but_a_letter_before_it_is_refused(
+    changes: dict[str, Any],
+) -> None:
+    document = _decision().model_dump(mode="json") | changes
+    written = encode_decision(_decision(), source="/test")
+    record = replace(_read(written), value=json.dumps(document).encode())
+    with pytest.raises(InvalidDeadLetterError, match="dlq/4@7"):
+        decode_dead_letter(record)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        (("sluice_reason", b"x"),),
+        (("ce_type", b"sluice.run.failed"),),
+        tuple(
+            (name, b"x" if name == "sluice_offset" else value)
+            for name, value in encode_dead_letter(_record(), _BAD, key=None).headers
+        ),
+    ],
+)
+def test_another_record_is_refused_without_its_values(headers: Headers) -> None:
+    record = replace(_read(OutgoingRecord(key=b"k", value=b"secret")), headers=headers)
+    with pytest.raises(InvalidDeadLetterError) as refused:
+        decode_dead_letter(record)
+    assert "secret" not in str(refused.value)

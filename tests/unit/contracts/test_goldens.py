@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sluice_contracts.dead_letters import encode_dead_letter
+from sluice_contracts.dead_letters import LetterDecision, encode_dead_letter, encode_decision
 from sluice_contracts.problems import FieldError, ProblemType, problem
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.request_codec import encode_request
@@ -97,3 +97,17 @@ def test_a_dead_letter(golden: Golden) -> None:
     )
     broken = problem(ProblemType.MALFORMED_JSON, "The value is not UTF-8 (byte 53).")
     golden("contracts/dead-letter.txt", on_paper(encode_dead_letter(record, broken, key=KEY)))
+
+
+def test_a_decision_about_a_dead_letter(golden: Golden) -> None:
+    position = Position("sluice.requests.dlq", 3, 17)
+    decision = LetterDecision(
+        letter=str(position),
+        decision="replayed",
+        by="user:ada",
+        at=MOMENT,
+        reason="The workflow is in the catalogue now.",
+        run="default/r-4q2hcnyvzqjtkxwmdh2yg5bxre",
+    )
+    written = encode_decision(decision, source="/sluice/gateway")
+    golden("contracts/dead-letter-decision.txt", on_paper(written))

@@ -22,12 +22,14 @@ from sluice_contracts.status_codec import PublishedEvent, encode_status
 from sluice_contracts.steps import Step
 from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import TopicNames
+from sluice_gateway.adapters.dead_letters.store import DeadLetterStore
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.browser_access import BrowserAccess
+from sluice_gateway.domain.dead_letters import DeadLetters
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
@@ -42,10 +44,12 @@ from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.sign_in import SignIn
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_gateway.services.watch_links import WatchLinks
+from sluice_runtime.deadlines import Deadline
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
 from sluice_workflows.parameters import Parameters, Text
+from tests.support.fake_letters import FakeLetterTopics
 from tests.support.fake_producer import FakeProducer
 from tests.support.projections import apply
 
@@ -153,6 +157,10 @@ class Gateway:
     registry: CollectorRegistry
     admission: LoadShedder
     outgoing: ResponseBudget
+    letters: DeadLetterStore
+    letter_topics: FakeLetterTopics
+    letters_unread: list[str] = field(default_factory=list)
+    """Why not all dead letters are known, if they are not."""
     behind: list[str] = field(default_factory=list)
     """The reason why the view is behind, if it is."""
     coming: list[IncomingRecord] = field(default_factory=list)
@@ -184,6 +192,13 @@ class Gateway:
             self._offset += 1
         await apply(self.store, records)
         return records
+
+    async def bury(self, record: OutgoingRecord, *, topic: str = TOPICS.dlq) -> IncomingRecord:
+        """Put a record on a dead letter topic, and let it be read."""
+        await self.producer.send(topic, record, deadline=Deadline("send", timedelta(seconds=10)))
+        written = self.producer.records_for_test(topic)[-1]
+        await apply(self.letters, [written])
+        return written
 
     def metric(self, name: str, **labels: str) -> float:
         """Give a metric's value, 0 if it was never counted."""
@@ -218,6 +233,8 @@ async def running_gateway(
     behind: list[str] = []
     coming: list[IncomingRecord] = []
     unsafe: list[str] = []
+    letters, letters_unread = DeadLetters(topics=SETS, most=3000), list[str]()
+    letter_topics = FakeLetterTopics(producer)
     async with opened_store(folder / "view.sqlite", trusts_authors=trusts_authors) as sqlite:
         store = NotifyingStore(
             sqlite, status_topics=SETS.status, subscriptions=subscriptions, metrics=metrics
@@ -255,6 +272,9 @@ async def running_gateway(
             watch_links=watch_links,
             quotas=quotas,
             controls=controls,
+            letters=letters,
+            letter_topics=letter_topics,
+            letters_unread=lambda: " ".join(letters_unread) or None,
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
             shared_pages=SharedPages(view=view, max_bytes=4_000_000),
@@ -269,6 +289,9 @@ async def running_gateway(
                 registry=registry,
                 admission=admission,
                 outgoing=held,
+                letters=DeadLetterStore(letters),
+                letter_topics=letter_topics,
+                letters_unread=letters_unread,
                 behind=behind,
                 coming=coming,
                 unsafe=unsafe,

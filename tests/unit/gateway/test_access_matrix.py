@@ -14,13 +14,18 @@ from aiohttp import ClientResponse
 
 from sluice_contracts.cloudevents import STRUCTURED
 from sluice_contracts.controls import Control, ControlTarget
+from sluice_contracts.dead_letters import encode_dead_letter
+from sluice_contracts.ids import RunKey
+from sluice_contracts.problems import ProblemType, problem
+from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.requests import COMMANDS
+from sluice_gateway.domain.dead_letters import LetterId
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.reach import ANY
 from sluice_gateway.handlers.operations import NDJSON, Operation
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
-from tests.unit.gateway.harness import Gateway, GreetParameters
+from tests.unit.gateway.harness import SETS, Gateway, GreetParameters
 from tests.unit.gateway.identities import as_, grant, granting_gateway
 from tests.unit.gateway.test_controls import FakeControls
 from tests.unit.gateway.test_operations import STYLE, each_operation
@@ -104,6 +109,8 @@ class Call:
     caller: Caller
     tenant: str
     workflow: str
+    letter: str
+    """The id of a dead letter of the tenant that asks for the workflow, if there is one."""
 
     def has(self, scope: Scope) -> bool:
         """Return whether the caller has the scope for the run."""
@@ -111,7 +118,10 @@ class Call:
 
     async def send(self, *, media_type: str | None = None, **more: Any) -> ClientResponse:
         """Send the request; a stream is asked for by HEAD, for it would not end."""
-        path = self.operation.path.replace("{id}", run_id(self.tenant, self.workflow))
+        named = run_id(self.tenant, self.workflow)
+        if self.operation.path.startswith("/v1/dead-letters"):
+            named = self.letter
+        path = self.operation.path.replace("{id}", named)
         name = self.tenant if path.startswith("/v1/tenants/") else self.workflow
         path = path.replace("{name}", name).replace("{file}", STYLE)
         is_stream = self.operation.id in ("followRun", "followRuns")
@@ -231,6 +241,32 @@ async def lists_controls(call: Call) -> None:
     ]
 
 
+async def lists_letters(call: Call) -> None:
+    answer = await (await call.send(params={"state": "open"})).json()
+    listed = {each["tenant"] for each in answer["dead_letters"]}
+    assert listed == {each for each in TENANTS if call.caller.may(Scope.DLQ, each, ANY)}
+
+
+async def shows_letter(call: Call) -> None:
+    answer = await call.send()
+    granted = call.caller.may(Scope.DLQ, call.tenant, ANY)
+    assert answer.status == (200 if granted else 404)
+    if granted:
+        shown = (await answer.json())["payload"] is not None
+        assert shown is call.caller.may(Scope.PAYLOADS, call.tenant, ANY)
+
+
+async def replays_letter(call: Call) -> None:
+    # What the record asks for has to be granted as well.
+    refused = 403 if call.caller.may(Scope.DLQ, call.tenant, ANY) else 404
+    may = refused == 403 and call.has(Scope.START)
+    assert await call.status() == (202 if may else refused)
+
+
+async def drops_letter(call: Call) -> None:
+    assert await call.status() == (202 if call.caller.may(Scope.DLQ, call.tenant, ANY) else 404)
+
+
 def sees_workflow(caller: Caller, name: str) -> bool:
     uses = bool({Scope.START, Scope.READ} & set(caller.scopes))
     return uses and bool({ANY, name} & set(caller.workflows))
@@ -251,6 +287,10 @@ RULES: Final[dict[str, Rule]] = {
     "listControls": lists_controls,
     **{f"{verb}Tenant": controls_tenant for verb in ("pause", "drain", "resume")},
     **{f"{verb}Workflow": controls_workflow for verb in ("pause", "drain", "resume")},
+    "listDeadLetters": lists_letters,
+    "getDeadLetter": shows_letter,
+    "replayDeadLetter": replays_letter,
+    "dropDeadLetter": drops_letter,
     "listWorkflows": lists_workflows,
     "getWorkflow": shows_workflow,
     **dict.fromkeys(("getIndex", "getOpenapi", "getAsyncapi", "getDocs", "getDocsFile"), is_public),
@@ -270,10 +310,27 @@ LETS_IN: Final[dict[Rule, set[Scope]]] = {
     controls_tenant: {Scope.ADMIN},
     controls_workflow: {Scope.ADMIN},
     lists_controls: {Scope.START, Scope.READ, Scope.ADMIN},
+    lists_letters: {Scope.DLQ},
+    shows_letter: {Scope.DLQ},
+    replays_letter: {Scope.DLQ},
+    drops_letter: {Scope.DLQ},
     lists_workflows: {Scope.START, Scope.READ},
     shows_workflow: {Scope.START, Scope.READ},
 }
 """The scopes of which a principal needs one somewhere; 403 to others says nothing of any run."""
+
+
+async def letter_of(gateway: Gateway, tenant: str, workflow: str) -> str:
+    """Make a dead letter of a request, of which the topic says that it is from the tenant."""
+    value = json.dumps(request_for(tenant, workflow)).encode()
+    topics = SETS.of_tenant(tenant).topics
+    record = IncomingRecord(
+        position=Position(topics.requests, 0, 0), timestamp_ms=0, key=None, value=value
+    )
+    why, run = problem(ProblemType.UNKNOWN_WORKFLOW, "No."), RunKey(tenant, "spent")
+    written = await gateway.bury(encode_dead_letter(record, why, key=run), topic=topics.dlq)
+    door = SETS.of_tenant(tenant).name
+    return str(LetterId(door, written.position.partition, written.position.offset))
 
 
 @each_operation()
@@ -281,6 +338,7 @@ async def test_each_call_is_allowed_or_refused_as_the_grant_says(
     tmp_path: Path, operation: Operation
 ) -> None:
     rule = RULES[operation.id]
+    about_letters = operation.path.startswith("/v1/dead-letters")
     everybody = list(callers())
     grants = [
         grant(each.name, *each.scopes, tenants=each.tenants, workflows=each.workflows)
@@ -306,6 +364,7 @@ async def test_each_call_is_allowed_or_refused_as_the_grant_says(
                 caller=caller,
                 tenant=tenant,
                 workflow=workflow,
+                letter=await letter_of(gateway, tenant, workflow) if about_letters else "",
             )
             if rule is not is_public and not LETS_IN[rule] & set(caller.scopes):
                 assert await call.status() == 403, caller

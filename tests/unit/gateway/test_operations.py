@@ -9,6 +9,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
+from sluice_contracts.dead_letters import encode_dead_letter
+from sluice_contracts.problems import ProblemType, problem
+from sluice_contracts.records import IncomingRecord, Position
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.handlers.middleware import problem_responses, set_headers
 from sluice_gateway.handlers.operations import (
@@ -26,12 +29,27 @@ from sluice_gateway.handlers.table import OPERATIONS
 from tests.unit.gateway.harness import TOPICS, Gateway
 
 STYLE = next(name for name in reference_of(OPERATIONS, TOPICS).files if name.endswith(".css"))
+LETTER = "0-0"
+"""The first record without a key on the dead letter topic."""
 ADDRESSES = {"{id}": "order-1", "{name}": "greet", "{file}": STYLE}
 
 
 def address(path: str) -> str:
     """Fill in the path's parameters."""
+    if path.startswith("/v1/dead-letters"):
+        return path.replace("{id}", LETTER)
     return re.sub(r"\{\w+\}", lambda found: ADDRESSES[found[0]], path)
+
+
+async def seed(gateway: Gateway) -> None:
+    """Make what the addresses name."""
+    await gateway.post({"id": "order-1", "workflow": "greet", "parameters": {"name": "Ada"}})
+    record = IncomingRecord(
+        position=Position(TOPICS.requests, 0, 0), timestamp_ms=0, key=None, value=b"{"
+    )
+    why = problem(ProblemType.MALFORMED_JSON, "No.")
+    written = await gateway.bury(encode_dead_letter(record, why, key=None))
+    assert f"{written.position.partition}-{written.position.offset}" == LETTER
 
 
 def paths() -> list[tuple[str, str]]:
@@ -140,7 +158,7 @@ async def test_a_body_of_another_kind_is_refused(gateway: Gateway, operation: Op
 
 @each_operation("GET")
 async def test_head_answers_as_get_without_a_body(gateway: Gateway, operation: Operation) -> None:
-    await gateway.post({"id": "order-1", "workflow": "greet", "parameters": {"name": "Ada"}})
+    await seed(gateway)
     path = address(operation.path)
 
     head = await gateway.client.head(path)
@@ -162,7 +180,7 @@ async def test_head_answers_as_get_without_a_body(gateway: Gateway, operation: O
 async def test_a_version_that_the_client_has_is_not_sent_again(
     gateway: Gateway, operation: Operation
 ) -> None:
-    await gateway.post({"id": "order-1", "workflow": "greet", "parameters": {"name": "Ada"}})
+    await seed(gateway)
     if SSE in operation.produces:
         return
     path = address(operation.path)

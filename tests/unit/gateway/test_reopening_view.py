@@ -19,6 +19,7 @@ from sluice_gateway.adapters.run_view.reopening import OpenView, ReopeningView
 from sluice_gateway.adapters.run_view.store import NotifyingStore
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
+from sluice_gateway.domain.dead_letters import DeadLetters
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
@@ -32,6 +33,7 @@ from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.projection.sqlite_file import StoreUnusableError
 from sluice_runtime.projection.sqlite_store import SqliteStore
+from tests.support.fake_letters import FakeLetterTopics
 from tests.support.fake_producer import FakeProducer
 from tests.support.projections import apply
 from tests.unit.gateway.harness import (
@@ -185,6 +187,8 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         topics=TOPICS,
         identification=AnonymousIdentification(),
         audit=Audit(None),
+        letters=DeadLetters(topics=SETS, most=100),
+        letter_topics=FakeLetterTopics(producer),
         response_budget=ResponseBudget(ResponseLimits()),
         frames=EventFrames(view=view, max_bytes=4_000_000),
         shared_pages=SharedPages(view=view, max_bytes=4_000_000),

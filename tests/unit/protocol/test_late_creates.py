@@ -35,8 +35,15 @@ class Kafka(FakeKafka):
         super().__init__()
         self.outcomes: list[tuple[float, PublishedEvent]] = []
 
-    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
-        appended = await super().send(topic, record, deadline=deadline)
+    async def send(
+        self,
+        topic: str,
+        record: OutgoingRecord,
+        *,
+        deadline: Deadline,
+        partition: int | None = None,
+    ) -> Appended:
+        appended = await super().send(topic, record, deadline=deadline, partition=partition)
         if topic == TOPICS.results:
             published = decode_status(self.records_for_test(topic)[-1])
             assert isinstance(published, PublishedEvent)

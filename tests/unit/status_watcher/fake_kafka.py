@@ -41,7 +41,14 @@ class FakeKafka:
         self._scan_takes = 0.0
         self.scans: list[datetime] = []
 
-    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
+    async def send(
+        self,
+        topic: str,
+        record: OutgoingRecord,
+        *,
+        deadline: Deadline,
+        partition: int | None = None,
+    ) -> Appended:
         """See `Producer.send`."""
         try:
             async with deadline.enforce():
@@ -60,7 +67,9 @@ class FakeKafka:
             raise KafkaUnavailableError(f"{topic}: no broker answered")
         if self._failures and self._failures[0][1] in {None, topic}:
             raise self._failures.popleft()[0]
-        position = Position(topic, 0, sum(name == topic for name, _, _ in self.records))
+        position = Position(
+            topic, partition or 0, sum(name == topic for name, _, _ in self.records)
+        )
         timestamp_ms = await self._append(topic, record)
         await asyncio.sleep(0)
         if self._lost:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from sluice_contracts.cloudevents import STRUCTURED
+from sluice_contracts.dead_letters import LetterDecision
 from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem
 from sluice_contracts.requests import ResumeCommand, RetryCommand, RunRequest, SimpleCommand
@@ -25,6 +26,11 @@ _ANY_KEY: Final = {
     "description": "Any or none. Commands under the run's key keep their order with its request.",
 }
 
+_LETTER: Final = {
+    "type": "string",
+    "description": "Where the letter stands, as `topic/partition@offset`.",
+}
+
 _MODELS: Final[list[tuple[str, Mode, Any]]] = [
     ("run", "validation", RunRequest),
     ("command", "validation", SimpleCommand | ResumeCommand | RetryCommand),
@@ -32,6 +38,7 @@ _MODELS: Final[list[tuple[str, Mode, Any]]] = [
     ("refusal", "serialization", RefusalNotice),
     ("queued", "serialization", QueueNotice),
     ("problem", "serialization", Problem),
+    ("decision", "serialization", LetterDecision),
 ]
 
 _READ: Final = {
@@ -40,7 +47,8 @@ _READ: Final = {
 _WRITTEN: Final = {
     "status": "Every state of every run is published.",
     "results": "The outcome of every run is published.",
-    "dlq": "A record that can never be valid is published as it was received.",
+    "dlq": "A record that can never be valid is published as it was received, and behind it what "
+    "was done with it.",
 }
 
 
@@ -62,6 +70,7 @@ def asyncapi(names: TopicNames) -> dict[str, Any]:
         "refusalNotice": _published(payloads["refusal"], "A request was refused.", [REFUSED]),
         "queueNotice": _published(payloads["queued"], "A request waits.", [QUEUED]),
         "deadLetter": _dead_letter(),
+        "deadLetterDecision": _decision(payloads["decision"]),
     }
     return {
         "asyncapi": "3.0.0",
@@ -78,7 +87,7 @@ def asyncapi(names: TopicNames) -> dict[str, Any]:
             "requests": _channel(table.requests, "runRequest", "command"),
             "status": _channel(table.status, "statusEvent", "refusalNotice", "queueNotice"),
             "results": _channel(table.results, "outcome"),
-            "dlq": _channel(table.dlq, "deadLetter"),
+            "dlq": _channel(table.dlq, "deadLetter", "deadLetterDecision"),
         },
         "operations": {
             **{f"read-{name}": _operation("receive", name, text) for name, text in _READ.items()},
@@ -164,6 +173,15 @@ def _dead_letter() -> dict[str, Any]:
     required = [name for name in headers if name != "sluice_truncated"]
     summary = "A record that can never be valid, with its own headers and these behind them."
     return _message({}, summary, headers, key=_ANY_KEY, required=required)
+
+
+def _decision(payload: dict[str, Any]) -> dict[str, Any]:
+    types = ["sluice.dead-letter.replayed", "sluice.dead-letter.dropped"]
+    headers = _cloud_event({"enum": types})
+    headers["ce_subject"] = _LETTER
+    required = [name for name in headers if name != "traceparent"]
+    summary = "What was done with a letter that stands before it on the partition."
+    return _message(payload, summary, headers, key=_LETTER, required=required)
 
 
 def _message(

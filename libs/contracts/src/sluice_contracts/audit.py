@@ -51,11 +51,17 @@ class AuditRecord(BaseModel):
     tenant: str | None = None
     run_id: str | None = None
     workflow: Annotated[str | None, Field(description="Null if it is not known.")] = None
+    dead_letter: Annotated[
+        str | None, Field(description="Id of the dead letter that it was about.")
+    ] = None
     verdict: Verdict
     problem: Annotated[ProblemType | None, Field(description="Why it was refused.")] = None
     hidden: Annotated[
         bool,
-        Field(description="Whether an existing run was called unknown, because it is not granted."),
+        Field(
+            description="Whether an existing run or dead letter was called unknown, because it is "
+            "not granted."
+        ),
     ] = False
     trace_id: str | None = None
 

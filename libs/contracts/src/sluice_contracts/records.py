@@ -1,9 +1,12 @@
 """Kafka records as plain values, independent of any Kafka client."""
 
+import re
 from dataclasses import dataclass
+from typing import Final, Self
 
 __all__ = [
     "MAX_HEADERS",
+    "MAX_READ_HEADERS",
     "Appended",
     "Headers",
     "IncomingRecord",
@@ -16,6 +19,11 @@ Headers = tuple[tuple[str, bytes], ...]
 
 MAX_HEADERS = 1_000
 """The most headers that a record may have: a million of them would fit into 2 MiB."""
+
+MAX_READ_HEADERS = MAX_HEADERS + 16
+"""How many a reader keeps: enough to see that a record has too many, and all of a dead letter."""
+
+_POSITION: Final = re.compile(r"([a-zA-Z0-9._-]{1,249})/([0-9]{1,10})@([0-9]{1,19})")
 
 # The memory of a tuple, a string and bytes, without their characters.
 _BYTES_PER_HEADER = 150
@@ -32,6 +40,18 @@ class Position:
     def __str__(self) -> str:
         """Return `topic/partition@offset`."""
         return f"{self.topic}/{self.partition}@{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str()` writes.
+
+        Raises:
+            ValueError: the text is not a position.
+        """
+        found = _POSITION.fullmatch(text)
+        if found is None:
+            raise ValueError("A position is topic/partition@offset.")
+        return cls(found[1], int(found[2]), int(found[3]))
 
 
 @dataclass(frozen=True, kw_only=True)

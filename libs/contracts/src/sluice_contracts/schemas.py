@@ -11,6 +11,7 @@ from pydantic_core.core_schema import DictSchema, ModelSchema
 
 from sluice_contracts.audit import AuditRecord
 from sluice_contracts.controls import Control
+from sluice_contracts.dead_letters import LetterDecision
 from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem
@@ -36,6 +37,7 @@ OUTGOING: dict[str, Any] = {
     "refusal-notice": RefusalNotice,
     "queue-notice": QueueNotice,
     "audit-record": AuditRecord,
+    "dead-letter-decision": LetterDecision,
     "problem": Problem,
     "planned-graph": PlannedGraph,
 }

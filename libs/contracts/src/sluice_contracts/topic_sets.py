@@ -65,7 +65,7 @@ class Door(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class TopicSet:
-    """Four topics, and the tenants that they are for.
+    """Four topics, and the tenants that they are for: none are named if it is for all others.
 
     `name` is empty for the default set. `only_tenant` is the tenant of records that name none: the
     one that the set is for, and None if there are several. A set that is not `open` is for none.
@@ -74,6 +74,7 @@ class TopicSet:
     name: str
     topics: TopicNames
     only_tenant: str | None
+    tenants: frozenset[str] = frozenset()
     open: bool = True
     moving: bool = False
 
@@ -147,6 +148,7 @@ def _opened(door: Door, default: TopicNames) -> TopicSet:
         name=door.name,
         topics=TopicNames.model_validate(derived | given),
         only_tenant=door.tenants[0] if len(door.tenants) == 1 else None,
+        tenants=frozenset(door.tenants),
         open=bool(door.tenants),
         moving=door.moving,
     )

@@ -1,6 +1,6 @@
 """Puts the gateway together: ports in, an application out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from aiohttp import web
@@ -8,6 +8,7 @@ from aiohttp import web
 from sluice_contracts.topics import MAX_REQUEST_BYTES, TopicNames
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.browser_access import BrowserAccess
+from sluice_gateway.domain.dead_letters import DeadLetters
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import (
     ALLOWED_HOSTS,
@@ -21,6 +22,8 @@ from sluice_gateway.handlers.app_keys import (
     FRAMES,
     GREETING,
     IDENTIFICATION,
+    LETTER_DECISIONS,
+    LETTERS,
     LIMITS,
     LOAD_SHEDDER,
     LOOP_SHARE,
@@ -48,7 +51,7 @@ from sluice_gateway.handlers.routing import routes
 from sluice_gateway.handlers.sign_in import SIGN_IN, sign_in_routes
 from sluice_gateway.handlers.table import OPERATIONS
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.ports import RequestProducer, RunView
+from sluice_gateway.ports import LetterTopics, RequestProducer, RunView
 from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.batches import BatchSubmission
 from sluice_gateway.services.bulk_commands import BulkCommands
@@ -56,6 +59,8 @@ from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.controls import Controls
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.identification import Identification
+from sluice_gateway.services.letter_decisions import LetterDecisions
+from sluice_gateway.services.letter_reader import LetterReader
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
 from sluice_gateway.services.request_quotas import RequestQuotas
@@ -93,6 +98,9 @@ def create_app(
     topics: TopicNames,
     identification: Identification,
     audit: Audit,
+    letters: DeadLetters,
+    letter_topics: LetterTopics,
+    letters_unread: Callable[[], str | None] = lambda: None,
     trusts_authors: bool = False,
     quotas: RequestQuotas | None = None,
     controls: Controls | None = None,
@@ -101,6 +109,8 @@ def create_app(
     watch_links: WatchLinks | None = None,
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
+
+    `letters_unread` says why not all dead letters are known yet; None if they are.
 
     Without `controls` nothing can be paused, without `quotas` requests are not counted, without
     `sign_in` nobody signs in, and without `watch_links` no links are made.
@@ -116,6 +126,7 @@ def create_app(
         trusts_authors=trusts_authors,
     )
     commands = Commands(producer=request_producer, view=view, quotas=quotas)
+    reader = LetterReader(letters=letters, topics=letter_topics, unread=letters_unread)
     metrics.watch_in_flight(lambda: load_shedder.in_flight)
     metrics.watch_outgoing(lambda: response_budget.held + frames.held + shared_pages.held)
 
@@ -136,6 +147,14 @@ def create_app(
     app[GREETING] = greeting
     app[IDENTIFICATION] = identification
     app[ALLOWED_HOSTS] = allowed_hosts
+    app[LETTERS] = reader
+    app[LETTER_DECISIONS] = LetterDecisions(
+        letters=letters,
+        reader=reader,
+        topics=letter_topics,
+        submission=submission,
+        commands=commands,
+    )
     app[LIMITS] = limits
     app[LOOP_SHARE] = LoopShare(share=_LARGE_BODIES_SHARE)
     app[METRICS] = metrics

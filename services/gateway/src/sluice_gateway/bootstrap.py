@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from sluice_contracts.topics import TopicSpec
 from sluice_gateway.adapters.audit_topic import opened_audit
 from sluice_gateway.adapters.control_reading import control_reading
+from sluice_gateway.adapters.dead_letters.reading import letter_reading
 from sluice_gateway.adapters.http_server import log_address, serve_http
 from sluice_gateway.adapters.identification import opened_identification
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
@@ -125,6 +126,15 @@ async def serve(
         await _verify_topics(kafka, reading.topics, stop=stop)
         waiting.topics = None
 
+        letters = letter_reading(
+            kafka,
+            producer,
+            client_id=f"{_NAME}-dead-letters",
+            most=settings.dead_letters,
+            timeout=settings.send_timeout,
+        )
+        for each in kafka.topic_sets:
+            metrics.watch_dead_letters(each.topics.dlq, letters.letters.open_on)
         watch = TopicWatch(kafka, client_id=_NAME, registry=registry, more=reading.topics)
         request_producer = KafkaRequestProducer(
             producer,
@@ -179,6 +189,9 @@ async def serve(
             audit=Audit(trail),
             trusts_authors=kafka.trust_requested_by,
             controls=reading.controls,
+            letters=letters.letters,
+            letter_topics=letters.topics,
+            letters_unread=letters.unread,
             quotas=RequestQuotas(
                 per_principal=settings.rates.of_principal, per_tenant=settings.rates.of_tenant
             ),
@@ -207,6 +220,7 @@ async def serve(
                 "topics": watch.run(),
                 "identity files": identity.run(),
                 "reconnecting": request_producer.reconnect(),
+                "dead letters": letters.run(),
                 **{name: run() for name, run in reading.tasks.items()},
                 "loop delay": LoopDelay(registry).run(),
                 "farewell": _delay_shutdown(stop, gone, after=seconds(settings.http.farewell)),

@@ -78,6 +78,12 @@ class Metrics:
             ["setting"],
             registry=registry,
         )
+        self._dead_letters = Gauge(
+            "sluice_gateway_dead_letters",
+            "Dead letters of the topic that are known, and neither replayed nor dropped.",
+            ["topic"],
+            registry=registry,
+        )
         self._view_staleness = Gauge(
             "sluice_gateway_view_staleness_seconds",
             "Since the view was known to hold all that the topics held; NaN before that.",
@@ -106,6 +112,10 @@ class Metrics:
     def watch_identity_file(self, setting: str, refused: Callable[[], bool]) -> None:
         """Read from here whether the newest version of the file is refused."""
         self._identity_file_refused.labels(setting).set_function(refused)
+
+    def watch_dead_letters(self, topic: str, open_on: Callable[[str], int]) -> None:
+        """Read from here how many letters of the topic are open."""
+        self._dead_letters.labels(topic).set_function(lambda: open_on(topic))
 
     def watch_view_staleness(self, staleness: Callable[[], float | None]) -> None:
         """Read the view's lag from here."""

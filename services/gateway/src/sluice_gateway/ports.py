@@ -9,9 +9,10 @@ from typing import Protocol
 
 from sluice_contracts.auth_context import Author
 from sluice_contracts.controls import Control, ControlTarget
+from sluice_contracts.dead_letters import LetterDecision
 from sluice_contracts.fingerprints import RunContent
 from sluice_contracts.ids import RunKey
-from sluice_contracts.records import Appended
+from sluice_contracts.records import Appended, IncomingRecord, Position
 from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.identity import Principal
@@ -33,6 +34,9 @@ __all__ = [
     "FetchError",
     "IdentityProvider",
     "KeySource",
+    "LetterGoneError",
+    "LetterTopics",
+    "LettersUnavailableError",
     "LogTruncatedError",
     "ProviderEndpoints",
     "RecordTooLargeError",
@@ -180,6 +184,32 @@ class ControlProducer(Protocol):
 
     async def append_control(self, target: ControlTarget, control: Control) -> Appended:
         """Write the control, which has its time; otherwise like `RequestProducer.append`."""
+
+
+class LetterGoneError(Exception):
+    """The dead letter is no longer kept."""
+
+
+class LettersUnavailableError(Exception):
+    """A dead letter cannot be read now; the message says why."""
+
+
+class LetterTopics(Protocol):
+    """The dead letter topics."""
+
+    async def read(self, position: Position) -> IncomingRecord:
+        """Return the record at this position, in bounded time.
+
+        Raises:
+            LetterGoneError: it is no longer kept.
+            LettersUnavailableError: it cannot be read now.
+        """
+
+    async def append_decision(self, letter: Position, decision: LetterDecision) -> Appended:
+        """Write what was done with the letter behind it; otherwise like `RequestProducer.append`.
+
+        No topic is unsafe for that.
+        """
 
 
 class Subscription(Protocol):

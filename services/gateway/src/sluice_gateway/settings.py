@@ -262,6 +262,10 @@ class GatewaySettings(ServiceSettings):
     store: StoreSettings = StoreSettings()
     workflows: WorkflowSettings = WorkflowSettings()
     rates: RateSettings = RateSettings()
+    dead_letters: Annotated[
+        int,
+        Field(ge=100, description="How many dead letters are listed, shared by the partitions."),
+    ] = 10_000
     send_timeout: Annotated[
         Duration,
         Field(

@@ -195,6 +195,7 @@ class FakeAIOKafkaProducer:
         topic: str,
         value: bytes | None = None,
         key: bytes | None = None,
+        partition: int | None = None,
         headers: Any = None,
     ) -> Written:
         assert self.state == "started"
@@ -213,7 +214,9 @@ class FakeAIOKafkaProducer:
             self._waiting.append(answer)
             self._cluster.arrived()
             await answer
-        return self._cluster.write_for_test(topic, value, key=key, headers=tuple(headers or ()))
+        return self._cluster.write_for_test(
+            topic, value, key=key, partition=partition or 0, headers=tuple(headers or ())
+        )
 
 
 class FakeAIOKafkaConsumer:

@@ -41,6 +41,7 @@ def make_projector(
     store: ProjectionStore,
     *topics: str,
     clock: Callable[[], float] | None = None,
+    newest: int | None = None,
 ) -> Projector:
     make: Any = cluster.make_consumer
     return Projector(
@@ -50,6 +51,7 @@ def make_projector(
         make_consumer=make,
         backoff=Backoff(uniform=lambda _, high: high),
         clock=clock,
+        newest=newest,
     )
 
 
@@ -133,6 +135,21 @@ async def test_more_records_than_a_batch_are_projected(
     async with running(make_projector(cluster, store)) as projector:
         await projector.wait_fresh(within=10)
         assert await words(store) == {"a": 1300}
+
+
+async def test_only_the_newest_records_of_each_partition_are_projected_if_so_wanted(
+    cluster: FakeCluster, store: SqliteStore
+) -> None:
+    for word in "abcd":
+        cluster.write_for_test("t", word.encode())
+    cluster.write_for_test("t", b"e", partition=1)
+    async with running(make_projector(cluster, store, newest=5)) as projector:
+        await projector.wait_fresh(within=10)
+        assert await words(store) == {"c": 1, "d": 1, "e": 1}
+        for word in "fgh":
+            cluster.write_for_test("t", word.encode())
+        await projector.wait_caught_up(as_of=now())
+        assert await words(store) == dict.fromkeys("cdefgh", 1)
 
 
 async def test_large_records_are_projected_in_portions(

@@ -147,9 +147,16 @@ async def test_record_that_no_topic_takes_is_not_sent(phase: str, details: dict[
     """A refusal costs the producer, and with it everything that is being sent."""
 
     class Measured(FakeKafka):
-        async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
+        async def send(
+            self,
+            topic: str,
+            record: OutgoingRecord,
+            *,
+            deadline: Deadline,
+            partition: int | None = None,
+        ) -> Appended:
             assert record.size <= MAX_STATUS_RECORD_BYTES
-            return await super().send(topic, record, deadline=deadline)
+            return await super().send(topic, record, deadline=deadline, partition=partition)
 
     kafka = Measured()
     await publisher(kafka).publish(*event(phase, **details))

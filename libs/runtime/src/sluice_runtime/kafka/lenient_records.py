@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, SupportsIndex, overload
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 
-from sluice_contracts.records import MAX_HEADERS
+from sluice_contracts.records import MAX_READ_HEADERS
 
 __all__ = ["LenientRecords"]
 
@@ -86,11 +86,8 @@ class _Record(NamedTuple):
 
 
 def _bounded(record: Any) -> Any:  # noqa: ANN401 - aiokafka is untyped
-    """Return the record with at most one header more than allowed: a million take 140 MB.
-
-    The extra one shows readers that there were too many.
-    """
-    if len(record.headers) <= MAX_HEADERS:
+    """Return the record with at most MAX_READ_HEADERS: a million headers take 140 MB."""
+    if len(record.headers) <= MAX_READ_HEADERS:
         return record
     return _Record(
         offset=record.offset,
@@ -98,7 +95,7 @@ def _bounded(record: Any) -> Any:  # noqa: ANN401 - aiokafka is untyped
         timestamp_type=record.timestamp_type,
         key=record.key,
         value=record.value,
-        headers=record.headers[: MAX_HEADERS + 1],
+        headers=record.headers[:MAX_READ_HEADERS],
         checksum=record.checksum,
     )
 

@@ -35,8 +35,17 @@ _ROOM_FOR_FRAMING = 64 * 1024
 class Producer(Protocol):
     """A writer of records: `RecordProducer`, or the fake of the tests."""
 
-    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
+    async def send(
+        self,
+        topic: str,
+        record: OutgoingRecord,
+        *,
+        deadline: Deadline,
+        partition: int | None = None,
+    ) -> Appended:
         """Write one record, and return where it stands once all in-sync replicas have it.
+
+        Without `partition`, the record's key decides about that.
 
         Raises:
             KafkaUnavailableError: the record was not acknowledged within the deadline.
@@ -66,7 +75,14 @@ class RecordProducer:
         self._failure: str | None = None
         self._closed = False
 
-    async def send(self, topic: str, record: OutgoingRecord, *, deadline: Deadline) -> Appended:
+    async def send(
+        self,
+        topic: str,
+        record: OutgoingRecord,
+        *,
+        deadline: Deadline,
+        partition: int | None = None,
+    ) -> Appended:
         """See `Producer.send`."""
         if record.size > _MAX_RECORD_BYTES:
             # A refusal by aiokafka would cost the other sends their producer.
@@ -75,7 +91,7 @@ class RecordProducer:
         try:
             async with deadline.enforce():
                 producer = await self._producer()
-                written = await self._write(producer, topic, record)
+                written = await self._write(producer, topic, record, partition)
         except (MessageSizeTooLargeError, RecordListTooLargeError) as e:
             self._retire(producer)
             raise RecordRefusedError(f"{topic}: the record has {record.size} bytes.") from e
@@ -132,11 +148,17 @@ class RecordProducer:
                     raise KafkaError("the producer was closed while it connected")
             return self._current
 
-    async def _write(self, producer: AIOKafkaProducer, topic: str, record: OutgoingRecord) -> Any:  # noqa: ANN401 - aiokafka is untyped
+    async def _write(
+        self, producer: AIOKafkaProducer, topic: str, record: OutgoingRecord, partition: int | None
+    ) -> Any:  # noqa: ANN401 - aiokafka is untyped
         # Kafka allows a record without key and value, aiokafka does not: its value becomes empty.
         value = b"" if record.key is None and record.value is None else record.value
         return await producer.send_and_wait(
-            topic, value=value, key=record.key, headers=list(record.headers)
+            topic,
+            value=value,
+            key=record.key,
+            partition=partition,
+            headers=list(record.headers),
         )
 
     def _fail(self, producer: AIOKafkaProducer | None, why: str) -> None:

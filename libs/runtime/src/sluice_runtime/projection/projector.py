@@ -5,6 +5,7 @@ topics. The gateway's view and the dispatcher's ledger are such files.
 """
 
 import asyncio
+import sys
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -79,6 +80,8 @@ class Projector:
 
     Args:
         clock: returns seconds, to measure the age of answers; None: the event loop's clock.
+        newest: how many of the last records are read at a start; each partition has an equal share.
+            None: all.
     """
 
     def __init__(
@@ -90,8 +93,10 @@ class Projector:
         make_consumer: Callable[[], AIOKafkaConsumer],
         backoff: Backoff | None = None,
         clock: Callable[[], float] | None = None,
+        newest: int | None = None,
     ) -> None:
         self._name = name
+        self._newest = newest
         self._topics = tuple(topics)
         self._store = store
         self._writes = WriteBehind(store)
@@ -198,6 +203,9 @@ class Projector:
         starts = await self._expire(consumer, partitions, known={})
         last = await self._store.last_records()
         known: dict[tuple[str, int], LastRecord] = {}
+        share = sys.maxsize
+        if self._newest is not None:
+            share = max(1, self._newest // len(partitions))
         for tp in partitions:
             place = tp.topic, tp.partition
             next_offset, record = stored.get(place, 0), last.get(place)
@@ -206,7 +214,7 @@ class Projector:
                 known[place] = record
                 next_offset = record.offset
             # Retention may have deleted records since the stored offset.
-            consumer.seek(tp, max(next_offset, starts[tp]))
+            consumer.seek(tp, max(next_offset, starts[tp], ends.offsets[tp] - share))
         return ends, starts, LastRecords(known)
 
     async def _forget(self) -> None:

@@ -11,7 +11,9 @@ from typing import Final
 
 from pydantic import JsonValue
 
-__all__ = ["redacted", "redacted_text"]
+from sluice_contracts.problems import Problem
+
+__all__ = ["redacted", "redacted_problem", "redacted_text"]
 
 _LEFT_OUT: Final = "Left out: this needs the scope payloads:read."
 
@@ -47,6 +49,11 @@ def redacted(event: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
                 if isinstance(each, dict)
             ]
     return kept
+
+
+def redacted_problem(problem: Problem) -> Problem:
+    """Return the problem without what may hold values."""
+    return problem.model_copy(update={"detail": _LEFT_OUT, "errors": ()})
 
 
 def redacted_text(data: str) -> str:

@@ -18,6 +18,8 @@ from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.controls import Controls
 from sluice_gateway.services.event_frames import EventFrames
 from sluice_gateway.services.identification import Identification
+from sluice_gateway.services.letter_decisions import LetterDecisions
+from sluice_gateway.services.letter_reader import LetterReader
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.loop_share import LoopShare
 from sluice_gateway.services.request_quotas import RequestQuotas
@@ -41,6 +43,8 @@ __all__ = [
     "GREETING",
     "IDENTIFICATION",
     "IDENTITY",
+    "LETTERS",
+    "LETTER_DECISIONS",
     "LIMITS",
     "LOAD_SHEDDER",
     "LOOP_SHARE",
@@ -84,6 +88,8 @@ FRAMES: Final = web.AppKey("frames", EventFrames)
 GREETING: Final = web.AppKey("greeting", str)
 ALLOWED_HOSTS: Final = web.AppKey("allowed_hosts", AllowedHosts)
 IDENTIFICATION: Final = web.AppKey("identification", Identification)
+LETTERS: Final = web.AppKey("letters", LetterReader)
+LETTER_DECISIONS: Final = web.AppKey("letter_decisions", LetterDecisions)
 LIMITS: Final = web.AppKey("limits", Limits)
 LOOP_SHARE: Final = web.AppKey("loop_share", LoopShare)
 METRICS: Final = web.AppKey("metrics", Metrics)

@@ -23,6 +23,7 @@ class _Subject:
     key: RunKey | None = None
     tenant: str | None = None
     workflow: str | None = None
+    dead_letter: str | None = None
 
 
 _NOTHING: Final = _Subject()
@@ -36,9 +37,10 @@ def about(
     *,
     tenant: str | None = None,
     workflow: str | None = None,
+    dead_letter: str | None = None,
 ) -> None:
     """Say what the request is about, before it may be refused."""
-    request[_SUBJECT] = _Subject(key=key, tenant=tenant, workflow=workflow)
+    request[_SUBJECT] = _Subject(key=key, tenant=tenant, workflow=workflow, dead_letter=dead_letter)
 
 
 def about_start(request: web.Request, read: ReadRequest, *, stated: str | None) -> None:
@@ -56,6 +58,7 @@ def note(
     key: RunKey | None = None,
     tenant: str | None = None,
     workflow: str | None = None,
+    dead_letter: str | None = None,
 ) -> None:
     """Note what came of the request, or of one of its items."""
     identity = request.get(IDENTITY)
@@ -66,6 +69,7 @@ def note(
         key=key,
         tenant=tenant,
         workflow=workflow,
+        dead_letter=dead_letter,
         trace_id=trace_id(request.get(TRACEPARENT)),
     )
 
@@ -76,4 +80,11 @@ def note_refusal(request: web.Request, error: ProblemError) -> None:
     if reads and error.problem.status not in _ACCESS and not isinstance(error, HiddenRunError):
         return
     subject = request.get(_SUBJECT, _NOTHING)
-    note(request, error, key=subject.key, tenant=subject.tenant, workflow=subject.workflow)
+    note(
+        request,
+        error,
+        key=subject.key,
+        tenant=subject.tenant,
+        workflow=subject.workflow,
+        dead_letter=subject.dead_letter,
+    )

@@ -23,7 +23,7 @@ from sluice_gateway.handlers.parameters import ETAG, IF_NONE_MATCH
 from sluice_gateway.handlers.representations import links
 from sluice_gateway.handlers.run_filters import FILTER, run_filter
 
-__all__ = ["OPERATIONS"]
+__all__ = ["OPERATIONS", "ListLinks", "next_path"]
 
 
 class _Document(BaseModel):
@@ -95,7 +95,7 @@ async def get_runs(request: web.Request) -> web.StreamResponse:
     document = RunListDocument(
         runs=tuple(map(_summary, page.runs)),
         next_cursor=cursor,
-        links=ListLinks(next=_next(request, cursor) if cursor else None),
+        links=ListLinks(next=next_path(request, cursor) if cursor else None),
     )
     return await _send(request, document)
 
@@ -122,7 +122,8 @@ def _place(request: web.Request) -> RunPlace | None:
         raise ProblemError.of(ProblemType.INVALID_REQUEST, str(e)) from e
 
 
-def _next(request: web.Request, cursor: str) -> str:
+def next_path(request: web.Request, cursor: str) -> str:
+    """Return where the list that is asked for continues."""
     query = [(name, value) for name, value in request.query.items() if name != "cursor"]
     return str(URL.build(path=request.path, query=[*query, ("cursor", cursor)]))
 

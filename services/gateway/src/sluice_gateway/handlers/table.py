@@ -8,6 +8,8 @@ from sluice_gateway.handlers import (
     bulk_commands,
     commands,
     controls,
+    dead_letter_decisions,
+    dead_letters,
     events,
     index,
     lists,
@@ -33,6 +35,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *all_events.OPERATIONS,
     *workflows.OPERATIONS,
     *controls.OPERATIONS,
+    *dead_letters.OPERATIONS,
+    *dead_letter_decisions.OPERATIONS,
     *index.OPERATIONS,
     *reference.OPERATIONS,
 )

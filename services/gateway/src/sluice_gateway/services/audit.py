@@ -57,6 +57,7 @@ class Audit:
         key: RunKey | None = None,
         tenant: str | None = None,
         workflow: str | None = None,
+        dead_letter: str | None = None,
         trace_id: str | None = None,
     ) -> None:
         """Note what came of a request; `tenant` counts if there is no `key`."""
@@ -70,6 +71,7 @@ class Audit:
             tenant=tenant if key is None else key.tenant,
             run_id=None if key is None else key.run_id,
             workflow=workflow,
+            dead_letter=dead_letter,
             verdict=verdict_of(result),
             problem=problem,
             hidden=isinstance(result, HiddenRunError),

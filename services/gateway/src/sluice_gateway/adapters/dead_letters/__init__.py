@@ -1,0 +1,1 @@
+"""Dead letters on Kafka: which there are, what they hold, and what was done with them."""

@@ -4,12 +4,21 @@ import { address } from './ui/router.js';
 import { Dialog } from './ui/dialog.js';
 import { Empty } from './ui/states.js';
 import { Toasts } from './ui/toasts.js';
+import { ApprovalsPage } from './views/approvals-page.js';
+import { LimitsPage } from './views/limits-page.js';
 import { Shell } from './views/shell.js';
+import { StartPage } from './views/start-page.js';
 import { RunPage } from './views/run-page.js';
 import { RunsPage } from './views/runs-page.js';
 import { runOf } from './views/addresses.js';
 
-const PAGES = new Map([['/', RunsPage], ['/runs', RunsPage]]);
+const PAGES = new Map([
+  ['/', RunsPage],
+  ['/runs', RunsPage],
+  ['/start', StartPage],
+  ['/approvals', ApprovalsPage],
+  ['/limits', LimitsPage],
+]);
 
 function Page() {
   const run = runOf(address.value);

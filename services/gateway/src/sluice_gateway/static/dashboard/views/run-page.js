@@ -7,6 +7,7 @@ import { now } from '../ui/clock.js';
 import { ago, duration, millis } from '../lib/format.js';
 import { graphOf } from '../lib/graph.js';
 import { RunWatch } from '../data/run-watch.js';
+import { Answer } from './approvals-page.js';
 import { Commands } from './commands.js';
 import { GraphView } from './graph-view.js';
 import { StepPanel } from './step-panel.js';
@@ -59,6 +60,7 @@ function Run({ watch }) {
     <${Waiting} run=${shown} />
     ${shown.problem && html`<div class="notice bad" role="alert"><h2>${shown.problem.title}</h2><p>${shown.problem.detail}</p></div>`}
     ${!shown.problem && shown.message && html`<div class="notice"><p>${shown.message}</p></div>`}
+    ${replay === null && !shown.terminal && (shown.waiting_for ?? []).map((step) => html`<${Answer} key=${step.step} run=${run} step=${step} onDone=${() => {}} />`)}
     <div class="run-body">
       <section class="panel main" aria-label="What the run does">
         <div class="tabs" role="tablist">${TABS.map((name) => html`<button key=${name} type="button" role="tab"

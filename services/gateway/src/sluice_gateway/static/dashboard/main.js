@@ -2,6 +2,7 @@
 import { html, render } from './ui/html.js';
 import { address } from './ui/router.js';
 import { Dialog } from './ui/dialog.js';
+import { Keys } from './ui/keys.js';
 import { Empty } from './ui/states.js';
 import { Toasts } from './ui/toasts.js';
 import { ApprovalsPage } from './views/approvals-page.js';
@@ -27,4 +28,4 @@ function Page() {
   return Found ? html`<${Found} />` : html`<div class="page"><${Empty} title="There is no such page" /></div>`;
 }
 
-render(html`<${Shell}><${Page} /></${Shell}><${Dialog} /><${Toasts} />`, /** @type {HTMLElement} */ (document.getElementById('app')));
+render(html`<${Shell}><${Page} /></${Shell}><${Dialog} /><${Keys} /><${Toasts} />`, /** @type {HTMLElement} */ (document.getElementById('app')));

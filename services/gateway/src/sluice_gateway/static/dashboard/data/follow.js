@@ -18,15 +18,16 @@ const LONGEST_PAUSE = 15_000;
  * @param {string} path
  * @param {{
  *   signal: AbortSignal,
+ *   after?: string | null,
  *   onLines: (lines: Line[]) => void,
  *   onConnection: (connection: Connection) => void,
  *   onGone?: () => void,
- * }} to `onGone`: the gateway no longer has what follows; the stream goes on from now.
+ * }} to `after`: the place to begin behind. `onGone`: the gateway no longer has what follows; the stream goes on
+ *   from now.
  * @returns {Promise<void>} Once the stream has ended; rejects with a `Problem` that waiting cannot mend.
  */
-export async function follow(path, { signal, onLines, onConnection, onGone }) {
-  /** @type {string | null} */
-  let place = null;
+export async function follow(path, { signal, after = null, onLines, onConnection, onGone }) {
+  let place = after;
   let pause = FIRST_PAUSE;
   while (!signal.aborted) {
     onConnection('connecting');

@@ -4,7 +4,7 @@ import { asQuery, shows } from '../lib/filters.js';
 import { millis } from '../lib/format.js';
 import { OrderedRuns, keyOf } from '../lib/ordered-runs.js';
 import { get } from './api.js';
-import { follow } from './follow.js';
+import { followShared } from './shared-stream.js';
 
 /** @typedef {import('../lib/filters.js').Filters} Filters */
 /** @typedef {import('../lib/ordered-runs.js').Row} Row */
@@ -46,7 +46,7 @@ export class RunList {
 
   open() {
     const { signal: aborted } = this.#abort;
-    follow(`/v1/events?${this.#query({ phases: false })}`, {
+    followShared(`/v1/events?${this.#query({ phases: false })}`, {
       signal: aborted,
       onLines: (lines) => this.#take(lines),
       onConnection: (connection) => { this.connection.value = connection; },

@@ -2,7 +2,7 @@
 import { html, signal, useEffect, useRef } from './html.js';
 
 /**
- * @typedef {{title: string, text: string, action: string, bad?: boolean, reason?: boolean}} Question
+ * @typedef {{title: string, text: string, action: string, bad?: boolean, reason?: boolean, about?: unknown}} Question
  * @type {import('./html.js').Signal<{question: Question, answer: (answer: {reason: string} | null) => void} | null>}
  */
 const open = signal(null);
@@ -26,7 +26,7 @@ export function Dialog() {
     answer({ reason: String(form.get('reason') ?? '').trim() });
   };
   return html`<dialog ref=${dialog} aria-labelledby="question" onCancel=${() => answer(null)}>
-    <form onSubmit=${submit}><h2 id="question">${question.title}</h2><p>${question.text}</p>
+    <form onSubmit=${submit}><h2 id="question">${question.title}</h2><p>${question.text}</p>${question.about}
       ${question.reason && html`<label>Reason (optional)<input name="reason" maxlength="1024" autocomplete="off" /></label>`}
       <div class="actions"><button type="button" onClick=${() => answer(null)}>Cancel</button>
       <button type="submit" class=${question.bad ? 'bad primary' : 'primary'}>${question.action}</button></div></form></dialog>`;

@@ -40,8 +40,8 @@ export function ApprovalsPage() {
     <div class="inbox">${waiting.map(({ run, step }) => html`<${Answer} key=${`${keyOf(run)}/${step.step}`} run=${run} step=${step} onDone=${read} />`)}</div></div>`;
 }
 
-/** @param {{run: any, step: any, onDone: () => void}} props */
-export function Answer({ run, step, onDone }) {
+/** @param {{run: any, step: any, onDone: () => void, isAlone?: boolean}} props `isAlone`: the page is about the run. */
+export function Answer({ run, step, onDone, isAlone = false }) {
   const fields = useMemo(() => fieldsOf(step.answer), [step.step]);
   const [given, setGiven] = useState(() => begin(fields));
   const [reason, setReason] = useState('');
@@ -62,7 +62,7 @@ export function Answer({ run, step, onDone }) {
     }
   };
   return html`<form class="panel answer" onSubmit=${submit}>
-    <div class="heading"><h2>${step.name}</h2><${Link} to=${runAddress(run)} class="id">${run.id}</${Link}><span class="label">${run.workflow}</span>
+    <div class="heading"><h2>${step.name}</h2>${!isAlone && html`<${Link} to=${runAddress(run)} class="id">${run.id}</${Link}><span class="label">${run.workflow}</span>`}
       ${since && html`<span class="faint">waiting for ${duration(Math.max(0, now.value - since))}</span>`}</div>
     ${step.message && html`<p class="question">${step.message}</p>`}
     <${Fields} fields=${fields} given=${given} errors=${errors} onChange=${setGiven} prefix=${`answer-${step.step}`} />

@@ -1,6 +1,9 @@
 /** The filters of the list of runs, above it. */
-import { html, signal, useEffect, useRef } from '../ui/html.js';
+import { html, signal, useEffect, useRef, useState } from '../ui/html.js';
+import { go } from '../ui/router.js';
 import { get } from '../data/api.js';
+import { write } from '../lib/filters.js';
+import { saveView, savedViews } from '../lib/views.js';
 
 const SPANS = [['', 'Any time'], ['15m', 'Last 15 minutes'], ['1h', 'Last hour'], ['24h', 'Last 24 hours'], ['7d', 'Last 7 days']];
 
@@ -53,6 +56,28 @@ export function Filters({ filters, onChange }) {
     <label><span class="unseen">Accepted</span><select name="since" onChange=${changed}>
       ${SPANS.map(([value, name]) => html`<option key=${value} value=${value} selected=${filters.since === value}>${name}</option>`)}
     </select></label>
+    <${Views} query=${write(filters)} />
     <button class="unseen" type="submit">Search</button>
   </form>`;
+}
+
+/** @param {{query: string}} props */
+function Views({ query }) {
+  const [views, setViews] = useState(() => savedViews(localStorage));
+  const current = Object.entries(views).find(([, each]) => each === query)?.[0];
+  const choose = (/** @type {Event} */ event) => {
+    event.stopPropagation();
+    const { value } = /** @type {HTMLSelectElement} */ (event.target);
+    if (value === '+') {
+      const name = prompt('The name of this view')?.trim();
+      if (name) setViews(saveView(localStorage, name, query));
+    } else if (value === '-' && current) setViews(saveView(localStorage, current, null));
+    else if (value.startsWith('=')) go(`/runs?${views[value.slice(1)]}`);
+  };
+  return html`<label><span class="unseen">Saved views</span><select onChange=${choose}>
+    <option value="" selected=${!current}>Views</option>
+    ${Object.keys(views).sort().map((name) => html`<option key=${name} value=${`=${name}`} selected=${name === current}>${name}</option>`)}
+    ${query && !current && html`<option value="+">Save this view …</option>`}
+    ${current && html`<option value="-">Forget “${current}”</option>`}
+  </select></label>`;
 }

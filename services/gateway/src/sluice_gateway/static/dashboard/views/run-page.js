@@ -60,7 +60,6 @@ function Run({ watch }) {
     <${Waiting} run=${shown} />
     ${shown.problem && html`<div class="notice bad" role="alert"><h2>${shown.problem.title}</h2><p>${shown.problem.detail}</p></div>`}
     ${!shown.problem && shown.message && html`<div class="notice"><p>${shown.message}</p></div>`}
-    ${replay === null && !shown.terminal && (shown.waiting_for ?? []).map((step) => html`<${Answer} key=${step.step} run=${run} step=${step} onDone=${() => {}} />`)}
     <div class="run-body">
       <section class="panel main" aria-label="What the run does">
         <div class="tabs" role="tablist">${TABS.map((name) => html`<button key=${name} type="button" role="tab"
@@ -73,7 +72,7 @@ function Run({ watch }) {
         <${Replay} history=${watch.history} at=${replay} onChange=${setReplay} />
       </section>
       <aside class="panel side" aria-label="Details">
-        ${node ? html`<${StepPanel} node=${node} run=${run} onClose=${() => setSelected(null)} />` : html`<${RunPanel} run=${shown} />`}
+        ${node ? html`<${StepPanel} node=${node} run=${run} onClose=${() => setSelected(null)} />` : html`<${RunPanel} run=${shown} asks=${replay === null} />`}
       </aside>
     </div>
   </div>`;
@@ -106,8 +105,10 @@ function Waiting({ run }) {
     <p>${queue.detail ?? (queue.held_by ? `Held by: ${queue.held_by}.` : 'Nothing holds it up.')}${eta ? ` It starts in about ${duration(Math.max(0, eta - now.value))}.` : ''}</p></div>`;
 }
 
-function RunPanel({ run }) {
-  return html`<h2>Run</h2>
+function RunPanel({ run, asks }) {
+  const waiting = asks && !run.terminal ? (run.waiting_for ?? []) : [];
+  return html`${waiting.map((step) => html`<${Answer} key=${step.step} run=${run} step=${step} onDone=${() => {}} isAlone />`)}
+    <h2>Run</h2>
     <${Values} title="Parameters" values=${run.parameters} none="Private, or no longer known." />
     <${Values} title="Outputs" values=${run.outputs} none="None yet." />
     <dl class="small"><dt>Workflow in Kubernetes</dt><dd>${run.namespace ? `${run.namespace}/` : ''}${run.workflow_name}</dd></dl>`;

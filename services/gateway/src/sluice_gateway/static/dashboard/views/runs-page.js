@@ -1,5 +1,5 @@
 /** The list of runs. */
-import { html, useEffect, useMemo, useRef, useState } from '../ui/html.js';
+import { html, useEffect, useMemo } from '../ui/html.js';
 import { Link, address, go } from '../ui/router.js';
 import { PhaseSign, PhaseText } from '../ui/phase.js';
 import { VirtualList } from '../ui/virtual-list.js';
@@ -10,6 +10,7 @@ import { ago, compact, duration, millis } from '../lib/format.js';
 import { keyOf } from '../lib/ordered-runs.js';
 import { RunList } from '../data/run-list.js';
 import { runAddress } from './addresses.js';
+import { BulkCommands } from './bulk-commands.js';
 import { Filters } from './filter-bar.js';
 
 const ROW = 44;
@@ -48,7 +49,7 @@ function Runs({ list, filters }) {
         : html`<${Empty} title="No runs yet"><p><${Link} to="/start">Start one</${Link}>, and it appears here at once.</p></${Empty}>`;
   return html`<div class="page runs">
     <div class="heading"><h1>Runs</h1><${Connection} connection=${list.connection.value} /><${Pulse} values=${list.pulse.value} /></div>
-    <${Counts} counts=${counts.value} filters=${filters} />
+    <div class="heading"><${Counts} counts=${counts.value} filters=${filters} /><${BulkCommands} filters=${filters} total=${totalOf(counts.value, filters)} rows=${list.rows} /></div>
     <${Filters} filters=${filters} onChange=${show} />
     <${VirtualList} rows=${list.rows} height=${ROW} label="Runs, newest first" keyOf=${keyOf}
       onNearEnd=${list.more} header=${html`<${Header} />`} empty=${empty}
@@ -56,8 +57,13 @@ function Runs({ list, filters }) {
   </div>`;
 }
 
+/** How many runs fulfil the filter; counts are by phase, of all phases. */
+function totalOf(counts, { phase }) {
+  return Object.entries(counts ?? {}).reduce((sum, [name, each]) => sum + (phase.length === 0 || phase.includes(name) ? each : 0), 0);
+}
+
 function Counts({ counts, filters }) {
-  const total = Object.values(counts ?? {}).reduce((sum, each) => sum + each, 0);
+  const total = totalOf(counts, NONE);
   const toggle = (/** @type {string} */ phase) => {
     const has = filters.phase.includes(phase);
     show({ ...filters, phase: has ? filters.phase.filter((each) => each !== phase) : [...filters.phase, phase] });
@@ -89,15 +95,15 @@ function Row({ run }) {
   const started = millis(run.started_at);
   const finished = millis(run.finished_at);
   const took = started === null ? '' : duration((finished ?? Math.max(now.value, started)) - started);
-  return html`<${Link} to=${runAddress(run)} class="row" role="row">
+  return html`<div class="row" role="row">
     <span role="cell" class="cell phase"><${PhaseText} phase=${run.phase} /></span>
-    <span role="cell" class="cell run"><span class="id">${run.id}</span>${run.tenant !== 'default' && html`<span class="tenant">${run.tenant}</span>`}</span>
+    <span role="cell" class="cell run"><${Link} to=${runAddress(run)} class="id">${run.id}</${Link}>${run.tenant !== 'default' && html`<span class="tenant">${run.tenant}</span>`}</span>
     <span role="cell" class="cell workflow">${run.workflow ?? '–'}</span>
     <span role="cell" class="cell progress"><${Progress} text=${run.progress} phase=${run.phase} /></span>
     <span role="cell" class="cell labels">${Object.entries(run.labels).map(([name, value]) => html`<span key=${name} class="label">${name}=${value}</span>`)}</span>
     <span role="cell" class="cell accepted"><time datetime=${new Date(run.at).toISOString()} title=${new Date(run.at).toLocaleString()}>${ago(run.at, now.value)}</time></span>
     <span role="cell" class="cell duration">${took}</span>
-  </${Link}>`;
+  </div>`;
 }
 
 export function Progress({ text, phase }) {

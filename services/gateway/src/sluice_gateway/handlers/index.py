@@ -11,6 +11,7 @@ from sluice_gateway.handlers.json_answers import NOT_MODIFIED, send_json
 from sluice_gateway.handlers.operations import Answer, Content, Operation
 from sluice_gateway.handlers.parameters import ETAG, IF_NONE_MATCH
 from sluice_gateway.handlers.routing import MEDIA_TYPE
+from sluice_gateway.handlers.sign_in import SIGN_IN
 
 __all__ = ["OPERATIONS"]
 
@@ -24,6 +25,7 @@ async def get_index(request: web.Request) -> web.StreamResponse:
         "docs": "/docs",
         "openapi": "/openapi.json",
         "asyncapi": "/asyncapi.json",
+        "sign_in": "/sign-in" if SIGN_IN in request.app else None,
     }
     return await send_json(request, {"message": request.app[GREETING], "links": links})
 

@@ -15,6 +15,7 @@ from sluice_gateway.handlers import (
     reference,
     reruns,
     runs,
+    who,
     workflows,
 )
 from sluice_gateway.handlers.operations import Operation
@@ -33,6 +34,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *all_events.OPERATIONS,
     *workflows.OPERATIONS,
     *controls.OPERATIONS,
+    *who.OPERATIONS,
     *index.OPERATIONS,
     *reference.OPERATIONS,
 )

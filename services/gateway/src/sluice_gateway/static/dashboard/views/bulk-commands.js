@@ -3,6 +3,7 @@ import { html } from '../ui/html.js';
 import { ask } from '../ui/dialog.js';
 import { say } from '../ui/toasts.js';
 import { post } from '../data/api.js';
+import { may } from '../data/identity.js';
 import { asQuery, write } from '../lib/filters.js';
 import { keyOf } from '../lib/ordered-runs.js';
 
@@ -13,7 +14,7 @@ const COMMANDS = [['stop', 'Stop'], ['terminate', 'Terminate'], ['suspend', 'Sus
 /** @param {{filters: import('../lib/filters.js').Filters, total: number, rows: readonly any[]}} props */
 export function BulkCommands({ filters, total, rows }) {
   // All runs at once is no filter, and never what somebody means.
-  if (write(filters) === '' || total === 0 || total > MOST) return null;
+  if (!may('runs:command') || write(filters) === '' || total === 0 || total > MOST) return null;
   const act = async (/** @type {Event} */ event) => {
     const select = /** @type {HTMLSelectElement} */ (event.target);
     const [name, label] = COMMANDS.find(([each]) => each === select.value) ?? [];

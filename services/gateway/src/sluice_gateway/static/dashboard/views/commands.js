@@ -4,6 +4,7 @@ import { go } from '../ui/router.js';
 import { ask } from '../ui/dialog.js';
 import { say } from '../ui/toasts.js';
 import { post, runPath } from '../data/api.js';
+import { may } from '../data/identity.js';
 import { runAddress } from './addresses.js';
 
 const COMMANDS = [
@@ -33,6 +34,6 @@ export function Commands({ run }) {
       setBusy(false);
     }
   };
-  return html`<div class="commands">${COMMANDS.filter((command) => command.when(run)).map((command) => html`<button key=${command.name}
+  return html`<div class="commands">${COMMANDS.filter((command) => command.when(run) && may(command.name === 'rerun' ? 'runs:start' : 'runs:command')).map((command) => html`<button key=${command.name}
     type="button" class=${command.bad ? 'bad' : ''} disabled=${busy} onClick=${() => act(command)}>${command.label}</button>`)}</div>`;
 }

@@ -7,6 +7,7 @@ import { Failure, Loading } from '../ui/states.js';
 import { say } from '../ui/toasts.js';
 import { now } from '../ui/clock.js';
 import { get, post } from '../data/api.js';
+import { may } from '../data/identity.js';
 import { ago, compact, millis } from '../lib/format.js';
 
 const EVERY = 4000;
@@ -59,9 +60,9 @@ export function LimitsPage() {
     ${found.controls === null && html`<div class="notice"><p>Pausing is not configured here: the gateway has no topic of controls.</p></div>`}
     <section class="panel"><table><caption class="unseen">Workflows</caption>
       <thead><tr><th>Workflow</th><th>Live</th><th>Waiting</th><th>State</th><th><span class="unseen">Actions</span></th></tr></thead>
-      <tbody>${found.workflows.map(({ name, counts }) => html`<${Line} key=${name} kind="workflow" name=${name} counts=${counts} control=${controlOf('workflow', name)} act=${found.controls && act} />`)}</tbody></table></section>
+      <tbody>${found.workflows.map(({ name, counts }) => html`<${Line} key=${name} kind="workflow" name=${name} counts=${counts} control=${controlOf('workflow', name)} act=${found.controls && may('admin') && act} />`)}</tbody></table></section>
     <section class="panel"><div class="side-head tenants"><h2>Tenants</h2>
-      ${found.controls && html`<form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); if (tenant) act('tenant', tenant, 'pause'); }}>
+      ${found.controls && may('admin') && html`<form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); if (tenant) act('tenant', tenant, 'pause'); }}>
         <label><span class="unseen">Tenant</span><input placeholder="Tenant" value=${tenant} onInput=${(/** @type {Event} */ event) => setTenant(/** @type {HTMLInputElement} */ (event.target).value.trim())} /></label>
         <button type="submit" disabled=${!tenant}>Pause</button></form>`}</div>
       ${tenants.length === 0 ? html`<p class="faint none">No tenant is paused or drained.</p>` : html`<table><thead><tr><th>Tenant</th><th>State</th><th><span class="unseen">Actions</span></th></tr></thead>

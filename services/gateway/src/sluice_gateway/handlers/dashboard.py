@@ -5,6 +5,7 @@ The page reads the addresses below by itself. It is no part of the API: it only 
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -31,6 +32,8 @@ _SECURITY: Final = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+# They are a quarter of what a browser would load.
+_COMMENT: Final = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)[ \t]*\n", re.MULTILINE | re.DOTALL)
 _IMMUTABLE: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
@@ -108,8 +111,16 @@ def _bodies(folder: Traversable, within: str = "") -> list[tuple[str, bytes]]:
         if each.is_dir():
             found += _bodies(each, f"{within}{each.name}/")
         elif each.name == "index.html" or _extension(each.name) in _KINDS:
-            found.append((f"{within}{each.name}", each.read_bytes()))
+            body = each.read_bytes()
+            if each.name.endswith((".js", ".css")):
+                body = _without_comments(body.decode()).encode()
+            found.append((f"{within}{each.name}", body))
     return found
+
+
+def _without_comments(text: str) -> str:
+    """Return a module without the comments that stand on lines of their own."""
+    return _COMMENT.sub("", text)
 
 
 def _extension(name: str) -> str:

@@ -63,10 +63,17 @@ const SCHEMA = {
 test('a form has a field for each parameter, and sends what its schema takes', () => {
   const fields = fieldsOf(SCHEMA);
   assert.deepEqual(fields.map(({ kind }) => kind), ['number', 'text', 'line', 'choice', 'yes-no', 'json']);
-  assert.deepEqual(valuesOf(fields, begin(fields)).values, { workers: 4, text: '', short: '', mode: 'fast', loud: true });
+  const begun = valuesOf(fields, begin(fields));
+  assert.deepEqual(begun.values, { workers: 4, short: '', mode: 'fast', loud: true });
+  assert.deepEqual([...begun.errors], [['text', 'This is required.']]);
   const { values, errors } = valuesOf(fields, { ...begin(fields), workers: 'many', text: 'a\nb', more: '[1', loud: false });
   assert.deepEqual(values, { workers: 'many', text: 'a\nb', short: '', mode: 'fast', loud: false });
-  assert.deepEqual([...errors.keys()], ['more']);
+  assert.deepEqual([...errors.keys()], ['workers', 'more']);
+  for (const workers of ['0', '51', '1.5', '']) {
+    const isWrong = valuesOf(fields, { ...begin(fields), text: 'a', workers }).errors.has('workers');
+    assert.equal(isWrong, workers !== '', workers);
+  }
+  assert.ok(valuesOf(fields, { ...begin(fields), text: 'a', short: 'x'.repeat(21) }).errors.has('short'));
   assert.deepEqual(fieldsOf(null), []);
 });
 

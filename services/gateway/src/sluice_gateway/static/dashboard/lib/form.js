@@ -3,7 +3,7 @@
  *
  * @typedef {{
  *   name: string, kind: 'line' | 'text' | 'number' | 'yes-no' | 'choice' | 'json', isRequired: boolean,
- *   default: unknown, description: string, choices: string[], min?: number, max?: number, isWhole: boolean,
+ *   default: unknown, description: string, choices: string[], min?: number, max?: number, isWhole: boolean, longest?: number,
  * }} Field
  */
 
@@ -24,6 +24,7 @@ export function fieldsOf(schema) {
       min: property.minimum,
       max: property.maximum,
       isWhole: property.type === 'integer',
+      longest: property.maxLength,
     };
   });
 }
@@ -50,13 +51,27 @@ function kindOf({ type, enum: choices, maxLength }) {
 export function valueOf(field, given) {
   if (field.kind === 'yes-no') return Boolean(given);
   if (given === undefined || (given === '' && field.kind !== 'line' && field.kind !== 'text')) return undefined;
-  if (given === '' && field.default === undefined && !field.isRequired) return undefined;
+  if (given === '' && field.default === undefined) return undefined;
   if (field.kind === 'number') {
     const number = Number(given);
     // The gateway says what is wrong with what is not a number.
     return Number.isFinite(number) ? number : given;
   }
   return field.kind === 'json' ? JSON.parse(String(given)) : given;
+}
+
+/** What the gateway would refuse, as far as the schema says it in simple words. */
+function faultOf({ kind, isRequired, isWhole, min, max, longest, choices }, value) {
+  if (value === undefined || (value === '' && kind !== 'line' && kind !== 'text')) return isRequired ? 'This is required.' : null;
+  if (kind === 'number') {
+    if (typeof value !== 'number') return 'This must be a number.';
+    if (isWhole && !Number.isInteger(value)) return 'This must be a whole number.';
+    if (min !== undefined && value < min) return `This must be at least ${min}.`;
+    if (max !== undefined && value > max) return `This must be at most ${max}.`;
+  }
+  if (kind === 'choice' && !choices.includes(String(value))) return 'Choose one of the list.';
+  if (longest !== undefined && typeof value === 'string' && [...value].length > longest) return `This has more than ${longest} characters.`;
+  return null;
 }
 
 /**
@@ -72,6 +87,8 @@ export function valuesOf(fields, given) {
     try {
       const value = valueOf(field, given[field.name]);
       if (value !== undefined) values[field.name] = value;
+      const wrong = faultOf(field, value);
+      if (wrong) errors.set(field.name, wrong);
     } catch {
       errors.set(field.name, 'This is not JSON.');
     }

@@ -27,13 +27,14 @@ export function RunsPage() {
     list.open();
     return () => list.close();
   }, [list]);
-  return html`<${Runs} key=${query} list=${list} filters=${read(query)} />`;
+  return html`<${Runs} list=${list} filters=${read(query)} />`;
 }
 
 /** @param {import('../lib/filters.js').Filters} filters */
 function show(filters) {
   const query = write(filters);
-  go(query ? `/runs?${query}` : '/runs');
+  // A field that is left after Enter reports the same change twice.
+  if (query !== write(read(address.value.search))) go(query ? `/runs?${query}` : '/runs');
 }
 
 function Runs({ list, filters }) {

@@ -42,6 +42,9 @@ function StartForm({ workflow }) {
   const request = useMemo(() => requestOf(workflow.name, values, more), [workflow, values, more]);
   const plan = usePlan(workflow.name);
   useEffect(() => {
+    setPreview(null);
+    setProblem(null);
+    if (errors.size) return undefined;
     // The gateway itself says whether it would take the request; nothing is written.
     const timer = setTimeout(() => {
       post('/v1/runs?validate_only=true', request).then(
@@ -61,13 +64,14 @@ function StartForm({ workflow }) {
       setBusy(false);
     }
   };
-  const wrong = new Map([...errors, ...errorsOf(problem)]);
+  // What is empty is not wrong before somebody wants to send it.
+  const shown = [...errors].filter(([name]) => given[name] !== '');
+  const wrong = new Map([...shown, ...errorsOf(problem)]);
   const general = problem && !wrong.size ? problem : null;
   const set = (/** @type {string} */ name) => (/** @type {Event} */ event) => setMore({ ...more, [name]: /** @type {HTMLInputElement} */ (event.target).value });
-  const empty = fields.some((field) => field.isRequired && given[field.name] === '');
   return html`<form class="panel start-form" onSubmit=${start}>
       <h2>${workflow.name}</h2><p class="faint">${workflow.description}</p>
-      <${Fields} fields=${fields} given=${given} errors=${empty ? errors : wrong} onChange=${setGiven} prefix="parameter" />
+      <${Fields} fields=${fields} given=${given} errors=${wrong} onChange=${setGiven} prefix="parameter" />
       <details><summary>Id, labels, priority, tenant</summary>
         <div class="field"><label for="run-id">Id</label><input id="run-id" value=${more.id} onInput=${set('id')} placeholder="One is made" autocomplete="off" />
           <p class="faint">The same id with the same content is the same run.</p></div>
@@ -76,10 +80,10 @@ function StartForm({ workflow }) {
           ${['high', 'normal', 'low'].map((each) => html`<option key=${each} selected=${each === more.priority}>${each}</option>`)}</select></div>
         <div class="field"><label for="run-tenant">Tenant</label><input id="run-tenant" value=${more.tenant} onInput=${set('tenant')} placeholder="default" autocomplete="off" /></div>
       </details>
-      ${general && !empty && html`<div class="notice bad" role="alert"><h3>${general.title}</h3><p>${general.message}</p></div>`}
+      ${general && html`<div class="notice bad" role="alert"><h3>${general.title}</h3><p>${general.message}</p></div>`}
       ${preview?.id_use === 'same-content' && html`<div class="notice"><p>This is the run that has this id already. <${Link} to=${runAddress(preview)}>Show it</${Link}>.</p></div>`}
       ${preview?.id_use === 'other-content' && html`<div class="notice bad" role="alert"><p>The id belongs to a run with other content.</p></div>`}
-      <div class="actions"><button type="submit" class="primary" disabled=${busy || (problem !== null && !preview)}>Start</button></div>
+      <div class="actions"><button type="submit" class="primary" disabled=${busy || errors.size > 0 || problem !== null}>Start</button></div>
     </form>
     <div class="start-side">
       ${plan && html`<section class="panel plan" aria-label="What it will do"><${GraphView} graph=${plan} selected=${null} onSelect=${() => {}} /></section>`}

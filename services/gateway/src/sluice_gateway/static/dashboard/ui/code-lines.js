@@ -15,7 +15,7 @@ export function CodeLines({ lines }) {
     }
   };
   return html`<section class="code" aria-label="The same in a terminal">
-    <div class="tabs small-tabs" role="tablist">${lines.map(([name]) => html`<button key=${name} type="button" role="tab" aria-selected=${name === open} onClick=${() => setOpen(name)}>${name}</button>`)}
+    <div class="tabs small-tabs"><div role="tablist">${lines.map(([name]) => html`<button key=${name} type="button" role="tab" aria-selected=${name === open} onClick=${() => setOpen(name)}>${name}</button>`)}</div>
       <button type="button" class="quiet copy-line" onClick=${copy}>Copy</button></div>
     <pre tabindex="0" role="tabpanel" aria-label=${open}>${line}</pre></section>`;
 }

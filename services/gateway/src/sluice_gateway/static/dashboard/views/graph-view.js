@@ -62,11 +62,11 @@ function Node({ node, place, isSelected, onSelect }) {
     onSelect(node.id);
   };
   return html`<g class=${`node phase-${phase}${isSelected ? ' selected' : ''}`} transform=${`translate(${place.x} ${place.y})`}
-      role="button" tabindex="0" aria-label=${`${node.label}: ${about || phase}`} onClick=${() => onSelect(node.id)} onKeyDown=${key}>
+      role="button" tabindex="0" aria-label=${`${node.label}${copies > 1 ? ` ×${copies}` : ''} ${about || phase}`} onClick=${() => onSelect(node.id)} onKeyDown=${key}>
     ${copies > 1 || node.repeated ? html`<rect class="behind" x="4" y="4" width=${WIDTH} height=${HEIGHT} rx="8" />` : null}
     <rect width=${WIDTH} height=${HEIGHT} rx="8" />
     <g transform="translate(12 15)"><${PhaseSign} phase=${phase} /></g>
-    <text class="title" x="38" y=${about ? 20 : 28}>${shortened(node.label, 19)}${copies > 1 ? ` ×${copies}` : ''}</text>
+    <text class="title" x="38" y=${about ? 20 : 28}>${shortened(node.label, 19)}${copies > 1 ? ` ×${copies}` : ''}${' '}</text>
     ${about && html`<text class="about" x="38" y="36">${about}</text>`}
   </g>`;
 }

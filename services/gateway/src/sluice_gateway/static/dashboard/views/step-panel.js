@@ -15,8 +15,8 @@ export function StepPanel({ node, run, onClose }) {
     ${node.within && html`<p class="faint">in ${node.within}</p>`}
     ${node.steps.length === 0 && html`<p class="faint">${node.conditional ? 'Not started; it may be skipped.' : 'Not started yet.'}</p>`}
     ${node.steps.length > 1 && html`<div class="copies"><${VirtualList} rows=${node.steps} height=${32} label=${`Copies of ${node.label}`} keyOf=${(each) => each.id}
-      render=${(each) => html`<button type="button" class="copy" role="row" aria-pressed=${each.id === step?.id} onClick=${() => choose(each.id)}>
-        <span role="cell">${each.name}</span><span role="cell"><${PhaseText} phase=${isWaiting(each) ? 'Suspended' : each.phase} /></span></button>`} /></div>`}
+      render=${(each) => html`<button type="button" class="copy" aria-pressed=${each.id === step?.id} onClick=${() => choose(each.id)}>
+        <span>${each.name}</span><span><${PhaseText} phase=${isWaiting(each) ? 'Suspended' : each.phase} /></span></button>`} /></div>`}
     ${step && html`<${Step} step=${step} run=${run} />`}`;
 }
 

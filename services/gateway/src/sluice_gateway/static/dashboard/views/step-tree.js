@@ -11,9 +11,9 @@ export function StepTree({ graph, selected, onSelect }) {
   return html`<${VirtualList} rows=${rows} height=${36} label="Steps of the run" keyOf=${(node) => node.id}
     render=${(node) => {
       const { phase, counts } = summary(node);
-      return html`<button type="button" role="row" class="step-row" aria-pressed=${node.id === selected} onClick=${() => onSelect(node.id)}>
-        <span role="cell" class="cell"><${PhaseText} phase=${phase} /></span>
-        <span role="cell" class="cell">${node.within ? html`<span class="faint">${node.within}/</span>` : null}${node.label}</span>
-        <span role="cell" class="cell">${node.steps.length > 1 ? countsText(counts) : ''}</span></button>`;
+      return html`<button type="button" class="step-row" aria-pressed=${node.id === selected} onClick=${() => onSelect(node.id)}>
+        <span class="cell"><${PhaseText} phase=${phase} /></span>
+        <span class="cell">${node.within ? html`<span class="faint">${node.within}/</span>` : null}${node.label}</span>
+        <span class="cell">${node.steps.length > 1 ? countsText(counts) : ''}</span></button>`;
     }} />`;
 }

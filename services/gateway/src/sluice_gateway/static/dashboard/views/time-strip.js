@@ -16,10 +16,10 @@ export function TimeStrip({ run, graph, onSelect }) {
       const { phase } = summary(node);
       const from = Math.min(...node.steps.map((step) => millis(step.started_at) ?? end));
       const to = Math.max(...node.steps.map((step) => millis(step.finished_at) ?? end));
-      return html`<button type="button" role="row" class="time-row" onClick=${() => onSelect(node.id)}>
-        <span role="cell" class="cell">${node.label}${node.steps.length > 1 ? ` ×${node.steps.length}` : ''}</span>
-        <span role="cell" class="track"><span class=${`span phase-${phase}`} style=${{ left: left(from), width: `max(3px, ${(100 * (to - from)) / (end - begin)}%)` }}></span></span>
-        <span role="cell" class="cell took">${duration(Math.max(0, to - from))}</span></button>`;
+      return html`<button type="button" class="time-row" onClick=${() => onSelect(node.id)}>
+        <span class="cell">${node.label}${node.steps.length > 1 ? ` ×${node.steps.length}` : ''}</span>
+        <span class="track"><span class=${`span phase-${phase}`} style=${{ left: left(from), width: `max(3px, ${(100 * (to - from)) / (end - begin)}%)` }}></span></span>
+        <span class="cell took">${duration(Math.max(0, to - from))}</span></button>`;
     }} /></div>`;
 }
 

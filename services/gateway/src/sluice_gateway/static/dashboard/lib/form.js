@@ -60,7 +60,11 @@ export function valueOf(field, given) {
   return field.kind === 'json' ? JSON.parse(String(given)) : given;
 }
 
-/** What the gateway would refuse, as far as the schema says it in simple words. */
+/**
+ * What the gateway would refuse, as far as the schema says it in simple words.
+ *
+ * @param {Field} field @param {unknown} value
+ */
 function faultOf({ kind, isRequired, isWhole, min, max, longest, choices }, value) {
   if (value === undefined || (value === '' && kind !== 'line' && kind !== 'text')) return isRequired ? 'This is required.' : null;
   if (kind === 'number') {

@@ -1,16 +1,18 @@
 /** Times and counts for people. */
 
+/** @type {[string, number][]} */
+const UNITS = [['d', 86_400], ['h', 3600], ['min', 60], ['s', 1]];
+
 /**
  * @param {number} milliseconds
- * @returns {string} At most two units: `41 s`, `3 min 5 s`, `2 h 7 min`, `4 d 3 h`.
+ * @returns {string} At most two UNITS: `41 s`, `3 min 5 s`, `2 h 7 min`, `4 d 3 h`.
  */
 export function duration(milliseconds) {
   if (milliseconds < 1000) return `${Math.max(0, Math.round(milliseconds))} ms`;
   const seconds = Math.round(milliseconds / 1000);
   if (seconds < 60) return `${seconds} s`;
-  const units = [['d', 86_400], ['h', 3600], ['min', 60], ['s', 1]];
-  const at = units.findIndex(([, size]) => seconds >= size);
-  const [[large, size], [small, part]] = [units[at], units[at + 1]];
+  const at = UNITS.findIndex(([, size]) => seconds >= size);
+  const [[large, size], [small, part]] = [UNITS[at], UNITS[at + 1]];
   const rest = Math.floor((seconds % size) / part);
   return `${Math.floor(seconds / size)} ${large}${rest ? ` ${rest} ${small}` : ''}`;
 }

@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from sluice_local.kafka import EmbeddedKafka
-from tests.support.engines import LOCAL, Engine, skip
+from tests.support.engines import Engine, skip
 from tests.support.kafka import running_broker
+from tests.support.matrix import LOCAL
 from tests.support.sluice import Sluice, running_sluice
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -89,7 +89,7 @@ test('a command for a shell has the text as it is', () => {
   assert.ok(curlLine('http://x', { workflow: 'hello' }).endsWith("-d '{\"workflow\":\"hello\"}'"));
 });
 
-test('views are kept under their names, and what is broken is no view', () => {
+test('views are kept under their names, and what cannot be read is left out', () => {
   const kept = new Map();
   const storage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
   saveView(storage, 'mine', 'phase=Failed');

@@ -115,10 +115,8 @@ async def test_comments_on_lines_of_their_own_are_not_sent(gateway: Gateway) -> 
 
 def test_libraries_are_those_whose_digests_are_written_down() -> None:
     vendored = ROOT.joinpath("vendor")
-    listed = dict(
-        reversed(line.split(maxsplit=1))
-        for line in vendored.joinpath("SHA256SUMS").read_text("utf-8").splitlines()
-    )
+    lines = vendored.joinpath("SHA256SUMS").read_text("utf-8").splitlines()
+    listed = {name: digest for digest, name in map(str.split, lines)}
     found = {
         each.name: hashlib.sha256(each.read_bytes()).hexdigest()
         for each in vendored.iterdir()

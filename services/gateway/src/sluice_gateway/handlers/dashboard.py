@@ -1,6 +1,6 @@
 """The dashboard: one page for people, and the files that it needs.
 
-The page reads the addresses below by itself. It is no part of the API: it only uses it.
+The page reads the addresses below by itself. It only uses the API.
 """
 
 import gzip

@@ -24,7 +24,7 @@ const LONGEST_PAUSE = 15_000;
  *   onGone?: () => void,
  * }} to `after`: the place to begin behind. `onGone`: the gateway no longer has what follows; the stream goes on
  *   from now.
- * @returns {Promise<void>} Once the stream has ended; rejects with a `Problem` that waiting cannot mend.
+ * @returns {Promise<void>} Once the stream has ended; rejects with a `Problem` that waiting does not solve.
  */
 export async function follow(path, { signal, after = null, onLines, onConnection, onGone }) {
   let place = after;

@@ -13,7 +13,7 @@ const COMMANDS = [['stop', 'Stop'], ['terminate', 'Terminate'], ['suspend', 'Sus
 
 /** @param {{filters: import('../lib/filters.js').Filters, total: number, rows: readonly any[]}} props */
 export function BulkCommands({ filters, total, rows }) {
-  // All runs at once is no filter, and never what somebody means.
+  // Without a filter it would be all runs, which nobody means.
   if (!may('runs:command') || write(filters) === '' || total === 0 || total > MOST) return null;
   const act = async (/** @type {Event} */ event) => {
     const select = /** @type {HTMLSelectElement} */ (event.target);

@@ -1,4 +1,4 @@
-/** Folded copies in a few characters: `180 ✓ 15 ▶ 5 ·`. */
+/** Copies of a step in a few characters: `180 ✓ 15 ▶ 5 ·`. */
 const SIGNS = new Map([
   ['Succeeded', '✓'], ['Running', '▶'], ['Suspended', '‖'], ['Failed', '✕'], ['Error', '!'], ['Pending', '·'],
   ['Skipped', '–'], ['Omitted', '–'],

@@ -7,6 +7,7 @@ import { Empty, Failure, Loading } from './ui/states.js';
 import { Toasts } from './ui/toasts.js';
 import { identify, who } from './data/identity.js';
 import { ApprovalsPage } from './views/approvals-page.js';
+import { DeadLettersPage } from './views/dead-letters-page.js';
 import { LimitsPage } from './views/limits-page.js';
 import { Shell } from './views/shell.js';
 import { SignInPage } from './views/sign-in-page.js';
@@ -20,6 +21,7 @@ const PAGES = new Map([
   ['/runs', RunsPage],
   ['/start', StartPage],
   ['/approvals', ApprovalsPage],
+  ['/dead-letters', DeadLettersPage],
   ['/limits', LimitsPage],
 ]);
 

@@ -64,15 +64,19 @@ $(SETUP_PULUMI): $(SETUP) requirements/pulumi.txt
 .PHONY: test
 test: $(SETUP_DEV) ## Run the tests on the local engine (ARGS="-k name", ARGS=--cov)
 	$(PY) -m pytest -n 3 --dist worksteal \
-		-m "not cluster and not docker and not testbed and not charts and not bounds and not examples" $(ARGS)
+		-m "not cluster and not docker and not testbed and not charts and not bounds and not examples and not browser" $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(SETUP_DEV) ## Run the tests that need neither Kafka nor an engine (seconds)
-	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed and not charts and not bounds and not contract" $(ARGS)
+	$(PY) -m pytest -m "not integration and not e2e and not docker and not cluster and not testbed and not charts and not bounds and not contract and not browser" $(ARGS)
 
 .PHONY: test-conformance
 test-conformance: $(SETUP_DEV) ## Compare 5,000 requests with the OpenAPI document (ARGS="--cases 20000 --seed 7")
 	@$(PY) -m tests.contract.conformance $(ARGS)
+
+.PHONY: test-dashboard
+test-dashboard: $(SETUP_DEV) ## Test the dashboard in Chromium, over a whole Sluice (needs chromium, npm)
+	$(PY) -m pytest tests/dashboard $(ARGS)
 
 .PHONY: test-examples
 test-examples: $(SETUP_DEV) ## Run Argo's own examples on the local engine, directly and through Sluice (needs Go)

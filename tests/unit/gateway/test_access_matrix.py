@@ -267,6 +267,12 @@ async def drops_letter(call: Call) -> None:
     assert await call.status() == (202 if call.caller.may(Scope.DLQ, call.tenant, ANY) else 404)
 
 
+async def says_who(call: Call) -> None:
+    answer = await (await call.send()).json()
+    assert answer["principal"] == f"api_key:{call.caller.name}"
+    assert answer["scopes"] == [each for each in Scope if each in call.caller.scopes]
+
+
 def sees_workflow(caller: Caller, name: str) -> bool:
     uses = bool({Scope.START, Scope.READ} & set(caller.scopes))
     return uses and bool({ANY, name} & set(caller.workflows))
@@ -293,6 +299,7 @@ RULES: Final[dict[str, Rule]] = {
     "dropDeadLetter": drops_letter,
     "listWorkflows": lists_workflows,
     "getWorkflow": shows_workflow,
+    "getIdentity": says_who,
     **dict.fromkeys(("getIndex", "getOpenapi", "getAsyncapi", "getDocs", "getDocsFile"), is_public),
 }
 """What an operation does for those whom it lets in at all."""
@@ -316,6 +323,7 @@ LETS_IN: Final[dict[Rule, set[Scope]]] = {
     drops_letter: {Scope.DLQ},
     lists_workflows: {Scope.START, Scope.READ},
     shows_workflow: {Scope.START, Scope.READ},
+    says_who: set(Scope),
 }
 """The scopes of which a principal needs one somewhere; 403 to others says nothing of any run."""
 

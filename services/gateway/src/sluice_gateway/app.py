@@ -39,6 +39,7 @@ from sluice_gateway.handlers.app_keys import (
     Limits,
 )
 from sluice_gateway.handlers.cross_origin import allow_other_origins
+from sluice_gateway.handlers.dashboard import dashboard_routes
 from sluice_gateway.handlers.middleware import (
     check_host,
     count_requests,
@@ -167,6 +168,7 @@ def create_app(
     app[SUBMISSION] = submission
     app[VIEW] = view
     app.add_routes(routes(OPERATIONS))
+    app.add_routes(dashboard_routes())
     if sign_in is not None:
         app[SIGN_IN] = sign_in
         app.add_routes(sign_in_routes())

@@ -145,6 +145,10 @@ class IndexLinks(_Document):
     docs: Annotated[str, Field(description="A page about this API, for people.")]
     openapi: Annotated[str, Field(description="The same for programs.")]
     asyncapi: Annotated[str, Field(description="The Kafka topics, for programs.")]
+    sign_in: Annotated[
+        str | None,
+        Field(description="Where a browser signs in, with `?return_to=`; null if it cannot."),
+    ]
 
 
 class Index(_Document):

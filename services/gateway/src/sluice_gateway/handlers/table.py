@@ -17,6 +17,7 @@ from sluice_gateway.handlers import (
     reference,
     reruns,
     runs,
+    who,
     workflows,
 )
 from sluice_gateway.handlers.operations import Operation
@@ -37,6 +38,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *controls.OPERATIONS,
     *dead_letters.OPERATIONS,
     *dead_letter_decisions.OPERATIONS,
+    *who.OPERATIONS,
     *index.OPERATIONS,
     *reference.OPERATIONS,
 )

@@ -1,0 +1,72 @@
+/** The runs that wait for an answer. */
+import { html, useEffect, useMemo, useState } from '../ui/html.js';
+import { Link } from '../ui/router.js';
+import { Fields } from '../ui/fields.js';
+import { Empty, Failure, Loading } from '../ui/states.js';
+import { say } from '../ui/toasts.js';
+import { now } from '../ui/clock.js';
+import { get, post, runPath } from '../data/api.js';
+import { begin, fieldsOf, valuesOf } from '../lib/form.js';
+import { duration, millis } from '../lib/format.js';
+import { keyOf } from '../lib/ordered-runs.js';
+import { runAddress } from './addresses.js';
+
+const EVERY = 4000;
+const MOST = 50;
+
+export function ApprovalsPage() {
+  const [runs, setRuns] = useState(/** @type {any[] | null} */ (null));
+  const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const read = async () => {
+    try {
+      const page = await get(`/v1/runs?phase=Suspended&limit=${MOST}`);
+      setRuns(await Promise.all(page.runs.map((run) => get(runPath(run.id, run.tenant)))));
+      setProblem(null);
+    } catch (found) {
+      setProblem(found);
+    }
+  };
+  useEffect(() => {
+    document.title = 'Approvals · Sluice';
+    read();
+    const timer = setInterval(() => { if (!document.hidden) read(); }, EVERY);
+    return () => clearInterval(timer);
+  }, []);
+  if (problem && !runs) return html`<div class="page"><${Failure} problem=${problem} retry=${read} /></div>`;
+  if (!runs) return html`<div class="page"><${Loading} what="Reading what waits …" /></div>`;
+  const waiting = runs.flatMap((run) => (run.waiting_for ?? []).map((step) => ({ run, step })));
+  return html`<div class="page"><div class="heading"><h1>Approvals</h1></div>
+    ${waiting.length === 0 && html`<${Empty} title="Nothing waits for an answer" />`}
+    <div class="inbox">${waiting.map(({ run, step }) => html`<${Answer} key=${`${keyOf(run)}/${step.step}`} run=${run} step=${step} onDone=${read} />`)}</div></div>`;
+}
+
+/** @param {{run: any, step: any, onDone: () => void, isAlone?: boolean}} props `isAlone`: the page is about the run. */
+export function Answer({ run, step, onDone, isAlone = false }) {
+  const fields = useMemo(() => fieldsOf(step.answer), [step.step]);
+  const [given, setGiven] = useState(() => begin(fields));
+  const [reason, setReason] = useState('');
+  const [busy, setBusy] = useState(false);
+  const { values, errors } = valuesOf(fields, given);
+  const since = millis(step.since);
+  const submit = async (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      await post(runPath(run.id, run.tenant, '/resume'), { step: step.step, ...(fields.length && { values }), ...(reason && { reason }) });
+      say('The answer is on its way.');
+      onDone();
+    } catch (problem) {
+      say(/** @type {Error} */ (problem).message, { bad: true });
+    } finally {
+      setBusy(false);
+    }
+  };
+  return html`<form class="panel answer" onSubmit=${submit}>
+    <div class="heading"><h2>${step.name}</h2>${!isAlone && html`<${Link} to=${runAddress(run)} class="id">${run.id}</${Link}><span class="label">${run.workflow}</span>`}
+      ${since && html`<span class="faint">waiting for ${duration(Math.max(0, now.value - since))}</span>`}</div>
+    ${step.message && html`<p class="question">${step.message}</p>`}
+    <${Fields} fields=${fields} given=${given} errors=${errors} onChange=${setGiven} prefix=${`answer-${step.step}`} />
+    <div class="field"><label for=${`reason-${step.step}`}>Reason</label><input id=${`reason-${step.step}`} value=${reason} maxlength="1024" autocomplete="off"
+      onInput=${(/** @type {Event} */ event) => setReason(/** @type {HTMLInputElement} */ (event.target).value)} /></div>
+    <div class="actions"><button class="primary" type="submit" disabled=${busy || errors.size > 0}>Answer</button></div></form>`;
+}

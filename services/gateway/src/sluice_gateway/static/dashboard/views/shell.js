@@ -1,0 +1,57 @@
+/** What surrounds every page: the name, the ways to the pages, and the theme. */
+import { html, signal, useEffect } from '../ui/html.js';
+import { Link, path } from '../ui/router.js';
+import { may, signOut, who } from '../data/identity.js';
+
+/** Addresses, names, and the scope without which a page has nothing to offer. */
+const PAGES = [
+  ['/runs', 'Runs', 'runs:read'],
+  ['/start', 'Start', 'runs:start'],
+  ['/approvals', 'Approvals', 'runs:command'],
+  ['/dead-letters', 'Dead letters', 'dlq'],
+  ['/limits', 'Limits', 'runs:read'],
+];
+
+const THEMES = ['system', 'light', 'dark'];
+const theme = signal(localStorage.getItem('sluice.theme') ?? 'system');
+
+function useTheme() {
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme.value;
+    localStorage.setItem('sluice.theme', theme.value);
+  }, [theme.value]);
+}
+
+function ThemeButton() {
+  const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length];
+  return html`<button class="quiet" type="button" onClick=${() => { theme.value = next; }}
+    title=${`Theme: ${theme.value}. Change to ${next}.`}>
+    <svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="6" fill="none" stroke="currentColor" stroke-width="1.5" /><path d="M8 2a6 6 0 0 1 0 12z" fill="currentColor" /></svg>
+    <span class="unseen">Theme: ${theme.value}</span></button>`;
+}
+
+function Who() {
+  const { identity } = who.value;
+  if (!identity || identity.kind === 'anonymous') return null;
+  return html`<span class="faint who" title=${identity.principal}>${identity.principal}</span>
+    ${identity.kind === 'user' && html`<button type="button" class="quiet" onClick=${signOut}>Sign out</button>`}`;
+}
+
+export function Logo() {
+  return html`<svg class="logo" width="26" height="26" viewBox="0 0 32 32" aria-hidden="true">
+    <rect width="32" height="32" rx="8" /><path d="M7 12c3-3 6-3 9 0s6 3 9 0M7 20c3-3 6-3 9 0s6 3 9 0" /></svg>`;
+}
+
+/** @param {{children: unknown}} props */
+export function Shell({ children }) {
+  useTheme();
+  return html`
+    <a class="skip" href="#content">Skip to content</a>
+    <header class="top">
+      <${Link} to="/" class="name"><${Logo} />Sluice</${Link}>
+      <nav aria-label="Pages">${PAGES.filter(([, , scope]) => may(scope)).map(([to, name]) => html`<${Link} key=${to} to=${to}
+        current=${to === '/runs' ? path.value === '/' || path.value.startsWith('/runs') : path.value === to}>${name}</${Link}>`)}</nav>
+      <div class="right"><${Who} /><a class="quiet" href="/docs">API</a><${ThemeButton} /></div>
+    </header>
+    <main id="content" tabindex="-1">${children}</main>`;
+}

@@ -1,0 +1,30 @@
+/** When each step ran: a strip of time from the request to the end. */
+import { html } from '../ui/html.js';
+import { now } from '../ui/clock.js';
+import { VirtualList } from '../ui/virtual-list.js';
+import { duration, millis } from '../lib/format.js';
+import { summary } from '../lib/graph.js';
+
+/** @param {{run: any, graph: import('../lib/graph.js').Graph, onSelect: (id: string) => void}} props */
+export function TimeStrip({ run, graph, onSelect }) {
+  const begin = millis(run.accepted_at) ?? millis(run.started_at) ?? now.value;
+  const end = Math.max(begin + 1, millis(run.finished_at) ?? (run.terminal ? latest(graph, begin) : now.value));
+  const rows = [...graph.nodes.values()].filter((node) => node.steps.length > 0);
+  const left = (/** @type {number} */ at) => `${(100 * (at - begin)) / (end - begin)}%`;
+  return html`<div class="times"><div class="scale"><span>0</span><span>${duration((end - begin) / 2)}</span><span>${duration(end - begin)}</span></div>
+    <${VirtualList} rows=${rows} height=${32} label="When each step ran" keyOf=${(node) => node.id} render=${(node) => {
+      const { phase } = summary(node);
+      const from = Math.min(...node.steps.map((step) => millis(step.started_at) ?? end));
+      const to = Math.max(...node.steps.map((step) => millis(step.finished_at) ?? end));
+      return html`<button type="button" class="time-row" onClick=${() => onSelect(node.id)}>
+        <span class="cell">${node.label}${node.steps.length > 1 ? ` ×${node.steps.length}` : ''}</span>
+        <span class="track"><span class=${`span phase-${phase}`} style=${{ left: left(from), width: `max(3px, ${(100 * (to - from)) / (end - begin)}%)` }}></span></span>
+        <span class="cell took">${duration(Math.max(0, to - from))}</span></button>`;
+    }} /></div>`;
+}
+
+function latest(graph, begin) {
+  let last = begin;
+  for (const node of graph.nodes.values()) for (const step of node.steps) last = Math.max(last, millis(step.finished_at) ?? begin);
+  return last;
+}

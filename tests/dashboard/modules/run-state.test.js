@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { History, apply } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/run-state.js';
+
+const event = (sequence, members = {}) => ({
+  event_id: String(sequence), run_id: 'a', tenant: 'default', workflow: 'hello', phase: 'Running', terminal: false,
+  attempt: 1, sequence, observed_at: '2026-11-30T10:00:00Z', ...members,
+});
+const step = (id, phase = 'Running') => ({ id, name: id, phase });
+
+test('steps that changed replace those that were known, and others stay', () => {
+  const first = apply(null, event(1, { steps: [step('a'), step('b')] }));
+  const second = apply(first, event(2, { steps: [step('b', 'Succeeded')] }));
+  assert.deepEqual([...second.steps.values()], [step('a'), step('b', 'Succeeded')]);
+  assert.deepEqual([...first.steps.values()], [step('a'), step('b')], 'the state before is left as it is');
+});
+
+test('an event that is not newer changes nothing', () => {
+  const state = apply(null, event(5));
+  assert.equal(apply(state, event(5)), state);
+  assert.equal(apply(state, event(4, { terminal: true })), state);
+});
+
+test('a retry drops the steps of the attempt before', () => {
+  const failed = apply(null, event(1, { terminal: true, phase: 'Failed', steps: [step('a', 'Failed')] }));
+  const retried = apply(failed, event(2, { attempt: 2, steps: [step('b')] }));
+  assert.deepEqual([...retried.steps.keys()], ['b']);
+  assert.deepEqual([...apply(failed, event(2, { attempt: 2 })).steps.keys()], []);
+});
+
+test('a terminal event has all steps, unless it has none', () => {
+  const running = apply(null, event(1, { steps: [step('a'), step('gone')] }));
+  const ended = apply(running, event(2, { terminal: true, steps: [step('a', 'Succeeded')] }));
+  assert.deepEqual([...ended.steps.keys()], ['a']);
+  assert.deepEqual([...apply(running, event(2, { terminal: true })).steps.keys()], ['a', 'gone']);
+});
+
+test('the state after so many events is the one that these events make', () => {
+  const history = new History();
+  const events = Array.from({ length: 450 }, (_, at) => event(at + 1, { steps: [step(`s${at % 7}`, String(at))] }));
+  const states = [];
+  for (const each of events) {
+    history.push(each);
+    states.push(apply(states.at(-1) ?? null, each));
+  }
+  history.push(events[3]); // A copy.
+  assert.equal(history.length, 450);
+  for (const count of [1, 2, 99, 100, 101, 250, 449, 450, 999]) {
+    assert.deepEqual(history.at(count), states[Math.min(count, 450) - 1]);
+  }
+});

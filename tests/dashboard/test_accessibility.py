@@ -45,12 +45,15 @@ def serious(page: Page, axe: str) -> list[str]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("address", ["/runs", "/start?workflow=map-reduce", "/limits"])
+@pytest.mark.parametrize(
+    "address", ["/runs", "/start?workflow=map-reduce", "/limits", "/dead-letters"]
+)
 def test_pages(open_page: OpenPage, axe: str, address: str, theme: str, sluice: Sluice) -> None:
     start(sluice, "hello", labels={"team": "a"})
     page = open_page(address, theme=theme)
     expect(page.locator("h1")).to_be_visible()
-    expect(page.locator("main").get_by_text("hello").last).to_be_visible()
+    shown = "No dead letters" if address == "/dead-letters" else "hello"
+    expect(page.locator("main").get_by_text(shown).last).to_be_visible()
     assert serious(page, axe) == []
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import urllib.request
 from typing import Any
 
@@ -34,6 +35,15 @@ def start(sluice: Sluice, workflow: str, **more: Any) -> str:
     run_id = unique_name("run")
     document = {"id": run_id, "workflow": workflow, **more}
     return str(post(sluice, "/v1/runs", document)["id"])
+
+
+def write(sluice: Sluice, document: Json) -> None:
+    """Write a record to the request topic."""
+    subprocess.run(
+        ["kcat", "-P", "-b", sluice.kafka.bootstrap_servers, "-t", sluice.topics.requests],
+        input=json.dumps(document).encode(),
+        check=True,
+    )
 
 
 def phase(page: Page, name: str) -> None:
@@ -156,6 +166,35 @@ def test_a_workflow_is_paused_and_resumed(open_page: OpenPage) -> None:
     row.get_by_role("button", name="Resume").click()
     page.get_by_role("dialog").get_by_role("button", name="Resume").click()
     expect(row).to_contain_text("open")
+
+
+def test_a_dead_letter_is_replayed_with_another_value(open_page: OpenPage, sluice: Sluice) -> None:
+    run_id = unique_name("run")
+    write(sluice, {"id": run_id, "workflow": "hallo", "parameters": {"name": "Ada"}})
+    page = open_page("/dead-letters")
+    page.get_by_role("button", name=re.compile(run_id)).click()
+    value = page.get_by_label("Value")
+    expect(page.get_by_text("Did you mean")).to_have_count(2)
+    value.fill(json.dumps({"workflow": "hello", "parameters": {"name": "Ada"}}))
+    page.get_by_role("button", name="Replay", exact=True).click()
+    page.get_by_label("Reason (optional)").fill("A typo")
+    page.get_by_role("dialog").get_by_role("button", name="Replay").click()
+    page.wait_for_url(re.compile("/runs/"))
+    phase(page, "Succeeded")
+    expect(page.get_by_role("link", name=run_id)).to_be_visible()
+
+
+def test_a_dead_letter_is_dropped(open_page: OpenPage, sluice: Sluice) -> None:
+    run_id = unique_name("run")
+    write(sluice, {"id": run_id, "workflow": "hallo"})
+    page = open_page("/dead-letters")
+    letter = page.get_by_role("button", name=re.compile(run_id))
+    letter.click()
+    page.get_by_role("button", name="Drop", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Drop").click()
+    expect(letter).to_have_count(0)
+    page.get_by_role("button", name="dropped").click()
+    expect(letter).to_be_visible()
 
 
 def test_keys_search_and_lead_to_pages(open_page: OpenPage) -> None:

@@ -18,16 +18,16 @@ const SIGNS = { open: 'Failed', replayed: 'Succeeded', dropped: 'Deleted' };
 
 export function DeadLettersPage() {
   const [state, setState] = useState('open');
-  const [letters, setLetters] = useState(/** @type {any[] | null} */ (null));
-  const [cursor, setCursor] = useState(/** @type {string | null} */ (null));
+  const [first, setFirst] = useState(/** @type {any[] | null} */ (null));
+  const [rest, setRest] = useState(/** @type {any[]} */ ([]));
+  const [cursor, setCursor] = useState(/** @type {string | null | undefined} */ (undefined));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [chosen, choose] = useState(/** @type {string | null} */ (null));
   const read = async () => {
     try {
       const page = await get(`/v1/dead-letters?state=${state}&limit=200`);
-      // Parts that were read further down stay.
-      setLetters((known) => [...page.dead_letters, ...(known ?? []).slice(page.dead_letters.length).filter((each) => each.state === state && !page.dead_letters.some(({ id }) => id === each.id))]);
-      setCursor((known) => known ?? page.next_cursor);
+      setFirst(page.dead_letters);
+      setCursor((known) => (known === undefined ? page.next_cursor : known));
       setProblem(null);
     } catch (error) {
       setProblem(error);
@@ -37,17 +37,25 @@ export function DeadLettersPage() {
     if (!cursor) return;
     setCursor(null);
     const page = await get(`/v1/dead-letters?state=${state}&limit=200&cursor=${encodeURIComponent(cursor)}`);
-    setLetters((known) => [...(known ?? []), ...page.dead_letters]);
+    setRest((known) => [...known, ...page.dead_letters]);
     setCursor(page.next_cursor);
   };
   useEffect(() => {
     document.title = 'Dead letters · Sluice';
-    setLetters(null);
-    setCursor(null);
+    setFirst(null);
+    setRest([]);
+    setCursor(undefined);
     read();
     const timer = setInterval(() => { if (!document.hidden) read(); }, EVERY);
     return () => clearInterval(timer);
   }, [state]);
+  // Only the first part is read again and again: what was decided of the others is known here.
+  const shown = new Set(first?.map(({ id }) => id));
+  const letters = first && [...first, ...rest.filter(({ id }) => !shown.has(id))];
+  const decided = async (/** @type {string} */ id) => {
+    setRest((known) => known.filter((each) => each.id !== id));
+    await read();
+  };
   const empty = problem ? html`<${Failure} problem=${problem} retry=${read} />`
     : letters ? html`<${Empty} title=${state === 'open' ? 'No dead letters' : `None were ${state}`} /> ` : html`<${Loading} what="Reading the dead letters …" />`;
   return html`<div class="page letters"><div class="heading"><h1>Dead letters</h1>
@@ -59,7 +67,7 @@ export function DeadLettersPage() {
           <span class="cell"><b>${each.title}</b><span class="faint"> ${each.run?.id ?? ''}</span></span>
           <span class="cell faint">${each.detail ?? each.request}</span>
           <time class="cell faint">${ago(millis(each.rejected_at) ?? 0, now.value)}</time></button>`} />
-      <aside class="panel side" aria-label="The dead letter">${chosen ? html`<${Letter} key=${chosen} id=${chosen} onDone=${read} />` : html`<p class="faint">Choose one to see what it holds.</p>`}</aside>
+      <aside class="panel side" aria-label="The dead letter">${chosen ? html`<${Letter} key=${chosen} id=${chosen} onDone=${decided} />` : html`<p class="faint">Choose one to see what it holds.</p>`}</aside>
     </div></div>`;
 }
 
@@ -78,7 +86,7 @@ function Letter({ id, onDone }) {
     setBusy(true);
     try {
       const decided = await post(`${path}/${action}`, body);
-      onDone();
+      onDone(id);
       const run = decided.decision?.run;
       if (action === 'replay' && run) go(runAddress(run));
       else { setLetter({ ...letter, ...decided }); say(label); }
@@ -105,7 +113,7 @@ function Letter({ id, onDone }) {
   };
   return html`<h2>${letter.title}</h2>
     <p>${letter.problem.detail ?? letter.detail ?? ''}</p>
-    ${(letter.problem.errors ?? []).map((each) => html`<p key=${each.pointer} class="error"><code>${each.pointer || '/'}</code> ${each.detail}</p>`)}
+    ${(letter.problem.errors ?? []).filter(({ detail }) => detail !== letter.problem.detail).map((each) => html`<p key=${each.pointer} class="error"><code>${each.pointer || '/'}</code> ${each.detail}</p>`)}
     <dl class="small"><dt>Record</dt><dd class="id">${letter.request}</dd>
       ${letter.run && html`<dt>Run</dt><dd><${Link} to=${runAddress(letter.run)}>${letter.run.id}</${Link}></dd>`}
       ${letter.decision && html`<dt>${letter.state}</dt><dd>${letter.decision.by}${letter.decision.reason ? `: ${letter.decision.reason}` : ''}

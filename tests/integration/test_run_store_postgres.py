@@ -3,7 +3,9 @@
 import asyncio
 import itertools
 import random
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from sluice_gateway.adapters.run_store_postgres.history import History
 from sluice_gateway.adapters.run_store_postgres.listener import Listener
 from sluice_gateway.adapters.run_store_postgres.progress import ProjectionProgress
 from sluice_gateway.adapters.run_store_postgres.schema import NewerSchemaError, migrate
+from sluice_gateway.adapters.run_store_postgres.status_rows import write_status
 from sluice_gateway.adapters.run_store_postgres.store import FencedError
+from sluice_gateway.domain.run_changes import EventChange
 from sluice_gateway.domain.run_query import LabelTest, RunFilter, RunPlace, StreamPlace
 from sluice_gateway.ports import LogTruncatedError, RunView
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -56,6 +60,25 @@ FILTERS = [
     *(RunFilter(text=each) for each in ("order", "er_1", "r%", "2.x", "\\", "ORDER")),
     RunFilter(since=NOW - timedelta(seconds=20), until=NOW + timedelta(seconds=90)),
 ]
+
+
+class Between:
+    """A connection that calls something once, after its first query."""
+
+    def __init__(self, connection: Any, then: Callable[[], Awaitable[None]]) -> None:
+        self._connection = connection
+        self._then = then
+        self.has_called = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def fetch(self, *arguments: Any) -> Any:
+        rows = await self._connection.fetch(*arguments)
+        if not self.has_called:
+            self.has_called = True
+            await self._then()
+        return rows
 
 
 def no_kafka() -> Any:
@@ -178,6 +201,31 @@ async def test_of_two_that_write_at_once_the_second_is_fenced(database: str) -> 
         page = await one.view.events(KEY, beyond=-1, after=None, limit=10)
         assert page is not None
         assert len(page.events) == 1
+
+
+@pytest.mark.parametrize("written_last", ["older", "newer"])
+async def test_a_run_on_two_partitions_has_the_newest_status_in_any_order(
+    database: str, written_last: str
+) -> None:
+    """A tenant that was given topics of its own has records of one run on two."""
+    older = status_record(published(2), offset=0, partition=0)
+    newer = status_record(published(3, Phase.SUCCEEDED), offset=0, partition=1)
+    last, before = (older, newer) if written_last == "older" else (newer, older)
+    async with (
+        postgres_runs(database, topics=TOPICS) as one,
+        postgres_runs(database, topics=TOPICS) as other,
+    ):
+        await other.begin()
+        [change] = await one.store.decode([last])
+        assert isinstance(change, EventChange)
+        async with one.pool.acquire() as connection, connection.transaction():
+            # The other writes between the moments when this one reads the run and writes it.
+            between = Between(connection, partial(other.apply, [before]))
+            await write_status(between, [change], epoch=0)
+        assert between.has_called
+        state = await one.view.find(KEY)
+        assert state is not None
+        assert state.phase is Phase.SUCCEEDED
 
 
 async def test_text_that_postgres_cannot_store_comes_through_in_events(database: str) -> None:

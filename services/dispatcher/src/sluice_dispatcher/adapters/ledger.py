@@ -15,6 +15,7 @@ from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import ForeignRecordError, PublishedEvent, decode_status
 from sluice_dispatcher.domain.models import LedgerEntry
+from sluice_runtime.projection.many_rows import ManyRows
 from sluice_runtime.projection.projection import Projection
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.projection.sqlite_store import SqliteStore
@@ -51,10 +52,11 @@ DELETE FROM outcomes WHERE (tenant, run_id) IN (
 """
 
 
-_NOTE: Final = """
+_NOTE: Final = ManyRows(
+    """
 INSERT INTO outcomes
     (tenant, run_id, fingerprint, phase, topic, partition, offset, appended_ms, cancelled)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES {rows}
 ON CONFLICT (tenant, run_id) DO UPDATE SET
     phase = excluded.phase,
     topic = COALESCE(excluded.topic, topic),
@@ -63,7 +65,9 @@ ON CONFLICT (tenant, run_id) DO UPDATE SET
     appended_ms = COALESCE(excluded.appended_ms, appended_ms),
     cancelled = excluded.cancelled
 WHERE COALESCE(excluded.appended_ms >= appended_ms, TRUE)
-"""
+""",
+    width=9,
+)
 
 _Row = tuple[
     str, str, str | None, Phase, str | None, int | None, int | None, int | None, str | None
@@ -141,7 +145,7 @@ def _note(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
     order; so may two topics, if the tenant was given others. The newest one by Kafka's timestamp
     counts, because it is retained the longest.
     """
-    connection.executemany(_NOTE, rows)
+    _NOTE.run(connection, rows)
 
 
 def _expire(connection: sqlite3.Connection) -> bool:

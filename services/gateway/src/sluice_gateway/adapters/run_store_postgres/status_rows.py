@@ -1,6 +1,6 @@
 """Writes the status part of runs, and the events that say something new."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,14 +49,33 @@ SELECT {", ".join(_COLUMNS)} FROM runs
 WHERE (tenant, run_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 """  # noqa: S608
 
+
+def _newer(columns: Iterable[str], *, order: str) -> str:
+    """Return the assignments that leave columns as they are if the stored row is newer."""
+    newer = f"({order.format(row='excluded')}) >= ({order.format(row='runs')})"
+    return ",\n".join(
+        f"    {name} = CASE WHEN {newer} THEN excluded.{name} ELSE runs.{name} END"
+        for name in columns
+    )
+
+
+_EARLIEST: Final = ("first_ms", "events_from_ms", "accepted_ms")
+_OF_NOTICE: Final = tuple(name for name in _PROJECTED if name.startswith("notice"))
+_OF_EVENT: Final = tuple(
+    name for name in list(_COLUMNS)[2:] if name not in (*_EARLIEST, *_OF_NOTICE)
+)
+
+# A tenant that was given topics of its own has records of a run on two partitions, which two
+# gateways may project at a time. So each part keeps what is newer, whatever was read before.
 _WRITE: Final = f"""
 INSERT INTO runs ({", ".join(_COLUMNS)})
 SELECT * FROM unnest({", ".join(f"${n}::{t}[]" for n, t in enumerate(_COLUMNS.values(), 1))})
     AS given ({", ".join(_COLUMNS)})
 ORDER BY tenant, run_id
 ON CONFLICT (tenant, run_id) DO UPDATE SET
-    {", ".join(f"{name} = excluded.{name}" for name in list(_COLUMNS)[2:-1])},
-    accepted_ms = LEAST(runs.accepted_ms, excluded.accepted_ms)
+{_newer(_OF_EVENT, order="{row}.sequence")},
+{_newer(_OF_NOTICE, order="COALESCE({row}.notice_ms, 0)")},
+{", ".join(f"{name} = LEAST(runs.{name}, excluded.{name})" for name in _EARLIEST)}
 """  # noqa: S608
 
 _EVENT_COLUMNS: Final = (
@@ -100,7 +119,8 @@ async def write_status(
 ) -> None:
     """Write what status records of one topic say, in the order in which they stand there.
 
-    The caller has locked the partitions, so nobody else writes the status of these runs.
+    The caller has locked the partitions. Others may write the status of a run of which there are
+    records on another partition; the newest status and the newest notice are kept.
     """
     if not changes:
         return

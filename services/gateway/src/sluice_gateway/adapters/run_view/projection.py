@@ -23,6 +23,7 @@ from sluice_gateway.domain.run_changes import (
     RunChange,
     change_of,
 )
+from sluice_runtime.projection.many_rows import ManyRows
 from sluice_runtime.projection.projection import Projection
 
 __all__ = ["view_projection", "write_changes"]
@@ -37,14 +38,10 @@ FROM json_each(?) AS wanted
 JOIN runs ON runs.tenant = wanted.value ->> 0 AND runs.run_id = wanted.value ->> 1
 """  # noqa: S608
 
-_ADD: Final = f"""
-INSERT INTO runs (number, {", ".join(_COLUMNS)})
-VALUES (?, {", ".join("?" for _ in _COLUMNS)})
-"""  # noqa: S608
-
-_CHANGE: Final = f"""
-UPDATE runs SET {", ".join(f"{name} = ?" for name in _COLUMNS)} WHERE number = ?
-"""  # noqa: S608
+_ADD: Final = ManyRows(
+    f"INSERT INTO runs (number, {', '.join(_COLUMNS)}) VALUES {{rows}}",  # noqa: S608
+    width=1 + len(_COLUMNS),
+)
 
 # Indexes of other columns are left alone, which is most of the work.
 _EVENT_COLUMNS: Final = (
@@ -52,31 +49,61 @@ _EVENT_COLUMNS: Final = (
     *("status_ms", "status_partition", "status_offset"),
 )
 
-_CHANGE_BY_EVENT: Final = f"""
-UPDATE runs SET {", ".join(f"{name} = ?" for name in _EVENT_COLUMNS)} WHERE number = ?
-"""  # noqa: S608
+
+def _change(columns: Sequence[str]) -> ManyRows:
+    """Return the statement that sets these columns of the run whose number is the first value."""
+    return ManyRows(
+        f"""
+        WITH changed (number, {", ".join(columns)}) AS (VALUES {{rows}})
+        UPDATE runs SET {", ".join(f"{name} = changed.{name}" for name in columns)}
+        FROM changed WHERE runs.number = changed.number
+        """,  # noqa: S608
+        width=1 + len(columns),
+    )
+
+
+_CHANGE: Final = _change(_COLUMNS)
+_CHANGE_BY_EVENT: Final = _change(_EVENT_COLUMNS)
 
 _ALL_VALUES: Final = attrgetter(*_COLUMNS)
 _EVENT_VALUES: Final = attrgetter(*_EVENT_COLUMNS)
 _OTHER_VALUES: Final = attrgetter(*(name for name in _COLUMNS if name not in _EVENT_COLUMNS))
 
-_KEEP_EVENT: Final = """
-INSERT OR REPLACE INTO events
-    (number, sequence, partition, offset, appended_ms, phase, type, event)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
+_KEEP_EVENT: Final = ManyRows(
+    """
+    INSERT OR REPLACE INTO events
+        (number, sequence, partition, offset, appended_ms, phase, type, event)
+    VALUES {rows}
+    """,
+    width=8,
+)
 
-_KEEP_STEP: Final = """
-INSERT INTO steps (number, kind, step_id, step) VALUES (?, ?, ?, ?)
-ON CONFLICT (number, kind, step_id) DO UPDATE SET step = excluded.step
-"""
+_KEEP_STEP: Final = ManyRows(
+    """
+    INSERT INTO steps (number, kind, step_id, step) VALUES {rows}
+    ON CONFLICT (number, kind, step_id) DO UPDATE SET step = excluded.step
+    """,
+    width=4,
+)
+# A pair of columns that is looked for in a list of rows makes SQLite read the whole table.
+_DROP_STEPS: Final = {
+    kind: ManyRows(
+        f"DELETE FROM steps WHERE number IN (VALUES {{rows}}) AND kind = '{kind}'",  # noqa: S608
+        width=1,
+    )
+    for kind in ("s", "g")
+}
 
-_ADD_ID: Final = "INSERT INTO ids (rowid, run_id) VALUES (?, ?)"
-_ADD_LABEL: Final = "INSERT INTO labels (name, value, listed_ms, number) VALUES (?, ?, ?, ?)"
-_DROP_LABELS: Final = "DELETE FROM labels WHERE number = ?"
+_ADD_ID: Final = ManyRows("INSERT INTO ids (rowid, run_id) VALUES {rows}", width=2)
+_ADD_LABEL: Final = ManyRows(
+    "INSERT INTO labels (name, value, listed_ms, number) VALUES {rows}", width=4
+)
+_DROP_LABELS: Final = ManyRows("DELETE FROM labels WHERE number IN (VALUES {rows})", width=1)
 
-_DROP_PARAMETERS: Final = "DELETE FROM parameters WHERE number = ?"
-_KEEP_PARAMETERS: Final = "INSERT INTO parameters VALUES (?, ?)"
+_KEEP_PARAMETERS: Final = ManyRows("INSERT INTO parameters VALUES {rows}", width=2)
+_DROP_PARAMETERS: Final = ManyRows(
+    "DELETE FROM parameters WHERE number IN (VALUES {rows})", width=1
+)
 
 
 def view_projection(
@@ -181,18 +208,18 @@ def _write_runs(connection: sqlite3.Connection, works: Iterable[_Work]) -> None:
             added.append((last, *_ALL_VALUES(run)))
             placed.append(work)
         elif _OTHER_VALUES(run) == work.before:
-            changed_by_event.append((*_EVENT_VALUES(run), work.number))
+            changed_by_event.append((work.number, *_EVENT_VALUES(run)))
         else:
-            changed.append((*_ALL_VALUES(run), work.number))
+            changed.append((work.number, *_ALL_VALUES(run)))
             if work.placed != (run.place_ms, run.facts):
                 placed.append(work)
-    connection.executemany(_ADD, added)
-    connection.executemany(_CHANGE, changed)
-    connection.executemany(_CHANGE_BY_EVENT, changed_by_event)
-    connection.executemany(_ADD_ID, [(number, run_id) for number, _, run_id, *_ in added])
-    connection.executemany(_DROP_LABELS, [(work.number,) for work in placed])
-    connection.executemany(
-        _ADD_LABEL,
+    _ADD.run(connection, added)
+    _CHANGE.run(connection, changed)
+    _CHANGE_BY_EVENT.run(connection, changed_by_event)
+    _ADD_ID.run(connection, [(number, run_id) for number, _, run_id, *_ in added])
+    _DROP_LABELS.run(connection, [(work.number,) for work in placed])
+    _ADD_LABEL.run(
+        connection,
         [
             (name, value, work.run.place_ms, work.number)
             for work in placed
@@ -203,13 +230,13 @@ def _write_runs(connection: sqlite3.Connection, works: Iterable[_Work]) -> None:
 
 def _write_parts(connection: sqlite3.Connection, works: Sequence[_Work]) -> None:
     asked = [work for work in works if work.takes_parameters]
-    connection.executemany(_DROP_PARAMETERS, [(work.number,) for work in asked])
-    connection.executemany(
-        _KEEP_PARAMETERS,
+    _DROP_PARAMETERS.run(connection, [(work.number,) for work in asked])
+    _KEEP_PARAMETERS.run(
+        connection,
         [(work.number, work.parameters) for work in asked if work.parameters is not None],
     )
-    connection.executemany(
-        _KEEP_EVENT,
+    _KEEP_EVENT.run(
+        connection,
         [
             (
                 work.number,
@@ -225,11 +252,9 @@ def _write_parts(connection: sqlite3.Connection, works: Sequence[_Work]) -> None
             for event in work.events
         ],
     )
-    connection.executemany(
-        "DELETE FROM steps WHERE number = ? AND kind = ?",
-        [(work.number, kind) for work in works for kind in work.emptied],
-    )
-    connection.executemany(
-        _KEEP_STEP,
+    for kind, drop in _DROP_STEPS.items():
+        drop.run(connection, [(work.number,) for work in works if kind in work.emptied])
+    _KEEP_STEP.run(
+        connection,
         [(work.number, *at, text) for work in works for at, text in work.steps.items()],
     )

@@ -22,7 +22,10 @@ from sluice_workflows.catalogue import Catalogue
 from tests.support.projections import apply
 from tests.unit.gateway.harness import CATALOGUE, TOPICS, Gateway, published, running_gateway
 
-__all__ = ["ending_gateway"]
+__all__ = ["LETTER", "ending_gateway"]
+
+LETTER = "1-0"
+"""The id of the dead letter that there is."""
 
 
 @asynccontextmanager
@@ -53,7 +56,9 @@ async def _bury(gateway: Gateway) -> None:
         value=b'{"id": "order-4713", "workflow": "helo"}',
     )
     why = problem(ProblemType.UNKNOWN_WORKFLOW, "There is no workflow 'helo' in the catalogue.")
-    await gateway.bury(encode_dead_letter(record, why, key=RunKey("default", "order-4713")))
+    run = RunKey("default", "order-4713")
+    written = await gateway.bury(encode_dead_letter(record, why, key=run))
+    assert f"{written.position.partition}-{written.position.offset}" == LETTER
 
 
 async def _end_runs(gateway: Gateway) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import schemathesis
 from schemathesis.generation import GenerationMode
 
-_GREET = {"workflow": "greet", "parameters": {"name": "Ada"}}
+from tests.contract.gateway import LETTER
+
+_GREET: dict[str, Any] = {"workflow": "greet", "parameters": {"name": "Ada"}}
 _ATTRIBUTES = ("ce-id", "ce-source", "ce-type")
 
 
@@ -21,6 +23,8 @@ def before_call(
     """Make a valid request one that can be carried out."""
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
+    if case.operation.path.startswith("/v1/dead-letters/{id}"):
+        case.path_parameters["id"] = LETTER
     match case.operation.label:
         case "POST /v1/runs":
             _start(case)
@@ -30,6 +34,8 @@ def before_call(
             case.body = _request(case.body)
         case "POST /v1/runs/{id}/rerun" if isinstance(case.body, dict):
             case.body = _without(case.body, "id", "parameters", "expires_at")
+        case "POST /v1/dead-letters/{id}/replay" if isinstance(case.body, dict):
+            case.body = case.body | {"value": dict(_GREET)}
         case "GET /v1/runs" | "GET /v1/dead-letters":
             # Only a list makes one.
             case.query.pop("cursor", None)

@@ -116,6 +116,7 @@ def create_slots(
         ),
         budget=budget,
         now=now,
+        on_sweep=metrics.slots_swept,
     )
 
 

@@ -72,6 +72,16 @@ class Metrics:
             "Tenants and workflows that are paused because their last control cannot be read.",
             registry=registry,
         )
+        self._unswept_slots = Gauge(
+            "sluice_dispatcher_unswept_slots",
+            "Leases of concurrency keys that the last sweep could not read or free.",
+            registry=registry,
+        )
+        self._failed_sweeps = Counter(
+            "sluice_dispatcher_slot_sweep_failures",
+            "Sweeps of the Leases of concurrency keys that ended before the last Lease.",
+            registry=registry,
+        )
         self._registry = registry
 
     def record_finished(self, verdict: Verdict) -> None:
@@ -81,6 +91,13 @@ class Metrics:
     def step_retried(self, step: str) -> None:
         """Count a retry of a step."""
         self._retries.labels(step=step).inc()
+
+    def slots_swept(self, unswept: int | None) -> None:
+        """Note how many slots a sweep could not read or free; None: the sweep failed."""
+        if unswept is None:
+            self._failed_sweeps.inc()
+        else:
+            self._unswept_slots.set(unswept)
 
     def observe(
         self,

@@ -27,6 +27,7 @@ __all__ = [
     "Holder",
     "Slot",
     "SlotState",
+    "UnreadableSlotError",
     "has_finished",
     "parse_holders",
     "slot_name",
@@ -34,6 +35,16 @@ __all__ = [
 ]
 
 _FINISHED: Final = frozenset({"Succeeded", "Failed", "Error"})
+
+
+class UnreadableSlotError(Exception):
+    """Somebody else has written the object of a slot: which runs hold it is not known."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The holders of the Lease {name} cannot be read. "
+            "Delete it once no run of its key is live."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,16 +110,16 @@ class SlotState:
         return _HOLDERS.dump_json(self.holders, exclude_none=True).decode()
 
 
-def parse_holders(text: str | None) -> tuple[Holder, ...]:
-    """Return the holders that `SlotState.text` has.
+def parse_holders(text: str | None, *, slot: str) -> tuple[Holder, ...]:
+    """Return the holders of the slot of this name, which `SlotState.text` has.
 
     Raises:
-        ValueError: somebody else has written it.
+        UnreadableSlotError: somebody else has written it.
     """
     try:
         return _HOLDERS.validate_json(text or "[]")
     except ValidationError:
-        raise ValueError("The holders of a slot cannot be read.") from None
+        raise UnreadableSlotError(slot) from None
 
 
 def slot_name(*, tenant: str, workflow: str, value: str) -> str:

@@ -81,6 +81,8 @@ class Slots:
     Args:
         live: what the watch has seen.
         queued: the requests in flight, to stop those that are replaced.
+        on_sweep: called after each sweep with the number of slots that cannot be read or freed;
+            None: the sweep failed.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Slots:
         calls: BoundedCalls,
         budget: InFlightBudget,
         now: Callable[[], datetime],
+        on_sweep: Callable[[int | None], None],
     ) -> None:
         self._holders = holders
         self._workflows = workflows
@@ -101,6 +104,7 @@ class Slots:
         self._calls = calls
         self._budget = budget
         self._now = now
+        self._on_sweep = on_sweep
         self._lines: dict[str, _Line] = {}
         self._lines_of_workflow: dict[str, set[str]] = defaultdict(set)
 
@@ -135,7 +139,7 @@ class Slots:
         """
         try:
             await self._holders.remove(await self._holders.read(slot), key)
-        except (ApiError, ApiUnavailableError, ValueError) as e:
+        except (ApiError, ApiUnavailableError, MustWaitError) as e:
             _log.info("slot not given back now", error=type(e).__name__)
         self._wake(slot.name)
 
@@ -177,9 +181,12 @@ class Slots:
         while True:
             await asyncio.sleep(_SWEEP_S)
             try:
-                await self._holders.sweep(skip=self._lines.__contains__)
-            except (ApiError, ApiUnavailableError, ValueError) as e:
+                unswept = await self._holders.sweep(skip=self._lines.__contains__)
+            except (ApiError, ApiUnavailableError) as e:
                 _log.warning("slots not swept", error=str(e))
+                self._on_sweep(None)
+            else:
+                self._on_sweep(unswept)
 
     @contextlib.asynccontextmanager
     async def _in_line(self, queued: QueuedRun, slot: Slot) -> AsyncIterator[_Line]:

@@ -2,18 +2,20 @@
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from sluice_argo import metadata
+from sluice_argo.json_patch import Operation
 from sluice_argo.request_facts import decode_request_facts
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemCause, ProblemType
 from sluice_contracts.status import Phase
 from sluice_dispatcher.domain.limits import Pauses
-from sluice_dispatcher.domain.models import LedgerEntry
+from sluice_dispatcher.domain.models import LedgerEntry, Manifest
 from sluice_dispatcher.domain.slots import SlotState
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.services.live_watch import LiveWatch
@@ -306,6 +308,55 @@ async def test_a_run_that_a_retry_is_about_to_reopen_keeps_its_slot() -> None:
     await until(lambda: scene.phase("one") == "Running")
     await pause(60)
     assert not scene.exists("two")
+    await scene.end()
+
+
+def refused() -> RefusedError:
+    return RefusedError("PATCH: 422 Invalid", status=422, reason="Invalid")
+
+
+async def test_a_retry_that_the_cluster_refuses_gives_its_slot_back() -> None:
+    scene = Scene().run()
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    await scene.finish("one", phase="Failed")
+    scene.workflows.fail_for_test("patch", refused())
+    scene.records.start(command(scene.desk, "retry", "one"))
+    await until(lambda: scene.records.count == 0)
+    [refusal] = scene.desk.publisher.refusals_for_test
+    assert refusal.problem.type is ProblemType.REFUSED_BY_CLUSTER
+    assert scene.phase("one") == "Failed"
+    scene.request("two")
+    await until(lambda: scene.exists("two"))
+    await scene.end()
+
+
+async def test_a_retry_that_was_refused_cannot_be_applied_late() -> None:
+    """The owner before a rebalance sent the same patch, and was suspended."""
+    scene = Scene().run()
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    await scene.finish("one", phase="Failed")
+    patch, sent, resumed = scene.workflows.patch, asyncio.Event(), asyncio.Event()
+
+    async def patch_late(name: str, operations: Sequence[Operation]) -> Manifest:
+        sent.set()
+        await resumed.wait()
+        return await patch(name, operations)
+
+    scene.workflows.patch = patch_late  # type: ignore[method-assign]
+    retry = command(scene.desk, "retry", "one")
+    scene.records.start(retry)
+    await sent.wait()
+    scene.workflows.patch = patch  # type: ignore[method-assign]
+    scene.workflows.fail_for_test("patch", refused())
+    other = scene.another()
+    await other.handler.handle(retry)
+    scene.request("two")
+    await until(lambda: scene.exists("two"))
+    resumed.set()
+    await pause(60)
+    assert scene.phase("one") == "Failed"
     await scene.end()
 
 

@@ -69,7 +69,7 @@ def create_record_handler(
             workflows=workflows,
             ledger=ledger,
             rejection=rejection,
-            slots=slots,
+            slots=slots.of_retries,
             builder=builder,
             # Commands have calls of their own: however many there are, new runs start.
             calls=BoundedCalls(

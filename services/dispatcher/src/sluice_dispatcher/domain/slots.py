@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from sluice_argo import metadata
 from sluice_argo.json_patch import Operation, add, annotation, test
 from sluice_argo.ownership import belongs_to
 from sluice_argo.request_facts import RequestFacts, encode_request_facts
@@ -29,6 +30,7 @@ __all__ = [
     "SlotState",
     "UnreadableSlotError",
     "has_finished",
+    "not_reopened_patch",
     "parse_holders",
     "slot_name",
     "stop_patch",
@@ -139,6 +141,15 @@ def has_finished(workflow: dict[str, Any] | Manifest, holder: Holder) -> bool:
     if (workflow.get("status") or {}).get("phase") not in _FINISHED:
         return False
     return holder.reopened is None or holder.reopened != workflow["metadata"]["resourceVersion"]
+
+
+def not_reopened_patch(workflow: Manifest) -> list[Operation]:
+    """Return the patch after which no retry that read the Workflow before can reopen it."""
+    version = workflow["metadata"]["resourceVersion"]
+    return [
+        test("/metadata/resourceVersion", version),
+        add(annotation(metadata.NOT_REOPENED), version),
+    ]
 
 
 def stop_patch(workflow: Manifest, *, reason: str, now: datetime) -> list[Operation]:

@@ -38,7 +38,7 @@ class Created:
 
 
 class CountingCluster:
-    """Serves one cluster on loopback while `running`; clients are told apart by their tokens."""
+    """Serves one cluster on loopback while `running`; tokens identify the clients."""
 
     def __init__(self, *, run_seconds: float) -> None:
         self._run_seconds = run_seconds

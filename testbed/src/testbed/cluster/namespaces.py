@@ -71,7 +71,7 @@ def namespace_manifests(namespace: str, *, rules: Path) -> list[Manifest]:
 
 
 def slots_manifests(namespace: str, *, rules: Path) -> list[Manifest]:
-    """Return what the dispatcher needs besides if a workflow limits the live runs of a key."""
+    """Return what the dispatcher needs as well if a workflow limits the live runs of a key."""
     account = _account(account_of("dispatcher"), namespace=SLUICE)
     return list(
         _role(account, rules / "dispatcher-slots.yaml", namespace=namespace, ending="-slots")

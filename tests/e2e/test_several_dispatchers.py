@@ -20,7 +20,13 @@ from sluice_argo import metadata
 from tests.support.audit import Audit
 from tests.support.client import OUTCOME_SECONDS
 from tests.support.engines import Engine
-from tests.support.kafka import KafkaServer, produce, read_all, unique_name
+from tests.support.kafka import (
+    KafkaServer,
+    produce,
+    read_all,
+    read_count,
+    unique_name,
+)
 from tests.support.sluice import DATA, Sluice, running_sluice
 from tests.unit.runtime.clock import pause
 
@@ -159,6 +165,7 @@ async def test_one_run_of_a_key_is_live_whatever_becomes_of_dispatchers(sluice: 
     found = [each["annotations"][metadata.RUN_ID] for each in audit.created]
     assert sorted(found) == sorted(document["id"] for document in documents)
     assert audit.most_live_of_a_key == 1
+    await read_count(sluice.kafka, sluice.topics.results, len(documents))
     outcomes = [
         json.loads(each.value) for each in await read_all(sluice.kafka, sluice.topics.results)
     ]

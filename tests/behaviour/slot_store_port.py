@@ -1,20 +1,46 @@
 """What every `SlotStore` does, the fake and the real one."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from sluice_dispatcher.domain.slots import Holder, Slot, SlotState
+from sluice_dispatcher.domain.slots import Holder, Slot, SlotState, UnreadableSlotError
 from sluice_dispatcher.ports import SlotStore
+from sluice_runtime.deadlines import Deadline
+from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.errors import AlreadyExistsError, ConflictError, NotFoundError
 
 SLOT = Slot(name="sluice-slot-a", tenant="acme", workflow="hello", limit=2)
 ONE = Holder(tenant="acme", run_id="one", accepted_ms=1)
 TWO = Holder(tenant="acme", run_id="two", accepted_ms=2, reopened="17")
 
+Spoil = Callable[[str], Awaitable[None]]
+"""Lets somebody else overwrite the holders of the object of a name."""
+
+
+def lease_spoiler(client: KubernetesClient, *, namespace: str) -> Spoil:
+    """Return what overwrites the holders of a Lease."""
+
+    async def spoil(name: str) -> None:
+        await client.call(
+            "PATCH",
+            f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}",
+            body={"metadata": {"annotations": {"sluice.dev/holders": "spoiled"}}},
+            content_type="application/merge-patch+json",
+            deadline=Deadline("Spoiling a Lease", timedelta(seconds=15)),
+        )
+
+    return spoil
+
+
+def fail(error: UnreadableSlotError) -> None:
+    raise error
+
 
 class SlotStorePortSuite:
-    """Subclasses provide the fixture `slots`."""
+    """Subclasses provide the fixtures `slots` and `spoil`."""
 
     async def test_a_slot_without_an_object_has_no_holders(self, slots: SlotStore) -> None:
         assert await slots.read(SLOT) == SlotState(slot=SLOT)
@@ -59,5 +85,20 @@ class SlotStorePortSuite:
         other = replace(SLOT, name="sluice-slot-b", workflow="diamond")
         await slots.create(SlotState(slot=SLOT, holders=(ONE,)))
         await slots.create(SlotState(slot=other, holders=(TWO,)))
-        found = {state.slot.name: state.holders async for state in slots.all()}
+        listed = slots.all(on_unreadable=fail)
+        found = {state.slot.name: state.holders async for state in listed}
         assert found == {SLOT.name: (ONE,), other.name: (TWO,)}
+
+    async def test_an_object_that_somebody_else_has_written_is_reported_and_others_are_listed(
+        self, slots: SlotStore, spoil: Spoil
+    ) -> None:
+        others = [replace(SLOT, name=f"sluice-slot-{name}") for name in "bc"]
+        for slot in (SLOT, *others):
+            await slots.create(SlotState(slot=slot, holders=(ONE,)))
+        await spoil(others[0].name)
+        with pytest.raises(UnreadableSlotError, match=others[0].name):
+            await slots.read(others[0])
+        reported: list[UnreadableSlotError] = []
+        found = [state.slot.name async for state in slots.all(on_unreadable=reported.append)]
+        assert found == [SLOT.name, others[1].name]
+        assert [others[0].name in str(error) for error in reported] == [True]

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from sluice_dispatcher.domain.fair_queue import FairQueue
+from sluice_dispatcher.domain.limits import Limits, Pauses
 from sluice_dispatcher.metrics import Metrics as DispatcherMetrics
 from sluice_gateway.metrics import Metrics as GatewayMetrics
 from sluice_runtime.kafka.settings import KafkaSettings
@@ -33,7 +35,14 @@ def metrics() -> dict[str, set[str]]:
     GatewayMetrics(registry)
     LoopDelay(registry)
     TopicWatch(KafkaSettings(), client_id="test", registry=registry)
-    DispatcherMetrics(registry)
+    DispatcherMetrics(registry).observe_admission(
+        limits=Limits,
+        queue=FairQueue(),
+        unserved_seconds=dict,
+        refused=lambda: False,
+        pauses=Pauses,
+        invalid_controls=lambda: 0,
+    )
     make_watcher(
         Settings(),
         workflows=FakeWorkflows(),
@@ -43,11 +52,17 @@ def metrics() -> dict[str, set[str]]:
     )
     # All of them, also those without samples yet: the client has no public way to list these.
     collectors: list[Any] = list(registry._collector_to_names)
-    return {
+    found = {
         collector._name + ending: set(collector._labelnames)
         for collector in collectors
+        if hasattr(collector, "_type")
         for ending in ENDINGS[collector._type]
     }
+    # Those by tenant always have a sample.
+    for family in registry.collect():
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
 
 
 def alerts() -> dict[str, str]:

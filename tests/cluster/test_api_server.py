@@ -19,7 +19,7 @@ from tests.behaviour.kubernetes_client import WORKFLOWS, KubernetesClient
 from tests.behaviour.kubernetes_lists import KubernetesListsSuite
 from tests.behaviour.kubernetes_objects import KubernetesObjectsSuite
 from tests.behaviour.lease_port import LeasePortSuite
-from tests.behaviour.slot_store_port import SlotStorePortSuite
+from tests.behaviour.slot_store_port import SlotStorePortSuite, Spoil, lease_spoiler
 from tests.behaviour.workflows_port import WorkflowsPortSuite, manifest
 
 pytestmark = pytest.mark.cluster
@@ -47,9 +47,17 @@ class TestRealLease(LeasePortSuite):
 
 class TestRealSlots(SlotStorePortSuite):
     @pytest.fixture
-    async def slots(self, testbed: Testbed, api: KubernetesClient) -> AsyncIterator[LeaseSlots]:
+    async def client(self, testbed: Testbed) -> AsyncIterator[Client]:
         async with Client.connect(KubernetesSettings(kubeconfig=testbed.kubeconfig())) as client:
-            yield LeaseSlots(client, namespace=api.namespace, request_timeout=timedelta(seconds=15))
+            yield client
+
+    @pytest.fixture
+    def slots(self, client: Client, api: KubernetesClient) -> LeaseSlots:
+        return LeaseSlots(client, namespace=api.namespace, request_timeout=timedelta(seconds=15))
+
+    @pytest.fixture
+    def spoil(self, client: Client, api: KubernetesClient) -> Spoil:
+        return lease_spoiler(client, namespace=api.namespace)
 
 
 class TestRealWorkflows(WorkflowsPortSuite):

@@ -119,6 +119,23 @@ async def test_the_dispatcher(api: KubernetesClient, home: str) -> None:
         assert await allowed(api, account, lives_in=SLUICE, namespace=elsewhere) == set()
 
 
+async def test_the_dispatcher_where_a_workflow_limits_a_key(
+    testbed: Testbed, api: KubernetesClient
+) -> None:
+    namespace = unique_name("permissions")
+    testbed.prepare_namespace(namespace)
+    account = account_of("dispatcher")
+    without = await allowed(api, account, lives_in=SLUICE, namespace=namespace)
+    testbed.allow_slots(namespace)
+    there = await allowed(api, account, lives_in=SLUICE, namespace=namespace)
+    testbed.kubectl()("delete", "namespace", namespace, "--wait=false")
+    assert there - without == {
+        Deed(verb, "coordination.k8s.io", "leases")
+        for verb in ("create", "get", "list", "update", "delete")
+    }
+    assert without <= there
+
+
 async def test_the_status_watcher(api: KubernetesClient, home: str) -> None:
     account = account_of("status-watcher")
     there = await allowed(api, account, lives_in=SLUICE, namespace=home)

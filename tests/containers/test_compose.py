@@ -121,6 +121,16 @@ def test_the_view_may_be_in_postgres(docker: Daemon) -> None:
     assert environment["SLUICE_STORE__POSTGRES__PASSWORD"] == password
 
 
+def test_gateway_and_dispatcher_have_the_same_topic_of_controls(docker: Daemon) -> None:
+    services = configured(docker)
+    topics = {
+        name: service.get("environment", {}).get("SLUICE_KAFKA__CONTROLS_TOPIC")
+        for name, service in services.items()
+    }
+    expected = dict.fromkeys(("gateway", "dispatcher"), "sluice.controls")
+    assert {name: topic for name, topic in topics.items() if topic is not None} == expected
+
+
 @pytest.mark.parametrize(
     ("account", "parts"),
     [("sluice-executor", ["executor"]), ("sluice", ["dispatcher", "status-watcher"])],

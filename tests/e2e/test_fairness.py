@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import random
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from sluice_argo import metadata
-from sluice_argo.workflows_api import WorkflowsApi
-from tests.support.client import OUTCOME_SECONDS, Client
-from tests.support.engines import Engine, running_engine
+from tests.support.audit import Audit
+from tests.support.client import Client
+from tests.support.engines import Engine
 from tests.support.kafka import KafkaServer, read_all, unique_name
-from tests.support.matrix import LOCAL
 from tests.support.sluice import DATA, Sluice, Topic, running_sluice
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -30,12 +28,6 @@ Json = dict[str, Any]
 LIVE = 4
 CONTROLS = unique_name("controls")
 CATALOGUE = {"SLUICE_WORKFLOWS__CATALOGUE_FILE": str((DATA / "fair-catalogue.yaml").resolve())}
-
-
-@pytest.fixture(scope="session")
-def engine() -> Engine:
-    """The local engine alone: the accounts of the testbed have no rights on Leases."""
-    return running_engine(LOCAL)
 
 
 @pytest.fixture
@@ -52,70 +44,10 @@ def limited(kafka: KafkaServer, engine: Engine, tmp_path: Path) -> Iterator[Slui
         },
     }
     with running_sluice(kafka, tmp_path, engine=engine, environment=environment) as running:
+        if not engine.is_local:
+            engine.cluster.allow_slots(running.namespace)
         running.apply(DATA / "fair-templates.yaml")
         yield running
-
-
-class Audit:
-    """Every change of a Workflow that the API server announced."""
-
-    def __init__(self, workflows: WorkflowsApi) -> None:
-        self._workflows = workflows
-        self._live: dict[str, Json] = {}
-        self.created: list[Json] = []
-        self.most_live = 0
-        self.most_live_of_a_key = 0
-        self._changed = asyncio.Condition()
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator["Audit"]:
-        page = await self._workflows.list_page(limit=1, continue_token=None)
-        # A group, so that the test fails with the watch.
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(self._follow(page.resource_version))
-            yield self
-            task.cancel()
-
-    async def until_created(self, count: int) -> None:
-        async with asyncio.timeout(OUTCOME_SECONDS), self._changed:
-            await self._changed.wait_for(lambda: len(self.created) >= count)
-
-    async def until_nothing_is_live(self, *, after: int) -> None:
-        async with asyncio.timeout(OUTCOME_SECONDS), self._changed:
-            await self._changed.wait_for(lambda: len(self.created) >= after and not self._live)
-
-    async def _follow(self, version: str) -> None:
-        buffered = b""
-        async with self._workflows.watch(resource_version=version, timeout_seconds=600) as chunks:
-            async for chunk in chunks:
-                *lines, buffered = (buffered + chunk).split(b"\n")
-                async with self._changed:
-                    for event in map(json.loads, lines):
-                        self._note(event["type"], event["object"])
-                    self._changed.notify_all()
-
-    def _note(self, kind: str, obj: Json) -> None:
-        if kind == "BOOKMARK":
-            return
-        assert kind in {"ADDED", "MODIFIED", "DELETED"}, obj
-        found = obj["metadata"]
-        if kind == "ADDED":
-            self.created.append(found)
-        is_live = kind != "DELETED" and found["labels"].get(metadata.COMPLETED) != "true"
-        if is_live:
-            self._live[found["uid"]] = found
-        else:
-            self._live.pop(found["uid"], None)
-        keys = Counter(
-            slot
-            for each in self._live.values()
-            if (slot := each["annotations"].get(metadata.SLOT)) is not None
-        )
-        self.most_live = max(self.most_live, len(self._live))
-        self.most_live_of_a_key = max(self.most_live_of_a_key, *keys.values(), 0)
-
-    def tenants(self) -> list[str]:
-        return [each["labels"][metadata.TENANT] for each in self.created]
 
 
 async def post_all(client: Client, documents: list[Json]) -> None:

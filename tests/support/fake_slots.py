@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
-from sluice_dispatcher.domain.slots import Slot, SlotState, parse_holders
+from sluice_dispatcher.domain.slots import Slot, SlotState, UnreadableSlotError, parse_holders
 from sluice_runtime.kubernetes.errors import AlreadyExistsError, ConflictError, NotFoundError
 
 __all__ = ["FakeSlots"]
@@ -17,6 +17,7 @@ class FakeSlots:
         self.states_for_test: dict[str, SlotState] = {}
         self.trouble_for_test: Callable[[], Awaitable[None]] = _none
         self.calls_for_test = 0
+        self._spoiled: set[str] = set()
         self._version = 0
 
     async def read(self, slot: Slot) -> SlotState:
@@ -24,7 +25,7 @@ class FakeSlots:
         await self._enter()
         found = self.states_for_test.get(slot.name)
         await self.trouble_for_test()
-        return SlotState(slot=slot) if found is None else replace(found, slot=slot)
+        return SlotState(slot=slot) if found is None else replace(self._readable(found), slot=slot)
 
     async def create(self, state: SlotState) -> None:
         """See `SlotStore.create`."""
@@ -48,11 +49,27 @@ class FakeSlots:
         del self.states_for_test[state.slot.name]
         await self.trouble_for_test()
 
-    async def all(self) -> AsyncIterator[SlotState]:
+    async def all(
+        self, *, on_unreadable: Callable[[UnreadableSlotError], None]
+    ) -> AsyncIterator[SlotState]:
         """See `SlotStore.all`."""
         await self._enter()
         for state in list(self.states_for_test.values()):
-            yield state
+            try:
+                readable = self._readable(state)
+            except UnreadableSlotError as e:
+                on_unreadable(e)
+                continue
+            yield readable
+
+    def spoil_for_test(self, name: str) -> None:
+        """Let somebody else overwrite the holders of an object."""
+        self._spoiled.add(name)
+
+    def _readable(self, state: SlotState) -> SlotState:
+        if state.slot.name in self._spoiled:
+            parse_holders("spoiled", slot=state.slot.name)
+        return state
 
     async def _enter(self) -> None:
         self.calls_for_test += 1
@@ -71,7 +88,7 @@ class FakeSlots:
         # As text and back, as the object has it.
         self.states_for_test[state.slot.name] = replace(
             state,
-            holders=parse_holders(state.text),
+            holders=parse_holders(state.text, slot=state.slot.name),
             version=str(self._version),
             uid=state.uid or f"uid-{self._version}",
         )

@@ -9,6 +9,7 @@ import contextlib
 import os
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -22,7 +23,14 @@ from sluice_argo.workflows_api import WorkflowsApi
 from sluice_contracts.topics import TopicNames
 from sluice_local.ports import free_ports
 from sluice_local.processes import ChildProcess
-from sluice_local.runner.plan import NAMESPACE, SERVICES, Endpoints, engine_part, service_part
+from sluice_local.runner.plan import (
+    NAMESPACE,
+    SERVICES,
+    Endpoints,
+    Service,
+    engine_part,
+    service_part,
+)
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.consumer import partitions_of
 from sluice_runtime.kubernetes.client import KubernetesClient
@@ -36,8 +44,6 @@ Json = dict[str, Any]
 DATA = Path("tests/data/e2e")
 CATALOGUE = {"SLUICE_WORKFLOWS__CATALOGUE_FILE": str((DATA / "catalogue.yaml").resolve())}
 READY_SECONDS = 120.0
-
-_SERVICES = {service.name: service for service in SERVICES}
 
 
 class Sluice:
@@ -56,6 +62,7 @@ class Sluice:
         environment: Mapping[str, Mapping[str, str]] | None = None,
         launchers: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        self._services = {service.name: service for service in SERVICES}
         self._additions = environment or {}
         self._launchers = launchers or {}
         self.engine = engine
@@ -68,7 +75,7 @@ class Sluice:
             http_port=http,
             kafka_port=int(kafka.bootstrap_servers.rpartition(":")[2]),
             engine_port=engine_port,
-            health_ports=dict(zip(_SERVICES, health, strict=True)),
+            health_ports=dict(zip(self._services, health, strict=True)),
             cluster=home.kubeconfig if home else None,
         )
         topics = {
@@ -95,25 +102,27 @@ class Sluice:
             if self._home is None:
                 self.start("engine")
             self.apply(DATA / "templates.yaml")
-            names = tuple(_SERVICES)
+            names = tuple(service.name for service in SERVICES)
         ready: list[tuple[ChildProcess, str]] = []
         for name in names:
             part = (
                 engine_part(self.endpoints)
                 if name == "engine"
-                else service_part(_SERVICES[name], self.endpoints)
+                else service_part(self._services[name], self.endpoints)
             )
+            kind = "dispatcher" if name.startswith("dispatcher") else name
             child = ChildProcess(
                 name,
-                [*self._launchers.get(name, ()), *part.command],
+                [*self._launchers.get(kind, ()), *part.command],
                 log_path=self.endpoints.logs_dir / f"{name}.log",
                 environment={
                     **os.environ,
                     **part.environment,
                     **self._environment,
-                    **({"SLUICE_DISPATCH__GROUP": self.group} if name == "dispatcher" else {}),
-                    **(CATALOGUE if name in ("gateway", "dispatcher") else {}),
-                    **(self._home.environment(name) if self._home else {}),
+                    **({"SLUICE_DISPATCH__GROUP": self.group} if kind == "dispatcher" else {}),
+                    **(CATALOGUE if kind in ("gateway", "dispatcher") else {}),
+                    **(self._home.environment(kind) if self._home else {}),
+                    **self._additions.get(kind, {}),
                     **self._additions.get(name, {}),
                 },
             )
@@ -124,9 +133,22 @@ class Sluice:
 
     def stop(self, *names: str) -> None:
         """Stop these processes in order, or all."""
-        for name in names or (*_SERVICES, "engine"):
+        for name in names or (*self._services, "engine"):
             if name in self._children:
                 self._children.pop(name).stop(grace_seconds=30)
+
+    def another_dispatcher(self, **environment: str) -> str:
+        """Add a dispatcher to the group, with data of its own; return its name to start it by.
+
+        It has the variables of the first one, and these.
+        """
+        name = f"dispatcher-{len(self._services)}"
+        self._services[name] = Service(name, "sluice_dispatcher", len(self._services))
+        self._additions = {**self._additions, name: environment}
+        [port] = free_ports(1)
+        ports = {**self.endpoints.health_ports, name: port}
+        self.endpoints = replace(self.endpoints, health_ports=ports)
+        return name
 
     def kill(self, name: str) -> None:
         """Send SIGKILL to a process."""

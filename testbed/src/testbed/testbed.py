@@ -14,6 +14,7 @@ from testbed.cluster.namespaces import (
     SLUICE,
     account_of,
     namespace_manifests,
+    slots_manifests,
     sluice_manifests,
 )
 from testbed.cluster.programs import Programs
@@ -144,6 +145,10 @@ class Testbed:
     def prepare_namespace(self, namespace: str) -> None:
         """Create a namespace for runs, with all accounts and their Roles."""
         self.kubectl().apply(namespace_manifests(namespace, rules=self._rules))
+
+    def allow_slots(self, namespace: str) -> None:
+        """Let the dispatcher limit keys there, as the chart does if a workflow has a limit."""
+        self.kubectl().apply(slots_manifests(namespace, rules=self._rules))
 
     def load_image(self, archive: Path) -> None:
         """Load an image, as saved by Docker, on the node."""

@@ -117,6 +117,33 @@ async def test_a_request_waits_until_a_live_run_has_finished(scene: Scene) -> No
     assert not any(scene.desk.budget.waiting.values())
 
 
+async def test_a_tenant_below_its_limits_says_how_long_it_has_had_no_start(scene: Scene) -> None:
+    scene.desk.limits_for_test = Limits(live=1, tenants={"acme": TenantLimits(live=0)})
+    scene.run()
+    unserved = scene.desk.admission.unserved_seconds
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    assert unserved() == {}
+    for number in range(2):
+        scene.request(f"more-{number}")
+        scene.request(f"late-{number}", tenant="globex")
+        scene.request(f"held-{number}", tenant="acme")
+    await pause(101)
+    # The limit of acme holds its requests: others take nothing from it.
+    assert set(unserved()) == {"default", "globex"}
+    assert all(100 <= seconds <= 101 for seconds in unserved().values())
+    await scene.finish("one")
+    await pause(11)
+    assert scene.exists("more-0")
+    assert unserved()["default"] <= 11
+    assert unserved()["globex"] >= 111
+    await scene.finish("more-0")
+    await until(lambda: scene.exists("late-0", tenant="globex"))
+    await pause(11)
+    # It waits for its second run since its first one.
+    assert unserved()["globex"] <= 12
+
+
 async def test_runs_of_other_dispatchers_count(scene: Scene) -> None:
     scene.run()
     other = Desk(workflows=scene.desk.workflows)

@@ -79,6 +79,10 @@ async def test_what_is_configured_runs_and_says_when_it_is_not_ready(
     for tenant, live in (("acme", 1), ("other", 1), ("made-up", None)):
         found = registry.get_sample_value("sluice_dispatcher_live_runs", {"tenant": tenant})
         assert found == live
+        unserved = registry.get_sample_value(
+            "sluice_dispatcher_unserved_seconds", {"tenant": tenant}
+        )
+        assert unserved == (None if live is None else 0)
 
 
 async def test_a_limits_file_that_cannot_be_used_stops_the_start(

@@ -3,18 +3,20 @@
 Of one key, one run is live at a time; every request ends in one Workflow; every slot and every
 place among the live runs is freed. Time is virtual. Two dispatchers have a partition each. One
 dies, or is taken for dead and goes on, at any moment; the next owner reads all that was not
-committed. What was sent goes on without its sender.
+committed. What was sent goes on without its sender. The cluster refuses some retries.
 """
 
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
 
 from sluice_argo import metadata
+from sluice_argo.json_patch import Operation
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
@@ -23,7 +25,7 @@ from sluice_dispatcher.domain.limits import Limits
 from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.services.live_watch import LiveWatch
 from sluice_runtime.dedupe import DedupeSettings
-from sluice_runtime.kubernetes.errors import ApiUnavailableError
+from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError
 from tests.support.dispatcher import NOW, Desk, FakeLedger, hello
 from tests.support.fake_slots import FakeSlots
 from tests.support.limited_workflow import limited_builder
@@ -41,12 +43,23 @@ SIMULATIONS = 12
 
 
 class CheckedWorkflows(SlowWorkflows):
-    """Counts, at every change, the live Workflows of each key."""
+    """Counts, at every change, the live Workflows of each key; refuses and delays some retries."""
 
-    def __init__(self) -> None:
+    def __init__(self, rng: random.Random) -> None:
         super().__init__(create_timeout=DEDUPE.create_timeout)
+        self.rng = rng
         self.most_live = 0
         self.created = 0
+        self.refused = 0
+
+    async def patch(self, name: str, operations: Sequence[Operation]) -> dict[str, Any]:
+        if any(each["path"].startswith("/status") for each in operations):
+            # The sender may be suspended.
+            await pause(self.rng.choice([0.0, 0.0, self.rng.uniform(0, 60)]))
+            if self.rng.random() < 0.3:
+                self.refused += 1
+                raise RefusedError("PATCH: 422 Invalid", status=422, reason="Invalid")
+        return await super().patch(name, operations)
 
     async def _record(self, change: Any) -> None:
         await super()._record(change)
@@ -144,7 +157,7 @@ class World:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)  # noqa: S311 - chooses faults
         self.limit = self.rng.choice([None, 1, 3])
-        self.workflows = CheckedWorkflows()
+        self.workflows = CheckedWorkflows(self.rng)
         self.ledger = FakeLedger()
         self.slots = FakeSlots()
         self.slots.trouble_for_test = self._trouble
@@ -246,7 +259,7 @@ class World:
 
 @pytest.mark.parametrize("block", range(4))
 async def test_one_run_of_a_key_is_live_whatever_happens(block: int) -> None:
-    retried = 0
+    retried = refused = 0
     for seed in range(block * SIMULATIONS, (block + 1) * SIMULATIONS):
         world = World(seed)
         await world.run()
@@ -260,4 +273,6 @@ async def test_one_run_of_a_key_is_live_whatever_happens(block: int) -> None:
             assert partition.desk.admission.queue.live == 0, f"seed {seed}: a place is not freed"
             assert len(partition.desk.admission.queue) == 0
         retried += len(world.retried)
+        refused += world.workflows.refused
     assert retried
+    assert refused

@@ -2,20 +2,24 @@
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from sluice_argo import metadata
+from sluice_argo.json_patch import Operation
 from sluice_argo.request_facts import decode_request_facts
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemCause, ProblemType
 from sluice_contracts.status import Phase
 from sluice_dispatcher.domain.limits import Pauses
-from sluice_dispatcher.domain.models import LedgerEntry
+from sluice_dispatcher.domain.models import LedgerEntry, Manifest
+from sluice_dispatcher.domain.slots import SlotState
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.services.live_watch import LiveWatch
+from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError
 from sluice_workflows.entries import WhenFull
 from tests.support.dispatcher import NOW, Desk, hello
 from tests.support.limited_workflow import limited_builder
@@ -93,6 +97,9 @@ class Scene:
 
     def outcome(self, run_id: str) -> LedgerEntry:
         return self.desk.ledger.outcomes_for_test[RunKey("default", run_id)]
+
+    def metric(self, name: str) -> float | None:
+        return self.desk.registry.get_sample_value(f"sluice_dispatcher_{name}")
 
     def waiting(self) -> int:
         return self.desk.budget.waiting[WaitReason.CONCURRENCY]
@@ -304,6 +311,55 @@ async def test_a_run_that_a_retry_is_about_to_reopen_keeps_its_slot() -> None:
     await scene.end()
 
 
+def refused() -> RefusedError:
+    return RefusedError("PATCH: 422 Invalid", status=422, reason="Invalid")
+
+
+async def test_a_retry_that_the_cluster_refuses_gives_its_slot_back() -> None:
+    scene = Scene().run()
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    await scene.finish("one", phase="Failed")
+    scene.workflows.fail_for_test("patch", refused())
+    scene.records.start(command(scene.desk, "retry", "one"))
+    await until(lambda: scene.records.count == 0)
+    [refusal] = scene.desk.publisher.refusals_for_test
+    assert refusal.problem.type is ProblemType.REFUSED_BY_CLUSTER
+    assert scene.phase("one") == "Failed"
+    scene.request("two")
+    await until(lambda: scene.exists("two"))
+    await scene.end()
+
+
+async def test_a_retry_that_was_refused_cannot_be_applied_late() -> None:
+    """The owner before a rebalance sent the same patch, and was suspended."""
+    scene = Scene().run()
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    await scene.finish("one", phase="Failed")
+    patch, sent, resumed = scene.workflows.patch, asyncio.Event(), asyncio.Event()
+
+    async def patch_late(name: str, operations: Sequence[Operation]) -> Manifest:
+        sent.set()
+        await resumed.wait()
+        return await patch(name, operations)
+
+    scene.workflows.patch = patch_late  # type: ignore[method-assign]
+    retry = command(scene.desk, "retry", "one")
+    scene.records.start(retry)
+    await sent.wait()
+    scene.workflows.patch = patch  # type: ignore[method-assign]
+    scene.workflows.fail_for_test("patch", refused())
+    other = scene.another()
+    await other.handler.handle(retry)
+    scene.request("two")
+    await until(lambda: scene.exists("two"))
+    resumed.set()
+    await pause(60)
+    assert scene.phase("one") == "Failed"
+    await scene.end()
+
+
 async def test_slots_that_nobody_holds_are_removed() -> None:
     scene = Scene().run()
     for number in range(5):
@@ -327,4 +383,75 @@ async def test_a_holder_that_has_ended_is_removed_beside_one_that_has_not() -> N
     await pause(700)
     [state] = scene.slots.states_for_test.values()
     assert [holder.key.run_id for holder in state.holders] == ["run-1"]
+    await scene.end()
+
+
+async def test_a_slot_that_cannot_be_read_does_not_keep_others_from_being_removed() -> None:
+    scene = Scene().run()
+    for number in range(3):
+        scene.request(f"run-{number}", name=f"name-{number}")
+    await until(lambda: scene.records.count == 0)
+    for number in range(3):
+        await scene.finish(f"run-{number}")
+    spoiled = next(iter(scene.slots.states_for_test))
+    scene.slots.spoil_for_test(spoiled)
+    await pause(700)
+    assert list(scene.slots.states_for_test) == [spoiled]
+    assert scene.metric("unswept_slots") == 1
+    await scene.end()
+
+
+async def test_a_slot_whose_delete_is_refused_does_not_keep_others_from_being_removed() -> None:
+    scene = Scene().run()
+    for number in range(3):
+        scene.request(f"run-{number}", name=f"name-{number}")
+    await until(lambda: scene.records.count == 0)
+    for number in range(3):
+        await scene.finish(f"run-{number}")
+    kept = next(iter(scene.slots.states_for_test))
+    delete = scene.slots.delete
+
+    async def refuse_one(state: SlotState) -> None:
+        if state.slot.name == kept:
+            raise RefusedError("DELETE: 422", status=422, reason="Invalid")
+        await delete(state)
+
+    scene.slots.delete = refuse_one  # type: ignore[method-assign]
+    await pause(700)
+    assert list(scene.slots.states_for_test) == [kept]
+    assert scene.metric("unswept_slots") == 1
+    await scene.end()
+
+
+async def test_sweeps_that_fail_are_counted_and_repeated() -> None:
+    scene = Scene().run()
+    scene.request("one")
+    await until(lambda: scene.records.count == 0)
+    await scene.finish("one")
+    trouble = scene.slots.trouble_for_test
+
+    async def fail() -> None:
+        raise ApiUnavailableError("no answer")
+
+    scene.slots.trouble_for_test = fail
+    await pause(700)
+    assert scene.metric("slot_sweep_failures_total") == 2
+    scene.slots.trouble_for_test = trouble
+    await pause(300)
+    assert scene.slots.states_for_test == {}
+    await scene.end()
+
+
+async def test_requests_of_a_key_wait_while_its_slot_cannot_be_read() -> None:
+    scene = Scene().run()
+    scene.request("one")
+    await until(lambda: scene.records.count == 0)
+    [slot] = scene.slots.states_for_test.values()
+    scene.slots.spoil_for_test(slot.slot.name)
+    scene.request("two")
+    await until(lambda: scene.waiting() == 1)
+    await scene.finish("one")
+    # As the runbook says: somebody deletes it.
+    del scene.slots.states_for_test[slot.slot.name]
+    await until(lambda: scene.exists("two"))
     await scene.end()

@@ -13,6 +13,7 @@ __all__ = [
     "LAST_COMMAND",
     "MANAGED_BY",
     "MANAGED_BY_VALUE",
+    "NOT_REOPENED",
     "OUTCOME_CLAIM",
     "PARENT",
     "PRIORITY",
@@ -53,6 +54,9 @@ PRIVATE_PARAMETERS: Final = "sluice.dev/private-parameters"
 LAST_COMMAND: Final = "sluice.dev/last-command"
 SLOT: Final = "sluice.dev/slot"
 """The name of the Lease that says which runs of one concurrency key may be live."""
+NOT_REOPENED: Final = "sluice.dev/not-reopened"
+"""The resourceVersion on which a refused retry insisted. The object has another one since, so no
+late delivery of that retry can reopen it."""
 ATTEMPT: Final = "sluice.dev/attempt"
 """Set by the status-watcher when a finished Workflow was reopened; 1 if absent."""
 OUTCOME_CLAIM: Final = "sluice.dev/outcome-claim"

@@ -11,6 +11,7 @@ from sluice_local.errors import LocalModeError
 from sluice_local.ports import LOOPBACK
 
 NAMESPACE = "argo"
+CONTROLS_TOPIC = "sluice.controls"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,8 @@ SERVICES = (
 class Endpoints:
     """The addresses and paths of all parts.
 
-    `cluster` is the kubeconfig of a cluster to use instead of the local engine.
+    `cluster` is the kubeconfig of a cluster to use instead of the local engine. Without a
+    `controls_topic` nothing can be paused.
     """
 
     data_dir: Path
@@ -56,6 +58,7 @@ class Endpoints:
     engine_port: int
     health_ports: Mapping[str, int]
     cluster: Path | None = None
+    controls_topic: str | None = None
 
     @property
     def gateway_url(self) -> str:
@@ -149,6 +152,7 @@ def choose_endpoints(options: Options) -> Endpoints:
         ),
         health_ports={service.name: health(service) for service in SERVICES},
         cluster=options.cluster.resolve() if options.cluster else None,
+        controls_topic=CONTROLS_TOPIC,
     )
 
 
@@ -191,4 +195,6 @@ def service_environment(service: Service, endpoints: Endpoints) -> dict[str, str
     else:
         environment["SLUICE_KUBERNETES__KUBECONFIG"] = str(endpoints.kubeconfig)
         environment["SLUICE_KUBERNETES__NAMESPACE"] = NAMESPACE
+    if endpoints.controls_topic is not None:
+        environment["SLUICE_KAFKA__CONTROLS_TOPIC"] = endpoints.controls_topic
     return environment

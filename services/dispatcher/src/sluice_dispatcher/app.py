@@ -69,7 +69,7 @@ def create_record_handler(
             workflows=workflows,
             ledger=ledger,
             rejection=rejection,
-            slots=slots,
+            slots=slots.of_retries,
             builder=builder,
             # Commands have calls of their own: however many there are, new runs start.
             calls=BoundedCalls(
@@ -116,6 +116,7 @@ def create_slots(
         ),
         budget=budget,
         now=now,
+        on_sweep=metrics.slots_swept,
     )
 
 

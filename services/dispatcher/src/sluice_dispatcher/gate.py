@@ -117,6 +117,7 @@ def create_gate(
     metrics.observe_admission(
         limits=limits,
         queue=admission.queue,
+        unserved_seconds=admission.unserved_seconds,
         refused=lambda: limits_file is not None and limits_file.refused,
         pauses=paused.pauses,
         invalid_controls=lambda: len(controls.invalid),

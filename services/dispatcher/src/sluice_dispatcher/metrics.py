@@ -72,6 +72,16 @@ class Metrics:
             "Tenants and workflows that are paused because their last control cannot be read.",
             registry=registry,
         )
+        self._unswept_slots = Gauge(
+            "sluice_dispatcher_unswept_slots",
+            "Leases of concurrency keys that the last sweep could not read or free.",
+            registry=registry,
+        )
+        self._failed_sweeps = Counter(
+            "sluice_dispatcher_slot_sweep_failures",
+            "Sweeps of the Leases of concurrency keys that ended before the last Lease.",
+            registry=registry,
+        )
         self._registry = registry
 
     def record_finished(self, verdict: Verdict) -> None:
@@ -81,6 +91,13 @@ class Metrics:
     def step_retried(self, step: str) -> None:
         """Count a retry of a step."""
         self._retries.labels(step=step).inc()
+
+    def slots_swept(self, unswept: int | None) -> None:
+        """Note how many slots a sweep could not read or free; None: the sweep failed."""
+        if unswept is None:
+            self._failed_sweeps.inc()
+        else:
+            self._unswept_slots.set(unswept)
 
     def observe(
         self,
@@ -102,6 +119,7 @@ class Metrics:
         *,
         limits: Callable[[], Limits],
         queue: FairQueue,
+        unserved_seconds: Callable[[], Mapping[str, float]],
         refused: Callable[[], bool],
         pauses: Callable[[], Pauses],
         invalid_controls: Callable[[], int],
@@ -111,7 +129,7 @@ class Metrics:
         self._paused.labels(kind="tenant").set_function(lambda: len(pauses().tenants))
         self._paused.labels(kind="workflow").set_function(lambda: len(pauses().workflows))
         self._invalid_controls.set_function(invalid_controls)
-        self._registry.register(_TenantCollector(limits, queue))
+        self._registry.register(_TenantCollector(limits, queue, unserved_seconds))
 
 
 class _TenantCollector(Collector):
@@ -120,9 +138,15 @@ class _TenantCollector(Collector):
     So an operator's file bounds the number of series, whatever tenants clients make up.
     """
 
-    def __init__(self, limits: Callable[[], Limits], queue: FairQueue) -> None:
+    def __init__(
+        self,
+        limits: Callable[[], Limits],
+        queue: FairQueue,
+        unserved_seconds: Callable[[], Mapping[str, float]],
+    ) -> None:
         self._limits = limits
         self._queue = queue
+        self._unserved_seconds = unserved_seconds
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """See `Collector.collect`."""
@@ -131,19 +155,29 @@ class _TenantCollector(Collector):
             "sluice_dispatcher_live_runs",
             "Runs of all dispatchers that are live, as this one sees them, by tenant.",
             {tenant: queue.live_of(tenant) for tenant in named},
-            total=queue.live,
+            other=queue.live - sum(map(queue.live_of, named)),
         )
         yield _by_tenant(
             "sluice_dispatcher_held_requests",
             "Requests that a limit or a pause holds, by tenant.",
             {tenant: queue.waiting_of(tenant) for tenant in named},
-            total=len(queue),
+            other=len(queue) - sum(map(queue.waiting_of, named)),
+        )
+        unserved = self._unserved_seconds()
+        yield _by_tenant(
+            "sluice_dispatcher_unserved_seconds",
+            "How long a tenant below its own limits has waited without a start, by tenant; of the "
+            "others the longest.",
+            {tenant: unserved.get(tenant, 0.0) for tenant in named},
+            other=max((unserved[each] for each in unserved.keys() - set(named)), default=0.0),
         )
 
 
-def _by_tenant(name: str, text: str, counts: Mapping[str, int], *, total: int) -> GaugeMetricFamily:
+def _by_tenant(
+    name: str, text: str, values: Mapping[str, float], *, other: float
+) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, text, labels=["tenant"])
-    for tenant, count in counts.items():
-        family.add_metric([tenant], count)
-    family.add_metric(["other"], total - sum(counts.values()))
+    for tenant, value in values.items():
+        family.add_metric([tenant], value)
+    family.add_metric(["other"], other)
     return family

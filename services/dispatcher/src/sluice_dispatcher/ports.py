@@ -1,6 +1,6 @@
 """What the services need from outside; adapters implement it, and fakes in tests."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from sluice_contracts.ids import RunKey
@@ -9,7 +9,7 @@ from sluice_contracts.problems import Problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.domain.models import LedgerEntry, Manifest
-from sluice_dispatcher.domain.slots import Slot, SlotState
+from sluice_dispatcher.domain.slots import Slot, SlotState, UnreadableSlotError
 
 __all__ = ["Ledger", "OutcomePublisher", "SlotStore", "Workflows"]
 
@@ -48,7 +48,11 @@ class SlotStore(Protocol):
     """Slots of concurrency keys, as objects with versions; errors as those of `Workflows`."""
 
     async def read(self, slot: Slot) -> SlotState:
-        """Return the newest state; one without a version if there is no object."""
+        """Return the newest state; one without a version if there is no object.
+
+        Raises:
+            UnreadableSlotError: somebody else has written the object.
+        """
 
     async def create(self, state: SlotState) -> None:
         """Create the object; AlreadyExistsError if there is one."""
@@ -59,8 +63,10 @@ class SlotStore(Protocol):
     async def delete(self, state: SlotState) -> None:
         """Delete the object; ConflictError if it has changed since it was read."""
 
-    def all(self) -> AsyncIterator[SlotState]:
-        """Return the states of all objects."""
+    def all(
+        self, *, on_unreadable: Callable[[UnreadableSlotError], None]
+    ) -> AsyncIterator[SlotState]:
+        """Return the states of all objects but those that cannot be read, which are reported."""
 
 
 class OutcomePublisher(Protocol):

@@ -70,6 +70,14 @@ def namespace_manifests(namespace: str, *, rules: Path) -> list[Manifest]:
     ]
 
 
+def slots_manifests(namespace: str, *, rules: Path) -> list[Manifest]:
+    """Return what the dispatcher needs as well if a workflow limits the live runs of a key."""
+    account = _account(account_of("dispatcher"), namespace=SLUICE)
+    return list(
+        _role(account, rules / "dispatcher-slots.yaml", namespace=namespace, ending="-slots")
+    )
+
+
 def store_secret(namespace: str) -> Manifest:
     """Return the keys of the store of artifacts, which runs in a namespace need."""
     return {

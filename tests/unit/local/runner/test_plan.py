@@ -30,6 +30,7 @@ ENDPOINTS = Endpoints(
     kafka_port=9092,
     engine_port=8093,
     health_ports={"gateway": 8090, "dispatcher": 8091, "status-watcher": 8092},
+    controls_topic="sluice.controls",
 )
 GATEWAY, DISPATCHER, STATUS_WATCHER = SERVICES
 
@@ -38,6 +39,7 @@ COMMON = {
     "SLUICE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9092",
     "SLUICE_KAFKA__REPLICATION_FACTOR": "1",
     "SLUICE_KAFKA__SESSION_TIMEOUT": "10s",
+    "SLUICE_KAFKA__CONTROLS_TOPIC": "sluice.controls",
 }
 
 
@@ -105,6 +107,10 @@ def test_processes_run_on_this_python() -> None:
         *("--data-dir", "/data/engine", "--port", "8093"),
     ]
     assert engine.ready_url == "http://127.0.0.1:8093/readyz"
+
+
+def test_what_a_person_runs_can_be_paused(tmp_path: Path) -> None:
+    assert choose_endpoints(all_zero(tmp_path)).controls_topic == "sluice.controls"
 
 
 def test_port_0_becomes_different_free_ports(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ Rights on Leases give no access to the ConfigMaps and Secrets of their namespace
 the version that was read.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, Final
 
 from sluice_argo import metadata
-from sluice_dispatcher.domain.slots import Slot, SlotState, parse_holders
+from sluice_dispatcher.domain.slots import Slot, SlotState, UnreadableSlotError, parse_holders
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.errors import NotFoundError
@@ -67,7 +67,9 @@ class LeaseSlots:
             deadline=self._deadline("delete a slot"),
         )
 
-    async def all(self) -> AsyncIterator[SlotState]:
+    async def all(
+        self, *, on_unreadable: Callable[[UnreadableSlotError], None]
+    ) -> AsyncIterator[SlotState]:
         """See `SlotStore.all`."""
         query = {"labelSelector": _SELECTOR, "limit": _PAGE}
         while True:
@@ -82,7 +84,12 @@ class LeaseSlots:
                     workflow=labels.get(metadata.WORKFLOW, ""),
                     limit=1,
                 )
-                yield _state(lease, slot)
+                try:
+                    state = _state(lease, slot)
+                except UnreadableSlotError as e:
+                    on_unreadable(e)
+                    continue
+                yield state
             token = (page.get("metadata") or {}).get("continue")
             if not token:
                 return
@@ -96,7 +103,7 @@ def _state(lease: dict[str, Any], slot: Slot) -> SlotState:
     found = lease["metadata"]
     return SlotState(
         slot=slot,
-        holders=parse_holders((found.get("annotations") or {}).get(_HOLDERS)),
+        holders=parse_holders((found.get("annotations") or {}).get(_HOLDERS), slot=slot.name),
         version=found["resourceVersion"],
         uid=found["uid"],
     )

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from sluice_argo import metadata
 from sluice_argo.json_patch import Operation, add, annotation, test
 from sluice_argo.ownership import belongs_to
 from sluice_argo.request_facts import RequestFacts, encode_request_facts
@@ -27,13 +28,25 @@ __all__ = [
     "Holder",
     "Slot",
     "SlotState",
+    "UnreadableSlotError",
     "has_finished",
+    "not_reopened_patch",
     "parse_holders",
     "slot_name",
     "stop_patch",
 ]
 
 _FINISHED: Final = frozenset({"Succeeded", "Failed", "Error"})
+
+
+class UnreadableSlotError(Exception):
+    """Somebody else has written the object of a slot: which runs hold it is not known."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The holders of the Lease {name} cannot be read. "
+            "Delete it once no run of its key is live."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,16 +112,16 @@ class SlotState:
         return _HOLDERS.dump_json(self.holders, exclude_none=True).decode()
 
 
-def parse_holders(text: str | None) -> tuple[Holder, ...]:
-    """Return the holders that `SlotState.text` has.
+def parse_holders(text: str | None, *, slot: str) -> tuple[Holder, ...]:
+    """Return the holders of the slot of this name, which `SlotState.text` has.
 
     Raises:
-        ValueError: somebody else has written it.
+        UnreadableSlotError: somebody else has written it.
     """
     try:
         return _HOLDERS.validate_json(text or "[]")
     except ValidationError:
-        raise ValueError("The holders of a slot cannot be read.") from None
+        raise UnreadableSlotError(slot) from None
 
 
 def slot_name(*, tenant: str, workflow: str, value: str) -> str:
@@ -128,6 +141,15 @@ def has_finished(workflow: dict[str, Any] | Manifest, holder: Holder) -> bool:
     if (workflow.get("status") or {}).get("phase") not in _FINISHED:
         return False
     return holder.reopened is None or holder.reopened != workflow["metadata"]["resourceVersion"]
+
+
+def not_reopened_patch(workflow: Manifest) -> list[Operation]:
+    """Return the patch after which no retry that read the Workflow before can reopen it."""
+    version = workflow["metadata"]["resourceVersion"]
+    return [
+        test("/metadata/resourceVersion", version),
+        add(annotation(metadata.NOT_REOPENED), version),
+    ]
 
 
 def stop_patch(workflow: Manifest, *, reason: str, now: datetime) -> list[Operation]:

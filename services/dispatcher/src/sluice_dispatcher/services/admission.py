@@ -72,6 +72,7 @@ class Admission:
         self._applied = NO_LIMITS, NO_PAUSES
         # By the names of the Workflows: requests of one run come one after another.
         self._visits: dict[str, _Visit] = {}
+        self._unserved_since: dict[str, float] = {}
 
     @property
     def queue(self) -> FairQueue:
@@ -89,6 +90,14 @@ class Admission:
             self.decide()
             self._note_reasons()
             await asyncio.sleep(_ROUND_S)
+
+    def unserved_seconds(self) -> dict[str, float]:
+        """Return how long tenants have waited for their share without a start; 0 to a second late.
+
+        Those alone that are below their own limits: the limit of all runs holds their requests.
+        """
+        now = self._clock()
+        return {tenant: now - since for tenant, since in self._unserved_since.items()}
 
     def knows(self, key: RunKey) -> bool:
         """Return whether a Workflow of the run was seen."""
@@ -131,6 +140,7 @@ class Admission:
             return
         self._apply_rules()
         while (chosen := self._queue.next()) is not None:
+            self._unserved_since.pop(chosen.tenant, None)
             self.live.admit(chosen.token, tenant=chosen.tenant, workflow=chosen.workflow)
             self._visits[chosen.token].passed.set_result(None)
 
@@ -190,11 +200,16 @@ class Admission:
         self.decide()
 
     def _note_reasons(self) -> None:
+        unserved: set[str] = set()
         for visit in self._visits.values():
             reason, task = self._reason(visit), visit.task
+            if reason is WaitReason.LIVE_LIMIT:
+                unserved.add(visit.waiting.tenant)
             if reason is None or task is None or self._budget.reason_of(task) is reason:
                 continue
             self._budget.mark_waiting(reason, task)
+        now = self._clock()
+        self._unserved_since = {each: self._unserved_since.get(each, now) for each in unserved}
 
     def _reason(self, visit: _Visit) -> WaitReason | None:
         """Return why a request is held; None if it is not."""

@@ -19,12 +19,12 @@ from sluice_dispatcher.domain.command_patch import plan_change
 from sluice_dispatcher.domain.models import Manifest
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
-from sluice_dispatcher.domain.workflow_change import InapplicableCommandError
+from sluice_dispatcher.domain.workflow_change import InapplicableCommandError, WorkflowChange
 from sluice_dispatcher.ports import Ledger, Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.queued_runs import STOPPING
 from sluice_dispatcher.services.rejection import Rejection
-from sluice_dispatcher.services.slots import Slots
+from sluice_dispatcher.services.retry_slots import RetrySlots
 from sluice_runtime.kubernetes.errors import (
     ApiError,
     ApiUnavailableError,
@@ -48,7 +48,7 @@ class CommandExecution:
         ledger: Ledger,
         rejection: Rejection,
         calls: BoundedCalls,
-        slots: Slots,
+        slots: RetrySlots,
         builder: WorkflowBuilder,
         now: Callable[[], datetime],
     ) -> None:
@@ -93,9 +93,9 @@ class CommandExecution:
             # In a thread if there are many nodes, for it may take seconds.
             change = await asyncio.to_thread(plan) if has_many_nodes(workflow) else plan()
             if isinstance(received.command, RetryCommand):
-                await self._hold_slot(workflow, received.key)
-            await self._delete_pods(change.obsolete_pods)
-            await self._workflows.patch(name, change.patch)
+                await self._reopen(workflow, received.key, change)
+            else:
+                await self._workflows.patch(name, change.patch)
         except NotFoundError:
             return await self._missing(received)
         except InapplicableCommandError as e:
@@ -109,11 +109,17 @@ class CommandExecution:
             raise ApiUnavailableError(str(e)) from e
         return None
 
-    async def _hold_slot(self, workflow: Manifest, key: RunKey) -> None:
-        """Let a run that is to be live again hold a slot of its key, if its workflow has any."""
+    async def _reopen(self, workflow: Manifest, key: RunKey, change: WorkflowChange) -> None:
+        """Let a run be live again, with a slot of its key if its workflow has any."""
         labels = workflow["metadata"].get("labels") or {}
         limit = self._builder.slot_limit(labels.get(metadata.WORKFLOW, ""))
-        await self._slots.reopen(workflow, key, limit=limit)
+        await self._slots.hold(workflow, key, limit=limit)
+        try:
+            await self._delete_pods(change.obsolete_pods)
+            await self._workflows.patch(workflow_name(key), change.patch)
+        except RefusedError:
+            await self._slots.give_back(workflow, key, limit=limit)
+            raise
 
     async def _delete_pods(self, names: Sequence[str]) -> None:
         for first in range(0, len(names), _PODS_AT_A_TIME):

@@ -3,12 +3,22 @@
 import contextlib
 from collections.abc import Callable, Sequence
 
+import structlog
+
 from sluice_contracts.ids import RunKey
 from sluice_dispatcher.domain.live_runs import LiveRuns
-from sluice_dispatcher.domain.slots import Holder, Slot, SlotState, has_finished
+from sluice_dispatcher.domain.slots import (
+    Holder,
+    Slot,
+    SlotState,
+    UnreadableSlotError,
+    has_finished,
+)
+from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.ports import Ledger, SlotStore, Workflows
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
+    AnswerTooLargeError,
     ApiError,
     ApiUnavailableError,
     ConflictError,
@@ -16,6 +26,8 @@ from sluice_runtime.kubernetes.errors import (
 )
 
 __all__ = ["SlotHolders"]
+
+_log = structlog.get_logger(__name__)
 
 
 class SlotHolders:
@@ -34,9 +46,16 @@ class SlotHolders:
         self._live = live
 
     async def read(self, slot: Slot) -> SlotState:
-        """Return the newest state; ApiUnavailableError if there is none for now."""
+        """Return the newest state.
+
+        Raises:
+            ApiUnavailableError: there is none for now.
+            MustWaitError: somebody has to repair the object first.
+        """
         try:
             return await self._store.read(slot)
+        except UnreadableSlotError as e:
+            raise MustWaitError(str(e), reason=WaitReason.CONCURRENCY) from e
         except ApiError as e:
             raise ApiUnavailableError(str(e)) from e
 
@@ -80,14 +99,27 @@ class SlotHolders:
         if (mine := state.holder(key)) is not None:
             await self._apply(state.without([mine]))
 
-    async def sweep(self, *, skip: Callable[[str], bool]) -> None:
+    async def sweep(self, *, skip: Callable[[str], bool]) -> int:
         """Take off the holders that have ended, but for the names to skip.
 
         The ledger forgets an outcome after a week: until then each holder has to be taken off.
+
+        Returns:
+            how many slots cannot be read or freed; the log says why.
+
+        Raises:
+            ApiError, ApiUnavailableError: the others could not be swept either.
         """
-        async for state in self._store.all():
+        unswept: list[Exception] = []
+        async for state in self._store.all(on_unreadable=unswept.append):
             if skip(state.slot.name):
                 continue
-            if ended := await self.ended(state):
-                with contextlib.suppress(ConflictError, NotFoundError):
-                    await self._apply(state.without(ended))
+            try:
+                if ended := await self.ended(state):
+                    with contextlib.suppress(ConflictError, NotFoundError):
+                        await self._apply(state.without(ended))
+            except (ApiError, AnswerTooLargeError) as e:
+                unswept.append(e)
+        for error in unswept:
+            _log.warning("slot not swept", error=str(error))
+        return len(unswept)

@@ -15,19 +15,18 @@ from typing import Final
 
 import structlog
 
-from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.requests import SimpleCommand
 from sluice_dispatcher.domain.fair_queue import BONUS_MS
 from sluice_dispatcher.domain.indexed_heap import IndexedHeap
 from sluice_dispatcher.domain.live_runs import LiveRuns
-from sluice_dispatcher.domain.models import Manifest
 from sluice_dispatcher.domain.slots import Holder, Slot, SlotState, stop_patch
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.ports import Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 from sluice_dispatcher.services.queued_runs import QueuedRun, QueuedRuns
+from sluice_dispatcher.services.retry_slots import RetrySlots
 from sluice_dispatcher.services.slot_holders import SlotHolders
 from sluice_runtime.kubernetes.errors import (
     ApiError,
@@ -81,6 +80,8 @@ class Slots:
     Args:
         live: what the watch has seen.
         queued: the requests in flight, to stop those that are replaced.
+        on_sweep: called after each sweep with the number of slots that cannot be read or freed;
+            None: the sweep failed.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Slots:
         calls: BoundedCalls,
         budget: InFlightBudget,
         now: Callable[[], datetime],
+        on_sweep: Callable[[int | None], None],
     ) -> None:
         self._holders = holders
         self._workflows = workflows
@@ -101,6 +103,8 @@ class Slots:
         self._calls = calls
         self._budget = budget
         self._now = now
+        self._on_sweep = on_sweep
+        self.of_retries = RetrySlots(holders, workflows=workflows, on_freed=self._wake)
         self._lines: dict[str, _Line] = {}
         self._lines_of_workflow: dict[str, set[str]] = defaultdict(set)
 
@@ -135,37 +139,9 @@ class Slots:
         """
         try:
             await self._holders.remove(await self._holders.read(slot), key)
-        except (ApiError, ApiUnavailableError, ValueError) as e:
+        except (ApiError, ApiUnavailableError, MustWaitError) as e:
             _log.info("slot not given back now", error=type(e).__name__)
         self._wake(slot.name)
-
-    async def reopen(self, workflow: Manifest, key: RunKey, *, limit: int | None) -> None:
-        """Hold a slot for a finished run that a retry is about to reopen.
-
-        Raises:
-            MustWaitError: others hold all slots of its key.
-        """
-        annotations = workflow["metadata"].get("annotations") or {}
-        name = annotations.get(metadata.SLOT)
-        if name is None or limit is None:
-            return
-        labels = workflow["metadata"]["labels"]
-        slot = Slot(name=name, tenant=key.tenant, workflow=labels[metadata.WORKFLOW], limit=limit)
-        state = await self._holders.read(slot)
-        before = state.holder(key)
-        me = Holder(
-            tenant=key.tenant,
-            run_id=key.run_id,
-            accepted_ms=before.accepted_ms if before else 0,
-            reopened=workflow["metadata"]["resourceVersion"],
-        )
-        if before == me:
-            return
-        others = state.without([before] if before else [])
-        others = others.without(await self._holders.ended(others))
-        if len(others.holders) >= limit:
-            raise MustWaitError("Other runs of its key are live.", reason=WaitReason.CONCURRENCY)
-        await self._holders.write(others.with_holder(me))
 
     def saw(self, name: str) -> None:
         """Note that a Workflow has changed: those that wait for its slot look again."""
@@ -177,9 +153,12 @@ class Slots:
         while True:
             await asyncio.sleep(_SWEEP_S)
             try:
-                await self._holders.sweep(skip=self._lines.__contains__)
-            except (ApiError, ApiUnavailableError, ValueError) as e:
+                unswept = await self._holders.sweep(skip=self._lines.__contains__)
+            except (ApiError, ApiUnavailableError) as e:
                 _log.warning("slots not swept", error=str(e))
+                self._on_sweep(None)
+            else:
+                self._on_sweep(unswept)
 
     @contextlib.asynccontextmanager
     async def _in_line(self, queued: QueuedRun, slot: Slot) -> AsyncIterator[_Line]:

@@ -15,6 +15,7 @@ from sluice_client import (
     InvalidRequestError,
     Phase,
     RunHandle,
+    RunRequest,
     RunStarter,
     UnreachableError,
     WaitTimeoutError,
@@ -156,6 +157,21 @@ async def test_a_request_that_is_refused_for_its_id_is_a_conflict(stage: Stage) 
     with pytest.raises(IdConflictError, match="belongs to another run"):
         await second.wait(30)
     assert (await first.wait(30)).succeeded
+
+
+async def test_the_outcome_of_a_run_with_other_content_is_not_that_of_the_request(
+    stage: Stage,
+) -> None:
+    first = await stage.sluice.start("greet", ADA, id="order-1")
+    content = RunRequest(workflow="greet", parameters=ADA).fingerprint
+    event = published(1, Phase.SUCCEEDED, run_id="order-1", fingerprint=content)
+    await stage.write(encode_status(event, source="/test"))
+    same = await stage.sluice.start("greet", ADA, id="order-1")
+    other = await stage.sluice.start("greet", {"name": "Bob"}, id="order-1")
+    assert (await first.wait(30)).succeeded
+    assert (await same.wait(30)).succeeded
+    with pytest.raises(IdConflictError, match="order-1"):
+        await other.wait(30)
 
 
 async def test_commands_are_records_as_sluice_reads_them(stage: Stage) -> None:

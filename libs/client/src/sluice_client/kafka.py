@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from sluice_client.documents import checked, run_request
 from sluice_client.kafka_connection import KafkaConnection
-from sluice_client.kafka_runs import KafkaRun
+from sluice_client.kafka_runs import KafkaRun, WrittenRequest
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, new_run_id
 from sluice_contracts.requests import Priority
 from sluice_contracts.topics import TopicNames
@@ -84,7 +84,8 @@ class KafkaSluice:
         """Write a request for a run, and return the run once Kafka has it.
 
         Whether the workflow exists and the parameters fit is decided when the request is read: if
-        not, the run is Rejected. `wait` raises if the id belongs to a run with other content.
+        not, the run is Rejected. `wait` and `events` raise `IdConflictError` if the id belongs to a
+        run with other content.
 
         Raises:
             InvalidRequestError: the request is malformed, or too large.
@@ -107,7 +108,8 @@ class KafkaSluice:
         written = await self._connection.write(request, key, unclear=unclear)
         # A run that has an id of ours is new: there is nothing of it before the request.
         since = None if id else written.timestamp_ms - _SLACK_MS
-        return KafkaRun(self._connection, key, request=str(written.position), since_ms=since)
+        asked = WrittenRequest(position=str(written.position), fingerprint=request.fingerprint)
+        return KafkaRun(self._connection, key, request=asked, since_ms=since)
 
     def run(self, id: str, *, tenant: str | None = None) -> KafkaRun:  # noqa: A002 - as everywhere
         """Return a run that was started before; nothing is read yet.

@@ -1,5 +1,6 @@
 """Writes requests to Kafka, and reads the status topic, by aiokafka."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -140,12 +141,24 @@ class KafkaConnection:
                 await consumer.start()
             yield consumer
         finally:
-            await consumer.stop()
+            await _stop(consumer)
 
     def _producer(self) -> AIOKafkaProducer:
         if self._opened is None:
             raise SluiceError("Not connected: use it as `async with KafkaSluice(…) as sluice`.")
         return self._opened
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        # aiokafka waits for a task that it has cancelled, and gets that cancellation itself.
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # It has not come to its connections, and will not stop a second time.
+        await consumer._client.close()  # noqa: SLF001
 
 
 @contextmanager

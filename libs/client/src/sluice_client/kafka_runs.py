@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -32,9 +33,17 @@ from sluice_contracts.status_codec import (
     event_type,
 )
 
-__all__ = ["KafkaRun"]
+__all__ = ["KafkaRun", "WrittenRequest"]
 
 _POLL_MS: Final = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenRequest:
+    """A request for a run: where it stands, and what identifies its content."""
+
+    position: str
+    fingerprint: str
 
 
 class KafkaRun:
@@ -43,7 +52,7 @@ class KafkaRun:
     Args:
         connection: to Kafka.
         key: names the run.
-        request: where the request stands that has asked for it, if this client has written it.
+        request: the request of this client that has asked for it, if it has.
         since_ms: no event of the run is older, in milliseconds of the Unix epoch; None if that is
             not known, so that its partition is read from the beginning.
     """
@@ -53,7 +62,7 @@ class KafkaRun:
         connection: KafkaConnection,
         key: RunKey,
         *,
-        request: str | None = None,
+        request: WrittenRequest | None = None,
         since_ms: int | None = None,
     ) -> None:
         self._connection = connection
@@ -105,6 +114,8 @@ class KafkaRun:
             IdConflictError: the id belongs to a run with other content.
             UnreachableError: Kafka cannot be read.
         """
+        if after is not None:
+            place_of(after)
         last_sequence = -1
         end: int | None = None
         async with self._connection.reader() as consumer:
@@ -201,7 +212,7 @@ class KafkaRun:
         """Return the event of this run that the record is, None if it is none.
 
         Raises:
-            IdConflictError: the record refuses the request that has asked for this run.
+            IdConflictError: the id belongs to a run with other content than was asked for.
         """
         if record.key != str(self._key).encode():
             return None
@@ -209,10 +220,14 @@ class KafkaRun:
             read = decode_status(_incoming(record))
         except ForeignRecordError:
             return None
+        request = self._request
         if isinstance(read, PublishedEvent):
+            if request and read.fingerprint not in (None, request.fingerprint):
+                detail = f"The id {self.id!r} belongs to a run with other content."
+                raise IdConflictError(problem_of(ProblemType.ID_CONFLICT, detail))
             place = f"{record.partition}:{record.offset}"
             return Event(place=place, type=event_type(read.event.phase), state=read.event)
-        if isinstance(read, RefusalNotice) and read.request == self._request:
+        if isinstance(read, RefusalNotice) and request and read.request == request.position:
             raise IdConflictError(HttpProblem.model_validate(read.problem.model_dump()))
         return None
 

@@ -279,6 +279,29 @@ class ClientPortSuite:
         with pytest.raises(NotFoundError):
             await stage.sluice.workflow("nope")
 
+    async def test_what_is_paused_or_drained_is_shown_until_it_is_resumed(
+        self, stage: Stage
+    ) -> None:
+        sluice = stage.sluice
+        paused = await sluice.pause(workflow="greet", reason="a move")
+        assert (paused.kind, paused.name, paused.state) == ("workflow", "greet", "paused")
+        await sluice.drain(tenant="acme")
+        shown = {(each.kind, each.name): each for each in await sluice.controls()}
+        assert {place: each.state for place, each in shown.items()} == {
+            ("workflow", "greet"): "paused",
+            ("tenant", "acme"): "draining",
+        }
+        assert shown["workflow", "greet"].reason == "a move"
+        await sluice.resume(workflow="greet")
+        await sluice.resume(tenant="acme")
+        assert await sluice.controls() == ()
+
+    async def test_a_control_is_of_one_workflow_or_of_one_tenant(self, stage: Stage) -> None:
+        with pytest.raises(ValueError, match="either a workflow or a tenant to pause"):
+            await stage.sluice.pause()
+        with pytest.raises(ValueError, match="either a workflow or a tenant to drain"):
+            await stage.sluice.drain(workflow="greet", tenant="acme")
+
     @pytest.mark.parametrize("run_id", ["", "../x", "ä", "x" * 129])
     async def test_what_can_be_no_id_is_refused_before_it_is_sent(
         self, stage: Stage, run_id: str

@@ -30,7 +30,15 @@ from sluice_contracts.requests import ResumeCommand, RetryCommand
 from sluice_contracts.status_codec import encode_notice, encode_status
 from sluice_contracts.topics import MAX_REQUEST_BYTES, TopicNames
 from sluice_runtime.kafka.consumer import incoming
-from tests.support.kafka import KafkaServer, create_topic, produce, read_all, topic_names
+from tests.support.client_page import examples, execute
+from tests.support.kafka import (
+    KafkaServer,
+    create_topic,
+    produce,
+    read_all,
+    read_count,
+    topic_names,
+)
 from tests.unit.gateway.harness import NOW, published
 
 pytestmark = pytest.mark.integration
@@ -217,6 +225,23 @@ async def test_events_that_are_no_longer_kept_are_gone(stage: Stage) -> None:
         await anext(run.events(after="0:4711"))
     with pytest.raises(ValueError, match="as in 3:4711"):
         await anext(run.events(after="yesterday"))
+
+
+async def test_the_example_of_the_page_does_what_it_says(stage: Stage) -> None:
+    [example] = [each for each in examples() if each.kind == "python kafka"]
+    program = example.program.replace(
+        '"localhost:9092"', f'"{stage.kafka.bootstrap_servers}", topics=topics'
+    )
+
+    async def end() -> None:
+        [record] = await read_count(stage.kafka, stage.topics.requests, 1)
+        received = decode_request(incoming(record))
+        assert isinstance(received, ReceivedRun)
+        await stage.publish(stage.sluice.run(received.key.run_id), Phase.SUCCEEDED)
+
+    ending = asyncio.create_task(end())
+    assert await execute(program, {"topics": stage.topics}) == example.printed
+    await ending
 
 
 async def test_no_broker_is_unreachable() -> None:

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -15,6 +16,7 @@ from sluice_client import (
     Retries,
     Run,
     Sluice,
+    Token,
     UnexpectedAnswerError,
     UnreachableError,
 )
@@ -27,7 +29,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def serving(handler: Handler, *, token: str | None = None) -> AsyncIterator[Sluice]:
+async def serving(handler: Handler, *, token: Token | None = None) -> AsyncIterator[Sluice]:
     """Give a client of a server that answers every request so."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
@@ -87,6 +89,33 @@ async def test_a_comment_moves_the_place_on() -> None:
     async with serving(handler) as sluice:
         assert [event async for event in sluice.events()] == []
     assert asked == [None, "0:17,1:4"]
+
+
+async def test_a_stream_that_ends_as_soon_as_it_is_opened_is_given_up() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await streamed(request, b"retry: 2000\n\n", cut=True)
+
+    async with serving(handler) as sluice:
+        with pytest.raises(UnreachableError):
+            await anext(sluice.events())
+
+
+async def test_a_stream_goes_on_with_a_new_token(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("old")
+    seen: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers["Authorization"])
+        if seen[-1] == "Bearer new":
+            return web.Response(status=204)
+        # It is replaced while the request is on its way.
+        file.write_text("new")
+        return web.Response(status=401)
+
+    async with serving(handler, token=file) as sluice:
+        assert [event async for event in sluice.events()] == []
+    assert seen == ["Bearer old", "Bearer new"]
 
 
 async def test_events_that_are_gone_are_not_asked_for_again() -> None:

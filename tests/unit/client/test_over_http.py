@@ -12,12 +12,13 @@ from sluice_contracts.request_codec import ReceivedCommand, decode_request
 from sluice_contracts.requests import Command
 from tests.behaviour.client_port import ClientPortSuite, Stage
 from tests.unit.gateway.harness import SETS, published, running_gateway
+from tests.unit.gateway.test_controls import FakeControls
 
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     sequences = itertools.count(1)
-    async with running_gateway(tmp_path) as gateway:
+    async with running_gateway(tmp_path, controls=FakeControls().service()) as gateway:
 
         async def publish(
             run_id: str, phase: Phase, *, tenant: str = "default", **changes: Any

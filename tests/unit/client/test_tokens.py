@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from sluice_client import SluiceError
 from sluice_client.tokens import TokenSource
 
 
@@ -41,6 +44,11 @@ async def test_a_file_is_followed_as_kubernetes_replaces_it(tmp_path: Path) -> N
     (tmp_path / "..new").symlink_to("..2")
     (tmp_path / "..new").rename(data)
     assert await source.current() == "two"
+
+
+async def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SluiceError, match="token-of-nobody"):
+        await TokenSource(tmp_path / "token-of-nobody").current()
 
 
 def test_no_text_shows_the_token() -> None:

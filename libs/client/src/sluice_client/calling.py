@@ -93,6 +93,8 @@ class Caller:
         token = await self._tokens.current()
         within = self.retries.timeout
         async with self._transport.stream(call, token=token, within=within) as answer:
+            if answer.status == HTTPStatus.UNAUTHORIZED and await self._tokens.current() != token:
+                raise BrokenError("The token was replaced.")
             if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
                 body = b"".join([piece async for piece in answer.body])
                 raise _refused(Answer(status=answer.status, headers=answer.headers, body=body))
@@ -123,7 +125,8 @@ class Caller:
             newer = await self._tokens.current()
             if newer != token:
                 answer = await self._transport.send(call, token=newer, within=within)
-        self._not_before = self._clock() + pause_between_requests(answer.headers)
+        if "RateLimit" in answer.headers:
+            self._not_before = self._clock() + pause_between_requests(answer.headers)
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise _refused(answer)
         return answer

@@ -37,9 +37,14 @@ async def follow(caller: Caller, call: Call, *, after: str | None) -> AsyncGener
                 if answer.status == HTTPStatus.NO_CONTENT:
                     return
                 parser = EventParser(last_id=place or "")
+                pieces = 0
                 async for piece in answer.body:
-                    attempts.begin()
+                    pieces += 1
+                    if pieces > 1:
+                        # The first one says only that a stream was opened.
+                        attempts.begin()
                     for each in parser.feed(piece):
+                        attempts.begin()
                         event = _event(each)
                         ended = event.state.terminal
                         place = each.last_id or None

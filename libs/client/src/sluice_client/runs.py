@@ -20,7 +20,8 @@ from sluice_contracts.requests import CommandType, Priority
 
 __all__ = ["REPEAT_COMMAND", "Run"]
 
-_LONGEST_WAIT_S: Final = 50
+# Proxies have to keep a connection that is silent for 15 seconds.
+_LONGEST_WAIT_S: Final = 14
 _NEXT_LOOK_S: Final = 1.0
 
 REPEAT_COMMAND: Final[dict[CommandType, Repeat]] = {

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from sluice_client.errors import SluiceError
+
 __all__ = ["Token", "TokenSource"]
 
 Token: TypeAlias = str | Path | Callable[[], Awaitable[str]]
@@ -29,19 +31,24 @@ class TokenSource:
         """Return the token, None if there is none.
 
         Raises:
-            OSError: the file cannot be read.
+            SluiceError: the file cannot be read.
         """
         match self._token:
-            case None | str():
-                return self._token
+            case None:
+                return None
+            case str() as token:
+                return token.strip()
             case Path() as file:
                 return self._of_file(file)
             case function:
                 return (await function()).strip()
 
     def _of_file(self, file: Path) -> str:
-        found = file.stat()
-        version = (found.st_ino, found.st_mtime_ns, found.st_size)
-        if self._read is None or self._read[0] != version:
-            self._read = version, file.read_text("utf-8").strip()
+        try:
+            found = file.stat()
+            version = (found.st_ino, found.st_mtime_ns, found.st_size)
+            if self._read is None or self._read[0] != version:
+                self._read = version, file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as e:
+            raise SluiceError(f"The token cannot be read from {file}: {type(e).__name__}.") from e
         return self._read[1]

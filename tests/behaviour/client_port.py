@@ -151,6 +151,16 @@ class ClientPortSuite:
             await stage.publish(run.id, Phase.SUCCEEDED)
             assert (await following).state.phase is Phase.SUCCEEDED
 
+    async def test_a_run_that_waits_says_so_before_its_first_event(self, stage: Stage) -> None:
+        run = await stage.sluice.start("greet", ADA)
+        async with aclosing(run.events()) as events:
+            queued = await anext(events)
+            assert (queued.type, queued.place) == ("sluice.request.queued", None)
+            assert (queued.state.phase, queued.state.run_id) == (Phase.ACCEPTED, run.id)
+            assert queued.state.queue is not None
+            await stage.publish(run.id, Phase.SUCCEEDED)
+            assert [event.state.phase async for event in events] == [Phase.SUCCEEDED]
+
     async def test_the_events_of_all_runs_resume_behind_each_place(self, stage: Stage) -> None:
         runs = [await stage.sluice.start("greet", ADA) for _ in range(2)]
         async with aclosing(stage.sluice.events(phases=["Running"])) as events:

@@ -27,6 +27,7 @@ __all__ = [
     "selects",
     "state_of",
     "summary_of",
+    "waiting_of",
     "workflow_of",
 ]
 
@@ -137,7 +138,15 @@ def state_of(run: FakeRun) -> _Json:
         "accepted_at": run.accepted_at.isoformat(),
         "observed_at": None,
         "sequence": -1,
+        "queue": {},
     }
+
+
+def waiting_of(run: FakeRun) -> _Json:
+    """Return the state of a run that waits, as a stream has it."""
+    state = state_of(run)
+    del state["parameters"]
+    return state
 
 
 def summary_of(run: FakeRun) -> _Json:

@@ -25,6 +25,7 @@ from sluice_client.fake_documents import (
     selects,
     state_of,
     summary_of,
+    waiting_of,
     workflow_of,
 )
 from sluice_client.fake_runs import FakeRun, FakeRuns
@@ -32,7 +33,7 @@ from sluice_client.transport import Answer, Call, StreamAnswer
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, new_run_id
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import InvalidRequestError, RunRequest
-from sluice_contracts.status_codec import event_type
+from sluice_contracts.status_codec import QUEUED, event_type
 
 __all__ = ["FakeGateway"]
 
@@ -131,6 +132,8 @@ class FakeGateway:
         self, run: FakeRun | None, query: _Query, begin: int
     ) -> AsyncGenerator[bytes]:
         log, place = self._runs.log, begin
+        if run is not None and not run.events:
+            yield f"event: {QUEUED}\ndata: {json.dumps(waiting_of(run))}\n\n".encode()
         while True:
             while place < len(log):
                 source, event = log[place]

@@ -1,5 +1,6 @@
 """Follows streams of events over broken connections: each event comes once, and none is missed."""
 
+import json
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from http import HTTPStatus
@@ -47,7 +48,6 @@ async def follow(caller: Caller, call: Call, *, after: str | None) -> AsyncGener
                         attempts.begin()
                         event = _event(each)
                         ended = event.state.terminal
-                        place = each.last_id or None
                         yield event
                     place = parser.last_id or None
         except (NotSentError, BrokenError, ProblemAnswerError) as e:
@@ -58,14 +58,17 @@ async def follow(caller: Caller, call: Call, *, after: str | None) -> AsyncGener
 
 
 def _event(event: ServerSentEvent) -> Event:
-    queued = event.type == QUEUED
-    model = RunDocument if queued else StatusEvent
     try:
-        state = model.model_validate_json(event.data, extra="ignore")
-    except ValidationError as e:
+        if event.type == QUEUED:
+            # The state of the run, without its parameters, which do not change.
+            waiting = {"parameters": None, **json.loads(event.data)}
+            state: StatusEvent = RunDocument.model_validate(waiting, extra="ignore")
+            return Event(place=None, type=event.type, state=state)
+        state = StatusEvent.model_validate_json(event.data, extra="ignore")
+    except ValueError as e:
+        places = e.error_count() if isinstance(e, ValidationError) else "all"
         raise UnexpectedAnswerError(
-            f"An event of type {event.type!r} cannot be read: {e.error_count()} members differ "
-            "from the contract. A newer client may know them."
+            f"An event of type {event.type!r} cannot be read: {places} members differ from the "
+            "contract. A newer client may know them."
         ) from None
-    place = None if queued else event.last_id or None
-    return Event(place=place, type=event.type, state=state)
+    return Event(place=event.last_id or None, type=event.type, state=state)

@@ -16,6 +16,7 @@ from sluice_client import (
     Retries,
     Run,
     Sluice,
+    SluiceError,
     Token,
     UnexpectedAnswerError,
     UnreachableError,
@@ -203,6 +204,13 @@ async def test_an_answer_of_something_else_is_said_without_its_text(text: str) -
         with pytest.raises(UnexpectedAnswerError, match="Check the address") as raised:
             await sluice.counts()
     assert "secret" not in str(raised.value)
+
+
+async def test_a_closed_client_says_so() -> None:
+    sluice = Sluice("http://localhost:8080")
+    await sluice.close()
+    with pytest.raises(SluiceError, match="The client is closed"):
+        await sluice.counts()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """The client without `await` has the same methods, and does the same."""
 
 import inspect
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
 import sluice_client
-from sluice_client import NotFoundError, Phase, RunRequest, sync
+from sluice_client import NotFoundError, Phase, RunRequest, SluiceError, sync
 from sluice_client.fake import FakeSluice
 from tests.behaviour.client_port import ADA
 
@@ -78,6 +80,52 @@ def test_what_happens_is_seen_from_another_thread() -> None:
         assert next(events).state.phase is Phase.RUNNING
         held.publish(run.id, Phase.SUCCEEDED)
         assert [event.state.phase for event in events] == [Phase.SUCCEEDED]
+
+
+def test_a_closed_client_says_so() -> None:
+    sluice = sync.Sluice.of(FakeSluice())
+    run = sluice.start("anything")
+    sluice.close()
+    sluice.close()
+    with pytest.raises(SluiceError, match="The client is closed"):
+        sluice.counts()
+    with pytest.raises(SluiceError, match="The client is closed"):
+        next(run.events())
+
+
+def test_a_call_that_waits_ends_when_the_client_is_closed() -> None:
+    fake = FakeSluice()
+    sluice = sync.Sluice.of(fake)
+    run = sluice.start("anything")
+    fake.publish(run.id, Phase.RUNNING)
+    events = run.events()
+    next(events)
+    errors: list[SluiceError] = []
+
+    def wait() -> None:
+        try:
+            next(events)
+        except SluiceError as e:
+            errors.append(e)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    sluice.close()
+    waiting.join()
+    assert [str(each).rpartition(" ")[0] for each in errors] in (
+        ["The client was closed"],
+        ["The client is"],
+    )
+
+
+def test_a_call_in_the_thread_of_the_loop_does_not_wait_for_itself() -> None:
+    def behaviour(_: Mapping[str, Any]) -> Mapping[str, Any]:
+        opened.counts()
+        return {}
+
+    with sync.Sluice.of(FakeSluice({"greet": behaviour})) as opened:
+        outcome = opened.start("greet").wait()
+    assert "would wait for itself" in str(outcome.state.message)
 
 
 def test_a_stream_that_is_left_is_closed(sluice: sync.Sluice) -> None:

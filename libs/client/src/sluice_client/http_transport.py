@@ -8,6 +8,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
+from sluice_client.errors import SluiceError
 from sluice_client.transport import Answer, BrokenError, Call, NotSentError, StreamAnswer
 
 __all__ = ["HttpTransport", "address_of"]
@@ -44,6 +45,7 @@ class HttpTransport:
         self.address = address_of(address)
         self._tls = tls
         self._opened: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def send(self, call: Call, *, token: str | None, within: float) -> Answer:
         """See `Transport.send`."""
@@ -74,10 +76,13 @@ class HttpTransport:
 
     async def close(self) -> None:
         """See `Transport.close`."""
+        self._closed = True
         if self._opened is not None:
             await self._opened.close()
 
     def _session(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise SluiceError("The client is closed.")
         # A session needs the event loop, which there is only now.
         if self._opened is None:
             connector = aiohttp.TCPConnector(ssl=self._tls or True, limit=0)

@@ -5,11 +5,13 @@ Do not use it in a coroutine: it would block the event loop there.
 
 import ssl
 from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from sluice_client import client as asynchronous
+from sluice_client.errors import SluiceError
 from sluice_client.filters import RunFilters
 from sluice_client.outcomes import Event
 from sluice_client.retries import Retries
@@ -75,8 +77,9 @@ class Sluice:
         self.close()
 
     def close(self) -> None:
-        """Close all connections, and end the thread."""
-        self._loop.call(self._client.close())
+        """Close all connections, and end the thread; calls that wait raise `SluiceError`."""
+        with suppress(SluiceError):
+            self._loop.call(self._client.close())
         self._loop.close()
 
     def start(

@@ -263,6 +263,18 @@ class ClientPortSuite:
         assert {item.id for item in items} == {"order-0", "order-1", "order-2"}
         assert {(each.type, each.reason) for each in stage.commands()} == {("stop", "wrong price")}
 
+    async def test_an_answer_is_given_to_many(self, stage: Stage) -> None:
+        for number in range(2):
+            await stage.sluice.start("greet", ADA, id=f"order-{number}")
+            await stage.publish(f"order-{number}", Phase.SUSPENDED)
+        await stage.sluice.command_all(
+            "resume", expect=2, step="approve", values={"decision": "yes"}, phases="Suspended"
+        )
+        for command in stage.commands():
+            assert isinstance(command, ResumeCommand)
+            assert (command.step, command.values) == ("approve", {"decision": "yes"})
+        assert len(stage.commands()) == 2
+
     async def test_a_rerun_is_a_child_with_changed_parameters(self, stage: Stage) -> None:
         run = await stage.sluice.start("greet", {**ADA, "times": 2}, labels={"team": "a"})
         again = await run.rerun(parameters={"name": "Bob"}, labels={"nth": "2"})

@@ -58,6 +58,14 @@ def test_it_is_built_without_a_network_and_imported_alone(copy: Path, tmp_path: 
     assert all(Path(each).is_relative_to(environment) for each in shown), shown
 
 
+def test_without_aiokafka_it_says_how_to_get_it() -> None:
+    program = "import sys; sys.modules['aiokafka'] = None; import sluice_client.kafka"
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert "ImportError: sluice_client.kafka needs aiokafka" in shown.stderr
+
+
 def test_the_wheel_is_valid(copy: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel_of(copy, tmp_path / "wheels")) as wheel:
         contents = {name: wheel.read(name) for name in wheel.namelist()}

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from sluice_client.batches import Item, start_many
 from sluice_client.calling import Caller, parsed
-from sluice_client.documents import checked, encoded, run_request
+from sluice_client.documents import checked, command_body, encoded, run_request
 from sluice_client.filters import RunFilters, query_of
 from sluice_client.following import follow
 from sluice_client.http_transport import HttpTransport
@@ -207,11 +207,15 @@ class Sluice:
         *,
         expect: int,
         reason: str | None = None,
+        step: str | None = None,
+        values: Mapping[str, str] | None = None,
+        restart_succeeded: bool = False,
         **filters: Unpack[RunFilters],
     ) -> tuple[ItemDocument, ...]:
         """Give a command to all runs that the filters select; return what became of each.
 
-        `expect` is how many you have counted.
+        `expect` is how many you have counted. `step` and `values` are for `resume`, `step` and
+        `restart_succeeded` for `retry`, as of one run.
 
         Raises:
             CountChangedError: another number of runs is selected by now; nothing was written.
@@ -220,7 +224,12 @@ class Sluice:
             method="POST",
             path=f"/v1/runs:{command}",
             query=(*query_of(filters), ("expect", str(expect))),
-            body=None if reason is None else encoded({"reason": reason}),
+            body=command_body(
+                reason=reason,
+                step=step,
+                values=dict(values or {}),
+                restart_succeeded=restart_succeeded,
+            ),
             repeat=REPEAT_COMMAND[command],
         )
         unclear = f"Read the runs, and repeat {command} for those on which it had no effect."

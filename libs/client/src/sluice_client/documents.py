@@ -13,7 +13,7 @@ from sluice_contracts.problems import FieldError, ProblemType, field_errors, pro
 from sluice_contracts.requests import Command, CommandType, RunRequest, read_request
 from sluice_contracts.requests import InvalidRequestError as InvalidDocumentError
 
-__all__ = ["checked", "command_request", "encoded", "problem_of", "run_request"]
+__all__ = ["checked", "command_body", "command_request", "encoded", "problem_of", "run_request"]
 
 
 def encoded(document: Mapping[str, Any]) -> bytes:
@@ -70,6 +70,12 @@ def command_request(command: CommandType, key: RunKey, members: Mapping[str, Any
     if not isinstance(request, Command):
         raise _invalid(FieldError(pointer="/type", detail="Must be a command."))
     return request
+
+
+def command_body(**members: object) -> bytes | None:
+    """Return the body of a command with the members that say something, None without any."""
+    said = {name: value for name, value in members.items() if value not in (None, {}, False)}
+    return encoded(said) if said else None
 
 
 def problem_of(kind: ProblemType, detail: str, *errors: FieldError) -> HttpProblem:

@@ -9,6 +9,13 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
+try:
+    import aiokafka as _  # noqa: F401 - said here what is missing
+except ImportError as e:
+    raise ImportError(
+        "sluice_client.kafka needs aiokafka: install sluice-client with its extra `kafka`."
+    ) from e
+
 from sluice_client.documents import checked, run_request
 from sluice_client.kafka_connection import KafkaConnection
 from sluice_client.kafka_runs import KafkaRun, WrittenRequest

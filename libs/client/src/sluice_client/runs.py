@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from sluice_client.calling import Caller, parsed
-from sluice_client.documents import checked, encoded
+from sluice_client.documents import checked, command_body
 from sluice_client.errors import WaitTimeoutError
 from sluice_client.following import follow
 from sluice_client.outcomes import Event, Outcome
@@ -188,12 +188,11 @@ class Run:
         return Call(method="GET", path=self._path(path), query=(*self._query(), *query), wait=wait)
 
     def _post(self, path: str, body: dict[str, Any], *, repeat: Repeat = Repeat.ALWAYS) -> Call:
-        said = {name: value for name, value in body.items() if value not in (None, {}, False)}
         return Call(
             method="POST",
             path=self._path(path),
             query=self._query(),
-            body=encoded(said) if said else None,
+            body=command_body(**body),
             repeat=repeat,
         )
 

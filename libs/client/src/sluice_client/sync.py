@@ -149,11 +149,22 @@ class Sluice:
         *,
         expect: int,
         reason: str | None = None,
+        step: str | None = None,
+        values: Mapping[str, str] | None = None,
+        restart_succeeded: bool = False,
         **filters: Unpack[RunFilters],
     ) -> tuple[ItemDocument, ...]:
         """Give a command to all runs that the filters select; return what became of each."""
         return self._loop.call(
-            self._client.command_all(command, expect=expect, reason=reason, **filters)
+            self._client.command_all(
+                command,
+                expect=expect,
+                reason=reason,
+                step=step,
+                values=values,
+                restart_succeeded=restart_succeeded,
+                **filters,
+            )
         )
 
     def workflows(self) -> tuple[WorkflowDocument, ...]:

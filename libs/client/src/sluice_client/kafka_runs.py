@@ -198,15 +198,13 @@ class KafkaRun:
         if after is not None:
             consumer.seek(partition, place_of(after)[1] + 1)
             return
-        found = None
-        if self._since_ms is not None:
-            found = (await consumer.offsets_for_times({partition: self._since_ms}))[partition]
-        if found is not None:
-            consumer.seek(partition, found.offset)
-        elif self._since_ms is not None:
-            await consumer.seek_to_end(partition)
-        else:
+        if self._since_ms is None:
             await consumer.seek_to_beginning(partition)
+            return
+        # Before the look for younger events: one that comes between the two must not be missed.
+        end = (await consumer.end_offsets([partition]))[partition]
+        found = (await consumer.offsets_for_times({partition: self._since_ms}))[partition]
+        consumer.seek(partition, end if found is None else found.offset)
 
     def _event(self, record: ConsumerRecord) -> Event | None:
         """Return the event of this run that the record is, None if it is none.

@@ -115,6 +115,16 @@ class ClientPortSuite:
         with pytest.raises(RunFailedError, match="'order-1' is Failed: no more paper"):
             outcome.raise_for_failure()
 
+    async def test_a_wait_may_be_for_a_later_attempt(self, stage: Stage) -> None:
+        run = await stage.sluice.start("greet", ADA)
+        await stage.publish(run.id, Phase.FAILED)
+        failed = await run.wait()
+        with pytest.raises(WaitTimeoutError):
+            await run.wait(0, attempt=failed.state.attempt + 1)
+        await stage.publish(run.id, Phase.RUNNING, attempt=2)
+        await stage.publish(run.id, Phase.SUCCEEDED, attempt=2)
+        assert (await run.wait(attempt=2)).succeeded
+
     async def test_a_wait_has_an_end(self, stage: Stage) -> None:
         run = await stage.sluice.start("greet", ADA, id="order-1")
         with pytest.raises(WaitTimeoutError, match="'order-1' is Accepted"):

@@ -21,20 +21,25 @@ from sluice_contracts.problems import ProblemType
 from tests.support.client import OUTCOME_SECONDS
 from tests.support.kafka import unique_name
 from tests.support.sluice import Sluice
+from tests.unit.runtime.clock import pause
 
 pytestmark = pytest.mark.e2e
 
 TEXT = {"text": "a b a", "workers": 2}
 
 
-async def suspended(run: RunHandle) -> str:
+async def suspended(run: RunHandle, *, attempt: int = 1) -> str:
     """Follow a run until it is suspended; return the step that waits, and leave the stream."""
-    async with aclosing(run.events()) as events:
-        async for event in events:
-            if event.state.phase is Phase.SUSPENDED:
-                [waiting] = event.state.waiting_for
-                return waiting.step
-    raise AssertionError("The stream has ended.")
+    async with asyncio.timeout(OUTCOME_SECONDS):
+        while True:
+            async with aclosing(run.events()) as events:
+                async for event in events:
+                    state = event.state
+                    if state.phase is Phase.SUSPENDED and state.attempt >= attempt:
+                        [waiting] = state.waiting_for
+                        return waiting.step
+            # The retry has not been read yet.
+            await pause(0.05)
 
 
 async def test_runs_are_started_followed_and_repeated(sluice: Sluice) -> None:
@@ -78,6 +83,12 @@ async def test_a_run_is_stopped_and_retried(sluice: Sluice) -> None:
         assert outcome.state.last_command.reason == "too dear"
         with pytest.raises(RunFailedError, match=run.id):
             outcome.raise_for_failure()
+
+        await run.retry(reason="cheaper now")
+        step = await suspended(run, attempt=2)
+        await run.resume(step, {"decision": "approve"})
+        again = await run.wait(OUTCOME_SECONDS, attempt=outcome.state.attempt + 1)
+        assert again.raise_for_failure().state.attempt == 2
 
 
 async def test_many_runs_are_started_and_all_are_followed(sluice: Sluice) -> None:

@@ -70,9 +70,10 @@ async def test_no_event_of_the_run_is_missed_whatever_is_appended_meanwhile(
     assert await begun(consumer, since_ms=since_ms) == position
 
 
-async def test_a_place_is_resumed_behind() -> None:
+async def test_reading_begins_at_the_place_itself() -> None:
+    """It says whether there is more to come."""
     consumer = FakeConsumer(appended_at=[100, 200, 300])
-    assert await begun(consumer, since_ms=0, after="acme/0:1") == 2
+    assert await begun(consumer, since_ms=0, after="acme/0:1") == 1
 
 
 def test_a_place_is_a_partition_and_an_offset() -> None:

@@ -84,16 +84,24 @@ class KafkaRun:
         """Name the run."""
         return f"<KafkaRun {self._key}>"
 
-    async def wait(self, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - says what it got
+    async def wait(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - the error says what it got
+        *,
+        attempt: int = 1,
+    ) -> Outcome:
         """Return how the run has ended, once it has; at most after `timeout` seconds.
+
+        `attempt` is the first attempt that counts: after a `retry`, that of the outcome plus 1.
 
         Raises:
             WaitTimeoutError: it has not ended in time. It goes on.
             IdConflictError: the id belongs to a run with other content.
         """
         try:
-            async with asyncio.timeout(timeout), aclosing(self.events()) as events:
-                last: Event | None = None
+            last: Event | None = None
+            following = self._follow(None, attempt=attempt)
+            async with asyncio.timeout(timeout), aclosing(following) as events:
                 async for event in events:
                     last = event
         except TimeoutError:
@@ -104,7 +112,7 @@ class KafkaRun:
             raise UnreachableError("The events of the run ended without one.")
         return Outcome(last.state)
 
-    async def events(self, *, after: str | None = None) -> AsyncGenerator[Event]:
+    def events(self, *, after: str | None = None) -> AsyncGenerator[Event]:
         """Yield what happens to the run, from its first event on, until it is over.
 
         `after` is the place of an event, from here or from HTTP: the next one is the one behind it.
@@ -114,8 +122,11 @@ class KafkaRun:
             IdConflictError: the id belongs to a run with other content.
             UnreachableError: Kafka cannot be read.
         """
-        if after is not None:
-            place_of(after)
+        return self._follow(after, attempt=1)
+
+    async def _follow(self, after: str | None, *, attempt: int) -> AsyncGenerator[Event]:
+        """Yield events until the run is over in this attempt or a later one."""
+        seen = -1 if after is None else place_of(after)[1]
         last_sequence = -1
         end: int | None = None
         async with self._connection.reader() as consumer:
@@ -128,9 +139,10 @@ class KafkaRun:
                     if found is None or found.state.sequence <= last_sequence:
                         continue
                     last_sequence = found.state.sequence
-                    yield found
+                    if record.offset > seen:
+                        yield found
                     end = None
-                    if found.state.terminal:
+                    if found.state.terminal and found.state.attempt >= attempt:
                         # A later attempt may have begun already.
                         with unreachable():
                             end = (await consumer.end_offsets([partition]))[partition]
@@ -193,10 +205,11 @@ class KafkaRun:
     async def _begin(
         self, consumer: AIOKafkaConsumer, partition: TopicPartition, after: str | None
     ) -> None:
-        """Go to where the events that are wanted begin."""
+        """Go to where the events that are wanted begin, or to the one before them."""
         consumer.assign([partition])
         if after is not None:
-            consumer.seek(partition, place_of(after)[1] + 1)
+            # It may be the last one of the run.
+            consumer.seek(partition, place_of(after)[1])
             return
         if self._since_ms is None:
             await consumer.seek_to_beginning(partition)

@@ -36,8 +36,13 @@ class RunHandle(Protocol):
         """Who it belongs to."""
         ...
 
-    async def wait(self, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - several requests
-        """Return how the run has ended, once it has."""
+    async def wait(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - of several requests
+        *,
+        attempt: int = 1,
+    ) -> Outcome:
+        """Return how the run has ended, once it has; of this attempt or a later one."""
         ...
 
     def events(self, *, after: str | None = None) -> AsyncGenerator[Event]:

@@ -68,8 +68,15 @@ class Run:
         """
         return parsed(RunDocument, await self._caller.call(self._get("")))
 
-    async def wait(self, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - several requests
+    async def wait(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - of several requests
+        *,
+        attempt: int = 1,
+    ) -> Outcome:
         """Return how the run has ended, once it has; at most after `timeout` seconds.
+
+        `attempt` is the first attempt that counts: after a `retry`, that of the outcome plus 1.
 
         Raises:
             WaitTimeoutError: it has not ended in time. It goes on.
@@ -82,7 +89,8 @@ class Run:
             asked_at = self._caller.now()
             answer = await self._caller.call(self._get("/outcome", ("wait", str(wait)), wait=wait))
             state = parsed(RunDocument, answer)
-            if answer.status == HTTPStatus.OK:
+            over = answer.status == HTTPStatus.OK
+            if over and state.attempt >= attempt:
                 return Outcome(state)
             if left is not None and left <= 0:
                 raise WaitTimeoutError(
@@ -90,7 +98,7 @@ class Run:
                 )
             # A gateway that holds too many waits answers at once.
             waited = self._caller.now() - asked_at
-            pause = 0.0 if waited >= wait > 0 else _next_look(answer)
+            pause = 0.0 if waited >= wait > 0 and not over else _next_look(answer)
             await self._caller.pause(pause if left is None else min(pause, left))
 
     def events(self, *, after: str | None = None) -> AsyncGenerator[Event]:

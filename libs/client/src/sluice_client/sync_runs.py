@@ -46,9 +46,9 @@ class Run:
         """Return the latest state, with all steps."""
         return self._loop.call(self._run.state())
 
-    def wait(self, timeout: float | None = None) -> Outcome:
+    def wait(self, timeout: float | None = None, *, attempt: int = 1) -> Outcome:
         """Return how the run has ended, once it has; at most after `timeout` seconds."""
-        return self._loop.call(self._run.wait(timeout))
+        return self._loop.call(self._run.wait(timeout, attempt=attempt))
 
     def events(self, *, after: str | None = None) -> Generator[Event]:
         """Yield what happens to the run, until it is over."""

@@ -5,6 +5,7 @@ import re
 import pytest
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from sluice_contracts.http_documents import HttpProblem
 from sluice_contracts.problems import Problem, ProblemType, field_errors, problem
 
 
@@ -49,6 +50,32 @@ def test_the_types_are_those_that_clients_know() -> None:
         "rate-limited": 429,
         "internal": 500,
     }
+
+
+def test_the_types_that_may_be_repeated_are_those_of_the_documentation() -> None:
+    repeatable = {kind for kind in ProblemType if kind.repeatable}
+    assert {problem(kind, "").status for kind in repeatable} == {429, 500, 503}
+    others = set(ProblemType) - repeatable
+    assert not {problem(kind, "").status for kind in others} & {408, 429, 500, 503}
+
+
+def test_what_may_have_been_written_is_said_so() -> None:
+    unclear = {kind for kind in ProblemType if not kind.wrote_nothing}
+    assert unclear == {ProblemType.OUTCOME_UNKNOWN, ProblemType.INTERNAL}
+
+
+@pytest.mark.parametrize(
+    ("status", "repeatable", "wrote_nothing"),
+    [(408, True, True), (418, False, True), (429, True, True), (502, True, False)],
+)
+def test_a_problem_without_a_type_goes_by_its_status(
+    status: int, repeatable: bool, wrote_nothing: bool
+) -> None:
+    for kind in ("about:blank", "urn:sluice:problem:of-tomorrow"):
+        document = {"type": kind, "title": "T", "status": status, "detail": "D"}
+        read = HttpProblem.model_validate(document)
+        assert (read.type, read.status) == ("about:blank", status)
+        assert (read.repeatable, read.wrote_nothing) == (repeatable, wrote_nothing)
 
 
 def test_a_type_of_a_later_release_is_read() -> None:

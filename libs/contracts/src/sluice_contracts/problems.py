@@ -57,6 +57,28 @@ class ProblemType(StrEnum):
     RATE_LIMITED = "urn:sluice:problem:rate-limited"
     INTERNAL = "urn:sluice:problem:internal"
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same request, with the same id, may be carried out a little later."""
+        return self in _REPEATABLE
+
+    @property
+    def wrote_nothing(self) -> bool:
+        """Whether it is certain that the request had no effect."""
+        return self not in _UNCLEAR
+
+
+# Of all others the same request gets the same answer again.
+_REPEATABLE: Final = frozenset(
+    {
+        ProblemType.OVERLOADED,
+        ProblemType.RATE_LIMITED,
+        ProblemType.UNAVAILABLE,
+        ProblemType.OUTCOME_UNKNOWN,
+        ProblemType.INTERNAL,
+    }
+)
+_UNCLEAR: Final = frozenset({ProblemType.OUTCOME_UNKNOWN, ProblemType.INTERNAL})
 
 _KINDS: Final = {
     ProblemType.MALFORMED_JSON: (400, "Malformed JSON"),

@@ -11,11 +11,13 @@ class ProblemError(Exception):
     """The request gets this problem for an answer.
 
     `retry_after` is the number of seconds after which trying again makes sense, None if it never
-    does.
+    does. Clients repeat by the type of the problem, so it has to be one that may be repeated.
     """
 
     def __init__(self, problem: Problem, *, retry_after: int | None = None) -> None:
         super().__init__(problem.detail)
+        if retry_after is not None and not problem.type.repeatable:
+            raise ValueError(f"A problem of type {problem.type} is not to be repeated.")
         self.problem = problem
         self.retry_after = retry_after
 

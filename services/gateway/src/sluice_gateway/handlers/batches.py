@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from aiohttp import web
 from pydantic import Field
 
+from sluice_contracts.http_lists import ItemDocument, ItemsDocument
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
@@ -15,13 +16,7 @@ from sluice_gateway.handlers.auditing import note
 from sluice_gateway.handlers.batch_bodies import MAX_ITEMS, event_batch, line_batch
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.cloudevents import BATCH, RunEvent
-from sluice_gateway.handlers.item_answers import (
-    SOME_FAILED,
-    ItemDocument,
-    ItemsDocument,
-    item,
-    items_response,
-)
+from sluice_gateway.handlers.item_answers import SOME_FAILED, item, items_response
 from sluice_gateway.handlers.operations import NDJSON, Answer, Content, Operation
 from sluice_gateway.handlers.request_body import admitted_body
 from sluice_gateway.handlers.run_answers import note_start

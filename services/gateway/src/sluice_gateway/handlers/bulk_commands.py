@@ -7,6 +7,7 @@ from aiohttp.typedefs import Handler
 from pydantic import Field
 
 from sluice_contracts.audit import Verdict
+from sluice_contracts.http_lists import ItemsDocument
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import COMMANDS, CommandType
 from sluice_gateway.domain.errors import ProblemError
@@ -15,7 +16,7 @@ from sluice_gateway.handlers.app_keys import BULK_COMMANDS, IDENTITY, TRACEPAREN
 from sluice_gateway.handlers.auditing import note
 from sluice_gateway.handlers.command_documents import COMMAND_BODIES
 from sluice_gateway.handlers.commands import read_command_body, to_run
-from sluice_gateway.handlers.item_answers import SOME_FAILED, ItemsDocument, item, items_response
+from sluice_gateway.handlers.item_answers import SOME_FAILED, item, items_response
 from sluice_gateway.handlers.operations import Answer, Content, Operation, QueryParameter
 from sluice_gateway.handlers.request_body import admitted_body
 from sluice_gateway.handlers.run_filters import FILTER, run_filter

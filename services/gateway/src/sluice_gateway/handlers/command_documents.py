@@ -1,10 +1,9 @@
 """What is sent with a command over HTTP, and what comes back."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 
-from sluice_contracts.ids import RunId, Tenant
 from sluice_contracts.requests import (
     Command,
     CommandType,
@@ -12,9 +11,8 @@ from sluice_contracts.requests import (
     RetryCommand,
     SimpleCommand,
 )
-from sluice_gateway.handlers.documents import RunLinks
 
-__all__ = ["COMMAND_BODIES", "COMMAND_MODELS", "AcceptedCommandDocument"]
+__all__ = ["COMMAND_BODIES", "COMMAND_MODELS"]
 
 COMMAND_MODELS: Final[dict[CommandType, type[Command]]] = {
     "stop": SimpleCommand,
@@ -44,17 +42,3 @@ COMMAND_BODIES: Final[dict[CommandType, type[BaseModel]]] = {
     command: _BODIES[model] for command, model in COMMAND_MODELS.items()
 }
 """The body of each command: the members of its record that the path does not say."""
-
-
-class AcceptedCommandDocument(BaseModel):
-    """A command that Kafka has acknowledged."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: RunId
-    tenant: Tenant
-    command: CommandType
-    request: Annotated[
-        str, Field(description="Where its record stands, as `topic/partition@offset`.")
-    ]
-    links: RunLinks

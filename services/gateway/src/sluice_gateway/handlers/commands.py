@@ -7,6 +7,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from sluice_contracts.audit import Verdict
+from sluice_contracts.http_documents import AcceptedCommandDocument
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import Command, CommandType
@@ -16,7 +17,6 @@ from sluice_gateway.handlers.auditing import about, note
 from sluice_gateway.handlers.command_documents import (
     COMMAND_BODIES,
     COMMAND_MODELS,
-    AcceptedCommandDocument,
 )
 from sluice_gateway.handlers.operations import Answer, Content, Operation
 from sluice_gateway.handlers.optional_body import read_optional_body

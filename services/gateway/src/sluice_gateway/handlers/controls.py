@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sluice_contracts.audit import Verdict
 from sluice_contracts.controls import Control, ControlState, ControlTarget
+from sluice_contracts.http_documents import AcceptedControlDocument, ControlList
 from sluice_contracts.ids import Tenant, is_tenant
 from sluice_contracts.problems import ProblemType
-from sluice_contracts.requests import Rfc3339
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.handlers.app_keys import CATALOGUE, CONTROLS, IDENTITY
@@ -52,35 +52,6 @@ class ControlBody(BaseModel):
         str | None,
         Field(min_length=1, max_length=1024, description="Shown to those whose runs wait."),
     ] = None
-
-
-class ControlDocument(BaseModel):
-    """A control of a tenant or a workflow."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: _Kind
-    name: str
-    state: ControlState
-    reason: str | None
-    by: str | None
-    at: Rfc3339 | None
-
-
-class AcceptedControlDocument(ControlDocument):
-    """A control that Kafka has acknowledged."""
-
-    request: Annotated[
-        str, Field(description="Where its record stands, as `topic/partition@offset`.")
-    ]
-
-
-class ControlList(BaseModel):
-    """The controls that are in force; what is not named is running."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    controls: tuple[ControlDocument, ...]
 
 
 async def get_controls(request: web.Request) -> web.StreamResponse:

@@ -4,9 +4,9 @@ from typing import Final
 
 from aiohttp import web
 
+from sluice_contracts.http_documents import Index
 from sluice_gateway.handlers.app_keys import GREETING
 from sluice_gateway.handlers.dashboard import PAGE, send_page
-from sluice_gateway.handlers.documents import Index
 from sluice_gateway.handlers.json_answers import NOT_MODIFIED, send_json
 from sluice_gateway.handlers.operations import Answer, Content, Operation
 from sluice_gateway.handlers.parameters import ETAG, IF_NONE_MATCH

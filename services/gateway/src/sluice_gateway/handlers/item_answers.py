@@ -1,47 +1,19 @@
 """Answers to a request that has many items: a verdict for each, in their order."""
 
 from http import HTTPStatus
-from typing import Annotated, Final, Literal
+from typing import Final
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
 
-from sluice_contracts.ids import RunId, RunKey, Tenant
-from sluice_contracts.problems import Problem
+from sluice_contracts.http_lists import ItemDocument, ItemsDocument
+from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.handlers.documents import RunLinks
 from sluice_gateway.handlers.operations import Answer, Content
 from sluice_gateway.handlers.parameters import RETRY_AFTER
 from sluice_gateway.handlers.representations import links
 
-__all__ = ["SOME_FAILED", "ItemDocument", "ItemsDocument", "item", "items_response"]
-
-_Status = Literal[200, 202, 400, 403, 404, 409, 413, 422, 429, 500, 503]
-
-
-class ItemDocument(BaseModel):
-    """What became of one item of a request that has many."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    status: Annotated[
-        _Status, Field(description="The HTTP status that the item would have got by itself.")
-    ]
-    id: Annotated[RunId | None, Field(description="The run; null if the item names none.")]
-    tenant: Tenant | None
-    phase: Annotated[Phase | None, Field(description="Of the run, as far as it is known.")]
-    problem: Annotated[Problem | None, Field(description="Why the item was not accepted.")]
-    links: RunLinks | None
-
-
-class ItemsDocument(BaseModel):
-    """What became of each item, in the order of the items."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    items: tuple[ItemDocument, ...]
-
+__all__ = ["SOME_FAILED", "item", "items_response"]
 
 SOME_FAILED: Final = Answer(
     status=HTTPStatus.MULTI_STATUS,

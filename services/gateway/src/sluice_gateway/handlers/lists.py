@@ -4,19 +4,22 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from yarl import URL
 
-from sluice_contracts.ids import RunId, Tenant, workflow_name
-from sluice_contracts.labels import Labels
+from sluice_contracts.http_documents import RunLinks
+from sluice_contracts.http_lists import (
+    ListLinks,
+    RunCountsDocument,
+    RunListDocument,
+    RunSummaryDocument,
+)
+from sluice_contracts.ids import workflow_name
 from sluice_contracts.problems import ProblemType
-from sluice_contracts.requests import Priority
-from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.run_query import InvalidCursorError, RunPlace, RunSummary
 from sluice_gateway.handlers.app_keys import READER
-from sluice_gateway.handlers.documents import RunLinks
 from sluice_gateway.handlers.json_answers import NOT_MODIFIED, digest_of, send_versioned
 from sluice_gateway.handlers.operations import JSON, Answer, Content, Operation, QueryParameter
 from sluice_gateway.handlers.parameters import ETAG, IF_NONE_MATCH
@@ -24,53 +27,6 @@ from sluice_gateway.handlers.representations import links
 from sluice_gateway.handlers.run_filters import FILTER, run_filter
 
 __all__ = ["OPERATIONS", "ListLinks", "next_path"]
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RunSummaryDocument(_Document):
-    """A run in a list."""
-
-    id: RunId
-    tenant: Tenant
-    workflow: str | None
-    workflow_name: str
-    phase: Phase
-    terminal: bool
-    attempt: Annotated[int, Field(ge=1)]
-    progress: str | None
-    labels: Labels
-    priority: Priority
-    parent: RunId | None
-    accepted_at: Annotated[AwareDatetime, Field(description="Its place in the list: newest first.")]
-    started_at: AwareDatetime | None
-    finished_at: AwareDatetime | None
-    links: RunLinks
-
-
-class ListLinks(_Document):
-    """Where a list continues."""
-
-    next: Annotated[str | None, Field(description="The next part; null if this is the last one.")]
-
-
-class RunListDocument(_Document):
-    """A part of a list of runs, newest first."""
-
-    runs: tuple[RunSummaryDocument, ...]
-    next_cursor: Annotated[
-        str | None, Field(description="Continues the list as `cursor`, on any replica.")
-    ]
-    links: ListLinks
-
-
-class RunCountsDocument(_Document):
-    """How many runs there are, by phase; phases without runs are left out."""
-
-    counts: dict[Phase, int]
-    total: int
 
 
 _LIMIT: Final[QueryParameter[int]] = QueryParameter(

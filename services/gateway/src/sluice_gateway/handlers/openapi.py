@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from sluice_contracts.http_documents import HttpProblem
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.schemas import ContractSchema, Mode
 from sluice_gateway.domain.http_problem import MEDIA_TYPE
-from sluice_gateway.handlers.documents import HttpProblem
 from sluice_gateway.handlers.identification import SESSION_COOKIE, WATCH
 from sluice_gateway.handlers.operations import JSON, SSE, Answer, Content, Operation, Parameter
 from sluice_gateway.handlers.parameters import RETRY_AFTER, TRACEPARENT, WWW_AUTHENTICATE

@@ -4,10 +4,10 @@ from typing import Final
 
 from aiohttp import web
 
+from sluice_contracts.http_documents import RunDocument
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.handlers.auditing import about
-from sluice_gateway.handlers.documents import RunDocument
 from sluice_gateway.handlers.operations import Answer, Content, Operation
 from sluice_gateway.handlers.parameters import (
     ETAG,

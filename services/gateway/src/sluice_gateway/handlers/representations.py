@@ -4,13 +4,14 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
+from sluice_contracts.http_documents import IdUse
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, workflow_name
 from sluice_contracts.records import Position
 from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.domain.redaction import redacted
-from sluice_gateway.services.submission import IdUse, Preview, Started
+from sluice_gateway.services.submission import Preview, Started
 
 __all__ = [
     "accepted_document",

@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from sluice_contracts.audit import Verdict
+from sluice_contracts.http_documents import AcceptedRunDocument, RunDocument
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
@@ -14,7 +15,6 @@ from sluice_gateway.domain.models import RunState
 from sluice_gateway.handlers.app_keys import IDENTITY, READER, RESPONSE_BUDGET, VIEW, WATCH_LINKS
 from sluice_gateway.handlers.auditing import note
 from sluice_gateway.handlers.client_address import client_address
-from sluice_gateway.handlers.documents import AcceptedRunDocument, RunDocument
 from sluice_gateway.handlers.json_answers import PRIVATE, is_known
 from sluice_gateway.handlers.large_responses import send_body
 from sluice_gateway.handlers.operations import Answer, Content, Link

@@ -6,6 +6,7 @@ from typing import Final, Literal
 from aiohttp import web
 
 from sluice_contracts.cloudevents import STRUCTURED
+from sluice_contracts.http_documents import PreviewDocument, RunDocument
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_gateway.domain.identity import Scope
@@ -20,7 +21,6 @@ from sluice_gateway.handlers.app_keys import (
 from sluice_gateway.handlers.auditing import about, about_start
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.cloudevents import BINARY, RunEvent, binary_envelope
-from sluice_gateway.handlers.documents import PreviewDocument, RunDocument
 from sluice_gateway.handlers.operations import Answer, Content, Operation, QueryParameter
 from sluice_gateway.handlers.parameters import (
     ETAG,

@@ -5,11 +5,11 @@ from typing import Final
 from aiohttp import web
 from pydantic import JsonValue
 
+from sluice_contracts.http_documents import Workflows, WorkflowWithGraph
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.handlers.app_keys import CATALOGUE, IDENTITY
-from sluice_gateway.handlers.documents import Workflows, WorkflowWithGraph
 from sluice_gateway.handlers.json_answers import NOT_MODIFIED, send_json
 from sluice_gateway.handlers.operations import Answer, Content, Link, Operation
 from sluice_gateway.handlers.parameters import ETAG, IF_NONE_MATCH, WORKFLOW

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sluice_contracts.ids import RunKey
+from sluice_contracts.ids import RunKey, new_run_id
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.services.submission import Asked, Replayed, Started, Submission, new_run_id
+from sluice_gateway.services.submission import Asked, Replayed, Started, Submission
 
 __all__ = ["BatchSubmission", "ItemVerdict"]
 

@@ -1,17 +1,16 @@
 """Turns a request into a record on the request topic, once, and says what became of that."""
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import partial
 
 import structlog
 
 from sluice_contracts.fingerprints import RunContent
-from sluice_contracts.ids import RunKey
+from sluice_contracts.http_documents import IdUse
+from sluice_contracts.ids import RunKey, new_run_id
 from sluice_contracts.problems import FieldError, ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_gateway.domain.errors import ProblemError
@@ -26,7 +25,7 @@ from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.run_reader import find_if_any
 from sluice_workflows.catalogue import Catalogue
 
-__all__ = ["Asked", "IdUse", "Preview", "Replayed", "Started", "Submission", "new_run_id"]
+__all__ = ["Asked", "Preview", "Replayed", "Started", "Submission"]
 
 _log = structlog.get_logger(__name__)
 
@@ -64,17 +63,6 @@ class Replayed:
 
     run: Started
     state: RunState
-
-
-class IdUse(StrEnum):
-    """What an id has been used for."""
-
-    FREE = "free"
-    """For nothing: a request with this id starts a run."""
-    SAME_CONTENT = "same-content"
-    """For the same content: a request with this id is that run."""
-    OTHER_CONTENT = "other-content"
-    """For other content: a request with this id is refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,12 +245,6 @@ def _stated_id(asked: Asked) -> str | None:
             errors=(FieldError(pointer="/id", detail="Differs from Idempotency-Key."),),
         )
     return by_header or by_body or asked.derived_id
-
-
-def new_run_id(now: datetime) -> str:
-    """Return an id that sorts by time, as UUIDv7 does (RFC 9562 section 5.7): 32 hex digits."""
-    milliseconds = int(now.timestamp() * 1000)
-    return f"{milliseconds:012x}{secrets.token_hex(10)}"
 
 
 def _conflict(asked: Asked) -> ProblemError:

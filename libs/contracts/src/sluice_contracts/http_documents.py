@@ -1,19 +1,30 @@
-"""The shapes of answers, for OpenAPI; tests compare answers with them."""
+"""The shapes of the answers of the HTTP API: the gateway describes them, clients read them.
 
-from typing import Annotated, Literal
+A client reads them with `extra="ignore"`: later versions add members.
+"""
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated, Final, Literal
 
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+
+from sluice_contracts.controls import ControlState
 from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.ids import RunId, Tenant
 from sluice_contracts.problems import Problem, ProblemType
+from sluice_contracts.requests import CommandType, Rfc3339
 from sluice_contracts.status import Phase, StatusEvent
-from sluice_gateway.services.submission import IdUse
 
 __all__ = [
+    "AcceptedCommandDocument",
+    "AcceptedControlDocument",
     "AcceptedRunDocument",
     "AcceptedRunLinks",
+    "ControlDocument",
+    "ControlList",
     "HttpProblem",
+    "IdUse",
     "Index",
     "PreviewDocument",
     "RunDocument",
@@ -22,6 +33,10 @@ __all__ = [
     "WorkflowWithGraph",
     "Workflows",
 ]
+
+
+# Also those of proxies: https://www.rfc-editor.org/rfc/rfc9110#section-15
+_REPEATABLE_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class _Document(BaseModel):
@@ -56,6 +71,17 @@ class AcceptedRunDocument(_Document):
     workflow_name: Annotated[str, Field(description="Name that the Workflow will have.")]
     phase: Literal[Phase.ACCEPTED]
     links: AcceptedRunLinks
+
+
+class IdUse(StrEnum):
+    """What an id has been used for."""
+
+    FREE = "free"
+    """For nothing: a request with this id starts a run."""
+    SAME_CONTENT = "same-content"
+    """For the same content: a request with this id is that run."""
+    OTHER_CONTENT = "other-content"
+    """For other content: a request with this id is refused."""
 
 
 class PreviewDocument(_Document):
@@ -130,12 +156,35 @@ class Workflows(_Document):
     workflows: tuple[WorkflowDocument, ...]
 
 
+def _known(problem_type: object) -> object:
+    """Read a type of a later release as `about:blank`: its HTTP status says what to do."""
+    unknown = isinstance(problem_type, str) and problem_type not in set(ProblemType)
+    return "about:blank" if unknown else problem_type
+
+
 class HttpProblem(Problem):
     """A problem document (RFC 9457); `about:blank` has no more to say than its HTTP status."""
 
     type: Annotated[  # type: ignore[assignment] # wider than that of other problems
-        ProblemType | Literal["about:blank"], Field(description="Stable URI of the kind.")
+        ProblemType | Literal["about:blank"],
+        BeforeValidator(_known),
+        Field(description="Stable URI of the kind."),
     ]
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same request, with the same id, may be carried out a little later."""
+        if isinstance(self.type, ProblemType):
+            return self.type.repeatable
+        return self.status in _REPEATABLE_STATUSES
+
+    @property
+    def wrote_nothing(self) -> bool:
+        """Whether it is certain that the request had no effect."""
+        if isinstance(self.type, ProblemType):
+            return self.type.wrote_nothing
+        # 408 and 429 come before the request is carried out. What is from 500 on may be a proxy's.
+        return self.status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class IndexLinks(_Document):
@@ -156,3 +205,40 @@ class Index(_Document):
 
     message: str
     links: IndexLinks
+
+
+class AcceptedCommandDocument(_Document):
+    """A command that Kafka has acknowledged."""
+
+    id: RunId
+    tenant: Tenant
+    command: CommandType
+    request: Annotated[
+        str, Field(description="Where its record stands, as `topic/partition@offset`.")
+    ]
+    links: RunLinks
+
+
+class ControlDocument(_Document):
+    """A control of a tenant or a workflow."""
+
+    kind: Literal["tenant", "workflow"]
+    name: str
+    state: ControlState
+    reason: str | None
+    by: str | None
+    at: Rfc3339 | None
+
+
+class AcceptedControlDocument(ControlDocument):
+    """A control that Kafka has acknowledged."""
+
+    request: Annotated[
+        str, Field(description="Where its record stands, as `topic/partition@offset`.")
+    ]
+
+
+class ControlList(_Document):
+    """The controls that are in force; what is not named is running."""
+
+    controls: tuple[ControlDocument, ...]

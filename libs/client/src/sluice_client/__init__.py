@@ -1,0 +1,68 @@
+"""Start, follow and command runs of Sluice, over HTTP or Kafka."""
+
+from sluice_client.batches import Item
+from sluice_client.client import Sluice
+from sluice_client.errors import (
+    CountChangedError,
+    EventsGoneError,
+    ForbiddenError,
+    IdConflictError,
+    InvalidRequestError,
+    NotApplicableError,
+    NotFoundError,
+    OutcomeUnknownError,
+    ProblemError,
+    RunFailedError,
+    SluiceError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnexpectedAnswerError,
+    UnreachableError,
+    WaitTimeoutError,
+)
+from sluice_client.filters import RunFilters
+from sluice_client.outcomes import Event, Outcome
+from sluice_client.protocols import RunHandle, RunStarter, StartOptions
+from sluice_client.retries import Retries
+from sluice_client.runs import Run
+from sluice_client.tokens import Token
+from sluice_contracts.http_documents import RunDocument
+from sluice_contracts.problems import Problem, ProblemType
+from sluice_contracts.requests import RunRequest
+from sluice_contracts.status import Phase, StatusEvent
+
+__all__ = [
+    "CountChangedError",
+    "Event",
+    "EventsGoneError",
+    "ForbiddenError",
+    "IdConflictError",
+    "InvalidRequestError",
+    "Item",
+    "NotApplicableError",
+    "NotFoundError",
+    "Outcome",
+    "OutcomeUnknownError",
+    "Phase",
+    "Problem",
+    "ProblemError",
+    "ProblemType",
+    "Retries",
+    "Run",
+    "RunDocument",
+    "RunFailedError",
+    "RunFilters",
+    "RunHandle",
+    "RunRequest",
+    "RunStarter",
+    "Sluice",
+    "SluiceError",
+    "StartOptions",
+    "StatusEvent",
+    "Token",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnexpectedAnswerError",
+    "UnreachableError",
+    "WaitTimeoutError",
+]

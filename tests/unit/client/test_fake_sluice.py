@@ -1,0 +1,107 @@
+"""The fake keeps to what the real client does, and lets a test say what happens."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+
+from sluice_client import (
+    InvalidRequestError,
+    OutcomeUnknownError,
+    Phase,
+    ProblemType,
+    UnavailableError,
+)
+from sluice_client.fake import FakeSluice
+from tests.behaviour.client_port import ADA, ClientPortSuite, Stage
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with FakeSluice({"greet": None}) as fake:
+
+        async def publish(
+            run_id: str, phase: Phase, *, tenant: str = "default", **changes: Any
+        ) -> None:
+            fake.publish(run_id, phase, tenant=tenant, **changes)
+
+        yield Stage(sluice=fake, publish=publish, commands=lambda: fake.commands)
+
+
+class TestFakeSluice(ClientPortSuite):
+    pass
+
+
+async def test_a_workflow_does_what_its_function_does() -> None:
+    def greet(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"greeting": f"Hi {parameters['name']}"}
+
+    async with FakeSluice({"greet": greet}) as sluice:
+        run = await sluice.start("greet", ADA)
+        assert (await run.wait()).outputs == {"greeting": "Hi Ada"}
+        failed = await (await sluice.start("greet", {})).wait()
+        assert (failed.phase, failed.state.message) == (Phase.FAILED, "'name'")
+
+
+async def test_without_workflows_all_exist_and_all_runs_are_held() -> None:
+    async with FakeSluice() as sluice:
+        run = await sluice.start("anything")
+        assert (await run.state()).phase is Phase.ACCEPTED
+        sluice.publish(run.id, Phase.SUCCEEDED, outputs={"text": "done"})
+        assert (await run.wait()).outputs == {"text": "done"}
+        assert [each.workflow for each in sluice.requests] == ["anything"]
+
+
+async def test_commands_have_their_effect() -> None:
+    async with FakeSluice() as sluice:
+        run = await sluice.start("anything")
+        sluice.publish(run.id, Phase.SUSPENDED)
+        await run.resume()
+        assert (await run.state()).phase is Phase.RUNNING
+        await run.stop(reason="enough")
+        outcome = await run.wait()
+        assert outcome.phase is Phase.FAILED
+        assert outcome.state.last_command is not None
+        assert outcome.state.last_command.reason == "enough"
+        await run.retry()
+        assert (await run.state()).attempt == 2
+
+
+async def test_an_answer_that_is_lost_starts_no_second_run() -> None:
+    async with FakeSluice() as sluice:
+        sluice.fail_next(ProblemType.OUTCOME_UNKNOWN, carried_out=True)
+        run = await sluice.start("anything")
+        assert [each.id for each in sluice.requests] == [run.id]
+
+
+async def test_a_command_that_may_have_been_carried_out_is_repeated_only_if_that_is_safe() -> None:
+    async with FakeSluice() as sluice:
+        run = await sluice.start("anything")
+        sluice.fail_next(ProblemType.OUTCOME_UNKNOWN, carried_out=True)
+        await run.stop()
+        sluice.fail_next(ProblemType.OUTCOME_UNKNOWN, carried_out=True)
+        with pytest.raises(OutcomeUnknownError, match=f"Read run '{run.id}', and repeat retry"):
+            await run.retry()
+        sluice.fail_next(ProblemType.UNAVAILABLE)
+        await run.retry()
+        assert [each.type for each in sluice.commands] == ["stop", "stop", "retry", "retry"]
+
+
+async def test_failures_that_last_are_raised() -> None:
+    async with FakeSluice() as sluice:
+        sluice.fail_next(ProblemType.UNAVAILABLE, times=1_000_000)
+        with pytest.raises(UnavailableError) as raised:
+            await sluice.counts()
+        assert raised.value.problem.type == ProblemType.UNAVAILABLE
+
+
+async def test_values_are_in_no_text() -> None:
+    secret = "correct horse battery staple"
+    async with FakeSluice({"greet": lambda _: {"text": secret}}) as sluice:
+        run = await sluice.start("greet", {"name": secret})
+        outcome = await run.wait()
+        events = [event async for event in run.events()]
+        with pytest.raises(InvalidRequestError) as raised:
+            await sluice.start("greet", {"name": float("nan"), "other": secret})
+        for shown in (sluice, run, outcome, *events, raised.value):
+            assert secret not in repr(shown) + str(shown)

@@ -1,0 +1,43 @@
+"""The client against a real gateway, in one process, with a Kafka in memory."""
+
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice_client import Phase, Sluice
+from sluice_contracts.request_codec import ReceivedCommand, decode_request
+from sluice_contracts.requests import Command
+from tests.behaviour.client_port import ClientPortSuite, Stage
+from tests.unit.gateway.harness import SETS, published, running_gateway
+from tests.unit.gateway.test_controls import FakeControls
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    sequences = itertools.count(1)
+    async with running_gateway(tmp_path, controls=FakeControls().service()) as gateway:
+
+        async def publish(
+            run_id: str, phase: Phase, *, tenant: str = "default", **changes: Any
+        ) -> None:
+            event = published(next(sequences), phase, run_id=run_id, tenant=tenant, **changes)
+            await gateway.publish(event)
+
+        def commands() -> Sequence[Command]:
+            records = [
+                record
+                for topic in SETS.requests
+                for record in gateway.producer.records_for_test(topic)
+            ]
+            received = map(decode_request, records)
+            return [each.command for each in received if isinstance(each, ReceivedCommand)]
+
+        async with Sluice(str(gateway.client.make_url("/"))) as sluice:
+            yield Stage(sluice=sluice, publish=publish, commands=commands)
+
+
+class TestSluice(ClientPortSuite):
+    pass

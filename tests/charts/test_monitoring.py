@@ -36,7 +36,7 @@ def metrics() -> dict[str, set[str]]:
     DispatcherMetrics(registry)
     make_watcher(
         Settings(),
-        workflows=FakeWorkflows(),
+        workflows=[FakeWorkflows()],
         kafka=FakeKafka(),
         registry=registry,
         leadership=AlwaysLeader(),

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from sluice_contracts.ids import RunKey
 from sluice_dispatcher.domain.live_runs import LiveRuns
 from sluice_dispatcher.domain.slots import Holder, Slot, SlotState, has_finished
-from sluice_dispatcher.ports import Ledger, SlotStore, Workflows
+from sluice_dispatcher.ports import Ledger, SlotStore
+from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
     ApiError,
@@ -26,7 +27,7 @@ class SlotHolders:
     """
 
     def __init__(
-        self, store: SlotStore, *, workflows: Workflows, ledger: Ledger, live: LiveRuns
+        self, store: SlotStore, *, workflows: RunWorkflows, ledger: Ledger, live: LiveRuns
     ) -> None:
         self._store = store
         self._workflows = workflows
@@ -67,7 +68,7 @@ class SlotHolders:
 
     async def _has_ended(self, holder: Holder) -> bool:
         try:
-            workflow = await self._workflows.get(holder.workflow_name)
+            workflow = await self._workflows.get(holder.key)
         except NotFoundError:
             # Without an outcome it can still become a Workflow.
             return await self._ledger.get(holder.key) is not None

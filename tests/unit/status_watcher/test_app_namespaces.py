@@ -112,13 +112,13 @@ async def test_a_denied_namespace_stops_nothing_elsewhere_and_is_named() -> None
                 "workflows": "namespace acme-runs: the Workflows are not listed yet "
                 "(LIST: 403 Forbidden)",
             }
-            assert world.metric("namespace_watched", namespace="argo") == 1
-            assert world.metric("namespace_watched", namespace="acme-runs") == 0
+            assert world.metric("namespace_watched", workflow_namespace="argo") == 1
+            assert world.metric("namespace_watched", workflow_namespace="acme-runs") == 0
             await acme.create(manifest("order-2"))
             acme.heal_for_test()
             await world.published("1/Submitted", run_id="order-2")
             assert unready(world) == {}
-            assert world.metric("namespace_watched", namespace="acme-runs") == 1
+            assert world.metric("namespace_watched", workflow_namespace="acme-runs") == 1
     failed = [each for each in logs if each["event"] == "recovery failed"]
     assert failed
     assert {each["error"] for each in failed} == {"LIST: 403 Forbidden"}

@@ -74,8 +74,9 @@ class Metrics:
         )
         self._namespaces = Gauge(
             "sluice_dispatcher_namespace_watched",
-            "1 if the live runs of a namespace are known, 0 if its watch fails, by namespace.",
-            ["namespace"],
+            "1 if the live runs of a namespace are known, 0 if its watch fails.",
+            # A scrape adds `namespace`: that of the pod.
+            ["workflow_namespace"],
             registry=registry,
         )
         self._registry = registry
@@ -106,7 +107,7 @@ class Metrics:
     def observe_namespaces(self, known: Mapping[str, Callable[[], bool]]) -> None:
         """Show of which namespaces the live runs are known."""
         for namespace, is_known in known.items():
-            self._namespaces.labels(namespace=namespace).set_function(is_known)
+            self._namespaces.labels(workflow_namespace=namespace).set_function(is_known)
 
     def observe_admission(
         self,

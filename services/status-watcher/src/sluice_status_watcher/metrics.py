@@ -58,14 +58,15 @@ class Metrics:
 
         self._namespaces = Gauge(
             f"{_PREFIX}_namespace_watched",
-            "1 if the states of a namespace are known, 0 if its watch fails, by namespace.",
-            ["namespace"],
+            "1 if the states of a namespace are known, 0 if its watch fails.",
+            # A scrape adds `namespace`: that of the pod.
+            ["workflow_namespace"],
             registry=registry,
         )
 
     def namespace(self, name: str, is_watched: Callable[[], bool]) -> None:
         """Show whether the states of a namespace are known."""
-        self._namespaces.labels(namespace=name).set_function(is_watched)
+        self._namespaces.labels(workflow_namespace=name).set_function(is_watched)
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Show the return value of `value` at every scrape."""

@@ -50,6 +50,15 @@ _SLUICE = {
         "at '/store/postgres/externalSecret/remoteKey': minLength"
     ),
     "workflows: {namespace: Argo}": "at '/workflows/namespace'",
+    "workflows: {tenants: {Acme: {namespace: acme-runs}}}": "'Acme' does not match pattern",
+    "workflows: {tenants: {acme: {}}}": "at '/workflows/tenants/acme': missing property",
+    "workflows: {tenants: {acme: {namespace: acme-runs, moved_from: [argo]}}}": (
+        "at '/workflows/tenants/acme': additional properties"
+    ),
+    # No schema can compare two values.
+    "workflows: {tenants: {acme: {namespace: argo, movedFrom: [argo]}}}": (
+        "workflows.tenants.acme.movedFrom: argo is the namespace of the tenant itself. Leave it out"
+    ),
     "workflows: {ttl: 3600}": "at '/workflows/ttl': got number, want string",
     "workflows: {executor: {name: 'it''s'}}": "at '/workflows/executor/name'",
     "workflows: {catalogue: {entries: [{name: a, description: b}]}}": (

@@ -45,7 +45,7 @@ def metrics() -> dict[str, set[str]]:
     )
     make_watcher(
         Settings(),
-        workflows=FakeWorkflows(),
+        workflows=[FakeWorkflows()],
         kafka=FakeKafka(),
         registry=registry,
         leadership=AlwaysLeader(),

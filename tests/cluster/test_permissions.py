@@ -149,6 +149,18 @@ async def test_the_status_watcher(api: KubernetesClient, home: str) -> None:
         assert at_home == on_workflows("patch") | leases
 
 
+async def test_the_executor_of_one_tenant_can_do_nothing_where_another_s_runs_are(
+    api: KubernetesClient, home: str, testbed: Testbed
+) -> None:
+    other = unique_name("permissions")
+    testbed.prepare_namespace(other)
+    try:
+        assert await allowed(api, EXECUTOR, lives_in=home, namespace=other) == set()
+        assert await allowed(api, EXECUTOR, lives_in=other, namespace=home) == set()
+    finally:
+        testbed.kubectl()("delete", "namespace", other, "--wait=false")
+
+
 async def test_the_executor(api: KubernetesClient, home: str) -> None:
     results = {Deed(verb, "argoproj.io", "workflowtaskresults") for verb in ("create", "patch")}
     assert await allowed(api, EXECUTOR, lives_in=home, namespace=home) == results

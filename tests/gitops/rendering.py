@@ -188,10 +188,15 @@ class Delivery:
         )
 
 
-def deliver(helm: Helm, environment: str, cluster: Cluster) -> Delivery:
-    """Render root for an environment, and fill its ApplicationSets for one cluster."""
+def deliver(
+    helm: Helm, environment: str, cluster: Cluster, *, more: Json | None = None
+) -> Delivery:
+    """Render root for an environment, and fill its ApplicationSets for one cluster.
+
+    `more` are values of root upon those of the environment.
+    """
     values = [Path(f"argocd/environments/{environment}/root.yaml")]
-    over = {"repoURL": REPOSITORY, "revision": "main"}
+    over: Json = {"repoURL": REPOSITORY, "revision": "main", **(more or {})}
     if environment not in ENVIRONMENTS:
         values, over["environment"] = [], environment
     root = helm.template(ROOT, name="root", namespace="argocd", values=values, over=over)

@@ -15,8 +15,10 @@ from tests.gitops.rendering import (
     LITTLE,
     Cluster,
     Delivery,
+    Helm,
     Json,
     annotation,
+    deliver,
     with_database,
 )
 
@@ -202,6 +204,31 @@ def test_facts_that_are_missing_are_left_to_the_files_of_values(bare: Delivery) 
         "kafka": {"bootstrapServers": LITTLE.annotations["sluice.dev/kafka-bootstrap"]},
         "gateway": {"ingress": {}},
     }
+
+
+@pytest.mark.charts
+def test_namespaces_of_tenants_reach_all_that_need_them(helm: Helm) -> None:
+    tenants = {
+        "acme": {"namespace": "acme-runs", "movedFrom": ["workflows", "acme-old"]},
+        "globex": {"namespace": "globex-runs"},
+    }
+    delivery = deliver(helm, "prod", EVERYTHING, more={"namespaces": {"tenants": tenants}})
+    places = {"workflows", "acme-runs", "acme-old", "globex-runs"}
+    facts = {chart: delivery.values(each) for chart, each in delivery.ours().items()}
+    made = facts["workflows"]["namespaces"]
+    assert (made["names"][0], set(made["names"]), made["create"]) == ("workflows", places, True)
+    assert facts["sluice"]["workflows"]["tenants"] == tenants
+    argo = delivery.application("argo-workflows")["spec"]["sources"][0]["helm"]["parameters"]
+    prefix = "controller.workflowNamespaces["
+    watched = {each["name"]: each["value"] for each in argo if each["name"].startswith(prefix)}
+    assert set(watched.values()) == places
+    assert watched[f"{prefix}0]"] == "workflows"
+    assert set(watched) == {f"{prefix}{number}]" for number in range(4)}
+    project = delivery.project("services")["spec"]
+    assert {each["namespace"] for each in project["destinations"]} == {"sluice", *places}
+    for application in delivery.ours().values():
+        for thing in delivery.rendered(application):
+            assert thing["metadata"].get("namespace", "workflows") in {"sluice", *places}
 
 
 @pytest.mark.charts

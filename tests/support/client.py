@@ -34,9 +34,9 @@ class Client:
         run_id: str = body["id"]
         return run_id
 
-    async def events(self, run_id: str) -> list[Json]:
+    async def events(self, run_id: str, *, tenant: str = "default") -> list[Json]:
         """Follow a run to its end; return its events, without its places in the queue."""
-        url = f"/v1/runs/{run_id}/events"
+        url = f"/v1/runs/{run_id}/events?tenant={tenant}"
         timeout = aiohttp.ClientTimeout(total=OUTCOME_SECONDS)
         found: list[Json] = []
         async with self.http.get(url, timeout=timeout) as response:

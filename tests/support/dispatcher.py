@@ -3,7 +3,7 @@
 import functools
 import itertools
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from sluice_contracts.records import Headers, IncomingRecord, OutgoingRecord, Po
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.app import create_record_handler, create_slots, new_budget
 from sluice_dispatcher.bootstrap import load_builder
-from sluice_dispatcher.domain.limits import NO_LIMITS, NO_PAUSES
+from sluice_dispatcher.domain.limits import NO_LIMITS, NO_PAUSES, Pauses
 from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
@@ -28,6 +28,7 @@ from sluice_dispatcher.ports import OutcomePublisher
 from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_dispatcher.services.queued_runs import QueuedRuns
+from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.clocks import boot_time
 from sluice_runtime.kafka.errors import KafkaUnavailableError
@@ -139,6 +140,7 @@ class Desk:
         *,
         settings: DispatcherSettings | None = None,
         workflows: FakeWorkflows | None = None,
+        elsewhere: Sequence[FakeWorkflows] = (),
         ledger: FakeLedger | None = None,
         clock: Callable[[], float] = boot_time,
         first_reader: bool = False,
@@ -147,9 +149,14 @@ class Desk:
         slots: FakeSlots | None = None,
         builder: WorkflowBuilder | None = None,
         unready: Callable[[], WaitReason | None] = lambda: None,
+        joined: Callable[[Pauses], Pauses] = lambda pauses: pauses,
     ) -> None:
         self.settings = settings or DispatcherSettings()
         self.workflows = workflows or FakeWorkflows()
+        run_workflows = RunWorkflows(
+            self.settings.kubernetes.namespaces,
+            {each.namespace: each for each in (self.workflows, *elsewhere)},
+        )
         self.ledger = ledger or FakeLedger()
         self.publisher = FakeOutcomePublisher()
         self.registry = CollectorRegistry()
@@ -161,11 +168,12 @@ class Desk:
         self.admission = Admission(
             budget=self.budget,
             longest_create=self.settings.dedupe.least_release_after,
+            places=self.settings.kubernetes.namespaces.places,
             is_counting=is_counting,
             now=self._now,
             clock=clock,
             limits=lambda: self.limits_for_test,
-            pauses=lambda: self.pauses_for_test,
+            pauses=lambda: joined(self.pauses_for_test),
             unready=unready,
         )
         self.slots_for_test = slots or FakeSlots()
@@ -173,7 +181,7 @@ class Desk:
         self.slots = create_slots(
             self.settings,
             store=self.slots_for_test,
-            workflows=self.workflows,
+            workflows=run_workflows,
             ledger=self.ledger,
             metrics=metrics,
             budget=self.budget,
@@ -184,7 +192,7 @@ class Desk:
         self.handler: RecordHandler = create_record_handler(
             self.settings,
             builder=builder or (_builder() if settings is None else load_builder(settings)),
-            workflows=self.workflows,
+            workflows=run_workflows,
             ledger=self.ledger,
             publisher=publisher or self.publisher,
             metrics=metrics,

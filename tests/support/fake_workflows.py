@@ -54,11 +54,12 @@ class FakeWorkflows:
     """The Workflows of one namespace, in memory."""
 
     def __init__(self, *, namespace: str = "argo", bookmark_every: float = 60.0) -> None:
-        self._namespace = namespace
+        self.namespace = namespace
         self._bookmark_every = bookmark_every
         self._objects: dict[str, Json] = {}
         self._version = 100
         self._uids = 0
+        self._uid = "uid" if namespace == "argo" else f"{namespace}-uid"
         self.deleted_pods_for_test: list[str] = []
         self._history: list[_Change] = []
         self._oldest = self._version
@@ -80,8 +81,8 @@ class FakeWorkflows:
         self._uids += 1
         obj = deepcopy(manifest)
         obj["metadata"] |= {
-            "namespace": self._namespace,
-            "uid": f"uid-{self._uids}",
+            "namespace": self.namespace,
+            "uid": f"{self._uid}-{self._uids}",
             "creationTimestamp": CREATED_AT,
         }
         return self._answer("create", await self._write(name, obj))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
+from sluice_runtime.kubernetes.namespaces import Namespaces
 from sluice_workflows.builtin.hello import HELLO
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.compiler import compile_entry
@@ -12,12 +13,17 @@ from sluice_workflows.settings import CompileSettings
 __all__ = ["limited_builder"]
 
 
-def limited_builder(*, limit: int = 1, when_full: WhenFull = "queue") -> WorkflowBuilder:
+def limited_builder(
+    *,
+    limit: int = 1,
+    when_full: WhenFull = "queue",
+    namespaces: Namespaces | None = None,
+) -> WorkflowBuilder:
     """Return a builder of `hello` with the key `/parameters/name`."""
     concurrency = Concurrency(key="/parameters/name", limit=limit, when_full=when_full)
     entry = replace(HELLO, concurrency=concurrency)
     return WorkflowBuilder(
         Catalogue([entry]),
         {entry.name: compile_entry(entry, settings=CompileSettings())},
-        namespace="argo",
+        namespaces=namespaces or Namespaces("argo"),
     )

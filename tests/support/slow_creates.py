@@ -37,8 +37,8 @@ class SlowWorkflows(FakeWorkflows):
         create_timeout: time limit of the client, and of the API server from the request's arrival.
     """
 
-    def __init__(self, *, create_timeout: timedelta) -> None:
-        super().__init__()
+    def __init__(self, *, create_timeout: timedelta, namespace: str = "argo") -> None:
+        super().__init__(namespace=namespace)
         self._create_timeout = create_timeout.total_seconds()
         self._ways: deque[Way] = deque()
         self._landings: set[asyncio.Task[Json]] = set()

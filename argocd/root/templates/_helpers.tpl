@@ -7,6 +7,16 @@ values:
   revision: {{ .Values.revision | quote }}
   sluiceNamespace: {{ .Values.namespaces.sluice | quote }}
   workflowsNamespace: {{ .Values.namespaces.workflows | quote }}
+  tenants: {{ toJson .Values.namespaces.tenants | quote }}
+{{- end -}}
+
+{{- /* Namespaces of Workflows other than the default one: a YAML array. */ -}}
+{{- define "root.tenantNamespaces" -}}
+{{- $names := list -}}
+{{- range .Values.namespaces.tenants -}}
+{{- $names = concat $names (list .namespace) (default list .movedFrom) -}}
+{{- end -}}
+{{- without (uniq $names) .Values.namespaces.workflows | toYaml -}}
 {{- end -}}
 
 {{- /* The parts of the platform that are on, by name. */ -}}

@@ -53,7 +53,7 @@ postgres-ca.crt: {{ quote $store.postgres.ca }}
 - {name: SLUICE_WORKFLOWS__CATALOGUE_FILE, value: /etc/sluice/config/catalogue.yaml}
 {{- end }}
 {{- if .s.usesApi }}
-- {name: SLUICE_KUBERNETES__NAMESPACE, value: {{ .root.Values.workflows.namespace | quote }}}
+{{ include "sluice.namespacesEnv" .root }}
 {{ include "sluice.dedupeEnv" . }}
 {{- end }}
 {{- end -}}

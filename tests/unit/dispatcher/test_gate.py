@@ -15,8 +15,10 @@ from sluice_dispatcher.app import new_budget
 from sluice_dispatcher.gate import Gate, create_gate
 from sluice_dispatcher.metrics import Metrics
 from sluice_dispatcher.services.queued_runs import QueuedRuns
+from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.kubernetes.client import KubernetesClient
+from sluice_runtime.kubernetes.namespaces import Namespaces
 from sluice_runtime.service import StartupError
 from tests.unit.runtime.kubernetes.api_server import api_server, connected
 
@@ -38,7 +40,10 @@ def gate(
         client_id="test",
         cluster=cluster,
         counts_keys=keys,
-        workflows=WorkflowsApi(cluster, namespace="argo", request_timeout=seconds),
+        workflows=RunWorkflows(
+            Namespaces("argo"),
+            {"argo": WorkflowsApi(cluster, namespace="argo", request_timeout=seconds)},
+        ),
         ledger=ledger,
         metrics=Metrics(registry),
         budget=new_budget(given.dispatch, topics=1),

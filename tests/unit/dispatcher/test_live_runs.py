@@ -12,7 +12,7 @@ from sluice_dispatcher.domain.live_runs import LiveRuns
 class Counted:
     def __init__(self) -> None:
         self.tenants: Counter[str] = Counter()
-        self.runs = LiveRuns(self.count)
+        self.runs = LiveRuns(self.count, places=places)
 
     def count(self, *, tenant: str, workflow: str, change: int) -> None:
         assert workflow == "hello"
@@ -24,11 +24,25 @@ class Counted:
         self.runs.admit(name, tenant=tenant, workflow="hello")
 
 
-def workflow(name: str, *, tenant: str = "a", completed: bool = False) -> dict[str, Any]:
+def places(tenant: str) -> tuple[str, ...]:
+    """The tenant `b` has moved."""
+    return ("new", "old") if tenant == "b" else ("argo",)
+
+
+def workflow(
+    name: str, *, tenant: str = "a", completed: bool = False, namespace: str = "argo"
+) -> dict[str, Any]:
     labels = {metadata.TENANT: tenant, metadata.WORKFLOW: "hello"}
     if completed:
         labels[metadata.COMPLETED] = "true"
-    return {"metadata": {"uid": f"uid of {name}", "name": name, "labels": labels}}
+    return {
+        "metadata": {
+            "uid": f"uid of {name}",
+            "name": name,
+            "namespace": namespace,
+            "labels": labels,
+        }
+    }
 
 
 @pytest.fixture
@@ -87,10 +101,10 @@ def test_a_list_drops_what_it_lacks_but_not_what_was_created_after_its_beginning
         counted.runs.created(name, now=at)
     counted.admit("under way")
     counted.runs.see(workflow("kept"), gone=False)
-    counted.runs.complete({"uid of kept"}, listed_at=15)
+    counted.runs.complete({"uid of kept"}, namespace="argo", listed_at=15)
     assert counted.tenants["a"] == 3
     assert not counted.runs.exists("gone")
-    counted.runs.complete({"uid of kept"}, listed_at=25)
+    counted.runs.complete({"uid of kept"}, namespace="argo", listed_at=25)
     assert counted.tenants["a"] == 2
 
 
@@ -109,7 +123,7 @@ def test_a_run_that_is_admitted_again_counts_once() -> None:
     def count(*, tenant: str, workflow: str, change: int) -> None:
         counts[tenant, workflow] += change
 
-    live = LiveRuns(count)
+    live = LiveRuns(count, places=places)
     for _ in range(3):
         # The queue counts a run when it lets it pass.
         count(tenant="acme", workflow="hello", change=1)
@@ -121,11 +135,38 @@ def test_a_run_that_is_admitted_again_counts_once() -> None:
 
 
 def test_a_workflow_that_was_replaced_under_its_name_is_live() -> None:
-    live = LiveRuns(lambda **_: None)
+    live = LiveRuns(lambda **_: None, places=places)
     labels = {metadata.TENANT: "acme", metadata.WORKFLOW: "hello"}
     for uid in ("old", "new"):
-        live.see({"metadata": {"uid": uid, "name": "run-1", "labels": labels}}, gone=False)
-    live.complete({"new"}, listed_at=1.0)
+        live.see(
+            {"metadata": {"uid": uid, "name": "run-1", "namespace": "argo", "labels": labels}},
+            gone=False,
+        )
+    live.complete({"new"}, namespace="argo", listed_at=1.0)
     assert live.is_live("run-1")
-    live.see({"metadata": {"uid": "new", "name": "run-1", "labels": labels}}, gone=True)
+    live.see(
+        {"metadata": {"uid": "new", "name": "run-1", "namespace": "argo", "labels": labels}},
+        gone=True,
+    )
     assert not live.exists("run-1")
+
+
+def test_a_list_says_nothing_of_other_namespaces(counted: Counted) -> None:
+    counted.runs.see(workflow("one", tenant="b", namespace="old"), gone=False)
+    counted.runs.complete(set(), namespace="new", listed_at=1)
+    assert counted.runs.is_live("one")
+    counted.runs.complete(set(), namespace="old", listed_at=1)
+    assert not counted.runs.exists("one")
+
+
+def test_an_own_run_of_a_moved_tenant_counts_until_all_its_namespaces_lack_it(
+    counted: Counted,
+) -> None:
+    """It may have been found where the tenant was before."""
+    counted.admit("one", tenant="b")
+    counted.runs.created("one", now=10)
+    for namespace, at, live in (("new", 11.0, 1), ("argo", 12.0, 1), ("old", 9.0, 1)):
+        counted.runs.complete(set(), namespace=namespace, listed_at=at)
+        assert counted.tenants["b"] == live
+    counted.runs.complete(set(), namespace="old", listed_at=13)
+    assert counted.tenants["b"] == 0

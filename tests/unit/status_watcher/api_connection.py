@@ -20,6 +20,7 @@ class ApiConnection:
 
     def __init__(self, workflows: FakeWorkflows) -> None:
         self._workflows = workflows
+        self.namespace = workflows.namespace
         self.cut = False
 
     async def get(self, name: str) -> Json:

@@ -1,4 +1,7 @@
-"""Three Workflows, everything that can happen to them, and the promises that must hold."""
+"""Three Workflows, everything that can happen to them, and the promises that must hold.
+
+The last of them is in a namespace of its own.
+"""
 
 import itertools
 from collections import Counter, defaultdict
@@ -15,7 +18,7 @@ from sluice_runtime.kubernetes.errors import (
     GoneError,
     RefusedError,
 )
-from tests.support.fake_workflows import Operation
+from tests.support.fake_workflows import FakeWorkflows, Operation
 from tests.unit.status_watcher.manifests import Json, manifest, name_of
 from tests.unit.status_watcher.world import TOPICS, Connection, World, later
 
@@ -31,36 +34,20 @@ class Simulation:
 
     def __init__(self, *, watchers: int) -> None:
         self.world = World()
+        self.world.elsewhere = [FakeWorkflows(namespace="acme-runs")]
         self.watchers = watchers
         self._clock = 0
         self._running: list[AsyncExitStack] = []
         self.connections = [self.world.connection() for _ in range(max(1, watchers))]
         self._joined = itertools.count()
-        api = self.world.workflows
-        self.faults: dict[str, Callable[[], object]] = {
-            "drop": api.drop_streams_for_test,
-            "close": api.close_streams_for_test,
-            "silence": api.go_silent_for_test,
-            "speech": api.speak_again_for_test,
-            "expire": api.expire_history_for_test,
-            "api error": self._api_error,
-            "conflict": lambda: api.fail_for_test(
-                "patch", ConflictError("422", status=422, reason="Invalid")
-            ),
-            "too large": lambda: api.fail_for_test(
-                "patch", RefusedError("413", status=413, reason="RequestEntityTooLarge")
-            ),
-            "lost get": lambda: api.lose_answers_for_test("get"),
-            "lost patch": lambda: api.lose_answers_for_test("patch"),
-            "410": lambda: api.fail_for_test(
-                "watch", GoneError("410", status=410, reason="Expired")
-            ),
-            "garbage": lambda: api.send_raw_for_test(b'{"type": "MODIFIED", "obj\n'),
-        }
+        self.faults: dict[str, Callable[[], object]] = {}
+        for prefix, api in (("", self.world.workflows), ("acme ", self.world.elsewhere[0])):
+            faults = _faults_of_api(api)
+            self.faults |= {f"{prefix}{name}": fault for name, fault in faults.items()}
         for number, connection in enumerate(self.connections):
-            faults = _faults_of(connection, alone=watchers < TWO)
-            self.faults |= {f"{name} {number}": fault for name, fault in faults.items()}
-        self.lives: dict[str, Callable[[str, Json], Awaitable[None]]] = {
+            own = _faults_of(connection, alone=watchers < TWO)
+            self.faults |= {f"{name} {number}": fault for name, fault in own.items()}
+        self.lives: dict[str, Callable[[FakeWorkflows, str, Json], Awaitable[None]]] = {
             "pend": self._pend,
             "run": self._run,
             "progress": self._progress,
@@ -73,7 +60,7 @@ class Simulation:
     async def start(self) -> None:
         """Submit the runs and start the watchers."""
         for run_id in RUNS:
-            await self.world.workflows.create(manifest(run_id))
+            await self.api_of(run_id).create(manifest(run_id))
         await self.restart()
 
     async def restart(self) -> None:
@@ -88,7 +75,11 @@ class Simulation:
             connection = self.connections[next(self._joined) % len(self.connections)]
             self._running.append(AsyncExitStack())
             await self._running[-1].enter_async_context(
-                self.world.starting(workflows=connection.api, kafka=connection.kafka)
+                self.world.starting(
+                    workflows=connection.api,
+                    elsewhere=connection.elsewhere,
+                    kafka=connection.kafka,
+                )
             )
 
     async def leave(self) -> None:
@@ -103,9 +94,13 @@ class Simulation:
 
     async def live(self, what: str, run_id: str) -> None:
         """Let something happen to a Workflow, if its state allows it."""
-        name = name_of(run_id)
-        if name in self.world.workflows.names_for_test():
-            await self.lives[what](name, self.world.workflows.object_for_test(name))
+        name, api = name_of(run_id), self.api_of(run_id)
+        if name in api.names_for_test():
+            await self.lives[what](api, name, api.object_for_test(name))
+
+    def api_of(self, run_id: str) -> FakeWorkflows:
+        """Return the Workflows of the namespace that the run is in."""
+        return self.world.elsewhere[0] if run_id == RUNS[-1] else self.world.workflows
 
     async def heal(self) -> None:
         """Let everything work again with all watchers, and then nothing happen for hours.
@@ -116,58 +111,82 @@ class Simulation:
             await self.join()
         for connection in self.connections:
             connection.kafka.heal_for_test()
-            connection.api.cut = False
-        self.world.workflows.heal_for_test()
+            connection.cut(is_cut=False)
+        for api in (self.world.workflows, *self.world.elsewhere):
+            api.heal_for_test()
         await later(3600)
         for connection in self.connections:
             await connection.kafka.land_for_test(all_of_them=True)
         await later(3600)
 
-    def _api_error(self) -> None:
-        for operation in OPERATIONS:
-            self.world.workflows.fail_for_test(operation, ApiUnavailableError("503"))
-
-    async def _pend(self, name: str, obj: Json) -> None:
+    async def _pend(self, api: FakeWorkflows, name: str, obj: Json) -> None:
         if "status" not in obj:
-            await self.world.workflows.set_status_for_test(name, phase="Pending")
+            await api.set_status_for_test(name, phase="Pending")
 
-    async def _run(self, name: str, obj: Json) -> None:
+    async def _run(self, api: FakeWorkflows, name: str, obj: Json) -> None:
         if not ended(obj):
-            await self.world.workflows.set_status_for_test(name, phase="Running")
+            await api.set_status_for_test(name, phase="Running")
 
-    async def _progress(self, name: str, obj: Json) -> None:
+    async def _progress(self, api: FakeWorkflows, name: str, obj: Json) -> None:
         if not ended(obj):
-            await self.world.workflows.set_status_for_test(name, progress=str(self._tick()))
+            await api.set_status_for_test(name, progress=str(self._tick()))
 
-    async def _finish(self, name: str, obj: Json) -> None:
+    async def _finish(self, api: FakeWorkflows, name: str, obj: Json) -> None:
         if not ended(obj):
             minute = self._tick()
             finished = f"2026-01-{1 + minute // 60:02}T00:{minute % 60:02}:00Z"
-            await self.world.workflows.set_status_for_test(
-                name, phase=ENDS[minute % len(ENDS)], finishedAt=finished
-            )
+            await api.set_status_for_test(name, phase=ENDS[minute % len(ENDS)], finishedAt=finished)
 
-    async def _retry(self, name: str, obj: Json) -> None:
+    async def _retry(self, api: FakeWorkflows, name: str, obj: Json) -> None:
         if ended(obj) and "deletionTimestamp" not in obj["metadata"]:
-            await self.world.workflows.set_status_for_test(name, phase="Running", finishedAt=None)
+            await api.set_status_for_test(name, phase="Running", finishedAt=None)
 
-    async def _delete(self, name: str, obj: Json) -> None:
+    async def _delete(self, api: FakeWorkflows, name: str, obj: Json) -> None:
         if "deletionTimestamp" not in obj["metadata"]:
-            await self.world.workflows.delete_for_test(name)
+            await api.delete_for_test(name)
 
-    async def _touch(self, name: str, _: Json) -> None:
+    async def _touch(self, api: FakeWorkflows, name: str, _: Json) -> None:
         label = str(self._tick())
-        await self.world.workflows.change_for_test(
-            name, lambda obj: obj["metadata"]["labels"].update(touched=label)
-        )
+        await api.change_for_test(name, lambda obj: obj["metadata"]["labels"].update(touched=label))
 
     def _tick(self) -> int:
         self._clock += 1
         return self._clock
 
 
+def _faults_of_api(api: FakeWorkflows) -> dict[str, Callable[[], object]]:
+    def fail_all() -> None:
+        for operation in OPERATIONS:
+            api.fail_for_test(operation, ApiUnavailableError("503"))
+
+    def deny() -> None:
+        """Take the Role away for a while."""
+        api.drop_streams_for_test()
+        api.fail_for_test("list_page", *[ApiUnavailableError("403", status=403)] * 5)
+
+    return {
+        "drop": api.drop_streams_for_test,
+        "close": api.close_streams_for_test,
+        "silence": api.go_silent_for_test,
+        "speech": api.speak_again_for_test,
+        "expire": api.expire_history_for_test,
+        "deny": deny,
+        "api error": fail_all,
+        "conflict": lambda: api.fail_for_test(
+            "patch", ConflictError("422", status=422, reason="Invalid")
+        ),
+        "too large": lambda: api.fail_for_test(
+            "patch", RefusedError("413", status=413, reason="RequestEntityTooLarge")
+        ),
+        "lost get": lambda: api.lose_answers_for_test("get"),
+        "lost patch": lambda: api.lose_answers_for_test("patch"),
+        "410": lambda: api.fail_for_test("watch", GoneError("410", status=410, reason="Expired")),
+        "garbage": lambda: api.send_raw_for_test(b'{"type": "MODIFIED", "obj\n'),
+    }
+
+
 def _faults_of(connection: Connection, *, alone: bool) -> dict[str, Callable[[], object]]:
-    kafka, api = connection.kafka, connection.api
+    kafka = connection.kafka
     faults: dict[str, Callable[[], object]] = {
         "kafka away": kafka.go_away_for_test,
         "kafka back": kafka.come_back_for_test,
@@ -182,8 +201,8 @@ def _faults_of(connection: Connection, *, alone: bool) -> dict[str, Callable[[],
         "kafka lands": kafka.land_for_test,
         "kafka lands all": lambda: kafka.land_for_test(all_of_them=True),
         "lost ack": lambda: kafka.lose_acknowledgements_for_test(times=1),
-        "api cut": lambda: setattr(api, "cut", True),
-        "api joined": lambda: setattr(api, "cut", False),
+        "api cut": lambda: connection.cut(is_cut=True),
+        "api joined": lambda: connection.cut(is_cut=False),
     }
 
 
@@ -194,12 +213,12 @@ def ended(obj: Json) -> bool:
 
 def check(simulation: Simulation) -> None:
     """Check the promises on the topics and on the API server."""
-    kafka, api = simulation.world.kafka, simulation.world.workflows
+    kafka = simulation.world.kafka
     by_run: dict[str, list[StatusEvent]] = defaultdict(list)
     for event in kafka.events_for_test():
         by_run[event.run_id].append(event)
     for run_id in RUNS:
-        last = _followed(by_run[run_id])[-1]
+        last, api = _followed(by_run[run_id])[-1], simulation.api_of(run_id)
         if name_of(run_id) in api.names_for_test():
             _check_object(api.object_for_test(name_of(run_id)), last)
         else:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -47,6 +47,13 @@ class Connection:
 
     kafka: FakeKafka
     api: ApiConnection
+    elsewhere: Sequence[ApiConnection] = ()
+    """To the Workflows of other namespaces."""
+
+    def cut(self, *, is_cut: bool) -> None:
+        """Cut the connection to the API server, or join it again."""
+        for api in (self.api, *self.elsewhere):
+            api.cut = is_cut
 
 
 class World:
@@ -54,6 +61,8 @@ class World:
 
     def __init__(self, **settings: Any) -> None:
         self.workflows = FakeWorkflows()
+        self.elsewhere: list[FakeWorkflows] = []
+        """The Workflows of other namespaces."""
         self.kafka = FakeKafka()
         self.settings = Settings(**settings)
         self.registry = CollectorRegistry()
@@ -67,7 +76,11 @@ class World:
 
     def connection(self) -> Connection:
         """Return connections with faults of their own."""
-        return Connection(kafka=FakeKafka(same_as=self.kafka), api=ApiConnection(self.workflows))
+        return Connection(
+            kafka=FakeKafka(same_as=self.kafka),
+            api=ApiConnection(self.workflows),
+            elsewhere=[ApiConnection(each) for each in self.elsewhere],
+        )
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator["World"]:
@@ -83,6 +96,7 @@ class World:
         leadership: Leadership | None = None,
         *,
         workflows: Workflows | None = None,
+        elsewhere: Sequence[Workflows] | None = None,
         kafka: FakeKafka | None = None,
     ) -> AsyncIterator["World"]:
         """Run a watcher in the world; leaving is a SIGKILL. Its failure fails the test.
@@ -93,7 +107,10 @@ class World:
         self.registry = CollectorRegistry()
         self.watcher = watcher = make_watcher(
             self.settings,
-            workflows=workflows or self.workflows,
+            workflows=[
+                workflows or self.workflows,
+                *(self.elsewhere if elsewhere is None else elsewhere),
+            ],
             kafka=kafka,
             registry=self.registry,
             leadership=leadership or AlwaysLeader(),
@@ -137,7 +154,7 @@ class World:
 def make_watcher(
     settings: Settings,
     *,
-    workflows: Workflows,
+    workflows: Sequence[Workflows],
     kafka: FakeKafka,
     registry: CollectorRegistry,
     leadership: Leadership,

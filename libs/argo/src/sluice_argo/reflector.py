@@ -99,7 +99,8 @@ class Reflector:
                 if loop.time() - began >= _HEALTHY_AFTER_S:
                     failures = 0
                 failures += 1
-                reason, self._health.error = _reason(e), str(e)
+                reason = _reason(e)
+                self._health.failed(e)
                 pause = self._backoff.delay(failures, at_least=getattr(e, "retry_after", 0.0))
                 _log.warning("watch interrupted", reason=reason, error=str(e), retry_in=pause)
             self._on_relist(reason)

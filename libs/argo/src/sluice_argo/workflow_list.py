@@ -12,7 +12,9 @@ __all__ = ["WatchableWorkflows", "list_workflows"]
 
 
 class WatchableWorkflows(Protocol):
-    """Sluice's Workflows on the API server, as `WorkflowsApi` lists and watches them."""
+    """Sluice's Workflows in one namespace, as `WorkflowsApi` lists and watches them."""
+
+    namespace: str
 
     async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
         """Return one page of the list."""

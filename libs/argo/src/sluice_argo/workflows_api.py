@@ -41,8 +41,8 @@ class WorkflowPage:
 class WorkflowsApi:
     """Creates, gets, patches, lists and watches Sluice's Workflows, and deletes their pods.
 
-    Each request has its own timeout. `parse` parses the responses of get, patch and list. `listed`
-    is what lists and watches contain of each Workflow.
+    All are of one `namespace`. Each request has its own timeout. `parse` parses the responses of
+    get, patch and list. `listed` is what lists and watches contain of each Workflow.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class WorkflowsApi:
         listed: Listed = "whole",
     ) -> None:
         self._client = client
+        self.namespace = namespace
         only = listed == "metadata"
         self._accept_list = _METADATA.format(list="List") if only else _JSON
         self._accept_watch = _METADATA.format(list="") if only else _JSON

@@ -8,7 +8,7 @@ from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
 from sluice_dispatcher.metrics import Metrics
-from sluice_dispatcher.ports import Ledger, OutcomePublisher, SlotStore, Workflows
+from sluice_dispatcher.ports import Ledger, OutcomePublisher, SlotStore
 from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.commands import CommandExecution
@@ -16,6 +16,7 @@ from sluice_dispatcher.services.conclusion import Conclusion
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget, RecordLimit
 from sluice_dispatcher.services.queued_runs import QueuedRuns
 from sluice_dispatcher.services.rejection import Rejection
+from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_dispatcher.services.slot_holders import SlotHolders
 from sluice_dispatcher.services.slots import Slots
 from sluice_dispatcher.services.submission import WorkflowSubmission
@@ -33,7 +34,7 @@ def create_record_handler(
     settings: DispatcherSettings,
     *,
     builder: WorkflowBuilder,
-    workflows: Workflows,
+    workflows: RunWorkflows,
     ledger: Ledger,
     publisher: OutcomePublisher,
     metrics: Metrics,
@@ -93,7 +94,7 @@ def create_slots(
     settings: DispatcherSettings,
     *,
     store: SlotStore,
-    workflows: Workflows,
+    workflows: RunWorkflows,
     ledger: Ledger,
     metrics: Metrics,
     budget: InFlightBudget,

@@ -19,6 +19,7 @@ from sluice_dispatcher.metrics import Metrics
 from sluice_dispatcher.services.assignment import Assignment
 from sluice_dispatcher.services.queue_notices import QueueNotices
 from sluice_dispatcher.services.queued_runs import QueuedRuns
+from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.backoff import Backoff
 from sluice_runtime.clocks import boot_time
@@ -66,7 +67,7 @@ def load_builder(settings: DispatcherSettings) -> WorkflowBuilder:
         skeletons = {entry.name: compile_entry(entry, settings=compiling) for entry in catalogue}
     except WorkflowsError as e:
         raise StartupError(f"The catalogue cannot be used: {e}") from e
-    return WorkflowBuilder(catalogue, skeletons, namespace=settings.kubernetes.namespace)
+    return WorkflowBuilder(catalogue, skeletons, namespaces=settings.kubernetes.namespaces)
 
 
 async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
@@ -105,11 +106,18 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         publisher = KafkaOutcomePublisher(producer, topics=sets, timeout=kafka.request_timeout)
         assignment = Assignment(_now)
         queued = QueuedRuns(clock=boot_time, is_first_reader_of=assignment.is_first_reader_of)
-        workflows = WorkflowsApi(
-            cluster,
-            namespace=settings.kubernetes.namespace,
-            request_timeout=settings.kubernetes.request_timeout,
-            create_timeout=settings.dedupe.create_timeout,
+        namespaces = settings.kubernetes.namespaces
+        workflows = RunWorkflows(
+            namespaces,
+            {
+                namespace: WorkflowsApi(
+                    cluster,
+                    namespace=namespace,
+                    request_timeout=settings.kubernetes.request_timeout,
+                    create_timeout=settings.dedupe.create_timeout,
+                )
+                for namespace in namespaces.all
+            },
         )
         gate = create_gate(
             settings,

@@ -17,13 +17,16 @@ from sluice_dispatcher.metrics import Metrics
 from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 from sluice_dispatcher.services.live_watch import LiveWatch
+from sluice_dispatcher.services.live_watches import LiveWatches
 from sluice_dispatcher.services.pauses_view import PausesView
 from sluice_dispatcher.services.queued_runs import QueuedRuns
+from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_dispatcher.services.slots import Slots
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.clocks import boot_time
 from sluice_runtime.kafka.consumer import make_consumer
 from sluice_runtime.kubernetes.client import KubernetesClient
+from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.kubernetes.shallow_json import parse_shallow
 from sluice_runtime.projection.controls_store import ControlsStore
 from sluice_runtime.projection.projector import Projector
@@ -51,7 +54,7 @@ def create_gate(
     client_id: str,
     cluster: KubernetesClient,
     counts_keys: bool,
-    workflows: WorkflowsApi,
+    workflows: RunWorkflows,
     ledger: SqliteLedger,
     metrics: Metrics,
     budget: InFlightBudget,
@@ -59,7 +62,7 @@ def create_gate(
     now: Callable[[], datetime],
 ) -> Gate:
     """Wire what requests wait for; without limits, nothing is listed, watched or read."""
-    kafka = settings.kafka
+    kafka, namespaces = settings.kafka, settings.kubernetes.namespaces
     limits_file = _read_limits(settings.dispatch.limits_file)
     is_counting = limits_file is not None or counts_keys
 
@@ -80,18 +83,17 @@ def create_gate(
     def unready() -> WaitReason | None:
         if names and control_reader.waiting_for() is not None:
             return WaitReason.KAFKA
-        if live_watch is not None and live_watch.waiting_for() is not None:
-            return WaitReason.KUBERNETES
-        return None
+        return WaitReason.KUBERNETES if live_watches.are_unknown() else None
 
     admission = Admission(
         budget=budget,
         longest_create=settings.dedupe.least_release_after,
+        places=namespaces.places,
         is_counting=is_counting,
         now=now,
         clock=boot_time,
         limits=limits,
-        pauses=paused.pauses,
+        pauses=lambda: live_watches.joined_to(paused.pauses()),
         unready=unready,
     )
     slots = create_slots(
@@ -109,11 +111,15 @@ def create_gate(
         admission=admission,
         now=now,
     )
-    live_watch = (
-        LiveWatch(_metadata_of(cluster, settings), admission=admission, slots=slots)
-        if is_counting
-        else None
+    live_watches = LiveWatches(
+        [
+            LiveWatch(each, admission=admission, slots=slots)
+            for each in _metadata_of(cluster, settings.kubernetes)
+            if is_counting
+        ],
+        namespaces=namespaces,
     )
+    metrics.observe_namespaces(live_watches.known())
     metrics.observe_admission(
         limits=limits,
         queue=admission.queue,
@@ -124,8 +130,8 @@ def create_gate(
     )
     tasks: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"admission": admission.run}
     readiness: dict[str, Callable[[], str | None]] = {}
-    if live_watch is not None:
-        tasks["live runs"], readiness["live runs"] = live_watch.run, live_watch.waiting_for
+    if is_counting:
+        tasks["live runs"], readiness["live runs"] = live_watches.run, live_watches.waiting_for
     if names:
         tasks["controls"], readiness["controls"] = control_reader.run, control_reader.waiting_for
     if counts_keys:
@@ -150,11 +156,14 @@ def _read_limits(path: Path | None) -> ReloadedFile[Limits] | None:
         raise StartupError(f"dispatch.limits_file: {e}") from e
 
 
-def _metadata_of(cluster: KubernetesClient, settings: DispatcherSettings) -> WorkflowsApi:
-    return WorkflowsApi(
-        cluster,
-        namespace=settings.kubernetes.namespace,
-        request_timeout=settings.kubernetes.request_timeout,
-        parse=parse_shallow,
-        listed="metadata",
-    )
+def _metadata_of(cluster: KubernetesClient, settings: KubernetesSettings) -> Sequence[WorkflowsApi]:
+    return [
+        WorkflowsApi(
+            cluster,
+            namespace=namespace,
+            request_timeout=settings.request_timeout,
+            parse=parse_shallow,
+            listed="metadata",
+        )
+        for namespace in settings.namespaces.all
+    ]

@@ -82,6 +82,13 @@ class Metrics:
             "Sweeps of the Leases of concurrency keys that ended before the last Lease.",
             registry=registry,
         )
+        self._namespaces = Gauge(
+            "sluice_dispatcher_namespace_watched",
+            "1 if the live runs of a namespace are known, 0 if its watch fails.",
+            # A scrape adds `namespace`: that of the pod.
+            ["workflow_namespace"],
+            registry=registry,
+        )
         self._registry = registry
 
     def record_finished(self, verdict: Verdict) -> None:
@@ -113,6 +120,11 @@ class Metrics:
             self._waiting.labels(reason=reason).set_function(partial(waiting, reason))
         self._lag.set_function(lag)
         self._staleness.set_function(lambda: nan if (age := staleness()) is None else age)
+
+    def observe_namespaces(self, known: Mapping[str, Callable[[], bool]]) -> None:
+        """Show of which namespaces the live runs are known."""
+        for namespace, is_known in known.items():
+            self._namespaces.labels(workflow_namespace=namespace).set_function(is_known)
 
     def observe_admission(
         self,

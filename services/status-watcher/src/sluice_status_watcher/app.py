@@ -2,17 +2,18 @@
 
 import asyncio
 import uuid
-from collections.abc import Coroutine, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from structlog.contextvars import bound_contextvars
 
-from sluice_argo.reflector import LONGEST_PAUSE, Reflector
 from sluice_argo.watch_health import WatchHealth
 from sluice_runtime.probes import Readiness
 from sluice_status_watcher.domain.work_item import WorkItem, coalescing_key, needs_of, size_of
-from sluice_status_watcher.handlers.event_router import route_events
+from sluice_status_watcher.handlers.namespace_watch import NamespaceWatch
+from sluice_status_watcher.handlers.namespace_watches import NamespaceWatches
 from sluice_status_watcher.handlers.work_queue import WorkQueue
 from sluice_status_watcher.metrics import Metrics
 from sluice_status_watcher.ports import ResultsReader, StatusPublisher, WorkflowClient, Workflows
@@ -22,7 +23,6 @@ from sluice_status_watcher.services.leader_election import Leadership
 from sluice_status_watcher.services.outcome_lookup import OutcomeLookup
 from sluice_status_watcher.services.preflight import run_preflight
 from sluice_status_watcher.services.reconciler import Reconciler
-from sluice_status_watcher.services.recovery import recover
 from sluice_status_watcher.services.results_repair import ResultsRepair
 from sluice_status_watcher.services.workflow_parsing import WorkflowParser
 from sluice_status_watcher.settings import Settings
@@ -41,7 +41,7 @@ class StatusWatcher:
         self,
         settings: Settings,
         *,
-        workflows: Workflows,
+        workflows: Sequence[Workflows],
         client: WorkflowClient,
         parser: WorkflowParser,
         publisher: StatusPublisher,
@@ -49,13 +49,9 @@ class StatusWatcher:
         registry: CollectorRegistry,
         leadership: Leadership,
     ) -> None:
-        self._settings = settings
-        self._workflows = workflows
-        self._parser = parser
         self._publisher = publisher
         self._results = results
         self._leadership = leadership
-        self._recovered = False
         self._metrics = metrics = Metrics(registry)
         self._queue: WorkQueue[str, WorkItem] = WorkQueue(
             coalescing_key=coalescing_key,
@@ -79,17 +75,24 @@ class StatusWatcher:
             release_after=settings.dedupe.release_after.total_seconds(),
         )
         self._results_repair = ResultsRepair(results, publisher, metrics=metrics)
-        self._health = WatchHealth(clock=lambda: asyncio.get_running_loop().time())
-        self._reflector = Reflector(
-            workflows,
-            settings.watch,
-            health=self._health,
-            on_relist=lambda reason: metrics.relists.labels(reason).inc(),
+        self._preflight = WatchHealth(clock=lambda: asyncio.get_running_loop().time())
+        self._watches = NamespaceWatches(
+            [
+                NamespaceWatch(
+                    each,
+                    settings.watch,
+                    parser=parser,
+                    on_relist=lambda reason: metrics.relists.labels(reason).inc(),
+                )
+                for each in workflows
+            ]
         )
         metrics.gauge("is_leader", "1 if this process works.", lambda: leadership.is_leader)
         metrics.gauge(
-            "watch_idle_seconds", "Since the API server sent a byte.", self._health.idle_seconds
+            "watch_idle_seconds", "Since the API server sent a byte.", self._watches.idle_seconds
         )
+        for watch in self._watches:
+            metrics.namespace(watch.namespace, partial(_is_watched, watch))
         metrics.gauge("pending_states", "States that wait to be published.", self._queue.pending)
         metrics.gauge("held_bytes", "Memory taken by states.", self._queue.held_bytes)
         metrics.gauge("active_workers", "Workflows being worked on.", self._queue.active)
@@ -111,45 +114,46 @@ class StatusWatcher:
         leads = self._leadership
         return {
             "leader election": leads.unknown,
-            "preflight": lambda: None if leads.is_leader else self._health.error,
-            "recovery": lambda: self._not_recovered() if leads.is_leader else None,
-            "workflows": lambda: self._watch_stalled() if leads.is_leader else None,
+            "preflight": lambda: None if leads.is_leader else self._not_prepared(),
+            "recovery": lambda: self._of_leader(NamespaceWatch.unrecovered),
+            "workflows": lambda: self._of_leader(NamespaceWatch.stalled),
             "kafka": self._publisher.unavailable,
         }
 
     async def _reflect(self) -> None:
         if not self._leadership.is_leader:
-            await run_preflight(self._workflows, self._results, health=self._health)
+            namespaces = [(watch.workflows, watch.health) for watch in self._watches]
+            await run_preflight(namespaces, self._results, health=self._preflight)
             await self._leadership.wait()
-        recovered = await recover(
-            self._workflows,
-            self._results,
-            self._parser,
-            page_size=self._settings.watch.page_size,
-            health=self._health,
-        )
-        for record in recovered.republish:
-            await self._publisher.republish(record)
-        for uid, outcome in recovered.outcomes.items():
-            self._reconciler.recall(uid, outcome)
-        self._metrics.outcomes_recovered.inc(len(recovered.outcomes))
-        self._recovered = True
-        async with aclosing(self._reflector.run()) as events:
-            await route_events(events, self._queue, self._parser, known=recovered.outcomes)
+        async with asyncio.TaskGroup() as group:
+            for watch in self._watches:
+                group.create_task(self._follow(watch), name=f"reflector of {watch.namespace}")
+
+    async def _follow(self, watch: NamespaceWatch) -> None:
+        with bound_contextvars(namespace=watch.namespace):
+            recovered = await watch.recover(self._results)
+            for record in recovered.republish:
+                await self._publisher.republish(record)
+            for uid, outcome in recovered.outcomes.items():
+                self._reconciler.recall(uid, outcome)
+            self._metrics.outcomes_recovered.inc(len(recovered.outcomes))
+            watch.is_recovered = True
+            await watch.run(self._queue, known=recovered.outcomes)
 
     async def _repair_results(self) -> None:
         await self._leadership.wait()
         await self._results_repair.run()
 
     def _unhealthy(self) -> str | None:
-        return self._publisher.unavailable() or self._health.error
+        unprepared = None if self._leadership.is_leader else self._preflight.error
+        return self._publisher.unavailable() or unprepared or self._watches.unhealthy()
 
-    def _not_recovered(self) -> str | None:
-        return None if self._recovered else "the results topic is not read yet"
+    def _not_prepared(self) -> str | None:
+        return self._preflight.error or self._watches.error()
 
-    def _watch_stalled(self) -> str | None:
-        if not self._health.listed:
-            return "the Workflows are not listed yet"
-        limit = (self._settings.watch.silence + LONGEST_PAUSE).total_seconds()
-        idle = self._health.idle_seconds()
-        return f"the API server has sent nothing for {idle:.0f} s" if idle > limit else None
+    def _of_leader(self, problem: Callable[[NamespaceWatch], str | None]) -> str | None:
+        return self._watches.first(problem) if self._leadership.is_leader else None
+
+
+def _is_watched(watch: NamespaceWatch) -> bool:
+    return watch.stalled() is None

@@ -60,12 +60,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         producer = RecordProducer(kafka, client_id=_NAME)
         # Before the release: records under way would be appended behind those of the next leader.
         stack.push_async_callback(producer.close)
-        workflows = WorkflowsApi(
-            cluster,
-            namespace=settings.kubernetes.namespace,
-            request_timeout=settings.kubernetes.request_timeout,
-            parse=parse_shallow,
-        )
+        workflows = [
+            WorkflowsApi(
+                cluster,
+                namespace=namespace,
+                request_timeout=settings.kubernetes.request_timeout,
+                parse=parse_shallow,
+            )
+            for namespace in settings.kubernetes.namespaces.all
+        ]
         parser = WorkflowParser()
         watcher = StatusWatcher(
             settings,

@@ -35,19 +35,34 @@ async def _drain(settings: Settings) -> int:
     kubernetes = settings.kubernetes
     try:
         async with KubernetesClient.connect(kubernetes) as cluster:
-            workflows = WorkflowsApi(
-                cluster,
-                namespace=kubernetes.namespace,
-                request_timeout=kubernetes.request_timeout,
-                parse=parse_shallow,
+            # Side by side: one that is refused does not keep the others from being drained.
+            removed = await asyncio.gather(
+                *(
+                    drain_finalizers(
+                        WorkflowsApi(
+                            cluster,
+                            namespace=namespace,
+                            request_timeout=kubernetes.request_timeout,
+                            parse=parse_shallow,
+                        ),
+                        page_size=settings.watch.page_size,
+                        backoff=Backoff(),
+                    )
+                    for namespace in kubernetes.namespaces.all
+                ),
+                return_exceptions=True,
             )
-            return await drain_finalizers(
-                workflows, page_size=settings.watch.page_size, backoff=Backoff()
-            )
+            return sum(_counted(each) for each in removed)
     except ClusterConfigurationError as e:
         raise StartupError(str(e)) from e
     except ApiError as e:
         raise StartupError(f"The finalizers cannot be removed: {e}") from e
+
+
+def _counted(result: int | BaseException) -> int:
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 def main() -> None:

@@ -56,6 +56,18 @@ class Metrics:
             "outcomes_recovered", "Outcomes that the results topic held at the start."
         )
 
+        self._namespaces = Gauge(
+            f"{_PREFIX}_namespace_watched",
+            "1 if the states of a namespace are known, 0 if its watch fails.",
+            # A scrape adds `namespace`: that of the pod.
+            ["workflow_namespace"],
+            registry=registry,
+        )
+
+    def namespace(self, name: str, is_watched: Callable[[], bool]) -> None:
+        """Show whether the states of a namespace are known."""
+        self._namespaces.labels(workflow_namespace=name).set_function(is_watched)
+
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Show the return value of `value` at every scrape."""
         Gauge(f"{_PREFIX}_{name}", text, registry=self._registry).set_function(value)

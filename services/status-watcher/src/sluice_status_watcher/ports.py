@@ -26,7 +26,9 @@ Json = dict[str, Any]
 
 
 class Workflows(Protocol):
-    """Sluice's Workflows on the API server, as `sluice_argo.workflows_api.WorkflowsApi`."""
+    """Sluice's Workflows in one namespace, as `sluice_argo.workflows_api.WorkflowsApi`."""
+
+    namespace: str
 
     async def get(self, name: str) -> Json:
         """Return one Workflow."""
@@ -54,11 +56,11 @@ class WorkflowClient(Protocol):
         ApiUnavailableError: no clear answer; a patch may have been made.
     """
 
-    async def read(self, name: str, *, uid: str) -> WorkflowState | None:
-        """Return the state of the Workflow with this name and uid."""
+    async def read(self, state: WorkflowState) -> WorkflowState | None:
+        """Return the newest state of the Workflow that this is a state of."""
 
-    async def patch(self, name: str, operations: Sequence[Json]) -> WorkflowState | None:
-        """Change the Workflow by JSON Patch, and return its state after that."""
+    async def patch(self, state: WorkflowState, operations: Sequence[Json]) -> WorkflowState | None:
+        """Change that Workflow by JSON Patch, and return its state after that."""
 
 
 class UnwritableEventError(ValueError):

@@ -49,7 +49,7 @@ class Scene:
         self, last: WorkflowState, *, outcome: Outcome | None = None
     ) -> WorkflowState | None:
         lookup = OutcomeLookup(self.kafka, self.publisher)
-        check = DeletionCheck(self.workflows, lookup, make_queue())
+        check = DeletionCheck([self.workflows], lookup, make_queue())
         return await check.deleted_state(MissingWorkflow(last, outcome, sequence=500))
 
 

@@ -196,7 +196,7 @@ class FairQueue:
         tenant = self._limits.of_tenant(request.tenant)
         workflow = self._limits.of_workflow(request.workflow)
         if self.is_paused(tenant=request.tenant, workflow=request.workflow):
-            return WaitReason.PAUSED
+            return self.pause_reason(request.tenant)
         if tenant.live is not None and self._live_of_tenant[request.tenant] >= tenant.live:
             return WaitReason.TENANT_LIMIT
         if workflow.live is not None and self._live_of_workflow[request.workflow] >= workflow.live:
@@ -219,6 +219,10 @@ class FairQueue:
     def is_paused(self, *, tenant: str, workflow: str) -> bool:
         """Return whether no run of this tenant and workflow may start."""
         return self._is_paused(tenant) or self._workflow_is_paused(workflow)
+
+    def pause_reason(self, tenant: str) -> WaitReason:
+        """Return why no run of a tenant that is paused starts."""
+        return WaitReason.FORBIDDEN if self._pauses.hides(tenant) else WaitReason.PAUSED
 
     def _next_tenant(self) -> _Tenant | None:
         found: tuple[float, float, int, str] | None = None
@@ -282,6 +286,8 @@ class FairQueue:
         return limit is None or self._live_of_workflow[workflow] < limit
 
     def _is_paused(self, tenant: str) -> bool:
+        if self._pauses.hides(tenant):
+            return True
         return tenant in self._pauses.tenants or self._limits.of_tenant(tenant).paused is not None
 
     def _workflow_is_paused(self, workflow: str) -> bool:

@@ -1,6 +1,6 @@
 """What an operator may limit: live runs in all, of a tenant and of a workflow; and weights."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
@@ -73,12 +73,18 @@ class Limits(StrictModel):
 NO_LIMITS: Final = Limits()
 
 
+def _hides_nobody(_: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pauses:
     """Tenants and workflows of which nothing starts for now, each with the reason in words."""
 
     tenants: Mapping[str, str] = field(default_factory=dict)
     workflows: Mapping[str, str] = field(default_factory=dict)
+    hides: Callable[[str], bool] = _hides_nobody
+    """Whether the cluster keeps the Workflows of this tenant from us."""
 
 
 NO_PAUSES: Final = Pauses()

@@ -4,8 +4,9 @@ The Workflows of all dispatchers are seen with some delay. Own ones count from t
 until they are seen, or until they are known not to exist.
 """
 
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sluice_argo import metadata
@@ -23,6 +24,7 @@ class CountLive(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
     name: str
+    namespace: str
     tenant: str
     workflow: str
     live: bool
@@ -36,13 +38,19 @@ class _Admitted:
     """When its creation was acknowledged."""
     forget_at: float | None = None
     """When a create that was not acknowledged can no longer take effect."""
+    unlisted: set[str] = field(default_factory=set)
+    """Namespaces that may have the Workflow, and were not listed since."""
 
 
 class LiveRuns:
-    """Live runs by the names of their Workflows; all times are of one clock, in seconds."""
+    """Live runs by the names of their Workflows; all times are of one clock, in seconds.
 
-    def __init__(self, count: CountLive) -> None:
+    `places` returns the namespaces that may have Workflows of a tenant.
+    """
+
+    def __init__(self, count: CountLive, *, places: Callable[[str], Sequence[str]]) -> None:
         self._count = count
+        self._places = places
         self._seen: dict[str, _Seen] = {}
         self._uid_of: dict[str, str] = {}
         self._admitted: dict[str, _Admitted] = {}
@@ -66,7 +74,7 @@ class LiveRuns:
     def created(self, name: str, *, now: float) -> None:
         """Note that the Workflow of an admitted run exists."""
         if (run := self._admitted.get(name)) is not None:
-            run.exists_since = now
+            run.exists_since, run.unlisted = now, set(self._places(run.tenant))
 
     def gave_up(self, name: str, *, forget_at: float | None) -> None:
         """Note that an admitted run was not started, or that this is not known before a time."""
@@ -97,7 +105,11 @@ class LiveRuns:
             return name if gone else None
         before = self._seen.get(uid)
         now = _Seen(
-            name=name, tenant=tenant, workflow=kind, live=labels.get(metadata.COMPLETED) != "true"
+            name=name,
+            namespace=obj["namespace"],
+            tenant=tenant,
+            workflow=kind,
+            live=labels.get(metadata.COMPLETED) != "true",
         )
         if now == before:
             return None
@@ -108,13 +120,16 @@ class LiveRuns:
         self._forget(name)
         return str(name)
 
-    def complete(self, uids: AbstractSet[str], *, listed_at: float) -> None:
-        """Note a complete list, which was read after `listed_at`: nothing else exists."""
+    def complete(self, uids: AbstractSet[str], *, namespace: str, listed_at: float) -> None:
+        """Note a complete list, read after `listed_at`: the namespace has nothing else."""
         for uid in self._seen.keys() - uids:
-            self._lose(uid)
+            if self._seen[uid].namespace == namespace:
+                self._lose(uid)
         for name, run in list(self._admitted.items()):
             if run.exists_since is not None and run.exists_since < listed_at:
-                self._forget(name)
+                run.unlisted.discard(namespace)
+                if not run.unlisted:
+                    self._forget(name)
 
     def _lose(self, uid: str) -> None:
         if (seen := self._seen.pop(uid, None)) is None:

@@ -13,6 +13,7 @@ from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
 from sluice_contracts.requests import Priority
 from sluice_dispatcher.domain.models import Manifest
 from sluice_dispatcher.domain.slots import Slot, slot_name
+from sluice_runtime.kubernetes.namespaces import Namespaces
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry
 from sluice_workflows.errors import InvalidParametersError, UnknownWorkflowError
@@ -29,11 +30,11 @@ class WorkflowBuilder:
     """Builds Workflows from the compiled skeletons of the catalogue."""
 
     def __init__(
-        self, catalogue: Catalogue, skeletons: Mapping[str, Skeleton], *, namespace: str
+        self, catalogue: Catalogue, skeletons: Mapping[str, Skeleton], *, namespaces: Namespaces
     ) -> None:
         self._catalogue = catalogue
         self._skeletons = skeletons
-        self._namespace = namespace
+        self._namespaces = namespaces
 
     def build(self, received: ReceivedRun, *, record: IncomingRecord) -> Manifest:
         """Return the Workflow: the entry's skeleton with the request's values and identity.
@@ -65,7 +66,7 @@ class WorkflowBuilder:
         manifest = instantiate(
             self._skeletons[request.workflow],
             name=workflow_name(key),
-            namespace=self._namespace,
+            namespace=self._namespaces.of(key.tenant),
             labels={
                 metadata.MANAGED_BY: metadata.MANAGED_BY_VALUE,
                 metadata.TENANT: key.tenant,

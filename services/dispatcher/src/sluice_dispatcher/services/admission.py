@@ -1,7 +1,7 @@
 """The gate between a valid request and its create: requests wait here until no limit holds them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -43,6 +43,7 @@ class Admission:
         pauses: what is paused.
         unready: why nothing may start for now, such as unknown live runs; None if it may.
         longest_create: after this time, no create that was sent can still take effect.
+        places: the namespaces that may have Workflows of a tenant.
         is_counting: whether the live runs are watched. If not, a run counts while it is created.
         clock: seconds, also while the process or the machine is suspended.
     """
@@ -52,6 +53,7 @@ class Admission:
         *,
         budget: InFlightBudget,
         longest_create: timedelta,
+        places: Callable[[str], Sequence[str]],
         is_counting: bool,
         now: Callable[[], datetime],
         clock: Callable[[], float],
@@ -60,7 +62,7 @@ class Admission:
         unready: Callable[[], WaitReason | None] = lambda: None,
     ) -> None:
         self._queue = FairQueue()
-        self.live = LiveRuns(self._queue.count)
+        self.live = LiveRuns(self._queue.count, places=places)
         self._budget = budget
         self._longest_create = longest_create
         self._is_counting = is_counting
@@ -112,7 +114,7 @@ class Admission:
         while self._unready() or self._is_paused(tenant, request.workflow):
             if request.has_expired(self._now()):
                 return
-            self._budget.mark_waiting(self._unready() or WaitReason.PAUSED)
+            self._budget.mark_waiting(self._unready() or self._queue.pause_reason(tenant))
             await asyncio.sleep(_ROUND_S)
         self._budget.mark_active()
 

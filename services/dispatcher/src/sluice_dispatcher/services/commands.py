@@ -9,7 +9,7 @@ from typing import Final
 from sluice_argo import metadata
 from sluice_argo.ownership import belongs_to
 from sluice_argo.status_nodes import has_many_nodes
-from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import Problem, ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import ReceivedCommand
@@ -20,11 +20,12 @@ from sluice_dispatcher.domain.models import Manifest
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.domain.workflow_change import InapplicableCommandError, WorkflowChange
-from sluice_dispatcher.ports import Ledger, Workflows
+from sluice_dispatcher.ports import Ledger
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.queued_runs import STOPPING
 from sluice_dispatcher.services.rejection import Rejection
 from sluice_dispatcher.services.retry_slots import RetrySlots
+from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_runtime.kubernetes.errors import (
     ApiError,
     ApiUnavailableError,
@@ -44,7 +45,7 @@ class CommandExecution:
     def __init__(
         self,
         *,
-        workflows: Workflows,
+        workflows: RunWorkflows,
         ledger: Ledger,
         rejection: Rejection,
         calls: BoundedCalls,
@@ -75,9 +76,8 @@ class CommandExecution:
 
     async def _apply(self, record: IncomingRecord, received: ReceivedCommand) -> Problem | None:
         """Try once; return the problem that no retry would solve, None once it is applied."""
-        name = workflow_name(received.key)
         try:
-            workflow = await self._workflows.get(name)
+            workflow = await self._workflows.get(received.key)
             if not belongs_to(workflow, received.key):
                 return _unknown(received)
             if was_applied(workflow, record):
@@ -95,7 +95,7 @@ class CommandExecution:
             if isinstance(received.command, RetryCommand):
                 await self._reopen(workflow, received.key, change)
             else:
-                await self._workflows.patch(name, change.patch)
+                await self._workflows.patch(workflow, change.patch)
         except NotFoundError:
             return await self._missing(received)
         except InapplicableCommandError as e:
@@ -115,16 +115,16 @@ class CommandExecution:
         limit = self._builder.slot_limit(labels.get(metadata.WORKFLOW, ""))
         await self._slots.hold(workflow, key, limit=limit)
         try:
-            await self._delete_pods(change.obsolete_pods)
-            await self._workflows.patch(workflow_name(key), change.patch)
+            await self._delete_pods(change.obsolete_pods, of=workflow)
+            await self._workflows.patch(workflow, change.patch)
         except RefusedError:
             await self._slots.give_back(workflow, key, limit=limit)
             raise
 
-    async def _delete_pods(self, names: Sequence[str]) -> None:
+    async def _delete_pods(self, names: Sequence[str], *, of: Manifest) -> None:
         for first in range(0, len(names), _PODS_AT_A_TIME):
             batch = names[first : first + _PODS_AT_A_TIME]
-            await asyncio.gather(*map(self._workflows.delete_pod, batch))
+            await asyncio.gather(*(self._workflows.delete_pod(name, of=of) for name in batch))
 
     async def _missing(self, received: ReceivedCommand) -> Problem | None:
         entry = await self._ledger.get(received.key)

@@ -3,7 +3,7 @@
 import structlog
 
 from sluice_argo.ownership import is_run
-from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
@@ -11,10 +11,11 @@ from sluice_contracts.status import Phase
 from sluice_dispatcher.domain.models import Manifest
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.workflow_builder import invalid_run
-from sluice_dispatcher.ports import Ledger, Workflows
+from sluice_dispatcher.ports import Ledger
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.queued_runs import QueuedRun
 from sluice_dispatcher.services.rejection import Rejection
+from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_runtime.kubernetes.errors import NotFoundError, RefusedError
 
 __all__ = ["Conclusion"]
@@ -28,7 +29,7 @@ class Conclusion:
     def __init__(
         self,
         *,
-        workflows: Workflows,
+        workflows: RunWorkflows,
         ledger: Ledger,
         rejection: Rejection,
         calls: BoundedCalls,
@@ -128,7 +129,7 @@ class Conclusion:
     async def _read(self, key: RunKey) -> Manifest | None:
         async def attempt() -> Manifest | None:
             try:
-                return await self._workflows.get(workflow_name(key))
+                return await self._workflows.get(key)
             except NotFoundError:
                 return None
 

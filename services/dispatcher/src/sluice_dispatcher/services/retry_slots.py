@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import Callable
 
 from sluice_argo import metadata
-from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.ids import RunKey
 from sluice_dispatcher.domain.models import Manifest
 from sluice_dispatcher.domain.slots import Holder, Slot, not_reopened_patch
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
-from sluice_dispatcher.ports import Workflows
+from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_dispatcher.services.slot_holders import SlotHolders
 from sluice_runtime.kubernetes.errors import ApiError
 
@@ -26,7 +26,7 @@ class RetrySlots:
     """
 
     def __init__(
-        self, holders: SlotHolders, *, workflows: Workflows, on_freed: Callable[[str], None]
+        self, holders: SlotHolders, *, workflows: RunWorkflows, on_freed: Callable[[str], None]
     ) -> None:
         self._holders = holders
         self._workflows = workflows
@@ -70,7 +70,7 @@ class RetrySlots:
             return
         # If this is refused as well, the cluster lets nobody reopen it.
         with contextlib.suppress(ApiError):
-            await self._workflows.patch(workflow_name(key), not_reopened_patch(workflow))
+            await self._workflows.patch(workflow, not_reopened_patch(workflow))
         state = await self._holders.read(slot)
         mine = state.holder(key)
         if mine is not None and mine.reopened == workflow["metadata"]["resourceVersion"]:

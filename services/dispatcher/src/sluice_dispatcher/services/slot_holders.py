@@ -15,7 +15,8 @@ from sluice_dispatcher.domain.slots import (
     has_finished,
 )
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
-from sluice_dispatcher.ports import Ledger, SlotStore, Workflows
+from sluice_dispatcher.ports import Ledger, SlotStore
+from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
     AnswerTooLargeError,
@@ -38,7 +39,7 @@ class SlotHolders:
     """
 
     def __init__(
-        self, store: SlotStore, *, workflows: Workflows, ledger: Ledger, live: LiveRuns
+        self, store: SlotStore, *, workflows: RunWorkflows, ledger: Ledger, live: LiveRuns
     ) -> None:
         self._store = store
         self._workflows = workflows
@@ -86,7 +87,7 @@ class SlotHolders:
 
     async def _has_ended(self, holder: Holder) -> bool:
         try:
-            workflow = await self._workflows.get(holder.workflow_name)
+            workflow = await self._workflows.get(holder.key)
         except NotFoundError:
             # Without an outcome it can still become a Workflow.
             return await self._ledger.get(holder.key) is not None

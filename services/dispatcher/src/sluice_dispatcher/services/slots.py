@@ -22,11 +22,11 @@ from sluice_dispatcher.domain.indexed_heap import IndexedHeap
 from sluice_dispatcher.domain.live_runs import LiveRuns
 from sluice_dispatcher.domain.slots import Holder, Slot, SlotState, stop_patch
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
-from sluice_dispatcher.ports import Workflows
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 from sluice_dispatcher.services.queued_runs import QueuedRun, QueuedRuns
 from sluice_dispatcher.services.retry_slots import RetrySlots
+from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_dispatcher.services.slot_holders import SlotHolders
 from sluice_runtime.kubernetes.errors import (
     ApiError,
@@ -88,7 +88,7 @@ class Slots:
         self,
         holders: SlotHolders,
         *,
-        workflows: Workflows,
+        workflows: RunWorkflows,
         live: LiveRuns,
         queued: QueuedRuns,
         calls: BoundedCalls,
@@ -226,11 +226,11 @@ class Slots:
             SimpleCommand(type="stop", id=holder.run_id, tenant=holder.tenant, reason=reason)
         )
         try:
-            workflow = await self._workflows.get(holder.workflow_name)
+            workflow = await self._workflows.get(holder.key)
             if (workflow.get("spec") or {}).get("shutdown"):
                 return
             patch = stop_patch(workflow, reason=reason, now=self._now())
-            await self._workflows.patch(holder.workflow_name, patch)
+            await self._workflows.patch(workflow, patch)
         except (NotFoundError, ConflictError):
             # It is not a Workflow yet, or it has just changed: the next look finds out.
             return

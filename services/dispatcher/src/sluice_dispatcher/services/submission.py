@@ -8,18 +8,19 @@ from typing import Final
 import structlog
 
 from sluice_argo.ownership import is_run
-from sluice_contracts.ids import RunKey, workflow_name
+from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemCause, ProblemType, problem
 from sluice_contracts.request_codec import InvalidRecordError, ReceivedRun
 from sluice_dispatcher.domain.models import LedgerEntry, Manifest
 from sluice_dispatcher.domain.verdict import IS_WORKFLOW, Verdict, verdict_of_used_id
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder, invalid_run
-from sluice_dispatcher.ports import Ledger, Workflows
+from sluice_dispatcher.ports import Ledger
 from sluice_dispatcher.services.admission import Admission
 from sluice_dispatcher.services.bounded_calls import BoundedCalls
 from sluice_dispatcher.services.conclusion import Conclusion
 from sluice_dispatcher.services.queued_runs import QueuedRun
+from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_dispatcher.services.slots import SlotAnswer, Slots
 from sluice_runtime.kubernetes.errors import (
     AlreadyExistsError,
@@ -58,7 +59,7 @@ class WorkflowSubmission:
         self,
         *,
         builder: WorkflowBuilder,
-        workflows: Workflows,
+        workflows: RunWorkflows,
         ledger: Ledger,
         conclusion: Conclusion,
         calls: BoundedCalls,
@@ -151,9 +152,9 @@ class WorkflowSubmission:
         finished Workflow only for a limited time, for creates decided without its outcome.
         """
         received = queued.received
-        entry = await self._fresh_entry(received.key)
-        if entry is not None:
-            return verdict_of_used_id(entry, received)
+        used = await self._verdict_of_use(received)
+        if used is not None:
+            return used
         if received.request.has_expired(self._now()):
             return await self._expire(received)
         try:
@@ -222,6 +223,17 @@ class WorkflowSubmission:
             )
         return found or Verdict.EXPIRED
 
+    async def _verdict_of_use(self, received: ReceivedRun) -> Verdict | None:
+        """Return the verdict on an id that was used before; None if a create may be sent now.
+
+        A create finds out by itself that its namespace has the name. The ledger is asked last.
+        """
+        former = await self._workflows.get_former(received.key)
+        if former is not None:
+            return _verdict_of(former, received)
+        entry = await self._fresh_entry(received.key)
+        return None if entry is None else verdict_of_used_id(entry, received)
+
     async def _fresh_entry(self, key: RunKey) -> LedgerEntry | None:
         """Ask the ledger, and again if the process was suspended before it read the answer."""
         while True:
@@ -233,12 +245,16 @@ class WorkflowSubmission:
     async def _verdict_of_existing(self, received: ReceivedRun) -> Verdict | None:
         """Return the verdict by the Workflow of the run's name; None if there never was one."""
         try:
-            existing = await self._workflows.get(workflow_name(received.key))
+            existing = await self._workflows.get(received.key)
         except NotFoundError:
             entry = await self._ledger.get(received.key)
             return None if entry is None else verdict_of_used_id(entry, received)
-        same = is_run(existing, received.key, fingerprint=received.request.fingerprint)
-        return Verdict.SAME_RUN if same else Verdict.REFUSED
+        return _verdict_of(existing, received)
+
+
+def _verdict_of(existing: Manifest, received: ReceivedRun) -> Verdict:
+    same = is_run(existing, received.key, fingerprint=received.request.fingerprint)
+    return Verdict.SAME_RUN if same else Verdict.REFUSED
 
 
 def _excludes_effect(status: int) -> bool:

@@ -32,8 +32,8 @@ _SECURITY: Final = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-# Comments on lines of their own are a quarter of what a browser would load. Indentation means nothing
-# to it: htm leaves it out of templates.
+# Comments on lines of their own are a quarter of what a browser would load. Indentation means
+# nothing to it: htm leaves it out of templates.
 _INDENTATION: Final = re.compile(r"^[ \t]+", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)[ \t]*\n", re.MULTILINE | re.DOTALL)
 _IMMUTABLE: Final = {"Cache-Control": "public, max-age=31536000, immutable"}

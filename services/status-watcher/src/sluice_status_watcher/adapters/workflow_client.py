@@ -1,6 +1,6 @@
 """Reads and patches one Workflow through the API, as the state that the domain works on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,27 +14,31 @@ Json = dict[str, Any]
 
 
 class ApiWorkflowClient:
-    """The `WorkflowClient` on top of the API; `now` dates the states."""
+    """The `WorkflowClient` on top of the API of each namespace; `now` dates the states."""
 
     def __init__(
         self,
-        workflows: Workflows,
+        workflows: Iterable[Workflows],
         parser: WorkflowParser,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._workflows = workflows
+        self._within = {each.namespace: each for each in workflows}
         self._parser = parser
         self._now = now
 
-    async def read(self, name: str, *, uid: str) -> WorkflowState | None:
+    async def read(self, state: WorkflowState) -> WorkflowState | None:
         """See `WorkflowClient.read`."""
-        document = await self._workflows.get(name)
-        return await self._parse(document) if document["metadata"]["uid"] == uid else None
+        document = await self._of(state).get(state.lifecycle.name)
+        same = document["metadata"]["uid"] == state.lifecycle.uid
+        return await self._parse(document) if same else None
 
-    async def patch(self, name: str, operations: Sequence[Json]) -> WorkflowState | None:
+    async def patch(self, state: WorkflowState, operations: Sequence[Json]) -> WorkflowState | None:
         """See `WorkflowClient.patch`; the patch itself tests the uid."""
-        return await self._parse(await self._workflows.patch(name, operations))
+        return await self._parse(await self._of(state).patch(state.lifecycle.name, operations))
+
+    def _of(self, state: WorkflowState) -> Workflows:
+        return self._within[state.identity.namespace]
 
     async def _parse(self, document: Json) -> WorkflowState | None:
         try:

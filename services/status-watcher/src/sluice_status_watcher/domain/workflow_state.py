@@ -65,7 +65,7 @@ class Identity:
     key: RunKey
     uid: str
     name: str
-    namespace: str | None
+    namespace: str
     workflow: str | None
     fingerprint: str | None
     traceparent: str | None
@@ -232,7 +232,7 @@ def _identity(meta: Json) -> Identity:
         key=key,
         uid=meta["uid"],
         name=meta["name"],
-        namespace=as_text(meta.get("namespace")),
+        namespace=meta["namespace"],
         workflow=as_text(labels.get(metadata.WORKFLOW)),
         fingerprint=as_text(annotations.get(metadata.FINGERPRINT)),
         traceparent=as_text(annotations.get(metadata.TRACEPARENT)),

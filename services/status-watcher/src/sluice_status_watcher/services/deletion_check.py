@@ -1,6 +1,7 @@
 """Finds out what became of Workflows that a list or a watch does not show any more."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -44,7 +45,7 @@ class DeletionCheck:
     the results topic answers all that wait for it.
 
     Args:
-        workflows: where to look whether the object is gone.
+        workflows: where to look whether the object is gone, of each namespace.
         lookup: where to look whether its outcome is published.
         scheduler: receives the last state of each Workflow, or Forgotten.
         backoff: pauses after failures.
@@ -52,13 +53,13 @@ class DeletionCheck:
 
     def __init__(
         self,
-        workflows: Workflows,
+        workflows: Iterable[Workflows],
         lookup: OutcomeLookup,
         scheduler: Scheduler,
         *,
         backoff: Backoff | None = None,
     ) -> None:
-        self._workflows = workflows
+        self._within = {each.namespace: each for each in workflows}
         self._lookup = lookup
         self._scheduler = scheduler
         self._backoff = backoff or Backoff()
@@ -119,7 +120,7 @@ class DeletionCheck:
         lifecycle = last.lifecycle
         try:
             async with self._requests:
-                document = await self._workflows.get(lifecycle.name)
+                document = await self._within[last.identity.namespace].get(lifecycle.name)
         except NotFoundError:
             return True
         gone: bool = document["metadata"]["uid"] != lifecycle.uid

@@ -24,7 +24,7 @@ async def retry_until_healthy(
     """Return what the step returns; log `event` and note the error in `health` until then."""
 
     def on_retry(error: Exception, pause: float) -> None:
-        health.error = str(error)
+        health.failed(error)
         _log.warning(event, error=str(error), retry_in=pause)
 
     result = await retry_forever(
@@ -33,5 +33,5 @@ async def retry_until_healthy(
         backoff=Backoff(),
         on_retry=on_retry,
     )
-    health.error = None
+    health.worked()
     return result

@@ -39,7 +39,7 @@ class WorkflowRequests:
     ) -> Answer:
         """Patch the object; after a first conflict it is read instead."""
         try:
-            newer = await self._client.patch(state.lifecycle.name, operations)
+            newer = await self._client.patch(state, operations)
         except ConflictError:
             self._metrics.patch_failures.labels("conflict").inc()
             tracked = tracked.conflicted()
@@ -53,7 +53,7 @@ class WorkflowRequests:
     async def read(self, tracked: TrackedWorkflow, state: WorkflowState) -> Answer:
         """Read the object."""
         try:
-            newer = await self._client.read(state.lifecycle.name, uid=state.lifecycle.uid)
+            newer = await self._client.read(state)
         except (ApiError, ApiUnavailableError) as e:
             return self._failed(tracked, state, e), None
         return tracked, newer

@@ -2,8 +2,11 @@
 
 from collections import Counter
 from math import ceil
+from typing import Final
 
-__all__ = ["FairShares"]
+__all__ = ["FairShares", "shares_of_topic_sets"]
+
+_SHARE_OF_SET: Final = 0.5
 
 
 class FairShares:
@@ -48,3 +51,8 @@ class FairShares:
         if not self._by_peer[peer]:
             # Else every address ever seen would be remembered.
             del self._by_peer[peer]
+
+
+def shares_of_topic_sets(budget: int, *, sets: int) -> FairShares:
+    """Return shares for so many topic sets by their names; a single one may have all of it."""
+    return FairShares(budget=budget, share=1.0 if sets == 1 else _SHARE_OF_SET)

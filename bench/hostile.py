@@ -6,7 +6,8 @@ percentile of its response times for both, its failures under attack, and the ra
 percentiles, which should stay below 2. Attackers run in a separate process of lowest priority, so
 that they take from the client what the gateway gives them. The machine should have nothing else to
 do: its noise is in both percentiles. `idle-connections` holds 10,000 connections and 200 slow ones
-from 1,000 addresses, beside some honest clients (`--clients`). All attacks with the defaults take about 2.5 min.
+from 1,000 addresses, beside some honest clients (`--clients`). All attacks with the defaults take
+about 2.5 min.
 """
 
 import argparse

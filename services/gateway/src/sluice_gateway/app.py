@@ -93,6 +93,8 @@ def create_app(
     topics: TopicNames,
     identification: Identification,
     audit: Audit,
+    controls_topic: str | None = None,
+    audit_topic: str | None = None,
     trusts_authors: bool = False,
     quotas: RequestQuotas | None = None,
     controls: Controls | None = None,
@@ -101,6 +103,8 @@ def create_app(
     watch_links: WatchLinks | None = None,
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
+
+    `topics`, `controls_topic` and `audit_topic` are for the contract that is served.
 
     Without `controls` nothing can be paused, without `quotas` requests are not counted, without
     `sign_in` nobody signs in, and without `watch_links` no links are made.
@@ -143,7 +147,9 @@ def create_app(
     app[RESPONSE_BUDGET] = response_budget
     app[QUOTAS] = quotas
     app[READER] = RunReader(view=view)
-    app[REFERENCE] = reference_of(OPERATIONS, topics)
+    app[REFERENCE] = reference_of(
+        OPERATIONS, topics, controls_topic=controls_topic, audit_topic=audit_topic
+    )
     app[SHARED_PAGES] = shared_pages
     app[SUBMISSION] = submission
     app[VIEW] = view

@@ -189,6 +189,8 @@ async def serve(
             ),
             greeting=settings.http.greeting,
             topics=kafka.topics,
+            controls_topic=kafka.controls_topic,
+            audit_topic=settings.auth.audit_topic if settings.auth.mode == "required" else None,
             identification=identity.identification,
             audit=Audit(trail),
             trusts_authors=kafka.trust_requested_by,

@@ -28,8 +28,8 @@ _POST = (
     b"POST /v1/runs HTTP/1.1\r\nHost: sluice\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n"
 )
-_GET = b"GET / HTTP/1.1\r\nHost: sluice\r\n\r\n"
-_SLOW_HEAD = b"GET / HTTP/1.1\r\nHost: sluice\r\nX-Slow: "
+_GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_SLOW_HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 _SLOW_BODY = _POST % 1000 + b"{"
 _OPENED_AT_A_TIME = 200
 _BETWEEN_BYTES = 0.2

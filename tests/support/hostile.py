@@ -87,7 +87,7 @@ async def crowd(
     """Hold connections while the context's body runs, and open each again that is closed.
 
     Half of the idle ones bring one request first. The slow ones send a byte a second, of a head or
-    of a body. The connections are of all peers in turn. Yields, once each has been opened, how
+    of a body. The peers share the connections equally. Yields, once each has been opened, how
     connections have ended so far.
     """
     kinds = [*[b"", _GET] * (idle // 2), *[_SLOW_HEAD] * slow_heads, *[_SLOW_BODY] * slow_bodies]

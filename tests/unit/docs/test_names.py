@@ -271,7 +271,7 @@ def test_each_command_is_in_the_contract() -> None:
 def test_each_topic_is_in_the_contract() -> None:
     defaults = set(TopicNames().model_dump().values())
     table = rows(KAFKA.read_text("utf-8").partition("\n## ")[0])
-    # Controls and audit are no part of a topic set.
+    # Controls and audit are beside the topic sets.
     assert {row[0].strip("`") for row in table} == {*defaults, "sluice.controls", AUDIT_TOPIC}
 
 

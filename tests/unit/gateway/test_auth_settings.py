@@ -164,7 +164,7 @@ def people(*prefixes: str, sign_in: str | None = None) -> AuthSettings:
 
 
 @pytest.mark.parametrize("prefixes", [("a/", "b/"), ("a/", "aa/"), ("",), ("a/",)])
-def test_users_of_issuers_with_prefixes_are_told_apart(prefixes: tuple[str, ...]) -> None:
+def test_users_of_issuers_with_prefixes_are_different_ones(prefixes: tuple[str, ...]) -> None:
     assert len(people(*prefixes).oidc.issuers) == len(prefixes)
     if len(prefixes) > 1:
         assert people(prefixes[0], sign_in=prefixes[1]).sign_in.issuer

@@ -67,8 +67,8 @@ def reference_of(
     operations: Iterable[Operation],
     topics: TopicNames,
     *,
-    controls_topic: str | None,
-    audit_topic: str | None,
+    controls_topic: str | None = None,
+    audit_topic: str | None = None,
 ) -> Reference:
     """Make the documents, and read the page's files."""
     page, files = _page()

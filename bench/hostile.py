@@ -5,7 +5,9 @@ while an honest client starts and reads one run at a time. The output has the me
 percentile of its response times for both, its failures under attack, and the ratio of the 99th
 percentiles, which should stay below 2. Attackers run in a separate process of lowest priority, so
 that they take from the client what the gateway gives them. The machine should have nothing else to
-do: its noise is in both percentiles. All attacks with the defaults take about 2.5 min.
+do: its noise is in both percentiles. `idle-connections` holds 10,000 connections and 200 slow ones
+of 1,000 addresses, beside some honest clients (`--clients`). All attacks with the defaults take
+about 3 min.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import itertools
 import json
 import math
 import os
+import resource
 import statistics
 import sys
 import tempfile
@@ -37,6 +40,9 @@ from tests.support.sluice import Sluice
 ONE_PEER = ["127.0.1.1"]
 # The default limit of bytes in flight.
 DECLARED = [MAX_REQUEST_BYTES] * 10 + [16 * 1024 * 1024 - 10 * MAX_REQUEST_BYTES]
+IDLE, SLOW, IDLE_PEERS = 10_000, 200, 1000
+# Room for all of them: with the default of 4096, idle ones would make room for others.
+ENVIRONMENT = {"gateway": {"SLUICE_HTTP__MAX_CONNECTIONS": "12000"}}
 LARGE_RUNS, EVENTS, FOLLOWERS = 4, 5, 500
 _LOWEST_PRIORITY = 19
 
@@ -60,6 +66,20 @@ async def idle_bodies(target: Target) -> AsyncIterator[None]:
 async def slow_bodies(target: Target) -> AsyncIterator[None]:
     async with hostile.slow_bodies(target.url, DECLARED, peers=ONE_PEER):
         yield
+
+
+@contextlib.asynccontextmanager
+async def idle_connections(target: Target) -> AsyncIterator[None]:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    async with hostile.crowd(
+        target.url,
+        idle=IDLE,
+        slow_heads=SLOW // 2,
+        slow_bodies=SLOW // 2,
+        peers=[*hostile.peers(IDLE_PEERS)],
+    ) as ends:
+        yield
+        print("ends of connections:", dict(ends), file=sys.stderr)
 
 
 def large_bodies(kind: str) -> Callable[[Target], AbstractAsyncContextManager[None]]:
@@ -92,6 +112,7 @@ async def unread_followers(target: Target) -> AsyncIterator[None]:
 ATTACKS: dict[str, Callable[[Target], AbstractAsyncContextManager[None]]] = {
     "idle-bodies": idle_bodies,
     "slow-bodies": slow_bodies,
+    "idle-connections": idle_connections,
     **{f"{kind}-bodies": large_bodies(kind) for kind in KINDS},
     "nested-records": nested_records,
     "unread-followers": unread_followers,
@@ -163,20 +184,26 @@ async def attack(target: Target, name: str) -> None:
         await asyncio.to_thread(sys.stdin.read)
 
 
-async def phase(sluice: Sluice, seen: Seen, *, seconds: float) -> None:
-    async with Honest(sluice.url) as honest:
-        await honest.ask_during(asyncio.ensure_future(asyncio.sleep(seconds)))
-        seen.add(honest)
+async def phase(sluice: Sluice, seen: Seen, *, seconds: float, clients: int) -> None:
+    async def ask(until: asyncio.Future[None]) -> None:
+        async with Honest(sluice.url) as honest:
+            await honest.ask_during(until)
+            seen.add(honest)
+
+    over = asyncio.ensure_future(asyncio.sleep(seconds))
+    await asyncio.gather(*(ask(over) for _ in range(clients)))
 
 
-async def compare(sluice: Sluice, name: str, *, rounds: int, seconds: float) -> dict[str, Any]:
+async def compare(
+    sluice: Sluice, name: str, *, rounds: int, seconds: float, clients: int
+) -> dict[str, Any]:
     """Alternate phases without and with an attack; return the figures of both."""
     target = Target(sluice.url, sluice.kafka.bootstrap_servers, sluice.topics.requests)
     without, under = (Seen({"POST": [], "GET": []}) for _ in range(2))
     for _ in range(rounds):
-        await phase(sluice, without, seconds=seconds)
+        await phase(sluice, without, seconds=seconds, clients=clients)
         async with attackers(target, name):
-            await phase(sluice, under, seconds=seconds)
+            await phase(sluice, under, seconds=seconds, clients=clients)
     figures: dict[str, Any] = {"attack": name, "failures": under.failures}
     figures["failures_without"] = without.failures
     for method in ("POST", "GET"):
@@ -203,7 +230,13 @@ async def measure(sluice: Sluice, options: argparse.Namespace) -> list[dict[str,
     heads = ("p50 ms", "attacked", "p99 ms", "attacked", "ratio", "failed")
     print(f"{'attack':18}{'':6}" + "".join(f"{head:>10}" for head in heads))
     for name in options.attack:
-        figures = await compare(sluice, name, rounds=options.rounds, seconds=options.seconds)
+        figures = await compare(
+            sluice,
+            name,
+            rounds=options.rounds,
+            seconds=options.seconds,
+            clients=options.clients,
+        )
         found.append(figures)
         for method in ("POST", "GET"):
             of = figures[method]
@@ -231,6 +264,9 @@ def main() -> None:
     parser.add_argument("--attackers", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=2, help="phases of each kind (%(default)s)")
     parser.add_argument("--seconds", type=float, default=3, help="length of a phase (%(default)s)")
+    parser.add_argument(
+        "--clients", type=int, default=1, help="honest clients at a time (%(default)s)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args()
     options.attack = options.attack or list(ATTACKS)
@@ -242,7 +278,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         with running_broker(EmbeddedKafka(data_dir=home / "kafka")) as kafka:
-            sluice = Sluice(kafka, home / "sluice", engine=running_engine(LOCAL))
+            sluice = Sluice(
+                kafka, home / "sluice", engine=running_engine(LOCAL), environment=ENVIRONMENT
+            )
             try:
                 sluice.start("gateway")
                 figures = asyncio.run(measure(sluice, options))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from sluice_contracts.asyncapi import asyncapi
+from sluice_contracts.audit import AUDIT_TOPIC
 from sluice_contracts.schemas import as_text
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.handlers.openapi import openapi, problems_by_status
@@ -28,7 +29,9 @@ def documents(folder: Path) -> dict[str, str]:
     before, _, rest = page.partition(_BEGIN)
     return {
         "openapi.json": as_text(openapi(OPERATIONS)),
-        "asyncapi.json": as_text(asyncapi(TopicNames())),
+        "asyncapi.json": as_text(
+            asyncapi(TopicNames(), controls="sluice.controls", audit=AUDIT_TOPIC)
+        ),
         "api.md": before + _operations() + _END + rest.partition(_END)[2],
     }
 

@@ -17,6 +17,7 @@ from sluice_contracts.audit import AuditRecord, Verdict
 from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase
 from sluice_contracts.status_codec import encode_status
+from sluice_contracts.topic_sets import Door
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.bootstrap import Listening, serve
@@ -31,6 +32,7 @@ from tests.support.kafka import (
     WAIT_SECONDS,
     KafkaServer,
     create_topic,
+    delete_topic,
     produce,
     read_all,
     topic_names,
@@ -80,6 +82,7 @@ async def gateway(
     replicas: int = 1,
     allowed_hosts: tuple[str, ...] = (),
     auth: AuthSettings | None = None,
+    doors: tuple[Door, ...] = (),
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """Run a gateway while the body does; by default it identifies nobody."""
@@ -91,6 +94,7 @@ async def gateway(
         kafka=KafkaSettings(
             bootstrap_servers=kafka.bootstrap_servers,
             topics=topics,
+            doors=doors,
             partitions=3,
             replication_factor=replicas,
         ),
@@ -258,6 +262,34 @@ async def test_kafka_may_go_and_come_back(own_kafka: EmbeddedKafka, tmp_path: Pa
         assert status in (200, 202)
         found = {each.key.run_id for each in await requests_on(own_kafka, topics)}
         assert found == {"before", "order-1"}
+
+
+async def test_a_topic_that_takes_no_records_holds_up_no_other_tenant(
+    kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    topics = topic_names("gateway")
+    doors = (Door(name="acme", tenants=("acme",)),)
+    patience = timedelta(seconds=2)
+    async with gateway(kafka, topics, tmp_path, doors=doors, send_timeout=patience) as running:
+        assert (await running.post({"tenant": "acme", **HELLO}))[0] == 202
+        await delete_topic(kafka, f"{topics.requests}.acme")
+
+        acme = partial(running.post, {"tenant": "acme", **HELLO})
+        await until(acme, lambda answer: answer[0] == 503)
+        refused, others = asyncio.Event(), list[int]()
+
+        async def post_for_another() -> None:
+            while not refused.is_set():
+                others.append((await running.post(HELLO))[0])
+
+        posting = [asyncio.create_task(post_for_another()) for _ in range(4)]
+        for _ in range(3):
+            status, problem = await acme()
+            assert (status, problem["type"]) == (503, "urn:sluice:problem:outcome-unknown")
+            assert (await running.ready())[0] == 200
+        refused.set()
+        await asyncio.gather(*posting)
+        assert set(others) == {202}
 
 
 async def test_topics_that_break_a_promise_are_a_refusal_to_start(

@@ -128,6 +128,18 @@ async def create_topic(
         assert code == 0, f"{name}: {message}"
 
 
+async def delete_topic(kafka: KafkaServer, topic: str) -> None:
+    """Delete a topic."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        response = await admin.delete_topics([topic])
+    finally:
+        await admin.close()
+    for name, code in response.topic_error_codes:
+        assert code == 0, name
+
+
 async def alter_topic(kafka: KafkaServer, topic: str, config: dict[str, str]) -> None:
     """Set topic-level settings; others are reset to the broker's defaults."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)

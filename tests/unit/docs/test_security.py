@@ -12,7 +12,7 @@ def known_tests() -> set[str]:
     """Return the names of all tests, and of the classes that they are in."""
     texts = (
         file.read_text("utf-8")
-        for folder in ("unit", "behaviour", "contract", "charts", "cluster")
+        for folder in ("unit", "behaviour", "contract", "charts", "cluster", "integration")
         for file in (ROOT / "tests" / folder).rglob("*.py")
     )
     return {name for text in texts for names in _TEST.findall(text) for name in names if name}

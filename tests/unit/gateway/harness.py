@@ -17,6 +17,7 @@ from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_contracts.request_codec import ReceivedRun, decode_request
+from sluice_contracts.signatures import KeyRing
 from sluice_contracts.status import Phase, StatusEvent, event_id
 from sluice_contracts.status_codec import PublishedEvent, encode_status
 from sluice_contracts.steps import Step
@@ -26,6 +27,7 @@ from sluice_gateway.adapters.dead_letters.store import DeadLetterStore
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
+from sluice_gateway.adapters.topic_set_producers import StartableProducer, TopicSetProducers
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.browser_access import BrowserAccess
@@ -44,6 +46,7 @@ from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.sign_in import SignIn
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_gateway.services.watch_links import WatchLinks
+from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.projection.sqlite_store import SqliteStore
 from sluice_workflows.catalogue import Catalogue
@@ -95,6 +98,7 @@ def load_shedder_of(
     max_bytes: int = 10_000_000,
     max_bodies: int = 100,
     peer_share: float = 1.0,
+    topics: TopicSets = SETS,
 ) -> LoadShedder:
     """Give an admission that by default lets one peer take everything."""
     return LoadShedder(
@@ -102,6 +106,33 @@ def load_shedder_of(
         max_bytes=max_bytes,
         max_bodies=max_bodies,
         peer_share=peer_share,
+        topics=topics,
+    )
+
+
+def sending_by(
+    producer: StartableProducer, topics: TopicSets, *, max_bytes: int = 32 * 1024 * 1024
+) -> TopicSetProducers:
+    """Send what goes to any topic set by one producer."""
+    return TopicSetProducers(
+        {each.name: producer for each in topics},
+        max_bytes=max_bytes,
+        timeout=timedelta(seconds=10),
+        backoff=Backoff(uniform=lambda _, longest: longest),
+    )
+
+
+def request_producer_of(
+    producer: StartableProducer,
+    *,
+    topics: TopicSets = SETS,
+    timeout: timedelta = timedelta(seconds=10),
+    unsafe: Callable[[str], str | None] = lambda _: None,
+    keys: KeyRing | None = None,
+) -> KafkaRequestProducer:
+    """Write requests by one producer, to whichever topic."""
+    return KafkaRequestProducer(
+        sending_by(producer, topics), topics=topics, timeout=timeout, unsafe=unsafe, keys=keys
     )
 
 
@@ -249,10 +280,8 @@ async def running_gateway(
         view = view_of(sqlite, subscriptions=subscriptions, catch_up=catch_up)
         app = create_app(
             catalogue=catalogue,
-            request_producer=KafkaRequestProducer(
+            request_producer=request_producer_of(
                 producer,
-                topics=SETS,
-                timeout=timedelta(seconds=10),
                 unsafe=lambda _: " ".join(unsafe) or None,
             ),
             view=view,

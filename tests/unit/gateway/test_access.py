@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from sluice_contracts.records import header
 from sluice_contracts.requests import RunRequest, SimpleCommand
 from sluice_contracts.status import AppliedCommand, Phase
 from sluice_contracts.steps import Step, WaitingStep
-from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Access, Identity, Principal, PrincipalKind, Scope
 from sluice_gateway.domain.redaction import redacted
@@ -27,7 +25,14 @@ from sluice_gateway.ports import ViewUnavailableError
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.request_quotas import RequestQuotas
 from tests.support.fake_producer import FakeProducer
-from tests.unit.gateway.harness import NOW, SETS, TOPICS, TRACEPARENT, Gateway, published
+from tests.unit.gateway.harness import (
+    NOW,
+    TOPICS,
+    TRACEPARENT,
+    Gateway,
+    published,
+    request_producer_of,
+)
 from tests.unit.gateway.identities import as_, grant, granting_gateway
 from tests.unit.gateway.test_all_events import event
 from tests.unit.gateway.test_events import Frame, frame
@@ -279,7 +284,7 @@ async def test_without_a_view_only_those_who_may_command_any_workflow_do(
 ) -> None:
     producer = FakeProducer()
     commands = Commands(
-        producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
+        producer=request_producer_of(producer),
         view=NoView(),  # type: ignore[arg-type]
         quotas=RequestQuotas(),
     )

@@ -151,13 +151,40 @@ def test_sessions_and_links_need_a_key_ring(part: dict[str, Any]) -> None:
     assert auth(keys_file="keys", key_ring_file="ring", **part).key_ring_file == Path("ring")
 
 
-def test_users_of_two_issuers_have_different_prefixes() -> None:
-    ring = {"key_ring_file": "ring", "sign_in": SIGN_IN}
-    other = {**PEOPLE, "issuer": "https://other.example"}
-    assert auth(**ring, oidc={"issuers": [PEOPLE]}).oidc.issuers
+def people(*prefixes: str, sign_in: str | None = None) -> AuthSettings:
+    """Read issuers of people with these prefixes, and signing in with that one."""
+    parts: dict[str, Any] = {"key_ring_file": "ring"}
+    if sign_in is not None:
+        parts["sign_in"] = {**SIGN_IN, "prefix": sign_in}
+    issuers = [
+        {**PEOPLE, "issuer": f"https://{number}.example", "prefix": prefix}
+        for number, prefix in enumerate(prefixes)
+    ]
+    return auth(**parts, oidc={"issuers": issuers})
+
+
+@pytest.mark.parametrize("prefixes", [("a/", "b/"), ("a/", "aa/"), ("",), ("a/",)])
+def test_users_of_issuers_with_prefixes_are_different_ones(prefixes: tuple[str, ...]) -> None:
+    assert len(people(*prefixes).oidc.issuers) == len(prefixes)
+    if len(prefixes) > 1:
+        assert people(prefixes[0], sign_in=prefixes[1]).sign_in.issuer
+
+
+@pytest.mark.parametrize("prefixes", [("", ""), ("", "a/"), ("a/", ""), ("a/", "a/")])
+def test_no_issuer_can_name_a_user_of_another(prefixes: tuple[str, ...]) -> None:
+    """Without a prefix, its user `a/ada` would be the user `ada` of the issuer with `a/`."""
     with pytest.raises(ValidationError, match="prefixes"):
-        auth(**ring, oidc={"issuers": [other]})
-    assert auth(**ring, oidc={"issuers": [{**other, "prefix": "b/"}]}).oidc.issuers
+        people(*prefixes)
+    with pytest.raises(ValidationError, match="needs a prefix of its own"):
+        people(prefixes[0], sign_in=prefixes[1])
+
+
+def test_one_issuer_lets_people_in_by_browser_and_by_token() -> None:
+    both = {"key_ring_file": "ring", "oidc": {"issuers": [PEOPLE]}}
+    assert auth(**both, sign_in=SIGN_IN).oidc.issuers
+    # With two prefixes its subject `b/ada` would be two principals' name.
+    with pytest.raises(ValidationError, match="prefixes"):
+        auth(**both, sign_in={**SIGN_IN, "prefix": "b/"})
 
 
 def test_issuers_come_from_a_variable_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,19 +11,18 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.request_codec import ReceivedCommand, decode_request
 from sluice_contracts.requests import COMMANDS, Command, ResumeCommand, RetryCommand, SimpleCommand
 from sluice_contracts.status import Phase
-from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.ports import ViewUnavailableError
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.identification import ANYBODY
 from sluice_gateway.services.request_quotas import RequestQuotas
 from tests.unit.gateway.harness import (
     GREET,
-    SETS,
     TOPICS,
     TRACE,
     TRACEPARENT,
     Gateway,
     published,
+    request_producer_of,
 )
 
 _TIMEOUT = timedelta(seconds=10)
@@ -230,7 +229,5 @@ async def test_a_command_does_not_start_a_run(gateway: Gateway) -> None:
 
 
 def _service(gateway: Gateway, *, view: Any) -> Commands:
-    producer = KafkaRequestProducer(
-        gateway.producer, topics=SETS, timeout=_TIMEOUT, unsafe=lambda _: None
-    )
+    producer = request_producer_of(gateway.producer, timeout=_TIMEOUT)
     return Commands(producer=producer, view=view, quotas=RequestQuotas())

@@ -83,3 +83,13 @@ def test_half_of_what_others_leave() -> None:
     shares.give_back("a", 48)
     assert shares.take("a", 36)
     assert not shares.take("a", 1)
+
+
+def test_what_is_handed_over_is_held_by_another() -> None:
+    shares = FairShares(budget=32, share=1.0)
+    assert shares.take("a", 30)
+    assert shares.are_scarce
+    shares.hand_over("a", "b")
+    assert (shares.held_by("a"), shares.held_by("b"), shares.held) == (29, 1, 30)
+    shares.give_back("b", 1)
+    assert (shares.held_by("b"), shares.are_scarce) == (0, False)

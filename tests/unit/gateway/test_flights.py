@@ -8,7 +8,6 @@ import pytest
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
-from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.models import AcceptedRun, RunState
 from sluice_gateway.services.flights import Flights
@@ -17,7 +16,14 @@ from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.submission import Asked, Started, Submission
 from tests.support.fake_producer import FakeProducer
 from tests.support.fake_view import EmptyView
-from tests.unit.gateway.harness import CATALOGUE, GREET, NOW, SETS, TOPICS, TRACEPARENT
+from tests.unit.gateway.harness import (
+    CATALOGUE,
+    GREET,
+    NOW,
+    TOPICS,
+    TRACEPARENT,
+    request_producer_of,
+)
 
 pytestmark = pytest.mark.looptime
 
@@ -34,7 +40,7 @@ class HungView(EmptyView):
 
 
 def submission_to(producer: FakeProducer) -> Submission:
-    log = KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(hours=1))
+    log = request_producer_of(producer, timeout=timedelta(hours=1))
     return Submission(
         catalogue=CATALOGUE, producer=log, view=EmptyView(), quotas=RequestQuotas(), now=lambda: NOW
     )
@@ -54,7 +60,7 @@ def asked(name: str = "Ada") -> Asked:
 
 async def test_a_volume_that_hangs_keeps_nobody_from_starting_runs() -> None:
     producer = FakeProducer()
-    log = KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(hours=1))
+    log = request_producer_of(producer, timeout=timedelta(hours=1))
     submission = Submission(
         catalogue=CATALOGUE, producer=log, view=HungView(), quotas=RequestQuotas(), now=lambda: NOW
     )
@@ -107,7 +113,7 @@ class SlowView(EmptyView):
 
 async def test_one_that_looked_before_the_record_landed_joins_it() -> None:
     producer, view = FakeProducer(), SlowView()
-    log = KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(hours=1))
+    log = request_producer_of(producer, timeout=timedelta(hours=1))
     submission = Submission(
         catalogue=CATALOGUE, producer=log, view=view, quotas=RequestQuotas(), now=lambda: NOW
     )

@@ -14,7 +14,7 @@ import structlog
 import uvloop
 from aiohttp import ClientSession, web
 
-from sluice_gateway.adapters.connection_limit import ConnectionLimiter
+from sluice_gateway.adapters.connection_limit import ConnectionLimiter, ConnectionPlaces
 from sluice_gateway.adapters.http_server import Connection, serve_http
 from sluice_gateway.domain.fair_shares import FairShares
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
@@ -243,7 +243,7 @@ def imaginary(server: web.Server) -> ImaginaryConnection:
     loop = asyncio.get_running_loop()
     door = ConnectionLimiter(
         peers=TrustedProxies(trusted=()),
-        connections=FairShares(budget=1, share=1.0),
+        places=ConnectionPlaces(FairShares(budget=1, share=1.0)),
         serve=lambda: Connection(server, loop=loop, settings=HttpSettings()),
         buffer=bytearray(16 * 1024),
     )
@@ -320,6 +320,62 @@ async def test_one_peer_cannot_take_all_connections() -> None:
             # Once the server has seen that they are closed, there is room again.
             while not await is_served(address, of="127.0.0.2"):
                 pass
+
+
+async def test_idle_connections_of_many_peers_make_room_for_another() -> None:
+    async with serving(max_connections=4) as address, contextlib.AsyncExitStack() as stack:
+        silent = [
+            await stack.enter_async_context(connected(address, of=f"127.0.0.{peer}"))
+            for peer in (2, 2, 3)
+        ]
+        # The first one takes the last place.
+        async with served(address), served(address):
+            assert await silent[0][0].read() == b""
+            for _, writer in silent[1:]:
+                writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            for reader, _ in silent[1:]:
+                assert (await reader.read()).endswith(b"hello")
+
+
+async def test_connections_with_requests_make_no_room() -> None:
+    begun = asyncio.Semaphore(0)
+
+    async def wait(_: web.Request) -> web.Response:
+        begun.release()
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    app = web.Application()
+    app.router.add_get("/", wait)
+    async with (
+        serve_http(
+            app, HttpSettings(port=0, max_connections=2), leaving=asyncio.Event(), grace=0.01
+        ) as address,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        for peer in ("127.0.0.2", "127.0.0.3"):
+            _, writer = await stack.enter_async_context(connected(address, of=peer))
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            await begun.acquire()
+        async with connected(address) as (reader, _):
+            status, _ = await problem_on(reader)
+            assert b" 503 " in status
+
+
+async def test_the_longest_idle_connection_makes_room_first() -> None:
+    peer = "127.0.0.2"
+    async with (
+        serving(max_connections=3, peer_share=1.0) as address,
+        connected(address, of=peer) as (first, writer),
+        connected(address, of=peer) as (second, _),
+        served(address, of=peer),
+    ):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await first.readuntil(b"hello")
+        async with served(address):
+            assert await second.read() == b""
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert (await first.read()).endswith(b"hello")
 
 
 async def test_a_trusted_proxy_may_take_all_connections() -> None:

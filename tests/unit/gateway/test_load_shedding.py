@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from sluice_contracts.topic_sets import TopicSets
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.services.load_shedding import AdmittedRequest, LoadShedder
 from tests.unit.gateway.harness import load_shedder_of
@@ -153,3 +154,37 @@ def test_the_greedy_one_is_refused_a_second_request_in_hand() -> None:
         with pytest.raises(ProblemError):
             second.begin()
         assert admission.in_flight == 1
+
+
+def test_those_that_wait_for_the_topics_of_one_tenant_leave_room_for_others() -> None:
+    admission = load_shedder_of(max_requests=MAX_REQUESTS)
+    with ExitStack() as stack:
+
+        def wait_for(tenant: str) -> AdmittedRequest:
+            admitted = stack.enter_context(admission.admitted("a"))
+            admitted.begin()
+            admitted.wait_for(tenant)
+            return admitted
+
+        first = [wait_for("globex") for _ in range(MAX_REQUESTS // 2)]
+        with pytest.raises(ProblemError, match="of this tenant") as refused:
+            wait_for("globex")
+        assert refused.value.problem.status == 503
+        # The tenants of the default topics are another set; one request counts once for it.
+        admitted = wait_for("default")
+        admitted.wait_for("acme")
+        first[0].release()
+        wait_for("globex")
+    with ExitStack() as stack:
+        # All of it is given back.
+        for _ in range(MAX_REQUESTS // 2):
+            wait_for("globex")
+
+
+def test_without_doors_all_requests_may_wait_for_the_same_topics() -> None:
+    admission = load_shedder_of(max_requests=MAX_REQUESTS, topics=TopicSets())
+    with ExitStack() as stack:
+        for number in range(MAX_REQUESTS):
+            admitted = stack.enter_context(admission.admitted("a"))
+            admitted.begin()
+            admitted.wait_for(f"tenant-{number}")

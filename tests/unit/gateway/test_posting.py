@@ -15,7 +15,6 @@ from sluice_contracts.records import header
 from sluice_contracts.requests import RunRequest
 from sluice_contracts.status import Phase
 from sluice_contracts.topics import MAX_REQUEST_BYTES
-from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.services.identification import ANYBODY
 from sluice_gateway.services.request_quotas import RequestQuotas
@@ -27,7 +26,6 @@ from tests.unit.gateway.harness import (
     CATALOGUE,
     GREET,
     NOW,
-    SETS,
     TOPICS,
     TRACE,
     TRACEPARENT,
@@ -35,6 +33,7 @@ from tests.unit.gateway.harness import (
     load_shedder_of,
     opened_store,
     published,
+    request_producer_of,
     running_gateway,
     view_of,
 )
@@ -93,7 +92,7 @@ async def test_made_ids_sort_by_time(tmp_path: Path) -> None:
     async with opened_store(tmp_path / "view.sqlite") as store:
         submission = Submission(
             catalogue=CATALOGUE,
-            producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
+            producer=request_producer_of(producer),
             view=view_of(store),
             quotas=RequestQuotas(),
             now=lambda: clock[0],
@@ -303,7 +302,7 @@ async def test_draining_waits_for_records_that_nobody_waits_for() -> None:
     producer = FakeProducer()
     submission = Submission(
         catalogue=CATALOGUE,
-        producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
+        producer=request_producer_of(producer),
         view=EmptyView(),
         quotas=RequestQuotas(),
         now=lambda: NOW,

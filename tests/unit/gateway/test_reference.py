@@ -6,11 +6,15 @@ import re
 from importlib import resources
 
 import pytest
+from jsonschema import validate
 
 from sluice_contracts.asyncapi import asyncapi
+from sluice_contracts.audit import AuditRecord, Verdict, encode_audit
+from sluice_contracts.controls import Control, ControlState, ControlTarget, encode_control
 from sluice_gateway.handlers.openapi import openapi
+from sluice_gateway.handlers.reference import reference_of
 from sluice_gateway.handlers.table import OPERATIONS
-from tests.unit.gateway.harness import TOPICS, Gateway
+from tests.unit.gateway.harness import NOW, TOPICS, Gateway
 
 STATIC = resources.files("sluice_gateway").joinpath("static")
 VENDORED = STATIC.joinpath("swagger-ui")
@@ -22,6 +26,37 @@ async def test_the_documents_are_those_of_the_table_and_the_topics(gateway: Gate
 
     served = await (await gateway.client.get("/asyncapi.json")).json()
     assert served == json.loads(json.dumps(asyncapi(TOPICS)))
+
+
+def test_the_topics_of_controls_and_audit_are_described_where_they_are_used() -> None:
+    served = json.loads(
+        reference_of(OPERATIONS, TOPICS, controls_topic="pauses", audit_topic="trail").asyncapi.body
+    )
+    addresses = {name: channel["address"] for name, channel in served["channels"].items()}
+    assert (addresses["controls"], addresses["audit"]) == ("pauses", "trail")
+    assert set(asyncapi(TOPICS)["channels"]) == {"requests", "status", "results", "dlq"}
+    kinds = {name: each["action"] for name, each in served["operations"].items()}
+    assert (kinds["read-controls"], kinds["publish-audit"]) == ("receive", "send")
+
+
+@pytest.mark.parametrize("state", ["running", "paused", "draining"])
+def test_what_is_written_to_both_topics_is_as_described(state: ControlState) -> None:
+    messages = asyncapi(TOPICS, controls="pauses", audit="trail")["components"]["messages"]
+    control = encode_control(
+        ControlTarget("tenant", "acme"), Control(state=state, at=NOW), source="/test"
+    )
+    audit = encode_audit(
+        AuditRecord(time=NOW, principal=None, operation="startRun", verdict=Verdict.REFUSED),
+        event_id="1",
+    )
+    for record, name in ((control, "control"), (audit, "auditRecord")):
+        schemas = asyncapi(TOPICS)["components"]["schemas"]
+        headers = {key: value.decode() for key, value in record.headers}
+        validate(headers, messages[name]["headers"])
+        payload = {**messages[name]["payload"], "components": {"schemas": schemas}}
+        validate(json.loads(record.value or b""), payload)
+        if record.key is not None:
+            validate(record.key.decode(), messages[name]["bindings"]["kafka"]["key"])
 
 
 async def test_the_page_needs_files_of_ours_alone_and_its_policy_allows_no_others(

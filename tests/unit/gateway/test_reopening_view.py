@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry
 
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
-from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_view.reopening import OpenView, ReopeningView
 from sluice_gateway.adapters.run_view.store import NotifyingStore
 from sluice_gateway.app import create_app
@@ -44,6 +43,7 @@ from tests.unit.gateway.harness import (
     TOPICS,
     opened_store,
     published,
+    request_producer_of,
     status_record,
     view_of,
 )
@@ -173,12 +173,12 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     view = _reopening(files, failed=note_failure)
     app = create_app(
         catalogue=CATALOGUE,
-        request_producer=KafkaRequestProducer(producer, topics=SETS, timeout=timedelta(seconds=10)),
+        request_producer=request_producer_of(producer),
         view=view,
         subscriptions=subscriptions,
         metrics=metrics,
         load_shedder=LoadShedder(
-            max_requests=100, max_bytes=10_000_000, max_bodies=100, peer_share=0.5
+            max_requests=100, max_bytes=10_000_000, max_bodies=100, peer_share=0.5, topics=SETS
         ),
         trusted_proxies=TrustedProxies(trusted=()),
         allowed_hosts=AllowedHosts(()),

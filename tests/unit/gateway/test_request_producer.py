@@ -4,7 +4,6 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import structlog
 from pydantic import SecretStr
 
 from sluice_contracts.ids import RunKey
@@ -23,9 +22,8 @@ from sluice_gateway.ports import (
     RequestNotAcknowledgedError,
     UnsafeTopicError,
 )
-from sluice_runtime.backoff import Backoff
 from tests.support.fake_producer import TIMESTAMP_MS, FakeProducer
-from tests.unit.gateway.harness import GREET, NOW, TRACEPARENT
+from tests.unit.gateway.harness import GREET, NOW, TRACEPARENT, request_producer_of
 
 KEY = RunKey("default", "order-1")
 REQUEST = RunRequest.model_validate({"id": "order-1", **GREET})
@@ -35,12 +33,7 @@ ADA = Principal(kind=PrincipalKind.USER, id="ada")
 
 
 def log_of(producer: FakeProducer) -> KafkaRequestProducer:
-    return KafkaRequestProducer(
-        producer,
-        topics=TopicSets(TopicNames(requests="requests")),
-        timeout=timedelta(seconds=10),
-        backoff=Backoff(uniform=lambda _, longest: longest),
-    )
+    return request_producer_of(producer, topics=TopicSets(TopicNames(requests="requests")))
 
 
 async def append(log: KafkaRequestProducer, request: RunRequest = REQUEST) -> None:
@@ -102,49 +95,6 @@ async def test_a_late_acknowledgement_does_not_count() -> None:
     assert asyncio.get_running_loop().time() == began + 10
 
 
-async def test_it_is_available_once_kafka_has_answered() -> None:
-    producer = FakeProducer()
-    log = log_of(producer)
-    assert log.unavailable() is not None
-    await append(log)
-    assert log.unavailable() is None
-    producer.fail_next_for_test()
-    with pytest.raises(RequestNotAcknowledgedError):
-        await append(log)
-    assert log.unavailable() is not None
-
-
-@pytest.mark.looptime
-async def test_it_connects_again_without_a_request_that_would_find_out() -> None:
-    producer = FakeProducer()
-    producer.away_for_test(away=True)
-    log = log_of(producer)
-    clock = asyncio.get_running_loop()
-    began = clock.time()
-    with structlog.testing.capture_logs() as logs:
-        reconnecting = asyncio.create_task(log.reconnect())
-        await producer.attempts_for_test(3)
-        assert clock.time() == pytest.approx(began + 0.2 + 0.4)
-        assert log.unavailable() is not None
-        producer.away_for_test(away=False)
-        await producer.attempts_for_test(4)
-        await asyncio.sleep(0)
-        assert log.unavailable() is None
-        # And so after every failure.
-        producer.fail_next_for_test()
-        with pytest.raises(RequestNotAcknowledgedError):
-            await append(log)
-        await producer.attempts_for_test(6)
-        await asyncio.sleep(0)
-        assert log.unavailable() is None
-        reconnecting.cancel()
-        await asyncio.wait({reconnecting})
-    assert [each["event"] for each in logs] == [
-        *["Kafka is away"] * 3,
-        *["connected to Kafka"] * 2,
-    ]
-
-
 APPENDED = datetime.fromtimestamp(TIMESTAMP_MS / 1000, UTC)
 DOORS = TopicSets(
     doors=[
@@ -177,7 +127,7 @@ async def append_for(log: KafkaRequestProducer, tenant: str) -> None:
 @pytest.mark.parametrize("keys", [None, keys_of("*"), keys_of("globex", "*")])
 async def test_a_tenant_s_requests_go_to_its_topic_and_are_from_it(keys: KeyRing | None) -> None:
     producer = FakeProducer()
-    log = KafkaRequestProducer(producer, topics=DOORS, timeout=timedelta(seconds=10), keys=keys)
+    log = request_producer_of(producer, topics=DOORS, keys=keys)
     for tenant in ("default", "acme", "globex", "other"):
         await append_for(log, tenant)
     origins = RecordOrigins(DOORS, keys=keys)
@@ -203,9 +153,7 @@ async def test_a_tenant_s_requests_go_to_its_topic_and_are_from_it(keys: KeyRing
 
 async def test_what_cannot_be_signed_is_not_written() -> None:
     producer = FakeProducer()
-    log = KafkaRequestProducer(
-        producer, topics=DOORS, timeout=timedelta(seconds=10), keys=keys_of("globex")
-    )
+    log = request_producer_of(producer, topics=DOORS, keys=keys_of("globex"))
     with pytest.raises(UnsafeTopicError, match=r"Add one to kafka\.signing_keys_file"):
         await append_for(log, "initech")
     await append_for(log, "globex")
@@ -214,10 +162,9 @@ async def test_what_cannot_be_signed_is_not_written() -> None:
 
 async def test_a_topic_that_cannot_be_trusted_stops_its_own_tenants_alone() -> None:
     producer = FakeProducer()
-    log = KafkaRequestProducer(
+    log = request_producer_of(
         producer,
         topics=DOORS,
-        timeout=timedelta(seconds=10),
         unsafe=lambda topic: "it forgets" if topic == "sluice.requests.acme" else None,
     )
     with pytest.raises(UnsafeTopicError, match="it forgets"):
@@ -228,7 +175,7 @@ async def test_a_topic_that_cannot_be_trusted_stops_its_own_tenants_alone() -> N
 async def test_a_signed_request_that_its_readers_will_refuse_is_not_accepted() -> None:
     """The gateway's clock is an hour behind the broker's."""
     producer, keys = FakeProducer(), keys_of("*")
-    log = KafkaRequestProducer(producer, topics=DOORS, timeout=timedelta(seconds=10), keys=keys)
+    log = request_producer_of(producer, topics=DOORS, keys=keys)
     request = REQUEST.model_copy(update={"tenant": "other"})
     with pytest.raises(RequestNotAcknowledgedError, match=r"more than 5 minutes.* Set the clocks"):
         await log.append(

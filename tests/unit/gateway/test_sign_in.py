@@ -1,9 +1,10 @@
 """Signing people in, by a stand-in for an identity provider; tests/contract has a real one."""
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -35,6 +36,7 @@ from sluice_gateway.services.sign_in import (
     SignInConfig,
     SignInError,
 )
+from sluice_gateway.services.sign_in_limits import SignInLimits
 from sluice_gateway.services.trusted_issuer import TrustedIssuer
 from tests.support.fake_issuer import FakeIssuer, token
 
@@ -56,6 +58,11 @@ class FakeProvider:
     away: str | None = None
     asked_for_endpoints: int = 0
     redeemed: list[dict[str, str]] = field(default_factory=list)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     async def endpoints(self) -> ProviderEndpoints:
         self.asked_for_endpoints += 1
@@ -67,6 +74,8 @@ class FakeProvider:
 
     async def redeem(self, endpoints: ProviderEndpoints, **asked: str) -> str:
         self.redeemed.append(asked)
+        self.arrived.put_nowait(None)
+        await self.answers.wait()
         if self.away is not None:
             raise FetchError(self.away)
         seconds = int(NOW.timestamp())
@@ -88,6 +97,9 @@ class Browser:
 
         def random(size: int) -> bytes:
             return next(numbers).to_bytes(size, "big")
+
+        def seconds() -> float:
+            return self.now.timestamp()
 
         self.sessions = Sessions(
             ring=lambda: KeyRing(tuple(self.ring)),
@@ -112,6 +124,7 @@ class Browser:
             ),
             sessions=self.sessions,
             ring=lambda: KeyRing(tuple(self.ring)),
+            limits=SignInLimits(clock=seconds),
             now=lambda: self.now,
             random=random,
         )
@@ -295,3 +308,46 @@ async def test_a_code_that_the_provider_refuses_signs_nobody_in(browser: Browser
     browser.provider.away = "invalid_grant"
     with pytest.raises(SignInError):
         await browser.sign_in.finish(Returned(cookie=begun.cookie, state=asked["state"], code="c"))
+
+
+async def _refused(browser: Browser, returned: Returned) -> ProblemError:
+    """Come back with it, and give why the identity provider is not asked."""
+    asked = len(browser.provider.redeemed)
+    with pytest.raises(ProblemError) as raised:
+        await browser.sign_in.finish(returned)
+    assert len(browser.provider.redeemed) == asked
+    return raised.value
+
+
+async def test_codes_that_are_made_up_are_redeemed_at_a_bounded_rate(browser: Browser) -> None:
+    begun, asked = await browser.begin()
+    returned = Returned(cookie=begun.cookie, state=asked["state"], code="made up", client="a")
+    browser.provider.away = "invalid_grant"
+    for _ in range(30):
+        with pytest.raises(SignInError):
+            await browser.sign_in.finish(returned)
+    refused = await _refused(browser, returned)
+    assert (refused.problem.type, refused.retry_after) == (ProblemType.RATE_LIMITED, 2)
+    # Others sign in meanwhile, and so does this one after a while.
+    browser.provider.away = None
+    await browser.sign_in.finish(replace(returned, client="b"))
+    browser.now += timedelta(seconds=2)
+    await browser.sign_in.finish(returned)
+
+
+async def test_only_some_codes_are_redeemed_at_a_time(browser: Browser) -> None:
+    begun, asked = await browser.begin()
+    returned = Returned(cookie=begun.cookie, state=asked["state"], code="c", client="a")
+    browser.provider.answers.clear()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(browser.sign_in.finish(returned))
+            await browser.provider.arrived.get()
+        refused = await _refused(browser, returned)
+        assert refused.problem.type is ProblemType.OVERLOADED
+        for name in ("b", "b", "b", "b"):
+            group.create_task(browser.sign_in.finish(replace(returned, client=name)))
+            await browser.provider.arrived.get()
+        browser.provider.answers.set()
+    # All places are given back.
+    await browser.sign_in.finish(returned)

@@ -28,6 +28,7 @@ from tests.support.fake_issuer import (
     FakeIssuer,
     jwk,
     private_key,
+    signed_as,
     signed_with_public_key,
     token,
     unsigned,
@@ -227,6 +228,32 @@ async def test_a_swapped_algorithm_is_refused(verifier: Verifier) -> None:
     await verifier.refusal(
         jwt.encode(claims, private_key("rsa-1"), algorithm="RS512", headers={"kid": "rsa-1"})
     )
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"crit": ["https://evil.example/is-admin"], "https://evil.example/is-admin": True},
+        {"crit": ["exp"]},
+        {"crit": []},
+        {"crit": "b64"},
+        {"crit": ["b64"], "b64": False},
+        {"b64": False},
+    ],
+)
+async def test_an_extension_that_is_critical_is_not_skipped(
+    verifier: Verifier, header: dict[str, Any]
+) -> None:
+    """Who does not understand what the signer calls critical refuses (RFC 7515 section 4.1.11)."""
+    await verifier.refusal(signed_as(service_account(), **header))
+
+
+@pytest.mark.parametrize("name", ["jwk", "jku", "x5u", "x5c"])
+async def test_a_token_does_not_bring_its_own_key(verifier: Verifier, name: str) -> None:
+    own = {"jwk": jwk("rsa-2"), "jku": "https://evil.example", "x5u": "https://evil.example"}
+    header = {name: own.get(name, ["MIIB"])}
+    await verifier.refusal(signed_as(service_account(), key="rsa-2", kid="rsa-2", **header))
+    await verifier.refusal(signed_as(service_account(), key="rsa-2", kid="rsa-1", **header))
 
 
 async def test_a_signature_by_another_key_is_refused(verifier: Verifier) -> None:

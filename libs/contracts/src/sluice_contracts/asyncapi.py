@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from sluice_contracts.audit import AUDIT_TYPE, AuditRecord, audit_topic
 from sluice_contracts.cloudevents import STRUCTURED
+from sluice_contracts.controls import Control
 from sluice_contracts.dead_letters import LetterDecision
 from sluice_contracts.notices import QueueNotice, RefusalNotice
 from sluice_contracts.problems import Problem
@@ -15,7 +17,7 @@ from sluice_contracts.requests import ResumeCommand, RetryCommand, RunRequest, S
 from sluice_contracts.schemas import ContractSchema, Mode
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.status_codec import QUEUED, REFUSED, event_type
-from sluice_contracts.topics import TopicNames, TopicSpec, topic_table
+from sluice_contracts.topics import TopicNames, TopicSpec, controls_topic, topic_table
 
 __all__ = ["asyncapi"]
 
@@ -30,6 +32,15 @@ _LETTER: Final = {
     "type": "string",
     "description": "Where the letter stands, as `topic/partition@offset`.",
 }
+_TARGET: Final = {
+    "type": "string",
+    "pattern": "^(tenant|workflow)/",
+    "description": "What is controlled: `tenant/<name>` or `workflow/<name>`.",
+}
+_ABOUT: Final = {
+    "type": "string",
+    "description": "`tenant/run id` of the run that it is about; without one, there is no key.",
+}
 
 _MODELS: Final[list[tuple[str, Mode, Any]]] = [
     ("run", "validation", RunRequest),
@@ -39,21 +50,27 @@ _MODELS: Final[list[tuple[str, Mode, Any]]] = [
     ("queued", "serialization", QueueNotice),
     ("problem", "serialization", Problem),
     ("decision", "serialization", LetterDecision),
+    ("control", "validation", Control),
+    ("audit", "serialization", AuditRecord),
 ]
 
 _READ: Final = {
     "requests": "The dispatcher and the gateways read requests and commands of any client.",
+    "controls": "The dispatchers and the gateways read what is paused; the gateways write it, too.",
 }
 _WRITTEN: Final = {
     "status": "Every state of every run is published.",
     "results": "The outcome of every run is published.",
     "dlq": "A record that can never be valid is published as it was received, and behind it what "
     "was done with it.",
+    "audit": "Every start, command, control and refusal over HTTP is published.",
 }
 
 
-def asyncapi(names: TopicNames) -> dict[str, Any]:
-    """Return the document for topics of these names."""
+def asyncapi(
+    names: TopicNames, *, controls: str | None = None, audit: str | None = None
+) -> dict[str, Any]:
+    """Return the document for topics of these names; those of controls and audit may be missing."""
     inputs = [(name, mode, TypeAdapter(model)) for name, mode, model in _MODELS]
     schemas, definitions = TypeAdapter.json_schemas(
         inputs, ref_template="#/components/schemas/{model}", schema_generator=ContractSchema
@@ -71,6 +88,18 @@ def asyncapi(names: TopicNames) -> dict[str, Any]:
         "queueNotice": _published(payloads["queued"], "A request waits.", [QUEUED]),
         "deadLetter": _dead_letter(),
         "deadLetterDecision": _decision(payloads["decision"]),
+        "control": _control(payloads["control"]),
+        "auditRecord": _published(
+            payloads["audit"], "Who did or tried what over HTTP.", [AUDIT_TYPE], key=_ABOUT
+        ),
+    }
+    channels = {
+        "requests": _channel(table.requests, "runRequest", "command"),
+        "status": _channel(table.status, "statusEvent", "refusalNotice", "queueNotice"),
+        "results": _channel(table.results, "outcome"),
+        "dlq": _channel(table.dlq, "deadLetter", "deadLetterDecision"),
+        **({"controls": _channel(controls_topic(controls), "control")} if controls else {}),
+        **({"audit": _channel(audit_topic(audit), "auditRecord")} if audit else {}),
     }
     return {
         "asyncapi": "3.0.0",
@@ -83,17 +112,15 @@ def asyncapi(names: TopicNames) -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": _JSON,
-        "channels": {
-            "requests": _channel(table.requests, "runRequest", "command"),
-            "status": _channel(table.status, "statusEvent", "refusalNotice", "queueNotice"),
-            "results": _channel(table.results, "outcome"),
-            "dlq": _channel(table.dlq, "deadLetter", "deadLetterDecision"),
-        },
+        "channels": channels,
         "operations": {
-            **{f"read-{name}": _operation("receive", name, text) for name, text in _READ.items()},
-            **{
-                f"publish-{name}": _operation("send", name, text) for name, text in _WRITTEN.items()
-            },
+            f"{verb}-{name}": _operation(action, name, text)
+            for verb, action, texts in (
+                ("read", "receive", _READ),
+                ("publish", "send", _WRITTEN),
+            )
+            for name, text in texts.items()
+            if name in channels
         },
         "components": {"messages": messages, "schemas": definitions["$defs"]},
     }
@@ -140,8 +167,21 @@ def _request(payload: dict[str, Any], summary: str, event: str | None) -> dict[s
     )
 
 
+def _control(payload: dict[str, Any]) -> dict[str, Any]:
+    """Describe what clients write to pause; a value without any header is complete."""
+    headers = _cloud_event({"type": "string", "pattern": r"^sluice\.control\.[a-z]+$"})
+    headers["ce_subject"] = {"type": "string", "description": "As the key."}
+    summary = "The state of a tenant or workflow; it is running after a record without a value."
+    return _message(payload, summary, headers, key=_TARGET)
+
+
 def _published(
-    payload: dict[str, Any], summary: str, types: list[str], *, event: bool = False
+    payload: dict[str, Any],
+    summary: str,
+    types: list[str],
+    *,
+    event: bool = False,
+    key: dict[str, Any] = _KEY,
 ) -> dict[str, Any]:
     headers = _cloud_event({"enum": types})
     if event:
@@ -151,7 +191,7 @@ def _published(
             "description": "Identifies the content of the request.",
         }
     required = [name for name in headers if name not in ("traceparent", "ce_fingerprint")]
-    return _message(payload, summary, headers, key=_KEY, required=required)
+    return _message(payload, summary, headers, key=key, required=required)
 
 
 def _dead_letter() -> dict[str, Any]:

@@ -14,12 +14,12 @@ from sluice_contracts.problems import ProblemType
 from sluice_contracts.records import OutgoingRecord
 from sluice_contracts.topics import TopicSpec
 
-__all__ = ["AUDIT_TOPIC", "AuditRecord", "Verdict", "audit_topic", "encode_audit"]
+__all__ = ["AUDIT_TOPIC", "AUDIT_TYPE", "AuditRecord", "Verdict", "audit_topic", "encode_audit"]
 
 AUDIT_TOPIC: Final = "sluice.audit"
 
-_TYPE: Final = "sluice.audit"
-
+AUDIT_TYPE: Final = "sluice.audit"
+"""`ce_type` of audit records."""
 
 _RETENTION_MS: Final = 30 * 24 * 3_600_000
 _LARGEST: Final = 64 * 1024
@@ -84,7 +84,7 @@ def encode_audit(record: AuditRecord, *, event_id: str) -> OutgoingRecord:
         key=subject.encode() if about else None,
         value=record.model_dump_json().encode(),
         headers=binary_headers(
-            event_type=_TYPE,
+            event_type=AUDIT_TYPE,
             source="/sluice/gateway",
             event_id=event_id,
             subject=subject,

@@ -102,6 +102,8 @@ def create_app(
     letters: DeadLetters,
     letter_topics: LetterTopics,
     letters_unread: Callable[[], str | None] = lambda: None,
+    controls_topic: str | None = None,
+    audit_topic: str | None = None,
     trusts_authors: bool = False,
     quotas: RequestQuotas | None = None,
     controls: Controls | None = None,
@@ -111,6 +113,7 @@ def create_app(
 ) -> web.Application:
     """Make the application; the caller closes what it passes in, afterwards.
 
+    `topics`, `controls_topic` and `audit_topic` are for the contract that is served.
     `letters_unread` says why not all dead letters are known yet; None if they are.
 
     Without `controls` nothing can be paused, without `quotas` requests are not counted, without
@@ -163,7 +166,9 @@ def create_app(
     app[RESPONSE_BUDGET] = response_budget
     app[QUOTAS] = quotas
     app[READER] = RunReader(view=view)
-    app[REFERENCE] = reference_of(OPERATIONS, topics)
+    app[REFERENCE] = reference_of(
+        OPERATIONS, topics, controls_topic=controls_topic, audit_topic=audit_topic
+    )
     app[SHARED_PAGES] = shared_pages
     app[SUBMISSION] = submission
     app[VIEW] = view

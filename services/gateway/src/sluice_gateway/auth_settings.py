@@ -1,6 +1,7 @@
 """Settings of who may do what: grants, and everything that can say who a client is."""
 
 from datetime import timedelta
+from itertools import permutations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -68,7 +69,18 @@ _Algorithms = Annotated[_Names, AfterValidator(_algorithms)]
 _Prefix = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]{1,32}/)?$")]
 
 
-class IssuerSettings(_Group):
+class _SignedTokens(_Group):
+    """How tokens of an issuer are verified."""
+
+    ca_file: Annotated[
+        Path | None, Field(description="Trusted authorities, in PEM; None: those of the system.")
+    ] = None
+    algorithms: Annotated[
+        _Algorithms, Field(description="Algorithms of signatures that are taken.")
+    ] = ("RS256",)
+
+
+class IssuerSettings(_SignedTokens):
     """An issuer whose tokens let machines in, and who they are of."""
 
     issuer: Annotated[
@@ -102,7 +114,8 @@ class IssuerSettings(_Group):
     prefix: Annotated[
         _Prefix,
         Field(
-            description="What ids begin with, as in `staging/`: two issuers of one kind need two."
+            description="What ids begin with, as in `staging/`: two issuers of one kind need two, "
+            "and two of people one each."
         ),
     ] = ""
     jwks_url: Annotated[
@@ -113,12 +126,6 @@ class IssuerSettings(_Group):
         Path | None,
         Field(description="File with its keys, if their address asks for credentials."),
     ] = None
-    ca_file: Annotated[
-        Path | None, Field(description="Trusted authorities, in PEM; None: those of the system.")
-    ] = None
-    algorithms: Annotated[
-        _Algorithms, Field(description="Algorithms of signatures that are taken.")
-    ] = ("RS256",)
 
     @model_validator(mode="after")
     def _owners_of_github(self) -> Self:
@@ -162,7 +169,7 @@ class OidcSettings(_Group):
         return self
 
 
-class SignInSettings(_Group):
+class SignInSettings(_SignedTokens):
     """Signing in with a browser, by an identity provider; off without `issuer`."""
 
     issuer: Annotated[
@@ -191,12 +198,6 @@ class SignInSettings(_Group):
     lifetime: Annotated[
         Duration, Field(description="How long a session is good; 8 hours at most.")
     ] = MAX_SESSION
-    ca_file: Annotated[
-        Path | None, Field(description="Trusted authorities, in PEM; None: those of the system.")
-    ] = None
-    algorithms: Annotated[
-        _Algorithms, Field(description="Algorithms of signatures that are taken.")
-    ] = ("RS256",)
 
     @model_validator(mode="after")
     def _all_or_none(self) -> Self:
@@ -286,12 +287,17 @@ class AuthSettings(_Group):
         return self
 
     @model_validator(mode="after")
-    def _no_two_alike(self) -> Self:
-        for each in self.oidc.issuers:
-            others = each.kind == "users" and each.issuer != self.sign_in.issuer
-            if self.sign_in.issuer and others and each.prefix == self.sign_in.prefix:
+    def _no_user_of_two_issuers(self) -> Self:
+        """Refuse prefixes with which a subject could be another's: it may have any slash in it."""
+        users = {(each.issuer, each.prefix) for each in self.oidc.issuers if each.kind == "users"}
+        if self.sign_in.issuer is not None:
+            users.add((self.sign_in.issuer, self.sign_in.prefix))
+        for (one, first), (other, second) in permutations(sorted(users), 2):
+            if second.startswith(first):
                 raise ValueError(
-                    "sign_in and an issuer of kind users must have different prefixes: one could "
-                    "name users of the other."
+                    f"the prefixes {first!r} of {one} and {second!r} of {other} are not "
+                    "enough: with several issuers of people (sign_in, and those of kind users), "
+                    "each needs a prefix of its own, as in `staff/` and `partners/`. A user of one "
+                    "could have the id of another's."
                 )
         return self

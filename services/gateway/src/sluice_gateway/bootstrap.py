@@ -17,6 +17,7 @@ from sluice_gateway.adapters.dead_letters.reading import letter_reading
 from sluice_gateway.adapters.http_server import log_address, serve_http
 from sluice_gateway.adapters.identification import opened_identification
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
+from sluice_gateway.adapters.topic_set_producers import TopicSetProducers
 from sluice_gateway.adapters.view_opening import view_of
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
@@ -118,17 +119,24 @@ async def serve(
             settings.data_dir.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise StartupError(f"SLUICE_DATA_DIR: {e}") from e
-        producer = RecordProducer(kafka, client_id=_NAME)
-        stack.push_async_callback(producer.close)
+        producers = {
+            each.name: RecordProducer(
+                kafka, client_id=f"{_NAME}-{each.name}" if each.name else _NAME
+            )
+            for each in kafka.topic_sets
+        }
+        control_producer = RecordProducer(kafka, client_id=f"{_NAME}-controls")
+        for producer in (*producers.values(), control_producer):
+            stack.push_async_callback(producer.close)
         reading = control_reading(
-            kafka, producer, client_id=f"{_NAME}-controls", timeout=settings.send_timeout
+            kafka, control_producer, client_id=f"{_NAME}-controls", timeout=settings.send_timeout
         )
         await _verify_topics(kafka, reading.topics, stop=stop)
         waiting.topics = None
 
         letters = letter_reading(
             kafka,
-            producer,
+            control_producer,
             client_id=f"{_NAME}-dead-letters",
             most=settings.dead_letters,
             timeout=settings.send_timeout,
@@ -136,14 +144,19 @@ async def serve(
         for each in kafka.topic_sets:
             metrics.watch_dead_letters(each.topics.dlq, letters.letters.open_on)
         watch = TopicWatch(kafka, client_id=_NAME, registry=registry, more=reading.topics)
+        sending = TopicSetProducers(
+            producers,
+            max_bytes=2 * settings.admission.max_bytes,
+            timeout=settings.send_timeout,
+        )
+        waiting.kafka = sending.unavailable
         request_producer = KafkaRequestProducer(
-            producer,
+            sending,
             topics=kafka.topic_sets,
             timeout=settings.send_timeout,
             unsafe=watch.broken,
             keys=kafka.signing_keys,
         )
-        waiting.kafka = request_producer.unavailable
         view = view_of(
             settings,
             subscriptions=subscriptions,
@@ -169,6 +182,7 @@ async def serve(
                 max_bytes=settings.admission.max_bytes,
                 # One connection brings one body at a time. This bounds those behind a proxy.
                 max_bodies=settings.http.max_connections,
+                topics=kafka.topic_sets,
                 peer_share=settings.http.peer_share,
             ),
             trusted_proxies=TrustedProxies(trusted=settings.http.trusted_proxies),
@@ -185,6 +199,8 @@ async def serve(
             ),
             greeting=settings.http.greeting,
             topics=kafka.topics,
+            controls_topic=kafka.controls_topic,
+            audit_topic=settings.auth.audit_topic if settings.auth.mode == "required" else None,
             identification=identity.identification,
             audit=Audit(trail),
             trusts_authors=kafka.trust_requested_by,
@@ -219,7 +235,7 @@ async def serve(
                 "view": _end_of(viewing),
                 "topics": watch.run(),
                 "identity files": identity.run(),
-                "reconnecting": request_producer.reconnect(),
+                "reconnecting": sending.reconnect(),
                 "dead letters": letters.run(),
                 **{name: run() for name, run in reading.tasks.items()},
                 "loop delay": LoopDelay(registry).run(),

@@ -44,6 +44,7 @@ __all__ = [
     "RequestProducer",
     "RunView",
     "Subscription",
+    "TopicSetFullError",
     "UnauthenticatedError",
     "UnsafeTopicError",
     "ViewUnavailableError",
@@ -56,6 +57,13 @@ class RequestNotAcknowledgedError(Exception):
 
 class UnsafeTopicError(Exception):
     """An acknowledgement would not mean that the record is kept; nothing was written."""
+
+
+class TopicSetFullError(Exception):
+    """Kafka does not acknowledge records of these topics as fast as they come.
+
+    Nothing was written. Other topic sets have room of their own.
+    """
 
 
 class RecordTooLargeError(Exception):
@@ -170,6 +178,7 @@ class RequestProducer(Protocol):
         Raises:
             RequestNotAcknowledgedError: not acknowledged in time.
             UnsafeTopicError: the topic is not set up to keep what it acknowledges.
+            TopicSetFullError: too much of its topic set is not acknowledged yet.
             RecordTooLargeError: it can never be written.
         """
 

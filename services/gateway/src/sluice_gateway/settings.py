@@ -105,7 +105,12 @@ class HttpSettings(_Group):
         Field(description="Silence after which a stream gets a comment, so that proxies keep it."),
     ] = timedelta(seconds=15)
     max_connections: Annotated[
-        int, Field(ge=1, description="Open connections; one more is answered with 503 and closed.")
+        int,
+        Field(
+            ge=1,
+            description="Open connections. One more takes the place of one that is idle, or is "
+            "answered with 503 and closed.",
+        ),
     ] = 4096
     peer_share: Annotated[
         float,

@@ -16,7 +16,11 @@ from aiohttp import StreamReader, web
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_request import BaseRequest
 
-from sluice_gateway.adapters.connection_limit import ConnectionLimiter
+from sluice_gateway.adapters.connection_limit import (
+    ConnectionLimiter,
+    ConnectionPlaces,
+    ServedConnection,
+)
 from sluice_gateway.domain.fair_shares import FairShares
 from sluice_gateway.domain.http_problem import MEDIA_TYPE, plain_problem
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
@@ -44,7 +48,7 @@ _HEAD_TOO_LARGE: Final = (
 )
 
 
-class Connection(web.RequestHandler):
+class Connection(web.RequestHandler, ServedConnection):
     """A connection whose first request has to come in time, and whose errors are problems."""
 
     __slots__ = (
@@ -74,6 +78,16 @@ class Connection(web.RequestHandler):
         self._heads = 0
         self._head_bytes = 0
         self._newest_body: StreamReader = EMPTY_PAYLOAD
+
+    @property
+    def requests(self) -> int:
+        """See `ServedConnection.requests`."""
+        return self._request_count
+
+    @property
+    def is_idle(self) -> bool:
+        """See `ServedConnection.is_idle`."""
+        return self._current_request is None and not self._messages
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Expect the first request from now on."""
@@ -158,16 +172,16 @@ async def serve_http(
         raise AssertionError("setup() makes the server")
 
     peers = TrustedProxies(trusted=settings.trusted_proxies)
-    connections = FairShares(budget=settings.max_connections, share=settings.peer_share)
+    places = ConnectionPlaces(
+        FairShares(budget=settings.max_connections, share=settings.peer_share)
+    )
     buffer = bytearray(_READ_BYTES)
 
     def connection() -> Connection:
         return Connection(server, loop=loop, settings=settings)
 
     def door() -> ConnectionLimiter:
-        return ConnectionLimiter(
-            peers=peers, connections=connections, serve=connection, buffer=buffer
-        )
+        return ConnectionLimiter(peers=peers, places=places, serve=connection, buffer=buffer)
 
     try:
         listener = await loop.create_server(door, settings.host, settings.port, backlog=1024)

@@ -1,12 +1,8 @@
 """The request topics."""
 
-import asyncio
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol
-
-import structlog
 
 from sluice_contracts.auth_context import Author
 from sluice_contracts.fingerprints import RunContent
@@ -19,32 +15,18 @@ from sluice_contracts.signatures import KeyRing
 from sluice_contracts.strict_json import MAX_DEPTH, MAX_VALUES
 from sluice_contracts.topic_sets import TopicSets
 from sluice_contracts.topics import MAX_REQUEST_BYTES
+from sluice_gateway.adapters.topic_set_producers import TopicSetProducers
 from sluice_gateway.ports import (
     RecordTooLargeError,
     RequestNotAcknowledgedError,
     UnsafeTopicError,
 )
-from sluice_runtime.backoff import Backoff
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
-from sluice_runtime.kafka.producer import Producer
 
-__all__ = ["KafkaRequestProducer", "StartableProducer"]
-
-_log = structlog.get_logger(__name__)
+__all__ = ["KafkaRequestProducer"]
 
 _SOURCE = "/sluice/gateway"
-
-
-class StartableProducer(Producer, Protocol):
-    """A producer that can be asked to connect without a record to send."""
-
-    async def start(self, *, deadline: Deadline) -> None:
-        """Connect.
-
-        Raises:
-            KafkaUnavailableError: no broker answered.
-        """
 
 
 class KafkaRequestProducer:
@@ -56,23 +38,18 @@ class KafkaRequestProducer:
 
     def __init__(
         self,
-        producer: StartableProducer,
+        producers: TopicSetProducers,
         *,
         topics: TopicSets,
         timeout: timedelta,
         unsafe: Callable[[str], str | None] = lambda _: None,
         keys: KeyRing | None = None,
-        backoff: Backoff | None = None,
     ) -> None:
-        self._producer = producer
+        self._producers = producers
         self._topics = topics
         self._keys = keys
         self._timeout = timeout
         self._unsafe = unsafe
-        self._backoff = backoff or Backoff()
-        # Not connected until the first success, be it of a record or of `reconnect`.
-        self._disconnected = asyncio.Event()
-        self._disconnected.set()
 
     async def append(
         self,
@@ -124,41 +101,14 @@ class KafkaRequestProducer:
             record = _signed(record, keys, tenant=tenant, time=time)
         deadline = Deadline("writing the request", self._timeout)
         try:
-            appended = await self._producer.send(topic, record, deadline=deadline)
+            appended = await self._producers.send(door, record, deadline=deadline)
         except KafkaUnavailableError as e:
-            self._disconnected.set()
             raise RequestNotAcknowledgedError(str(e)) from e
         except RecordRefusedError as e:
             raise RecordTooLargeError(str(e)) from e
-        self._disconnected.clear()
         if keys is not None:
             _check_signature(record, appended, keys, tenant=tenant)
         return appended
-
-    def unavailable(self) -> str | None:
-        """Return why a probe should fail; None if Kafka was there the last time."""
-        return "Kafka does not acknowledge records" if self._disconnected.is_set() else None
-
-    async def reconnect(self) -> None:
-        """Connect, and again after each failure, permanently.
-
-        A replica that is not ready gets no requests, so no request could find out that Kafka is
-        back.
-        """
-        while True:
-            await self._disconnected.wait()
-            failures = 0
-            while self._disconnected.is_set():
-                try:
-                    await self._producer.start(deadline=Deadline("connecting", self._timeout))
-                except KafkaUnavailableError as e:
-                    failures += 1
-                    pause = self._backoff.delay(failures)
-                    _log.warning("Kafka is away", error=str(e), retry_in=round(pause, 1))
-                    await asyncio.sleep(pause)
-                else:
-                    self._disconnected.clear()
-                    _log.info("connected to Kafka")
 
 
 def _signed(

@@ -2,8 +2,13 @@
 
 from collections import Counter
 from math import ceil
+from typing import Final
 
-__all__ = ["FairShares"]
+__all__ = ["FairShares", "shares_of_topic_sets"]
+
+_SHARE_OF_SET: Final = 0.5
+# The part of a budget that counts as nearly nothing: a sixteenth.
+_SCARCE: Final = 16
 
 
 class FairShares:
@@ -25,6 +30,21 @@ class FairShares:
     def held(self) -> int:
         """What all peers hold together."""
         return self._held
+
+    @property
+    def are_scarce(self) -> bool:
+        """Whether nearly nothing is left, so that even a peer with few may be refused one more."""
+        return self._budget - self._held <= self._budget // _SCARCE
+
+    def held_by(self, peer: str | None) -> int:
+        """Return what the peer holds."""
+        return self._by_peer[peer]
+
+    def hand_over(self, giver: str | None, taker: str | None) -> None:
+        """Give 1 of what one peer holds to another, however the shares are."""
+        self._by_peer[taker] += 1
+        self.give_back(giver, 1)
+        self._held += 1
 
     def take(self, peer: str | None, amount: int) -> bool:
         """Take `amount` for a peer; False, and nothing is taken, if that is too much.
@@ -48,3 +68,8 @@ class FairShares:
         if not self._by_peer[peer]:
             # Else every address ever seen would be remembered.
             del self._by_peer[peer]
+
+
+def shares_of_topic_sets(budget: int, *, sets: int) -> FairShares:
+    """Return shares for so many topic sets by their names; a single one may have all of it."""
+    return FairShares(budget=budget, share=1.0 if sets == 1 else _SHARE_OF_SET)

@@ -18,7 +18,7 @@ from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.cloudevents import BATCH, RunEvent
 from sluice_gateway.handlers.item_answers import SOME_FAILED, item, items_response
 from sluice_gateway.handlers.operations import NDJSON, Answer, Content, Operation
-from sluice_gateway.handlers.request_body import admitted_body
+from sluice_gateway.handlers.request_body import admitted_body, wait_for_topics
 from sluice_gateway.handlers.run_answers import note_start
 from sluice_gateway.handlers.run_requests import ReadRequest, read_in_steps
 from sluice_gateway.services.batches import ItemVerdict
@@ -34,7 +34,8 @@ async def post_batch(request: web.Request) -> web.Response:
         peer, loop_share = client_address(request), request.app[LOOP_SHARE]
         items = await read_in_steps(steps, pieces, peer=peer, loop_share=loop_share)
         verdicts = await request.app[BATCHES].submit(
-            [_asked(each, request) if isinstance(each, ReadRequest) else each for each in items]
+            [_asked(each, request) if isinstance(each, ReadRequest) else each for each in items],
+            wait_for=lambda tenant: wait_for_topics(request, tenant, Scope.START),
         )
     for each in verdicts:
         _note(request, each)

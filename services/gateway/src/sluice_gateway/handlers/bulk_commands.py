@@ -8,8 +8,9 @@ from pydantic import Field
 
 from sluice_contracts.audit import Verdict
 from sluice_contracts.http_lists import ItemsDocument
+from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
-from sluice_contracts.requests import COMMANDS, CommandType
+from sluice_contracts.requests import COMMANDS, Command, CommandType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.handlers.app_keys import BULK_COMMANDS, IDENTITY, TRACEPARENT
@@ -18,7 +19,7 @@ from sluice_gateway.handlers.command_documents import COMMAND_BODIES
 from sluice_gateway.handlers.commands import read_command_body, to_run
 from sluice_gateway.handlers.item_answers import SOME_FAILED, item, items_response
 from sluice_gateway.handlers.operations import Answer, Content, Operation, QueryParameter
-from sluice_gateway.handlers.request_body import admitted_body
+from sluice_gateway.handlers.request_body import admitted_body, wait_for_topics
 from sluice_gateway.handlers.run_filters import FILTER, run_filter
 from sluice_gateway.services.bulk_commands import MAX_BYTES, MAX_RUNS
 
@@ -39,9 +40,14 @@ def _post(kind: CommandType) -> Handler:
         async with admitted_body(request) as pieces:
             body_bytes = sum(map(len, pieces))
             body = await read_command_body(request, pieces, kind)
+
+            def command_to(key: RunKey) -> Command:
+                wait_for_topics(request, key.tenant, Scope.COMMAND)
+                return to_run(key, kind, body)
+
             sent = await request.app[BULK_COMMANDS].send(
                 query,
-                lambda key: to_run(key, kind, body),
+                command_to,
                 body_bytes=body_bytes,
                 expected=expected,
                 identity=request[IDENTITY],

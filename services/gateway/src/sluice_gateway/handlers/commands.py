@@ -22,7 +22,7 @@ from sluice_gateway.handlers.operations import Answer, Content, Operation
 from sluice_gateway.handlers.optional_body import read_optional_body
 from sluice_gateway.handlers.parameters import LOCATION, RUN_ID, TENANT, run_key
 from sluice_gateway.handlers.representations import command_document, run_path
-from sluice_gateway.handlers.request_body import admitted_body
+from sluice_gateway.handlers.request_body import admitted_body, wait_for_topics
 
 __all__ = ["OPERATIONS", "read_command_body", "to_run"]
 
@@ -42,6 +42,7 @@ def _post(kind: CommandType) -> Handler:
         async with admitted_body(request) as pieces:
             body = await read_command_body(request, pieces, kind)
             command = to_run(key, kind, body)
+            wait_for_topics(request, key.tenant, Scope.COMMAND)
             position = await request.app[COMMANDS].send(
                 command, identity=request[IDENTITY], traceparent=request[TRACEPARENT]
             )

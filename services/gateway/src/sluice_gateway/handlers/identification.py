@@ -1,5 +1,6 @@
 """Finds out who sends a request, before anything else is read of it."""
 
+import asyncio
 from typing import Final
 
 import structlog
@@ -13,7 +14,7 @@ from sluice_gateway.handlers.operations import Operation
 from sluice_gateway.handlers.request_forgery import refuse_forged, refuse_forged_without_credentials
 from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError
 
-__all__ = ["SESSION_COOKIE", "WATCH", "identify", "is_public"]
+__all__ = ["SESSION_COOKIE", "WATCH", "AccessWatch", "identify", "is_public"]
 
 _log = structlog.get_logger(__name__)
 
@@ -21,6 +22,8 @@ _log = structlog.get_logger(__name__)
 SESSION_COOKIE: Final = "__Host-sluice"
 WATCH: Final = "watch"
 """The query parameter of watch links."""
+
+_CREDENTIALS: Final = web.RequestKey[Credentials | None]("credentials", Credentials)
 
 _UNAUTHENTICATED: Final = (
     "It is not known who asks. Send an API key or a token as `Authorization: Bearer ...`; one that "
@@ -47,7 +50,7 @@ async def identify(request: web.Request, operation: Operation) -> None:
     except UnauthenticatedError as e:
         _log.info("unauthenticated", operation=operation.id, reason=str(e))
         raise ProblemError.of(ProblemType.UNAUTHENTICATED, _UNAUTHENTICATED) from e
-    request[IDENTITY] = identity
+    request[IDENTITY], request[_CREDENTIALS] = identity, credentials
     structlog.contextvars.bind_contextvars(principal=str(identity.principal))
     if not _may_call(identity, operation):
         raise ProblemError.of(
@@ -55,6 +58,35 @@ async def identify(request: web.Request, operation: Operation) -> None:
             f"This needs the scope {' or '.join(operation.scopes)}, which {identity.principal} has "
             "not been granted. Ask the operators of Sluice for it.",
         )
+
+
+class AccessWatch:
+    """Says when an answer that goes on must end, because its request would be refused by now.
+
+    Its credentials may have expired or been withdrawn, and the grants may have changed: everyone who
+    sent it is to ask again, and gets what is granted then. That is looked up every `every` seconds.
+    """
+
+    def __init__(self, request: web.Request, *, every: float) -> None:
+        self._request = request
+        self._every = every
+        self._next = self._now() + every
+
+    async def has_ended(self) -> bool:
+        """Return whether the access of the request has ended, or was another one when it began."""
+        if self._now() < self._next:
+            return False
+        self._next = self._now() + self._every
+        request = self._request
+        try:
+            identity = await request.app[IDENTIFICATION].identify(request[_CREDENTIALS])
+        except (UnauthenticatedError, ProblemError):
+            return True
+        return identity.access != request[IDENTITY].access
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
 
 
 def is_public(request: web.Request) -> bool:

@@ -63,12 +63,18 @@ class Reference:
 REFERENCE: Final = web.AppKey("reference", Reference)
 
 
-def reference_of(operations: Iterable[Operation], topics: TopicNames) -> Reference:
+def reference_of(
+    operations: Iterable[Operation],
+    topics: TopicNames,
+    *,
+    controls_topic: str | None = None,
+    audit_topic: str | None = None,
+) -> Reference:
     """Make the documents, and read the page's files."""
     page, files = _page()
     return Reference(
         openapi=_document(openapi(operations)),
-        asyncapi=_document(asyncapi(topics)),
+        asyncapi=_document(asyncapi(topics, controls=controls_topic, audit=audit_topic)),
         page=page,
         files=files,
     )

@@ -3,18 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
 
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.minimum_rate import MinimumRate
-from sluice_gateway.handlers.app_keys import LIMITS, LOAD_SHEDDER
+from sluice_gateway.handlers.app_keys import IDENTITY, LIMITS, LOAD_SHEDDER
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.services.load_shedding import AdmittedRequest
 
-__all__ = ["admitted_body", "expect_body"]
+__all__ = ["admitted_body", "expect_body", "wait_for_topics"]
+
+_ADMITTED: Final = web.RequestKey("admitted", AdmittedRequest)
 
 
 @asynccontextmanager
@@ -30,7 +34,20 @@ async def admitted_body(request: web.Request) -> AsyncIterator[list[bytes]]:
     with request.app[LOAD_SHEDDER].admitted(client_address(request)) as admitted:
         pieces = await _body(request, admitted)
         admitted.begin()
+        request[_ADMITTED] = admitted
         yield pieces
+
+
+def wait_for_topics(request: web.Request, tenant: str, scope: Scope) -> None:
+    """Hold a place, within `admitted_body`, among those that wait for the topics of a tenant.
+
+    Without a grant for the tenant there is nothing to wait for.
+
+    Raises:
+        ProblemError: UNAVAILABLE, too many wait for them; nothing should be written.
+    """
+    if request[IDENTITY].access.reach(scope).has_tenant(tenant):
+        request[_ADMITTED].wait_for(tenant)
 
 
 async def expect_body(request: web.Request) -> None:

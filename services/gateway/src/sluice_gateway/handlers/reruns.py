@@ -32,7 +32,7 @@ from sluice_gateway.handlers.parameters import (
     run_key,
 )
 from sluice_gateway.handlers.preferences import PREFER
-from sluice_gateway.handlers.request_body import admitted_body
+from sluice_gateway.handlers.request_body import admitted_body, wait_for_topics
 from sluice_gateway.handlers.run_answers import (
     ACCEPTED,
     REPLAYED_OR_OVER,
@@ -87,6 +87,7 @@ async def post_rerun(request: web.Request) -> web.StreamResponse:
             traceparent=request[TRACEPARENT],
             identity=request[IDENTITY],
         )
+        wait_for_topics(request, read.request.tenant, Scope.START)
         answer = await request.app[SUBMISSION].submit(asked)
     note_start(request, answer)
     if isinstance(answer, Started):

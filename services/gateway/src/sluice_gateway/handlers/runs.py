@@ -37,7 +37,7 @@ from sluice_gateway.handlers.parameters import (
 )
 from sluice_gateway.handlers.preferences import PREFER, PREFERENCE_APPLIED
 from sluice_gateway.handlers.representations import preview_document
-from sluice_gateway.handlers.request_body import admitted_body
+from sluice_gateway.handlers.request_body import admitted_body, wait_for_topics
 from sluice_gateway.handlers.run_answers import (
     ACCEPTED,
     RUN_LINKS,
@@ -73,6 +73,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
         if VALIDATE_ONLY.of(request) == "true":
             preview = await request.app[SUBMISSION].preview(asked)
             return web.json_response(preview_document(read.request, preview))
+        wait_for_topics(request, read.request.tenant, Scope.START)
         answer = await request.app[SUBMISSION].submit(asked)
     note_start(request, answer)
     if isinstance(answer, Started):

@@ -12,6 +12,7 @@ from aiohttp import web
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.local_paths import is_local_path
+from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.handlers.identification import SESSION_COOKIE
 from sluice_gateway.handlers.request_forgery import refuse_forged
 from sluice_gateway.services.sign_in import ATTEMPT, Returned, SignIn, SignInError
@@ -99,7 +100,13 @@ def _returned(request: web.Request) -> Returned:
     )
     if not cookie or not state or not code or len(code) > _MAX_CHARACTERS:
         raise SignInError("This is not an answer to a sign-in that this browser has begun.")
-    return Returned(cookie=cookie, state=state, code=code, issuer=query.get("iss"))
+    return Returned(
+        cookie=cookie,
+        state=state,
+        code=code,
+        issuer=query.get("iss"),
+        client=client_address(request),
+    )
 
 
 def _set_cookie(response: web.Response, name: str, value: str, *, seconds: int) -> None:

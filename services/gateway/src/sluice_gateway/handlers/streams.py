@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sluice_contracts.status import StatusEvent
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.handlers.app_keys import METRICS
+from sluice_gateway.handlers.app_keys import LIMITS, METRICS
+from sluice_gateway.handlers.identification import AccessWatch
 from sluice_gateway.handlers.large_responses import abort, begin, write
 from sluice_gateway.handlers.operations import NDJSON, SSE, Content
 from sluice_gateway.handlers.routing import MEDIA_TYPE
@@ -21,6 +22,9 @@ __all__ = ["STREAMS", "EventLine", "frame_format", "send_stream", "stream_header
 
 _log = structlog.get_logger(__name__)
 
+# Silence is filled by a keepalive, so that a piece comes at least that often.
+_LOOKS_A_KEEPALIVE: Final = 3
+
 
 class EventLine(BaseModel):
     """A line of a stream as NDJSON."""
@@ -28,7 +32,9 @@ class EventLine(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str | None = Field(description="The place to resume from; null if there is none.")
-    event: str = Field(description="The `ce_type` of the record, `keepalive` or `gap`.")
+    event: str = Field(
+        description="The `ce_type` of the record, `keepalive`, `gap` or `access-ended`."
+    )
     data: StatusEvent | None
 
 
@@ -56,7 +62,12 @@ def stream_headers(form: FrameFormat) -> dict[str, str]:
 async def send_stream(
     request: web.Request, form: FrameFormat, pieces: AsyncGenerator[bytes, Any]
 ) -> web.StreamResponse:
-    """Send the pieces as they come; a stream that fails is cut, and resumed by its reader."""
+    """Send the pieces as they come; a stream that fails is cut, and resumed by its reader.
+
+    It ends when everyone who opened it could not open it any more. Its reader connects again, and is
+    refused, or gets what may be seen by then.
+    """
+    access = AccessWatch(request, every=request.app[LIMITS].keepalive / _LOOKS_A_KEEPALIVE)
     response = web.StreamResponse(headers=stream_headers(form))
     streams = request.app[METRICS].streams
     streams.inc()
@@ -64,6 +75,10 @@ async def send_stream(
         await begin(request, response)
         await write(request, response, form.begin())
         async for piece in pieces:
+            if await access.has_ended():
+                _log.info("stream ended, its access has", path=request.path)
+                await write(request, response, form.access_ended())
+                break
             await write(request, response, piece)
         await response.write_eof()
     except TimeoutError:

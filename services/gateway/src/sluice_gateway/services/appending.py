@@ -11,10 +11,11 @@ from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.ports import (
     RecordTooLargeError,
     RequestNotAcknowledgedError,
+    TopicSetFullError,
     UnsafeTopicError,
 )
 
-__all__ = ["append_problems"]
+__all__ = ["append_problems", "topic_set_full"]
 
 _log = structlog.get_logger(__name__)
 
@@ -48,5 +49,18 @@ def append_problems(*, unknown: str) -> Iterator[None]:
             "again once its operators have changed that.",
             retry_after=_RETRY_UNSAFE_AFTER_S,
         ) from e
+    except TopicSetFullError as e:
+        _log.warning("request not accepted", error=str(e))
+        raise topic_set_full() from e
     except RecordTooLargeError as e:
         raise ProblemError.of(ProblemType.TOO_LARGE, str(e)) from e
+
+
+def topic_set_full() -> ProblemError:
+    """Return the problem that too much of the tenant's topics waits for Kafka."""
+    return ProblemError.of(
+        ProblemType.UNAVAILABLE,
+        "Kafka does not acknowledge the requests of this tenant as fast as they come, so nothing "
+        "was written. Ask again after the time in Retry-After.",
+        retry_after=_RETRY_AFTER_S,
+    )

@@ -34,11 +34,17 @@ class BatchSubmission:
         self._submission = submission
         self._now = now
 
-    async def submit(self, items: Sequence[Asked | ProblemError]) -> list[ItemVerdict]:
+    async def submit(
+        self,
+        items: Sequence[Asked | ProblemError],
+        *,
+        wait_for: Callable[[str], None] = lambda _: None,
+    ) -> list[ItemVerdict]:
         """Start the runs, and return a verdict for each item, in order.
 
         An item that could not be read is its own verdict. Each run has an id before anything is
-        written, so that the verdict names it even if its outcome is unknown.
+        written, so that the verdict names it even if its outcome is unknown. `wait_for` gets each
+        item's tenant, and raises a ProblemError if the item is to be refused for its topics' sake.
         """
         verdicts: dict[int, ItemVerdict] = {}
         runs: dict[RunKey, list[tuple[int, Asked]]] = defaultdict(list)
@@ -51,7 +57,8 @@ class BatchSubmission:
 
         async def submit_all(key: RunKey, asked_in_order: Iterable[tuple[int, Asked]]) -> None:
             for index, asked in asked_in_order:
-                result, workflow = await self._submit(asked), asked.request.workflow
+                result = await self._submit(asked, wait_for)
+                workflow = asked.request.workflow
                 verdicts[index] = ItemVerdict(key=key, workflow=workflow, result=result)
 
         async with asyncio.TaskGroup() as group:
@@ -63,8 +70,11 @@ class BatchSubmission:
         run_id = asked.request.id or asked.derived_id or new_run_id(self._now())
         return replace(asked, derived_id=run_id), RunKey(asked.request.tenant, run_id)
 
-    async def _submit(self, asked: Asked) -> Started | Replayed | ProblemError:
+    async def _submit(
+        self, asked: Asked, wait_for: Callable[[str], None]
+    ) -> Started | Replayed | ProblemError:
         try:
+            wait_for(asked.request.tenant)
             return await self._submission.submit(asked)
         except ProblemError as e:
             return e

@@ -58,7 +58,7 @@ class BulkCommands:
 
         Args:
             query: selects the runs.
-            command_to: makes the command to a run.
+            command_to: makes the command to a run, or raises a ProblemError.
             body_bytes: the size of the body that all the commands are made of.
             expected: how many runs fulfil the query.
             identity: of the client; the query asks for no other runs than it may command.

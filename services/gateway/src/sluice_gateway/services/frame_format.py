@@ -33,6 +33,12 @@ class FrameFormat(Enum):
             return f": keepalive\n{head}\n".encode()
         return self.frame(place=place, kind="keepalive", data="null")
 
+    def access_ended(self) -> bytes:
+        """Return what says that the stream ends because its reader's access has."""
+        if self is FrameFormat.SSE:
+            return b": access ended, connect again\n\n"
+        return self.frame(place=None, kind="access-ended", data="null")
+
     def gap(self) -> bytes:
         """Return what says that earlier events are missing."""
         if self is FrameFormat.SSE:

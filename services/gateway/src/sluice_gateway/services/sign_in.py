@@ -24,6 +24,7 @@ from sluice_gateway.domain.sealed_values import NONCE_BYTES, SealError, opened, 
 from sluice_gateway.ports import FetchError, IdentityProvider, ProviderEndpoints
 from sluice_gateway.services.rare_fetch import RareFetch
 from sluice_gateway.services.sessions import Sessions, SessionTooLargeError
+from sluice_gateway.services.sign_in_limits import SignInLimits
 from sluice_gateway.services.trusted_issuer import TrustedIssuer
 
 __all__ = ["ATTEMPT", "Begun", "Returned", "SignIn", "SignInConfig", "SignInError", "SignedIn"]
@@ -56,12 +57,16 @@ class Begun:
 
 @dataclass(frozen=True, kw_only=True)
 class Returned:
-    """What a browser brings back from the identity provider; `cookie` is that of `Begun`."""
+    """What a browser brings back from the identity provider; `cookie` is that of `Begun`.
+
+    `client` is the address that its share is counted for.
+    """
 
     cookie: str = field(repr=False)
     state: str = field(repr=False)
     code: str = field(repr=False)
     issuer: str | None = None
+    client: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +89,7 @@ class SignIn:
         issuer: TrustedIssuer,
         sessions: Sessions,
         ring: Callable[[], KeyRing],
+        limits: SignInLimits,
         now: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> None:
@@ -94,6 +100,7 @@ class SignIn:
         self._ring = ring
         self._now = now
         self._random = random
+        self._limits = limits
         self._endpoints = RareFetch(provider.endpoints, what=f"endpoints of {issuer.issuer}")
 
     @property
@@ -143,19 +150,21 @@ class SignIn:
 
         Raises:
             SignInError: it is not this browser's attempt, or the identity provider does not agree.
-            ProblemError: UNAVAILABLE, the identity provider cannot be reached.
+            ProblemError: UNAVAILABLE, the identity provider cannot be reached; RATE_LIMITED or
+                OVERLOADED, it is not asked for this client now.
         """
         attempt = self._attempt(returned)
         if returned.issuer is not None and returned.issuer != self._issuer.issuer:
             raise SignInError("The answer is from another identity provider.")
         endpoints = await self._known_endpoints()
         try:
-            token = await self._provider.redeem(
-                endpoints,
-                code=returned.code,
-                verifier=attempt["verifier"],
-                redirect_uri=self._config.redirect_uri,
-            )
+            with self._limits.asking(returned.client):
+                token = await self._provider.redeem(
+                    endpoints,
+                    code=returned.code,
+                    verifier=attempt["verifier"],
+                    redirect_uri=self._config.redirect_uri,
+                )
         except FetchError as e:
             _log.warning("code not redeemed", issuer=self._issuer.issuer, error=str(e))
             raise SignInError("The identity provider does not take its own code.") from e

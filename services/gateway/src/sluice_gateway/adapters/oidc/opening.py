@@ -37,6 +37,7 @@ from sluice_gateway.ports import KeySource
 from sluice_gateway.services.issuer_keys import IssuerKeys
 from sluice_gateway.services.sessions import Sessions
 from sluice_gateway.services.sign_in import SignIn, SignInConfig
+from sluice_gateway.services.sign_in_limits import SignInLimits
 from sluice_gateway.services.token_authentication import TokenAuthenticator, VerifiedTokens
 from sluice_gateway.services.trusted_issuer import TrustedIssuer
 from sluice_gateway.services.watch_links import WatchLinks
@@ -176,6 +177,7 @@ async def _sign_in(
         ),
         sessions=sessions,
         ring=ring,
+        limits=SignInLimits(),
         now=_now,
         random=secrets.token_bytes,
     )

@@ -1,0 +1,70 @@
+"""Requests of `globex`, which has topics of its own, wait for Kafka; others do not."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from tests.unit.gateway.harness import (
+    GREET,
+    Gateway,
+    load_shedder_of,
+    published,
+    running_gateway,
+)
+from tests.unit.gateway.test_posting import problem_of
+
+
+@asynccontextmanager
+async def waiting(folder: Path) -> AsyncIterator[tuple[Gateway, AsyncExitStack]]:
+    """Let as many wait as may, without room for one more; closing the stack ends that."""
+    admission = load_shedder_of(max_requests=6)
+    async with running_gateway(folder, admission=admission) as gateway:
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(gateway.producer.hold_for_test())
+            posts = [
+                asyncio.create_task(gateway.post({"tenant": "globex", **GREET})) for _ in range(3)
+            ]
+            await gateway.producer.waiting_for_test(3)
+            yield gateway, held
+        for each in await asyncio.gather(*posts):
+            assert each.status == 202
+
+
+async def test_one_more_is_refused_and_other_tenants_are_not(tmp_path: Path) -> None:
+    async with waiting(tmp_path) as (gateway, held):
+        refused = await gateway.post({"tenant": "globex", **GREET})
+        document = await problem_of(refused, status=503, kind="unavailable")
+        assert document["detail"].startswith("Kafka does not acknowledge the requests of this")
+        assert refused.headers["Retry-After"] == "2"
+        other = asyncio.create_task(gateway.post(GREET))
+        await gateway.producer.waiting_for_test(4)
+        await held.aclose()
+        assert (await other).status == 202
+
+
+async def test_of_a_batch_only_its_items_are_refused(tmp_path: Path) -> None:
+    async with waiting(tmp_path) as (gateway, held):
+        lines = [{"id": "a", "tenant": "globex", **GREET}, {"id": "b", **GREET}]
+        batch = asyncio.create_task(
+            gateway.client.post(
+                "/v1/runs:batch",
+                data="\n".join(map(json.dumps, lines)),
+                headers={"Content-Type": "application/x-ndjson"},
+            )
+        )
+        await gateway.producer.waiting_for_test(4)
+        await held.aclose()
+        items = (await (await batch).json())["items"]
+        assert [(each["id"], each["status"]) for each in items] == [("a", 503), ("b", 202)]
+
+
+async def test_commands_wait_with_them(tmp_path: Path) -> None:
+    async with waiting(tmp_path) as (gateway, _):
+        await gateway.publish(published(1, tenant="globex"))
+        refused = await gateway.client.post("/v1/runs/order-1/stop?tenant=globex")
+        assert refused.status == 503
+        many = await gateway.client.post("/v1/runs:stop?tenant=globex&expect=1")
+        [item] = (await many.json())["items"]
+        assert (item["id"], item["status"]) == ("order-1", 503)

@@ -66,7 +66,10 @@ async def test_a_head_with_too_much_is_refused(head: bytes) -> None:
 async def test_a_slow_head_on_a_connection_in_use_is_not_waited_for_either() -> None:
     """Its bytes come, one by one; only a whole head makes the connection one in use again."""
     idle_timeout = HttpSettings().idle_timeout / 1500
-    async with serving(idle_timeout=idle_timeout) as address, connected(address) as (reader, writer):
+    async with (
+        serving(idle_timeout=idle_timeout) as address,
+        connected(address) as (reader, writer),
+    ):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await reader.readuntil(b"hello")
         ended = asyncio.ensure_future(reader.read())

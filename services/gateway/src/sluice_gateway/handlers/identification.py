@@ -63,8 +63,8 @@ async def identify(request: web.Request, operation: Operation) -> None:
 class AccessWatch:
     """Says when an answer that goes on must end, because its request would be refused by now.
 
-    Its credentials may have expired or been withdrawn, and the grants may have changed. The client
-    then asks again, and gets what is granted by then. That is looked up every `every` seconds.
+    Its credentials may have expired or been withdrawn, and the grants may have changed: the client
+    asks again, and gets what is granted then. That is looked up every `every` seconds.
     """
 
     def __init__(self, request: web.Request, *, every: float) -> None:

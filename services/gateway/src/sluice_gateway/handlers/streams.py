@@ -64,8 +64,8 @@ async def send_stream(
 ) -> web.StreamResponse:
     """Send the pieces as they come; a stream that fails is cut, and resumed by its reader.
 
-    It ends when its reader may not open it any more. The reader connects again, and is refused, or
-    gets what it may see by then.
+    It ends when its client could not open it any more, or would see something else. The client
+    connects again, and is refused, or gets what may be seen by then.
     """
     access = AccessWatch(request, every=request.app[LIMITS].keepalive / _LOOKS_A_KEEPALIVE)
     response = web.StreamResponse(headers=stream_headers(form))

@@ -17,7 +17,7 @@ from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.services.live_watch import LiveWatch
 from sluice_dispatcher.services.live_watches import LiveWatches
 from sluice_dispatcher.settings import DispatcherSettings
-from sluice_runtime.kubernetes.errors import ApiUnavailableError
+from sluice_runtime.kubernetes.errors import ApiUnavailableError, NotFoundError
 from tests.support.dispatcher import Desk, hello
 from tests.support.fake_workflows import FakeWorkflows
 from tests.support.limited_workflow import limited_builder
@@ -264,6 +264,51 @@ async def test_a_denied_namespace_holds_the_runs_of_its_tenant_alone(watched: Wa
     await until(lambda: watched.records.count == 0)
     assert scene.places()["globex-runs"] == [name_of("one", tenant="globex")]
     assert watched.watches.waiting_for() is None
+
+
+@pytest.mark.parametrize(
+    "denial",
+    [
+        ApiUnavailableError("CREATE: 403 Forbidden: exceeded quota", status=403),
+        NotFoundError("CREATE: 404 NotFound", status=404, reason="NotFound"),
+    ],
+    ids=["quota", "missing"],
+)
+async def test_requests_that_a_namespace_refuses_keep_no_place_from_others(
+    watched: Watched, denial: Exception
+) -> None:
+    scene = watched.scene
+    scene.globex.fail_for_test("create", *[denial] * 1000)
+    watched.desk.limits_for_test = Limits(live=2)
+    watched.run()
+    for number in range(3):
+        watched.request(f"globex-{number}", tenant="globex", name=str(number))
+    await until(lambda: watched.desk.budget.waiting[WaitReason.FORBIDDEN] >= 2)
+    for number in range(2):
+        watched.request(f"default-{number}", tenant="default", name=str(number))
+    await until(lambda: len(scene.places().get("argo", ())) == 2)
+    await pause(100)
+    assert watched.desk.admission.queue.live == 2
+    scene.globex.heal_for_test()
+    for name in scene.old.names_for_test():
+        await scene.old.change_for_test(
+            name, lambda obj: obj["metadata"]["labels"].update({metadata.COMPLETED: "true"})
+        )
+    await until(lambda: len(scene.places().get("globex-runs", ())) == 2)
+    assert watched.desk.budget.waiting[WaitReason.FORBIDDEN] == 0
+
+
+async def test_a_request_that_a_namespace_refuses_can_be_stopped(watched: Watched) -> None:
+    scene = watched.scene
+    scene.globex.fail_for_test("create", *forbidden())
+    watched.run()
+    watched.request("one", tenant="globex")
+    await until(lambda: watched.desk.budget.waiting[WaitReason.FORBIDDEN] == 1)
+    stop = {"type": "stop", "id": "one", "tenant": "globex"}
+    watched.records.start(watched.desk.record(stop))
+    await until(lambda: watched.records.count == 0)
+    assert watched.desk.ledger.outcomes_for_test[RunKey("globex", "one")].phase is Phase.REJECTED
+    assert watched.desk.admission.queue.live == 0
 
 
 async def test_nothing_starts_while_a_namespace_is_unknown_but_not_denied(

@@ -65,7 +65,7 @@ class Admission:
         self.live = LiveRuns(self._queue.count, places=places)
         self._budget = budget
         self._longest_create = longest_create
-        self._is_counting = is_counting
+        self.is_counting = is_counting
         self._now = now
         self._clock = clock
         self._unready = unready
@@ -130,7 +130,7 @@ class Admission:
             is_possible = queued.create_is_possible(longest=self._longest_create)
             self._leave(name, is_unclear=has_passed and is_possible)
             raise
-        if self._is_counting and result in IS_WORKFLOW:
+        if self.is_counting and result in IS_WORKFLOW:
             self.live.created(name, now=self._clock())
         else:
             self._leave(name, is_unclear=False)
@@ -197,7 +197,7 @@ class Admission:
     def _leave(self, name: str, *, is_unclear: bool) -> None:
         """Give back the place of a request without a Workflow; later, if that is unclear."""
         later = self._clock() + self._longest_create.total_seconds()
-        forget_at = later if is_unclear and self._is_counting else None
+        forget_at = later if is_unclear and self.is_counting else None
         self.live.gave_up(name, forget_at=forget_at)
         self.decide()
 

@@ -104,6 +104,31 @@ class BoundedCalls:
         finally:
             self._budget.mark_active()
 
+    async def repeat(
+        self,
+        step: Callable[[], Awaitable[T]],
+        *,
+        on: type[Exception],
+        reason: WaitReason,
+        name: str,
+    ) -> T:
+        """Return what `step` returns; it is repeated after the error, and takes no slot itself.
+
+        So it may run other steps, and wait for what they must not wait for.
+        """
+
+        def failed(error: Exception, pause: float) -> None:
+            self._budget.mark_waiting(reason)
+            self._on_retry(name)
+            _log.warning(
+                "step failed, retrying", step=name, reason=reason, error=str(error), retry_in=pause
+            )
+
+        try:
+            return await retry_forever(step, on=on, backoff=self._backoff, on_retry=failed)
+        finally:
+            self._budget.mark_active()
+
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
         """Hold a slot; a record that queues long for one makes room for others."""

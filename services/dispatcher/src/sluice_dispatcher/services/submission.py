@@ -34,6 +34,7 @@ __all__ = ["WorkflowSubmission"]
 
 _log = structlog.get_logger(__name__)
 
+_DENIALS: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 _NO_ROOM: Final = {
     SlotAnswer.FULL: (
         "As many runs of its key as the workflow allows were live. Send it later with another id.",
@@ -44,6 +45,10 @@ _NO_ROOM: Final = {
         ProblemCause.REPLACED,
     ),
 }
+
+
+class _ForbiddenError(Exception):
+    """The cluster forbids a create until an operator changes that; it had no effect."""
 
 
 class WorkflowSubmission:
@@ -133,7 +138,13 @@ class WorkflowSubmission:
         async def create() -> Verdict | RefusedError:
             return await self._calls.run(lambda: self._create(queued, manifest), name="create")
 
-        return await self._admission.start(queued, create)
+        # Whatever is forbidden must not keep a place among the live runs from others.
+        return await self._calls.repeat(
+            lambda: self._admission.start(queued, create),
+            on=_ForbiddenError,
+            reason=WaitReason.FORBIDDEN,
+            name="create",
+        )
 
     async def _cancel_for(
         self, answer: SlotAnswer, queued: QueuedRun
@@ -166,16 +177,22 @@ class WorkflowSubmission:
             return found
         except RefusedError as e:
             return e
-        except ApiUnavailableError:
+        except ApiUnavailableError as e:
             # It may have been created all the same: read before writing again.
             found = await self._verdict_of_existing(received)
             if found is not None:
                 return found
+            self._raise_if_forbidden(e)
             raise
         except ApiError as e:
             # A missing namespace, a quota being changed: not the fault of the request.
+            self._raise_if_forbidden(e)
             raise ApiUnavailableError(str(e)) from e
         return Verdict.CREATED
+
+    def _raise_if_forbidden(self, error: ApiError | ApiUnavailableError) -> None:
+        if self._admission.is_counting and error.status in _DENIALS:
+            raise _ForbiddenError(str(error)) from error
 
     async def _send(self, queued: QueuedRun, manifest: Manifest) -> None:
         with queued.sending() as not_carried_out:

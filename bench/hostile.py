@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.crowd import crowd
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_local.kafka import EmbeddedKafka
 from tests.support import hostile
@@ -71,7 +72,7 @@ async def slow_bodies(target: Target) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def idle_connections(target: Target) -> AsyncIterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    async with hostile.crowd(
+    async with crowd(
         target.url,
         idle=IDLE,
         slow_heads=SLOW // 2,

@@ -360,6 +360,44 @@ async def test_a_retry_that_was_refused_cannot_be_applied_late() -> None:
     await scene.end()
 
 
+async def test_a_refused_retry_that_another_delivery_has_applied_keeps_its_slot() -> None:
+    scene = Scene().run()
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    await scene.finish("one", phase="Failed")
+    patch = scene.workflows.patch
+
+    async def refuse_after_another(name: str, operations: Sequence[Operation]) -> Manifest:
+        scene.workflows.patch = patch  # type: ignore[method-assign]
+        await patch(name, operations)
+        raise refused()
+
+    scene.workflows.patch = refuse_after_another  # type: ignore[method-assign]
+    scene.records.start(command(scene.desk, "retry", "one"))
+    await until(lambda: scene.records.count == 0)
+    assert scene.phase("one") == "Running"
+    scene.request("two")
+    await pause(60)
+    assert not scene.exists("two")
+    await scene.finish("one")
+    await until(lambda: scene.exists("two"))
+    await scene.end()
+
+
+async def test_a_retry_of_a_workflow_that_nobody_may_change_gives_its_slot_back() -> None:
+    scene = Scene().run()
+    scene.request("one")
+    await until(lambda: scene.exists("one"))
+    await scene.finish("one", phase="Failed")
+    scene.workflows.fail_for_test("patch", refused(), refused())
+    scene.records.start(command(scene.desk, "retry", "one"))
+    await until(lambda: scene.records.count == 0)
+    assert len(scene.desk.publisher.refusals_for_test) == 1
+    scene.request("two")
+    await until(lambda: scene.exists("two"))
+    await scene.end()
+
+
 async def test_slots_that_nobody_holds_are_removed() -> None:
     scene = Scene().run()
     for number in range(5):

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -223,7 +223,8 @@ class BusyPages:
 
     @asynccontextmanager
     async def page(self, *_: object, after: StreamPlace, **__: object) -> AsyncIterator[FramePage]:
-        await asyncio.sleep(1)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), 1)
         offset = after.next_offsets["0"]
         yield FramePage(frames=b"", place=after.after("0", offset))
 

@@ -1,7 +1,8 @@
 """Slots for finished runs that a retry reopens, and back if the cluster refuses that."""
 
-import contextlib
 from collections.abc import Callable
+
+import structlog
 
 from sluice_argo import metadata
 from sluice_contracts.ids import RunKey
@@ -10,9 +11,17 @@ from sluice_dispatcher.domain.slots import Holder, Slot, not_reopened_patch
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_dispatcher.services.slot_holders import SlotHolders
-from sluice_runtime.kubernetes.errors import ApiError
+from sluice_runtime.kubernetes.errors import (
+    ApiError,
+    ApiUnavailableError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+)
 
 __all__ = ["RetrySlots"]
+
+_log = structlog.get_logger(__name__)
 
 
 class RetrySlots:
@@ -60,22 +69,37 @@ class RetrySlots:
     async def give_back(self, workflow: Manifest, key: RunKey, *, limit: int | None) -> None:
         """Give back what `hold` took for a retry that the cluster refused.
 
-        Another delivery of the retry may send the same patch later. That fails once the Workflow
-        has changed, so the change comes first.
+        The entry counts until the Workflow has another version than `hold` has seen. So a mark is
+        written to the Workflow; then late deliveries of the retry fail as well.
 
         Raises:
             ApiUnavailableError, MustWaitError: the retry is to be tried again.
         """
         if limit is None or (slot := _slot_of(workflow, key, limit=limit)) is None:
             return
-        # If this is refused as well, the cluster lets nobody reopen it.
-        with contextlib.suppress(ApiError):
+        try:
             await self._workflows.patch(workflow, not_reopened_patch(workflow))
+        except (ConflictError, NotFoundError):
+            # It has changed since: another delivery may have reopened it.
+            _log.info("workflow changed since its retry was refused", slot=slot.name)
+        except RefusedError:
+            await self._remove(workflow, key, slot)
+        except ApiError as e:
+            raise ApiUnavailableError(str(e)) from e
+        self._on_freed(slot.name)
+
+    async def _remove(self, workflow: Manifest, key: RunKey, slot: Slot) -> None:
+        """Remove the entry of a Workflow that nobody may change, so that nobody can reopen it."""
+        version = workflow["metadata"]["resourceVersion"]
         state = await self._holders.read(slot)
         mine = state.holder(key)
-        if mine is not None and mine.reopened == workflow["metadata"]["resourceVersion"]:
+        try:
+            current = await self._workflows.get(key)
+        except ApiError as e:
+            raise ApiUnavailableError(str(e)) from e
+        is_unchanged = current["metadata"]["resourceVersion"] == version
+        if is_unchanged and mine is not None and mine.reopened == version:
             await self._holders.write(state.without([mine]))
-        self._on_freed(slot.name)
 
 
 def _slot_of(workflow: Manifest, key: RunKey, *, limit: int) -> Slot | None:

@@ -58,6 +58,11 @@ class Faults:
     def __init__(self, origin: str) -> None:
         self.found: list[str] = []
         self._origin = origin
+        self._expected: list[str] = []
+
+    def expect(self, text: str) -> None:
+        """Pass over messages with this text from now on: the test provokes them."""
+        self._expected.append(text)
 
     def watch(self, page: Page) -> None:
         """Note the faults of the page from now on."""
@@ -66,7 +71,8 @@ class Faults:
         page.on("request", self._request)
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        is_expected = any(text in message.text for text in self._expected)
+        if message.type in ("error", "warning") and not is_expected:
             self.found.append(f"{message.type}: {message.text}")
 
     def _request(self, request: Request) -> None:
@@ -79,9 +85,14 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def open_page(browser: Browser, sluice: Sluice) -> Iterator[OpenPage]:
+def faults(sluice: Sluice) -> Faults:
+    """What pages have done wrong."""
+    return Faults(sluice.url)
+
+
+@pytest.fixture
+def open_page(browser: Browser, sluice: Sluice, faults: Faults) -> Iterator[OpenPage]:
     """Open addresses of the dashboard; no page may have done anything wrong at the end."""
-    faults = Faults(sluice.url)
     contexts = []
 
     def opened(address: str = "/", *, theme: str = "light", width: int = 1280) -> Page:

@@ -7,9 +7,9 @@ import urllib.request
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.dashboard.conftest import OpenPage
+from tests.dashboard.conftest import Faults, OpenPage
 from tests.support.kafka import unique_name
 from tests.support.sluice import Sluice
 
@@ -26,6 +26,13 @@ def post(sluice: Sluice, path: str, document: Json) -> Json:
         headers={"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the same
+        found: Json = json.load(answer)
+    return found
+
+
+def get(sluice: Sluice, path: str) -> Json:
+    """GET a document of the gateway."""
+    with urllib.request.urlopen(f"{sluice.url}{path}", timeout=60) as answer:  # noqa: S310 - as above
         found: Json = json.load(answer)
     return found
 
@@ -108,6 +115,48 @@ def test_a_run_is_stopped_after_a_question(open_page: OpenPage, sluice: Sluice) 
     page.get_by_role("dialog").get_by_role("button", name="Stop", exact=True).click()
     phase(page, "Failed")
     expect(page.get_by_role("button", name="Retry", exact=True)).to_be_visible()
+
+
+def test_a_run_that_is_retried_is_followed_again(open_page: OpenPage, sluice: Sluice) -> None:
+    page = open_page(f"/runs/{start(sluice, 'failure')}")
+    phase(page, "Failed")
+    expect(page.get_by_text("Over", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Retry", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Retry", exact=True).click()
+    expect(page.get_by_text("attempt 2")).to_be_visible(timeout=30_000)
+
+
+def test_nothing_is_missed_between_the_list_and_its_stream(
+    open_page: OpenPage, sluice: Sluice
+) -> None:
+    run_id = start(sluice, "approval")
+    page = open_page("/limits")
+    held: list[Route] = []
+    page.route("**/v1/events?**", held.append)
+    page.get_by_role("link", name="Runs", exact=True).click()
+    row = page.get_by_role("row").filter(has_text=run_id)
+    expect(row).to_contain_text("Suspended")
+    post(sluice, f"/v1/runs/{run_id}/terminate", {})
+    get(sluice, f"/v1/runs/{run_id}/outcome?wait=30")
+    for route in held:
+        route.continue_()
+    expect(row).to_contain_text("Failed")
+
+
+def test_who_is_no_longer_signed_in_is_asked_to_sign_in(
+    open_page: OpenPage, faults: Faults
+) -> None:
+    page = open_page()
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    faults.expect("401")
+    problem = {
+        "type": "urn:sluice:problem:unauthenticated",
+        "status": 401,
+        "title": "",
+        "detail": "",
+    }
+    page.route("**/v1/**", lambda route: route.fulfill(status=401, json=problem))
+    expect(page.get_by_text("Sign in to see runs")).to_be_visible(timeout=15_000)
 
 
 def test_runs_are_filtered_and_the_address_can_be_shared(

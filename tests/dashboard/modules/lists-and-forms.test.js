@@ -5,6 +5,7 @@ import { begin, fieldsOf, valuesOf } from '../../../services/gateway/src/sluice_
 import { ago, duration } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/format.js';
 import { Lines } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/lines.js';
 import { curlLine, quoted } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/lines-of-code.js';
+import { joined } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/newest-first.js';
 import { OrderedRuns, keyOf } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/ordered-runs.js';
 import { saveView, savedViews } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/views.js';
 import { randomFrom } from './random.js';
@@ -30,9 +31,9 @@ test('runs are in order and once each, whatever comes first', () => {
     const runs = new OrderedRuns((run) => run.phase !== 'Failed');
     const known = new Map();
     for (let count = 0; count < 200; count += 1) {
-      const run = { id: `r${Math.floor(random() * 40)}`, tenant: 'default', at: Math.floor(random() * 5), phase: random() < 0.3 ? 'Failed' : 'Running' };
-      const before = known.get(keyOf(run));
-      known.set(keyOf(run), { ...run, at: before?.at ?? run.at });
+      const number = Math.floor(random() * 40);
+      const run = { id: `r${number}`, tenant: 'default', at: number % 5, phase: random() < 0.3 ? 'Failed' : 'Running' };
+      known.set(keyOf(run), run);
       runs.put(run);
     }
     const expected = [...known.values()].filter((run) => run.phase !== 'Failed')
@@ -97,4 +98,16 @@ test('views are kept under their names, and what cannot be read is left out', ()
   assert.deepEqual(saveView(storage, 'mine', null), {});
   storage.setItem('sluice.views', '{');
   assert.deepEqual(savedViews(storage), {});
+});
+
+test('a list that is read again from its newest part has no gap and nothing that was decided', () => {
+  const letters = Array.from({ length: 60 }, (_, at) => ({ id: `l${at}`, rejected_at: String(100 + at) })).reverse();
+  const known = letters.slice(20, 50);
+  const newer = joined(known, letters.slice(10, 30));
+  assert.deepEqual(newer, { known: letters.slice(10, 50), isWhole: true });
+  assert.deepEqual(joined(known, letters.slice(0, 10)), { known: letters.slice(0, 10), isWhole: false });
+  const decided = letters.slice(20, 31).filter(({ id }) => id !== letters[25].id);
+  assert.ok(!joined(known, decided).known.some(({ id }) => id === letters[25].id));
+  assert.equal(joined(known, decided).known.length, 29);
+  assert.deepEqual(joined([], []), { known: [], isWhole: false });
 });

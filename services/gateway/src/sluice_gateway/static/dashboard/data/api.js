@@ -19,6 +19,9 @@ export class Problem extends Error {
 
 export const OFFLINE = 'offline';
 
+/** Hears `unauthenticated` when the gateway no longer knows who looks. */
+export const session = new EventTarget();
+
 /** @param {Response} response */
 async function problemOf(response) {
   const retryAfter = Number(response.headers.get('Retry-After')) || null;
@@ -44,6 +47,7 @@ export async function request(path, init = {}) {
     if (/** @type {Error} */ (error).name === 'AbortError') throw error;
     throw new Problem({ type: OFFLINE, title: 'Offline', status: 0, detail: 'The gateway cannot be reached.' });
   }
+  if (response.status === 401) session.dispatchEvent(new Event('unauthenticated'));
   if (!response.ok && response.status !== 304) throw await problemOf(response);
   return response;
 }

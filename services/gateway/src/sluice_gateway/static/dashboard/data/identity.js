@@ -1,6 +1,6 @@
 /** Who looks at the page, and what they may do. */
 import { signal } from '../ui/html.js';
-import { get, request } from './api.js';
+import { get, request, session } from './api.js';
 
 /**
  * @typedef {{principal: string, kind: string, scopes: string[]}} Identity
@@ -21,6 +21,10 @@ export async function identify() {
     who.value = { state, identity: null, signIn, problem };
   }
 }
+
+session.addEventListener('unauthenticated', () => {
+  if (who.value.state === 'known') who.value = { ...who.value, state: 'nobody', identity: null };
+});
 
 /** @param {string} scope */
 export function may(scope) {

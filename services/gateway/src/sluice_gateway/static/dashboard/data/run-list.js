@@ -4,6 +4,7 @@ import { asQuery, shows } from '../lib/filters.js';
 import { millis } from '../lib/format.js';
 import { OrderedRuns, keyOf } from '../lib/ordered-runs.js';
 import { get } from './api.js';
+import { who } from './identity.js';
 import { followShared } from './shared-stream.js';
 
 /** @typedef {import('../lib/filters.js').Filters} Filters */
@@ -12,6 +13,8 @@ import { followShared } from './shared-stream.js';
 const PAGE = 200;
 const COUNTS_EVERY = 5000;
 const PULSE = 60;
+const FLUSH_EVERY = 50;
+const PATIENCE = 3000;
 
 export class RunList {
   /** Grows with every change of `rows`, which is one array that is changed in place. */
@@ -28,7 +31,9 @@ export class RunList {
   #filters;
   /** @type {import('./follow.js').Line[]} */
   #waiting = [];
-  #frame = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #flushing;
+  #isOpen = false;
   #abort = new AbortController();
   /** @type {string | null} */
   #cursor = null;
@@ -47,12 +52,18 @@ export class RunList {
   open() {
     const { signal: aborted } = this.#abort;
     followShared(`/v1/events?${this.#query({ phases: false })}`, {
+      whose: who.value.identity?.principal ?? '',
       signal: aborted,
       onLines: (lines) => this.#take(lines),
-      onConnection: (connection) => { this.connection.value = connection; },
+      onConnection: (connection) => {
+        this.connection.value = connection;
+        if (connection === 'live') this.#begin();
+      },
       onGone: () => this.#reload(),
     }).catch((error) => { this.problem.value = error; });
-    this.more();
+    // A list without its stream is better than none.
+    const impatient = setTimeout(() => this.more(), PATIENCE);
+    aborted.addEventListener('abort', () => clearTimeout(impatient), { once: true });
     this.count();
     const counting = setInterval(() => { if (!document.hidden) this.count(); }, COUNTS_EVERY);
     const beating = setInterval(() => { this.pulse.value = [...this.pulse.value.slice(1), 0]; }, 1000);
@@ -62,7 +73,15 @@ export class RunList {
 
   close() {
     this.#abort.abort();
-    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#flushing);
+  }
+
+  /** Read the list once its stream is open: what happens from then on comes by the stream. */
+  #begin() {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    if (this.#runs.size > 0) this.#reload();
+    else this.more();
   }
 
   /** Read the next part of the list, if there is one. */
@@ -126,8 +145,9 @@ export class RunList {
   /** @param {import('./follow.js').Line[]} lines */
   #take(lines) {
     this.#waiting.push(...lines.filter((line) => line.data));
-    // Some hundred events a second change the page once a frame.
-    this.#frame ||= requestAnimationFrame(() => { this.#frame = 0; this.#flush(); });
+    // Some hundred events a second change the page some times a second; also where nobody sees it, so
+    // that they do not pile up.
+    this.#flushing ??= setTimeout(() => { this.#flushing = undefined; this.#flush(); }, FLUSH_EVERY);
   }
 
   #flush() {

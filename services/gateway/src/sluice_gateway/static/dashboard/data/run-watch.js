@@ -4,6 +4,10 @@ import { History } from '../lib/run-state.js';
 import { get, runPath } from './api.js';
 import { follow } from './follow.js';
 
+const FLUSH_EVERY = 50;
+const LOOK_EVERY = 15_000;
+const TRIES = 20;
+
 export class RunWatch {
   /** The run as `GET /v1/runs/{id}` has it; its steps are those of `history`. */
   run = signal(/** @type {any} */ (null));
@@ -17,7 +21,11 @@ export class RunWatch {
 
   #abort = new AbortController();
   #path;
-  #frame = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #flushing;
+  /** @type {string | null} */
+  #place = null;
+  #isFollowing = false;
   /** @type {import('./follow.js').Line[]} */
   #waiting = [];
 
@@ -27,17 +35,43 @@ export class RunWatch {
   }
 
   open() {
-    this.#read().then(() => follow(this.#path('/events'), {
-      signal: this.#abort.signal,
-      onLines: (lines) => this.#take(lines),
-      onConnection: (connection) => { this.connection.value = connection; },
-    })).catch((error) => { if (!this.#abort.signal.aborted) this.problem.value = error; });
+    this.#read().then(() => this.#follow()).catch((error) => this.#fail(error));
+    const looking = setInterval(() => { if (!document.hidden) this.#follow(); }, LOOK_EVERY);
+    this.#abort.signal.addEventListener('abort', () => clearInterval(looking), { once: true });
     return this;
+  }
+
+  /** Look whether a run that is over goes on: a command was sent, which takes a moment. */
+  expectMore() {
+    for (let tries = 1; tries <= TRIES; tries += 1) setTimeout(() => this.#follow(), tries * 1000);
+  }
+
+  /** Follow the events to the end of the run, behind those that are known. */
+  async #follow() {
+    if (this.#isFollowing || this.#abort.signal.aborted) return;
+    this.#isFollowing = true;
+    try {
+      await follow(this.#path('/events'), {
+        signal: this.#abort.signal,
+        after: this.#place,
+        onLines: (lines) => this.#take(lines),
+        // A run that is over is asked for again and again, which is nothing to see.
+        onConnection: (connection) => { if (connection !== 'connecting' || !this.history.last) this.connection.value = connection; },
+      });
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#isFollowing = false;
+    }
+  }
+
+  #fail(error) {
+    if (!this.#abort.signal.aborted) this.problem.value = error;
   }
 
   close() {
     this.#abort.abort();
-    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#flushing);
   }
 
   async #read() {
@@ -54,8 +88,9 @@ export class RunWatch {
 
   /** @param {import('./follow.js').Line[]} lines */
   #take(lines) {
+    this.#place = lines.findLast((line) => line.id)?.id ?? this.#place;
     this.#waiting.push(...lines);
-    this.#frame ||= requestAnimationFrame(() => { this.#frame = 0; this.#flush(); });
+    this.#flushing ??= setTimeout(() => { this.#flushing = undefined; this.#flush(); }, FLUSH_EVERY);
   }
 
   #flush() {

@@ -44,7 +44,8 @@ export function write(filters) {
 export function asQuery(filters, now) {
   const query = new URLSearchParams(write(filters));
   const minutes = SPANS.get(filters.since);
-  if (minutes) query.set('since', new Date(now - minutes * 60_000).toISOString());
+  // Whole minutes, so that tabs that were opened one after the other ask for the same.
+  if (minutes) query.set('since', new Date((Math.floor(now / 60_000) - minutes) * 60_000).toISOString());
   return query;
 }
 

@@ -18,6 +18,8 @@ function compare(a, b) {
   return x < y ? 1 : x > y ? -1 : 0;
 }
 
+const MOST = 100_000;
+
 export class OrderedRuns {
   /** @type {Row[]} */
   rows = [];
@@ -53,7 +55,18 @@ export class OrderedRuns {
     const at = this.#search(next);
     const isListed = before !== undefined && this.rows[at] === before;
     if (this.#shows(next)) this.rows.splice(at, isListed ? 1 : 0, next);
-    else if (isListed) this.rows.splice(at, 1);
+    else {
+      if (isListed) this.rows.splice(at, 1);
+      // A run that was never listed would be kept for nothing.
+      else if (!before) this.#known.delete(key);
+    }
+    if (this.rows.length > MOST) this.#drop();
+  }
+
+  /** Drop the oldest run. */
+  #drop() {
+    const oldest = this.rows.pop();
+    if (oldest) this.#known.delete(keyOf(oldest));
   }
 
   /** Add those that are not known yet. @param {readonly Row[]} runs */

@@ -26,32 +26,40 @@
  */
 export function apply(state, event) {
   if (state && event.sequence <= state.event.sequence) return state;
+  return changed(state && copy(state), event);
+}
+
+/** @param {RunState} state @returns {RunState} */
+function copy({ event, steps, groups }) {
+  return { event, steps: new Map(steps), groups: new Map(groups) };
+}
+
+/**
+ * Return the state after one more event, with the maps of the state before: copying ten thousand
+ * steps for each of ten thousand events would take seconds.
+ *
+ * @param {RunState | null} state
+ * @param {StatusEvent} event
+ * @returns {RunState}
+ */
+function changed(state, event) {
+  const steps = state?.steps ?? new Map();
+  const groups = state?.groups ?? new Map();
   const retried = state !== null && event.attempt > state.event.attempt;
-  return {
-    event,
-    steps: merged(state?.steps, event.steps, retried, event.terminal),
-    groups: merged(state?.groups, event.groups, retried, event.terminal),
-  };
+  /** @type {[Map<string, any>, {id: string}[] | undefined][]} */
+  const parts = [[steps, event.steps], [groups, event.groups]];
+  for (const [known, given] of parts) {
+    // The first event of an attempt has all that the attempt has, and so has a terminal one: a
+    // retry does not keep the steps that failed.
+    if (retried || (event.terminal && given?.length)) known.clear();
+    for (const each of given ?? []) known.set(each.id, each);
+  }
+  return { event, steps, groups };
 }
 
-/**
- * The first event of an attempt has all that the attempt has, and so has a terminal one: a retry
- * does not keep the steps that failed.
- */
-function merged(known, changed, retried, terminal) {
-  const whole = retried || (terminal && changed?.length);
-  if (!changed?.length && !whole && known) return known;
-  const all = new Map(whole ? [] : known);
-  for (const each of changed ?? []) all.set(each.id, each);
-  return all;
-}
-
-/**
- * Every state that a run has had, without keeping a copy of each: `at` replays from the nearest
- * one that is kept.
- */
+/** Every state that a run has had. Some are kept; `at` replays the events behind the nearest one. */
 export class History {
-  static #EVERY = 100;
+  static #EVERY = 500;
   /** @type {StatusEvent[]} */
   #events = [];
   /** @type {RunState[]} */
@@ -63,6 +71,7 @@ export class History {
     return this.#events.length;
   }
 
+  /** The latest state. Its maps change with the next event. */
   get last() {
     return this.#last;
   }
@@ -73,11 +82,10 @@ export class History {
 
   /** @param {StatusEvent} event */
   push(event) {
-    const next = apply(this.#last, event);
-    if (next === this.#last) return;
+    if (this.#last && event.sequence <= this.#last.event.sequence) return;
     this.#events.push(event);
-    this.#last = next;
-    if (this.#events.length % History.#EVERY === 0) this.#kept.push(next);
+    this.#last = changed(this.#last, event);
+    if (this.#events.length % History.#EVERY === 0) this.#kept.push(copy(this.#last));
   }
 
   /**
@@ -87,8 +95,8 @@ export class History {
   at(count) {
     if (count >= this.#events.length) return this.#last;
     const kept = Math.floor(count / History.#EVERY);
-    let state = kept ? this.#kept[kept - 1] : null;
-    for (let at = kept * History.#EVERY; at < count; at += 1) state = apply(state, this.#events[at]);
+    let state = kept ? copy(this.#kept[kept - 1]) : null;
+    for (let at = kept * History.#EVERY; at < count; at += 1) state = changed(state, this.#events[at]);
     return state;
   }
 }

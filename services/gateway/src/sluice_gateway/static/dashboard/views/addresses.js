@@ -9,5 +9,9 @@ export function runAddress({ id, tenant }) {
 export function runOf({ path, search }) {
   const match = /^\/runs\/([^/]+)$/.exec(path);
   if (!match) return null;
-  return { id: decodeURIComponent(match[1]), tenant: new URLSearchParams(search).get('tenant') ?? 'default' };
+  try {
+    return { id: decodeURIComponent(match[1]), tenant: new URLSearchParams(search).get('tenant') ?? 'default' };
+  } catch {
+    return null; // It is no text that was encoded.
+  }
 }

@@ -1,5 +1,5 @@
 /** The runs that wait for an answer. */
-import { html, useEffect, useMemo, useState } from '../ui/html.js';
+import { html, useEffect, useMemo, useRef, useState } from '../ui/html.js';
 import { Link } from '../ui/router.js';
 import { Fields } from '../ui/fields.js';
 import { Empty, Failure, Loading } from '../ui/states.js';
@@ -17,13 +17,21 @@ const MOST = 50;
 export function ApprovalsPage() {
   const [runs, setRuns] = useState(/** @type {any[] | null} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const [isAll, setIsAll] = useState(true);
+  const reading = useRef(false);
   const read = async () => {
+    if (reading.current) return;
+    reading.current = true;
     try {
       const page = await get(`/v1/runs?phase=Suspended&limit=${MOST}`);
-      setRuns(await Promise.all(page.runs.map((run) => get(runPath(run.id, run.tenant)))));
+      const found = await Promise.allSettled(page.runs.map((run) => get(runPath(run.id, run.tenant))));
+      setRuns(found.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])));
+      setIsAll(page.next_cursor === null);
       setProblem(null);
     } catch (found) {
       setProblem(found);
+    } finally {
+      reading.current = false;
     }
   };
   useEffect(() => {
@@ -36,6 +44,7 @@ export function ApprovalsPage() {
   if (!runs) return html`<div class="page"><${Loading} what="Reading what waits …" /></div>`;
   const waiting = runs.flatMap((run) => (run.waiting_for ?? []).map((step) => ({ run, step })));
   return html`<div class="page"><div class="heading"><h1>Approvals</h1></div>
+    ${!isAll && html`<div class="notice"><p>These are of the newest ${MOST} suspended runs. <${Link} to="/runs?phase=Suspended">The list of runs</${Link}> has all.</p></div>`}
     ${waiting.length === 0 && html`<${Empty} title="Nothing waits for an answer" />`}
     <div class="inbox">${waiting.map(({ run, step }) => html`<${Answer} key=${`${keyOf(run)}/${step.step}`} run=${run} step=${step} onDone=${read} />`)}</div></div>`;
 }

@@ -16,8 +16,8 @@ const COMMANDS = [
   { name: 'rerun', label: 'Run again', when: (run) => run.terminal && run.parameters !== null, text: 'A new run with the same workflow and parameters.' },
 ];
 
-/** @param {{run: any}} props */
-export function Commands({ run }) {
+/** @param {{run: any, onDone: () => void}} props */
+export function Commands({ run, onDone }) {
   const [busy, setBusy] = useState(false);
   const act = async (command) => {
     const answer = await ask({ title: `${command.label} ${run.id}?`, text: command.text, action: command.label, bad: command.bad, reason: command.name !== 'rerun' });
@@ -27,7 +27,10 @@ export function Commands({ run }) {
       const body = command.name === 'rerun' ? {} : answer.reason ? { reason: answer.reason } : {};
       const document = await post(runPath(run.id, run.tenant, `/${command.name}`), body);
       if (command.name === 'rerun') go(runAddress({ id: document.id, tenant: document.tenant }));
-      else say(`${command.label}: the command is on its way.`);
+      else {
+        say(`${command.label}: the command is on its way.`);
+        onDone();
+      }
     } catch (problem) {
       say(/** @type {Error} */ (problem).message, { bad: true });
     } finally {

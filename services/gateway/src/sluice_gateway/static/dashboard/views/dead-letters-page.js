@@ -1,5 +1,5 @@
 /** Records that could never be valid: look at them, replay them, or drop them. */
-import { html, useEffect, useState } from '../ui/html.js';
+import { html, useEffect, useRef, useState } from '../ui/html.js';
 import { Link, go } from '../ui/router.js';
 import { ask } from '../ui/dialog.js';
 import { PhaseSign } from '../ui/phase.js';
@@ -10,6 +10,7 @@ import { now } from '../ui/clock.js';
 import { get, post } from '../data/api.js';
 import { may } from '../data/identity.js';
 import { ago, millis } from '../lib/format.js';
+import { joined } from '../lib/newest-first.js';
 import { runAddress } from './addresses.js';
 
 const EVERY = 4000;
@@ -18,42 +19,54 @@ const SIGNS = { open: 'Failed', replayed: 'Succeeded', dropped: 'Deleted' };
 
 export function DeadLettersPage() {
   const [state, setState] = useState('open');
-  const [first, setFirst] = useState(/** @type {any[] | null} */ (null));
-  const [rest, setRest] = useState(/** @type {any[]} */ ([]));
-  const [cursor, setCursor] = useState(/** @type {string | null | undefined} */ (undefined));
+  const [letters, setLetters] = useState(/** @type {any[] | null} */ (null));
+  const [cursor, setCursor] = useState(/** @type {string | null} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [chosen, choose] = useState(/** @type {string | null} */ (null));
-  const read = async () => {
+  // What is asked for one state must not be shown under another.
+  const current = useRef(state);
+  current.current = state;
+  const part = async (/** @type {string} */ more) => {
     try {
-      const page = await get(`/v1/dead-letters?state=${state}&limit=200`);
-      setFirst(page.dead_letters);
-      setCursor((known) => (known === undefined ? page.next_cursor : known));
+      const page = await get(`/v1/dead-letters?state=${state}&limit=200${more}`);
+      if (current.current !== state) return null;
       setProblem(null);
+      return page;
     } catch (error) {
-      setProblem(error);
+      if (current.current === state) setProblem(error);
+      return null;
     }
   };
+  const read = async () => {
+    const page = await part('');
+    if (!page) return;
+    const { known, isWhole } = joined(letters ?? [], page.dead_letters);
+    setLetters(known);
+    // Behind a gap the list begins anew.
+    if (!isWhole) setCursor(page.next_cursor);
+  };
+  const latest = useRef(read);
+  latest.current = read;
+  const reading = useRef(false);
   const more = async () => {
-    if (!cursor) return;
-    setCursor(null);
-    const page = await get(`/v1/dead-letters?state=${state}&limit=200&cursor=${encodeURIComponent(cursor)}`);
-    setRest((known) => [...known, ...page.dead_letters]);
+    if (!cursor || reading.current) return;
+    reading.current = true;
+    const page = await part(`&cursor=${encodeURIComponent(cursor)}`);
+    reading.current = false;
+    if (!page) return;
+    setLetters((known) => [...(known ?? []), ...page.dead_letters]);
     setCursor(page.next_cursor);
   };
   useEffect(() => {
     document.title = 'Dead letters · Sluice';
-    setFirst(null);
-    setRest([]);
-    setCursor(undefined);
-    read();
-    const timer = setInterval(() => { if (!document.hidden) read(); }, EVERY);
+    setLetters(null);
+    setCursor(null);
+    latest.current();
+    const timer = setInterval(() => { if (!document.hidden) latest.current(); }, EVERY);
     return () => clearInterval(timer);
   }, [state]);
-  // Only the first part is read again and again: what was decided of the others is known here.
-  const shown = new Set(first?.map(({ id }) => id));
-  const letters = first && [...first, ...rest.filter(({ id }) => !shown.has(id))];
   const decided = async (/** @type {string} */ id) => {
-    setRest((known) => known.filter((each) => each.id !== id));
+    setLetters((known) => known && known.filter((each) => each.id !== id));
     await read();
   };
   const empty = problem ? html`<${Failure} problem=${problem} retry=${read} />`

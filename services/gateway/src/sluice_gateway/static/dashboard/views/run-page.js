@@ -48,13 +48,14 @@ function Run({ watch }) {
   const node = selected === null ? null : graph.nodes.get(selected);
   const shown = replay === null ? run : { ...run, ...state?.event };
   return html`<div class="page run">
+    ${watch.problem.value && html`<div class="notice bad" role="alert"><p>${watch.problem.value.message}</p></div>`}
     <div class="heading">
       <nav class="crumbs" aria-label="Way back"><${Link} to="/runs">Runs</${Link}></nav>
       <h1 class="id">${run.id}</h1>
       <${PhaseText} phase=${shown.phase} />
       ${run.attempt > 1 && html`<span class="label">attempt ${run.attempt}</span>`}
       <${Connection} connection=${watch.connection.value} />
-      <${Commands} run=${run} steps=${state?.steps} />
+      <${Commands} run=${run} onDone=${() => watch.expectMore()} />
     </div>
     <${Facts} run=${shown} />
     <${Waiting} run=${shown} />

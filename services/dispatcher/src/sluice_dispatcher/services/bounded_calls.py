@@ -114,7 +114,8 @@ class BoundedCalls:
     ) -> T:
         """Return what `step` returns; it is repeated after the error, and takes no slot itself.
 
-        So it may run other steps, and wait for what they must not wait for.
+        So it may run other steps, and wait for what they must not wait for. Its record counts as
+        waiting until the next of them.
         """
 
         def failed(error: Exception, pause: float) -> None:
@@ -124,10 +125,7 @@ class BoundedCalls:
                 "step failed, retrying", step=name, reason=reason, error=str(error), retry_in=pause
             )
 
-        try:
-            return await retry_forever(step, on=on, backoff=self._backoff, on_retry=failed)
-        finally:
-            self._budget.mark_active()
+        return await retry_forever(step, on=on, backoff=self._backoff, on_retry=failed)
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

@@ -4,12 +4,12 @@ Each partition remembers its last so many records. So every gateway knows the sa
 long it has been running, and a flood on one topic takes no place from another's letters.
 """
 
-import heapq
 import re
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain, islice
 from typing import Final, Literal, NamedTuple, Self
 
 from sluice_contracts.dead_letters import DeadLetter, LetterDecision
@@ -185,6 +185,7 @@ class DeadLetters:
         self._share = most
         # By partition, and there by offset, in ascending order.
         self._letters: dict[tuple[str, int], OrderedDict[int, Letter]] = defaultdict(OrderedDict)
+        self._in_order: Sequence[Letter] | None = None
 
     def add(self, letter: DeadLetter) -> None:
         """Remember a letter that was read."""
@@ -193,6 +194,7 @@ class DeadLetters:
         if letter.run is not None and not letter.has_claimed_run:
             tenants = frozenset({letter.run.tenant})
         value = letter.received.value or b""
+        self._in_order = None
         self._letters[position.topic, position.partition][position.offset] = Letter(
             id=LetterId(own.name, position.partition, position.offset),
             position=position,
@@ -221,6 +223,7 @@ class DeadLetters:
             letter.decision, letter.decided_by_offset
         ):
             letters[position.offset] = replace(letter, decision=decision, decided_by_offset=offset)
+            self._in_order = None
 
     def passed(self, position: Position) -> None:
         """Forget what is beyond the partition's share, now that this record was read."""
@@ -235,6 +238,7 @@ class DeadLetters:
     def forget(self) -> None:
         """Forget everything."""
         self._letters.clear()
+        self._in_order = None
 
     def get(self, letter_id: LetterId) -> Letter | None:
         """Return the letter; None if it is not remembered."""
@@ -246,11 +250,11 @@ class DeadLetters:
         """Return the newest letters that the query selects, of those behind `before`."""
         wanted = (
             each
-            for each in self._all()
+            for each in self._newest_first()
             if (before is None or each.place < before) and query.selects(each)
         )
-        found = heapq.nlargest(limit + 1, wanted, key=lambda each: each.place)
-        page = tuple(found[:limit])
+        found = tuple(islice(wanted, limit + 1))
+        page = found[:limit]
         return LetterPage(letters=page, next=page[-1].place if len(found) > limit else None)
 
     def open_on(self, topic: str) -> int:
@@ -262,14 +266,18 @@ class DeadLetters:
             for each in letters.values()
         )
 
-    def _all(self) -> Iterator[Letter]:
-        for letters in self._letters.values():
-            yield from letters.values()
+    def _newest_first(self) -> Sequence[Letter]:
+        """Return all letters in order: sorted once for many lists, as they change seldom."""
+        if self._in_order is None:
+            known = chain.from_iterable(each.values() for each in self._letters.values())
+            self._in_order = sorted(known, key=lambda each: each.place, reverse=True)
+        return self._in_order
 
     def _forget_before(self, topic: str, partition: int, offset: int) -> None:
         letters = self._letters[topic, partition]
         while letters and next(iter(letters)) < offset:
             letters.popitem(last=False)
+            self._in_order = None
 
 
 def _rank(decision: LetterDecision, offset: int) -> tuple[bool, int]:

@@ -132,7 +132,7 @@ def test_nothing_is_missed_between_the_list_and_its_stream(
     run_id = start(sluice, "approval")
     page = open_page("/limits")
     held: list[Route] = []
-    page.route("**/v1/events?**", held.append)
+    page.route("**/v1/events?**", lambda route: held.append(route))  # noqa: PLW0108 - its type
     page.get_by_role("link", name="Runs", exact=True).click()
     row = page.get_by_role("row").filter(has_text=run_id)
     expect(row).to_contain_text("Suspended")
@@ -196,7 +196,7 @@ def test_runs_of_a_filter_are_commanded_together(open_page: OpenPage, sluice: Sl
     page = open_page(f"/runs?label=team%3D{team}&phase=Suspended")
     expect(page.locator(".list-rows [role=row]")).to_have_count(3)
     command = page.get_by_label("Command for all that are shown")
-    expect(command).to_contain_text("Command all 3")
+    expect(command).to_contain_text("Command all 3", timeout=15_000)
     command.select_option("terminate")
     expect(page.get_by_role("dialog").get_by_role("listitem")).to_have_count(3)
     page.get_by_role("button", name="Terminate 3").click()

@@ -14,6 +14,7 @@ const PAGE = 200;
 const COUNTS_EVERY = 5000;
 const PULSE = 60;
 const FLUSH_EVERY = 50;
+const COUNT_AFTER = 1000;
 const PATIENCE = 3000;
 
 export class RunList {
@@ -33,6 +34,8 @@ export class RunList {
   #waiting = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #flushing;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #counting;
   #isOpen = false;
   #abort = new AbortController();
   /** @type {string | null} */
@@ -74,6 +77,7 @@ export class RunList {
   close() {
     this.#abort.abort();
     clearTimeout(this.#flushing);
+    clearTimeout(this.#counting);
   }
 
   /** Read the list once its stream is open: what happens from then on comes by the stream. */
@@ -154,6 +158,7 @@ export class RunList {
     const lines = this.#waiting;
     this.#waiting = [];
     for (const { data } of lines) this.#put(/** @type {any} */ (data));
+    if (!document.hidden) this.#counting ??= setTimeout(() => { this.#counting = undefined; this.count(); }, COUNT_AFTER);
     const pulse = [...this.pulse.value];
     pulse[PULSE - 1] += lines.length;
     batch(() => {

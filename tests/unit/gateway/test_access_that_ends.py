@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import inf
 from pathlib import Path
 from typing import cast
 
@@ -35,6 +36,7 @@ from sluice_gateway.services.api_key_authentication import ApiKeyAuthenticator
 from sluice_gateway.services.authentication import AuthenticatorChain
 from sluice_gateway.services.frame_format import FrameFormat
 from sluice_gateway.services.identification import GrantedIdentification
+from sluice_gateway.services.response_budget import PIECE
 from sluice_gateway.services.sessions import Sessions
 from sluice_gateway.services.shared_pages import FramePage, SharedPages
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -69,10 +71,12 @@ class World:
     grants: Grants = field(default_factory=lambda: grants(Scope.READ, Scope.PAYLOADS))
     ring: KeyRing = field(default_factory=lambda: KeyRing((RingKey(id="a", secret=b"a" * 32),)))
     token_is_good: bool = True
+    looks_left: float = inf
 
     async def authenticate(self, credentials: Credentials) -> Principal:
         """Stand in for the verification of tokens."""
-        if not self.token_is_good:
+        self.looks_left -= 1
+        if not self.token_is_good or self.looks_left < 0:
             raise UnauthenticatedError("expired")
         return Principal(kind=PrincipalKind.WORKLOAD, id="ci")
 
@@ -134,6 +138,12 @@ class Opened:
 
 @pytest.fixture
 async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
+    async with opening(tmp_path, keepalive=0.01) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def opening(tmp_path: Path, *, keepalive: float) -> AsyncIterator[Opened]:
     world = World()
     sessions = Sessions(ring=lambda: world.ring, lifetime=HOUR, now=lambda: world.now, random=bytes)
     links = WatchLinks(ring=lambda: world.ring, lifetime=HOUR, now=lambda: world.now)
@@ -145,7 +155,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
     )
     identification = GrantedIdentification(chain, grants=lambda: world.grants)
     async with running_gateway(
-        tmp_path, identification=identification, limits=Limits(keepalive=0.01)
+        tmp_path, identification=identification, limits=Limits(keepalive=keepalive)
     ) as gateway:
         await gateway.publish(published(1, Phase.RUNNING))
         yield Opened(gateway, world, sessions=sessions, links=links)
@@ -216,6 +226,27 @@ async def test_the_end_of_an_access_ends_its_stream_of_all_runs(opened: Opened) 
         assert await response.content.readuntil(b": keepalive\n")
         opened.world.without_key()
         assert (await rest(response))[-1] == ENDED
+
+
+@pytest.mark.parametrize("path", [EVENTS, "/v1/events"])
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson"])
+async def test_events_before_the_end_are_whole(tmp_path: Path, path: str, accept: str) -> None:
+    """Access ends while one is sent that is larger than what is sent at a time."""
+    async with opening(tmp_path, keepalive=1e-9) as opened:
+        await opened.gateway.publish(published(2, message="x" * 2 * PIECE))
+        headers = opened.ways["token"][0] | {"Accept": accept, "Last-Event-ID": "1:0"}
+        for looks in range(5):
+            # The first one is when the stream is opened.
+            opened.world.looks_left = 1 + looks
+            async with opened.gateway.client.get(path, headers=headers) as response:
+                text = "\n".join(await rest(response))
+            lines = text.split("\n")
+            if accept == "text/event-stream":
+                assert lines[-2:] == ["", ENDED]
+                lines = [line[6:] for line in lines if line.startswith("data: ")]
+            for each in lines:
+                # Fails if one is cut.
+                json.loads(each)
 
 
 class BusyPages:

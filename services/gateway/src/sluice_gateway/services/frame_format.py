@@ -18,6 +18,10 @@ class FrameFormat(Enum):
         """Return what comes before all events."""
         return b"retry: 2000\n\n" if self is FrameFormat.SSE else b""
 
+    def is_between_events(self, sent: bytes) -> bool:
+        """Return whether a stream that ends with `sent`, two bytes at least, ends with an event."""
+        return not sent or sent.endswith(b"\n\n" if self is FrameFormat.SSE else b"\n")
+
     def frame(self, *, place: str | None, kind: str, data: str) -> bytes:
         """Return an event; `data` is JSON on one line. Without a place none resumes behind it."""
         if self is FrameFormat.SSE:

@@ -8,15 +8,18 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import pytest
+from pydantic import JsonValue
 
 from sluice_client import (
     CountChangedError,
     Event,
     IdConflictError,
     InvalidRequestError,
+    NotApplicableError,
     NotFoundError,
     Phase,
     ProblemType,
@@ -29,6 +32,7 @@ from sluice_contracts.http_documents import IdUse
 from sluice_contracts.requests import Command, ResumeCommand, RetryCommand
 
 ADA = {"name": "Ada"}
+YEAR = timedelta(days=365)
 
 
 class Publish(Protocol):
@@ -39,12 +43,19 @@ class Publish(Protocol):
     ) -> None: ...
 
 
+class Reject(Protocol):
+    """Lets a record be a dead letter; returns the letter's id."""
+
+    async def __call__(self, value: str, kind: ProblemType) -> str: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A client, what happens to its runs, and the commands that were accepted."""
+    """A client, what happens to its runs and records, and the commands that were accepted."""
 
     sluice: Sluice
     publish: Publish
+    reject: Reject
     commands: Callable[[], Sequence[Command]]
 
 
@@ -333,6 +344,77 @@ class ClientPortSuite:
             await stage.sluice.pause()
         with pytest.raises(ValueError, match="either a workflow or a tenant to drain"):
             await stage.sluice.drain(workflow="greet", tenant="acme")
+
+    async def test_dead_letters_are_listed_newest_first(self, stage: Stage) -> None:
+        letters = stage.sluice.dead_letters
+        kinds = (ProblemType.MALFORMED_JSON, ProblemType.UNKNOWN_WORKFLOW)
+        ids = [await stage.reject("{", kinds[number % 2]) for number in range(3)]
+        await letters.drop(ids[2])
+        assert [each.id async for each in letters.list(page_size=2)] == ids[::-1]
+        assert [each.id async for each in letters.list(states=["open"])] == [ids[1], ids[0]]
+        found = letters.list(reasons=[ProblemType.UNKNOWN_WORKFLOW])
+        assert [each.id async for each in found] == [ids[1]]
+        assert [each.id async for each in letters.list(tenant="acme")] == []
+        assert [each.id async for each in letters.list(since=datetime.now(UTC) + YEAR)] == []
+        assert [each.id async for each in letters.list(until=datetime.now(UTC) + YEAR)] == ids[::-1]
+
+    async def test_a_dead_letter_is_shown_with_what_it_holds(self, stage: Stage) -> None:
+        letter = await stage.sluice.dead_letters.show(
+            await stage.reject("{no", ProblemType.MALFORMED_JSON)
+        )
+        assert (letter.state, letter.problem.type) == ("open", ProblemType.MALFORMED_JSON)
+        assert letter.payload is not None
+        assert letter.payload.value is not None
+        assert (letter.payload.value.data, letter.size) == ("{no", 3)
+
+    async def test_a_replay_starts_a_run_with_what_takes_the_place_of_the_record(
+        self, stage: Stage
+    ) -> None:
+        letters = stage.sluice.dead_letters
+        letter = await stage.reject("{no", ProblemType.MALFORMED_JSON)
+        with pytest.raises(InvalidRequestError):
+            await letters.replay(letter)
+        assert (await letters.show(letter)).state == "open"
+        value: dict[str, JsonValue] = {"workflow": "greet", "parameters": {"name": "Ada"}}
+        replayed = await letters.replay(letter, value=value, reason="a typo")
+        assert (replayed.id, replayed.state) == (letter, "replayed")
+        assert replayed.decision is not None
+        assert replayed.decision.reason == "a typo"
+        run = replayed.decision.run
+        assert run is not None
+        assert (await stage.sluice.run(run.id, tenant=run.tenant).state()).parameters == ADA
+        with pytest.raises(NotApplicableError):
+            await letters.replay(letter)
+
+    async def test_a_replay_takes_the_record_as_it_is(self, stage: Stage) -> None:
+        record = '{"workflow": "greet", "parameters": {"name": "Ada"}}'
+        letter = await stage.reject(record, ProblemType.UNKNOWN_WORKFLOW)
+        replayed = await stage.sluice.dead_letters.replay(letter)
+        assert replayed.decision is not None
+        assert replayed.decision.run is not None
+        assert (await stage.sluice.run(replayed.decision.run.id).state()).parameters == ADA
+
+    async def test_a_dropped_letter_can_be_read_and_not_be_replayed(self, stage: Stage) -> None:
+        letters = stage.sluice.dead_letters
+        letter = await stage.reject("{no", ProblemType.MALFORMED_JSON)
+        assert (await letters.drop(letter, reason="a test")).state == "dropped"
+        shown = await letters.show(letter)
+        assert shown.decision is not None
+        assert (shown.decision.reason, shown.decision.run) == ("a test", None)
+        with pytest.raises(NotApplicableError):
+            await letters.drop(letter)
+        with pytest.raises(NotApplicableError):
+            await letters.replay(letter)
+
+    async def test_a_dead_letter_that_does_not_exist_is_not_found(self, stage: Stage) -> None:
+        letters = stage.sluice.dead_letters
+        for letter in ("0-4711", "../runs"):
+            with pytest.raises(NotFoundError):
+                await letters.show(letter)
+            with pytest.raises(NotFoundError):
+                await letters.replay(letter)
+            with pytest.raises(NotFoundError):
+                await letters.drop(letter)
 
     @pytest.mark.parametrize("run_id", ["", "../x", "ä", "x" * 129])
     async def test_what_can_be_no_id_is_refused_before_it_is_sent(

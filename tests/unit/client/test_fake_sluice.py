@@ -25,7 +25,10 @@ async def stage() -> AsyncIterator[Stage]:
         ) -> None:
             fake.publish(run_id, phase, tenant=tenant, **changes)
 
-        yield Stage(sluice=fake, publish=publish, commands=lambda: fake.commands)
+        async def reject(value: str, kind: ProblemType) -> str:
+            return fake.reject(value, kind=kind)
+
+        yield Stage(sluice=fake, publish=publish, reject=reject, commands=lambda: fake.commands)
 
 
 class TestFakeSluice(ClientPortSuite):
@@ -85,6 +88,16 @@ async def test_a_command_that_may_have_been_carried_out_is_repeated_only_if_that
         sluice.fail_next(ProblemType.UNAVAILABLE)
         await run.retry()
         assert [each.type for each in sluice.commands] == ["stop", "stop", "retry", "retry"]
+
+
+async def test_a_replay_that_may_have_been_carried_out_is_left_to_the_caller() -> None:
+    async with FakeSluice() as sluice:
+        letter = sluice.reject('{"type": "stop", "id": "order-1"}')
+        await sluice.start("anything", id="order-1")
+        sluice.fail_next(ProblemType.OUTCOME_UNKNOWN, carried_out=True)
+        with pytest.raises(OutcomeUnknownError, match="replay it again if it is still open"):
+            await sluice.dead_letters.replay(letter)
+        assert [each.type for each in sluice.commands] == ["stop"]
 
 
 async def test_failures_that_last_are_raised() -> None:

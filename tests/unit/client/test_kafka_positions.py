@@ -54,7 +54,7 @@ class FakeConsumer:
 async def begun(
     consumer: FakeConsumer, *, since_ms: int | None, after: str | None = None
 ) -> int | None:
-    connection = KafkaConnection(topics=TopicNames(), settings={})
+    connection = KafkaConnection(topics=TopicNames(), settings={}, timeout=5)
     run = KafkaRun(connection, RunKey("default", "order-1"), since_ms=since_ms)
     await run._begin(consumer, STATUS, after)
     return consumer.position

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from sluice_client import Phase, Sluice
+from sluice_client import Phase, ProblemType, Sluice
+from sluice_contracts.dead_letters import encode_dead_letter
+from sluice_contracts.problems import problem
+from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.request_codec import ReceivedCommand, decode_request
 from sluice_contracts.requests import Command
 from tests.behaviour.client_port import ClientPortSuite, Stage
-from tests.unit.gateway.harness import SETS, published, running_gateway
+from tests.unit.gateway.harness import SETS, TOPICS, published, running_gateway
 from tests.unit.gateway.test_controls import FakeControls
 
 
@@ -35,8 +38,19 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
             received = map(decode_request, records)
             return [each.command for each in received if isinstance(each, ReceivedCommand)]
 
+        async def reject(value: str, kind: ProblemType) -> str:
+            received = IncomingRecord(
+                position=Position(TOPICS.requests, 0, next(sequences)),
+                timestamp_ms=0,
+                key=None,
+                value=value.encode(),
+            )
+            letter = encode_dead_letter(received, problem(kind, "Said of it."), key=None)
+            position = (await gateway.bury(letter)).position
+            return f"{position.partition}-{position.offset}"
+
         async with Sluice(str(gateway.client.make_url("/"))) as sluice:
-            yield Stage(sluice=sluice, publish=publish, commands=commands)
+            yield Stage(sluice=sluice, publish=publish, reject=reject, commands=commands)
 
 
 class TestSluice(ClientPortSuite):

@@ -33,8 +33,9 @@ def sluice(fake: FakeSluice) -> Iterator[sync.Sluice]:
         (sluice_client.Sluice, sync.Sluice),
         (sluice_client.Run, sync.Run),
         (sluice_client.Item, sync.Item),
+        (sluice_client.DeadLetters, sync.DeadLetters),
     ],
-    ids=["Sluice", "Run", "Item"],
+    ids=["Sluice", "Run", "Item", "DeadLetters"],
 )
 def test_the_methods_and_their_arguments_are_the_same(
     asynchronous: type, synchronous: type
@@ -45,7 +46,7 @@ def test_the_methods_and_their_arguments_are_the_same(
                 (each.name, each.kind, each.default)
                 for each in inspect.signature(value).parameters.values()
             ]
-            for name, value in vars(kind).items()
+            for name, value in inspect.getmembers(kind)
             if callable(value) and not name.startswith("_")
         }
 
@@ -64,6 +65,16 @@ def test_a_run_is_started_waited_for_and_followed(sluice: sync.Sluice) -> None:
     assert sluice.counts().total == 2
     [item] = sluice.start_many([RunRequest(workflow="greet", parameters=ADA)])
     assert item.raise_for_error().wait().succeeded
+
+
+def test_dead_letters_are_listed_and_decided(fake: FakeSluice, sluice: sync.Sluice) -> None:
+    ids = [fake.reject("{no"), fake.reject("{no")]
+    letters = sluice.dead_letters
+    assert [each.id for each in letters.list()] == ids[::-1]
+    assert letters.show(ids[0]).state == "open"
+    value = {"workflow": "greet", "parameters": ADA}
+    assert letters.replay(ids[0], value=value).state == "replayed"
+    assert letters.drop(ids[1], reason="a test").state == "dropped"
 
 
 def test_an_error_is_raised_where_the_call_is(sluice: sync.Sluice) -> None:

@@ -2,6 +2,7 @@
 
 from sluice_client.batches import Item
 from sluice_client.client import Sluice
+from sluice_client.dead_letters import DeadLetterFilters, DeadLetters
 from sluice_client.errors import (
     CountChangedError,
     EventsGoneError,
@@ -33,6 +34,8 @@ from sluice_contracts.status import Phase, StatusEvent
 
 __all__ = [
     "CountChangedError",
+    "DeadLetterFilters",
+    "DeadLetters",
     "Event",
     "EventsGoneError",
     "ForbiddenError",

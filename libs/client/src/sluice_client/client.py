@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sluice_client.batches import Item, start_many
 from sluice_client.calling import Caller, parsed
+from sluice_client.dead_letters import DeadLetters
 from sluice_client.documents import checked, command_body, encoded, run_request
 from sluice_client.filters import RunFilters, query_of
 from sluice_client.following import follow
@@ -71,6 +72,7 @@ class Sluice:
             tokens=TokenSource(token),
             retries=retries or Retries(),
         )
+        self.dead_letters = DeadLetters(self._caller)
 
     def __repr__(self) -> str:
         """Name the gateway."""

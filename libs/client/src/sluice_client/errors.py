@@ -61,7 +61,7 @@ class ForbiddenError(ProblemError):
 
 
 class NotFoundError(ProblemError):
-    """There is no such run or workflow, or the token does not let you read it."""
+    """There is no such run, workflow or dead letter, or the token does not let you read it."""
 
 
 class IdConflictError(ProblemError):
@@ -69,7 +69,7 @@ class IdConflictError(ProblemError):
 
 
 class NotApplicableError(ProblemError):
-    """The state of the run does not allow it: read the run."""
+    """The state of the run or dead letter does not allow it: read it."""
 
 
 class EventsGoneError(ProblemError):

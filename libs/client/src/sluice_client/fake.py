@@ -62,6 +62,16 @@ class FakeSluice(Sluice):
         run = self._runs_of_test.runs[RunKey(tenant or self.tenant, run_id)]
         return self._runs_of_test.publish(run, phase, **changes)
 
+    def reject(
+        self,
+        value: str,
+        *,
+        kind: ProblemType = ProblemType.INVALID_REQUEST,
+        tenant: str | None = None,
+    ) -> str:
+        """Let a record with this value be a dead letter; return its id."""
+        return self._gateway.letters.add(value, kind, tenant=tenant or self.tenant)
+
     def fail_next(self, kind: ProblemType, *, carried_out: bool = False, times: int = 1) -> None:
         """Answer the next requests with a problem.
 

@@ -28,6 +28,7 @@ from sluice_client.fake_documents import (
     waiting_of,
     workflow_of,
 )
+from sluice_client.fake_letters import FakeLetters
 from sluice_client.fake_runs import FakeRun, FakeRuns
 from sluice_client.transport import Answer, Call, StreamAnswer
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, new_run_id
@@ -71,6 +72,7 @@ class FakeGateway:
 
     def __init__(self, runs: FakeRuns) -> None:
         self._runs = runs
+        self.letters = FakeLetters(runs)
         self._stated: dict[tuple[str, str], _Json] = {}
         self._failures: list[tuple[ProblemType, bool]] = []
 
@@ -150,6 +152,8 @@ class FakeGateway:
             await self._runs.changed(place)
 
     async def _answer(self, call: Call) -> Answer:
+        if call.path.startswith("/v1/dead-letters"):
+            return self.letters.answer(call)
         for method, pattern, name in _ROUTES:
             found = re.fullmatch(pattern, call.path) if method == call.method else None
             if found is not None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from sluice_contracts.status import Phase
 
-__all__ = ["RunFilters", "query_of"]
+__all__ = ["RunFilters", "pairs", "query_of", "rfc3339"]
 
 
 class RunFilters(TypedDict, total=False):
@@ -35,25 +35,32 @@ def query_of(filters: RunFilters) -> list[tuple[str, str]]:
     """
     if unknown := set(filters) - set(RunFilters.__annotations__):
         raise TypeError(f"There is no filter {min(unknown)!r}.")
-    query: list[tuple[str, str]] = []
-    phases = filters.get("phases", ())
-    # A text is a sequence of texts, too: of letters.
-    query += [("phase", str(each)) for each in ([phases] if isinstance(phases, str) else phases)]
-    query += [("label", f"{name}={value}") for name, value in filters.get("labels", {}).items()]
-    query += [
-        ("label", f"{name}!={value}") for name, value in filters.get("without_labels", {}).items()
+    labels, without = filters.get("labels", {}), filters.get("without_labels", {})
+    return [
+        *pairs("phase", filters.get("phases", ())),
+        *pairs("label", [f"{name}={value}" for name, value in labels.items()]),
+        *pairs("label", [f"{name}!={value}" for name, value in without.items()]),
+        *pairs("workflow", filters.get("workflow")),
+        *pairs("tenant", filters.get("tenant")),
+        *pairs("since", rfc3339(filters.get("since"))),
+        *pairs("until", rfc3339(filters.get("until"))),
+        *pairs("q", filters.get("text")),
     ]
-    single: tuple[tuple[str, Any], ...] = (
-        ("workflow", filters.get("workflow")),
-        ("tenant", filters.get("tenant")),
-        ("since", _rfc3339(filters.get("since"))),
-        ("until", _rfc3339(filters.get("until"))),
-        ("q", filters.get("text")),
-    )
-    return query + [(name, value) for name, value in single if value is not None]
 
 
-def _rfc3339(moment: datetime | None) -> str | None:
+def pairs(name: str, values: Iterable[str] | None) -> list[tuple[str, str]]:
+    """Return a query parameter with each of its values, or with a single one; None has none."""
+    # A text is a sequence of texts, too: of letters.
+    single = isinstance(values, str)
+    return [(name, str(each)) for each in ([values] if single else values or ())]
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """Return the time as text.
+
+    Raises:
+        ValueError: it has no offset.
+    """
     if moment is not None and moment.utcoffset() is None:
         raise ValueError("A time needs an offset, as in datetime.now(UTC).")
     return None if moment is None else moment.isoformat()

@@ -37,19 +37,18 @@ async def follow(caller: Caller, call: Call, *, after: str | None) -> AsyncGener
             async with caller.stream(replace(call, headers=headers)) as answer:
                 if answer.status == HTTPStatus.NO_CONTENT:
                     return
-                parser = EventParser(last_id=place or "")
-                pieces = 0
+                parser = EventParser(last_id=place or "", place=place or "")
                 async for piece in answer.body:
-                    pieces += 1
-                    if pieces > 1:
+                    for each in parser.feed(piece):
+                        event = _event(each)
+                        attempts.begin()
+                        ended = event.state.terminal
+                        place = parser.place or None
+                        yield event
+                    place = parser.place or None
+                    if parser.blocks > 1:
                         # The first one says only that a stream was opened.
                         attempts.begin()
-                    for each in parser.feed(piece):
-                        attempts.begin()
-                        event = _event(each)
-                        ended = event.state.terminal
-                        yield event
-                    place = parser.last_id or None
         except (NotSentError, BrokenError, ProblemAnswerError) as e:
             failure = e
         # Behind a terminal event the next answer says at once whether there is more.
@@ -58,14 +57,24 @@ async def follow(caller: Caller, call: Call, *, after: str | None) -> AsyncGener
 
 
 def _event(event: ServerSentEvent) -> Event:
+    """Return the event.
+
+    Raises:
+        BrokenError: it was cut.
+        UnexpectedAnswerError: it is none of Sluice's.
+    """
+    try:
+        members = json.loads(event.data)
+    except ValueError:
+        raise BrokenError(f"An event of type {event.type!r} was cut.") from None
     try:
         if event.type == QUEUED:
             # The state of the run, without its parameters, which do not change.
-            waiting = {"parameters": None, **json.loads(event.data)}
+            waiting = {"parameters": None, **members}
             state: StatusEvent = RunDocument.model_validate(waiting, extra="ignore")
             return Event(place=None, type=event.type, state=state)
         state = StatusEvent.model_validate_json(event.data, extra="ignore")
-    except ValueError as e:
+    except (TypeError, ValidationError) as e:
         places = e.error_count() if isinstance(e, ValidationError) else "all"
         raise UnexpectedAnswerError(
             f"An event of type {event.type!r} cannot be read: {places} members differ from the "

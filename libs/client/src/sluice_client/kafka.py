@@ -36,6 +36,7 @@ class KafkaSluice:
         bootstrap_servers: some of the brokers, `host:port`, separated by commas.
         topics: the topics of the tenant, if it has some of its own.
         tenant: who runs belong to, unless a call says so.
+        timeout: for how many seconds brokers may be silent, while connecting, writing or closing.
         settings: aiokafka's settings of security, such as `security_protocol`.
     """
 
@@ -45,6 +46,7 @@ class KafkaSluice:
         *,
         topics: TopicNames | None = None,
         tenant: str = DEFAULT_TENANT,
+        timeout: float = 30.0,
         **settings: Any,  # noqa: ANN401 - aiokafka's
     ) -> None:
         self.tenant = tenant
@@ -52,6 +54,7 @@ class KafkaSluice:
         self._connection = KafkaConnection(
             topics=topics or TopicNames(),
             settings={"bootstrap_servers": bootstrap_servers, **settings},
+            timeout=timeout,
         )
 
     def __repr__(self) -> str:
@@ -73,7 +76,7 @@ class KafkaSluice:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close all connections."""
+        """Close all connections; what is being sent is sent, if brokers take it in time."""
         await self._connection.close()
 
     async def start(

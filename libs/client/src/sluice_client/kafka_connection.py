@@ -1,9 +1,15 @@
-"""Writes requests to Kafka, and reads the status topic, by aiokafka."""
+"""Writes requests to Kafka, and reads the status topic, by aiokafka.
+
+aiokafka's idempotent producer is unusable after some errors: its batches never expire (aiokafka
+#1101), and a lost sequence number fails every later send (#1017). So each write has a time limit. A
+producer that misses it, or fails, is replaced by a new one.
+"""
 
 import asyncio
+import itertools
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -35,6 +41,9 @@ __all__ = ["KafkaConnection", "unreachable"]
 _SOURCE: Final = "urn:sluice:client"
 # Above every limit of Sluice's topics; the defaults of aiokafka are below some.
 _LARGEST_RECORD: Final = 4 * 1024 * 1024
+_ROOM_FOR_FRAMING: Final = 64 * 1024
+# Beyond the time limit of a call: aiokafka waits for requests in flight, also in vain.
+_STOPPING_S: Final = 2.0
 
 
 class KafkaConnection:
@@ -43,47 +52,55 @@ class KafkaConnection:
     Args:
         topics: the topics of the tenant.
         settings: aiokafka's, among them `bootstrap_servers`.
+        timeout: for how many seconds brokers may be silent.
+        make: makes a producer; the tests have one of their own.
     """
 
-    def __init__(self, *, topics: TopicNames, settings: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        *,
+        topics: TopicNames,
+        settings: dict[str, Any],
+        timeout: float,
+        make: Callable[..., AIOKafkaProducer] = AIOKafkaProducer,
+    ) -> None:
         self.topics = topics
         self._settings = settings
-        self._opened: AIOKafkaProducer | None = None
+        self._timeout = timeout
+        self._make = make
+        self._opened = False
+        self._current: Any = None
+        self._replacing = asyncio.Lock()
 
     async def open(self) -> None:
         """Connect.
 
         Raises:
-            UnreachableError: no broker answered.
+            UnreachableError: no broker answered in time.
         """
-        producer = AIOKafkaProducer(
-            **self._settings,
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=_LARGEST_RECORD,
-        )
-        try:
-            with unreachable():
-                await producer.start()
-        except BaseException:
-            await producer.stop()
-            raise
-        self._opened = producer
+        self._opened = True
+        async with self._in_time():
+            await self._producer()
 
     async def close(self) -> None:
-        """Close the producer; what it is sending is sent."""
-        if self._opened is not None:
-            await self._opened.stop()
+        """Close the producer; what it is sending is sent, if brokers take it in time."""
+        self._opened = False
+        producer, self._current = self._current, None
+        if producer is None:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout):
+                await producer.flush()
+        await _discard(producer)
 
     async def write(self, request: RunRequest | Command, key: RunKey, *, unclear: str) -> Appended:
         """Return where the request stands, once every in-sync replica has it.
 
         Raises:
             InvalidRequestError: it is too large.
-            UnreachableError: Kafka does not take it; nothing was written.
+            UnreachableError: Kafka does not take it, or did not answer; nothing was written.
             OutcomeUnknownError: it may have been written; `unclear` says what to do then.
         """
-        producer = self._producer()
         record = encode_request(
             request,
             key=key,
@@ -92,22 +109,36 @@ class KafkaConnection:
             time=datetime.now(UTC),
             traceparent=continue_trace(None),
         )
+        if record.size > _LARGEST_RECORD:
+            # A refusal by aiokafka would cost the other writes their producer.
+            raise _too_large()
+        producer: Any = None
         try:
-            written = await producer.send_and_wait(
-                self.topics.requests,
-                key=record.key,
-                value=record.value,
-                headers=list(record.headers),
-            )
-        except MessageSizeTooLargeError:
-            raise InvalidRequestError(
-                problem_of(ProblemType.TOO_LARGE, "The topic takes no record of this size.")
-            ) from None
-        except TopicAuthorizationFailedError as e:
-            raise UnreachableError(
-                f"The account may not write to {self.topics.requests}: ask its operator."
+            async with asyncio.timeout(self._timeout):
+                with unreachable():
+                    producer = await self._producer()
+                written = await producer.send_and_wait(
+                    self.topics.requests,
+                    key=record.key,
+                    value=record.value,
+                    headers=list(record.headers),
+                )
+        except TimeoutError as e:
+            if producer is None:
+                raise self._silence() from e
+            await self._replace(producer)
+            raise OutcomeUnknownError(
+                f"Kafka did not acknowledge the record within {self._timeout:g} s. {unclear}"
             ) from e
         except KafkaError as e:
+            await self._replace(producer)
+            match e:
+                case MessageSizeTooLargeError():
+                    raise _too_large() from None
+                case TopicAuthorizationFailedError():
+                    raise UnreachableError(
+                        f"The account may not write to {self.topics.requests}: ask its operator."
+                    ) from e
             raise OutcomeUnknownError(f"Kafka did not acknowledge the record. {unclear}") from e
         position = Position(written.topic, written.partition, written.offset)
         return Appended(position=position, timestamp_ms=written.timestamp)
@@ -116,9 +147,11 @@ class KafkaConnection:
         """Return the partitions of a topic.
 
         Raises:
-            KafkaError: there is no such topic, or no broker answered.
+            KafkaError: there is no such topic.
+            UnreachableError: no broker answered in time.
         """
-        numbers: set[int] = await self._producer().partitions_for(topic)
+        async with self._in_time():
+            numbers: set[int] = await (await self._producer()).partitions_for(topic)
         return numbers
 
     @asynccontextmanager
@@ -126,7 +159,7 @@ class KafkaConnection:
         """Yield a consumer that commits nothing.
 
         Raises:
-            UnreachableError: no broker answered.
+            UnreachableError: no broker answered in time.
         """
         consumer = AIOKafkaConsumer(
             **self._settings,
@@ -137,16 +170,80 @@ class KafkaConnection:
             max_partition_fetch_bytes=_LARGEST_RECORD,
         )
         try:
-            with unreachable():
+            async with self._in_time():
                 await consumer.start()
             yield consumer
         finally:
-            await _stop(consumer)
+            try:
+                async with asyncio.timeout(_STOPPING_S):
+                    await _stop(consumer)
+            except TimeoutError:
+                await _close(consumer._client)  # noqa: SLF001
 
-    def _producer(self) -> AIOKafkaProducer:
-        if self._opened is None:
-            raise SluiceError("Not connected: use it as `async with KafkaSluice(…) as sluice`.")
-        return self._opened
+    async def _producer(self) -> Any:  # noqa: ANN401 - aiokafka is untyped
+        async with self._replacing:
+            if not self._opened:
+                raise SluiceError("Not connected: use it as `async with KafkaSluice(…) as sluice`.")
+            if self._current is None:
+                producer = self._make(
+                    **self._settings,
+                    acks="all",
+                    enable_idempotence=True,
+                    max_request_size=_LARGEST_RECORD + _ROOM_FOR_FRAMING,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await _discard(producer)
+                    raise
+                if not self._opened:
+                    await _discard(producer)
+                    raise SluiceError("The client was closed meanwhile.")
+                self._current = producer
+            return self._current
+
+    async def _replace(self, producer: Any) -> None:  # noqa: ANN401 - aiokafka is untyped
+        """Let the next write make another producer, and give up what this one has."""
+        if producer is self._current:
+            self._current = None
+            await _discard(producer)
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                with unreachable():
+                    yield
+        except TimeoutError as e:
+            raise self._silence() from e
+
+    def _silence(self) -> UnreachableError:
+        return UnreachableError(
+            f"No broker answered within {self._timeout:g} s; nothing was written."
+        )
+
+
+async def _discard(producer: Any) -> None:  # noqa: ANN401 - aiokafka is untyped
+    """Stop a producer at once: what waits for brokers fails."""
+    # stop() waits for batches, and batches of an idempotent producer never expire.
+    accumulator: Any = producer._message_accumulator  # noqa: SLF001
+    accumulator.fail_all(KafkaError("the producer was closed"))
+    for batch in itertools.chain.from_iterable(accumulator._batches.values()):  # noqa: SLF001
+        # An exception that was never retrieved would be logged as an error.
+        batch._drain_waiter.exception()  # noqa: SLF001
+    try:
+        async with asyncio.timeout(_STOPPING_S):
+            await producer.stop()
+    except (KafkaError, OSError, KeyError, TimeoutError):
+        # KeyError: aiokafka repeats a batch that has failed. It has not come to its connections.
+        await _close(producer.client)
+
+
+async def _close(client: Any) -> None:  # noqa: ANN401 - aiokafka is untyped
+    """Close connections; a peer that does not answer is not waited for."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STOPPING_S):
+            await client.close()
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:
@@ -159,6 +256,12 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
             raise
         # It has not come to its connections, and will not stop a second time.
         await consumer._client.close()  # noqa: SLF001
+
+
+def _too_large() -> InvalidRequestError:
+    return InvalidRequestError(
+        problem_of(ProblemType.TOO_LARGE, "The topic takes no record of this size.")
+    )
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +20,7 @@ from sluice_client.errors import (
 )
 from sluice_client.kafka_connection import KafkaConnection, unreachable
 from sluice_client.outcomes import Event, Outcome
+from sluice_client.protocols import RunHandle
 from sluice_contracts.http_documents import HttpProblem
 from sluice_contracts.ids import RunKey
 from sluice_contracts.notices import RefusalNotice
@@ -46,7 +47,7 @@ class WrittenRequest:
     fingerprint: str
 
 
-class KafkaRun:
+class KafkaRun(RunHandle):
     """A run; making one reads nothing.
 
     Args:
@@ -65,24 +66,10 @@ class KafkaRun:
         request: WrittenRequest | None = None,
         since_ms: int | None = None,
     ) -> None:
+        super().__init__(key)
         self._connection = connection
-        self._key = key
         self._request = request
         self._since_ms = since_ms
-
-    @property
-    def id(self) -> str:
-        """Its id, unique within the tenant."""
-        return self._key.run_id
-
-    @property
-    def tenant(self) -> str:
-        """Who it belongs to."""
-        return self._key.tenant
-
-    def __repr__(self) -> str:
-        """Name the run."""
-        return f"<KafkaRun {self._key}>"
 
     async def wait(
         self,
@@ -146,46 +133,6 @@ class KafkaRun:
                         # A later attempt may have begun already.
                         with unreachable():
                             end = (await consumer.end_offsets([partition]))[partition]
-
-    async def stop(self, *, reason: str | None = None) -> str:
-        """Stop the run; its exit handlers run. Return where the command stands."""
-        return await self._command("stop", {"reason": reason})
-
-    async def terminate(self, *, reason: str | None = None) -> str:
-        """Terminate the run at once. Return where the command stands."""
-        return await self._command("terminate", {"reason": reason})
-
-    async def suspend(self, *, reason: str | None = None) -> str:
-        """Start no further steps. Return where the command stands."""
-        return await self._command("suspend", {"reason": reason})
-
-    async def resume(
-        self,
-        step: str | None = None,
-        values: Mapping[str, str] | None = None,
-        *,
-        reason: str | None = None,
-    ) -> str:
-        """Let the run go on, or one suspended step of it, with the values that it waits for.
-
-        Return where the command stands.
-        """
-        body = {"step": step, "values": dict(values or {}), "reason": reason}
-        return await self._command("resume", body)
-
-    async def retry(
-        self,
-        step: str | None = None,
-        *,
-        restart_succeeded: bool = False,
-        reason: str | None = None,
-    ) -> str:
-        """Run again what did not succeed, or a step and all that follows it, or everything.
-
-        Return where the command stands.
-        """
-        body = {"step": step, "restart_succeeded": restart_succeeded, "reason": reason}
-        return await self._command("retry", body)
 
     async def _command(self, command: CommandType, members: dict[str, Any]) -> str:
         request = command_request(command, self._key, members)

@@ -12,6 +12,7 @@ from sluice_client.documents import checked, command_body
 from sluice_client.errors import WaitTimeoutError
 from sluice_client.following import follow
 from sluice_client.outcomes import Event, Outcome
+from sluice_client.protocols import RunHandle
 from sluice_client.retries import retry_after
 from sluice_client.transport import Answer, Call, Repeat
 from sluice_contracts.http_documents import AcceptedCommandDocument, RunDocument
@@ -35,30 +36,16 @@ REPEAT_COMMAND: Final[dict[CommandType, Repeat]] = {
 """Each command is carried out as often as it is written."""
 
 
-class Run:
+class Run(RunHandle):
     """A run; making one asks nothing.
 
     `watch_link` is a path that shows it to others, if the gateway makes such links.
     """
 
     def __init__(self, caller: Caller, key: RunKey, *, watch_link: str | None = None) -> None:
+        super().__init__(key)
         self._caller = caller
-        self._key = key
         self.watch_link = watch_link
-
-    @property
-    def id(self) -> str:
-        """Its id, unique within the tenant."""
-        return self._key.run_id
-
-    @property
-    def tenant(self) -> str:
-        """Who it belongs to."""
-        return self._key.tenant
-
-    def __repr__(self) -> str:
-        """Name the run."""
-        return f"<Run {self._key}>"
 
     async def state(self) -> RunDocument:
         """Return the latest state, with all steps.
@@ -112,52 +99,6 @@ class Run:
         """
         return follow(self._caller, self._get("/events"), after=after)
 
-    async def stop(self, *, reason: str | None = None) -> str:
-        """Stop the run; its exit handlers run. Return where the command stands on Kafka."""
-        return await self._command("stop", {"reason": reason})
-
-    async def terminate(self, *, reason: str | None = None) -> str:
-        """Terminate the run at once. Return where the command stands on Kafka."""
-        return await self._command("terminate", {"reason": reason})
-
-    async def suspend(self, *, reason: str | None = None) -> str:
-        """Start no further steps. Return where the command stands on Kafka."""
-        return await self._command("suspend", {"reason": reason})
-
-    async def resume(
-        self,
-        step: str | None = None,
-        values: Mapping[str, str] | None = None,
-        *,
-        reason: str | None = None,
-    ) -> str:
-        """Let the run go on, or one suspended step of it, with the values that it waits for.
-
-        Return where the command stands on Kafka.
-
-        Raises:
-            OutcomeUnknownError: read the run before you repeat it.
-        """
-        body = {"step": step, "values": dict(values or {}), "reason": reason}
-        return await self._command("resume", body)
-
-    async def retry(
-        self,
-        step: str | None = None,
-        *,
-        restart_succeeded: bool = False,
-        reason: str | None = None,
-    ) -> str:
-        """Run again what did not succeed, or a step and all that follows it, or everything.
-
-        Return where the command stands on Kafka.
-
-        Raises:
-            OutcomeUnknownError: read the run before you repeat it.
-        """
-        body = {"step": step, "restart_succeeded": restart_succeeded, "reason": reason}
-        return await self._command("retry", body)
-
     async def rerun(
         self,
         *,
@@ -185,9 +126,9 @@ class Run:
         await self._caller.call(self._post("/rerun", body), unclear=f"Rerun it as {key.run_id!r}.")
         return Run(self._caller, key)
 
-    async def _command(self, command: CommandType, body: dict[str, Any]) -> str:
+    async def _command(self, command: CommandType, members: dict[str, Any]) -> str:
         answer = await self._caller.call(
-            self._post(f"/{command}", body, repeat=REPEAT_COMMAND[command]),
+            self._post(f"/{command}", members, repeat=REPEAT_COMMAND[command]),
             unclear=f"Read run {self.id!r}, and repeat {command} if it had no effect.",
         )
         return parsed(AcceptedCommandDocument, answer).request

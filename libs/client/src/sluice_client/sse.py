@@ -20,15 +20,20 @@ class ServerSentEvent:
 class EventParser:
     """Takes the bytes of a stream in any portions.
 
-    `last_id` is where the stream can be resumed: also a comment may move it on. `retry_ms` is how
-    long to wait before that, None if the stream does not say.
+    `place` is where the stream can be resumed: behind the last event, or at the id of a comment
+    behind that. An id alone, which `last_id` has, may be what is left of an event that was cut.
+    `blocks` counts what has ended with an empty line. `retry_ms` is how long to wait before the
+    stream is resumed, None if it does not say.
     """
 
     last_id: str = ""
+    place: str = ""
+    blocks: int = 0
     retry_ms: int | None = None
     _type: str = ""
     _data: list[str] = field(default_factory=list)
     _id: str | None = None
+    _commented: bool = False
     _line: list[str] = field(default_factory=list)
     _skips_line_feed: bool = False
     _begun: bool = False
@@ -66,6 +71,8 @@ class EventParser:
 
     def _set(self, name: str, value: str) -> None:
         match name:
+            case "":
+                self._commented = True
             case "event":
                 self._type = value
             case "data":
@@ -79,7 +86,10 @@ class EventParser:
         if self._id is not None:
             self.last_id = self._id
         data, kind = self._data, self._type
-        self._data, self._type = [], ""
+        if data or self._commented:
+            self.place = self.last_id
+        self._data, self._type, self._commented = [], "", False
+        self.blocks += 1
         if not data:
             return None
         return ServerSentEvent(type=kind or "message", data="\n".join(data), last_id=self.last_id)

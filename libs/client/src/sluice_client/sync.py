@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from sluice_client import client as asynchronous
+from sluice_client.dead_letters import DeadLetterFilters
+from sluice_client.dead_letters import DeadLetters as AsynchronousDeadLetters
 from sluice_client.errors import SluiceError
 from sluice_client.filters import RunFilters
 from sluice_client.outcomes import Event
@@ -18,6 +20,7 @@ from sluice_client.retries import Retries
 from sluice_client.sync_loop import LoopInThread
 from sluice_client.sync_runs import Item, Run
 from sluice_client.tokens import Token
+from sluice_contracts.http_dead_letters import DeadLetterContentDocument, DeadLetterDocument
 from sluice_contracts.http_documents import (
     AcceptedControlDocument,
     ControlDocument,
@@ -29,7 +32,7 @@ from sluice_contracts.http_lists import ItemDocument, RunCountsDocument, RunSumm
 from sluice_contracts.ids import DEFAULT_TENANT
 from sluice_contracts.requests import CommandType, Priority, RunRequest
 
-__all__ = ["Item", "Run", "Sluice"]
+__all__ = ["DeadLetters", "Item", "Run", "Sluice"]
 
 
 class Sluice:
@@ -58,6 +61,11 @@ class Sluice:
         made = cls("http://unused.invalid")
         made._client = client
         return made
+
+    @property
+    def dead_letters(self) -> "DeadLetters":
+        """The dead letters that the gateway knows."""
+        return DeadLetters(self._loop, self._client.dead_letters)
 
     def __repr__(self) -> str:
         """Name the gateway."""
@@ -196,3 +204,40 @@ class Sluice:
     ) -> AcceptedControlDocument:
         """Start again what waits."""
         return self._loop.call(self._client.resume(workflow=workflow, tenant=tenant, reason=reason))
+
+
+class DeadLetters:
+    """The dead letters that a gateway knows. See `sluice_client.DeadLetters`."""
+
+    def __init__(self, loop: LoopInThread, letters: AsynchronousDeadLetters) -> None:
+        self._loop = loop
+        self._letters = letters
+
+    def list(
+        self, *, page_size: int = 100, **filters: Unpack[DeadLetterFilters]
+    ) -> Generator[DeadLetterDocument]:
+        """Yield dead letters, newest first, without what they hold."""
+        return self._loop.each(self._letters.list(page_size=page_size, **filters))
+
+    def show(self, id: str) -> DeadLetterContentDocument:  # noqa: A002 - as everywhere
+        """Return one, with its problem and what it holds."""
+        return self._loop.call(self._letters.show(id))
+
+    def replay(
+        self,
+        id: str,  # noqa: A002 - as everywhere
+        *,
+        value: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> DeadLetterDocument:
+        """Start its run, or carry out its command; `decision.run` of the answer says which run."""
+        return self._loop.call(self._letters.replay(id, value=value, reason=reason))
+
+    def drop(
+        self,
+        id: str,  # noqa: A002 - as everywhere
+        *,
+        reason: str | None = None,
+    ) -> DeadLetterDocument:
+        """Note that nobody needs it; it can still be read."""
+        return self._loop.call(self._letters.drop(id, reason=reason))

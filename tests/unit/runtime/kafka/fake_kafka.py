@@ -175,8 +175,14 @@ class FakeAIOKafkaProducer:
             await self._cluster.changed(within=3600)
         self.state = "started"
 
+    async def flush(self) -> None:
+        """Wait for all batches, also for those whose senders were cancelled."""
+        if pending := [each for each in self._waiting if not each.done()]:
+            await asyncio.wait(pending)
+
     async def stop(self) -> None:
         self.state = "stopping"
+        await self.flush()
         if self.stops_only_when:
             await self.stops_only_when.wait()
         self.state = "stopped"
@@ -189,6 +195,8 @@ class FakeAIOKafkaProducer:
         for future in self._waiting:
             if not future.done():
                 future.set_exception(error)
+                # Its sender may have been cancelled.
+                future.exception()
 
     async def send_and_wait(
         self,
@@ -213,7 +221,7 @@ class FakeAIOKafkaProducer:
             answer = asyncio.get_running_loop().create_future()
             self._waiting.append(answer)
             self._cluster.arrived()
-            await answer
+            await asyncio.shield(answer)
         return self._cluster.write_for_test(
             topic, value, key=key, partition=partition or 0, headers=tuple(headers or ())
         )

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, islice
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from sluice_contracts.dead_letters import DeadLetter, LetterDecision
+from sluice_contracts.http_dead_letters import LETTER_ID, LetterState
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.records import Position
@@ -21,19 +22,14 @@ from sluice_gateway.domain.reach import ANY, Reach
 from sluice_gateway.domain.run_query import InvalidCursorError
 
 __all__ = [
-    "LETTER_ID",
     "DeadLetters",
     "Letter",
     "LetterFilter",
     "LetterId",
     "LetterPage",
     "LetterPlace",
-    "LetterState",
 ]
 
-LetterState = Literal["open", "replayed", "dropped"]
-
-LETTER_ID: Final = r"^([a-z0-9-]{1,63}\.)?[0-9]{1,10}-[0-9]{1,19}$"
 _CURSOR: Final = re.compile(r"([0-9]{1,19}):(.+)")
 _LONGEST_DETAIL: Final = 300
 

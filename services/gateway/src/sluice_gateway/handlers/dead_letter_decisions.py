@@ -6,12 +6,13 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sluice_contracts.audit import Verdict
+from sluice_contracts.http_dead_letters import DeadLetterDocument
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.dead_letters import Letter
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.handlers.app_keys import IDENTITY, LETTER_DECISIONS, TRACEPARENT
 from sluice_gateway.handlers.auditing import note
-from sluice_gateway.handlers.dead_letter_documents import DeadLetterDocument, letter_document
+from sluice_gateway.handlers.dead_letter_documents import letter_document
 from sluice_gateway.handlers.dead_letters import LETTER, TAG, found_letter
 from sluice_gateway.handlers.operations import Answer, Content, Operation
 from sluice_gateway.handlers.optional_body import read_optional_body

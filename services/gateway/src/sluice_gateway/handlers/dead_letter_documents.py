@@ -2,123 +2,25 @@
 
 import base64
 from datetime import UTC, datetime
-from typing import Annotated, Literal
-
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from sluice_contracts.dead_letters import DeadLetter
-from sluice_contracts.ids import RunId, RunKey, Tenant
-from sluice_contracts.problems import Problem, ProblemType, problem
-from sluice_gateway.domain.dead_letters import LETTER_ID, Letter, LetterState
+from sluice_contracts.http_dead_letters import (
+    DeadLetterBytes,
+    DeadLetterContentDocument,
+    DeadLetterDecision,
+    DeadLetterDocument,
+    DeadLetterHeader,
+    DeadLetterLinks,
+    DeadLetterPayload,
+    DeadLetterRun,
+)
+from sluice_contracts.ids import RunKey
+from sluice_contracts.problems import problem
+from sluice_gateway.domain.dead_letters import Letter
 from sluice_gateway.domain.redaction import redacted_problem
-from sluice_gateway.handlers.lists import ListLinks
 from sluice_gateway.handlers.representations import run_path
 
-__all__ = [
-    "DeadLetterContentDocument",
-    "DeadLetterDocument",
-    "DeadLetterListDocument",
-    "content_document",
-    "letter_document",
-    "letter_path",
-]
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DeadLetterRun(_Document):
-    """A run."""
-
-    tenant: Tenant
-    id: RunId
-
-
-class DeadLetterDecision(_Document):
-    """Who has replayed or dropped a letter, when and why."""
-
-    by: str
-    at: AwareDatetime
-    reason: Annotated[str | None, Field(description="Null as well without `payloads:read`.")]
-    run: Annotated[
-        DeadLetterRun | None, Field(description="What the replay has started or commanded.")
-    ]
-
-
-class DeadLetterLinks(_Document):
-    """Where to continue."""
-
-    self: str
-    run: Annotated[str | None, Field(description="The run of the replay.")]
-
-
-class DeadLetterDocument(_Document):
-    """A record that can never be valid, without what it holds."""
-
-    id: Annotated[str, Field(pattern=LETTER_ID)]
-    state: LetterState
-    reason: Annotated[ProblemType, Field(description="The type of its problem.")]
-    title: str
-    detail: Annotated[str | None, Field(description="Cut; null without `payloads:read`.")]
-    tenant: Annotated[Tenant | None, Field(description="Whose it is; null if that is not certain.")]
-    run: Annotated[
-        DeadLetterRun | None,
-        Field(
-            description="The run that the record named: only a claim if the reason is "
-            "`foreign-tenant` or `unsigned`."
-        ),
-    ]
-    request: Annotated[
-        str, Field(description="Where the record stood, as `topic/partition@offset`.")
-    ]
-    requested_at: Annotated[AwareDatetime, Field(description="When the record was appended.")]
-    rejected_at: Annotated[AwareDatetime, Field(description="Its place in the list: newest first.")]
-    size: Annotated[int, Field(ge=0, description="Bytes of the value; all of it, if truncated.")]
-    truncated: Annotated[bool, Field(description="Whether only the head of the value is kept.")]
-    decision: DeadLetterDecision | None
-    links: DeadLetterLinks
-
-
-class DeadLetterBytes(_Document):
-    """Bytes of a record: as text if they are UTF-8, otherwise in base64."""
-
-    encoding: Literal["utf-8", "base64"]
-    data: str
-
-
-class DeadLetterHeader(_Document):
-    """A header of a record; several may have one name."""
-
-    name: str
-    value: DeadLetterBytes
-
-
-class DeadLetterPayload(_Document):
-    """What the record held, as it was received."""
-
-    key: DeadLetterBytes | None
-    value: DeadLetterBytes | None
-    headers: tuple[DeadLetterHeader, ...]
-
-
-class DeadLetterContentDocument(DeadLetterDocument):
-    """A record that can never be valid, and why."""
-
-    problem: Annotated[
-        Problem, Field(description="Without `payloads:read` it has neither detail nor errors.")
-    ]
-    payload: Annotated[DeadLetterPayload | None, Field(description="This needs `payloads:read`.")]
-
-
-class DeadLetterListDocument(_Document):
-    """A part of a list of dead letters, newest first."""
-
-    dead_letters: tuple[DeadLetterDocument, ...]
-    next_cursor: Annotated[
-        str | None, Field(description="Continues the list as `cursor`, on any replica.")
-    ]
-    links: ListLinks
+__all__ = ["content_document", "letter_document", "letter_path"]
 
 
 def letter_path(letter: Letter) -> str:

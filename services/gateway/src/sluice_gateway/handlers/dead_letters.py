@@ -5,28 +5,27 @@ from typing import Annotated, Any, Final
 from aiohttp import web
 from pydantic import BaseModel, Field, StringConstraints
 
+from sluice_contracts.http_dead_letters import (
+    LETTER_ID,
+    DeadLetterContentDocument,
+    DeadLetterListDocument,
+    LetterState,
+)
 from sluice_contracts.ids import Tenant
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import Rfc3339
 from sluice_gateway.domain.dead_letters import (
-    LETTER_ID,
     Letter,
     LetterFilter,
     LetterId,
     LetterPlace,
-    LetterState,
 )
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.run_query import InvalidCursorError
 from sluice_gateway.handlers.app_keys import IDENTITY, LETTERS
 from sluice_gateway.handlers.auditing import about
-from sluice_gateway.handlers.dead_letter_documents import (
-    DeadLetterContentDocument,
-    DeadLetterListDocument,
-    content_document,
-    letter_document,
-)
+from sluice_gateway.handlers.dead_letter_documents import content_document, letter_document
 from sluice_gateway.handlers.json_answers import NOT_MODIFIED, digest_of, send_versioned
 from sluice_gateway.handlers.lists import ListLinks, next_path
 from sluice_gateway.handlers.operations import (

@@ -48,7 +48,7 @@ class TestKafkaLetterTopics(LetterTopicsPortSuite):
     @pytest.fixture
     def letter_topics(self, servers: list[str], producer: Producer) -> KafkaLetterTopics:
         return KafkaLetterTopics(
-            producer=producer,
+            producer_of=lambda _: producer,
             make_consumer=lambda: make_consumer(
                 KafkaSettings(bootstrap_servers=servers[0]), client_id="test"
             ),

@@ -284,7 +284,8 @@ SERVICE_LAYERS = [
     ["handlers"],
     ["services"],
     ["metrics", "ports", "settings"],
-    ["(auth_settings)", "(rate_settings)"],
+    ["(auth_settings)", "(http_settings)", "(rate_settings)"],
+    ["(setting_values)"],
     ["domain"],
 ]
 SERVICE_FOLDERS = {"adapters", "domain", "handlers", "services"}

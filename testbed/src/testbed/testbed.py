@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from testbed.building.commands import run
 from testbed.building.parts import Say
 from testbed.cluster import argo, node
 from testbed.cluster.certificates import Authority
@@ -27,6 +26,7 @@ from testbed.machine import machine as machines
 from testbed.machine.addresses import API_URL, CLUSTER
 from testbed.machine.machine import Machine
 from testbed.machine.processes import Processes, Program, require_running
+from testbed.probing import runs, succeeds
 from testbed.requirements import missing
 from testbed.stock import Stock
 from testbed.versions import Versions
@@ -174,7 +174,7 @@ class Testbed:
         """
         self._await(
             "kube-apiserver",
-            lambda: _succeeds(self.kubectl(), "get", "--raw", "/readyz"),
+            lambda: succeeds(self.kubectl(), "get", "--raw", "/readyz"),
         )
 
     def await_node(self) -> None:
@@ -238,7 +238,7 @@ class Testbed:
         self.start(self.programs.containerd())
         self._await(
             "containerd",
-            lambda: _runs(machine, "ctr", f"--address={node.CONTAINERD_SOCKET}", "version"),
+            lambda: runs(machine, "ctr", f"--address={node.CONTAINERD_SOCKET}", "version"),
         )
         for archive in self._stock.node_images(line):
             self.load_image(archive)
@@ -283,19 +283,3 @@ class Testbed:
             return False
         conditions = [condition for each in nodes for condition in each["status"]["conditions"]]
         return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-
-def _succeeds(kubectl: Kubectl, *arguments: str) -> bool:
-    try:
-        kubectl(*arguments)
-    except TestbedError:
-        return False
-    return True
-
-
-def _runs(machine: Machine, *command: str) -> bool:
-    try:
-        run([*machine.inside(), *command])
-    except TestbedError:
-        return False
-    return True

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -190,8 +191,8 @@ class Gateway:
     outgoing: ResponseBudget
     letters: DeadLetterStore
     letter_topics: FakeLetterTopics
-    letters_unread: list[str] = field(default_factory=list)
-    """Why not all dead letters are known, if they are not."""
+    letters_staleness: dict[str, float | None]
+    """How old the dead letters of each topic set are that are known, if they are."""
     behind: list[str] = field(default_factory=list)
     """The reason why the view is behind, if it is."""
     coming: list[IncomingRecord] = field(default_factory=list)
@@ -264,7 +265,8 @@ async def running_gateway(
     behind: list[str] = []
     coming: list[IncomingRecord] = []
     unsafe: list[str] = []
-    letters, letters_unread = DeadLetters(topics=SETS, most=3000), list[str]()
+    letters = DeadLetters(topics=SETS, most=3000)
+    letters_staleness: dict[str, float | None] = {each.name: 0.0 for each in SETS}
     letter_topics = FakeLetterTopics(producer)
     async with opened_store(folder / "view.sqlite", trusts_authors=trusts_authors) as sqlite:
         store = NotifyingStore(
@@ -303,7 +305,9 @@ async def running_gateway(
             controls=controls,
             letters=letters,
             letter_topics=letter_topics,
-            letters_unread=lambda: " ".join(letters_unread) or None,
+            letters_staleness={
+                name: partial(letters_staleness.__getitem__, name) for name in letters_staleness
+            },
             response_budget=(held := ResponseBudget(outgoing or ResponseLimits())),
             frames=EventFrames(view=view, max_bytes=4_000_000),
             shared_pages=SharedPages(view=view, max_bytes=4_000_000),
@@ -320,7 +324,7 @@ async def running_gateway(
                 outgoing=held,
                 letters=DeadLetterStore(letters),
                 letter_topics=letter_topics,
-                letters_unread=letters_unread,
+                letters_staleness=letters_staleness,
                 behind=behind,
                 coming=coming,
                 unsafe=unsafe,

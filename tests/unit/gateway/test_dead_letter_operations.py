@@ -1,5 +1,6 @@
 """Dead letters over HTTP: who sees what of them, and what a replay or a drop does."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -210,12 +211,27 @@ class TestReading:
 
     async def test_nothing_is_said_before_all_are_read(self, gateway: Gateway) -> None:
         path = await bury(gateway, GREET)
-        gateway.letters_unread.append("the topics are still being read")
+        gateway.letters_staleness.update({"": None, "globex": None})
         for address in ("/v1/dead-letters", path, "/v1/dead-letters/9-9"):
             status, body = await get(gateway, address)
             assert (status, "still being read" in body["detail"]) == (503, True)
         for action in ("replay", "drop"):
             assert (await post(gateway, f"{path}/{action}"))[0] == 503
+
+    @pytest.mark.parametrize("age", [None, 31.0])
+    async def test_a_topic_that_cannot_be_read_is_named_to_those_who_may_see_it(
+        self, gateway: Gateway, age: float | None
+    ) -> None:
+        path = await bury(gateway, GREET)
+        gateway.letters_staleness["globex"] = age
+        for name, behind in (("operator", ["globex"]), ("acme", [])):
+            status, body = await get(gateway, "/v1/dead-letters", name=name)
+            assert (status, body["behind"]) == (200, behind)
+        assert (await get(gateway, path))[0] == 200
+        assert (await get(gateway, "/v1/dead-letters/9-9"))[0] == 404
+        # Nobody finds out what is hidden there.
+        for name in ("operator", "acme"):
+            assert (await get(gateway, "/v1/dead-letters/globex.9-9", name=name))[0] == 503
 
     @pytest.mark.parametrize("cursor", ["x", "1:", "1:x", "-1:0-0"])
     async def test_another_cursor_is_refused(self, gateway: Gateway, cursor: str) -> None:
@@ -309,11 +325,9 @@ class TestReplay:
         first, second = written_to(gateway)
         assert first.key != second.key
 
-    @pytest.mark.parametrize(
-        ("stated", "own"), [("order-2", True), ("order-1", False), (None, False)]
-    )
+    @pytest.mark.parametrize("stated", ["order-1", None])
     async def test_an_edited_value_takes_the_place_of_the_record(
-        self, gateway: Gateway, stated: str | None, own: bool
+        self, gateway: Gateway, stated: str | None
     ) -> None:
         path = await bury(
             gateway,
@@ -327,8 +341,55 @@ class TestReplay:
         value = {**GREET, **({"id": stated} if stated else {})}
         assert (await post(gateway, f"{path}/replay", {"value": value}))[0] == 202
         [run] = written_to(gateway)
-        assert (run.key.run_id == stated) is own
         assert run.key.run_id not in ("order-1", "a-valid-id")
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            [{"id": "order-2"}, {"id": "order-3"}, {"tenant": "initech"}],
+            [{"parameters": {"name": name}} for name in ("Ada", "Bob", "Cyd")],
+        ],
+    )
+    async def test_one_letter_is_one_run_whatever_values_take_its_place_at_once(
+        self, gateway: Gateway, changes: list[Json]
+    ) -> None:
+        path = await bury(gateway, {**GREET, "id": "order-1"}, run=RunKey("acme", "order-1"))
+        values = [{"value": {**GREET, **each}} for each in changes]
+        answers = await asyncio.gather(
+            *(post(gateway, f"{path}/replay", {"value": GREET}) for _ in range(2)),
+            *(post(gateway, f"{path}/replay", each) for each in values),
+        )
+        assert len({run.key for run in written_to(gateway)}) == 1
+        assert written_to(gateway, DOOR.requests) == []
+        assert {status for status, _ in answers} <= {202, 409, 422}
+
+    @pytest.mark.parametrize(
+        ("change", "pointer"), [({"id": "order-2"}, "/id"), ({"tenant": "default"}, "/tenant")]
+    )
+    async def test_a_value_has_no_place_of_its_own(
+        self, gateway: Gateway, change: Json, pointer: str
+    ) -> None:
+        path = await bury(
+            gateway, {**GREET, "tenant": "acme", "id": "order-1"}, run=RunKey("acme", "order-1")
+        )
+        status, body = await post(gateway, f"{path}/replay", {"value": {**GREET, **change}})
+        assert (status, body["type"]) == (422, ProblemType.INVALID_REQUEST)
+        assert [each["pointer"] for each in body["errors"]] == [pointer]
+        assert written_to(gateway) == []
+        # Without any, it is for the tenant of the record.
+        assert (await post(gateway, f"{path}/replay", {"value": GREET}))[0] == 202
+        assert written_to(gateway)[0].key.tenant == "acme"
+
+    async def test_a_letter_that_was_replayed_otherwise_is_refused(self, gateway: Gateway) -> None:
+        path = await bury(gateway, GREET)
+        gateway.letter_topics.fail_next_decision_for_test()
+        assert (await post(gateway, f"{path}/replay"))[0] == 503
+        await gateway.project_requests()
+        other = {"value": {**GREET, "parameters": {"name": "Bob"}}}
+        status, body = await post(gateway, f"{path}/replay", other)
+        assert (status, body["type"]) == (409, ProblemType.ID_CONFLICT)
+        assert "replayed before" in body["detail"]
+        assert len(written_to(gateway)) == 1
 
     async def test_the_other_run_of_an_id_conflict_does_not_become_the_parent(
         self, gateway: Gateway
@@ -373,9 +434,8 @@ class TestReplay:
         for body in (None, {"value": {**GREET, "tenant": "acme"}}):
             status, _ = await post(gateway, f"{path}/replay", body, name="clerk")
             assert status == 403
-        # To see the letter is not enough for starting something else.
         other = {"value": {**GREET, "tenant": "initech"}}
-        assert (await post(gateway, f"{path}/replay", other, name="acme"))[0] == 403
+        assert (await post(gateway, f"{path}/replay", other, name="acme"))[0] == 422
         assert written_to(gateway) == []
         assert decisions(gateway) == []
         assert (await post(gateway, f"{path}/replay", name="acme"))[0] == 202

@@ -292,6 +292,27 @@ async def test_a_flood_on_one_partition_takes_no_place_from_another() -> None:
     assert ids(letters) == ["1-0", *(f"0-{offset}" for offset in range(999, 989, -1))]
 
 
+async def test_a_topic_that_becomes_known_takes_its_share_from_those_before() -> None:
+    door = SETS.of_tenant("globex").topics.dlq
+    letters = DeadLetters(topics=SETS, most=4)
+    first, second = DeadLetterStore(letters), DeadLetterStore(letters)
+    await first.expire({(DLQ, 0): 0})
+    await apply(first, [letter(Position(DLQ, 0, offset)) for offset in range(4)])
+    assert ids(letters) == ["0-3", "0-2", "0-1", "0-0"]
+    await second.expire({(door, 0): 0})
+    assert ids(letters) == ["0-3", "0-2"]
+
+
+async def test_a_topic_that_was_recreated_takes_no_letters_of_another_with_it() -> None:
+    door = SETS.of_tenant("globex").topics.dlq
+    letters = DeadLetters(topics=SETS, most=4)
+    first, second = DeadLetterStore(letters), DeadLetterStore(letters)
+    await apply(first, [letter(Position(DLQ, 0, 0))])
+    await apply(second, [letter(Position(door, 0, 0))])
+    await second.forget()
+    assert ids(letters) == ["0-0"]
+
+
 async def test_what_the_topic_has_deleted_is_forgotten() -> None:
     letters = DeadLetters(topics=SETS, most=1000)
     store = DeadLetterStore(letters)

@@ -13,6 +13,7 @@ from aiohttp import StreamReader, web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
 
+from sluice_contracts.topic_sets import TopicSets
 from sluice_contracts.topics import MAX_REQUEST_BYTES
 from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import LIMITS, LOAD_SHEDDER, TRUSTED_PROXIES, Limits
@@ -21,6 +22,8 @@ from tests.unit.gateway.harness import GREET, Gateway, load_shedder_of, running_
 
 HOSTILE = "127.0.0.2"
 BODY = json.dumps(GREET).encode()
+# With several, no set gets all places: see test_waiting_for_topics.
+ONE_SET = TopicSets()
 
 
 class Upload:
@@ -150,7 +153,7 @@ async def test_one_peer_cannot_take_all_places_of_coming_bodies(tmp_path: Path) 
 
 
 async def test_one_peer_cannot_take_all_requests_in_flight(tmp_path: Path) -> None:
-    admission = load_shedder_of(max_requests=4, peer_share=0.5)
+    admission = load_shedder_of(max_requests=4, peer_share=0.5, topics=ONE_SET)
     async with (
         running_gateway(tmp_path, admission=admission) as gateway,
         uploads(gateway) as them,
@@ -185,7 +188,7 @@ async def test_one_peer_cannot_take_all_requests_in_flight(tmp_path: Path) -> No
 async def test_clients_behind_a_trusted_proxy_have_shares_of_their_own(
     tmp_path: Path, trusted: str, second: str, statuses: list[int]
 ) -> None:
-    admission = load_shedder_of(max_requests=2, peer_share=0.5)
+    admission = load_shedder_of(max_requests=2, peer_share=0.5, topics=ONE_SET)
     peers = TrustedProxies(trusted=[ip_network(trusted)])
     async with (
         running_gateway(tmp_path, admission=admission, peers=peers) as gateway,

@@ -62,7 +62,9 @@ class TestKafkaLetterTopicsOnFakeBrokers(LetterTopicsPortSuite):
     def letter_topics(self, cluster: FakeCluster, producer: Producer) -> LetterTopics:
         make: Any = cluster.make_consumer
         timeout = timedelta(seconds=10)
-        return KafkaLetterTopics(producer=producer, make_consumer=make, timeout=timeout)
+        return KafkaLetterTopics(
+            producer_of=lambda _: producer, make_consumer=make, timeout=timeout
+        )
 
     @pytest.fixture
     def expire(self, cluster: FakeCluster) -> Expire:

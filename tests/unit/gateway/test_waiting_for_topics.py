@@ -6,7 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from sluice_contracts.dead_letters import encode_dead_letter
+from sluice_contracts.problems import ProblemType, problem
+from sluice_contracts.records import IncomingRecord, Position
 from tests.unit.gateway.harness import (
+    DOOR,
     GREET,
     Gateway,
     load_shedder_of,
@@ -68,3 +72,28 @@ async def test_commands_wait_with_them(tmp_path: Path) -> None:
         many = await gateway.client.post("/v1/runs:stop?tenant=globex&expect=1")
         [item] = (await many.json())["items"]
         assert (item["id"], item["status"]) == ("order-1", 503)
+
+
+async def test_replays_and_drops_of_dead_letters_wait_with_them(tmp_path: Path) -> None:
+    record = IncomingRecord(
+        position=Position(DOOR.requests, 0, 0), timestamp_ms=5, key=None, value=b"{}"
+    )
+    written = encode_dead_letter(
+        record, problem(ProblemType.INVALID_REQUEST, "No workflow."), key=None
+    )
+    admission = load_shedder_of(max_requests=6)
+    async with running_gateway(tmp_path, admission=admission) as gateway:
+        letter = (await gateway.bury(written, topic=DOOR.dlq)).position
+        async with gateway.producer.hold_for_test():
+            posts = [
+                asyncio.create_task(gateway.post({"tenant": "globex", **GREET})) for _ in range(3)
+            ]
+            await gateway.producer.waiting_for_test(3)
+            for action in ("replay", "drop"):
+                path = f"/v1/dead-letters/globex.{letter.partition}-{letter.offset}/{action}"
+                refused = await gateway.client.post(path)
+                assert refused.status == 503
+                detail = (await refused.json(content_type=None))["detail"]
+                assert detail.startswith("Kafka does not acknowledge the requests of this")
+        for each in await asyncio.gather(*posts):
+            assert each.status == 202

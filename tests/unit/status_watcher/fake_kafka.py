@@ -1,7 +1,7 @@
 """A Kafka in memory: a stand-in for the producer and for the results topic's reader."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -30,6 +30,8 @@ class FakeKafka:
 
     def __init__(self, *, same_as: "FakeKafka | None" = None) -> None:
         self.records: list[tuple[str, OutgoingRecord, int]] = same_as.records if same_as else []
+        # By their places in the list; every other one is on partition 0.
+        self._partitions: dict[int, int] = same_as._partitions if same_as else {}
         self._failures: deque[tuple[Exception, str | None]] = deque()
         self._lost = 0
         self._away = False
@@ -67,10 +69,10 @@ class FakeKafka:
             raise KafkaUnavailableError(f"{topic}: no broker answered")
         if self._failures and self._failures[0][1] in {None, topic}:
             raise self._failures.popleft()[0]
-        position = Position(
-            topic, partition or 0, sum(name == topic for name, _, _ in self.records)
-        )
-        timestamp_ms = await self._append(topic, record)
+        partition = partition or 0
+        held = [each.position.partition for each in self.records_for_test(topic)]
+        position = Position(topic, partition, held.count(partition))
+        timestamp_ms = await self._append(topic, record, partition=partition)
         await asyncio.sleep(0)
         if self._lost:
             self._lost -= 1
@@ -171,9 +173,16 @@ class FakeKafka:
         self._scan_failures = times
 
     def records_for_test(self, topic: str) -> list[IncomingRecord]:
-        """Return what a topic holds; it has one partition."""
-        held = [each[1:] for each in self.records if each[0] == topic]
-        return [_incoming(topic, at, *each) for at, each in enumerate(held)]
+        """Return what a topic holds, in the order of writing."""
+        offsets: Counter[int] = Counter()
+        found = []
+        for at, (name, record, timestamp_ms) in enumerate(self.records):
+            if name == topic:
+                partition = self._partitions.get(at, 0)
+                position = Position(topic, partition, offsets[partition])
+                found.append(_incoming(position, record, timestamp_ms))
+                offsets[partition] += 1
+        return found
 
     def events_for_test(self, topic: str = TOPICS.status) -> list[StatusEvent]:
         """Return the events of a topic."""
@@ -197,8 +206,10 @@ class FakeKafka:
         async with self._changed:
             await self._changed.wait_for(condition)
 
-    async def _append(self, topic: str, record: OutgoingRecord) -> int:
+    async def _append(self, topic: str, record: OutgoingRecord, *, partition: int = 0) -> int:
         timestamp_ms = _ms(datetime.now(UTC))
+        if partition:
+            self._partitions[len(self.records)] = partition
         self.records.append((topic, record, timestamp_ms))
         async with self._changed:
             self._changed.notify_all()
@@ -206,15 +217,16 @@ class FakeKafka:
 
     def _appended(self, at: int, *, since: datetime) -> AppendedOutcome | None:
         topic, record, timestamp = self.records[at]
-        outcome = outcome_of(_incoming(topic, at, record, timestamp))
+        read = _incoming(Position(topic, 0, at), record, timestamp)
+        outcome = outcome_of(read)
         if topic != TOPICS.results or outcome is None or timestamp < _ms(since):
             return None
-        return appended(_incoming(topic, at, record, timestamp), *outcome)
+        return appended(read, *outcome)
 
 
-def _incoming(topic: str, offset: int, record: OutgoingRecord, timestamp_ms: int) -> IncomingRecord:
+def _incoming(position: Position, record: OutgoingRecord, timestamp_ms: int) -> IncomingRecord:
     return IncomingRecord(
-        position=Position(topic, 0, offset),
+        position=position,
         timestamp_ms=timestamp_ms,
         key=record.key,
         value=record.value,

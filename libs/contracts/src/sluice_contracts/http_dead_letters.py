@@ -119,6 +119,13 @@ class DeadLetterListDocument(_Document):
     """A part of a list of dead letters, newest first."""
 
     dead_letters: tuple[DeadLetterDocument, ...]
+    behind: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Doors whose newest letters may be missing, as their topic cannot be read "
+            "now; empty text for the default topics."
+        ),
+    ]
     next_cursor: Annotated[
         str | None, Field(description="Continues the list as `cursor`, on any replica.")
     ]

@@ -1,6 +1,7 @@
 """Puts the gateway together: ports in, an application out."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from aiohttp import web
@@ -101,7 +102,7 @@ def create_app(
     audit: Audit,
     letters: DeadLetters,
     letter_topics: LetterTopics,
-    letters_unread: Callable[[], str | None] = lambda: None,
+    letters_staleness: Mapping[str, Callable[[], float | None]] = MappingProxyType({}),
     controls_topic: str | None = None,
     audit_topic: str | None = None,
     trusts_authors: bool = False,
@@ -114,7 +115,8 @@ def create_app(
     """Make the application; the caller closes what it passes in, afterwards.
 
     `topics`, `controls_topic` and `audit_topic` are for the contract that is served.
-    `letters_unread` says why not all dead letters are known yet; None if they are.
+    `letters_staleness` says how old, in seconds, the dead letters of each topic set are that are
+    known; None if they are not read yet.
 
     Without `controls` nothing can be paused, without `quotas` requests are not counted, without
     `sign_in` nobody signs in, and without `watch_links` no links are made.
@@ -130,7 +132,7 @@ def create_app(
         trusts_authors=trusts_authors,
     )
     commands = Commands(producer=request_producer, view=view, quotas=quotas)
-    reader = LetterReader(letters=letters, topics=letter_topics, unread=letters_unread)
+    reader = LetterReader(letters=letters, topics=letter_topics, staleness=letters_staleness)
     metrics.watch_in_flight(lambda: load_shedder.in_flight)
     metrics.watch_outgoing(lambda: response_budget.held + frames.held + shared_pages.held)
 

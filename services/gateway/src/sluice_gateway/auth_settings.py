@@ -18,7 +18,8 @@ from pydantic_settings import NoDecode
 
 from sluice_contracts.audit import AUDIT_TOPIC
 from sluice_gateway.domain.verifying_keys import ALGORITHMS
-from sluice_gateway.domain.web_addresses import is_origin, is_safe_address
+from sluice_gateway.domain.web_addresses import is_safe_address
+from sluice_gateway.setting_values import Address, Origin, separated
 from sluice_runtime.durations import Duration
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "OidcSettings",
     "SignInSettings",
     "WatchLinkSettings",
-    "separated",
 ]
 
 MAX_SESSION = timedelta(hours=8)
@@ -37,33 +37,12 @@ class _Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def separated(value: object) -> object:
-    """Read `a, b` as a variable says it; a file may have a list."""
-    if not isinstance(value, str):
-        return value
-    return tuple(each.strip() for each in value.split(",") if each.strip())
-
-
-def _safe(address: str) -> str:
-    if not is_safe_address(address):
-        raise ValueError("Must be an address with https; http is for this machine only.")
-    return address
-
-
-def _origin(address: str) -> str:
-    if not is_origin(address):
-        raise ValueError("Must be https, a host in lower case, and a port if it is not 443.")
-    return address
-
-
 def _algorithms(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or set(names) - set(ALGORITHMS):
         raise ValueError(f"Must be some of {', '.join(ALGORITHMS)}.")
     return names
 
 
-Address = Annotated[str, AfterValidator(_safe)]
-Origin = Annotated[str, AfterValidator(_origin)]
 _Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(separated)]
 _Algorithms = Annotated[_Names, AfterValidator(_algorithms)]
 _Prefix = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]{1,32}/)?$")]

@@ -1,12 +1,11 @@
 """The gateway, put together: the one place that knows every part, and how they stop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import entry_points
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -26,6 +25,7 @@ from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.audit import Audit
 from sluice_gateway.services.event_frames import EventFrames
+from sluice_gateway.services.lifetimes import delay_shutdown, end_of, running
 from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
@@ -136,7 +136,7 @@ async def serve(
 
         letters = letter_reading(
             kafka,
-            control_producer,
+            producers,
             client_id=f"{_NAME}-dead-letters",
             most=settings.dead_letters,
             timeout=settings.send_timeout,
@@ -166,7 +166,7 @@ async def serve(
         waiting.view, waiting.degraded = view.waiting_for, view.degraded
         metrics.watch_view_staleness(view.staleness)
         # Left after the server, whose requests still read.
-        viewing = await stack.enter_async_context(_running(view.run(), name="view"))
+        viewing = await stack.enter_async_context(running(view.run(), name="view"))
 
         trail = await stack.enter_async_context(
             opened_audit(settings.auth, kafka, client_id=f"{_NAME}-audit", metrics=metrics)
@@ -207,7 +207,7 @@ async def serve(
             controls=reading.controls,
             letters=letters.letters,
             letter_topics=letters.topics,
-            letters_unread=letters.unread,
+            letters_staleness=letters.staleness,
             quotas=RequestQuotas(
                 per_principal=settings.rates.of_principal, per_tenant=settings.rates.of_tenant
             ),
@@ -232,43 +232,17 @@ async def serve(
         listening(Listening(host=host, port=port, health_port=health_port))
         await run_tasks(
             {
-                "view": _end_of(viewing),
+                "view": end_of(viewing),
                 "topics": watch.run(),
                 "identity files": identity.run(),
                 "reconnecting": sending.reconnect(),
-                "dead letters": letters.run(),
-                **{name: run() for name, run in reading.tasks.items()},
+                **{name: run() for name, run in {**letters.tasks, **reading.tasks}.items()},
                 "loop delay": LoopDelay(registry).run(),
-                "farewell": _delay_shutdown(stop, gone, after=seconds(settings.http.farewell)),
+                "farewell": delay_shutdown(stop, gone, after=seconds(settings.http.farewell)),
             },
             stop=gone,
             grace=grace / 4,
         )
-
-
-@asynccontextmanager
-async def _running(
-    work: Coroutine[Any, Any, None], *, name: str
-) -> AsyncIterator[asyncio.Task[None]]:
-    """Run the work beside the body, and end it afterwards."""
-    task = asyncio.create_task(work, name=name)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-
-
-async def _end_of(task: asyncio.Task[None]) -> None:
-    """Wait for the task to end; a caller that stops waiting does not stop it."""
-    await asyncio.shield(task)
-
-
-async def _delay_shutdown(stop: asyncio.Event, gone: asyncio.Event, *, after: float) -> None:
-    """Let everything go on for a while after `stop`: others hear late that this one goes."""
-    await stop.wait()
-    await asyncio.sleep(after)
-    gone.set()
 
 
 def _readiness(waiting: _Waiting, stop: asyncio.Event) -> Readiness:

@@ -5,7 +5,7 @@ long it has been running, and a flood on one topic takes no place from another's
 """
 
 import re
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -179,6 +179,9 @@ class DeadLetters:
         self._topics = {each.name: each.topics.dlq for each in topics}
         self._most = most
         self._share = most
+        self._partitions: Counter[str] = Counter()
+        # The offsets behind the last records that were read.
+        self._ends: dict[tuple[str, int], int] = {}
         # By partition, and there by offset, in ascending order.
         self._letters: dict[tuple[str, int], OrderedDict[int, Letter]] = defaultdict(OrderedDict)
         self._in_order: Sequence[Letter] | None = None
@@ -223,17 +226,28 @@ class DeadLetters:
 
     def passed(self, position: Position) -> None:
         """Forget what is beyond the partition's share, now that this record was read."""
+        self._ends[position.topic, position.partition] = position.offset + 1
         self._forget_before(position.topic, position.partition, position.offset + 1 - self._share)
 
     def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
-        """Forget what the topics have deleted; `starts` has the first offset of every partition."""
-        self._share = max(1, self._most // len(starts))
+        """Forget what topics have deleted; `starts` has the first offset of all their partitions.
+
+        Topics become known one by one, and each takes from the shares of those before.
+        """
+        self._partitions |= Counter(topic for topic, _ in starts)
+        share = max(1, self._most // self._partitions.total())
+        if share < self._share:
+            for (topic, partition), end in self._ends.items():
+                self._forget_before(topic, partition, end - share)
+        self._share = share
         for (topic, partition), offset in starts.items():
             self._forget_before(topic, partition, offset)
 
-    def forget(self) -> None:
-        """Forget everything."""
-        self._letters.clear()
+    def forget(self, topic: str) -> None:
+        """Forget all letters of a topic."""
+        for place in [each for each in self._letters if each[0] == topic]:
+            del self._letters[place]
+            self._ends.pop(place, None)
         self._in_order = None
 
     def get(self, letter_id: LetterId) -> Letter | None:

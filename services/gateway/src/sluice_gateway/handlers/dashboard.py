@@ -37,6 +37,7 @@ _SECURITY: Final = {
 _INDENTATION: Final = re.compile(r"^[ \t]+", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)[ \t]*\n", re.MULTILINE | re.DOTALL)
 _IMMUTABLE: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
+_NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +78,11 @@ async def send_page(request: web.Request) -> web.Response:
 async def _send_file(request: web.Request) -> web.Response:
     dashboard = _dashboard()
     file = dashboard.files.get(request.match_info["path"])
-    if file is None or request.match_info["version"] != dashboard.version:
+    if file is None:
         raise ProblemError.of(ProblemType.NOT_FOUND, "The dashboard has no such file.")
-    return _answer(request, file, _SECURITY | _IMMUTABLE)
+    # While an update goes on, the page may be that of a replica with another version.
+    known = request.match_info["version"] == dashboard.version
+    return _answer(request, file, _SECURITY | (_IMMUTABLE if known else _NOT_KEPT))
 
 
 def _answer(request: web.Request, file: _File, headers: dict[str, str]) -> web.Response:

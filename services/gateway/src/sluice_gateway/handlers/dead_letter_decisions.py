@@ -18,7 +18,7 @@ from sluice_gateway.handlers.operations import Answer, Content, Operation
 from sluice_gateway.handlers.optional_body import read_optional_body
 from sluice_gateway.handlers.parameters import LOCATION
 from sluice_gateway.handlers.representations import run_path
-from sluice_gateway.handlers.request_body import admitted_body
+from sluice_gateway.handlers.request_body import admitted_body, wait_for_topics
 from sluice_gateway.services.letter_decisions import Replay
 from sluice_gateway.services.letter_reader import shows_payloads
 
@@ -47,7 +47,8 @@ class ReplayBody(BaseModel):
         dict[str, JsonValue] | None,
         Field(
             description="A request for a run or a command, in place of the record with its key "
-            "and headers."
+            "and headers. It is for the tenant of the record, if that is certain; a request for a "
+            "run has no other `id` than the record."
         ),
     ] = None
 
@@ -57,6 +58,7 @@ async def post_replay(request: web.Request) -> web.Response:
     letter = found_letter(request)
     async with admitted_body(request) as pieces:
         body = await read_optional_body(request, pieces, ReplayBody)
+        _wait_for_topics_of(request, letter)
         decided, key = await request.app[LETTER_DECISIONS].replay(
             letter,
             Replay(
@@ -75,11 +77,18 @@ async def post_drop(request: web.Request) -> web.Response:
     letter = found_letter(request)
     async with admitted_body(request) as pieces:
         body = await read_optional_body(request, pieces, DropBody)
+        _wait_for_topics_of(request, letter)
         decided = await request.app[LETTER_DECISIONS].drop(
             letter, reason=body.reason, identity=request[IDENTITY]
         )
     note(request, Verdict.ACCEPTED, tenant=letter.tenant, dead_letter=str(letter.id))
     return _decided(request, decided, headers={})
+
+
+def _wait_for_topics_of(request: web.Request, letter: Letter) -> None:
+    """Hold a place among those that wait for the topics on which the letter's request stood."""
+    # All that it may concern have the same topics.
+    wait_for_topics(request, min(letter.tenants), Scope.DLQ)
 
 
 def _decided(request: web.Request, letter: Letter, *, headers: dict[str, str]) -> web.Response:
@@ -98,7 +107,8 @@ OPERATIONS: Final = (
         tag=TAG,
         summary="Start the run of a dead letter, or carry out its command.",
         description="It is a request of yours, and needs `runs:start` or `runs:command`. The run "
-        "has an id of its own, which is the same however often the letter is replayed.",
+        "has an id of its own, which is the same however often the letter is replayed, and with "
+        "whatever value.",
         path_parameters=(LETTER,),
         body=(Content(model=ReplayBody),),
         body_required=False,

@@ -105,6 +105,7 @@ async def get_letters(request: web.Request) -> web.StreamResponse:
         dead_letters=tuple(
             letter_document(each, payloads=shows_payloads(each, access)) for each in page.letters
         ),
+        behind=tuple(each.name for each in request.app[LETTERS].behind(access.reach(Scope.DLQ))),
         next_cursor=cursor,
         links=ListLinks(next=next_path(request, cursor) if cursor else None),
     )

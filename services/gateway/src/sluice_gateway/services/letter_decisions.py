@@ -1,8 +1,9 @@
 """Replays dead letters, or drops them.
 
 A replay is a request of the one who replays: what it may start or command is for its own grants to
-say, and not for the letter. Its run has an id that depends on the letter alone. So two people who
-replay a letter at once, or one who repeats it after a crash, start one run.
+say, and not for the letter. Its run has an id that depends on the letter alone, and the letter's
+tenant if that is certain. So two people who replay a letter at once, or one who repeats it after a
+crash, start one run.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from pydantic import JsonValue
 from sluice_contracts import strict_json
 from sluice_contracts.dead_letters import LetterDecision
 from sluice_contracts.ids import RunKey, derive_run_id
-from sluice_contracts.problems import ProblemType
+from sluice_contracts.problems import FieldError, ProblemType
 from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.request_codec import (
@@ -133,23 +134,31 @@ class LetterDecisions:
 
     async def _write(self, letter: Letter, replay: Replay) -> RunKey:
         received = await self._received(letter, replay.value)
+        if replay.value is not None:
+            _check_place(received, letter, stated=replay.value.get("id"))
         if isinstance(received, ReceivedCommand):
             await self._commands.send(
                 received.command, identity=replay.identity, traceparent=replay.traceparent
             )
             return received.key
-        stated = None if replay.value is None else replay.value.get("id")
-        request = _as_new_run(received, letter, stated=stated)
-        await self._submission.submit(
-            Asked(
-                request=request,
-                content=request.content(),
-                idempotency_key=None,
-                traceparent=replay.traceparent,
-                identity=replay.identity,
+        request = _as_new_run(received, letter)
+        key = RunKey(request.tenant, request.id or "")
+        try:
+            # A run that is there already is the letter's own: no other has this id.
+            await self._submission.submit(
+                Asked(
+                    request=request,
+                    content=request.content(),
+                    idempotency_key=None,
+                    traceparent=replay.traceparent,
+                    identity=replay.identity,
+                )
             )
-        )
-        return RunKey(request.tenant, request.id or "")
+        except ProblemError as e:
+            if e.problem.type is ProblemType.ID_CONFLICT:
+                raise _replayed_otherwise(key) from e
+            raise
+        return key
 
     async def _received(
         self, letter: Letter, value: Mapping[str, JsonValue] | None
@@ -167,7 +176,9 @@ class LetterDecisions:
                 position=position,
                 timestamp_ms=letter.received_ms,
                 key=None,
-                value=strict_json.canonical(dict(value)),
+                value=strict_json.canonical(
+                    dict(value) if letter.tenant is None else {"tenant": letter.tenant, **value}
+                ),
             )
         elif letter.truncated:
             raise ProblemError.of(
@@ -226,20 +237,48 @@ def _without_values(error: ProblemError) -> ProblemError:
     return ProblemError(redacted_problem(error.problem), retry_after=error.retry_after)
 
 
-def _as_new_run(received: ReceivedRun, letter: Letter, *, stated: JsonValue) -> RunRequest:
-    """Return the request with an id that can still be used.
+def _check_place(
+    received: ReceivedRun | ReceivedCommand, letter: Letter, *, stated: JsonValue
+) -> None:
+    """Refuse an edited value for another tenant, or with an id: each would be a run of its own.
+
+    The id of the record may stay, which is what it has in place of the run's. That of a command is
+    the run that it is for.
+    """
+    errors: list[FieldError] = []
+    if letter.tenant is not None and received.key.tenant != letter.tenant:
+        errors.append(FieldError(pointer="/tenant", detail=f"Must be {letter.tenant}, or missing."))
+    own = None if letter.run is None else letter.run.run_id
+    if isinstance(received, ReceivedRun) and stated is not None and stated != own:
+        errors.append(FieldError(pointer="/id", detail="Must be the record's, or missing."))
+    if errors:
+        raise ProblemError.of(
+            ProblemType.INVALID_REQUEST,
+            "A dead letter is replayed as one run, whose id depends on the letter, for the tenant "
+            "of its record. Leave out `id` and `tenant`; or start another run with "
+            "POST /v1/runs, and drop the letter.",
+            errors=tuple(errors),
+        )
+
+
+def _replayed_otherwise(key: RunKey) -> ProblemError:
+    return ProblemError.of(
+        ProblemType.ID_CONFLICT,
+        f"This dead letter was replayed before with other content, as run {key.run_id!r}, which "
+        "goes on. Replay it with that content, or drop it, so that it no longer counts as open.",
+    )
+
+
+def _as_new_run(received: ReceivedRun, letter: Letter) -> RunRequest:
+    """Return the request with the id of the letter's run.
 
     The id of the record is spent: by its rejection, or by the run that it belongs to. Without one
     it would come from the place of the record, and so be another one for each replay.
     """
-    request, spent = received.request, letter.run
-    if isinstance(stated, str) and (spent is None or stated != spent.run_id):
-        new_id = stated
-    else:
-        place = letter.position
-        new_id = derive_run_id(
-            "dead letter", place.topic, str(place.partition), str(place.offset), str(letter.at_ms)
-        )
+    request, spent, place = received.request, letter.run, letter.position
+    new_id = derive_run_id(
+        "dead letter", place.topic, str(place.partition), str(place.offset), str(letter.at_ms)
+    )
     changes: dict[str, str] = {"id": new_id}
     was_rejected = letter.reason is not ProblemType.ID_CONFLICT
     if spent is not None and was_rejected and letter.tenant == spent.tenant == request.tenant:

@@ -1,6 +1,9 @@
-"""Wires what the gateway knows of dead letters."""
+"""Wires what the gateway knows of dead letters.
 
-from collections.abc import Callable, Coroutine
+Each topic set is read for itself: one whose topic is missing does not stop the others.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,35 +21,49 @@ __all__ = ["LetterReading", "letter_reading"]
 
 @dataclass(frozen=True, kw_only=True)
 class LetterReading:
-    """What is remembered, where letters stand, why not all are read, and the task that reads."""
+    """What is remembered, where letters stand, how old that is, and the tasks that read.
+
+    `staleness` is by topic set, in seconds; None as long as its letters are not read.
+    """
 
     letters: DeadLetters
     topics: KafkaLetterTopics
-    unread: Callable[[], str | None]
-    run: Callable[[], Coroutine[Any, Any, None]]
+    staleness: Mapping[str, Callable[[], float | None]]
+    tasks: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
 
 
 def letter_reading(
-    kafka: KafkaSettings, producer: Producer, *, client_id: str, most: int, timeout: timedelta
+    kafka: KafkaSettings,
+    producers: Mapping[str, Producer],
+    *,
+    client_id: str,
+    most: int,
+    timeout: timedelta,
 ) -> LetterReading:
-    """Wire them; `most` letters are remembered, and `timeout` is for a read or a write."""
+    """Wire them; `most` letters are remembered, and `timeout` is for a read or a write.
+
+    `producers` has that of each topic set by its name.
+    """
     sets = kafka.topic_sets
     letters = DeadLetters(topics=sets, most=most)
-    projector = Projector(
-        name="dead letters",
-        topics=[each.topics.dlq for each in sets],
-        store=DeadLetterStore(letters),
-        make_consumer=lambda: make_consumer(kafka, client_id=client_id),
-        newest=most,
-    )
+    projectors = {
+        each.name: Projector(
+            name=f"dead letters of {each}",
+            topics=[each.topics.dlq],
+            store=DeadLetterStore(letters),
+            make_consumer=lambda: make_consumer(kafka, client_id=client_id),
+            newest=most,
+        )
+        for each in sets
+    }
     topics = KafkaLetterTopics(
-        producer=producer,
+        producer_of=lambda topic: producers[sets.of_topic(topic).name],
         make_consumer=lambda: make_consumer(kafka, client_id=f"{client_id}-value"),
         timeout=timeout,
     )
     return LetterReading(
         letters=letters,
         topics=topics,
-        unread=projector.waiting_for,
-        run=projector.run,
+        staleness={name: each.staleness for name, each in projectors.items()},
+        tasks={f"dead letters of {name!r}": each.run for name, each in projectors.items()},
     )

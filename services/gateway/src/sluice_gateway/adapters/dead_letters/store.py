@@ -15,7 +15,7 @@ _log = structlog.get_logger(__name__)
 
 
 class DeadLetterStore:
-    """A `ProjectionStore` that is read again at each start."""
+    """A `ProjectionStore` of some of the topics, which is read again at each start."""
 
     def __init__(self, letters: DeadLetters) -> None:
         self._letters = letters
@@ -59,5 +59,6 @@ class DeadLetterStore:
 
     async def forget(self) -> None:
         """See `ProjectionStore.forget`."""
-        self._letters.forget()
+        for topic in {topic for topic, _ in self._offsets}:
+            self._letters.forget(topic)
         self._offsets.clear()

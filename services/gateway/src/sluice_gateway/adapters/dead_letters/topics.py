@@ -31,17 +31,18 @@ _POLL_MS: Final = 250
 class KafkaLetterTopics:
     """The real `LetterTopics`; `timeout` is for each read, with the wait for its place, and write.
 
-    Letters are read seldom, so each read has a consumer of its own.
+    Letters are read seldom, so each read has a consumer of its own. `producer_of` gives the
+    producer for a topic.
     """
 
     def __init__(
         self,
         *,
-        producer: Producer,
+        producer_of: Callable[[str], Producer],
         make_consumer: Callable[[], AIOKafkaConsumer],
         timeout: timedelta,
     ) -> None:
-        self._producer = producer
+        self._producer_of = producer_of
         self._make_consumer = make_consumer
         self._timeout = timeout
         self._readers = asyncio.Semaphore(_MOST_READERS)
@@ -66,7 +67,7 @@ class KafkaLetterTopics:
         record = encode_decision(decision, source="/sluice/gateway")
         deadline = Deadline("writing the decision", self._timeout)
         try:
-            return await self._producer.send(
+            return await self._producer_of(letter.topic).send(
                 letter.topic, record, deadline=deadline, partition=letter.partition
             )
         except KafkaUnavailableError as e:

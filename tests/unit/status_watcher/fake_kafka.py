@@ -67,9 +67,8 @@ class FakeKafka:
             raise KafkaUnavailableError(f"{topic}: no broker answered")
         if self._failures and self._failures[0][1] in {None, topic}:
             raise self._failures.popleft()[0]
-        position = Position(
-            topic, partition or 0, sum(name == topic for name, _, _ in self.records)
-        )
+        assert not partition, "each topic has one"
+        position = Position(topic, 0, sum(name == topic for name, _, _ in self.records))
         timestamp_ms = await self._append(topic, record)
         await asyncio.sleep(0)
         if self._lost:

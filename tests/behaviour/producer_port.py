@@ -60,16 +60,6 @@ class ProducerPortSuite:
                 each.position.offset for each in ours
             ]
 
-    async def test_a_record_for_a_partition_is_there_whatever_its_key_is(
-        self, producer: Producer, topic: str, read: Read
-    ) -> None:
-        for number in range(3):
-            record = OutgoingRecord(key=b"k", value=b"%d" % number)
-            appended = await producer.send(topic, record, deadline=within(), partition=number)
-            assert appended.position == Position(topic, number, 0)
-        found = {each.position.partition: each.value for each in await read(topic)}
-        assert found == {0: b"0", 1: b"1", 2: b"2"}
-
     async def test_offsets_count_from_0_in_each_partition(
         self, producer: Producer, topic: str, read: Read
     ) -> None:
@@ -95,3 +85,17 @@ class ProducerPortSuite:
             await producer.send(
                 topic, OutgoingRecord(key=b"k", value=b"late"), deadline=within(seconds=0)
             )
+
+
+class PartitionedProducerPortSuite(ProducerPortSuite):
+    """The same, and that the writer may choose among three partitions."""
+
+    async def test_a_record_for_a_partition_is_there_whatever_its_key_is(
+        self, producer: Producer, topic: str, read: Read
+    ) -> None:
+        for number in range(3):
+            record = OutgoingRecord(key=b"k", value=b"%d" % number)
+            appended = await producer.send(topic, record, deadline=within(), partition=number)
+            assert appended.position == Position(topic, number, 0)
+        found = {each.position.partition: each.value for each in await read(topic)}
+        assert found == {0: b"0", 1: b"1", 2: b"2"}

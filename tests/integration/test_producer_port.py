@@ -9,13 +9,13 @@ from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.kafka.consumer import incoming
 from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
-from tests.behaviour.producer_port import ProducerPortSuite, Read
+from tests.behaviour.producer_port import PartitionedProducerPortSuite, Read
 from tests.support.kafka import create_topic, read_all, unique_name
 
 pytestmark = pytest.mark.integration
 
 
-class TestRecordProducer(ProducerPortSuite):
+class TestRecordProducer(PartitionedProducerPortSuite):
     @pytest.fixture
     async def topic(self, kafka: EmbeddedKafka) -> str:
         topic = unique_name("producer")

@@ -8,14 +8,14 @@ from sluice_contracts.records import IncomingRecord
 from sluice_runtime.kafka.consumer import incoming
 from sluice_runtime.kafka.producer import RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
-from tests.behaviour.producer_port import ProducerPortSuite, Read
+from tests.behaviour.producer_port import PartitionedProducerPortSuite, Read
 from tests.support.fake_producer import FakeProducer
 from tests.unit.runtime.kafka.fake_kafka import FakeCluster
 
 pytestmark = pytest.mark.looptime
 
 
-class TestFakeProducer(ProducerPortSuite):
+class TestFakeProducer(PartitionedProducerPortSuite):
     @pytest.fixture
     def topic(self) -> str:
         return "t"
@@ -32,7 +32,7 @@ class TestFakeProducer(ProducerPortSuite):
         return read
 
 
-class TestRecordProducerOnFakeBrokers(ProducerPortSuite):
+class TestRecordProducerOnFakeBrokers(PartitionedProducerPortSuite):
     @pytest.fixture
     async def cluster(self) -> FakeCluster:
         return FakeCluster()

@@ -107,5 +107,7 @@ class ManagedKafka(pulumi.ComponentResource):
             opts=within,
         )
         self.arn = cluster.arn
+        self.doors = settings.doors
+        self.controls_topic = settings.controls_topic
         self.bootstrap = cluster.bootstrap_brokers_sasl_iam
         self.register_outputs({"bootstrap": self.bootstrap})

@@ -4,12 +4,13 @@ It is what the ACLs of helm/kafka let them, in IAM's words, and to make the topi
 does. https://docs.aws.amazon.com/msk/latest/developerguide/kafka-actions.html has the actions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from sluice_infra.identity import Statement, allow
 from sluice_infra.places import (
+    AUDIT,
     CONSUMER_GROUP,
     DLQ,
     GATEWAY_GROUP,
@@ -22,15 +23,40 @@ from sluice_infra.places import (
 
 @dataclass(frozen=True, kw_only=True)
 class Uses:
-    """Which topics a service reads and writes, and in which group it reads, if in any."""
+    """Which topics a service reads and writes, and in which group it reads, if in any.
+
+    At its start it looks at all `topics`, and makes those that are missing. It makes those, too, that
+    it `appends` to, without a look at their settings.
+    """
 
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     group: str | None = None
+    topics: tuple[str, ...] = TOPICS
+    appends: tuple[str, ...] = ()
+
+    def with_doors(self, doors: Iterable[str]) -> "Uses":
+        """Return the same for the topics of these doors, too."""
+        names = tuple(doors)
+        return replace(
+            self,
+            reads=_with_doors(self.reads, names),
+            writes=_with_doors(self.writes, names),
+            topics=_with_doors(self.topics, names),
+        )
+
+    def with_topic(self, topic: str, *, reads: bool, writes: bool) -> "Uses":
+        """Return the same with one more topic."""
+        return replace(
+            self,
+            reads=(*self.reads, topic) if reads else self.reads,
+            writes=(*self.writes, topic) if writes else self.writes,
+            topics=(*self.topics, topic),
+        )
 
 
 USES: Final[Mapping[str, Uses]] = {
-    "gateway": Uses(reads=(REQUESTS, STATUS), writes=(REQUESTS,)),
+    "gateway": Uses(reads=(REQUESTS, STATUS), writes=(REQUESTS,), appends=(AUDIT,)),
     "dispatcher": Uses(
         reads=(REQUESTS, RESULTS), writes=(STATUS, RESULTS, DLQ), group=CONSUMER_GROUP
     ),
@@ -50,12 +76,11 @@ def use_topics(cluster_arn: str, *, uses: Uses) -> list[Statement]:
     statements = [
         # That a producer is idempotent is asked of the cluster, not of its topics.
         allow("kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently", on=cluster_arn),
-        # At its start each looks at all topics, and makes those that are missing.
         allow(
             "kafka-cluster:CreateTopic",
             "kafka-cluster:DescribeTopic",
             "kafka-cluster:DescribeTopicDynamicConfiguration",
-            on=[_part(cluster_arn, "topic", topic) for topic in TOPICS],
+            on=[_part(cluster_arn, "topic", topic) for topic in uses.topics],
         ),
         allow(
             "kafka-cluster:ReadData",
@@ -66,6 +91,15 @@ def use_topics(cluster_arn: str, *, uses: Uses) -> list[Statement]:
             on=[_part(cluster_arn, "topic", topic) for topic in uses.writes],
         ),
     ]
+    if uses.appends:
+        statements.append(
+            allow(
+                "kafka-cluster:CreateTopic",
+                "kafka-cluster:DescribeTopic",
+                "kafka-cluster:WriteData",
+                on=[_part(cluster_arn, "topic", topic) for topic in uses.appends],
+            )
+        )
     if uses.group:
         statements.append(
             allow(
@@ -77,13 +111,23 @@ def use_topics(cluster_arn: str, *, uses: Uses) -> list[Statement]:
     return statements
 
 
-def watch_lag(cluster_arn: str) -> list[Statement]:
+def watch_lag(cluster_arn: str, *, doors: Iterable[str]) -> list[Statement]:
     """Rights of KEDA: how many requests wait."""
+    topics = _with_doors([REQUESTS], doors)
     return [
         allow("kafka-cluster:Connect", on=cluster_arn),
-        allow("kafka-cluster:DescribeTopic", on=_part(cluster_arn, "topic", REQUESTS)),
+        allow(
+            "kafka-cluster:DescribeTopic",
+            on=[_part(cluster_arn, "topic", topic) for topic in topics],
+        ),
         allow("kafka-cluster:DescribeGroup", on=_part(cluster_arn, "group", CONSUMER_GROUP)),
     ]
+
+
+def _with_doors(topics: Iterable[str], doors: Iterable[str]) -> tuple[str, ...]:
+    """Return topics, and those of doors: the same with the door's name, as helm/sluice has them."""
+    own = tuple(topics)
+    return (*own, *(f"{topic}.{door}" for door in doors for topic in own))
 
 
 def _part(cluster_arn: str, kind: str, name: str) -> str:

@@ -23,6 +23,7 @@ REQUESTS: Final = "sluice.requests"
 STATUS: Final = "sluice.status"
 RESULTS: Final = "sluice.results"
 DLQ: Final = "sluice.requests.dlq"
+AUDIT: Final = "sluice.audit"
 TOPICS: Final = (REQUESTS, STATUS, RESULTS, DLQ)
 CONSUMER_GROUP: Final = "sluice-dispatcher"
 GATEWAY_GROUP: Final = "sluice-gateway"

@@ -37,6 +37,7 @@ AddOn = Literal[
     "vpc-cni",
 ]
 AddOnVersion = Annotated[str, StringConstraints(pattern=r"^v\d+\.\d+\.\d+-eksbuild\.\d+$")]
+Door = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+\.)+[a-z]{2,}$")]
 
 
@@ -116,6 +117,16 @@ class KafkaSettings(Group):
     )
     instance: Text = Field("kafka.m7g.large", description="Instance type of MSK's 3 brokers.")
     disk_gib: int = Field(100, ge=10, le=16384, description="Each broker's disk in MSK.")
+    doors: tuple[Door, ...] = Field(
+        (),
+        description="Names of doors, of whose topics MSK lets the services make and use those with "
+        "default names; as `kafka.doors` of helm/sluice.",
+    )
+    controls_topic: Text | None = Field(
+        None,
+        description="Topic of records that pause tenants and workflows, at MSK; as "
+        "`kafka.controlsTopic` of helm/sluice.",
+    )
 
 
 class DnsSettings(Group):

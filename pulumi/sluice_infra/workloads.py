@@ -76,7 +76,7 @@ def workloads(
             Workload(
                 name="keda",
                 account=places.KEDA,
-                statements=kafka.arn.apply(kafka_rights.watch_lag),
+                statements=kafka.arn.apply(partial(kafka_rights.watch_lag, doors=kafka.doors)),
             )
         )
     return found
@@ -94,7 +94,12 @@ def _services(
     for service in places.SERVICES:
         granted: list[pulumi.Output[list[Statement]]] = []
         if kafka:
-            granted.append(kafka.arn.apply(partial(kafka_rights.use_topics, uses=uses[service])))
+            used = uses[service].with_doors(kafka.doors)
+            if kafka.controls_topic and service in ("gateway", "dispatcher"):
+                used = used.with_topic(
+                    kafka.controls_topic, reads=True, writes=service == "gateway"
+                )
+            granted.append(kafka.arn.apply(partial(kafka_rights.use_topics, uses=used)))
         if database and database.by_iam and service == "gateway":
             granted.append(_entering(database, region=region, account=account))
         if granted:

@@ -142,12 +142,27 @@ def group(request: pytest.FixtureRequest) -> str:
     return found
 
 
+CONTROLS = "sluice.controls"
+
+
+@pytest.fixture(scope="module", params=[(), ("acme", "globex")], ids=["", "doors"])
+def doors(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """The names of doors; with them there is a topic of controls."""
+    found: tuple[str, ...] = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def acls(helm: Path, group: str) -> dict[str, list[Any]]:
+def acls(helm: Path, group: str, doors: tuple[str, ...]) -> dict[str, list[Any]]:
     """What helm/kafka lets each account do at Strimzi's Kafka."""
     chart = Path(__file__).parents[2] / "helm/kafka"
+    values = [
+        f"services.gatewayGroup={group}",
+        f"controlsTopic={CONTROLS if doors else ''}",
+        *(f"doors[{n}].name={door},doors[{n}].tenants={{{door}}}" for n, door in enumerate(doors)),
+    ]
     rendered = subprocess.run(
-        [helm, "template", places.SLUICE, chart, f"--set=services.gatewayGroup={group}"],
+        [helm, "template", places.SLUICE, chart, *(f"--set={value}" for value in values)],
         capture_output=True,
         text=True,
         check=True,
@@ -161,7 +176,11 @@ def acls(helm: Path, group: str) -> dict[str, list[Any]]:
 
 @pytest.mark.parametrize("service", places.SERVICES)
 def test_services_may_do_at_msk_what_they_may_at_strimzi_s_and_make_topics(
-    declare: Declare, acls: dict[str, list[Any]], group: str, service: str
+    declare: Declare,
+    acls: dict[str, list[Any]],
+    group: str,
+    doors: tuple[str, ...],
+    service: str,
 ) -> None:
     granted = {
         (
@@ -172,18 +191,28 @@ def test_services_may_do_at_msk_what_they_may_at_strimzi_s_and_make_topics(
         for operation in acl["operations"]
         for action in AS_IAM_SAYS[acl["resource"]["type"], operation]
     }
-    declared = declare("dev", MSK | (WITH_DATABASE if group else {}))
+    declared = declare("dev", with_doors(doors) | (WITH_DATABASE if group else {}))
+    described = {resource for action, resource in granted if action == "DescribeTopic"}
+    assert len(described) >= len(places.TOPICS) * (1 + len(doors))
     assert _rights(declared, f"sluice-dev-{service}") == granted | {
         ("Connect", CLUSTER),
         ("WriteDataIdempotently", CLUSTER),
-        *(("CreateTopic", TOPIC + topic) for topic in places.TOPICS),
+        *(("CreateTopic", topic) for topic in described),
     }
 
 
-def test_keda_sees_how_many_requests_wait_and_nothing_else(declare: Declare) -> None:
-    assert _rights(declare("dev", MSK), "sluice-dev-keda") == {
+def with_doors(doors: tuple[str, ...]) -> dict[str, Any]:
+    more = {"doors": list(doors), "controlsTopic": CONTROLS} if doors else {}
+    return {"kafka": {"mode": "msk", **more}}
+
+
+def test_keda_sees_how_many_requests_wait_and_nothing_else(
+    declare: Declare, doors: tuple[str, ...]
+) -> None:
+    requests = [places.REQUESTS, *(f"{places.REQUESTS}.{door}" for door in doors)]
+    assert _rights(declare("dev", with_doors(doors)), "sluice-dev-keda") == {
         ("Connect", CLUSTER),
-        ("DescribeTopic", TOPIC + places.REQUESTS),
+        *(("DescribeTopic", TOPIC + topic) for topic in requests),
         ("DescribeGroup", GROUP + places.CONSUMER_GROUP),
     }
 

@@ -17,8 +17,8 @@ ROOT = PROJECT.parent
 ARGO_CD = ROOT / "argocd"
 
 
-def _values() -> Any:
-    return yaml.safe_load((ROOT / "helm/sluice/values.yaml").read_text("utf-8"))
+def _values(chart: str = "sluice") -> Any:
+    return yaml.safe_load((ROOT / f"helm/{chart}/values.yaml").read_text("utf-8"))
 
 
 def _root_values() -> Any:
@@ -57,6 +57,7 @@ def test_images_are_those_of_the_chart() -> None:
 def test_topics_and_group_are_those_of_the_chart() -> None:
     values = _values()
     assert set(places.TOPICS) == set(values["kafka"]["topics"].values())
+    assert _values("kafka")["topics"]["audit"]["name"] == places.AUDIT
     assert values["dispatcher"]["consumerGroup"] == places.CONSUMER_GROUP
     assert values["store"]["consumerGroup"] == places.GATEWAY_GROUP
 

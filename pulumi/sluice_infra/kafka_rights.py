@@ -25,8 +25,8 @@ from sluice_infra.places import (
 class Uses:
     """Which topics a service reads and writes, and in which group it reads, if in any.
 
-    At its start it looks at all `topics`, and makes those that are missing. It makes those, too, that
-    it `appends` to, without a look at their settings.
+    At its start it looks at all `topics`, and makes those that are missing. It also makes those to
+    which it `appends`, without a look at their settings.
     """
 
     reads: tuple[str, ...]

@@ -104,7 +104,10 @@ class FakeLetters:
         cursor = str(page[-1]) if len(found) > len(page) else None
         links = {"next": None if cursor is None else f"/v1/dead-letters?cursor={cursor}"}
         letters = [_in_list(self._letters[number]) for number in page]
-        return json_answer(200, {"dead_letters": letters, "next_cursor": cursor, "links": links})
+        return json_answer(
+            200,
+            {"dead_letters": letters, "behind": [], "next_cursor": cursor, "links": links},
+        )
 
     def _replay(self, letter: _Json, value: _Json | None) -> RunKey:
         # The id of the record is spent: by its rejection, or by the run that it belongs to.

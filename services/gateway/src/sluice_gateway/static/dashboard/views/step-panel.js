@@ -1,11 +1,10 @@
 /** A node of the graph: its copies, what they were given and what they gave. */
-import { html, useState } from '../ui/html.js';
-import { PhaseText } from '../ui/phase.js';
+import { html, now, useState } from '../ui/html.js';
+import { PhaseText } from '../ui/states.js';
 import { VirtualList } from '../ui/virtual-list.js';
-import { now } from '../ui/clock.js';
 import { duration, millis } from '../lib/format.js';
 import { isWaiting } from '../lib/graph.js';
-import { Values } from './values.js';
+import { Values } from '../ui/code.js';
 
 /** @param {{node: import('../lib/graph.js').GraphNode, run: any, onClose: () => void}} props */
 export function StepPanel({ node, run, onClose }) {

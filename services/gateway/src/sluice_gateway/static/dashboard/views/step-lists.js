@@ -1,11 +1,24 @@
-/** When each step ran: a strip of time from the request to the end. */
-import { html } from '../ui/html.js';
-import { now } from '../ui/clock.js';
+/** The steps as lists: by their states, and by when they ran. */
+import { html, now } from '../ui/html.js';
+import { PhaseText } from '../ui/states.js';
 import { VirtualList } from '../ui/virtual-list.js';
-import { duration, millis } from '../lib/format.js';
 import { summary } from '../lib/graph.js';
+import { countsText, duration, millis } from '../lib/format.js';
 
-/** @param {{run: any, graph: import('../lib/graph.js').Graph, onSelect: (id: string) => void}} props */
+/** @param {{graph: import('../lib/graph.js').Graph, selected: string | null, onSelect: (id: string) => void}} props */
+export function StepTree({ graph, selected, onSelect }) {
+  const rows = [...graph.nodes.values()];
+  return html`<${VirtualList} rows=${rows} height=${36} label="Steps of the run" keyOf=${(node) => node.id}
+    render=${(node) => {
+      const { phase, counts } = summary(node);
+      return html`<button type="button" class="step-row" aria-pressed=${node.id === selected} onClick=${() => onSelect(node.id)}>
+        <span class="cell"><${PhaseText} phase=${phase} /></span>
+        <span class="cell">${node.within ? html`<span class="faint">${node.within}/</span>` : null}${node.label}</span>
+        <span class="cell">${node.steps.length > 1 ? countsText(counts) : ''}</span></button>`;
+    }} />`;
+}
+
+/** A strip of time from the request to the end. @param {{run: any, graph: import('../lib/graph.js').Graph, onSelect: (id: string) => void}} props */
 export function TimeStrip({ run, graph, onSelect }) {
   const begin = millis(run.accepted_at) ?? millis(run.started_at) ?? now.value;
   const end = Math.max(begin + 1, millis(run.finished_at) ?? (run.terminal ? latest(graph, begin) : now.value));

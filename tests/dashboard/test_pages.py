@@ -13,7 +13,7 @@ from tests.dashboard.conftest import Faults, OpenPage
 from tests.support.kafka import unique_name
 from tests.support.sluice import Sluice
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120, func_only=True)]
 
 Json = dict[str, Any]
 

@@ -9,15 +9,34 @@ import { keyOf } from '../lib/lists.js';
 
 const MOST = 1000;
 const SHOWN = 8;
+const FAILED = ['Failed', 'Error'];
+const RETRIED = ['Succeeded', ...FAILED];
 const COMMANDS = [
   { name: 'suspend', label: 'Suspend', when: (run) => ['Pending', 'Running', 'Submitted'].includes(run.phase), text: 'Steps that run go on; no others start.' },
   { name: 'resume', label: 'Resume', when: (run) => run.phase === 'Suspended', text: 'All suspended steps go on.' },
   { name: 'stop', label: 'Stop', when: (run) => !run.terminal, text: 'Steps that run are ended; exit handlers run.', bad: true },
   { name: 'terminate', label: 'Terminate', when: (run) => !run.terminal && run.phase !== 'Accepted', text: 'Ended at once, without exit handlers.', bad: true },
-  { name: 'retry', label: 'Retry', when: (run) => ['Failed', 'Error'].includes(run.phase), text: 'The steps that failed run again.' },
+  { name: 'retry', label: 'Retry', when: (run) => FAILED.includes(run.phase), text: 'The steps that failed run again.' },
   { name: 'rerun', label: 'Run again', when: (run) => run.terminal && run.parameters !== null, text: 'A new run with the same workflow and parameters.' },
 ];
 const BULK = COMMANDS.filter(({ name }) => name !== 'rerun');
+
+/**
+ * Send a command; what the gateway answers to it is said.
+ *
+ * @param {any} run @param {{name: string, label: string}} command @param {Record<string, unknown>} body
+ * @param {() => void} onDone
+ */
+async function send(run, { name, label }, body, onDone) {
+  try {
+    const document = await post(runPath(run.id, run.tenant, `/${name}`), body);
+    if (name === 'rerun') return go(runAddress(document));
+    say(`${label}: the command is on its way.`);
+    onDone();
+  } catch (problem) {
+    complain(problem);
+  }
+}
 
 /** @param {{run: any, onDone: () => void}} props */
 export function Commands({ run, onDone }) {
@@ -26,21 +45,21 @@ export function Commands({ run, onDone }) {
     const answer = await ask({ title: `${command.label} ${run.id}?`, text: command.text, action: command.label, bad: command.bad, reason: command.name !== 'rerun' });
     if (!answer) return;
     setBusy(true);
-    try {
-      const document = await post(runPath(run.id, run.tenant, `/${command.name}`), answer);
-      if (command.name === 'rerun') go(runAddress({ id: document.id, tenant: document.tenant }));
-      else {
-        say(`${command.label}: the command is on its way.`);
-        onDone();
-      }
-    } catch (problem) {
-      complain(problem);
-    } finally {
-      setBusy(false);
-    }
+    await send(run, command, answer, onDone);
+    setBusy(false);
   };
   return html`<div class="commands">${COMMANDS.filter((command) => command.when(run) && may(command.name === 'rerun' ? 'runs:start' : 'runs:command')).map((command) => html`<button key=${command.name}
     type="button" class=${command.bad ? 'bad' : ''} disabled=${busy} onClick=${() => act(command)}>${command.label}</button>`)}</div>`;
+}
+
+/** @param {{run: any, step: {id: string, name: string}, onDone: () => void}} props */
+export function RetryFrom({ run, step, onDone }) {
+  if (!RETRIED.includes(run.phase) || !may('runs:command')) return null;
+  const act = async () => {
+    const answer = await ask({ title: `Retry from ${step.name}?`, text: 'This step and all that follows it run again, also what succeeded.', action: 'Retry', reason: true });
+    if (answer) await send(run, { name: 'retry', label: 'Retry' }, { ...answer, step: step.id }, onDone);
+  };
+  return html`<button type="button" onClick=${act}>Retry from here</button>`;
 }
 
 /** One command for all runs that fulfil the filter. @param {{filters: import('../lib/filters.js').Filters, total: number, rows: readonly any[]}} props */

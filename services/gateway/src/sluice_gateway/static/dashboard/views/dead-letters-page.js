@@ -17,6 +17,7 @@ export function DeadLettersPage() {
   const [letters, setLetters] = useState(/** @type {any[] | null} */ (null));
   const [cursor, setCursor] = useState(/** @type {string | null} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const [behind, setBehind] = useState(/** @type {string[]} */ ([]));
   const [chosen, choose] = useState(/** @type {string | null} */ (null));
   // What is asked for one state must not be shown under another.
   const current = useRef(state);
@@ -37,6 +38,7 @@ export function DeadLettersPage() {
     if (!page) return;
     const { known, isWhole } = joined(letters ?? [], page.dead_letters);
     setLetters(known);
+    setBehind(page.behind ?? []);
     // Behind a gap the list begins again.
     if (!isWhole) setCursor(page.next_cursor);
   };
@@ -65,6 +67,7 @@ export function DeadLettersPage() {
   return html`<div class="page letters"><div class="heading"><h1>Dead letters</h1>
       <div class="counts" role="group" aria-label="State">${STATES.map((name) => html`<button key=${name} type="button" aria-pressed=${name === state}
         onClick=${() => { choose(null); setState(name); }}><${PhaseSign} phase=${SIGNS[name]} size=${14} />${name}</button>`)}</div></div>
+    ${behind.length > 0 && html`<div class="notice waiting" role="status"><p>The newest may be missing, because these topics cannot be read now: ${behind.map((door) => door || 'the default ones').join(', ')}.</p></div>`}
     <div class="run-body">
       <${VirtualList} rows=${letters ?? []} height=${56} label="Dead letters, newest first" keyOf=${(each) => each.id} onNearEnd=${more} empty=${empty}
         render=${(each) => html`<button type="button" class="letter" aria-pressed=${each.id === chosen} onClick=${() => choose(each.id)}>

@@ -67,7 +67,7 @@ function Run({ watch }) {
         <${Replay} history=${watch.history} at=${replay} onChange=${setReplay} />
       </section>
       <aside class="panel side" aria-label="Details">
-        ${node ? html`<${StepPanel} node=${node} run=${run} onClose=${() => setSelected(null)} />` : html`<${RunPanel} run=${shown} asks=${replay === null} />`}
+        ${node ? html`<${StepPanel} node=${node} run=${run} onRetry=${() => watch.expectMore()} onClose=${() => setSelected(null)} />` : html`<${RunPanel} run=${shown} asks=${replay === null} />`}
       </aside>
     </div>
   </div>`;

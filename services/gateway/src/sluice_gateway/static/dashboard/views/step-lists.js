@@ -1,8 +1,8 @@
 /** The steps as lists: by their states, and by when they ran. */
-import { html, now } from '../ui/html.js';
+import { html, now, useMemo } from '../ui/html.js';
 import { PhaseText } from '../ui/states.js';
 import { VirtualList } from '../ui/virtual-list.js';
-import { summary } from '../lib/graph.js';
+import { criticalPath, extent, summary } from '../lib/graph.js';
 import { countsText, duration, millis } from '../lib/format.js';
 
 /** @param {{graph: import('../lib/graph.js').Graph, selected: string | null, onSelect: (id: string) => void}} props */
@@ -23,17 +23,18 @@ export function TimeStrip({ run, graph, onSelect }) {
   const begin = millis(run.accepted_at) ?? millis(run.started_at) ?? now.value;
   const end = Math.max(begin + 1, millis(run.finished_at) ?? (run.terminal ? latest(graph, begin) : now.value));
   const rows = [...graph.nodes.values()].filter((node) => node.steps.length > 0);
+  const path = useMemo(() => criticalPath(graph), [graph]);
   const left = (/** @type {number} */ at) => `${(100 * (at - begin)) / (end - begin)}%`;
   return html`<div class="times"><div class="scale"><span>0</span><span>${duration((end - begin) / 2)}</span><span>${duration(end - begin)}</span></div>
     <${VirtualList} rows=${rows} height=${32} label="When each step ran" keyOf=${(node) => node.id} render=${(node) => {
       const { phase } = summary(node);
-      const from = Math.min(...node.steps.map((step) => millis(step.started_at) ?? end));
-      const to = Math.max(...node.steps.map((step) => millis(step.finished_at) ?? end));
-      return html`<button type="button" class="time-row" onClick=${() => onSelect(node.id)}>
-        <span class="cell">${node.label}${node.steps.length > 1 ? ` ×${node.steps.length}` : ''}</span>
+      const [from, to] = extent(node).map((at) => Math.min(at, end));
+      const isCritical = path.has(node.id);
+      return html`<button type="button" class=${`time-row${isCritical ? ' critical' : ''}`} onClick=${() => onSelect(node.id)}>
+        <span class="cell">${node.label}${node.steps.length > 1 ? ` ×${node.steps.length}` : ''}${isCritical && html`<span class="unseen">, critical</span>`}</span>
         <span class="track"><span class=${`span phase-${phase}`} style=${{ left: left(from), width: `max(3px, ${(100 * (to - from)) / (end - begin)}%)` }}></span></span>
         <span class="cell took">${duration(Math.max(0, to - from))}</span></button>`;
-    }} /></div>`;
+    }} /><p class="legend faint">Bold: the critical path, which the end waited for.</p></div>`;
 }
 
 function latest(graph, begin) {

@@ -13,7 +13,7 @@ from tests.dashboard.test_pages import phase, start
 from tests.support.engines import skip
 from tests.support.sluice import Sluice
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120, func_only=True)]
 
 HERE = Path(__file__).parent / "axe"
 SERIOUS = ("serious", "critical")

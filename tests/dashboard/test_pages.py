@@ -13,7 +13,7 @@ from tests.dashboard.conftest import Faults, OpenPage
 from tests.support.kafka import unique_name
 from tests.support.sluice import Sluice
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120, func_only=True)]
 
 Json = dict[str, Any]
 
@@ -126,6 +126,21 @@ def test_a_run_that_is_retried_is_followed_again(open_page: OpenPage, sluice: Sl
     expect(page.get_by_text("attempt 2")).to_be_visible(timeout=30_000)
 
 
+def test_a_run_is_retried_from_a_step_that_has_succeeded(
+    open_page: OpenPage, sluice: Sluice
+) -> None:
+    page = open_page(f"/runs/{start(sluice, 'map-reduce', parameters={'text': 'a b'})}")
+    phase(page, "Succeeded")
+    page.get_by_role("button", name="sum Succeeded").click()
+    page.get_by_role("button", name="Retry from here").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Retry from sum?")
+    dialog.get_by_label("Reason (optional)").fill("Again")
+    dialog.get_by_role("button", name="Retry", exact=True).click()
+    expect(page.get_by_text("attempt 2")).to_be_visible()
+    phase(page, "Succeeded")
+
+
 def test_nothing_is_missed_between_the_list_and_its_stream(
     open_page: OpenPage, sluice: Sluice
 ) -> None:
@@ -231,6 +246,21 @@ def test_a_dead_letter_is_replayed_with_another_value(open_page: OpenPage, sluic
     page.wait_for_url(re.compile("/runs/"))
     phase(page, "Succeeded")
     expect(page.get_by_role("link", name=run_id)).to_be_visible()
+
+
+def test_a_list_of_dead_letters_says_what_may_be_missing(open_page: OpenPage) -> None:
+    page = open_page("/limits")
+
+    def answer(route: Route) -> None:
+        document = route.fetch().json()
+        route.fulfill(json={**document, "behind": ["", "finance"]})
+
+    notice = "these topics cannot be read now: the default ones, finance."
+    page.route("**/v1/dead-letters?**", answer)
+    page.get_by_role("link", name="Dead letters").click()
+    expect(page.get_by_text(notice)).to_be_visible()
+    page.unroute("**/v1/dead-letters?**")
+    expect(page.get_by_text(notice)).to_have_count(0)
 
 
 def test_a_dead_letter_is_dropped(open_page: OpenPage, sluice: Sluice) -> None:

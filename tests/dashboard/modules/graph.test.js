@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { graphOf, summary } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/graph.js';
+import { criticalPath, extent, graphOf, summary } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/graph.js';
 
 const planned = (id, members = {}) => ({ id, name: id.split('/').at(-1), boundary: null, depends_on: [], ...members });
 const step = (id, name, members = {}) => ({ id, name, phase: 'Succeeded', type: 'Pod', boundary: null, children: [], ...members });
@@ -76,4 +76,27 @@ test('steps that lead back to themselves do not hang', () => {
 test('a suspended step is one that waits', () => {
   const graph = graphOf([planned('approve')], [step('s', 'approve', { type: 'Suspend', phase: 'Running' })], []);
   assert.equal(summary(graph.nodes.get('approve')).phase, 'Suspended');
+});
+
+const at = (second) => new Date(second * 1000).toISOString();
+
+test('the critical path is what the end waited for', () => {
+  const plan = [
+    planned('a'), planned('quick', { depends_on: ['a'] }), planned('slow', { depends_on: ['a'] }),
+    planned('z', { depends_on: ['quick', 'slow'] }), planned('later', { depends_on: ['z'] }),
+  ];
+  const times = { a: [0, 1], quick: [1, 2], slow: [1, 9], z: [9, 10] };
+  const steps = Object.entries(times).map(([name, [from, to]]) => step(name, name, { started_at: at(from), finished_at: at(to) }));
+  assert.deepEqual([...criticalPath(graphOf(plan, steps, []))], ['z', 'slow', 'a']);
+  steps[1].finished_at = null;
+  steps.pop();
+  assert.deepEqual([...criticalPath(graphOf(plan, steps, []))], ['quick', 'a'], 'what still runs is last');
+  assert.deepEqual([...criticalPath(graphOf(plan, [], []))], []);
+});
+
+test('a node lasts from its first copy to its last one', () => {
+  const copies = [step('c0', 'count(0)', { started_at: at(2), finished_at: at(3) }), step('c1', 'count(1)', { started_at: at(1), finished_at: at(2) })];
+  assert.deepEqual(extent({ steps: copies }), [1000, 3000]);
+  copies[0].finished_at = null;
+  assert.deepEqual(extent({ steps: copies }), [1000, Infinity]);
 });

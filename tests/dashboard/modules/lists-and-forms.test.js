@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NONE, asQuery, read, shows, write } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/filters.js';
+import { Lines } from '../../../services/gateway/src/sluice_gateway/static/dashboard/data/follow.js';
+import { NONE, asQuery, read, saveView, savedViews, shows, write } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/filters.js';
 import { begin, fieldsOf, valuesOf } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/form.js';
-import { ago, duration } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/format.js';
-import { Lines } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/lines.js';
-import { curlLine, quoted } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/lines-of-code.js';
-import { joined } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/newest-first.js';
-import { OrderedRuns, keyOf } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/ordered-runs.js';
-import { saveView, savedViews } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/views.js';
+import { ago, curlLine, duration, quoted } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/format.js';
+import { OrderedRuns, joined, keyOf } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/lists.js';
 import { randomFrom } from './random.js';
 
 test('lines are the same however the text is cut', () => {

@@ -112,13 +112,15 @@ async def test_all_of_it_is_small(gateway: Gateway) -> None:
     assert sum(sizes.values()) <= MOST_BYTES, sizes
 
 
-async def test_comments_and_indentation_are_not_sent(gateway: Gateway) -> None:
+@pytest.mark.parametrize("path", ["lib/layout.js", "ui/html.js"])
+async def test_comments_types_and_indentation_are_not_sent(gateway: Gateway, path: str) -> None:
     page = await (await gateway.client.get("/", headers=BROWSER)).text()
     version = re.findall(r'"/ui/(\w+)/', page)[0]
-    source = ROOT.joinpath("lib/layout.js").read_text("utf-8")
-    sent = await (await gateway.client.get(f"/ui/{version}/lib/layout.js")).text()
+    source = ROOT.joinpath(path).read_text("utf-8")
+    sent = await (await gateway.client.get(f"/ui/{version}/{path}")).text()
     lines = map(str.lstrip, source.splitlines())
-    assert sent.splitlines() == [line for line in lines if not line.startswith(("/", "*"))]
+    wanted = [line for line in lines if not line.startswith(("/", "*"))]
+    assert sent.splitlines() == [re.sub(r"/\*\* @type .*?\*/ ", "", line) for line in wanted]
 
 
 def test_libraries_are_those_whose_digests_are_written_down() -> None:

@@ -32,10 +32,11 @@ _SECURITY: Final = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-# Comments on lines of their own are a quarter of what a browser would load. Indentation means
-# nothing to it: htm leaves it out of templates.
+# Comments on lines of their own are a quarter of what a browser would load. Indentation and
+# comments with types mean nothing to it: htm leaves indentation out of templates.
 _INDENTATION: Final = re.compile(r"^[ \t]+", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)[ \t]*\n", re.MULTILINE | re.DOTALL)
+_TYPE: Final = re.compile(r"/\*\* @type [^*]*\*/ ")
 _IMMUTABLE: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 _NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
@@ -124,8 +125,8 @@ def _bodies(folder: Traversable, within: str = "") -> list[tuple[str, bytes]]:
 
 
 def _lean(text: str) -> str:
-    """Return a file without indentation, and without comments on lines of their own."""
-    return _INDENTATION.sub("", _COMMENT.sub("", text))
+    """Return a file without indentation, types, and comments on lines of their own."""
+    return _INDENTATION.sub("", _TYPE.sub("", _COMMENT.sub("", text)))
 
 
 def _extension(name: str) -> str:

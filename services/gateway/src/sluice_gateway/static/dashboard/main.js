@@ -1,20 +1,17 @@
 /** The dashboard: which page is shown at which address. */
 import { html, render } from './ui/html.js';
-import { address } from './ui/router.js';
-import { Dialog } from './ui/dialog.js';
+import { address, runOf } from './ui/router.js';
+import { Dialog, Toasts } from './ui/messages.js';
 import { Keys } from './ui/keys.js';
-import { Empty, Failure, Loading } from './ui/states.js';
-import { Toasts } from './ui/toasts.js';
+import { Awaited, Empty } from './ui/states.js';
 import { identify, who } from './data/identity.js';
 import { ApprovalsPage } from './views/approvals-page.js';
 import { DeadLettersPage } from './views/dead-letters-page.js';
 import { LimitsPage } from './views/limits-page.js';
-import { Shell } from './views/shell.js';
-import { SignInPage } from './views/sign-in-page.js';
+import { Shell, SignInPage } from './views/shell.js';
 import { StartPage } from './views/start-page.js';
 import { RunPage } from './views/run-page.js';
 import { RunsPage } from './views/runs-page.js';
-import { runOf } from './views/addresses.js';
 
 const PAGES = new Map([
   ['/', RunsPage],
@@ -27,8 +24,7 @@ const PAGES = new Map([
 
 function Page() {
   const { state, problem } = who.value;
-  if (state === 'unknown') return html`<div class="page"><${Loading} what="Connecting …" /></div>`;
-  if (state === 'failed') return html`<div class="page"><${Failure} problem=${problem} retry=${identify} /></div>`;
+  if (state === 'unknown' || state === 'failed') return html`<${Awaited} problem=${problem} retry=${identify} what="Connecting …" />`;
   if (state !== 'known') return html`<${SignInPage} who=${who.value} />`;
   const run = runOf(address.value);
   if (run) return html`<${RunPage} run=${run} />`;

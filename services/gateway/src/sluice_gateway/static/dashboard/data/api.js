@@ -17,8 +17,6 @@ export class Problem extends Error {
   }
 }
 
-export const OFFLINE = 'offline';
-
 /** Hears `unauthenticated` when the gateway no longer knows who looks. */
 export const session = new EventTarget();
 
@@ -45,7 +43,7 @@ export async function request(path, init = {}) {
     response = await fetch(path, { credentials: 'same-origin', cache: 'no-store', ...init });
   } catch (error) {
     if (/** @type {Error} */ (error).name === 'AbortError') throw error;
-    throw new Problem({ type: OFFLINE, title: 'Offline', status: 0, detail: 'The gateway cannot be reached.' });
+    throw new Problem({ type: 'offline', title: 'Offline', status: 0, detail: 'The gateway cannot be reached.' });
   }
   if (response.status === 401) session.dispatchEvent(new Event('unauthenticated'));
   if (!response.ok && response.status !== 304) throw await problemOf(response);

@@ -1,7 +1,5 @@
 /** Follows a stream of events, over broken connections too. */
-
 import { request } from './api.js';
-import { Lines } from '../lib/lines.js';
 
 /**
  * @typedef {import('../lib/run-state.js').StatusEvent} StatusEvent
@@ -83,4 +81,19 @@ function rest(milliseconds, signal) {
     const timer = setTimeout(resolve, milliseconds * (0.75 + Math.random() / 2));
     signal.addEventListener('abort', () => { clearTimeout(timer); resolve(undefined); }, { once: true });
   });
+}
+
+/** Splits text that comes in pieces into lines. */
+export class Lines {
+  #rest = '';
+
+  /**
+   * @param {string} piece
+   * @returns {string[]} The lines that are complete with it, without empty ones.
+   */
+  push(piece) {
+    const lines = (this.#rest + piece).split('\n');
+    this.#rest = lines.pop() ?? '';
+    return lines.filter((line) => line !== '');
+  }
 }

@@ -2,13 +2,13 @@
 import { batch, signal } from '../ui/html.js';
 import { asQuery, shows } from '../lib/filters.js';
 import { millis } from '../lib/format.js';
-import { OrderedRuns, keyOf } from '../lib/ordered-runs.js';
+import { OrderedRuns, keyOf } from '../lib/lists.js';
 import { get } from './api.js';
 import { who } from './identity.js';
 import { followShared } from './shared-stream.js';
 
 /** @typedef {import('../lib/filters.js').Filters} Filters */
-/** @typedef {import('../lib/ordered-runs.js').Row} Row */
+/** @typedef {import('../lib/lists.js').Row} Row */
 
 const PAGE = 200;
 const COUNTS_EVERY = 5000;

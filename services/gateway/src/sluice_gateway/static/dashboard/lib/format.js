@@ -1,4 +1,4 @@
-/** Times and counts for people. */
+/** Text for people: times, counts, and the same as commands for a terminal. */
 
 /** @type {[string, number][]} */
 const UNITS = [['d', 86_400], ['h', 3600], ['min', 60], ['s', 1]];
@@ -37,4 +37,29 @@ export function millis(text) {
 /** @param {number} count */
 export function compact(count) {
   return new Intl.NumberFormat('en', { notation: count >= 10_000 ? 'compact' : 'standard' }).format(count);
+}
+
+const SIGNS = new Map([
+  ['Succeeded', '✓'], ['Running', '▶'], ['Suspended', '‖'], ['Failed', '✕'], ['Error', '!'], ['Pending', '·'],
+  ['Skipped', '–'], ['Omitted', '–'],
+]);
+
+/** @param {Map<string, number>} counts @returns {string} As in `180 ✓  15 ▶  5 ·`. */
+export function countsText(counts) {
+  return [...SIGNS].filter(([phase]) => counts.has(phase)).map(([phase, sign]) => `${counts.get(phase)} ${sign}`).join('  ');
+}
+
+/** @param {string} text In a POSIX shell, as one word. */
+export function quoted(text) {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** @param {string} origin @param {Record<string, unknown>} request */
+export function curlLine(origin, request) {
+  return `curl ${origin}/v1/runs -H 'content-type: application/json' -d ${quoted(JSON.stringify(request))}`;
+}
+
+/** @param {Record<string, unknown>} request */
+export function kcatLine(request) {
+  return `echo ${quoted(JSON.stringify(request))} | kcat -P -b localhost:9092 -t sluice.requests`;
 }

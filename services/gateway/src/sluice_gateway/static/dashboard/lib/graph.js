@@ -16,6 +16,7 @@
  * }} GraphNode `within` is the path of what contains it; `steps` are its copies, in order.
  * @typedef {{nodes: Map<string, GraphNode>, edges: [string, string][]}} Graph
  */
+import { millis } from './format.js';
 
 const CONTAINERS = new Set(['Steps', 'StepGroup', 'DAG', 'TaskGroup']);
 
@@ -207,4 +208,38 @@ export function summary(node) {
 /** @param {Step} step */
 export function isWaiting(step) {
   return step.type === 'Suspend' && step.phase === 'Running';
+}
+
+/** @param {GraphNode} node @returns {[number, number]} When its first copy began and its last one ended; what has not is `Infinity`. */
+export function extent({ steps }) {
+  let [from, to] = [Infinity, -Infinity];
+  for (const { started_at, finished_at } of steps) {
+    from = Math.min(from, millis(started_at) ?? Infinity);
+    to = Math.max(to, millis(finished_at) ?? Infinity);
+  }
+  return [from, to];
+}
+
+/**
+ * The nodes that the end waited for: from the last one to end, always to the last of those before it.
+ *
+ * @param {Graph} graph @returns {Set<string>}
+ */
+export function criticalPath({ nodes, edges }) {
+  const before = groupBy(edges, ([, to]) => to);
+  const lastOf = (ids) => {
+    let [last, latest] = [undefined, -Infinity];
+    for (const id of ids) {
+      const [from, to] = extent(/** @type {GraphNode} */ (nodes.get(id)));
+      if (from < Infinity && to > latest) [last, latest] = [id, to];
+    }
+    return last;
+  };
+  const path = new Set();
+  let id = lastOf(nodes.keys());
+  while (id !== undefined && !path.has(id)) {
+    path.add(id);
+    id = lastOf((before.get(id) ?? []).map(([from]) => from));
+  }
+  return path;
 }

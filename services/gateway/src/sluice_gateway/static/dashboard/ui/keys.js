@@ -13,7 +13,12 @@ export function Keys() {
     const press = (/** @type {KeyboardEvent} */ event) => {
       const inField = /** @type {HTMLElement} */ (event.target).matches?.('input, textarea, select');
       if (inField || event.ctrlKey || event.metaKey || event.altKey) return;
+      const search = /** @type {HTMLElement | null} */ (document.querySelector('[type=search]'));
       if (event.key === '?') shown.value = true;
+      else if (event.key === '/' && search) {
+        event.preventDefault();
+        search.focus();
+      }
       else if (before === 'g' && PLACES[event.key]) go(PLACES[event.key]);
       before = event.key;
     };

@@ -1,4 +1,4 @@
-/** The address of the page, and links that change it without loading anything. */
+/** The addresses of pages, and links that change the address without loading anything. */
 import { computed, html, signal } from './html.js';
 
 const here = () => ({ path: location.pathname, search: location.search });
@@ -6,11 +6,11 @@ const here = () => ({ path: location.pathname, search: location.search });
 export const address = signal(here());
 export const path = computed(() => address.value.path);
 
-/** @param {string} to @param {{replace?: boolean}} [how] */
-export function go(to, { replace = false } = {}) {
-  history[replace ? 'replaceState' : 'pushState'](null, '', to);
+/** @param {string} to */
+export function go(to) {
+  history.pushState(null, '', to);
   address.value = here();
-  if (!replace) document.getElementById('content')?.focus({ preventScroll: true });
+  document.getElementById('content')?.focus({ preventScroll: true });
 }
 
 addEventListener('popstate', () => { address.value = here(); });
@@ -23,4 +23,20 @@ export function Link({ to, current, children, ...attributes }) {
     go(to);
   };
   return html`<a href=${to} onClick=${follow} aria-current=${current ? 'page' : undefined} ...${attributes}>${children}</a>`;
+}
+
+/** @param {{id: string, tenant: string}} run */
+export function runAddress({ id, tenant }) {
+  return `/runs/${encodeURIComponent(id)}${tenant === 'default' ? '' : `?tenant=${encodeURIComponent(tenant)}`}`;
+}
+
+/** @param {{path: string, search: string}} address @returns {{id: string, tenant: string} | null} */
+export function runOf({ path, search }) {
+  const match = /^\/runs\/([^/]+)$/.exec(path);
+  if (!match) return null;
+  try {
+    return { id: decodeURIComponent(match[1]), tenant: new URLSearchParams(search).get('tenant') ?? 'default' };
+  } catch {
+    return null; // It was never encoded.
+  }
 }

@@ -1,27 +1,21 @@
 /** The runs that wait for an answer. */
-import { html, useEffect, useMemo, useRef, useState } from '../ui/html.js';
-import { Link } from '../ui/router.js';
+import { html, now, typed, useMemo, useReading, useState, useTitle } from '../ui/html.js';
+import { Link, runAddress } from '../ui/router.js';
 import { Fields } from '../ui/fields.js';
-import { Empty, Failure, Loading } from '../ui/states.js';
-import { say } from '../ui/toasts.js';
-import { now } from '../ui/clock.js';
+import { Awaited, Empty } from '../ui/states.js';
+import { complain, say } from '../ui/messages.js';
 import { get, post, runPath } from '../data/api.js';
 import { begin, fieldsOf, valuesOf } from '../lib/form.js';
 import { duration, millis } from '../lib/format.js';
-import { keyOf } from '../lib/ordered-runs.js';
-import { runAddress } from './addresses.js';
+import { keyOf } from '../lib/lists.js';
 
-const EVERY = 4000;
 const MOST = 50;
 
 export function ApprovalsPage() {
   const [runs, setRuns] = useState(/** @type {any[] | null} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [isAll, setIsAll] = useState(true);
-  const reading = useRef(false);
   const read = async () => {
-    if (reading.current) return;
-    reading.current = true;
     try {
       const page = await get(`/v1/runs?phase=Suspended&limit=${MOST}`);
       const found = await Promise.allSettled(page.runs.map((run) => get(runPath(run.id, run.tenant))));
@@ -30,18 +24,11 @@ export function ApprovalsPage() {
       setProblem(null);
     } catch (found) {
       setProblem(found);
-    } finally {
-      reading.current = false;
     }
   };
-  useEffect(() => {
-    document.title = 'Approvals · Sluice';
-    read();
-    const timer = setInterval(() => { if (!document.hidden) read(); }, EVERY);
-    return () => clearInterval(timer);
-  }, []);
-  if (problem && !runs) return html`<div class="page"><${Failure} problem=${problem} retry=${read} /></div>`;
-  if (!runs) return html`<div class="page"><${Loading} what="Reading what waits …" /></div>`;
+  useTitle('Approvals');
+  useReading(read);
+  if (!runs) return html`<${Awaited} problem=${problem} retry=${read} what="Reading what waits …" />`;
   const waiting = runs.flatMap((run) => (run.waiting_for ?? []).map((step) => ({ run, step })));
   return html`<div class="page"><div class="heading"><h1>Approvals</h1></div>
     ${!isAll && html`<div class="notice"><p>These are of the newest ${MOST} suspended runs. <${Link} to="/runs?phase=Suspended">The list of runs</${Link}> has all.</p></div>`}
@@ -65,7 +52,7 @@ export function Answer({ run, step, onDone, isAlone = false }) {
       say('The answer is on its way.');
       onDone();
     } catch (problem) {
-      say(/** @type {Error} */ (problem).message, { bad: true });
+      complain(problem);
     } finally {
       setBusy(false);
     }
@@ -76,6 +63,6 @@ export function Answer({ run, step, onDone, isAlone = false }) {
     ${step.message && html`<p class="question">${step.message}</p>`}
     <${Fields} fields=${fields} given=${given} errors=${errors} onChange=${setGiven} prefix=${`answer-${step.step}`} />
     <div class="field"><label for=${`reason-${step.step}`}>Reason</label><input id=${`reason-${step.step}`} value=${reason} maxlength="1024" autocomplete="off"
-      onInput=${(/** @type {Event} */ event) => setReason(/** @type {HTMLInputElement} */ (event.target).value)} /></div>
+      onInput=${(event) => setReason(typed(event))} /></div>
     <div class="actions"><button class="primary" type="submit" disabled=${busy || errors.size > 0}>Answer</button></div></form>`;
 }

@@ -1,19 +1,14 @@
 /** Records that could never be valid: look at them, replay them, or drop them. */
-import { html, useEffect, useRef, useState } from '../ui/html.js';
-import { Link, go } from '../ui/router.js';
-import { ask } from '../ui/dialog.js';
-import { PhaseSign } from '../ui/phase.js';
-import { Empty, Failure, Loading } from '../ui/states.js';
-import { say } from '../ui/toasts.js';
+import { html, now, typed, useEffect, useReading, useRef, useState, useTitle } from '../ui/html.js';
+import { Link, go, runAddress } from '../ui/router.js';
+import { ask, complain, say } from '../ui/messages.js';
+import { Empty, Failure, Loading, PhaseSign } from '../ui/states.js';
 import { VirtualList } from '../ui/virtual-list.js';
-import { now } from '../ui/clock.js';
 import { get, post } from '../data/api.js';
 import { may } from '../data/identity.js';
 import { ago, millis } from '../lib/format.js';
-import { joined } from '../lib/newest-first.js';
-import { runAddress } from './addresses.js';
+import { joined } from '../lib/lists.js';
 
-const EVERY = 4000;
 const STATES = ['open', 'replayed', 'dropped'];
 const SIGNS = { open: 'Failed', replayed: 'Succeeded', dropped: 'Deleted' };
 
@@ -22,6 +17,7 @@ export function DeadLettersPage() {
   const [letters, setLetters] = useState(/** @type {any[] | null} */ (null));
   const [cursor, setCursor] = useState(/** @type {string | null} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const [behind, setBehind] = useState(/** @type {string[]} */ ([]));
   const [chosen, choose] = useState(/** @type {string | null} */ (null));
   // What is asked for one state must not be shown under another.
   const current = useRef(state);
@@ -42,11 +38,10 @@ export function DeadLettersPage() {
     if (!page) return;
     const { known, isWhole } = joined(letters ?? [], page.dead_letters);
     setLetters(known);
+    setBehind(page.behind ?? []);
     // Behind a gap the list begins again.
     if (!isWhole) setCursor(page.next_cursor);
   };
-  const latest = useRef(read);
-  latest.current = read;
   const reading = useRef(false);
   const more = async () => {
     if (!cursor || reading.current) return;
@@ -57,14 +52,12 @@ export function DeadLettersPage() {
     setLetters((known) => [...(known ?? []), ...page.dead_letters]);
     setCursor(page.next_cursor);
   };
+  useTitle('Dead letters');
   useEffect(() => {
-    document.title = 'Dead letters · Sluice';
     setLetters(null);
     setCursor(null);
-    latest.current();
-    const timer = setInterval(() => { if (!document.hidden) latest.current(); }, EVERY);
-    return () => clearInterval(timer);
   }, [state]);
+  useReading(read, [state]);
   const decided = async (/** @type {string} */ id) => {
     setLetters((known) => known && known.filter((each) => each.id !== id));
     await read();
@@ -74,6 +67,7 @@ export function DeadLettersPage() {
   return html`<div class="page letters"><div class="heading"><h1>Dead letters</h1>
       <div class="counts" role="group" aria-label="State">${STATES.map((name) => html`<button key=${name} type="button" aria-pressed=${name === state}
         onClick=${() => { choose(null); setState(name); }}><${PhaseSign} phase=${SIGNS[name]} size=${14} />${name}</button>`)}</div></div>
+    ${behind.length > 0 && html`<div class="notice waiting" role="status"><p>The newest may be missing, because these topics cannot be read now: ${behind.map((door) => door || 'the default ones').join(', ')}.</p></div>`}
     <div class="run-body">
       <${VirtualList} rows=${letters ?? []} height=${56} label="Dead letters, newest first" keyOf=${(each) => each.id} onNearEnd=${more} empty=${empty}
         render=${(each) => html`<button type="button" class="letter" aria-pressed=${each.id === chosen} onClick=${() => choose(each.id)}>
@@ -104,7 +98,7 @@ function Letter({ id, onDone }) {
       if (action === 'replay' && run) go(runAddress(run));
       else { setLetter({ ...letter, ...decided }); say(label); }
     } catch (error) {
-      say([/** @type {any} */ (error).message, ...(/** @type {any} */ (error).errors ?? []).map((each) => `${each.pointer}: ${each.detail}`)].join(' '), { bad: true });
+      complain(error);
     } finally {
       setBusy(false);
     }
@@ -118,11 +112,11 @@ function Letter({ id, onDone }) {
       return;
     }
     const answer = await ask({ title: 'Replay it?', text: edited ? 'The changed value is sent as a new request.' : 'The record is sent again as it was received.', action: 'Replay', reason: true });
-    if (answer) await decide('replay', { ...(edited && { value: edited }), ...(answer.reason && { reason: answer.reason }) }, 'It was replayed.');
+    if (answer) await decide('replay', { ...(edited && { value: edited }), ...answer }, 'It was replayed.');
   };
   const drop = async () => {
     const answer = await ask({ title: 'Drop it?', text: 'Nobody is asked about it any more. It can still be read.', action: 'Drop', bad: true, reason: true });
-    if (answer) await decide('drop', answer.reason ? { reason: answer.reason } : {}, 'It was dropped.');
+    if (answer) await decide('drop', answer, 'It was dropped.');
   };
   return html`<h2>${letter.title}</h2>
     <p>${letter.problem.detail ?? letter.detail ?? ''}</p>
@@ -134,7 +128,7 @@ function Letter({ id, onDone }) {
     ${letter.truncated && html`<p class="faint">Only the head of its ${letter.size} bytes was kept, so that it cannot be replayed as it was.</p>`}
     ${letter.payload ? html`<div class="field"><label for="letter-value">Value</label>
         <textarea id="letter-value" rows="9" readonly=${letter.state !== 'open'} value=${value ?? text ?? letter.payload.value?.data ?? ''}
-          onInput=${(/** @type {Event} */ event) => setValue(/** @type {HTMLTextAreaElement} */ (event.target).value)}></textarea>
+          onInput=${(event) => setValue(typed(event))}></textarea>
         <p class="faint">${text === null ? 'As base64: it is not text. Write a request instead to replay it.' : 'Change it to replay it as another request.'}</p></div>`
       : html`<p class="faint">Its value is not shown to you.</p>`}
     ${letter.state === 'open' && html`<div class="actions"><button type="button" class="bad" disabled=${busy} onClick=${drop}>Drop</button>

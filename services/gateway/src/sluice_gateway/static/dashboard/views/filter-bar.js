@@ -1,9 +1,8 @@
 /** The filters of the list of runs, above it. */
-import { html, signal, useEffect, useRef, useState } from '../ui/html.js';
+import { html, signal, typed, useEffect, useState } from '../ui/html.js';
 import { go } from '../ui/router.js';
 import { get } from '../data/api.js';
-import { write } from '../lib/filters.js';
-import { saveView, savedViews } from '../lib/views.js';
+import { saveView, savedViews, write } from '../lib/filters.js';
 
 const SPANS = [['', 'Any time'], ['15m', 'Last 15 minutes'], ['1h', 'Last hour'], ['24h', 'Last 24 hours'], ['7d', 'Last 7 days']];
 
@@ -19,18 +18,7 @@ async function readWorkflows() {
 
 /** @param {{filters: import('../lib/filters.js').Filters, onChange: (filters: any) => void}} props */
 export function Filters({ filters, onChange }) {
-  const search = useRef(/** @type {HTMLInputElement | null} */ (null));
   useEffect(() => { readWorkflows(); }, []);
-  useEffect(() => {
-    const focus = (/** @type {KeyboardEvent} */ event) => {
-      const inField = /** @type {HTMLElement} */ (event.target).matches?.('input, textarea, select');
-      if (event.key !== '/' || inField || event.ctrlKey || event.metaKey) return;
-      event.preventDefault();
-      search.current?.focus();
-    };
-    addEventListener('keydown', focus);
-    return () => removeEventListener('keydown', focus);
-  }, []);
   const submit = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const form = new FormData(/** @type {HTMLFormElement} */ (event.target));
@@ -46,7 +34,7 @@ export function Filters({ filters, onChange }) {
   };
   const changed = (/** @type {Event} */ event) => /** @type {HTMLSelectElement} */ (event.target).form?.requestSubmit();
   return html`<form class="filters" role="search" aria-label="Runs" onSubmit=${submit}>
-    <label class="wide"><span class="unseen">Text in the id</span><input ref=${search} name="q" type="search" placeholder="Search ids  ( / )" value=${filters.q} onChange=${changed} /></label>
+    <label class="wide"><span class="unseen">Text in the id</span><input name="q" type="search" placeholder="Search ids  ( / )" value=${filters.q} onChange=${changed} /></label>
     <label><span class="unseen">Workflow</span><select name="workflow" onChange=${changed}>
       <option value="" selected=${filters.workflow === ''}>Any workflow</option>
       ${[...new Set([...workflows.value, ...(filters.workflow ? [filters.workflow] : [])])].map((name) => html`<option key=${name} value=${name} selected=${filters.workflow === name}>${name}</option>`)}
@@ -67,7 +55,7 @@ function Views({ query }) {
   const current = Object.entries(views).find(([, each]) => each === query)?.[0];
   const choose = (/** @type {Event} */ event) => {
     event.stopPropagation();
-    const { value } = /** @type {HTMLSelectElement} */ (event.target);
+    const value = typed(event);
     if (value === '+') {
       const name = prompt('The name of this view')?.trim();
       if (name) setViews(saveView(localStorage, name, query));

@@ -1,10 +1,9 @@
 /** The graph of a run: laid out once for its shape, filled in as steps happen. */
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../ui/html.js';
-import { Empty } from '../ui/states.js';
+import { Empty, PhaseSign } from '../ui/states.js';
 import { summary } from '../lib/graph.js';
 import { layOut } from '../lib/layout.js';
-import { countsText } from './counts-text.js';
-import { PhaseSign } from '../ui/phase.js';
+import { countsText } from '../lib/format.js';
 
 const WIDTH = 190;
 const HEIGHT = 46;

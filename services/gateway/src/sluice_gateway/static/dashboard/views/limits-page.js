@@ -1,16 +1,12 @@
 /** What runs and what waits, by workflow, and what is paused. */
-import { html, useEffect, useState } from '../ui/html.js';
+import { html, now, typed, useReading, useState, useTitle } from '../ui/html.js';
 import { Link } from '../ui/router.js';
-import { ask } from '../ui/dialog.js';
-import { PhaseSign } from '../ui/phase.js';
-import { Failure, Loading } from '../ui/states.js';
-import { say } from '../ui/toasts.js';
-import { now } from '../ui/clock.js';
+import { ask, complain, say } from '../ui/messages.js';
+import { Awaited, PhaseSign } from '../ui/states.js';
 import { get, post } from '../data/api.js';
 import { may } from '../data/identity.js';
 import { ago, compact, millis } from '../lib/format.js';
 
-const EVERY = 4000;
 const LIVE = ['Submitted', 'Pending', 'Running', 'Suspended'];
 const ACTIONS = {
   pause: ['Pause', 'Nothing new starts until it is resumed; live runs go on, and requests wait.'],
@@ -34,24 +30,19 @@ export function LimitsPage() {
       setProblem(error);
     }
   };
-  useEffect(() => {
-    document.title = 'Limits · Sluice';
-    read();
-    const timer = setInterval(() => { if (!document.hidden) read(); }, EVERY);
-    return () => clearInterval(timer);
-  }, []);
-  if (problem && !found) return html`<div class="page"><${Failure} problem=${problem} retry=${read} /></div>`;
-  if (!found) return html`<div class="page"><${Loading} what="Reading the limits …" /></div>`;
+  useTitle('Limits');
+  useReading(read);
+  if (!found) return html`<${Awaited} problem=${problem} retry=${read} what="Reading the limits …" />`;
   const act = async (kind, name, action) => {
     const [label, text] = ACTIONS[action];
     const answer = await ask({ title: `${label} the ${kind} ${name}?`, text, action: label, bad: action !== 'resume', reason: true });
     if (!answer) return;
     try {
-      await post(`/v1/${kind}s/${encodeURIComponent(name)}/${action}`, answer.reason ? { reason: answer.reason } : {});
+      await post(`/v1/${kind}s/${encodeURIComponent(name)}/${action}`, answer);
       say(`${label}: the order is on its way.`);
       await read();
     } catch (error) {
-      say(/** @type {Error} */ (error).message, { bad: true });
+      complain(error);
     }
   };
   const controlOf = (kind, name) => found.controls?.find((each) => each.kind === kind && each.name === name);
@@ -63,7 +54,7 @@ export function LimitsPage() {
       <tbody>${found.workflows.map(({ name, counts }) => html`<${Line} key=${name} kind="workflow" name=${name} counts=${counts} control=${controlOf('workflow', name)} act=${found.controls && may('admin') && act} />`)}</tbody></table></section>
     <section class="panel"><div class="side-head tenants"><h2>Tenants</h2>
       ${found.controls && may('admin') && html`<form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); if (tenant) act('tenant', tenant, 'pause'); }}>
-        <label><span class="unseen">Tenant</span><input placeholder="Tenant" value=${tenant} onInput=${(/** @type {Event} */ event) => setTenant(/** @type {HTMLInputElement} */ (event.target).value.trim())} /></label>
+        <label><span class="unseen">Tenant</span><input placeholder="Tenant" value=${tenant} onInput=${(event) => setTenant(typed(event).trim())} /></label>
         <button type="submit" disabled=${!tenant}>Pause</button></form>`}</div>
       ${tenants.length === 0 ? html`<p class="faint none">No tenant is paused or drained.</p>` : html`<table><thead><tr><th>Tenant</th><th>State</th><th><span class="unseen">Actions</span></th></tr></thead>
       <tbody>${tenants.map((each) => html`<tr key=${each.name}><td>${each.name}</td><td><${Control} control=${each} /></td><td class="right">

@@ -1,9 +1,7 @@
 /** One run: its graph, its steps, what it was given and what it gave. */
-import { html, useEffect, useMemo, useState } from '../ui/html.js';
-import { Link } from '../ui/router.js';
-import { PhaseText } from '../ui/phase.js';
-import { Connection, Failure, Loading } from '../ui/states.js';
-import { now } from '../ui/clock.js';
+import { html, now, typed, useEffect, useMemo, useState, useTitle } from '../ui/html.js';
+import { Link, runAddress } from '../ui/router.js';
+import { Awaited, Connection, PhaseText } from '../ui/states.js';
 import { ago, duration, millis } from '../lib/format.js';
 import { graphOf } from '../lib/graph.js';
 import { RunWatch } from '../data/run-watch.js';
@@ -11,9 +9,8 @@ import { Answer } from './approvals-page.js';
 import { Commands } from './commands.js';
 import { GraphView } from './graph-view.js';
 import { StepPanel } from './step-panel.js';
-import { StepTree } from './step-tree.js';
-import { TimeStrip } from './time-strip.js';
-import { Values } from './values.js';
+import { StepTree, TimeStrip } from './step-lists.js';
+import { Values } from '../ui/code.js';
 
 /** @param {{run: {id: string, tenant: string}}} props */
 export function RunPage({ run }) {
@@ -23,12 +20,9 @@ export function RunPage({ run }) {
     watch.open();
     return () => watch.close();
   }, [watch]);
-  useEffect(() => {
-    const phase = watch.run.value?.phase;
-    document.title = phase ? `${phase}: ${id} · Sluice` : `${id} · Sluice`;
-  });
-  if (watch.problem.value && !watch.run.value) return html`<div class="page"><${Failure} problem=${watch.problem.value} /></div>`;
-  if (!watch.run.value) return html`<div class="page"><${Loading} what="Reading the run …" /></div>`;
+  const phase = watch.run.value?.phase;
+  useTitle(phase ? `${phase}: ${id}` : id);
+  if (!watch.run.value) return html`<${Awaited} problem=${watch.problem.value} what="Reading the run …" />`;
   return html`<${Run} key=${`${tenant}/${id}`} watch=${watch} />`;
 }
 
@@ -73,7 +67,7 @@ function Run({ watch }) {
         <${Replay} history=${watch.history} at=${replay} onChange=${setReplay} />
       </section>
       <aside class="panel side" aria-label="Details">
-        ${node ? html`<${StepPanel} node=${node} run=${run} onClose=${() => setSelected(null)} />` : html`<${RunPanel} run=${shown} asks=${replay === null} />`}
+        ${node ? html`<${StepPanel} node=${node} run=${run} onRetry=${() => watch.expectMore()} onClose=${() => setSelected(null)} />` : html`<${RunPanel} run=${shown} asks=${replay === null} />`}
       </aside>
     </div>
   </div>`;
@@ -92,7 +86,7 @@ function Facts({ run }) {
     run.progress && ['Progress', run.progress],
     run.priority !== 'normal' && ['Priority', run.priority],
     run.requested_by && ['By', run.requested_by],
-    run.parent && ['Repeats', html`<${Link} to=${`/runs/${encodeURIComponent(run.parent)}${run.tenant === 'default' ? '' : `?tenant=${encodeURIComponent(run.tenant)}`}`}>${run.parent}</${Link}>`],
+    run.parent && ['Repeats', html`<${Link} to=${runAddress({ ...run, id: run.parent })}>${run.parent}</${Link}>`],
   ].filter(Boolean);
   return html`<dl class="facts">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
     ${Object.entries(run.labels ?? {}).map(([name, value]) => html`<div key=${`label ${name}`}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
@@ -121,7 +115,7 @@ function Replay({ history, at, onChange }) {
   const count = at ?? history.length;
   const event = history.events[count - 1];
   const set = (/** @type {Event} */ input) => {
-    const value = Number(/** @type {HTMLInputElement} */ (input.target).value);
+    const value = Number(typed(input));
     onChange(value === history.length ? null : value);
   };
   return html`<div class="replay"><label for="replay">State ${count} of ${history.length}</label>

@@ -1,16 +1,13 @@
 /** The list of runs. */
-import { html, useEffect, useMemo } from '../ui/html.js';
-import { Link, address, go } from '../ui/router.js';
-import { PhaseSign, PhaseText } from '../ui/phase.js';
+import { html, now, useEffect, useMemo, useTitle } from '../ui/html.js';
+import { Link, address, go, runAddress } from '../ui/router.js';
+import { Connection, Empty, Failure, Loading, PhaseSign, PhaseText } from '../ui/states.js';
 import { VirtualList } from '../ui/virtual-list.js';
-import { Connection, Empty, Failure, Loading } from '../ui/states.js';
-import { now } from '../ui/clock.js';
 import { NONE, read, write } from '../lib/filters.js';
 import { ago, compact, duration, millis } from '../lib/format.js';
-import { keyOf } from '../lib/ordered-runs.js';
+import { keyOf } from '../lib/lists.js';
 import { RunList } from '../data/run-list.js';
-import { runAddress } from './addresses.js';
-import { BulkCommands } from './bulk-commands.js';
+import { BulkCommands } from './commands.js';
 import { Filters } from './filter-bar.js';
 
 const ROW = 44;
@@ -22,6 +19,7 @@ const PHASES = [
 export function RunsPage() {
   const { search } = address.value;
   const query = write(read(search));
+  useTitle('Runs');
   const list = useMemo(() => new RunList(read(query)), [query]);
   useEffect(() => {
     list.open();

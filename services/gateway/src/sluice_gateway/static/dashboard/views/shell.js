@@ -1,7 +1,8 @@
-/** What surrounds every page: the name, the ways to the pages, and the theme. */
+/** What surrounds every page, and what is shown to people who have not signed in. */
 import { html, signal, useEffect } from '../ui/html.js';
-import { Link, path } from '../ui/router.js';
+import { Link, address, path } from '../ui/router.js';
 import { may, signOut, who } from '../data/identity.js';
+import { Empty } from '../ui/states.js';
 
 /** Addresses, names, and the scope without which a page has nothing to offer. */
 const PAGES = [
@@ -54,4 +55,15 @@ export function Shell({ children }) {
       <div class="right"><${Who} /><a class="quiet" href="/docs">API</a><${ThemeButton} /></div>
     </header>
     <main id="content" tabindex="-1">${children}</main>`;
+}
+
+/** @param {{who: import('../data/identity.js').Who}} props */
+export function SignInPage({ who }) {
+  const { path, search } = address.value;
+  if (who.state === 'nothing') {
+    return html`<div class="page"><${Empty} title="You may do nothing here"><p>Nothing has been granted to you. Ask the operators of Sluice for it.</p></${Empty}></div>`;
+  }
+  return html`<div class="page"><${Empty} title="Sign in to see runs"><${Logo} />
+    ${who.signIn ? html`<a class="button primary" href=${`${who.signIn}?return_to=${encodeURIComponent(path + search)}`}>Sign in</a>`
+      : html`<p>This gateway lets no browser sign in. Its operator can configure an identity provider (<code>auth.sign_in</code>).</p>`}</${Empty}></div>`;
 }

@@ -1,14 +1,13 @@
 /** Start a run: choose a workflow, fill in its parameters, and see what would happen. */
-import { html, useEffect, useMemo, useState } from '../ui/html.js';
-import { Link, address, go } from '../ui/router.js';
-import { CodeLines } from '../ui/code-lines.js';
+import { html, typed, useEffect, useMemo, useState, useTitle } from '../ui/html.js';
+import { Link, address, go, runAddress } from '../ui/router.js';
+import { CodeLines } from '../ui/code.js';
 import { Fields } from '../ui/fields.js';
-import { Empty, Failure, Loading } from '../ui/states.js';
+import { Awaited, Empty } from '../ui/states.js';
 import { get, post } from '../data/api.js';
 import { begin, fieldsOf, valuesOf } from '../lib/form.js';
 import { graphOf } from '../lib/graph.js';
-import { curlLine, kcatLine } from '../lib/lines-of-code.js';
-import { runAddress } from './addresses.js';
+import { curlLine, kcatLine } from '../lib/format.js';
 import { GraphView } from './graph-view.js';
 
 export function StartPage() {
@@ -16,10 +15,9 @@ export function StartPage() {
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const load = () => get('/v1/workflows').then((found) => { setWorkflows(found.workflows); setProblem(null); }, setProblem);
   useEffect(() => { load(); }, []);
-  useEffect(() => { document.title = 'Start a run · Sluice'; }, []);
+  useTitle('Start a run');
   const name = new URLSearchParams(address.value.search).get('workflow');
-  if (problem) return html`<div class="page"><${Failure} problem=${problem} retry=${load} /></div>`;
-  if (!workflows) return html`<div class="page"><${Loading} what="Reading the workflows …" /></div>`;
+  if (!workflows) return html`<${Awaited} problem=${problem} retry=${load} what="Reading the workflows …" />`;
   if (!workflows.length) return html`<div class="page"><${Empty} title="There are no workflows"><p>The operator adds them to the catalogue.</p></${Empty}></div>`;
   const chosen = workflows.find((each) => each.name === name) ?? workflows[0];
   return html`<div class="page start">
@@ -68,7 +66,7 @@ function StartForm({ workflow }) {
   const shown = [...errors].filter(([name]) => given[name] !== '');
   const wrong = new Map([...shown, ...errorsOf(problem)]);
   const general = problem && !wrong.size ? problem : null;
-  const set = (/** @type {string} */ name) => (/** @type {Event} */ event) => setMore({ ...more, [name]: /** @type {HTMLInputElement} */ (event.target).value });
+  const set = (/** @type {string} */ name) => (/** @type {Event} */ event) => setMore({ ...more, [name]: typed(event) });
   return html`<form class="panel start-form" onSubmit=${start}>
       <h2>${workflow.name}</h2><p class="faint">${workflow.description}</p>
       <${Fields} fields=${fields} given=${given} errors=${wrong} onChange=${setGiven} prefix="parameter" />

@@ -1,14 +1,14 @@
 /** A node of the graph: its copies, what they were given and what they gave. */
-import { html, useState } from '../ui/html.js';
-import { PhaseText } from '../ui/phase.js';
+import { html, now, useState } from '../ui/html.js';
+import { PhaseText } from '../ui/states.js';
 import { VirtualList } from '../ui/virtual-list.js';
-import { now } from '../ui/clock.js';
 import { duration, millis } from '../lib/format.js';
 import { isWaiting } from '../lib/graph.js';
-import { Values } from './values.js';
+import { Values } from '../ui/code.js';
+import { RetryFrom } from './commands.js';
 
-/** @param {{node: import('../lib/graph.js').GraphNode, run: any, onClose: () => void}} props */
-export function StepPanel({ node, run, onClose }) {
+/** @param {{node: import('../lib/graph.js').GraphNode, run: any, onClose: () => void, onRetry: () => void}} props */
+export function StepPanel({ node, run, onClose, onRetry }) {
   const [chosen, choose] = useState(/** @type {string | null} */ (null));
   const step = node.steps.find((each) => each.id === chosen) ?? (node.steps.length === 1 ? node.steps[0] : null);
   return html`<div class="side-head"><h2>${node.label}</h2><button type="button" class="quiet" onClick=${onClose} aria-label="Close">✕</button></div>
@@ -17,7 +17,8 @@ export function StepPanel({ node, run, onClose }) {
     ${node.steps.length > 1 && html`<div class="copies"><${VirtualList} rows=${node.steps} height=${32} label=${`Copies of ${node.label}`} keyOf=${(each) => each.id}
       render=${(each) => html`<button type="button" class="copy" aria-pressed=${each.id === step?.id} onClick=${() => choose(each.id)}>
         <span>${each.name}</span><span><${PhaseText} phase=${isWaiting(each) ? 'Suspended' : each.phase} /></span></button>`} /></div>`}
-    ${step && html`<${Step} step=${step} run=${run} />`}`;
+    ${step && html`<${Step} step=${step} />
+      <div class="actions"><${RetryFrom} run=${run} step=${step} onDone=${onRetry} /></div>`}`;
 }
 
 function Step({ step }) {

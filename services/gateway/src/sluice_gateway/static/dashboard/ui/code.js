@@ -1,8 +1,16 @@
-/** Commands for a terminal, to copy. */
+/** Text as it is: parameters, outputs, and commands to copy. */
 import { html, useState } from './html.js';
-import { say } from './toasts.js';
+import { say } from './messages.js';
 
-/** @param {{lines: [string, string][]}} props Names and commands. */
+/** @param {{title: string, values: Record<string, unknown> | null | undefined, none: string}} props */
+export function Values({ title, values, none }) {
+  const entries = Object.entries(values ?? {});
+  return html`<section class="values"><h3>${title}</h3>
+    ${entries.length === 0 ? html`<p class="faint">${none}</p>` : html`<dl>${entries.map(([name, value]) => html`<div key=${name}>
+      <dt>${name}</dt><dd><pre>${typeof value === 'string' ? value : JSON.stringify(value, null, 2)}</pre></dd></div>`)}</dl>`}</section>`;
+}
+
+/** Commands to copy. @param {{lines: [string, string][]}} props Names and commands. */
 export function CodeLines({ lines }) {
   const [open, setOpen] = useState(lines[0]?.[0]);
   const line = lines.find(([name]) => name === open)?.[1] ?? '';

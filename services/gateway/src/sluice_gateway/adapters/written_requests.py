@@ -6,6 +6,7 @@ transaction of its own.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -31,7 +32,8 @@ class WrittenRequests:
         self._most = most
         self._most_characters = most_characters
         self._characters = 0
-        self._changes: dict[_Place, RequestChange] = {}
+        # The first entry of a plain dict takes ever longer to find.
+        self._changes: OrderedDict[_Place, RequestChange] = OrderedDict()
         self._places: dict[RunKey, _Place] = {}
         self._writing = asyncio.Lock()
 

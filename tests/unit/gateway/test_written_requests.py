@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from sluice_contracts.ids import RunKey
+from sluice_contracts.records import IncomingRecord, Position
 from sluice_gateway.adapters.written_requests import WrittenRequests
 from sluice_gateway.domain.run_changes import Facts, RequestChange
 
@@ -21,6 +24,17 @@ def request(run_id: str, *, offset: int, parameters: str | None = None) -> Reque
         facts=Facts({}, "normal", None),
         parameters=parameters,
     )
+
+
+def record(change: RequestChange, **changes: Any) -> IncomingRecord:
+    read = IncomingRecord(
+        position=Position("t", 0, change.offset),
+        timestamp_ms=change.accepted_ms,
+        key=str(change.key).encode(),
+        value=b"{}",
+        headers=(),
+    )
+    return replace(read, **changes)
 
 
 class Store:
@@ -129,3 +143,17 @@ async def test_nothing_is_left_of_topics_that_are_replaced() -> None:
     written.add("t", 0, request("b", offset=0, parameters="x" * 9))
     await written.write(store.write)
     assert store.writes == [["b"]]
+
+
+def test_a_record_is_known_by_its_place_its_time_and_its_key() -> None:
+    written, change = WrittenRequests(), request("a", offset=3)
+    written.add("t", 0, change)
+    assert written.of(record(change)) is change
+    for another in (
+        {"position": Position("t", 1, 3)},
+        {"position": Position("u", 0, 3)},
+        {"timestamp_ms": 1},
+        {"key": b"default/b"},
+        {"key": None},
+    ):
+        assert written.of(record(change, **another)) is None

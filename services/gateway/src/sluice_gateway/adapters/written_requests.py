@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from sluice_contracts.ids import RunKey
+from sluice_contracts.records import IncomingRecord
 from sluice_gateway.domain.run_changes import RequestChange
 
 __all__ = ["WrittenRequests"]
@@ -49,6 +50,14 @@ class WrittenRequests:
         self._characters += len(change.parameters or "")
         while len(self._changes) > self._most or self._characters > self._most_characters:
             self._drop(next(iter(self._changes)))
+
+    def of(self, record: IncomingRecord) -> RequestChange | None:
+        """Return what the record says, if it is one of these; it need not be decoded then."""
+        at = record.position
+        change = self._changes.get((at.topic, at.partition, at.offset))
+        if change is None or change.accepted_ms != record.timestamp_ms:
+            return None
+        return change if record.key == str(change.key).encode() else None
 
     def drop_projected(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """Drop what the store has: of each topic and partition the records before an offset."""

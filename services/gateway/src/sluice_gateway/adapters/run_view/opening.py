@@ -38,13 +38,14 @@ async def opened_sqlite_view(
     kafka, origins = settings.kafka, settings.kafka.origins
     topics = origins.topics
     path = settings.data_dir / "view.sqlite"
+    written = WrittenRequests()
     async with open_view(
         path,
         origins=origins,
         keeps_parameters=keeps_parameters,
         history=settings.store.history,
+        written=written,
     ) as store:
-        written = WrittenRequests()
         bounds = ViewSizeLimit(store, path, max_bytes=settings.view.max_bytes, metrics=metrics)
         notifying = NotifyingStore(
             store,

@@ -29,11 +29,21 @@ def open_view(
     keeps_parameters: KeepsParameters,
     history: timedelta = HISTORY,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    written: WrittenRequests | None = None,
 ) -> AbstractAsyncContextManager[SqliteStore]:
-    """Open the view's file, or make it; `history` is how long finished runs are kept at least."""
+    """Open the view's file, or make it; `history` is how long finished runs are kept at least.
+
+    Records of requests that are in `written` are not decoded.
+    """
     return SqliteStore.open(
         path,
-        view_projection(origins, keeps_parameters=keeps_parameters, history=history, now=now),
+        view_projection(
+            origins,
+            keeps_parameters=keeps_parameters,
+            history=history,
+            now=now,
+            known=(WrittenRequests() if written is None else written).of,
+        ),
     )
 
 

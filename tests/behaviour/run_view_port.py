@@ -374,7 +374,7 @@ class ProjectionSuite(WithTopics):
     ) -> None:
         record = topics.request(labels={"team": "a"}, priority="low", parent="order-0")
         request = RunRequest.model_validate_json(record.value or b"")
-        await store.view.accept(
+        store.view.accept(
             AcceptedRun(
                 key=KEY,
                 workflow=request.workflow,
@@ -1125,7 +1125,7 @@ class DoorSuite(WithTopics):
     ) -> None:
         record = topics.request(tenant="globex")
         request = RunRequest.model_validate({"workflow": "greet", "parameters": {"name": "Ada"}})
-        await store.view.accept(
+        store.view.accept(
             AcceptedRun(
                 key=self.KEY,
                 workflow="greet",

@@ -28,7 +28,7 @@ class EmptyView:
         """See `RunView.find`."""
         return None
 
-    async def accept(self, run: AcceptedRun) -> None:
+    def accept(self, run: AcceptedRun) -> None:
         """Forget it at once."""
 
     async def events(

@@ -69,7 +69,7 @@ def test_any_bytes_are_parsed_like_pythons_json_or_refused(data: bytes) -> None:
         ("{}".encode("utf-16"), "The value is not UTF-8 (byte 0)."),
         (
             b"\xef\xbb\xbf{}",
-            "Not JSON: Unexpected UTF-8 BOM (decode using utf-8-sig) (line 1, column 1).",
+            "Not JSON: it begins with a byte order mark (line 1, column 1).",
         ),
         (b"NaN", "Not JSON: a number is not finite, or too large."),
         (b"[Infinity]", "Not JSON: a number is not finite, or too large."),

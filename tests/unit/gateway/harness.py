@@ -29,6 +29,7 @@ from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
 from sluice_gateway.adapters.topic_set_producers import StartableProducer, TopicSetProducers
+from sluice_gateway.adapters.written_requests import WrittenRequests
 from sluice_gateway.app import create_app
 from sluice_gateway.domain.allowed_hosts import AllowedHosts
 from sluice_gateway.domain.browser_access import BrowserAccess
@@ -164,6 +165,7 @@ def view_of(
     *,
     subscriptions: RunSubscriptions | None = None,
     catch_up: Callable[[], Coroutine[Any, Any, str | None]] = caught_up,
+    written: WrittenRequests | None = None,
     now: Callable[[], datetime] = lambda: NOW,
 ) -> SqliteRunView:
     """Give a view of the file, whose clock stands still."""
@@ -173,6 +175,7 @@ def view_of(
         subscriptions=subscriptions or RunSubscriptions(),
         catch_up=catch_up,
         keeps_parameters=keeps_parameters,
+        written=written,
         now=now,
     )
 
@@ -269,8 +272,13 @@ async def running_gateway(
     letters_staleness: dict[str, float | None] = {each.name: 0.0 for each in SETS}
     letter_topics = FakeLetterTopics(producer)
     async with opened_store(folder / "view.sqlite", trusts_authors=trusts_authors) as sqlite:
+        written = WrittenRequests()
         store = NotifyingStore(
-            sqlite, status_topics=SETS.status, subscriptions=subscriptions, metrics=metrics
+            sqlite,
+            status_topics=SETS.status,
+            subscriptions=subscriptions,
+            metrics=metrics,
+            written=written,
         )
 
         async def catch_up() -> str | None:
@@ -279,7 +287,7 @@ async def running_gateway(
             await apply(store, coming)
             return await caught_up()
 
-        view = view_of(sqlite, subscriptions=subscriptions, catch_up=catch_up)
+        view = view_of(sqlite, subscriptions=subscriptions, catch_up=catch_up, written=written)
         app = create_app(
             catalogue=catalogue,
             request_producer=request_producer_of(

@@ -9,7 +9,7 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import RunRequest
 from sluice_gateway.domain.errors import ProblemError
-from sluice_gateway.domain.models import AcceptedRun, RunState
+from sluice_gateway.domain.models import RunState
 from sluice_gateway.services.flights import Flights
 from sluice_gateway.services.identification import ANYBODY
 from sluice_gateway.services.request_quotas import RequestQuotas
@@ -34,9 +34,6 @@ class HungView(EmptyView):
     async def find(self, key: RunKey) -> RunState | None:
         await asyncio.Event().wait()
         raise AssertionError
-
-    async def accept(self, run: AcceptedRun) -> None:
-        await asyncio.Event().wait()
 
 
 def submission_to(producer: FakeProducer) -> Submission:

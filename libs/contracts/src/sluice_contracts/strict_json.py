@@ -7,8 +7,9 @@ must never disagree about its meaning.
 import json
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from pydantic import JsonValue
 
@@ -36,6 +37,12 @@ about 10 ms of the event loop's time. The size in bytes bounds strings, not valu
 
 MAX_INTEGER_DIGITS = 1_000
 """The most digits of an integer; Python reads and writes integers in quadratic time."""
+
+
+# `json.dumps` would make one for each document.
+_CANONICAL: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 class MalformedJsonError(ValueError):
@@ -107,14 +114,15 @@ class BoundedJson:
             AmbiguousJsonError: an object has a duplicate name.
         """
         objects = _Objects()
-        try:
-            document: JsonValue = json.loads(
-                self._text,
-                object_pairs_hook=objects.build,
-                parse_constant=_refuse_constant,
-                parse_float=_finite,
-                parse_int=_short,
+        if self._text.startswith("\ufeff"):
+            raise MalformedJsonError(
+                "Not JSON: it begins with a byte order mark (line 1, column 1)."
             )
+        try:
+            try:
+                document: JsonValue = _UNAMBIGUOUS.decode(self._text)
+            except _DuplicateNameError:
+                document = _decoder(objects.build).decode(self._text)
         except json.JSONDecodeError as e:
             raise MalformedJsonError(
                 f"Not JSON: {e.msg} (line {e.lineno}, column {e.colno})."
@@ -138,9 +146,7 @@ def canonical(document: JsonValue) -> bytes:
     The form is that of RFC 8785 (JCS), with two exceptions that no request needs: numbers are
     written as Python writes them, and names are sorted by code point.
     """
-    return json.dumps(
-        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _CANONICAL.encode(document).encode()
 
 
 @dataclass
@@ -160,6 +166,17 @@ class _Objects:
         return built
 
 
+class _DuplicateNameError(Exception):
+    """An object has a duplicate name."""
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    built = dict(pairs)
+    if len(built) < len(pairs):
+        raise _DuplicateNameError
+    return built
+
+
 def _refuse_constant(_: str) -> NoReturn:
     raise ValueError
 
@@ -175,6 +192,19 @@ def _short(text: str) -> int:
     if len(text) > MAX_INTEGER_DIGITS:
         raise ValueError
     return int(text)
+
+
+def _decoder(build: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=build,
+        parse_constant=_refuse_constant,
+        parse_float=_finite,
+        parse_int=_short,
+    )
+
+
+# Nearly all documents; `json.loads` would make one for each.
+_UNAMBIGUOUS: Final = _decoder(_unambiguous)
 
 
 def _holds_lone_surrogate(document: JsonValue) -> bool:

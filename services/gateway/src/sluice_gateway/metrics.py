@@ -14,12 +14,13 @@ class Metrics:
     """The gateway's metrics, in a registry of their own."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = Counter(
+        self._requests = Counter(
             "sluice_gateway_requests",
             "Requests answered.",
             ["method", "route", "status"],
             registry=registry,
         )
+        self._requests_by_labels: dict[tuple[str, str, int], Counter] = {}
         self.accept_seconds = Histogram(
             "sluice_gateway_accept_seconds",
             "From the first look at a request to its acknowledged record.",
@@ -96,6 +97,14 @@ class Metrics:
             ["issuer", "result"],
             registry=registry,
         )
+
+    def count_request(self, method: str, route: str, status: int) -> None:
+        """Count an answer; there must be a bounded number of methods and routes."""
+        labels = method, route, status
+        counter = self._requests_by_labels.get(labels)
+        if counter is None:
+            counter = self._requests_by_labels[labels] = self._requests.labels(*labels)
+        counter.inc()
 
     def count_key_fetch(self, issuer: str, success: bool) -> None:  # noqa: FBT001 - a result
         """Count a fetch of the issuer's keys."""

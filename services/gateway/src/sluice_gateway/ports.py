@@ -247,8 +247,8 @@ class RunView(Protocol):
     async def find(self, key: RunKey) -> RunState | None:
         """Return the latest that is known of the run, None if nothing is."""
 
-    async def accept(self, run: AcceptedRun) -> None:
-        """Note the run at once; the projection does the same again when it reads the record."""
+    def accept(self, run: AcceptedRun) -> None:
+        """Know the run from now on, before the projection has read its record."""
 
     async def events(
         self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int

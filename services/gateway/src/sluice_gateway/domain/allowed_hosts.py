@@ -7,12 +7,15 @@ header still says `evil.example`.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
 __all__ = ["AllowedHosts"]
 
 _ANY: Final = "*"
+_REMEMBERED: Final = 128
+_LONGEST_NAME: Final = 253
 # RFC 3986 section 3.2.2, without user information, which has no place in a Host header.
 _HOST_AND_PORT: Final = re.compile(
     r"(?:\[(?P<ip6>[^\[\]@/\s]+)\]|(?P<name>[^\[\]:@/\s]+))(?::\d*)?"
@@ -32,8 +35,14 @@ class AllowedHosts:
         self._suffixes = tuple(each[1:] for each in names if each.startswith("*."))
         self._names = names
 
+        # Most clients keep to one name. What others make up is forgotten again.
+        self._allowed = lru_cache(maxsize=_REMEMBERED)(self._look_at)
+
     def allow(self, host: str) -> bool:
         """Return whether a Host header's value, with or without a port, is one of ours."""
+        return self._allowed(host) if len(host) <= _LONGEST_NAME else self._look_at(host)
+
+    def _look_at(self, host: str) -> bool:
         if self._all or _is_address(host):
             return True
         parts = _HOST_AND_PORT.fullmatch(host)

@@ -28,6 +28,8 @@ __all__ = [
     "claim",
 ]
 
+_MOST_KNOWN: Final = 1024
+
 
 class Scope(StrEnum):
     """What a principal may do to runs; no scope includes another."""
@@ -130,6 +132,10 @@ class Access:
 
     grants: frozenset[Grant] = frozenset()
     run: RunKey | None = None
+    # A request asks several times, and equal accesses reach as far.
+    _reaches: dict[Scope, Reach] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def allows(self, scope: Scope, *, tenant: str, workflow: str | None) -> bool:
         """Return whether the scope is allowed for runs of the workflow and tenant."""
@@ -153,7 +159,11 @@ class Access:
 
     def reach(self, scope: Scope) -> Reach:
         """Return where the scope is allowed."""
-        return Reach.of(each.area for each in self.grants if scope in each.scopes)
+        found = self._reaches.get(scope)
+        if found is None:
+            found = Reach.of(each.area for each in self.grants if scope in each.scopes)
+            self._reaches[scope] = found
+        return found
 
 
 EVERYTHING: Final = Access(
@@ -174,12 +184,24 @@ class Grants:
     """All grants that there are."""
 
     grants: tuple[Grant, ...] = ()
+    # Of principals without claims, whose tokens are all alike.
+    _known: dict[Principal, Access] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def access_of(self, principal: Principal) -> Access:
         """Return what the principal may do; a watch link needs no grant to show its run."""
         if principal.watched is not None:
             return _watching(principal.watched)
-        return Access(grants=frozenset(each for each in self.grants if each.is_for(principal)))
+        known = None if principal.claims else self._known.get(principal)
+        if known is not None:
+            return known
+        access = Access(grants=frozenset(each for each in self.grants if each.is_for(principal)))
+        if not principal.claims:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[principal] = access
+        return access
 
 
 @dataclass(frozen=True, kw_only=True)

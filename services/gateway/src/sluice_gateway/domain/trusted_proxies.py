@@ -1,6 +1,7 @@
 """Whose request it is, by its address."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 __all__ = ["Network", "TrustedProxies"]
@@ -8,6 +9,7 @@ __all__ = ["Network", "TrustedProxies"]
 Network = IPv4Network | IPv6Network
 
 _UNKNOWN = "unknown"
+_REMEMBERED = 4096
 # What one subscriber is given at least (RFC 6177): its addresses are one peer.
 _IPV6_PREFIX = 64
 
@@ -17,6 +19,8 @@ class TrustedProxies:
 
     def __init__(self, *, trusted: Sequence[Network]) -> None:
         self._trusted = trusted
+        # A connection brings many requests.
+        self._names = lru_cache(maxsize=_REMEMBERED)(lambda address: self._of(address, ()))
 
     def is_proxy(self, address: str | None) -> bool:
         """Return whether a connection from there carries requests of others."""
@@ -29,6 +33,11 @@ class TrustedProxies:
         their rightmost address that does not belong to a trusted proxy: any client can write what
         is left of it. A header that cannot be read, or none, leaves the connection's own address.
         """
+        if not forwarded_for and address is not None:
+            return self._names(address)
+        return self._of(address, forwarded_for)
+
+    def _of(self, address: str | None, forwarded_for: Sequence[str]) -> str:
         direct = _parsed(address)
         if direct is None:
             return _UNKNOWN

@@ -90,7 +90,7 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
         # By template, never by path, and by known methods: a client must not make up labels.
         route = resource.canonical if resource is not None else "none"
         method = request.method if request.method in hdrs.METH_ALL else "other"
-        request.app[METRICS].requests.labels(method, route, status).inc()
+        request.app[METRICS].count_request(method, route, status)
 
 
 @web.middleware

@@ -204,12 +204,7 @@ class Submission:
             parameters=asked.content.parameters,
             requested_by=author.id if self._trusts_authors else None,
         )
-        try:
-            async with asyncio.timeout(_VIEW_PATIENCE_S):
-                await self._view.accept(accepted)
-        except TimeoutError:
-            # The run is accepted all the same, and the projection reads its record later.
-            _log.warning("run not noted at once", error="the view's volume does not answer")
+        self._view.accept(accepted)
         return Started(key=key, workflow=request.workflow)
 
 

@@ -13,6 +13,7 @@ from sluice_gateway.adapters.run_store_postgres.announcements import (
 from sluice_gateway.adapters.run_store_postgres.progress import ProjectionProgress
 from sluice_gateway.adapters.run_store_postgres.store import read_offsets
 from sluice_gateway.adapters.run_store_postgres.types import Connection
+from sluice_gateway.adapters.written_requests import WrittenRequests
 from sluice_gateway.services.subscriptions import RunSubscriptions
 
 __all__ = ["Listener"]
@@ -34,10 +35,12 @@ class Listener:
         *,
         subscriptions: RunSubscriptions,
         progress: ProjectionProgress,
+        written: WrittenRequests | None = None,
     ) -> None:
         self._connect = connect
         self._subscriptions = subscriptions
         self._progress = progress
+        self._written = WrittenRequests() if written is None else written
 
     async def run(self) -> None:
         """Listen until the connection is lost.
@@ -60,7 +63,9 @@ class Listener:
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
         said = Announcement.parse(payload)
-        self._progress.note({(said.topic, each): at for each, at in said.offsets.items()})
+        offsets = {(said.topic, each): at for each, at in said.offsets.items()}
+        self._progress.note(offsets)
+        self._written.drop_projected(offsets)
         if said.hashes:
             self._subscriptions.publish_where(lambda key: key_hash(key) in said.hashes)
 

@@ -17,6 +17,7 @@ from sluice_gateway.adapters.run_store_postgres.reader import PostgresRunView
 from sluice_gateway.adapters.run_store_postgres.schema import NewerSchemaError, migrate
 from sluice_gateway.adapters.run_store_postgres.store import PostgresStore
 from sluice_gateway.adapters.run_view.reopening import KeptIn, OpenView
+from sluice_gateway.adapters.written_requests import WrittenRequests
 from sluice_gateway.domain.run_changes import KeepsParameters
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -81,6 +82,7 @@ async def opened_postgres_view(
             keeps_parameters=keeps_parameters,
             projected=metrics.events_projected.inc,
         )
+        written = WrittenRequests()
         progress = ProjectionProgress(
             topics=names, make_consumer=lambda: make_consumer(kafka, client_id=f"{_NAME}-ends")
         )
@@ -93,12 +95,16 @@ async def opened_postgres_view(
                 partitions=partitions,
                 subscriptions=subscriptions,
                 catch_up=barrier.catch_up,
+                written=written,
             ),
             projection=progress,
             tasks=(
                 GroupProjector(store, topics=names, make_consumer=make_member).run,
                 Listener(
-                    lambda: connect(database), subscriptions=subscriptions, progress=progress
+                    lambda: connect(database),
+                    subscriptions=subscriptions,
+                    progress=progress,
+                    written=written,
                 ).run,
                 progress.run,
                 History(

@@ -7,9 +7,6 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-import asyncpg
-import structlog
-
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase, QueueState
 from sluice_contracts.topic_sets import TopicSets
@@ -22,6 +19,7 @@ from sluice_gateway.adapters.run_store_postgres.lists import count_query, list_q
 from sluice_gateway.adapters.run_store_postgres.partition_numbers import PartitionNumbers
 from sluice_gateway.adapters.run_store_postgres.store import PostgresStore
 from sluice_gateway.adapters.run_store_postgres.types import Pool
+from sluice_gateway.adapters.written_requests import WrittenRequests
 from sluice_gateway.domain.models import (
     AcceptedRun,
     EventHead,
@@ -37,8 +35,6 @@ from sluice_gateway.ports import Subscription
 from sluice_gateway.services.subscriptions import RunSubscriptions
 
 __all__ = ["PostgresRunView"]
-
-_log = structlog.get_logger(__name__)
 
 _FIND: Final = """
 SELECT workflow, COALESCE(status_fingerprint, request_fingerprint), phase, terminal, accepted_ms,
@@ -129,10 +125,12 @@ class PostgresRunView:
         partitions: PartitionNumbers,
         subscriptions: RunSubscriptions,
         catch_up: Callable[[], Coroutine[Any, Any, str | None]],
+        written: WrittenRequests | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._pool = pool
         self._store = store
+        self._written = WrittenRequests() if written is None else written
         self._logs = EventLogs(topics, partitions)
         self._partitions = partitions
         self._subscriptions = subscriptions
@@ -142,6 +140,8 @@ class PostgresRunView:
 
     async def find(self, key: RunKey) -> RunState | None:
         """See `RunView.find`."""
+        if key in self._written:
+            await self._write_accepted()
         async with self._finding:
             rows = await self._pool.fetch(_FIND, *key)
             if not rows:
@@ -150,18 +150,17 @@ class PostgresRunView:
             queue = None if row.sequence >= 0 else await self._queue(key, row)
             return _state(key, row, queue=queue)
 
-    async def accept(self, run: AcceptedRun) -> None:
+    def accept(self, run: AcceptedRun) -> None:
         """See `RunView.accept`."""
-        try:
-            await self._store.accept(run)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as e:
-            # The run is accepted all the same, and its record is projected later.
-            _log.warning("run not noted at once", error=type(e).__name__)
+        topic = self._store.request_topic(run.key.tenant)
+        self._written.add(topic, run.partition, self._store.change_of_accepted(run))
 
     async def events(
         self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int
     ) -> EventPage | None:
         """See `RunView.events`."""
+        if key in self._written:
+            await self._write_accepted()
         place: tuple[int | None, int | None] = (None, None)
         if after is not None:
             place = (self._partitions.number_of(after.partition), after.offset)
@@ -194,6 +193,7 @@ class PostgresRunView:
 
     async def list(self, query: RunFilter, *, before: RunPlace | None, limit: int) -> RunPage:
         """See `RunView.list`."""
+        await self._write_accepted()
         sql, arguments = list_query(query, before=before, limit=limit + 1)
         rows = await self._pool.fetch(sql, *arguments)
         runs = tuple(summary_of(row) for row in rows[:limit])
@@ -201,6 +201,7 @@ class PostgresRunView:
 
     async def count(self, query: RunFilter) -> Mapping[Phase, int]:
         """See `RunView.count`."""
+        await self._write_accepted()
         sql, arguments = count_query(query)
         return {Phase(phase): count for phase, count in await self._pool.fetch(sql, *arguments)}
 
@@ -229,6 +230,9 @@ class PostgresRunView:
     def subscribe_all(self) -> AbstractContextManager[Subscription]:
         """See `RunView.subscribe_all`."""
         return self._subscriptions.subscribe_all()
+
+    async def _write_accepted(self) -> None:
+        await self._written.write(self._store.note_all)
 
     def _place(self, partition: int, offset: int) -> EventPlace:
         return EventPlace(self._partitions.name_of(partition), offset)

@@ -168,15 +168,28 @@ class PostgresStore:
         if topic in self._topics.status:
             self._projected(len(changes))
 
-    async def accept(self, run: AcceptedRun) -> None:
-        """Note a request of our own before it is projected."""
-        change = RequestChange.of_accepted(
+    def request_topic(self, tenant: str) -> str:
+        """Return the topic of a tenant's requests."""
+        return self._topics.of_tenant(tenant).topics.requests
+
+    def change_of_accepted(self, run: AcceptedRun) -> RequestChange:
+        """Return the change that the record of an accepted run will be."""
+        return RequestChange.of_accepted(
             run, topics=self._topics, keeps_parameters=self._keeps_parameters
         )
-        topic = self._topics.of_tenant(run.key.tenant).topics.requests
+
+    async def note_all(self, changes: Sequence[RequestChange]) -> None:
+        """Note requests of our own before they are projected."""
+        by_topic: dict[str, list[RequestChange]] = {}
+        for change in changes:
+            numbered = self._numbered(change)
+            by_topic.setdefault(self.request_topic(change.key.tenant), []).append(numbered)
         async with self._pool.acquire() as connection:
-            epoch = await connection.fetchval("SELECT epoch FROM topics WHERE topic = $1", topic)
-            await write_requests(connection, [self._numbered(change)], epoch=epoch or 0)
+            for topic, requests in by_topic.items():
+                epoch = await connection.fetchval(
+                    "SELECT epoch FROM topics WHERE topic = $1", topic
+                )
+                await write_requests(connection, requests, epoch=epoch or 0)
 
     async def forget(self, topic: str, *, epoch: int) -> None:
         """Begin the topic again: it is not the one whose `epoch` this is.

@@ -10,6 +10,7 @@ from sluice_gateway.adapters.run_view.reader import SqliteRunView
 from sluice_gateway.adapters.run_view.reopening import OpenView
 from sluice_gateway.adapters.run_view.size_limit import BoundedStore, ViewSizeLimit
 from sluice_gateway.adapters.run_view.store import NotifyingStore, open_view
+from sluice_gateway.adapters.written_requests import WrittenRequests
 from sluice_gateway.domain.run_changes import KeepsParameters
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -37,15 +38,21 @@ async def opened_sqlite_view(
     kafka, origins = settings.kafka, settings.kafka.origins
     topics = origins.topics
     path = settings.data_dir / "view.sqlite"
+    written = WrittenRequests()
     async with open_view(
         path,
         origins=origins,
         keeps_parameters=keeps_parameters,
         history=settings.store.history,
+        written=written,
     ) as store:
         bounds = ViewSizeLimit(store, path, max_bytes=settings.view.max_bytes, metrics=metrics)
         notifying = NotifyingStore(
-            store, status_topics=topics.status, subscriptions=subscriptions, metrics=metrics
+            store,
+            status_topics=topics.status,
+            subscriptions=subscriptions,
+            metrics=metrics,
+            written=written,
         )
         projection = Projector(
             name="view",
@@ -63,6 +70,7 @@ async def opened_sqlite_view(
                 subscriptions=subscriptions,
                 catch_up=read_barrier.catch_up,
                 keeps_parameters=keeps_parameters,
+                written=written,
             ),
             projection=projection,
             tasks=(projection.run, store.watch_for_damage),

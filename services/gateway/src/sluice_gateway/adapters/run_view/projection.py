@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.record_origins import RecordOrigins
+from sluice_contracts.records import IncomingRecord
 from sluice_gateway.adapters.run_view.expiry import expire_runs
 from sluice_gateway.adapters.run_view.schema import TABLES, VERSION
 from sluice_gateway.domain.projected_run import ProjectedRun
@@ -112,16 +113,25 @@ def view_projection(
     keeps_parameters: KeepsParameters,
     history: timedelta,
     now: Callable[[], datetime],
+    known: Callable[[IncomingRecord], RunChange | None] = lambda _: None,
 ) -> Projection[RunChange]:
     """Return the projection of the request and the status topics.
 
     `origins` decides whether a request is from the tenant that it names; one that is not says
-    nothing about a run. `history` is how long a run is kept after its last event, at least.
+    nothing about a run. `history` is how long a run is kept after its last event, at least. `known`
+    returns what a record says if that need not be decoded.
     """
+
+    def decode(record: IncomingRecord) -> RunChange | None:
+        change = known(record)
+        if change is not None:
+            return change
+        return change_of(record, origins=origins, keeps_parameters=keeps_parameters)
+
     return Projection(
         tables=TABLES,
         version=VERSION,
-        decode=partial(change_of, origins=origins, keeps_parameters=keeps_parameters),
+        decode=decode,
         write=write_changes,
         expire=partial(expire_runs, topics=origins.topics, history=history, now=now),
     )

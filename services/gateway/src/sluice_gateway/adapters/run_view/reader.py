@@ -8,14 +8,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-import aiosqlite
-import structlog
-
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase, QueueState
 from sluice_contracts.topic_sets import TopicSets
 from sluice_gateway.adapters.run_view.all_events import stream_end, stream_page
 from sluice_gateway.adapters.run_view.lists import count_runs, list_runs
+from sluice_gateway.adapters.written_requests import WrittenRequests
 from sluice_gateway.domain.models import (
     AcceptedRun,
     EventHead,
@@ -39,8 +37,6 @@ from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.sqlite_store import SqliteStore
 
 __all__ = ["SqliteRunView"]
-
-_log = structlog.get_logger(__name__)
 
 _FIND: Final = """
 SELECT runs.workflow, COALESCE(status_fingerprint, request_fingerprint), runs.phase, terminal,
@@ -126,9 +122,11 @@ class SqliteRunView:
         subscriptions: RunSubscriptions,
         catch_up: Callable[[], Coroutine[Any, Any, str | None]],
         keeps_parameters: KeepsParameters,
+        written: WrittenRequests | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
+        self._written = WrittenRequests() if written is None else written
         self._topics = topics
         self._subscriptions = subscriptions
         self.catch_up = catch_up
@@ -138,6 +136,8 @@ class SqliteRunView:
 
     async def find(self, key: RunKey) -> RunState | None:
         """See `RunView.find`."""
+        if key in self._written:
+            await self._write_accepted()
         # States may be large, and the store reads faster than they are decoded and sent.
         async with self._finding:
             rows = await self._store.read(_FIND, key)
@@ -147,22 +147,20 @@ class SqliteRunView:
             queue = None if row.event is not None else await self._queue(key, row)
             return _state(key, row, queue=queue)
 
-    async def accept(self, run: AcceptedRun) -> None:
+    def accept(self, run: AcceptedRun) -> None:
         """See `RunView.accept`."""
-        try:
-            await self._store.note(
-                RequestChange.of_accepted(
-                    run, topics=self._topics, keeps_parameters=self._keeps_parameters
-                )
-            )
-        except aiosqlite.Error as e:
-            # The run is accepted all the same, and the projection reads its record later.
-            _log.warning("run not noted at once", error=str(e))
+        change = RequestChange.of_accepted(
+            run, topics=self._topics, keeps_parameters=self._keeps_parameters
+        )
+        topic = self._topics.of_tenant(run.key.tenant).topics.requests
+        self._written.add(topic, run.partition, change)
 
     async def events(
         self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int
     ) -> EventPage | None:
         """See `RunView.events`."""
+        if key in self._written:
+            await self._write_accepted()
         is_behind = False
         if after is not None and beyond < 0:
             [(sequence, is_behind)] = await self._store.read(_SEQUENCE_AT, (*key, *after))
@@ -195,10 +193,12 @@ class SqliteRunView:
 
     async def list(self, query: RunFilter, *, before: RunPlace | None, limit: int) -> RunPage:
         """See `RunView.list`."""
+        await self._write_accepted()
         return await self._store.query(partial(list_runs, query=query, before=before, limit=limit))
 
     async def count(self, query: RunFilter) -> Mapping[Phase, int]:
         """See `RunView.count`."""
+        await self._write_accepted()
         return await self._store.query(partial(count_runs, query=query))
 
     async def stream_end(self, *, tenants: Collection[str] | None = None) -> StreamPlace:
@@ -223,6 +223,9 @@ class SqliteRunView:
     def subscribe_all(self) -> AbstractContextManager[Subscription]:
         """See `RunView.subscribe_all`."""
         return self._subscriptions.subscribe_all()
+
+    async def _write_accepted(self) -> None:
+        await self._written.write(self._store.note_all)
 
     async def _queue(self, key: RunKey, row: _StateRow) -> QueueState:
         now = self._now()

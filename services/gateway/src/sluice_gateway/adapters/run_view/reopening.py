@@ -168,13 +168,10 @@ class ReopeningView:
         """See `RunView.find`."""
         return await self._ask(lambda view: view.find(key))
 
-    async def accept(self, run: AcceptedRun) -> None:
-        """See `RunView.accept`."""
-        try:
-            await self._ask(lambda view: view.accept(run))
-        except ViewUnavailableError as e:
-            # The run is accepted all the same, and the projection reads its record later.
-            _log.warning("run not noted at once", error=str(e))
+    def accept(self, run: AcceptedRun) -> None:
+        """See `RunView.accept`; while there is no view, the projection alone reads the record."""
+        if self._open is not None:
+            self._open.view.accept(run)
 
     async def events(
         self, key: RunKey, *, beyond: int, after: EventPlace | None, limit: int

@@ -9,6 +9,7 @@ from typing import Final
 from sluice_contracts.record_origins import RecordOrigins
 from sluice_contracts.records import IncomingRecord
 from sluice_gateway.adapters.run_view.projection import view_projection
+from sluice_gateway.adapters.written_requests import WrittenRequests
 from sluice_gateway.domain.run_changes import KeepsParameters
 from sluice_gateway.metrics import Metrics
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -28,11 +29,21 @@ def open_view(
     keeps_parameters: KeepsParameters,
     history: timedelta = HISTORY,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    written: WrittenRequests | None = None,
 ) -> AbstractAsyncContextManager[SqliteStore]:
-    """Open the view's file, or make it; `history` is how long finished runs are kept at least."""
+    """Open the view's file, or make it; `history` is how long finished runs are kept at least.
+
+    Records of requests that are in `written` are not decoded.
+    """
     return SqliteStore.open(
         path,
-        view_projection(origins, keeps_parameters=keeps_parameters, history=history, now=now),
+        view_projection(
+            origins,
+            keeps_parameters=keeps_parameters,
+            history=history,
+            now=now,
+            known=(WrittenRequests() if written is None else written).of,
+        ),
     )
 
 
@@ -46,11 +57,13 @@ class NotifyingStore:
         status_topics: Collection[str],
         subscriptions: RunSubscriptions,
         metrics: Metrics,
+        written: WrittenRequests | None = None,
     ) -> None:
         self._store = store
         self._status_topics = frozenset(status_topics)
         self._subscriptions = subscriptions
         self._metrics = metrics
+        self._written = WrittenRequests() if written is None else written
 
     async def offsets(self) -> dict[tuple[str, int], int]:
         """See `ProjectionStore.offsets`."""
@@ -67,6 +80,12 @@ class NotifyingStore:
 
         async def write_and_notify() -> None:
             await write()
+            self._written.drop_projected(
+                {
+                    (each.position.topic, each.position.partition): each.position.offset + 1
+                    for each in records
+                }
+            )
             self._metrics.events_projected.inc(len(keys))
             self._subscriptions.publish({key.decode(errors="replace") for key in keys if key})
 
@@ -78,4 +97,5 @@ class NotifyingStore:
 
     async def forget(self) -> None:
         """See `ProjectionStore.forget`."""
+        self._written.clear()
         await self._store.forget()

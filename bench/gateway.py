@@ -136,7 +136,7 @@ def _wait_until_served(url: str) -> None:
     until = time.monotonic() + 30
     while time.monotonic() < until:
         try:
-            urllib.request.urlopen(url)
+            urllib.request.urlopen(url)  # noqa: S310 - ours
         except urllib.error.HTTPError as e:
             if e.code == HTTPStatus.METHOD_NOT_ALLOWED:
                 return
@@ -169,9 +169,9 @@ def _identity(folder: Path) -> tuple[str, dict[str, str]]:
 def _pin(targets: Sequence[Target]) -> None:
     """Give the gateways the first core, and all else the others."""
     cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        return
     others = set(cores[1:])
+    if not others:
+        return
     for pid in _family(os.getpid()):
         with contextlib.suppress(ProcessLookupError):
             for thread in Path(f"/proc/{pid}/task").iterdir():

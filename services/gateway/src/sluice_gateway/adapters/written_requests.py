@@ -1,7 +1,7 @@
 """The requests that this gateway has written, until the view's store has them.
 
 The projection reads each of them from its topic some milliseconds later, and writes many at a time.
-So they are written apart only if somebody reads the view before. That saves each request a
+So they are written apart only if a client reads the view before. That saves each request a
 transaction of its own.
 """
 
@@ -25,8 +25,8 @@ _Place = tuple[str, int, int]
 class WrittenRequests:
     """Requests in the order in which Kafka acknowledged them, by topic, partition and offset.
 
-    The oldest ones are dropped when there are too many: whoever asks for such a run waits until the
-    projection has read it, as for a run of another gateway.
+    The oldest ones are dropped when there are too many: a client that asks for such a run waits
+    until the projection has read it, as for a run of another gateway.
     """
 
     def __init__(self, *, most: int = _MOST, most_characters: int = _MOST_CHARACTERS) -> None:

@@ -173,10 +173,6 @@ class SqliteStore:
                 await self.transact(lambda connection: write(connection, batch.changes))
                 batch.written = True
 
-    async def note_all(self, changes: Sequence[Any]) -> None:
-        """Write changes before their records are read, in one transaction."""
-        await self.transact(lambda connection: self._projection.write(connection, changes))
-
     async def expire(self, starts: Mapping[tuple[str, int], int]) -> None:
         """See `ProjectionStore.expire`."""
 

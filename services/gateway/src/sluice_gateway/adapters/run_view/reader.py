@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,6 +13,7 @@ from sluice_contracts.status import Phase, QueueState
 from sluice_contracts.topic_sets import TopicSets
 from sluice_gateway.adapters.run_view.all_events import stream_end, stream_page
 from sluice_gateway.adapters.run_view.lists import count_runs, list_runs
+from sluice_gateway.adapters.run_view.projection import write_changes
 from sluice_gateway.adapters.written_requests import WrittenRequests
 from sluice_gateway.domain.models import (
     AcceptedRun,
@@ -225,7 +226,10 @@ class SqliteRunView:
         return self._subscriptions.subscribe_all()
 
     async def _write_accepted(self) -> None:
-        await self._written.write(self._store.note_all)
+        await self._written.write(self._write_requests)
+
+    async def _write_requests(self, changes: Sequence[RequestChange]) -> None:
+        await self._store.transact(lambda connection: write_changes(connection, changes))
 
     async def _queue(self, key: RunKey, row: _StateRow) -> QueueState:
         now = self._now()

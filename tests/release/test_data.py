@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from testbed.building.commands import run
 from testbed.gitops.argocd import IN_CLUSTER
 from tests.release.delivery import NAMESPACE, Delivery
 
@@ -55,11 +56,22 @@ def kafka(delivery: Delivery) -> Iterator[list[str]]:
     definitions = testbed.programs.stock.definitions() / "strimzi"
     testbed.kubectl().define(sorted(definitions.iterdir()))
     delivery.gitops.kubectl.apply([application(delivery)])
-    delivery.await_(lambda: len(names(delivery, REST)) == 3, what="Kafka's users")
-    delivery.await_(lambda: len(names(delivery, DATA)) == 7, what="Kafka and its topics")
+    everything = declared(delivery)
+    delivery.await_(
+        lambda: len(names(delivery, f"{DATA},{REST}")) == everything, what="Kafka, topics and users"
+    )
     yield names(delivery, DATA)
     delivery.gitops.kubectl("delete", "application", "data", "--ignore-not-found")
     delivery.kubectl("delete", *names(delivery, DATA))
+
+
+def declared(delivery: Delivery) -> int:
+    """Return how many objects of Strimzi's the chart has."""
+    helm = delivery.gitops.testbed.programs.stock.program("helm", "helm")
+    chart = delivery.repository.tree / "helm/kafka"
+    return run([str(helm), "template", "sluice", str(chart)]).count(
+        "\napiVersion: kafka.strimzi.io/"
+    )
 
 
 def names(delivery: Delivery, kinds: str) -> list[str]:

@@ -10,7 +10,7 @@ from sluice_local.kafka import default_cache_dir
 from sluice_local.ports import LOOPBACK
 from sluice_local.runner import data_folder
 from sluice_local.runner.console import Console
-from sluice_local.runner.plan import NAMESPACE, Options
+from sluice_local.runner.plan import CATALOGUE, NAMESPACE, Options
 from sluice_local.runner.run import run, run_kafka
 
 _RUN = """\
@@ -54,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
         help="use this cluster with Argo Workflows instead of the local engine; runs are in its "
         f"namespace {NAMESPACE}",
     )
+    running.add_argument(
+        "--workflows",
+        type=Path,
+        metavar="FOLDER",
+        help=f"add workflows of your own: {CATALOGUE} there is the catalogue, and the other YAML "
+        "files have WorkflowTemplates, which are applied",
+    )
     running.set_defaults(command=lambda given: run(_options(given), console=Console()))
 
     kafka = _command(commands, "kafka", "start Apache Kafka only", "Start Apache Kafka only.")
@@ -65,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         health_port=0,
         engine_port=0,
         kubeconfig=None,
+        workflows=None,
     )
 
     showing = _command(commands, "demo", "count the words of a book", _DEMO)
@@ -145,6 +153,7 @@ def _options(given: argparse.Namespace) -> Options:
         engine_port=given.engine_port,
         port_offset=given.port_offset,
         cluster=given.kubeconfig,
+        workflows=given.workflows,
     )
 
 

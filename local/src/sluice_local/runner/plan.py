@@ -12,11 +12,16 @@ from sluice_local.ports import LOOPBACK
 
 NAMESPACE = "argo"
 CONTROLS_TOPIC = "sluice.controls"
+CATALOGUE = "catalogue.yaml"
+"""In a folder of workflows the catalogue; other files there have WorkflowTemplates."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The user's options. Port 0 means a free port; a cluster replaces the local engine."""
+    """The user's options. Port 0 means a free port; a cluster replaces the local engine.
+
+    `workflows` is a folder with a catalogue and WorkflowTemplates.
+    """
 
     data_dir: Path
     cache_dir: Path
@@ -26,6 +31,7 @@ class Options:
     engine_port: int = 8093
     port_offset: int = 0
     cluster: Path | None = None
+    workflows: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Endpoints:
     """The addresses and paths of all parts.
 
     `cluster` is the kubeconfig of a cluster to use instead of the local engine. Without a
-    `controls_topic` nothing can be paused.
+    `controls_topic` nothing can be paused. `catalogue` is a file of workflows of the user's own.
     """
 
     data_dir: Path
@@ -59,6 +65,7 @@ class Endpoints:
     health_ports: Mapping[str, int]
     cluster: Path | None = None
     controls_topic: str | None = None
+    catalogue: Path | None = None
 
     @property
     def gateway_url(self) -> str:
@@ -153,6 +160,7 @@ def choose_endpoints(options: Options) -> Endpoints:
         health_ports={service.name: health(service) for service in SERVICES},
         cluster=options.cluster.resolve() if options.cluster else None,
         controls_topic=CONTROLS_TOPIC,
+        catalogue=options.workflows.resolve() / CATALOGUE if options.workflows else None,
     )
 
 
@@ -197,4 +205,6 @@ def service_environment(service: Service, endpoints: Endpoints) -> dict[str, str
         environment["SLUICE_KUBERNETES__NAMESPACE"] = NAMESPACE
     if endpoints.controls_topic is not None:
         environment["SLUICE_KAFKA__CONTROLS_TOPIC"] = endpoints.controls_topic
+    if endpoints.catalogue is not None and service.name != "status-watcher":
+        environment["SLUICE_WORKFLOWS__CATALOGUE_FILE"] = str(endpoints.catalogue)
     return environment

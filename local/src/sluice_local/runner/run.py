@@ -3,13 +3,18 @@
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 from sluice_local.kafka import DEFAULT_VERSION, EmbeddedKafka, jars
 from sluice_local.runner import data_folder, plan
 from sluice_local.runner.console import Console
+from sluice_local.runner.own_workflows import (
+    WorkflowTemplate,
+    apply_templates,
+    read_templates,
+)
 from sluice_local.runner.plan import SERVICES, Endpoints, Options
 from sluice_local.runner.summary import summary
 from sluice_local.runner.supervision import Supervisor, describe_end
@@ -31,8 +36,10 @@ def run(options: Options, *, console: Console) -> int:
     """
     began = time.monotonic()
 
+    templates = read_templates(options.workflows) if options.workflows else []
+
     async def start(supervisor: Supervisor) -> None:
-        await _start_all(endpoints, options.cache_dir, supervisor, console)
+        await _start_all(endpoints, options.cache_dir, templates, supervisor, console)
         data_folder.publish_endpoints(endpoints.data_dir, endpoints.document())
         console.write(summary(endpoints, seconds=time.monotonic() - began))
 
@@ -96,12 +103,19 @@ async def supervise(start: Start, *, logs_dir: Path, console: Console) -> int:
 
 
 async def _start_all(
-    endpoints: Endpoints, cache_dir: Path, supervisor: Supervisor, console: Console
+    endpoints: Endpoints,
+    cache_dir: Path,
+    templates: Sequence[WorkflowTemplate],
+    supervisor: Supervisor,
+    console: Console,
 ) -> None:
     await _together(
         _start_kafka(endpoints, cache_dir, supervisor, console),
         *([] if endpoints.cluster else [supervisor.start(plan.engine_part(endpoints))]),
     )
+    if templates:
+        await apply_templates(templates, kubeconfig=endpoints.kubeconfig)
+        console.write(f"Applied: {', '.join(each.name for each in templates)}.")
     await _together(
         *(supervisor.start(plan.service_part(service, endpoints)) for service in SERVICES)
     )

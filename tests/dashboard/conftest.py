@@ -57,9 +57,9 @@ def browser(sluice: Sluice) -> Iterator[Browser]:  # noqa: ARG001 - see below
 class Faults:
     """What a page must never do: report an error, break its policy, or ask anybody else."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, *origins: str) -> None:
         self.found: list[str] = []
-        self._origin = origin
+        self._origins = origins
         self._expected: list[str] = []
 
     def expect(self, text: str) -> None:
@@ -79,7 +79,7 @@ class Faults:
 
     def _request(self, request: Request) -> None:
         parts = urlsplit(request.url)
-        if f"{parts.scheme}://{parts.netloc}" != self._origin:
+        if f"{parts.scheme}://{parts.netloc}" not in self._origins:
             self.found.append(f"foreign request: {request.url}")
 
 

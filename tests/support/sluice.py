@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -44,6 +44,7 @@ Json = dict[str, Any]
 DATA = Path("tests/data/e2e")
 CATALOGUE = {"SLUICE_WORKFLOWS__CATALOGUE_FILE": str((DATA / "catalogue.yaml").resolve())}
 READY_SECONDS = 120.0
+_SEVERAL = ("dispatcher", "gateway")
 
 
 class Sluice:
@@ -110,7 +111,7 @@ class Sluice:
                 if name == "engine"
                 else service_part(self._services[name], self.endpoints)
             )
-            kind = "dispatcher" if name.startswith("dispatcher") else name
+            kind = next((each for each in _SEVERAL if name.startswith(each)), name)
             child = ChildProcess(
                 name,
                 [*self._launchers.get(kind, ()), *part.command],
@@ -142,11 +143,26 @@ class Sluice:
 
         It has the variables of the first one, and these.
         """
-        name = f"dispatcher-{len(self._services)}"
-        self._services[name] = Service(name, "sluice_dispatcher", len(self._services))
+        [health] = free_ports(1)
+        return self._another("dispatcher", "sluice_dispatcher", environment, health=health)
+
+    def another_gateway(self, settings: Callable[[str], Mapping[str, str]]) -> tuple[str, str]:
+        """Add a gateway, with data of its own; return its name to start it by, and its origin.
+
+        Its variables are what `settings` makes of the origin.
+        """
+        port, health = free_ports(2)
+        origin = f"http://localhost:{port}"
+        environment = {"SLUICE_HTTP__PORT": str(port), **settings(origin)}
+        return self._another("gateway", "sluice_gateway", environment, health=health), origin
+
+    def _another(
+        self, kind: str, module: str, environment: Mapping[str, str], *, health: int
+    ) -> str:
+        name = f"{kind}-{len(self._services)}"
+        self._services[name] = Service(name, module, len(self._services))
         self._additions = {**self._additions, name: environment}
-        [port] = free_ports(1)
-        ports = {**self.endpoints.health_ports, name: port}
+        ports = {**self.endpoints.health_ports, name: health}
         self.endpoints = replace(self.endpoints, health_ports=ports)
         return name
 

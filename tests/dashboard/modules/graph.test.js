@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { criticalPath, extent, graphOf, summary } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/graph.js';
+import { criticalPath, extent, filled, graphOf, summary } from '../../../services/gateway/src/sluice_gateway/static/dashboard/lib/graph.js';
 
 const planned = (id, members = {}) => ({ id, name: id.split('/').at(-1), boundary: null, depends_on: [], ...members });
 const step = (id, name, members = {}) => ({ id, name, phase: 'Succeeded', type: 'Pod', boundary: null, children: [], ...members });
@@ -99,4 +99,17 @@ test('a node lasts from its first copy to its last one', () => {
   assert.deepEqual(extent({ steps: copies }), [1000, 3000]);
   copies[0].finished_at = null;
   assert.deepEqual(extent({ steps: copies }), [1000, Infinity]);
+});
+
+test('a graph that is filled again is the graph of the new steps', () => {
+  const before = [
+    step('root', 'run-a', { type: 'Steps', children: ['a'] }), step('a', 'split', { boundary: 'root', children: ['c0', 'c1'] }),
+    step('c0', 'count(0)', { boundary: 'root', phase: 'Running' }), step('c1', 'count(1)', { boundary: 'root', phase: 'Pending' }),
+  ];
+  const after = before.map((each) => ({ ...each, phase: 'Succeeded' }));
+  for (const plan of [null, MAP_REDUCE]) {
+    const again = filled(graphOf(plan, before, []), after);
+    const wanted = graphOf(plan, after, []);
+    assert.deepEqual([again.nodes, again.edges], [wanted.nodes, wanted.edges]);
+  }
 });

@@ -49,3 +49,31 @@ test('the state after so many events is the one that these events make', () => {
     assert.deepEqual(history.at(count), states[Math.min(count, 450) - 1]);
   }
 });
+
+test('of very many states the last ones are kept', () => {
+  const history = new History();
+  for (let sequence = 1; sequence <= 25_000; sequence += 1) {
+    history.push(event(sequence, { steps: [step(`s${sequence % 7}`, String(sequence))] }));
+  }
+  assert.ok(history.length <= 20_000, String(history.length));
+  const first = 25_000 - history.length;
+  for (const count of [1, 499, 500, 501, history.length]) {
+    const { event: last, steps } = history.at(count);
+    const sequence = first + count;
+    assert.deepEqual([last.sequence, steps.size, steps.get(`s${sequence % 7}`).phase], [sequence, 7, String(sequence)]);
+  }
+});
+
+test('the shape is another one when a step comes, goes, or leads elsewhere', () => {
+  let state = null;
+  const next = (steps, members) => {
+    const before = state?.shape;
+    state = apply(state, event((state?.event.sequence ?? 0) + 1, { steps, ...members }));
+    return state.shape !== before;
+  };
+  assert.ok(next([{ ...step('a'), children: ['b'] }]));
+  assert.ok(!next([{ ...step('a', 'Succeeded'), children: ['b'] }]), 'a phase');
+  assert.ok(next([{ ...step('a', 'Succeeded'), children: ['b', 'c'] }]), 'another child');
+  assert.ok(next([step('b')]), 'another step');
+  assert.ok(next([step('a', 'Succeeded')], { terminal: true }), 'a step is gone');
+});

@@ -196,7 +196,7 @@ def service_environment(service: Service, endpoints: Endpoints) -> dict[str, str
         "SLUICE_KAFKA__SESSION_TIMEOUT": "10s",
         "SLUICE_KAFKA__INSTANCE_ID": f"{service.name}-0",
     }
-    if service.name == "gateway":
+    if service.module == "sluice_gateway":
         environment["SLUICE_HTTP__PORT"] = str(endpoints.http_port)
         # One machine, and loopback: nobody else can reach it.
         environment["SLUICE_AUTH__MODE"] = "none"

@@ -2,13 +2,12 @@
 import { html, render } from './ui/html.js';
 import { address, runOf } from './ui/router.js';
 import { Dialog, Toasts } from './ui/messages.js';
-import { Keys } from './ui/keys.js';
+import { Keys, Shell, SignInPage } from './views/shell.js';
 import { Awaited, Empty } from './ui/states.js';
 import { identify, who } from './data/identity.js';
 import { ApprovalsPage } from './views/approvals-page.js';
 import { DeadLettersPage } from './views/dead-letters-page.js';
 import { LimitsPage } from './views/limits-page.js';
-import { Shell, SignInPage } from './views/shell.js';
 import { StartPage } from './views/start-page.js';
 import { RunPage } from './views/run-page.js';
 import { RunsPage } from './views/runs-page.js';

@@ -5,7 +5,7 @@ import { millis } from '../lib/format.js';
 import { OrderedRuns, keyOf } from '../lib/lists.js';
 import { get } from './api.js';
 import { who } from './identity.js';
-import { followShared } from './shared-stream.js';
+import { followShared } from './follow.js';
 
 /** @typedef {import('../lib/filters.js').Filters} Filters */
 /** @typedef {import('../lib/lists.js').Row} Row */
@@ -13,7 +13,7 @@ import { followShared } from './shared-stream.js';
 const PAGE = 200;
 const COUNTS_EVERY = 5000;
 const PULSE = 60;
-const FLUSH_EVERY = 50;
+const FLUSH_EVERY = 100;
 const COUNT_AFTER = 1000;
 const PATIENCE = 3000;
 

@@ -4,7 +4,7 @@ import { History } from '../lib/run-state.js';
 import { get, runPath } from './api.js';
 import { follow } from './follow.js';
 
-const FLUSH_EVERY = 50;
+const FLUSH_EVERY = 100;
 const LOOK_EVERY = 15_000;
 const TRIES = 20;
 

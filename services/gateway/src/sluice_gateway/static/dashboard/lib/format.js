@@ -8,7 +8,7 @@ const UNITS = [['d', 86_400], ['h', 3600], ['min', 60], ['s', 1]];
  * @returns {string} At most two UNITS: `41 s`, `3 min 5 s`, `2 h 7 min`, `4 d 3 h`.
  */
 export function duration(milliseconds) {
-  if (milliseconds < 1000) return `${Math.max(0, Math.round(milliseconds))} ms`;
+  if (milliseconds < 1000) return '< 1 s'; // Kubernetes has whole seconds.
   const seconds = Math.round(milliseconds / 1000);
   if (seconds < 60) return `${seconds} s`;
   const at = UNITS.findIndex(([, size]) => seconds >= size);

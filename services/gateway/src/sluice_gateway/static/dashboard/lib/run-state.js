@@ -14,7 +14,8 @@
  *   message?: string | null, steps?: Step[], groups?: Group[], observed_at: string,
  *   [member: string]: unknown,
  * }} StatusEvent
- * @typedef {{event: StatusEvent, steps: Map<string, Step>, groups: Map<string, Group>}} RunState
+ * @typedef {{event: StatusEvent, steps: Map<string, Step>, groups: Map<string, Group>, shape: number}} RunState `shape`
+ *   grows when a step comes, goes, or leads elsewhere.
  */
 
 /**
@@ -30,8 +31,8 @@ export function apply(state, event) {
 }
 
 /** @param {RunState} state @returns {RunState} */
-function copy({ event, steps, groups }) {
-  return { event, steps: new Map(steps), groups: new Map(groups) };
+function copy({ event, steps, groups, shape }) {
+  return { event, steps: new Map(steps), groups: new Map(groups), shape };
 }
 
 /**
@@ -45,21 +46,37 @@ function copy({ event, steps, groups }) {
 function changed(state, event) {
   const steps = state?.steps ?? new Map();
   const groups = state?.groups ?? new Map();
+  let shape = state?.shape ?? 0;
   const retried = state !== null && event.attempt > state.event.attempt;
-  /** @type {[Map<string, any>, {id: string}[] | undefined][]} */
+  /** @type {[Map<string, any>, (Step | Group)[] | undefined][]} */
   const parts = [[steps, event.steps], [groups, event.groups]];
   for (const [known, given] of parts) {
     // The first event of an attempt has all that the attempt has, and so has a terminal one: a
     // retry does not keep the steps that failed.
-    if (retried || (event.terminal && given?.length)) known.clear();
-    for (const each of given ?? []) known.set(each.id, each);
+    if (retried || (event.terminal && given?.length)) {
+      known.clear();
+      shape += 1;
+    }
+    for (const each of given ?? []) {
+      const before = known.get(each.id);
+      if (!before || way(before) !== way(each)) shape += 1;
+      known.set(each.id, each);
+    }
   }
-  return { event, steps, groups };
+  return { event, steps, groups, shape };
 }
 
-/** Every state that a run has had. Some are kept; `at` replays the events behind the nearest one. */
+/** Where a step stands, and where it leads. @param {Step | Group} step */
+function way({ name, boundary, children }) {
+  return [name, boundary, ...(children ?? [])].join('\n');
+}
+
+/** The last states that a run has had. Some are kept; `at` replays the events behind the nearest one. */
 export class History {
   static #EVERY = 500;
+  static #MOST = 20_000;
+  /** What was before all of them. @type {RunState | null} */
+  #first = null;
   /** @type {StatusEvent[]} */
   #events = [];
   /** @type {RunState[]} */
@@ -86,6 +103,10 @@ export class History {
     this.#events.push(event);
     this.#last = changed(this.#last, event);
     if (this.#events.length % History.#EVERY === 0) this.#kept.push(copy(this.#last));
+    if (this.#events.length > History.#MOST) {
+      this.#events.splice(0, History.#EVERY);
+      this.#first = this.#kept.shift() ?? null;
+    }
   }
 
   /**
@@ -95,7 +116,8 @@ export class History {
   at(count) {
     if (count >= this.#events.length) return this.#last;
     const kept = Math.floor(count / History.#EVERY);
-    let state = kept ? copy(this.#kept[kept - 1]) : null;
+    const nearest = kept ? this.#kept[kept - 1] : this.#first;
+    let state = nearest && copy(nearest);
     for (let at = kept * History.#EVERY; at < count; at += 1) state = changed(state, this.#events[at]);
     return state;
   }

@@ -1,6 +1,7 @@
 /** The runs that wait for an answer. */
 import { html, now, typed, useMemo, useReading, useState, useTitle } from '../ui/html.js';
 import { Link, runAddress } from '../ui/router.js';
+import { Values } from '../ui/code.js';
 import { Fields } from '../ui/fields.js';
 import { Awaited, Empty } from '../ui/states.js';
 import { complain, say } from '../ui/messages.js';
@@ -61,6 +62,7 @@ export function Answer({ run, step, onDone, isAlone = false }) {
     <div class="heading"><h2>${step.name}</h2>${!isAlone && html`<${Link} to=${runAddress(run)} class="id">${run.id}</${Link}><span class="label">${run.workflow}</span>`}
       ${since && html`<span class="faint">waiting for ${duration(Math.max(0, now.value - since))}</span>`}</div>
     ${step.message && html`<p class="question">${step.message}</p>`}
+    ${!isAlone && run.parameters && html`<${Values} title="Parameters" values=${run.parameters} none="None." />`}
     <${Fields} fields=${fields} given=${given} errors=${errors} onChange=${setGiven} prefix=${`answer-${step.step}`} />
     <div class="field"><label for=${`reason-${step.step}`}>Reason</label><input id=${`reason-${step.step}`} value=${reason} maxlength="1024" autocomplete="off"
       onInput=${(event) => setReason(typed(event))} /></div>

@@ -5,17 +5,18 @@ import { summary } from '../lib/graph.js';
 import { layOut } from '../lib/layout.js';
 import { countsText } from '../lib/format.js';
 
-const WIDTH = 190;
-const HEIGHT = 46;
+const WIDTH = 170;
+const HEIGHT = 48;
 const MARGIN = 24;
 const CLOSEST = 1.5;
+const NARROW = 500;
 
 /** @param {{graph: import('../lib/graph.js').Graph, selected: string | null, onSelect: (id: string | null) => void}} props */
 export function GraphView({ graph, selected, onSelect }) {
   // Nodes do not move when steps happen: the shape alone decides where they are.
-  const shape = useMemo(() => `${[...graph.nodes.keys()].join('\n')}\n\n${graph.edges.join('\n')}`, [graph]);
+  const shape = useMemo(() => `${[...graph.nodes.keys()].join('\n')}\n\n${graph.edges.join('\n')}`, [graph.edges]);
   const layout = useMemo(
-    () => layOut([...graph.nodes.keys()].map((id) => ({ id, width: WIDTH, height: HEIGHT })), graph.edges),
+    () => layOut([...graph.nodes.keys()].map((id) => ({ id, width: WIDTH, height: HEIGHT })), graph.edges, { across: 40 }),
     [shape],
   );
   const frame = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -64,9 +65,9 @@ function Node({ node, place, isSelected, onSelect }) {
       role="button" tabindex="0" aria-label=${`${node.label}${copies > 1 ? ` ×${copies}` : ''} ${about || phase}`} onClick=${() => onSelect(node.id)} onKeyDown=${key}>
     ${copies > 1 || node.repeated ? html`<rect class="behind" x="4" y="4" width=${WIDTH} height=${HEIGHT} rx="8" />` : null}
     <rect width=${WIDTH} height=${HEIGHT} rx="8" />
-    <g transform="translate(12 15)"><${PhaseSign} phase=${phase} /></g>
-    <text class="title" x="38" y=${about ? 20 : 28}>${shortened(node.label, 19)}${copies > 1 ? ` ×${copies}` : ''}${' '}</text>
-    ${about && html`<text class="about" x="38" y="36">${about}</text>`}
+    <g transform="translate(12 16)"><${PhaseSign} phase=${phase} /></g>
+    <text class="title" x="36" y=${about ? 21 : 29}>${shortened(node.label, 16)}${copies > 1 ? ` ×${copies}` : ''}${' '}</text>
+    ${about && html`<text class="about" x="36" y="38">${about}</text>`}
   </g>`;
 }
 
@@ -83,7 +84,7 @@ function curve(from, to) {
 
 function fit(layout, size) {
   const scale = Math.min(1, (size.width - 2 * MARGIN) / Math.max(1, layout.width), (size.height - 2 * MARGIN) / Math.max(1, layout.height));
-  const used = Math.max(scale, 0.35);
+  const used = Math.max(scale, size.width < NARROW ? 0.6 : 0.35);
   return {
     x: Math.max(MARGIN, (size.width - layout.width * used) / 2),
     y: Math.max(MARGIN, (size.height - layout.height * used) / 2),

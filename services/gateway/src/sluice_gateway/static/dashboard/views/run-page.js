@@ -3,7 +3,7 @@ import { html, now, typed, useEffect, useMemo, useState, useTitle } from '../ui/
 import { Link, runAddress } from '../ui/router.js';
 import { Awaited, Connection, PhaseText } from '../ui/states.js';
 import { ago, duration, millis } from '../lib/format.js';
-import { graphOf } from '../lib/graph.js';
+import { filled, graphOf } from '../lib/graph.js';
 import { RunWatch } from '../data/run-watch.js';
 import { Answer } from './approvals-page.js';
 import { Commands } from './commands.js';
@@ -35,12 +35,14 @@ function Run({ watch }) {
   const [tab, setTab] = useState('Graph');
   const [selected, setSelected] = useState(/** @type {string | null} */ (null));
   const state = replay === null ? watch.history.last : watch.history.at(replay);
-  const graph = useMemo(
+  const shape = useMemo(
     () => graphOf(watch.plan.value, state?.steps.values() ?? [], state?.groups.values() ?? []),
-    [watch.plan.value, state],
+    [watch.plan.value, state?.shape],
   );
+  const graph = useMemo(() => filled(shape, state?.steps.values() ?? []), [shape, state]);
   const node = selected === null ? null : graph.nodes.get(selected);
-  const shown = replay === null ? run : { ...run, ...state?.event };
+  // What was not over at a state had lasted until then.
+  const shown = replay === null ? run : { ...run, ...state?.event, finished_at: state?.event.finished_at ?? state?.event.observed_at };
   return html`<div class="page run">
     ${watch.problem.value && html`<div class="notice bad" role="alert"><p>${watch.problem.value.message}</p></div>`}
     <div class="heading">
@@ -105,7 +107,7 @@ function RunPanel({ run, asks }) {
   return html`${waiting.map((step) => html`<${Answer} key=${step.step} run=${run} step=${step} onDone=${() => {}} isAlone />`)}
     <h2>Run</h2>
     <${Values} title="Parameters" values=${run.parameters} none="Private, or no longer known." />
-    <${Values} title="Outputs" values=${run.outputs} none="None yet." />
+    <${Values} title="Outputs" values=${run.outputs} none=${run.terminal ? 'None.' : 'None yet.'} />
     <dl class="small"><dt>Workflow in Kubernetes</dt><dd>${run.namespace ? `${run.namespace}/` : ''}${run.workflow_name}</dd></dl>`;
 }
 

@@ -106,7 +106,7 @@ _KINDS: Final = {
     ProblemType.UNSUPPORTED_MEDIA_TYPE: (415, "Unsupported media type"),
     ProblemType.NOT_ACCEPTABLE: (406, "Not acceptable"),
     ProblemType.LOG_TRUNCATED: (410, "No longer kept"),
-    ProblemType.LOGS_DISABLED: (501, "Logs are not set up"),
+    ProblemType.LOGS_DISABLED: (404, "Logs are not set up"),
     ProblemType.LOG_GONE: (410, "Log no longer kept"),
     ProblemType.COUNT_CHANGED: (412, "Another number of runs"),
     ProblemType.OUTCOME_UNKNOWN: (503, "Outcome unknown"),

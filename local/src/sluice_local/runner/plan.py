@@ -24,6 +24,7 @@ class Options:
     kafka_port: int = 9092
     health_port: int = 8090
     engine_port: int = 8093
+    relay_port: int = 8094
     port_offset: int = 0
     cluster: Path | None = None
 
@@ -37,11 +38,14 @@ class Service:
     health_offset: int
 
 
+GATEWAY = Service("gateway", "sluice_gateway", 0)
 SERVICES = (
-    Service("gateway", "sluice_gateway", 0),
+    GATEWAY,
     Service("dispatcher", "sluice_dispatcher", 1),
     Service("status-watcher", "sluice_status_watcher", 2),
 )
+LOG_RELAY = Service("log-relay", "sluice_log_relay", 5)
+"""It reads the logs of steps, where a `relay_port` is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +53,7 @@ class Endpoints:
     """The addresses and paths of all parts.
 
     `cluster` is the kubeconfig of a cluster to use instead of the local engine. Without a
-    `controls_topic` nothing can be paused.
+    `controls_topic` nothing can be paused, and without a `relay_port` no step has a log.
     """
 
     data_dir: Path
@@ -59,6 +63,17 @@ class Endpoints:
     health_ports: Mapping[str, int]
     cluster: Path | None = None
     controls_topic: str | None = None
+    relay_port: int | None = None
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The services to run."""
+        return SERVICES if self.relay_port is None else (*SERVICES, LOG_RELAY)
+
+    @property
+    def relay_secret(self) -> Path:
+        """The file with the secret that gateway and log-relay share."""
+        return self.data_dir / LOG_RELAY.name / "secret"
 
     @property
     def gateway_url(self) -> str:
@@ -98,7 +113,7 @@ class Endpoints:
         """Return the content of `endpoints.json`."""
         return {
             "gateway": self.gateway_url,
-            "health": {service.name: self.health_url(service.name) for service in SERVICES},
+            "health": {service.name: self.health_url(service.name) for service in self.services},
             "kafka": self.bootstrap_servers,
             "topics": TopicNames().model_dump(),
             "engine": None if self.cluster else self.engine_url,
@@ -131,7 +146,7 @@ def choose_endpoints(options: Options) -> Endpoints:
             remedy="Name that of a cluster with Argo Workflows, or omit --kubeconfig for the local "
             "engine.",
         )
-    taken = iter(ports.free_ports(6))
+    taken = iter(ports.free_ports(8))
 
     def choose(port: int, *, wanted_by: str, option: str) -> int:
         if port == 0:
@@ -150,7 +165,8 @@ def choose_endpoints(options: Options) -> Endpoints:
         engine_port=choose(
             options.engine_port, wanted_by="the local engine", option="--engine-port"
         ),
-        health_ports={service.name: health(service) for service in SERVICES},
+        health_ports={service.name: health(service) for service in (*SERVICES, LOG_RELAY)},
+        relay_port=choose(options.relay_port, wanted_by="the log-relay", option="--relay-port"),
         cluster=options.cluster.resolve() if options.cluster else None,
         controls_topic=CONTROLS_TOPIC,
     )
@@ -183,18 +199,28 @@ def service_environment(service: Service, endpoints: Endpoints) -> dict[str, str
         "SLUICE_DATA_DIR": str(endpoints.data_dir / service.name),
         "SLUICE_LOG__FORMAT": "json",
         "SLUICE_HEALTH__PORT": str(endpoints.health_ports[service.name]),
+    }
+    if service is not GATEWAY:
+        environment["SLUICE_KUBERNETES__KUBECONFIG"] = str(endpoints.kubeconfig)
+        environment["SLUICE_KUBERNETES__NAMESPACE"] = NAMESPACE
+    if service is LOG_RELAY:
+        environment["SLUICE_HTTP__PORT"] = str(endpoints.relay_port)
+        environment["SLUICE_SECRET_FILE"] = str(endpoints.relay_secret)
+        return environment
+    environment |= {
         "SLUICE_KAFKA__BOOTSTRAP_SERVERS": endpoints.bootstrap_servers,
         "SLUICE_KAFKA__REPLICATION_FACTOR": "1",
         "SLUICE_KAFKA__SESSION_TIMEOUT": "10s",
         "SLUICE_KAFKA__INSTANCE_ID": f"{service.name}-0",
     }
-    if service.name == "gateway":
+    if service is GATEWAY:
         environment["SLUICE_HTTP__PORT"] = str(endpoints.http_port)
         # One machine, and loopback: nobody else can reach it.
         environment["SLUICE_AUTH__MODE"] = "none"
-    else:
-        environment["SLUICE_KUBERNETES__KUBECONFIG"] = str(endpoints.kubeconfig)
-        environment["SLUICE_KUBERNETES__NAMESPACE"] = NAMESPACE
+        if endpoints.relay_port is not None:
+            relay = f"http://{LOOPBACK}:{endpoints.relay_port}"
+            environment["SLUICE_STEP_LOGS__RELAY_URL"] = relay
+            environment["SLUICE_STEP_LOGS__SECRET_FILE"] = str(endpoints.relay_secret)
     if endpoints.controls_topic is not None:
         environment["SLUICE_KAFKA__CONTROLS_TOPIC"] = endpoints.controls_topic
     return environment

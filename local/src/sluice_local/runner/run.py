@@ -10,7 +10,7 @@ from typing import Any
 from sluice_local.kafka import DEFAULT_VERSION, EmbeddedKafka, jars
 from sluice_local.runner import data_folder, plan
 from sluice_local.runner.console import Console
-from sluice_local.runner.plan import SERVICES, Endpoints, Options
+from sluice_local.runner.plan import LOG_RELAY, SERVICES, Endpoints, Options
 from sluice_local.runner.summary import summary
 from sluice_local.runner.supervision import Supervisor, describe_end
 
@@ -39,6 +39,7 @@ def run(options: Options, *, console: Console) -> int:
     with data_folder.locked(options.data_dir):
         data_folder.withdraw_endpoints(options.data_dir)
         endpoints = plan.choose_endpoints(options)
+        data_folder.write_secret(endpoints.relay_secret)
         _fetch_kafka(options, console)
         try:
             return asyncio.run(supervise(start, logs_dir=endpoints.logs_dir, console=console))
@@ -103,7 +104,7 @@ async def _start_all(
         *([] if endpoints.cluster else [supervisor.start(plan.engine_part(endpoints))]),
     )
     await _together(
-        *(supervisor.start(plan.service_part(service, endpoints)) for service in SERVICES)
+        *(supervisor.start(plan.service_part(service, endpoints)) for service in endpoints.services)
     )
 
 
@@ -125,7 +126,7 @@ async def _stop_all(supervisor: Supervisor, console: Console) -> None:
     """Stop the services, then the engine, then Kafka, so that none loses a dependency."""
     console.write("Stopping.")
     await supervisor.stop(
-        *(service.name for service in SERVICES), grace_seconds=_SERVICE_GRACE_SECONDS
+        *(service.name for service in (*SERVICES, LOG_RELAY)), grace_seconds=_SERVICE_GRACE_SECONDS
     )
     await supervisor.stop("engine", grace_seconds=_ENGINE_GRACE_SECONDS)
     await supervisor.stop("kafka", grace_seconds=_KAFKA_GRACE_SECONDS)

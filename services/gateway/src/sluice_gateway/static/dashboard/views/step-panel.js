@@ -5,6 +5,7 @@ import { VirtualList } from '../ui/virtual-list.js';
 import { now } from '../ui/clock.js';
 import { duration, millis } from '../lib/format.js';
 import { isWaiting } from '../lib/graph.js';
+import { StepLogs } from './step-logs.js';
 import { Values } from './values.js';
 
 /** @param {{node: import('../lib/graph.js').GraphNode, run: any, onClose: () => void}} props */
@@ -20,7 +21,7 @@ export function StepPanel({ node, run, onClose }) {
     ${step && html`<${Step} step=${step} run=${run} />`}`;
 }
 
-function Step({ step }) {
+function Step({ step, run }) {
   const started = millis(step.started_at);
   const finished = millis(step.finished_at);
   return html`<dl class="small">
@@ -31,6 +32,7 @@ function Step({ step }) {
       ${step.message && html`<dt>Message</dt><dd>${step.message}</dd>`}
       ${Object.entries(step.logs ?? {}).map(([container, where]) => html`<dt key=${container}>Log of ${container}</dt><dd><code>${where}</code></dd>`)}
     </dl>
+    ${step.type === 'Pod' && html`<${StepLogs} key=${step.id} run=${run} step=${step} />`}
     <${Values} title="Inputs" values=${step.inputs} none="None, or too large." />
     <${Values} title="Outputs" values=${step.outputs} none="None." />`;
 }

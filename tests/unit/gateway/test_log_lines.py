@@ -38,7 +38,7 @@ def test_a_line_has_its_time_and_its_place() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1", "1:", ":1", "-1:1", "1:1 ", "x:1", "1" * 21 + ":1"])
-def test_other_texts_are_no_places(text: str) -> None:
+def test_other_texts_are_refused(text: str) -> None:
     assert LogPlace.parse(text) is None
 
 

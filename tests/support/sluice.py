@@ -7,6 +7,7 @@ killed and started again at any time.
 import asyncio
 import contextlib
 import os
+import shutil
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +24,9 @@ from sluice_argo.workflows_api import WorkflowsApi
 from sluice_contracts.topics import TopicNames
 from sluice_local.ports import free_ports
 from sluice_local.processes import ChildProcess
+from sluice_local.runner.data_folder import write_secret
 from sluice_local.runner.plan import (
+    LOG_RELAY,
     NAMESPACE,
     SERVICES,
     Endpoints,
@@ -51,7 +54,7 @@ class Sluice:
     """One Sluice on loopback.
 
     `environment` maps services to additional variables. `launchers` maps services to prefixes of
-    their commands: programs that become the service.
+    their commands: programs that become the service. With `logs` it has a log-relay.
     """
 
     def __init__(
@@ -62,15 +65,17 @@ class Sluice:
         engine: Engine,
         environment: Mapping[str, Mapping[str, str]] | None = None,
         launchers: Mapping[str, Sequence[str]] | None = None,
+        logs: bool = False,
     ) -> None:
-        self._services = {service.name: service for service in SERVICES}
+        services = (*SERVICES, LOG_RELAY) if logs else SERVICES
+        self._services = {service.name: service for service in services}
         self._additions = environment or {}
         self._launchers = launchers or {}
         self.engine = engine
         self._home = home = engine.home()
         self.kafka = kafka
         self.topics: TopicNames = topic_names("e2e")
-        http, engine_port, *health = free_ports(5)
+        http, engine_port, relay_port, *health = free_ports(3 + len(services))
         self.endpoints = Endpoints(
             data_dir=data_dir,
             http_port=http,
@@ -78,7 +83,9 @@ class Sluice:
             engine_port=engine_port,
             health_ports=dict(zip(self._services, health, strict=True)),
             cluster=home.kubeconfig if home else None,
+            relay_port=relay_port if logs else None,
         )
+        write_secret(self.endpoints.relay_secret)
         topics = {
             f"SLUICE_KAFKA__TOPICS__{name.upper()}": topic
             for name, topic in self.topics.model_dump().items()
@@ -103,7 +110,7 @@ class Sluice:
             if self._home is None:
                 self.start("engine")
             self.apply(DATA / "templates.yaml")
-            names = tuple(service.name for service in SERVICES)
+            names = tuple(service.name for service in self.endpoints.services)
         ready: list[tuple[ChildProcess, str]] = []
         for name in names:
             part = (
@@ -210,6 +217,20 @@ class Sluice:
             path = self._path(f"workflows/{name}")
             await client.call("DELETE", path, deadline=Deadline("Deleting", timedelta(seconds=15)))
 
+    async def delete_pods(self, event: Json) -> None:
+        """Delete the pods of a run that has ended, as an administrator."""
+        if self._home is None:
+            # The local engine has a pod as long as it has the folder of the step.
+            shutil.rmtree(self.endpoints.engine_dir / "steps" / event["uid"])
+            return
+        async with self.kubernetes() as client:
+            await client.call(
+                "DELETE",
+                f"/api/v1/namespaces/{self.namespace}/pods",
+                query={"labelSelector": f"workflows.argoproj.io/workflow={event['workflow_name']}"},
+                deadline=Deadline("Deleting pods", timedelta(seconds=15)),
+            )
+
     def apply(self, templates: Path) -> None:
         """Create the WorkflowTemplates of a file."""
         asyncio.run(self._make(list(yaml.safe_load_all(templates.read_bytes()))))
@@ -288,9 +309,10 @@ def running_sluice(
     *,
     engine: Engine,
     environment: Mapping[str, Mapping[str, str]] | None = None,
+    logs: bool = False,
 ) -> Iterator[Sluice]:
     """Run a Sluice while the body runs."""
-    sluice = Sluice(kafka, data_dir, engine=engine, environment=environment)
+    sluice = Sluice(kafka, data_dir, engine=engine, environment=environment, logs=logs)
     try:
         sluice.start()
         yield sluice

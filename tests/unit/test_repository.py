@@ -80,6 +80,7 @@ def test_there_is_something_to_look_at() -> None:
         "sluice_workflows",
         "sluice_gateway",
         "sluice_dispatcher",
+        "sluice_log_relay",
         "sluice_status_watcher",
         "sluice_engine",
         "sluice_local",
@@ -239,13 +240,16 @@ def test_import_rules_look_at_every_package() -> None:
         ("sluice_gateway", "couler"),
         ("sluice_dispatcher", "couler"),
         ("sluice_status_watcher", "couler"),
+        ("sluice_log_relay", "couler"),
         ("sluice_gateway", "kubernetes_asyncio"),
         ("sluice_dispatcher", "kubernetes_asyncio"),
         ("sluice_status_watcher", "kubernetes_asyncio"),
+        ("sluice_log_relay", "kubernetes_asyncio"),
         ("sluice_argo.outcomes", "asyncio"),
         ("sluice_gateway.services", "aiohttp"),
         ("sluice_dispatcher.services", "aiohttp"),
         ("sluice_status_watcher.services", "aiohttp"),
+        ("sluice_log_relay.services", "aiohttp"),
     ],
 )
 def test_each_rule_of_the_layout_is_a_contract(source: str, forbidden: str) -> None:
@@ -267,7 +271,13 @@ def _layers(contract: str) -> list[list[str]]:
 def test_services_do_not_know_each_other() -> None:
     assert _layers("layers") == [
         ["sluice_local"],
-        ["sluice_dispatcher", "sluice_engine", "sluice_gateway", "sluice_status_watcher"],
+        [
+            "sluice_dispatcher",
+            "sluice_engine",
+            "sluice_gateway",
+            "sluice_log_relay",
+            "sluice_status_watcher",
+        ],
         ["sluice_argo"],
         ["sluice_client", "sluice_runtime", "sluice_workflows"],
         ["sluice_contracts"],
@@ -275,7 +285,12 @@ def test_services_do_not_know_each_other() -> None:
 
 
 # Every service that has the one shape: its package is a container of the contract.
-SHAPED_SERVICES = ["sluice_dispatcher", "sluice_gateway", "sluice_status_watcher"]
+SHAPED_SERVICES = [
+    "sluice_dispatcher",
+    "sluice_gateway",
+    "sluice_log_relay",
+    "sluice_status_watcher",
+]
 SERVICE_LAYERS = [
     ["__main__"],
     ["(drain)", "(keys)", "bootstrap"],

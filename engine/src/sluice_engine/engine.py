@@ -9,6 +9,7 @@ from aiohttp import web
 
 from sluice_engine.api.handlers import Handlers
 from sluice_engine.api.local import add_local_routes
+from sluice_engine.api.pods import Pods
 from sluice_engine.api.routes import (
     MAX_BODY_BYTES,
     add_routes,
@@ -68,7 +69,7 @@ class Engine:
         controller = Controller(store, settings)
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[error_middleware])
         app.on_response_prepare.append(name_server)
-        add_routes(app, Handlers(store, self._watches))
+        add_routes(app, Handlers(store, self._watches), Pods(store, controller.runner))
         add_local_routes(app, store, controller)
         self._runner = web.AppRunner(
             app,

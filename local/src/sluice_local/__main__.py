@@ -14,7 +14,7 @@ from sluice_local.runner.plan import CATALOGUE, NAMESPACE, Options
 from sluice_local.runner.run import run, run_kafka
 
 _RUN = """\
-Start Apache Kafka, the local engine and Sluice's three services. The local engine is a stand-in
+Start Apache Kafka, the local engine and Sluice's services. The local engine is a stand-in
 for Kubernetes and Argo; it runs the steps of Workflows as processes of this machine. Everything
 listens on loopback only. Ctrl-C stops everything; the data stays in the data folder."""
 
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
     running = _command(commands, "run", "start everything", _RUN, epilog=_RUN_MORE)
     _add_folders(running)
-    _add_ports(running, ["http", "kafka", "health", "engine"])
+    _add_ports(running, ["http", "kafka", "health", "engine", "relay"])
     running.add_argument(
         "--kubeconfig",
         type=Path,
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         http_port=0,
         health_port=0,
         engine_port=0,
+        relay_port=0,
         kubeconfig=None,
         workflows=None,
     )
@@ -123,8 +124,9 @@ def _add_ports(parser: argparse.ArgumentParser, names: list[str]) -> None:
     meaning = {
         "http": "the gateway's HTTP port",
         "kafka": "Kafka's port",
-        "health": "first of three ports of health and metrics",
+        "health": "first of the ports of health and metrics",
         "engine": "the local engine's port",
+        "relay": "the log-relay's port",
     }
     for name in names:
         parser.add_argument(
@@ -151,6 +153,7 @@ def _options(given: argparse.Namespace) -> Options:
         kafka_port=given.kafka_port,
         health_port=given.health_port,
         engine_port=given.engine_port,
+        relay_port=given.relay_port,
         port_offset=given.port_offset,
         cluster=given.kubeconfig,
         workflows=given.workflows,

@@ -46,6 +46,7 @@ from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.sign_in import SignIn
+from sluice_gateway.services.step_logs import StepLogs
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_gateway.services.watch_links import WatchLinks
 from sluice_runtime.backoff import Backoff
@@ -258,6 +259,7 @@ async def running_gateway(
     watch_links: WatchLinks | None = None,
     quotas: RequestQuotas | None = None,
     controls: Controls | None = None,
+    step_logs: StepLogs | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port; by default it lets everybody do everything."""
     producer = FakeProducer()
@@ -311,6 +313,7 @@ async def running_gateway(
             watch_links=watch_links,
             quotas=quotas,
             controls=controls,
+            step_logs=step_logs,
             letters=letters,
             letter_topics=letter_topics,
             letters_staleness={

@@ -198,6 +198,14 @@ async def reruns(call: Call) -> None:
     assert status == (expected if call.has(Scope.READ) else 404)
 
 
+async def reads_logs(call: Call) -> None:
+    # The run has no steps; only those who may read them find that out.
+    answer = await call.send(params={"tenant": call.tenant})
+    granted = call.has(Scope.READ) and call.has(Scope.PAYLOADS)
+    known = ProblemType.NOT_FOUND if granted else ProblemType.UNKNOWN_RUN
+    assert (answer.status, (await answer.json())["type"]) == (404, known)
+
+
 async def commands(call: Call) -> None:
     # A reader of the run knows that it is there, so that 403 says nothing new.
     refused = 403 if call.has(Scope.READ) else 404
@@ -284,6 +292,7 @@ RULES: Final[dict[str, Rule]] = {
     "getRun": reads,
     "getOutcome": reads,
     "followRun": reads,
+    "getStepLogs": reads_logs,
     "listRuns": lists,
     "countRuns": counts,
     "followRuns": streams,
@@ -308,6 +317,7 @@ LETS_IN: Final[dict[Rule, set[Scope]]] = {
     starts: {Scope.START},
     starts_each: {Scope.START},
     reads: {Scope.READ},
+    reads_logs: {Scope.PAYLOADS},
     lists: {Scope.READ},
     counts: {Scope.READ},
     streams: {Scope.READ},

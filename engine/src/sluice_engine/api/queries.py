@@ -18,7 +18,9 @@ __all__ = [
     "TimeLimit",
     "continue_token",
     "expired_token",
+    "flag",
     "list_query",
+    "number",
     "refuse_dry_run",
 ]
 
@@ -44,11 +46,17 @@ class ListQuery:
     initial_events: bool
 
 
-def _flag(request: web.Request, name: str) -> bool:
+def flag(request: web.Request, name: str) -> bool:
+    """Return whether a parameter is true."""
     return request.query.get(name, "").lower() in {"1", "true"}
 
 
-def _number(request: web.Request, name: str) -> int:
+def number(request: web.Request, name: str) -> int:
+    """Return a parameter that is a number, 0 without one.
+
+    Raises:
+        ApiError: 400, it does not parse.
+    """
     text = request.query.get(name, "")
     if not text:
         return 0
@@ -65,7 +73,7 @@ def list_query(request: web.Request) -> ListQuery:
     """
     labels = request.query.get("labelSelector", "")
     fields = request.query.get("fieldSelector", "")
-    version: int | None = _number(request, "resourceVersion") or None
+    version: int | None = number(request, "resourceVersion") or None
     after = None
     match = request.query.get("resourceVersionMatch", "")
     if match not in {"", "Exact", "NotOlderThan"}:
@@ -79,14 +87,14 @@ def list_query(request: web.Request) -> ListQuery:
     return ListQuery(
         selector=parse_selector(labels, fields),
         selective=bool(labels or fields),
-        limit=_number(request, "limit"),
+        limit=number(request, "limit"),
         version=version,
         exact=exact,
         after=after,
-        watch=_flag(request, "watch"),
-        timeout=_number(request, "timeoutSeconds") or None,
-        bookmarks=_flag(request, "allowWatchBookmarks"),
-        initial_events=_flag(request, "sendInitialEvents"),
+        watch=flag(request, "watch"),
+        timeout=number(request, "timeoutSeconds") or None,
+        bookmarks=flag(request, "allowWatchBookmarks"),
+        initial_events=flag(request, "sendInitialEvents"),
     )
 
 

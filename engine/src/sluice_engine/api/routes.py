@@ -7,6 +7,7 @@ import structlog
 from aiohttp import web
 
 from sluice_engine.api.handlers import Handlers
+from sluice_engine.api.pods import Pods
 from sluice_engine.api.responses import api_groups, api_resources, document, version
 from sluice_engine.settings import SERVER_NAME
 from sluice_engine.store.errors import ApiError, method_not_allowed
@@ -88,12 +89,12 @@ async def _resources(request: web.Request) -> web.Response:
 
 
 async def _no_pod(request: web.Request) -> web.Response:
-    """Answer that there is no such pod: steps are processes here."""
+    """Answer that there is no such pod: the log of a step goes with its Workflow."""
     name = request.match_info["name"]
     raise ApiError(404, "NotFound", f'pods "{name}" not found')
 
 
-def add_routes(app: web.Application, handlers: Handlers) -> None:
+def add_routes(app: web.Application, handlers: Handlers, pods: Pods) -> None:
     """Add the Kubernetes API's paths to an application."""
     add = app.router.add_route
     for path, handler in (
@@ -109,7 +110,10 @@ def add_routes(app: web.Application, handlers: Handlers) -> None:
         ("/apis/{group}/{version}", _resources),
     ):
         add("GET", path, handler)
-    add("DELETE", "/api/v1/namespaces/{namespace}/pods/{name}", _no_pod)
+    pod = "/api/v1/namespaces/{namespace}/pods/{name}"
+    add("GET", pod, pods.read)
+    add("DELETE", pod, _no_pod)
+    add("GET", f"{pod}/log", pods.read_log)
     for collection in (
         "/apis/{group}/{version}/{plural}",
         "/apis/{group}/{version}/namespaces/{namespace}/{plural}",

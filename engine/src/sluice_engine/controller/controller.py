@@ -62,6 +62,11 @@ class Controller:
         self._work = asyncio.Event()
         self._quiet = asyncio.Event()
 
+    @property
+    def runner(self) -> Runner:
+        """What runs the steps."""
+        return self._runner
+
     async def run(self) -> None:
         """Reconcile until cancelled; all steps are dead afterwards."""
         self._look_at_everything()

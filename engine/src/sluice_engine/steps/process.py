@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -30,9 +31,10 @@ class Ended:
 class _Output:
     """The start of a stream, for people, and its end; memory stays bounded."""
 
-    def __init__(self, head_bytes: int, tail_bytes: int) -> None:
+    def __init__(self, head_bytes: int, tail_bytes: int, *, log: Callable[[bytes], None]) -> None:
         self._head_bytes = head_bytes
         self._tail_bytes = tail_bytes
+        self._log = log
         self.head = bytearray()
         self.tail = bytearray()
 
@@ -41,6 +43,7 @@ class _Output:
             self.head += chunk[: self._head_bytes - len(self.head)]
             self.tail += chunk
             del self.tail[: -self._tail_bytes]
+            self._log(chunk)
 
 
 async def run_process(
@@ -48,6 +51,7 @@ async def run_process(
     *,
     folder: Path,
     environment: Mapping[str, str],
+    log: Callable[[str, bytes], None],
     log_bytes: int,
     tail_bytes: int,
     deadline_seconds: float | None,
@@ -58,6 +62,7 @@ async def run_process(
         command: program and arguments; no shell takes part.
         folder: where it starts.
         environment: all of its environment.
+        log: called with `stdout` or `stderr`, and each piece of it as it comes.
         log_bytes: how much is kept of the start of stdout, and of stderr.
         tail_bytes: how much is kept of the end of stdout.
         deadline_seconds: how long it may take.
@@ -74,7 +79,8 @@ async def run_process(
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
-    stdout, stderr = _Output(log_bytes, tail_bytes), _Output(log_bytes, 1)
+    stdout = _Output(log_bytes, tail_bytes, log=partial(log, "stdout"))
+    stderr = _Output(log_bytes, 1, log=partial(log, "stderr"))
     readers = [
         asyncio.create_task(output.read(stream))
         for output, stream in ((stdout, process.stdout), (stderr, process.stderr))

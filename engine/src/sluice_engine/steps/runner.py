@@ -16,6 +16,7 @@ from sluice_engine.steps.folders import StepFolder
 from sluice_engine.steps.orders import StepOrder, StepResult
 from sluice_engine.steps.orphans import kill_orphans
 from sluice_engine.steps.process import Ended, run_process
+from sluice_engine.steps.step_log import StepLog, has_log
 
 __all__ = ["Runner"]
 
@@ -31,7 +32,7 @@ class Runner:
     Args:
         data_dir: step folders are below `steps/`, artifacts below `artifacts/`.
         parallel: how many steps run at one time.
-        log_bytes: the most kept of stdout, and of stderr, of a step.
+        log_bytes: the most kept of stdout, of stderr, and of the log of a step.
         ended: called with the uid of a Workflow whenever one of its steps ended.
     """
 
@@ -44,6 +45,7 @@ class Runner:
         self._parallel = parallel
         self._log_bytes = log_bytes
         self._ended = ended
+        self._logs: dict[tuple[str, str], StepLog] = {}
         self._running: dict[tuple[str, str], asyncio.Task[StepResult]] = {}
         self._results: dict[str, dict[str, StepResult]] = {}
         self._removals: set[asyncio.Task[None]] = set()
@@ -72,9 +74,21 @@ class Runner:
         """Return whether the step of a node runs, or its result was not taken yet."""
         return (workflow_uid, node_id) in self._running
 
+    def log(self, workflow_uid: str, node_id: str) -> StepLog | None:
+        """Return the log of a step that runs, or whose result was not taken yet; else None."""
+        return self._logs.get((workflow_uid, node_id))
+
+    def log_folder(self, workflow_uid: str, node_id: str) -> Path | None:
+        """Return the folder with the log of the newest run of a node, None if there is none."""
+        runs = [each for each in (self._steps / workflow_uid / node_id).glob("*") if has_log(each)]
+        return max(runs, key=lambda each: each.stat().st_ctime_ns, default=None)
+
     def take_results(self, workflow_uid: str) -> dict[str, StepResult]:
         """Return how steps of a Workflow ended since the last time, by node id."""
-        return self._results.pop(workflow_uid, {})
+        results = self._results.pop(workflow_uid, {})
+        for node_id in results:
+            self._logs.pop((workflow_uid, node_id), None)
+        return results
 
     def start(self, order: StepOrder) -> None:
         """Start a step; there must be a free slot."""
@@ -94,7 +108,7 @@ class Runner:
         """Kill the steps of a deleted Workflow, and remove its folders."""
         self.stop(workflow_uid)
         running = [task for (uid, _), task in self._running.items() if uid == workflow_uid]
-        self._results.pop(workflow_uid, None)
+        self.take_results(workflow_uid)
         removal = asyncio.create_task(self._remove(workflow_uid, running))
         self._removals.add(removal)
         removal.add_done_callback(lambda done: self._note_removal(workflow_uid, done))
@@ -109,7 +123,7 @@ class Runner:
 
     async def _remove(self, uid: str, running: list[asyncio.Task[StepResult]]) -> None:
         await asyncio.gather(*running, return_exceptions=True)
-        self._results.pop(uid, None)
+        self.take_results(uid)
         await asyncio.to_thread(shutil.rmtree, self._steps / uid, ignore_errors=True)
         await asyncio.to_thread(self._artifacts.remove, uid)
 
@@ -127,6 +141,8 @@ class Runner:
             else:
                 result = task.result()
             self._results.setdefault(uid, {})[node_id] = result
+        else:
+            self._logs.pop(key, None)
         self._ended(uid)
 
     async def _run(self, order: StepOrder) -> StepResult:
@@ -134,21 +150,30 @@ class Runner:
         folder = StepFolder(root, order)
         try:
             await asyncio.to_thread(lay_out_inputs, order, folder, self._artifacts)
-            ended = await run_process(
-                folder.command(),
-                folder=folder.working_dir,
-                environment=folder.environment(os.environ.get("PATH", os.defpath), self._mark),
-                log_bytes=self._log_bytes,
-                # Argo removes a newline first, then truncates.
-                tail_bytes=_MAX_RESULT_BYTES + 1,
-                deadline_seconds=order.deadline_seconds,
-            )
+            ended = await self._run_process(order, folder)
         except StepIoError as e:
             return StepResult("Error", str(e))
         except (OSError, ValueError) as e:
             # The kubelet's message for a container that does not start.
             return StepResult("Failed", f"main: StartError (exit code 128): {e}")
         return await asyncio.to_thread(self._finish, order, folder, ended)
+
+    async def _run_process(self, order: StepOrder, folder: StepFolder) -> Ended:
+        key = order.workflow_uid, order.node_id
+        log = self._logs[key] = StepLog(folder.root, max_bytes=self._log_bytes)
+        try:
+            return await run_process(
+                folder.command(),
+                folder=folder.working_dir,
+                environment=folder.environment(os.environ.get("PATH", os.defpath), self._mark),
+                log=log.write,
+                log_bytes=self._log_bytes,
+                # Argo removes a newline first, then truncates.
+                tail_bytes=_MAX_RESULT_BYTES + 1,
+                deadline_seconds=order.deadline_seconds,
+            )
+        finally:
+            log.close()
 
     def _finish(self, order: StepOrder, folder: StepFolder, ended: Ended) -> StepResult:
         (folder.root / "stdout").write_bytes(ended.stdout)

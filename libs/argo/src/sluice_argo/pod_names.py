@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["pod_name"]
+__all__ = ["pod_name", "pod_names"]
 
 _FORMAT: Final = "workflows.argoproj.io/pod-name-format"
 # 253 for a name, of which the hash and its hyphen take 11.
@@ -21,6 +21,18 @@ def pod_name(workflow: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     if template := _template(node):
         prefix = f"{prefix}-{template}"
     return f"{prefix[:_MAX_PREFIX]}-{_fnv1a(name)}"
+
+
+def pod_names(workflow: str, *, node_id: str, template: str | None) -> tuple[str, ...]:
+    """Return the names that the pod of a node can have, the likely one first.
+
+    A node's id ends with the hash that the name of its pod ends with: that of the node's name. The
+    id itself is the name of a pod of the whole Workflow, of an inline template, or in format v1.
+    """
+    hashed = node_id.removeprefix(f"{workflow}-")
+    if template is None or hashed == node_id:
+        return (node_id,)
+    return (f"{workflow}-{template}"[:_MAX_PREFIX] + f"-{hashed}", node_id)
 
 
 def _template(node: Mapping[str, Any]) -> str:

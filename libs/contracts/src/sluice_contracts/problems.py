@@ -50,6 +50,8 @@ class ProblemType(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "urn:sluice:problem:unsupported-media-type"
     NOT_ACCEPTABLE = "urn:sluice:problem:not-acceptable"
     LOG_TRUNCATED = "urn:sluice:problem:log-truncated"
+    LOGS_DISABLED = "urn:sluice:problem:logs-disabled"
+    LOG_GONE = "urn:sluice:problem:log-gone"
     COUNT_CHANGED = "urn:sluice:problem:count-changed"
     OUTCOME_UNKNOWN = "urn:sluice:problem:outcome-unknown"
     UNAVAILABLE = "urn:sluice:problem:unavailable"
@@ -104,6 +106,8 @@ _KINDS: Final = {
     ProblemType.UNSUPPORTED_MEDIA_TYPE: (415, "Unsupported media type"),
     ProblemType.NOT_ACCEPTABLE: (406, "Not acceptable"),
     ProblemType.LOG_TRUNCATED: (410, "No longer kept"),
+    ProblemType.LOGS_DISABLED: (404, "Logs are not set up"),
+    ProblemType.LOG_GONE: (410, "Log no longer kept"),
     ProblemType.COUNT_CHANGED: (412, "Another number of runs"),
     ProblemType.OUTCOME_UNKNOWN: (503, "Outcome unknown"),
     ProblemType.UNAVAILABLE: (503, "Unavailable"),

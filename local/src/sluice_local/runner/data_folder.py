@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,14 @@ def remove(data_dir: Path) -> bool:
     with locked(data_dir):
         shutil.rmtree(data_dir)
     return True
+
+
+def write_secret(file: Path) -> None:
+    """Write a random secret that only this user can read; one that is there stays."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(32) + "\n", encoding="ascii")
 
 
 def publish_endpoints(data_dir: Path, document: dict[str, object]) -> None:

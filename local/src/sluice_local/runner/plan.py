@@ -29,6 +29,7 @@ class Options:
     kafka_port: int = 9092
     health_port: int = 8090
     engine_port: int = 8093
+    relay_port: int = 8094
     port_offset: int = 0
     cluster: Path | None = None
     workflows: Path | None = None
@@ -43,11 +44,15 @@ class Service:
     health_offset: int
 
 
+GATEWAY = Service("gateway", "sluice_gateway", 0)
+DISPATCHER = Service("dispatcher", "sluice_dispatcher", 1)
 SERVICES = (
-    Service("gateway", "sluice_gateway", 0),
-    Service("dispatcher", "sluice_dispatcher", 1),
+    GATEWAY,
+    DISPATCHER,
     Service("status-watcher", "sluice_status_watcher", 2),
 )
+LOG_RELAY = Service("log-relay", "sluice_log_relay", 5)
+"""It reads the logs of steps, where a `relay_port` is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +60,8 @@ class Endpoints:
     """The addresses and paths of all parts.
 
     `cluster` is the kubeconfig of a cluster to use instead of the local engine. Without a
-    `controls_topic` nothing can be paused. `catalogue` is a file of workflows of the user's own.
+    `controls_topic` nothing can be paused, and without a `relay_port` no step has a log. `catalogue`
+    is a file of workflows of the user's own.
     """
 
     data_dir: Path
@@ -66,6 +72,17 @@ class Endpoints:
     cluster: Path | None = None
     controls_topic: str | None = None
     catalogue: Path | None = None
+    relay_port: int | None = None
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The services to run."""
+        return SERVICES if self.relay_port is None else (*SERVICES, LOG_RELAY)
+
+    @property
+    def relay_secret(self) -> Path:
+        """The file with the secret that gateway and log-relay share."""
+        return self.data_dir / LOG_RELAY.name / "secret"
 
     @property
     def gateway_url(self) -> str:
@@ -105,7 +122,7 @@ class Endpoints:
         """Return the content of `endpoints.json`."""
         return {
             "gateway": self.gateway_url,
-            "health": {service.name: self.health_url(service.name) for service in SERVICES},
+            "health": {service.name: self.health_url(service.name) for service in self.services},
             "kafka": self.bootstrap_servers,
             "topics": TopicNames().model_dump(),
             "engine": None if self.cluster else self.engine_url,
@@ -138,7 +155,7 @@ def choose_endpoints(options: Options) -> Endpoints:
             remedy="Name that of a cluster with Argo Workflows, or omit --kubeconfig for the local "
             "engine.",
         )
-    taken = iter(ports.free_ports(6))
+    taken = iter(ports.free_ports(8))
 
     def choose(port: int, *, wanted_by: str, option: str) -> int:
         if port == 0:
@@ -157,7 +174,8 @@ def choose_endpoints(options: Options) -> Endpoints:
         engine_port=choose(
             options.engine_port, wanted_by="the local engine", option="--engine-port"
         ),
-        health_ports={service.name: health(service) for service in SERVICES},
+        health_ports={service.name: health(service) for service in (*SERVICES, LOG_RELAY)},
+        relay_port=choose(options.relay_port, wanted_by="the log-relay", option="--relay-port"),
         cluster=options.cluster.resolve() if options.cluster else None,
         controls_topic=CONTROLS_TOPIC,
         catalogue=options.workflows.resolve() / CATALOGUE if options.workflows else None,
@@ -191,20 +209,30 @@ def service_environment(service: Service, endpoints: Endpoints) -> dict[str, str
         "SLUICE_DATA_DIR": str(endpoints.data_dir / service.name),
         "SLUICE_LOG__FORMAT": "json",
         "SLUICE_HEALTH__PORT": str(endpoints.health_ports[service.name]),
+    }
+    if service.module != GATEWAY.module:
+        environment["SLUICE_KUBERNETES__KUBECONFIG"] = str(endpoints.kubeconfig)
+        environment["SLUICE_KUBERNETES__NAMESPACE"] = NAMESPACE
+    if service is LOG_RELAY:
+        environment["SLUICE_HTTP__PORT"] = str(endpoints.relay_port)
+        environment["SLUICE_SECRET_FILE"] = str(endpoints.relay_secret)
+        return environment
+    environment |= {
         "SLUICE_KAFKA__BOOTSTRAP_SERVERS": endpoints.bootstrap_servers,
         "SLUICE_KAFKA__REPLICATION_FACTOR": "1",
         "SLUICE_KAFKA__SESSION_TIMEOUT": "10s",
         "SLUICE_KAFKA__INSTANCE_ID": f"{service.name}-0",
     }
-    if service.module == "sluice_gateway":
+    if service.module == GATEWAY.module:
         environment["SLUICE_HTTP__PORT"] = str(endpoints.http_port)
         # One machine, and loopback: nobody else can reach it.
         environment["SLUICE_AUTH__MODE"] = "none"
-    else:
-        environment["SLUICE_KUBERNETES__KUBECONFIG"] = str(endpoints.kubeconfig)
-        environment["SLUICE_KUBERNETES__NAMESPACE"] = NAMESPACE
+        if endpoints.relay_port is not None:
+            relay = f"http://{LOOPBACK}:{endpoints.relay_port}"
+            environment["SLUICE_STEP_LOGS__RELAY_URL"] = relay
+            environment["SLUICE_STEP_LOGS__SECRET_FILE"] = str(endpoints.relay_secret)
     if endpoints.controls_topic is not None:
         environment["SLUICE_KAFKA__CONTROLS_TOPIC"] = endpoints.controls_topic
-    if endpoints.catalogue is not None and service.name != "status-watcher":
+    if endpoints.catalogue is not None and service.module in (GATEWAY.module, DISPATCHER.module):
         environment["SLUICE_WORKFLOWS__CATALOGUE_FILE"] = str(endpoints.catalogue)
     return environment

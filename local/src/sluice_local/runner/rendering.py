@@ -17,6 +17,7 @@ _COLOURS = {
     "gateway": 36,
     "dispatcher": 32,
     "status-watcher": 33,
+    "log-relay": 31,
 }
 _LEVELS = {"warning": ("WARNING ", 33), "error": ("ERROR ", 31), "critical": ("CRITICAL ", 31)}
 

@@ -15,7 +15,7 @@ from sluice_local.runner.own_workflows import (
     apply_templates,
     read_templates,
 )
-from sluice_local.runner.plan import SERVICES, Endpoints, Options
+from sluice_local.runner.plan import LOG_RELAY, SERVICES, Endpoints, Options
 from sluice_local.runner.summary import summary
 from sluice_local.runner.supervision import Supervisor, describe_end
 
@@ -46,6 +46,7 @@ def run(options: Options, *, console: Console) -> int:
     with data_folder.locked(options.data_dir):
         data_folder.withdraw_endpoints(options.data_dir)
         endpoints = plan.choose_endpoints(options)
+        data_folder.write_secret(endpoints.relay_secret)
         _fetch_kafka(options, console)
         try:
             return asyncio.run(supervise(start, logs_dir=endpoints.logs_dir, console=console))
@@ -117,7 +118,7 @@ async def _start_all(
         await apply_templates(templates, kubeconfig=endpoints.kubeconfig)
         console.write(f"Applied: {', '.join(each.name for each in templates)}.")
     await _together(
-        *(supervisor.start(plan.service_part(service, endpoints)) for service in SERVICES)
+        *(supervisor.start(plan.service_part(service, endpoints)) for service in endpoints.services)
     )
 
 
@@ -139,7 +140,7 @@ async def _stop_all(supervisor: Supervisor, console: Console) -> None:
     """Stop the services, then the engine, then Kafka, so that none loses a dependency."""
     console.write("Stopping.")
     await supervisor.stop(
-        *(service.name for service in SERVICES), grace_seconds=_SERVICE_GRACE_SECONDS
+        *(service.name for service in (*SERVICES, LOG_RELAY)), grace_seconds=_SERVICE_GRACE_SECONDS
     )
     await supervisor.stop("engine", grace_seconds=_ENGINE_GRACE_SECONDS)
     await supervisor.stop("kafka", grace_seconds=_KAFKA_GRACE_SECONDS)

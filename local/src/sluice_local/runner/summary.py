@@ -2,7 +2,7 @@
 
 from sluice_contracts.topics import TopicNames
 from sluice_local.kafka import DEFAULT_VERSION
-from sluice_local.runner.plan import SERVICES, Endpoints
+from sluice_local.runner.plan import Endpoints
 
 
 def summary(endpoints: Endpoints, *, seconds: float) -> str:
@@ -14,7 +14,10 @@ def summary(endpoints: Endpoints, *, seconds: float) -> str:
         ("topics", f"{topics.requests}  {topics.status}  {topics.results}  {topics.dlq}"),
         ("engine", _engine(endpoints)),
         ("kubeconfig", str(endpoints.kubeconfig)),
-        *((f"{each.name}", f"{endpoints.health_url(each.name)}/readyz") for each in SERVICES),
+        *(
+            (f"{each.name}", f"{endpoints.health_url(each.name)}/readyz")
+            for each in endpoints.services
+        ),
         ("data", str(endpoints.data_dir)),
         ("logs", str(endpoints.logs_dir)),
     ]

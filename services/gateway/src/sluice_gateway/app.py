@@ -33,6 +33,7 @@ from sluice_gateway.handlers.app_keys import (
     READER,
     RESPONSE_BUDGET,
     SHARED_PAGES,
+    STEP_LOGS,
     SUBMISSION,
     TRUSTED_PROXIES,
     VIEW,
@@ -70,6 +71,7 @@ from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.shared_pages import SharedPages
 from sluice_gateway.services.sign_in import SignIn
+from sluice_gateway.services.step_logs import StepLogs
 from sluice_gateway.services.submission import Submission
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_gateway.services.watch_links import WatchLinks
@@ -108,6 +110,7 @@ def create_app(
     trusts_authors: bool = False,
     quotas: RequestQuotas | None = None,
     controls: Controls | None = None,
+    step_logs: StepLogs | None = None,
     browser_access: BrowserAccess = _NO_BROWSERS,
     sign_in: SignIn | None = None,
     watch_links: WatchLinks | None = None,
@@ -119,7 +122,8 @@ def create_app(
     known; None if they are not read yet.
 
     Without `controls` nothing can be paused, without `quotas` requests are not counted, without
-    `sign_in` nobody signs in, and without `watch_links` no links are made.
+    `sign_in` nobody signs in, without `step_logs` no step has a log, and without `watch_links` no
+    links are made.
 
     Shutting the application down ends the event streams and waits for records on their way.
     """
@@ -172,10 +176,10 @@ def create_app(
         OPERATIONS, topics, controls_topic=controls_topic, audit_topic=audit_topic
     )
     app[SHARED_PAGES] = shared_pages
+    app[STEP_LOGS] = logs = step_logs or StepLogs()
     app[SUBMISSION] = submission
     app[VIEW] = view
-    app.add_routes(routes(OPERATIONS))
-    app.add_routes(dashboard_routes())
+    app.add_routes([*routes(OPERATIONS), *dashboard_routes()])
     if sign_in is not None:
         app[SIGN_IN] = sign_in
         app.add_routes(sign_in_routes())
@@ -184,14 +188,14 @@ def create_app(
 
     async def end_streams(_: web.Application) -> None:
         subscriptions.close()
+        await logs.close()
 
     async def drain_records(_: web.Application) -> AsyncIterator[None]:
         yield
         await submission.drain()
         await commands.drain()
 
-    app.on_response_prepare.append(set_headers)
-    app.on_response_prepare.append(allow_other_origins)
+    app.on_response_prepare.extend((set_headers, allow_other_origins))
     app.on_shutdown.append(end_streams)
     app.cleanup_ctx.append(drain_records)
     return app

@@ -15,6 +15,7 @@ from sluice_gateway.adapters.control_reading import control_reading
 from sluice_gateway.adapters.dead_letters.reading import letter_reading
 from sluice_gateway.adapters.http_server import log_address, serve_http
 from sluice_gateway.adapters.identification import opened_identification
+from sluice_gateway.adapters.log_relay import opened_step_logs
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.topic_set_producers import TopicSetProducers
 from sluice_gateway.adapters.view_opening import view_of
@@ -171,6 +172,7 @@ async def serve(
         trail = await stack.enter_async_context(
             opened_audit(settings.auth, kafka, client_id=f"{_NAME}-audit", metrics=metrics)
         )
+        step_logs = await stack.enter_async_context(opened_step_logs(settings.step_logs))
         app = create_app(
             catalogue=catalogue,
             request_producer=request_producer,
@@ -205,6 +207,7 @@ async def serve(
             audit=Audit(trail),
             trusts_authors=kafka.trust_requested_by,
             controls=reading.controls,
+            step_logs=step_logs.logs,
             letters=letters.letters,
             letter_topics=letters.topics,
             letters_staleness=letters.staleness,
@@ -230,13 +233,14 @@ async def serve(
             )
         log_address(host, port, identified=settings.auth.mode == "required")
         listening(Listening(host=host, port=port, health_port=health_port))
+        tasks = {**letters.tasks, **reading.tasks, **step_logs.tasks}
         await run_tasks(
             {
                 "view": end_of(viewing),
                 "topics": watch.run(),
                 "identity files": identity.run(),
                 "reconnecting": sending.reconnect(),
-                **{name: run() for name, run in {**letters.tasks, **reading.tasks}.items()},
+                **{name: run() for name, run in tasks.items()},
                 "loop delay": LoopDelay(registry).run(),
                 "farewell": delay_shutdown(stop, gone, after=seconds(settings.http.farewell)),
             },

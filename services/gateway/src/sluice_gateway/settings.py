@@ -29,6 +29,7 @@ __all__ = [
     "HttpSettings",
     "OutgoingSettings",
     "RateSettings",
+    "StepLogSettings",
     "StoreSettings",
     "ViewSettings",
     "WorkflowSettings",
@@ -133,6 +134,43 @@ class StoreSettings(_Group):
     postgres: PostgresSettings = PostgresSettings()
 
 
+class StepLogSettings(_Group):
+    """The logs of steps, which the log-relay reads; without it there are none."""
+
+    relay_url: Annotated[
+        str | None,
+        Field(
+            pattern=r"^https?://[^/?#]+$",
+            description="Where the log-relay is, as in `http://sluice-log-relay:8094`. None: the "
+            "logs of steps are not shown.",
+        ),
+    ] = None
+    secret_file: Annotated[
+        Path | None,
+        Field(
+            description="File with the secret that the log-relay takes; of several lines the first "
+            "is sent. It is read again when it has changed."
+        ),
+    ] = None
+    max_line: Annotated[
+        int, Field(ge=256, description="Bytes shown of a line; the rest is left out.")
+    ] = 16 * 1024
+    max_bytes: Annotated[
+        int,
+        Field(
+            ge=1_000_000,
+            description="Bytes of one answer. It then ends before the log does, and its reader "
+            "asks for the rest.",
+        ),
+    ] = 64 * 1024 * 1024
+
+    @model_validator(mode="after")
+    def _relay_with_secret(self) -> Self:
+        if (self.relay_url is None) != (self.secret_file is None):
+            raise ValueError("relay_url and secret_file belong together: set both or neither.")
+        return self
+
+
 class WorkflowSettings(_Group):
     """The catalogue; the dispatcher has to be given the same."""
 
@@ -152,6 +190,7 @@ class GatewaySettings(ServiceSettings):
     outgoing: OutgoingSettings = OutgoingSettings()
     view: ViewSettings = ViewSettings()
     store: StoreSettings = StoreSettings()
+    step_logs: StepLogSettings = StepLogSettings()
     workflows: WorkflowSettings = WorkflowSettings()
     rates: RateSettings = RateSettings()
     dead_letters: Annotated[

@@ -10,7 +10,7 @@ from testbed.cluster.argo import STORE_PASSWORD, STORE_SECRET, STORE_USER
 
 SLUICE = "sluice"
 EXECUTOR = "sluice-executor"
-SERVICES = ("dispatcher", "status-watcher")
+SERVICES = ("dispatcher", "status-watcher", "log-relay")
 _RBAC = "rbac.authorization.k8s.io"
 
 Manifest = dict[str, Any]

@@ -1,5 +1,6 @@
 """Endpoints and command lines."""
 
+import dataclasses
 import socket
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_gateway.settings import GatewaySettings
 from sluice_local.errors import LocalModeError
+from sluice_local.runner.data_folder import write_secret
 from sluice_local.runner.plan import (
+    LOG_RELAY,
     SERVICES,
     Endpoints,
     Options,
@@ -20,6 +23,7 @@ from sluice_local.runner.plan import (
     service_part,
 )
 from sluice_local.runner.summary import summary
+from sluice_log_relay.settings import Settings as LogRelaySettings
 from sluice_runtime.settings import ServiceSettings, load_settings
 from sluice_status_watcher.settings import Settings as StatusWatcherSettings
 from tests.support.goldens import Golden
@@ -31,6 +35,9 @@ ENDPOINTS = Endpoints(
     engine_port=8093,
     health_ports={"gateway": 8090, "dispatcher": 8091, "status-watcher": 8092},
     controls_topic="sluice.controls",
+)
+WITH_LOGS = dataclasses.replace(
+    ENDPOINTS, relay_port=8094, health_ports={**ENDPOINTS.health_ports, "log-relay": 8095}
 )
 GATEWAY, DISPATCHER, STATUS_WATCHER = SERVICES
 
@@ -51,6 +58,7 @@ def all_zero(data_dir: Path) -> Options:
         kafka_port=0,
         health_port=0,
         engine_port=0,
+        relay_port=0,
     )
 
 
@@ -98,6 +106,41 @@ def test_the_services_accept_their_variables(
         assert loaded["kubernetes"]["kubeconfig"] == "/data/engine/kubeconfig"
 
 
+def test_gateway_and_log_relay_share_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = service_environment(GATEWAY, WITH_LOGS)
+    assert gateway["SLUICE_STEP_LOGS__RELAY_URL"] == "http://127.0.0.1:8094"
+    environment = service_environment(LOG_RELAY, WITH_LOGS)
+    assert environment == {
+        "SLUICE_DATA_DIR": "/data/log-relay",
+        "SLUICE_LOG__FORMAT": "json",
+        "SLUICE_HEALTH__PORT": "8095",
+        "SLUICE_HTTP__PORT": "8094",
+        "SLUICE_SECRET_FILE": gateway["SLUICE_STEP_LOGS__SECRET_FILE"],
+        "SLUICE_KUBERNETES__KUBECONFIG": "/data/engine/kubeconfig",
+        "SLUICE_KUBERNETES__NAMESPACE": "argo",
+    }
+    for name, value in (environment | gateway).items():
+        monkeypatch.setenv(name, value)
+    load_settings(GatewaySettings)
+    load_settings(LogRelaySettings)
+
+
+def test_the_log_relay_is_a_service_where_it_has_a_port() -> None:
+    assert ENDPOINTS.services == SERVICES
+    assert WITH_LOGS.services == (*SERVICES, LOG_RELAY)
+    assert "log-relay" in summary(WITH_LOGS, seconds=1)
+
+
+def test_a_secret_is_written_once_for_this_user_alone(tmp_path: Path) -> None:
+    file = tmp_path / "log-relay" / "secret"
+    write_secret(file)
+    first = file.read_bytes()
+    write_secret(file)
+    assert file.read_bytes() == first
+    assert len(first.strip()) >= 32
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_processes_run_on_this_python() -> None:
     service, engine = service_part(STATUS_WATCHER, ENDPOINTS), engine_part(ENDPOINTS)
     assert service.command == [sys.executable, "-m", "sluice_status_watcher"]
@@ -119,9 +162,10 @@ def test_port_0_becomes_different_free_ports(tmp_path: Path) -> None:
         chosen.http_port,
         chosen.kafka_port,
         chosen.engine_port,
+        chosen.relay_port,
         *chosen.health_ports.values(),
     ]
-    assert len(set(taken)) == 6
+    assert len(set(taken)) == 8
     assert 0 not in taken
 
 
@@ -134,6 +178,7 @@ def test_the_offset_moves_chosen_ports_only(tmp_path: Path) -> None:
         kafka_port=0,
         health_port=0,
         engine_port=0,
+        relay_port=0,
         port_offset=7,
     )
     assert choose_endpoints(options).http_port == free
@@ -151,6 +196,7 @@ def test_a_taken_port_is_named_with_its_purpose_and_the_remedy(tmp_path: Path) -
             kafka_port=port,
             health_port=0,
             engine_port=0,
+            relay_port=0,
         )
         with pytest.raises(LocalModeError) as caught:
             choose_endpoints(options)

@@ -44,13 +44,15 @@ class KubernetesClient:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def connect(cls, settings: KubernetesSettings) -> "AsyncIterator[KubernetesClient]":
-        """Yield a client that is connected by `settings`.
+    async def connect(
+        cls, settings: KubernetesSettings, *, connections: int = 100
+    ) -> "AsyncIterator[KubernetesClient]":
+        """Yield a client that is connected by `settings`, with so many connections at most.
 
         Raises:
             ClusterConfigurationError: there is no usable kubeconfig and no service account.
         """
-        api = await _api_client(settings)
+        api = await _api_client(settings, connections=connections)
         try:
             yield cls(api)
         finally:
@@ -106,14 +108,21 @@ class KubernetesClient:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, path: str, *, deadline: Deadline, query: Mapping[str, str], accept: str = _JSON
+        self,
+        path: str,
+        *,
+        deadline: Deadline,
+        query: Mapping[str, str],
+        accept: str = _JSON,
+        buffer: int = _READ_BUFFER,
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Open a watch and yield its bytes as they arrive; the deadline is for opening it.
+        """Open a watch or a log and yield its bytes as they arrive; the deadline is for opening it.
+
+        Twice `buffer` bytes are read before they are asked for.
 
         Raises:
-            ApiError: the API server refused the watch.
-            ApiUnavailableError: the watch could not be opened, or broke. A clean end raises
-                nothing.
+            ApiError: the API server refused it.
+            ApiUnavailableError: it could not be opened, or broke. A clean end raises nothing.
         """
         what = f"WATCH {path}"
         async with contextlib.AsyncExitStack() as stack:
@@ -127,7 +136,7 @@ class KubernetesClient:
                             timeout=aiohttp.ClientTimeout(total=None),
                             proxy=self._api.configuration.proxy,
                             allow_redirects=False,
-                            read_bufsize=_READ_BUFFER,
+                            read_bufsize=buffer,
                         )
                     )
                     stack.callback(_cut, response)
@@ -199,11 +208,10 @@ def _interrupted(what: str, error: Exception) -> ApiUnavailableError:
     return ApiUnavailableError(f"{what}: {type(error).__name__}{words}")
 
 
-async def _api_client(settings: KubernetesSettings) -> Any:  # noqa: ANN401
+async def _api_client(settings: KubernetesSettings, *, connections: int) -> Any:  # noqa: ANN401
     slim = import_without_models()
     configuration = slim.configuration()
-    # One connection for the watch, the rest for concurrent requests.
-    configuration.connection_pool_maxsize = 100
+    configuration.connection_pool_maxsize = connections
     # The authorities of many clusters, such as EKS, lack fields that Python 3.13 requires
     # (kubernetes-client/python#2394). Chain, dates and host name are still verified.
     configuration.disable_strict_ssl_verification = True

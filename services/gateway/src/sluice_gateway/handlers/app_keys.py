@@ -26,6 +26,7 @@ from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.shared_pages import SharedPages
+from sluice_gateway.services.step_logs import StepLogs
 from sluice_gateway.services.submission import Submission
 from sluice_gateway.services.watch_links import WatchLinks
 from sluice_workflows.catalogue import Catalogue
@@ -53,6 +54,7 @@ __all__ = [
     "READER",
     "RESPONSE_BUDGET",
     "SHARED_PAGES",
+    "STEP_LOGS",
     "SUBMISSION",
     "TRACEPARENT",
     "TRUSTED_PROXIES",
@@ -98,6 +100,7 @@ RESPONSE_BUDGET: Final = web.AppKey("outgoing", ResponseBudget)
 QUOTAS: Final = web.AppKey("quotas", RequestQuotas)
 READER: Final = web.AppKey("reader", RunReader)
 SHARED_PAGES: Final = web.AppKey("shared_pages", SharedPages)
+STEP_LOGS: Final = web.AppKey("step_logs", StepLogs)
 SUBMISSION: Final = web.AppKey("submission", Submission)
 VIEW: Final = web.AppKey("view", RunView)
 

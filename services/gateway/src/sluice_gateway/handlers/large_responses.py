@@ -11,7 +11,7 @@ from sluice_gateway.handlers.app_keys import LIMITS, RESPONSE_BUDGET
 from sluice_gateway.handlers.client_address import client_address
 from sluice_gateway.services.response_budget import PIECE
 
-__all__ = ["abort", "begin", "send_body", "write"]
+__all__ = ["abort", "begin", "refuse_closed", "send_body", "write"]
 
 _log = structlog.get_logger(__name__)
 
@@ -39,6 +39,16 @@ async def write(request: web.Request, response: web.StreamResponse, piece: bytes
     async with asyncio.timeout(request.app[LIMITS].write_timeout):
         await response.write(piece)
         await request.writer.drain()
+
+
+def refuse_closed(request: web.Request) -> None:
+    """Notice that a reader has left to whom nothing is written.
+
+    Raises:
+        ConnectionError: the reader is gone.
+    """
+    if request.transport is None or request.transport.is_closing():
+        raise ConnectionError("The reader is gone.")
 
 
 async def send_body(

@@ -1,7 +1,7 @@
 """Sends streams of events: a piece at a time, each within a time, and cut if that fails."""
 
 from collections.abc import AsyncGenerator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from aiohttp import web
@@ -11,14 +11,21 @@ from sluice_contracts.status import StatusEvent
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.handlers.app_keys import LIMITS, METRICS
 from sluice_gateway.handlers.identification import AccessWatch
-from sluice_gateway.handlers.large_responses import abort, begin, write
+from sluice_gateway.handlers.large_responses import abort, begin, refuse_closed, write
 from sluice_gateway.handlers.operations import NDJSON, SSE, Content
 from sluice_gateway.handlers.routing import MEDIA_TYPE
 from sluice_gateway.ports import LogTruncatedError, ViewUnavailableError
 from sluice_gateway.services.event_frames import EventGoneError
 from sluice_gateway.services.frame_format import FrameFormat
 
-__all__ = ["STREAMS", "EventLine", "frame_format", "send_stream", "stream_headers"]
+__all__ = [
+    "STREAMS",
+    "EventLine",
+    "StreamFormat",
+    "frame_format",
+    "send_stream",
+    "stream_headers",
+]
 
 _log = structlog.get_logger(__name__)
 
@@ -38,6 +45,23 @@ class EventLine(BaseModel):
     data: StatusEvent | None
 
 
+class StreamFormat(Protocol):
+    """How a stream is written."""
+
+    @property
+    def value(self) -> str:
+        """The media type."""
+
+    def begin(self) -> bytes:
+        """Return what comes before all events."""
+
+    def is_between_events(self, sent: bytes) -> bool:
+        """Return whether a stream that ends with `sent`, two bytes at least, ends with an event."""
+
+    def access_ended(self) -> bytes | None:
+        """Return what says that the access of the reader has ended; None: the stream is cut."""
+
+
 STREAMS: Final[tuple[Content, ...]] = (
     Content(media_type=SSE, model=StatusEvent),
     Content(media_type=NDJSON, model=EventLine),
@@ -50,7 +74,7 @@ def frame_format(request: web.Request) -> FrameFormat:
     return FrameFormat(request[MEDIA_TYPE])
 
 
-def stream_headers(form: FrameFormat) -> dict[str, str]:
+def stream_headers(form: StreamFormat) -> dict[str, str]:
     """Return the headers of a stream."""
     return {
         "Content-Type": f"{form.value}; charset=utf-8",
@@ -60,29 +84,19 @@ def stream_headers(form: FrameFormat) -> dict[str, str]:
 
 
 async def send_stream(
-    request: web.Request, form: FrameFormat, pieces: AsyncGenerator[bytes, Any]
+    request: web.Request, form: StreamFormat, pieces: AsyncGenerator[bytes, Any]
 ) -> web.StreamResponse:
     """Send the pieces as they come; a stream that fails is cut, and resumed by its reader.
 
     It ends when its client could not open it any more, or would see something else. The client
     connects again, and is refused, or gets what may be seen by then.
     """
-    access = AccessWatch(request, every=request.app[LIMITS].keepalive / _LOOKS_A_KEEPALIVE)
     response = web.StreamResponse(headers=stream_headers(form))
     streams = request.app[METRICS].streams
     streams.inc()
     try:
         await begin(request, response)
-        sent = form.begin()
-        await write(request, response, sent)
-        async for piece in pieces:
-            # Not within an event: its reader would take half of it for the whole.
-            if form.is_between_events(sent) and await access.has_ended():
-                _log.info("stream ended, its access has", path=request.path)
-                await write(request, response, form.access_ended())
-                break
-            await write(request, response, piece)
-            sent = (sent + piece[-2:])[-2:]
+        await _send_pieces(request, response, form, pieces)
         await response.write_eof()
     except TimeoutError:
         _log.info("stream cut, its reader does not read", path=request.path)
@@ -105,3 +119,31 @@ async def send_stream(
     finally:
         streams.dec()
     return response
+
+
+async def _send_pieces(
+    request: web.Request,
+    response: web.StreamResponse,
+    form: StreamFormat,
+    pieces: AsyncGenerator[bytes, Any],
+) -> None:
+    access = AccessWatch(request, every=request.app[LIMITS].keepalive / _LOOKS_A_KEEPALIVE)
+    sent = form.begin()
+    if sent:
+        await write(request, response, sent)
+    async for piece in pieces:
+        # Not within an event: its reader would take half of it for the whole.
+        if form.is_between_events(sent) and await access.has_ended():
+            _log.info("stream ended, its access has", path=request.path)
+            ending = form.access_ended()
+            if ending is None:
+                abort(request)
+            else:
+                await write(request, response, ending)
+            return
+        if piece:
+            await write(request, response, piece)
+            sent = (sent + piece[-2:])[-2:]
+        else:
+            # Silence, in a format that cannot say so.
+            refuse_closed(request)

@@ -17,6 +17,7 @@ from sluice_gateway.handlers import (
     reference,
     reruns,
     runs,
+    step_logs,
     who,
     workflows,
 )
@@ -33,6 +34,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *commands.OPERATIONS,
     *bulk_commands.OPERATIONS,
     *events.OPERATIONS,
+    *step_logs.OPERATIONS,
     *all_events.OPERATIONS,
     *workflows.OPERATIONS,
     *controls.OPERATIONS,

@@ -6,6 +6,7 @@ import { duration, millis } from '../lib/format.js';
 import { isWaiting } from '../lib/graph.js';
 import { Values } from '../ui/code.js';
 import { RetryFrom } from './commands.js';
+import { StepLogs } from './step-logs.js';
 
 /** @param {{node: import('../lib/graph.js').GraphNode, run: any, onClose: () => void, onRetry: () => void}} props */
 export function StepPanel({ node, run, onClose, onRetry }) {
@@ -17,11 +18,11 @@ export function StepPanel({ node, run, onClose, onRetry }) {
     ${node.steps.length > 1 && html`<div class="copies"><${VirtualList} rows=${node.steps} height=${32} label=${`Copies of ${node.label}`} keyOf=${(each) => each.id}
       render=${(each) => html`<button type="button" class="copy" aria-pressed=${each.id === step?.id} onClick=${() => choose(each.id)}>
         <span>${each.name}</span><span><${PhaseText} phase=${isWaiting(each) ? 'Suspended' : each.phase} /></span></button>`} /></div>`}
-    ${step && html`<${Step} step=${step} />
+    ${step && html`<${Step} step=${step} run=${run} />
       <div class="actions"><${RetryFrom} run=${run} step=${step} onDone=${onRetry} /></div>`}`;
 }
 
-function Step({ step }) {
+function Step({ step, run }) {
   const started = millis(step.started_at);
   const finished = millis(step.finished_at);
   return html`<dl class="small">
@@ -32,6 +33,7 @@ function Step({ step }) {
       ${step.message && html`<dt>Message</dt><dd>${step.message}</dd>`}
       ${Object.entries(step.logs ?? {}).map(([container, where]) => html`<dt key=${container}>Log of ${container}</dt><dd><code>${where}</code></dd>`)}
     </dl>
+    ${step.type === 'Pod' && html`<${StepLogs} key=${step.id} run=${run} step=${step} />`}
     <${Values} title="Inputs" values=${step.inputs} none="None, or too large." />
     <${Values} title="Outputs" values=${step.outputs} none="None." />`;
 }

@@ -1,0 +1,150 @@
+"""Reads the log of a step, and goes on behind the last line when that breaks off."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from sluice_contracts.problems import ProblemType
+from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.log_lines import LogPlace, LogText, PlacedLine
+from sluice_gateway.domain.logged_steps import LoggedStep
+from sluice_gateway.services.log_relay import LogGoneError, LogRelay, LogUnavailableError
+
+__all__ = ["LogPart", "StepLogs"]
+
+_log = structlog.get_logger(__name__)
+
+_RETRY_AFTER_S: Final = 5
+_PAUSE_S: Final = 1.0
+_MAX_FAILURES: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogPart:
+    """The last `tail` lines, or those behind a place; with `follow`, also those to come."""
+
+    tail: int | None = None
+    after: LogPlace | None = None
+    follow: bool = False
+
+
+class StepLogs:
+    """The logs of steps; without a relay there are none.
+
+    Of a line `max_line` bytes are kept, and one answer has about `max_bytes`.
+    """
+
+    def __init__(
+        self,
+        relay: LogRelay | None = None,
+        *,
+        max_line: int = 16 * 1024,
+        max_bytes: int = 64 * 1024 * 1024,
+    ) -> None:
+        self.max_bytes = max_bytes
+        self._relay = relay
+        self._max_line = max_line
+        self._closed = False
+
+    async def close(self) -> None:
+        """Break off all logs that are being read."""
+        self._closed = True
+        if self._relay is not None:
+            await self._relay.close()
+
+    @asynccontextmanager
+    async def open(
+        self, step: LoggedStep, part: LogPart
+    ) -> AsyncIterator[AsyncGenerator[tuple[PlacedLine, ...]]]:
+        """Yield the lines of a step's log, as many at a time as have come.
+
+        Raises:
+            ProblemError: LOGS_DISABLED, LOG_GONE or UNAVAILABLE; the last also while it is read.
+        """
+        if self._relay is None:
+            raise ProblemError.of(
+                ProblemType.LOGS_DISABLED,
+                "The logs of steps are not set up here. Operators find in docs/logs.md how to.",
+            )
+        async with AsyncExitStack() as stack:
+            try:
+                chunks = await stack.enter_async_context(_opened(self._relay, step, part))
+            except LogGoneError as e:
+                raise _gone(step) from e
+            except LogUnavailableError as e:
+                raise _unavailable() from e
+            yield self._lines(self._relay, step, part, first=chunks, stack=stack)
+
+    async def _lines(
+        self,
+        relay: LogRelay,
+        step: LoggedStep,
+        part: LogPart,
+        *,
+        first: AsyncIterator[bytes],
+        stack: AsyncExitStack,
+    ) -> AsyncGenerator[tuple[PlacedLine, ...]]:
+        chunks, failures = first, 0
+        text = LogText(max_line=self._max_line, after=part.after)
+        while True:
+            try:
+                async for chunk in chunks:
+                    if lines := tuple(text.feed(chunk)):
+                        failures = 0
+                        yield lines
+                if lines := tuple(text.flush()):
+                    yield lines
+            except LogUnavailableError as e:
+                failures += 1
+                if self._closed or failures > _MAX_FAILURES:
+                    raise _unavailable() from e
+                _log.info("log interrupted, it is continued", error=str(e))
+            else:
+                return
+            await stack.aclose()
+            await asyncio.sleep(_PAUSE_S)
+            # What was read of a line that is not complete comes once more.
+            text = LogText(max_line=self._max_line, after=text.last)
+            part = LogPart(tail=part.tail, after=text.last, follow=part.follow)
+            try:
+                chunks = await stack.enter_async_context(_opened(relay, step, part))
+            except LogGoneError:
+                return
+            except LogUnavailableError as e:
+                chunks = _broken(e)
+
+
+def _opened(
+    relay: LogRelay, step: LoggedStep, part: LogPart
+) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    tail, since = (part.tail, None) if part.after is None else (None, part.after.second)
+    return relay.open(step, tail=tail, since=since, follow=part.follow)
+
+
+async def _broken(error: LogUnavailableError) -> AsyncIterator[bytes]:
+    raise error
+    yield b""
+
+
+def _gone(step: LoggedStep) -> ProblemError:
+    kept = (
+        f"Its archived log is at {step.archived}."
+        if step.archived
+        else "docs/operations.md says how logs are archived."
+    )
+    return ProblemError.of(
+        ProblemType.LOG_GONE, f"The log is no longer kept: the pod of the step is gone. {kept}"
+    )
+
+
+def _unavailable() -> ProblemError:
+    return ProblemError.of(
+        ProblemType.UNAVAILABLE,
+        "The log cannot be read now: the log-relay or the cluster does not answer. Try again after "
+        "the time in Retry-After.",
+        retry_after=_RETRY_AFTER_S,
+    )

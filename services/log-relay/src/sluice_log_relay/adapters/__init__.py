@@ -1,0 +1,1 @@
+"""Clients of Kubernetes, and the HTTP server."""

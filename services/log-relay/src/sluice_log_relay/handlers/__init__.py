@@ -1,0 +1,1 @@
+"""What comes in: parsed, checked, handed to a service."""

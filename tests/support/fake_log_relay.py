@@ -1,0 +1,69 @@
+"""A stand-in for the log-relay: it gives what a test puts into it, and notes what it is asked."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sluice_gateway.domain.logged_steps import LoggedStep
+from sluice_gateway.services.log_relay import LogGoneError, LogUnavailableError
+
+__all__ = ["Asked", "FakeLogRelay"]
+
+
+class Asked(NamedTuple):
+    """What one opening asked for."""
+
+    node_id: str
+    tail: int | None
+    since: int | None
+    follow: bool
+
+
+@dataclass
+class FakeLogRelay:
+    """Each opening takes pieces up to an empty one, the end, or None, an interruption."""
+
+    pieces: "asyncio.Queue[bytes | None]" = field(default_factory=asyncio.Queue)
+    asked: list[Asked] = field(default_factory=list)
+    steps: list[LoggedStep] = field(default_factory=list)
+    refusals: list[Exception] = field(default_factory=list)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def write(self, *pieces: bytes | None) -> None:
+        """Let these come."""
+        for piece in pieces:
+            self.pieces.put_nowait(piece)
+
+    def gone(self) -> None:
+        """Refuse the next opening: there is no pod."""
+        self.refusals.append(LogGoneError())
+
+    def unavailable(self, times: int = 1) -> None:
+        """Refuse the next openings for the moment."""
+        self.refusals.extend(LogUnavailableError("503") for _ in range(times))
+
+    @asynccontextmanager
+    async def open(
+        self, step: LoggedStep, *, tail: int | None, since: int | None, follow: bool
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a log."""
+        self.asked.append(Asked(step.node_id, tail, since, follow))
+        self.steps.append(step)
+        if self.refusals:
+            raise self.refusals.pop(0)
+        try:
+            yield self._chunks()
+        finally:
+            self.left.set()
+
+    async def close(self) -> None:
+        """Break off all that is open."""
+        self.pieces.put_nowait(None)
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while piece := await self.pieces.get():
+            yield piece
+        if piece is None:
+            raise LogUnavailableError("cut")

@@ -1,10 +1,10 @@
 """What services need: clients of Sluice, and a screen."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 from pydantic import BaseModel
 
@@ -25,6 +25,12 @@ class Client(RunStarter[RunHandle], Protocol):
 
     def run(self, id: str, *, tenant: str | None = None) -> RunHandle:  # noqa: A002 - the client's
         """Return a run that was started before; nothing is asked yet."""
+        ...
+
+    def events(
+        self, *, after: str | None = None, **filters: Unpack[RunFilters]
+    ) -> AsyncGenerator[Event]:
+        """Yield the events of all runs."""
         ...
 
 

@@ -6,7 +6,6 @@ from sluice_cli.domain.exit_codes import ExitCode
 from sluice_cli.domain.filters import Selection
 from sluice_cli.domain.usage import UsageError
 from sluice_cli.ports import Client, Session
-from sluice_client import Sluice
 
 __all__ = ["tail_events"]
 
@@ -17,15 +16,16 @@ async def tail_events(
     """Show the events of all runs that are selected, until it is interrupted, or `count` of them.
 
     Raises:
-        UsageError: a filter is wrong.
+        UsageError: a filter or the place is wrong.
     """
-    if not isinstance(client, Sluice):
-        raise UsageError("tail needs the gateway")
     shown = 0
-    async with aclosing(client.events(after=after, **session.select(selection))) as events:
-        async for event in events:
-            session.screen.event(event)
-            shown += 1
-            if shown == count:
-                break
+    try:
+        async with aclosing(client.events(after=after, **session.select(selection))) as events:
+            async for event in events:
+                session.screen.event(event)
+                shown += 1
+                if shown == count:
+                    break
+    except ValueError as e:
+        raise UsageError(f"--after: {e}") from None
     return ExitCode.SUCCESS

@@ -1,6 +1,5 @@
 """Arguments and options that several commands have."""
 
-from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import typer
@@ -16,6 +15,7 @@ __all__ = [
     "FilterUntil",
     "FilterWorkflow",
     "IdOption",
+    "KeysFileOption",
     "LabelsOption",
     "LimitOption",
     "ParametersOption",
@@ -116,5 +116,5 @@ LimitOption: TypeAlias = Annotated[
 ]
 
 KeysFileOption: TypeAlias = Annotated[
-    Path, typer.Option("--file", "-f", metavar="FILE", help="The file of keys.")
+    str, typer.Option("--file", "-f", metavar="FILE", help="The file of keys.")
 ]

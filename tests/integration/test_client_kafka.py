@@ -166,6 +166,11 @@ async def test_the_events_of_all_runs_resume_behind_each_place(stage: Stage) -> 
         assert (await anext(events)).state.run_id == runs[2].id
 
 
+async def test_the_topics_are_counted(stage: Stage) -> None:
+    topics = stage.topics
+    assert await stage.sluice.partitions() == {topics.requests: 3, topics.status: 3}
+
+
 async def test_events_of_all_runs_that_are_no_longer_kept_are_gone(stage: Stage) -> None:
     with pytest.raises(EventsGoneError):
         await anext(stage.sluice.events(after="0:4711"))

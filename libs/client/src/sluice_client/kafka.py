@@ -18,7 +18,7 @@ except ImportError as e:
 
 from sluice_client.documents import checked, run_request
 from sluice_client.filters import RunFilters
-from sluice_client.kafka_connection import KafkaConnection
+from sluice_client.kafka_connection import KafkaConnection, unreachable
 from sluice_client.kafka_events import tail
 from sluice_client.kafka_runs import KafkaRun, WrittenRequest
 from sluice_client.outcomes import Event
@@ -131,6 +131,19 @@ class KafkaSluice:
             InvalidRequestError: no run can have this id.
         """
         return KafkaRun(self._connection, checked(RunKey(tenant or self.tenant, id)))
+
+    async def partitions(self) -> dict[str, int]:
+        """Return how many partitions the topics of requests and of states have, by their names.
+
+        Raises:
+            UnreachableError: no broker answered, or there is no such topic.
+        """
+        topics = self._connection.topics
+        found = {}
+        for topic in (topics.requests, topics.status):
+            with unreachable():
+                found[topic] = len(await self._connection.partitions_of(topic))
+        return found
 
     def events(
         self, *, after: str | None = None, **filters: Unpack[RunFilters]

@@ -68,6 +68,11 @@ class ClientPortSuite:
         assert state.labels == {"team": "billing"}
         assert state.parameters == ADA
 
+    async def test_the_gateway_says_who_asks(self, stage: Stage) -> None:
+        identity = await stage.sluice.identity()
+        assert identity.kind == "anonymous"
+        assert {"runs:start", "runs:read", "admin"} <= set(identity.scopes)
+
     async def test_a_run_without_an_id_gets_one_of_its_own(self, stage: Stage) -> None:
         runs = [await stage.sluice.start("greet", ADA) for _ in range(2)]
         assert len({run.id for run in runs}) == 2

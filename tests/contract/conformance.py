@@ -19,14 +19,8 @@ from unittest.mock import patch
 
 import structlog
 
-from sluice_gateway.domain.api_keys import (
-    SECRET_BYTES,
-    ApiKey,
-    ApiKeys,
-    Secret,
-    digest,
-    write_key,
-)
+from sluice_contracts.api_keys import SECRET_BYTES, digest, write_key
+from sluice_gateway.domain.api_keys import ApiKey, ApiKeys, Secret
 from sluice_gateway.domain.identity import Grants, Scope
 from sluice_gateway.ports import RunView
 from sluice_gateway.services.api_key_authentication import ApiKeyAuthenticator

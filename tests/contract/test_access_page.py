@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from sluice_contracts.api_keys import PATTERN
 from sluice_gateway.adapters.identification import opened_identification
 from sluice_gateway.adapters.identity_files import read_grants, read_keys
 from sluice_gateway.auth_settings import AuthSettings
-from sluice_gateway.domain.api_keys import PATTERN
 from sluice_gateway.metrics import Metrics
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef

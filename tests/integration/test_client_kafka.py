@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sluice_client import (
+    Event,
     EventsGoneError,
     IdConflictError,
     InvalidRequestError,
@@ -135,6 +136,46 @@ async def test_copies_and_late_events_are_left_out(stage: Stage) -> None:
     await stage.write(OutgoingRecord(key=records[0].key, value=b"not one of ours"))
     await stage.write(encode_status(published(4, Phase.SUCCEEDED, run_id=run.id), source="/test"))
     assert [event.state.sequence async for event in run.events()] == [1, 3, 4]
+
+
+async def test_the_events_of_all_runs_resume_behind_each_place(stage: Stage) -> None:
+    runs = [await stage.sluice.start("greet", ADA) for _ in range(4)]
+    await stage.publish(runs[0], Phase.RUNNING)
+    begin = "0:0,1:0,2:0,acme/0:7"
+    found: list[Event] = []
+    async with asyncio.timeout(30), aclosing(stage.sluice.events(after=begin)) as events:
+        async for event in events:
+            found.append(event)
+            if len(found) == 1:
+                for run in runs:
+                    await stage.publish(run, Phase.SUCCEEDED, labels={"of": run.id})
+            if len(found) == 5:
+                break
+    assert sorted(each.state.run_id for each in found[1:]) == sorted(run.id for run in runs)
+    for number, event in enumerate(found[:-1], 1):
+        async with asyncio.timeout(30), aclosing(stage.sluice.events(after=event.place)) as events:
+            rest = [await anext(events) for _ in found[number:]]
+        assert {each.state.event_id for each in rest} == {
+            each.state.event_id for each in found[number:]
+        }
+    labels = {"of": runs[2].id}
+    async with (
+        asyncio.timeout(30),
+        aclosing(stage.sluice.events(after=begin, labels=labels)) as events,
+    ):
+        assert (await anext(events)).state.run_id == runs[2].id
+
+
+async def test_the_topics_are_counted(stage: Stage) -> None:
+    topics = stage.topics
+    assert await stage.sluice.partitions() == {topics.requests: 3, topics.status: 3}
+
+
+async def test_events_of_all_runs_that_are_no_longer_kept_are_gone(stage: Stage) -> None:
+    with pytest.raises(EventsGoneError):
+        await anext(stage.sluice.events(after="0:4711"))
+    with pytest.raises(ValueError, match="must be that of an event of all runs"):
+        await anext(stage.sluice.events(after="nowhere"))
 
 
 async def test_a_run_that_was_retried_goes_on(stage: Stage) -> None:

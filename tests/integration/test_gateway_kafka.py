@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sluice_contracts.api_keys import SECRET_BYTES, digest, write_key
 from sluice_contracts.audit import AuditRecord, Verdict
 from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_contracts.status import Phase
@@ -21,7 +22,6 @@ from sluice_contracts.topic_sets import Door
 from sluice_contracts.topics import TopicNames
 from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.bootstrap import Listening, serve
-from sluice_gateway.domain.api_keys import SECRET_BYTES, digest, write_key
 from sluice_gateway.settings import GatewaySettings, HttpSettings
 from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.kafka.consumer import incoming

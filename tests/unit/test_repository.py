@@ -74,6 +74,7 @@ def _tracked_texts() -> Iterator[tuple[str, str]]:
 def test_there_is_something_to_look_at() -> None:
     assert {path.name for path in PACKAGES} == {
         "sluice_argo",
+        "sluice_cli",
         "sluice_client",
         "sluice_contracts",
         "sluice_runtime",
@@ -232,6 +233,9 @@ def test_import_rules_look_at_every_package() -> None:
         ("sluice_contracts", "aiokafka"),
         ("sluice_contracts", "kubernetes_asyncio"),
         ("sluice_client", "structlog"),
+        ("sluice_cli", "aiohttp"),
+        ("sluice_cli.domain", "asyncio"),
+        ("sluice_cli.services", "typer"),
         ("sluice_engine", "sluice_argo"),
         ("sluice_engine", "sluice_runtime"),
         ("sluice_workflows", "asyncio"),
@@ -272,6 +276,7 @@ def test_services_do_not_know_each_other() -> None:
     assert _layers("layers") == [
         ["sluice_local"],
         [
+            "sluice_cli",
             "sluice_dispatcher",
             "sluice_engine",
             "sluice_gateway",

@@ -13,9 +13,10 @@ from typing import cast
 import pytest
 from aiohttp import ClientResponse
 
+from sluice_contracts.api_keys import SECRET_BYTES, digest, write_key
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase
-from sluice_gateway.domain.api_keys import SECRET_BYTES, ApiKey, ApiKeys, Secret, digest, write_key
+from sluice_gateway.domain.api_keys import ApiKey, ApiKeys, Secret
 from sluice_gateway.domain.identity import (
     EVERYTHING,
     Grant,

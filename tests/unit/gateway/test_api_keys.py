@@ -11,18 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice_contracts.api_keys import PATTERN, SECRET_BYTES, base62, digest, write_key
 from sluice_gateway.adapters.identity_files import read_keys
-from sluice_gateway.domain.api_keys import (
-    PATTERN,
-    SECRET_BYTES,
-    ApiKey,
-    ApiKeys,
-    RefusedKeyError,
-    Secret,
-    base62,
-    digest,
-    write_key,
-)
+from sluice_gateway.domain.api_keys import ApiKey, ApiKeys, RefusedKeyError, Secret
 from sluice_gateway.domain.identity import Principal, PrincipalKind
 from sluice_gateway.keys import main
 from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError

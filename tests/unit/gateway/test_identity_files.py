@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from sluice_contracts.api_keys import digest, write_key
 from sluice_gateway.adapters.identification import OpenIdentification, opened_identification
 from sluice_gateway.auth_settings import AuthSettings
-from sluice_gateway.domain.api_keys import digest, write_key
 from sluice_gateway.metrics import Metrics
 from tests.unit.gateway.harness import Gateway, running_gateway
 

@@ -22,6 +22,7 @@ from sluice_client.errors import (
     WaitTimeoutError,
 )
 from sluice_client.filters import RunFilters
+from sluice_client.identities import Identity
 from sluice_client.outcomes import Event, Outcome
 from sluice_client.protocols import RunHandle, RunStarter, StartOptions
 from sluice_client.retries import Retries
@@ -40,6 +41,7 @@ __all__ = [
     "EventsGoneError",
     "ForbiddenError",
     "IdConflictError",
+    "Identity",
     "InvalidRequestError",
     "Item",
     "NotApplicableError",

@@ -10,16 +10,18 @@ from urllib.parse import quote
 
 from sluice_client.batches import Item, start_many
 from sluice_client.calling import Caller, parsed
+from sluice_client.controlling import control_call
 from sluice_client.dead_letters import DeadLetters
 from sluice_client.documents import checked, command_body, encoded, run_request
 from sluice_client.filters import RunFilters, query_of
 from sluice_client.following import follow
 from sluice_client.http_transport import HttpTransport
+from sluice_client.identities import Identity
 from sluice_client.outcomes import Event
 from sluice_client.retries import Retries
 from sluice_client.runs import REPEAT_COMMAND, Run
 from sluice_client.tokens import Token, TokenSource
-from sluice_client.transport import Call, Repeat, Transport
+from sluice_client.transport import Call, Transport
 from sluice_contracts.http_documents import (
     AcceptedControlDocument,
     AcceptedRunDocument,
@@ -260,33 +262,28 @@ class Sluice:
         self, *, workflow: str | None = None, tenant: str | None = None, reason: str | None = None
     ) -> AcceptedControlDocument:
         """Start no more runs of a workflow or of a tenant; live runs go on."""
-        return await self._control("pause", workflow=workflow, tenant=tenant, reason=reason)
+        call = control_call("pause", workflow=workflow, tenant=tenant, reason=reason)
+        return await self._control(call)
 
     async def drain(
         self, *, workflow: str | None = None, tenant: str | None = None, reason: str | None = None
     ) -> AcceptedControlDocument:
         """Pause, and say that you wait until the live runs are over."""
-        return await self._control("drain", workflow=workflow, tenant=tenant, reason=reason)
+        call = control_call("drain", workflow=workflow, tenant=tenant, reason=reason)
+        return await self._control(call)
 
     async def resume(
         self, *, workflow: str | None = None, tenant: str | None = None, reason: str | None = None
     ) -> AcceptedControlDocument:
         """Start again what waits."""
-        return await self._control("resume", workflow=workflow, tenant=tenant, reason=reason)
+        call = control_call("resume", workflow=workflow, tenant=tenant, reason=reason)
+        return await self._control(call)
 
-    async def _control(
-        self, verb: str, *, workflow: str | None, tenant: str | None, reason: str | None
-    ) -> AcceptedControlDocument:
-        if (workflow is None) is (tenant is None):
-            raise ValueError(f"Give either a workflow or a tenant to {verb}.")
-        kind, name = ("tenants", tenant) if workflow is None else ("workflows", workflow)
-        call = Call(
-            method="POST",
-            path=f"/v1/{kind}/{quote(str(name), safe='')}/{verb}",
-            body=None if reason is None else encoded({"reason": reason}),
-            # The last state counts, and a second record has the same.
-            repeat=Repeat.ALWAYS,
-        )
+    async def identity(self) -> Identity:
+        """Return who this client is to the gateway, and what it may do."""
+        return parsed(Identity, await self._caller.call(Call(method="GET", path="/v1/identity")))
+
+    async def _control(self, call: Call) -> AcceptedControlDocument:
         return parsed(AcceptedControlDocument, await self._caller.call(call))
 
     def _request(self, **members: object) -> RunRequest:

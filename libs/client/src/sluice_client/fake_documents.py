@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sluice_client.fake_runs import FakeRun
 from sluice_client.transport import Answer, Call
@@ -13,8 +13,10 @@ from sluice_contracts.requests import Command, InvalidRequestError, RunRequest, 
 from sluice_contracts.status import Phase
 
 __all__ = [
+    "ANYBODY",
     "RefusedError",
     "accepted_of",
+    "asked_for",
     "command_of",
     "item_of",
     "json_answer",
@@ -33,6 +35,20 @@ __all__ = [
 
 _Json = dict[str, Any]
 
+ANYBODY: Final[_Json] = {
+    "principal": "anonymous:fake",
+    "kind": "anonymous",
+    "scopes": [
+        "runs:start",
+        "runs:read",
+        "payloads:read",
+        "runs:command",
+        "dlq",
+        "admin",
+    ],
+}
+"""Whom a gateway without identities sees, who may do everything."""
+
 
 class RefusedError(Exception):
     """The request gets this problem for an answer."""
@@ -40,6 +56,11 @@ class RefusedError(Exception):
     def __init__(self, kind: ProblemType, detail: str, errors: tuple[FieldError, ...] = ()) -> None:
         super().__init__(detail)
         self.problem = problem(kind, detail, errors=errors)
+
+
+def asked_for(kind: ProblemType) -> RefusedError:
+    """Return the failure that a test has asked for."""
+    return RefusedError(kind, "A failure that the test asked for.")
 
 
 def json_answer(

@@ -11,8 +11,10 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from sluice_client.fake_documents import (
+    ANYBODY,
     RefusedError,
     accepted_of,
+    asked_for,
     command_of,
     item_of,
     json_answer,
@@ -41,22 +43,20 @@ __all__ = ["FakeGateway"]
 _Json = dict[str, Any]
 _Query = list[tuple[str, str]]
 
+_COMMAND: Final = r"(?P<command>stop|terminate|suspend|resume|retry)"
 _ROUTES: Final = (
     ("POST", r"/v1/runs", "start"),
     ("POST", r"/v1/runs:batch", "batch"),
     ("GET", r"/v1/runs", "page"),
     ("GET", r"/v1/runs:counts", "counts"),
-    ("POST", r"/v1/runs:(?P<command>stop|terminate|suspend|resume|retry)", "command_all"),
+    ("POST", rf"/v1/runs:{_COMMAND}", "command_all"),
     ("GET", r"/v1/runs/(?P<id>[^/]+)", "state"),
     ("GET", r"/v1/runs/(?P<id>[^/]+)/outcome", "outcome"),
     ("POST", r"/v1/runs/(?P<id>[^/]+)/rerun", "rerun"),
-    (
-        "POST",
-        r"/v1/runs/(?P<id>[^/]+)/(?P<command>stop|terminate|suspend|resume|retry)",
-        "command",
-    ),
+    ("POST", rf"/v1/runs/(?P<id>[^/]+)/{_COMMAND}", "command"),
     ("GET", r"/v1/workflows", "workflows"),
     ("GET", r"/v1/workflows/(?P<name>[^/]+)", "workflow"),
+    ("GET", r"/v1/identity", "identity"),
     ("GET", r"/v1/controls", "controls"),
     (
         "POST",
@@ -84,7 +84,7 @@ class FakeGateway:
         """See `Transport.send`."""
         failure = self._failures.pop(0) if self._failures else None
         if failure is not None and not failure[1]:
-            return problem_answer(_asked_for(failure[0]))
+            return problem_answer(asked_for(failure[0]))
         try:
             answer = await self._answer(call)
         except RefusedError as e:
@@ -94,7 +94,7 @@ class FakeGateway:
                 RefusedError(ProblemType.INVALID_REQUEST, "Not valid.", e.errors)
             )
         if failure is not None:
-            return problem_answer(_asked_for(failure[0]))
+            return problem_answer(asked_for(failure[0]))
         return answer
 
     @asynccontextmanager
@@ -268,6 +268,9 @@ class FakeGateway:
             raise RefusedError(ProblemType.NOT_FOUND, "The fake has no such workflow.")
         return json_answer(200, workflow_of(name) | {"graph": None})
 
+    async def _identity(self, call: Call) -> Answer:  # noqa: ARG002
+        return json_answer(200, ANYBODY)
+
     async def _controls(self, call: Call) -> Answer:  # noqa: ARG002
         in_force = [each for each in self._stated.values() if each["state"] != "running"]
         return json_answer(200, {"controls": in_force})
@@ -294,7 +297,3 @@ class FakeGateway:
         """Return the selected runs, newest first."""
         runs = reversed(self._runs.runs.values())
         return [run for run in runs if selects(query, run, run.phase)]
-
-
-def _asked_for(kind: ProblemType) -> RefusedError:
-    return RefusedError(kind, "A failure that the test asked for.")

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypedDict
 
-from sluice_contracts.status import Phase
+from sluice_contracts.status import Phase, StatusEvent
 
-__all__ = ["RunFilters", "pairs", "query_of", "rfc3339"]
+__all__ = ["RunFilters", "pairs", "query_of", "rfc3339", "selects"]
 
 
 class RunFilters(TypedDict, total=False):
@@ -46,6 +46,23 @@ def query_of(filters: RunFilters) -> list[tuple[str, str]]:
         *pairs("until", rfc3339(filters.get("until"))),
         *pairs("q", filters.get("text")),
     ]
+
+
+def selects(filters: RunFilters, state: StatusEvent) -> bool:
+    """Return whether the filters select an event, as those of the gateway do."""
+    phases = [str(each) for each in filters.get("phases", ())]
+    labels, without = filters.get("labels", {}), filters.get("without_labels", {})
+    since, until, accepted = filters.get("since"), filters.get("until"), state.accepted_at
+    return (
+        filters.get("workflow") in (None, state.workflow)
+        and filters.get("tenant") in (None, state.tenant)
+        and (not phases or state.phase in phases)
+        and (filters.get("text") or "") in state.run_id
+        and all(state.labels.get(name) == value for name, value in labels.items())
+        and all(state.labels.get(name) != value for name, value in without.items())
+        and (since is None or (accepted is not None and accepted >= since))
+        and (until is None or (accepted is not None and accepted < until))
+    )
 
 
 def pairs(name: str, values: Iterable[str] | None) -> list[tuple[str, str]]:

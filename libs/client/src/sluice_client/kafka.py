@@ -4,10 +4,10 @@ Requests and commands are records, and events are read from the status topic. Pl
 those of the HTTP API.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, Unpack
 
 try:
     import aiokafka as _  # noqa: F401 - said here what is missing
@@ -17,8 +17,11 @@ except ImportError as e:
     ) from e
 
 from sluice_client.documents import checked, run_request
-from sluice_client.kafka_connection import KafkaConnection
+from sluice_client.filters import RunFilters
+from sluice_client.kafka_connection import KafkaConnection, unreachable
+from sluice_client.kafka_events import tail
 from sluice_client.kafka_runs import KafkaRun, WrittenRequest
+from sluice_client.outcomes import Event
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, new_run_id
 from sluice_contracts.requests import Priority
 from sluice_contracts.topics import TopicNames
@@ -128,3 +131,30 @@ class KafkaSluice:
             InvalidRequestError: no run can have this id.
         """
         return KafkaRun(self._connection, checked(RunKey(tenant or self.tenant, id)))
+
+    async def partitions(self) -> dict[str, int]:
+        """Return how many partitions the topics of requests and of states have, by their names.
+
+        Raises:
+            UnreachableError: no broker answered, or there is no such topic.
+        """
+        topics = self._connection.topics
+        found = {}
+        for topic in (topics.requests, topics.status):
+            with unreachable():
+                found[topic] = len(await self._connection.partitions_of(topic))
+        return found
+
+    def events(
+        self, *, after: str | None = None, **filters: Unpack[RunFilters]
+    ) -> AsyncGenerator[Event]:
+        """Yield the events of all runs of the topics that the filters select; it does not end.
+
+        `after` is the place of an event, from here or from HTTP: the next one is the one behind it.
+        Without it, the events that are still to come are yielded.
+
+        Raises:
+            EventsGoneError: the events behind the place are no longer kept.
+            UnreachableError: Kafka cannot be read.
+        """
+        return tail(self._connection, after=after, filters=filters)

@@ -8,24 +8,22 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.partitioner import DefaultPartitioner
 
 from sluice_client.documents import command_request, problem_of
 from sluice_client.errors import (
-    EventsGoneError,
     IdConflictError,
     UnreachableError,
     WaitTimeoutError,
 )
-from sluice_client.kafka_connection import KafkaConnection, unreachable
+from sluice_client.kafka_connection import KafkaConnection, reading, unreachable
+from sluice_client.kafka_records import incoming_of
 from sluice_client.outcomes import Event, Outcome
 from sluice_client.protocols import RunHandle
 from sluice_contracts.http_documents import HttpProblem
 from sluice_contracts.ids import RunKey
 from sluice_contracts.notices import RefusalNotice
 from sluice_contracts.problems import ProblemType
-from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.requests import CommandType
 from sluice_contracts.status_codec import (
     ForeignRecordError,
@@ -175,7 +173,7 @@ class KafkaRun(RunHandle):
         if record.key != str(self._key).encode():
             return None
         try:
-            read = decode_status(_incoming(record))
+            read = decode_status(incoming_of(record))
         except ForeignRecordError:
             return None
         request = self._request
@@ -203,23 +201,7 @@ def place_of(text: str) -> tuple[int, int]:
 
 
 async def _read(consumer: AIOKafkaConsumer, partition: TopicPartition) -> list[ConsumerRecord]:
-    try:
-        with unreachable():
-            read = await consumer.getmany(partition, timeout_ms=_POLL_MS)
-    except UnreachableError as e:
-        if isinstance(e.__cause__, OffsetOutOfRangeError):
-            detail = "The events behind this place are no longer kept. Read the run by HTTP."
-            raise EventsGoneError(problem_of(ProblemType.LOG_TRUNCATED, detail)) from e
-        raise
+    with reading():
+        read = await consumer.getmany(partition, timeout_ms=_POLL_MS)
     records: list[ConsumerRecord] = read.get(partition, [])
     return records
-
-
-def _incoming(record: ConsumerRecord) -> IncomingRecord:
-    return IncomingRecord(
-        position=Position(record.topic, record.partition, record.offset),
-        timestamp_ms=record.timestamp,
-        key=record.key,
-        value=record.value,
-        headers=tuple((name, value or b"") for name, value in record.headers),
-    )

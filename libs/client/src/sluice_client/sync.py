@@ -15,6 +15,7 @@ from sluice_client.dead_letters import DeadLetterFilters
 from sluice_client.dead_letters import DeadLetters as AsynchronousDeadLetters
 from sluice_client.errors import SluiceError
 from sluice_client.filters import RunFilters
+from sluice_client.identities import Identity
 from sluice_client.outcomes import Event
 from sluice_client.retries import Retries
 from sluice_client.sync_loop import LoopInThread
@@ -204,6 +205,10 @@ class Sluice:
     ) -> AcceptedControlDocument:
         """Start again what waits."""
         return self._loop.call(self._client.resume(workflow=workflow, tenant=tenant, reason=reason))
+
+    def identity(self) -> Identity:
+        """Return who this client is to the gateway, and what it may do."""
+        return self._loop.call(self._client.identity())
 
 
 class DeadLetters:

@@ -7,15 +7,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sluice_gateway.domain.api_keys import (
-    ID,
-    ID_DIGITS,
-    PRINCIPAL,
-    SECRET_BYTES,
-    base62,
-    digest,
-    write_key,
-)
+from sluice_contracts.api_keys import ID, PRINCIPAL, RANDOM_BYTES, file_entry, new_key
 
 __all__ = ["main"]
 
@@ -51,18 +43,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make a key and print it."""
     given = parser().parse_args(arguments)
-    # An id has 71 bits, so that two are never the same.
-    key_id = given.id or base62(secrets.randbits(128), digits=ID_DIGITS)
-    key = write_key(key_id, secrets.token_bytes(SECRET_BYTES))
-    lines = [f'  - sha256: "{digest(key).hex()}"']
-    if given.days is not None:
-        until = datetime.now(UTC) + timedelta(days=given.days)
-        lines.append(f"    expires_at: {until:%Y-%m-%dT%H:%M:%SZ}")
-    if given.principal is None:
-        head = [f"  # Another secret of the key {key_id}."]
-    else:
-        head = [f'- id: "{key_id}"', f'  principal: "{given.principal}"', "  secrets:"]
-    sys.stderr.write("\n".join([*head, *lines, ""]))
+    key = new_key(secrets.token_bytes(RANDOM_BYTES), key_id=given.id)
+    until = None if given.days is None else datetime.now(UTC) + timedelta(days=given.days)
+    lines = file_entry(key, principal=given.principal, expires_at=until)
+    sys.stderr.write("\n".join([*lines, ""]))
     sys.stderr.flush()
     sys.stdout.write(f"{key}\n")
 

@@ -7,8 +7,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
+from sluice_contracts.api_keys import ID, MAX_SECRETS, PRINCIPAL
 from sluice_contracts.ids import is_tenant
-from sluice_gateway.domain.api_keys import ID, MAX_SECRETS, PRINCIPAL, ApiKey, ApiKeys, Secret
+from sluice_gateway.domain.api_keys import ApiKey, ApiKeys, Secret
 from sluice_gateway.domain.identity import Grant, Grants, PrincipalKind, Scope
 from sluice_gateway.domain.reach import ANY, Area
 from sluice_runtime.strict_yaml import StrictModel, read_yaml

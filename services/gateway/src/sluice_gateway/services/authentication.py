@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from sluice_gateway.domain.api_keys import PREFIX
+from sluice_contracts.api_keys import PREFIX
 from sluice_gateway.domain.identity import Principal
 from sluice_gateway.ports import (
     Authenticator,

@@ -1,0 +1,22 @@
+"""`sluice`: the first thing that runs."""
+
+import sys
+
+from sluice_cli import VERSION
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line."""
+    if sys.argv[1:] == ["--version"]:
+        # Nothing else is imported for it.
+        print(f"sluice {VERSION}")
+        return
+    from sluice_cli.app import app  # noqa: PLC0415 - see above
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the command decides: synchronous and pure."""

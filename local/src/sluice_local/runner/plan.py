@@ -60,8 +60,8 @@ class Endpoints:
     """The addresses and paths of all parts.
 
     `cluster` is the kubeconfig of a cluster to use instead of the local engine. Without a
-    `controls_topic` nothing can be paused, and without a `relay_port` no step has a log. `catalogue`
-    is a file of workflows of the user's own.
+    `controls_topic` nothing can be paused, and without a `relay_port` no step has a log.
+    `catalogue` is a file of workflows of the user's own.
     """
 
     data_dir: Path

@@ -112,7 +112,12 @@ def test_a_page_that_nobody_has_signed_in_to(
 ) -> None:
     page = open_page("/limits", theme=theme)
     faults.expect("401")
-    problem = {"type": "urn:sluice:problem:unauthenticated", "title": "", "detail": ""}
+    problem = {
+        "type": "urn:sluice:problem:unauthenticated",
+        "status": 401,
+        "title": "",
+        "detail": "",
+    }
     page.route("**/v1/**", lambda route: route.fulfill(status=401, json=problem))
     page.goto("/runs")
     expect(page.get_by_text("Sign in to see runs")).to_be_visible()

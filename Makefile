@@ -78,6 +78,10 @@ test-conformance: $(SETUP_DEV) ## Compare 5,000 requests with the OpenAPI docume
 test-dashboard: $(SETUP_DEV) ## Test the dashboard in Chromium, over a whole Sluice (needs chromium, npm)
 	$(PY) -m pytest tests/dashboard $(ARGS)
 
+.PHONY: pictures
+pictures: $(SETUP_DEV) ## Take the pictures of the dashboard, docs/pictures (needs chromium, kcat)
+	$(PY) -m tests.dashboard.pictures docs/pictures
+
 .PHONY: test-examples
 test-examples: $(SETUP_DEV) ## Run Argo's own examples on the local engine, directly and through Sluice (needs Go)
 	$(PY) -m pytest tests/e2e -m "examples and not cluster" $(ARGS)

@@ -42,7 +42,7 @@ def browser(sluice: Sluice) -> Iterator[Browser]:  # noqa: ARG001 - see below
     """
     if not CHROMIUM.exists():
         skip("Chromium is not installed (Debian's package chromium)")
-    # A condition that never holds is noticed late then, and a busy machine is not a failure.
+    # A busy machine is not a failure.
     expect.set_options(timeout=SECONDS * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

@@ -170,7 +170,7 @@ def test_what_a_scope_forbids_is_not_offered(
     expect(page.get_by_role("button", name="Pause")).to_have_count(0)
 
 
-def test_somebody_without_a_grant_is_told_so(page: Page, provider: Provider) -> None:
+def test_somebody_without_a_grant_may_do_nothing(page: Page, provider: Provider) -> None:
     provider.expect("eve@example.com")
     page.goto("/runs")
     page.get_by_role("link", name="Sign in").click()

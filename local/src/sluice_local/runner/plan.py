@@ -223,7 +223,7 @@ def service_environment(service: Service, endpoints: Endpoints) -> dict[str, str
         "SLUICE_KAFKA__SESSION_TIMEOUT": "10s",
         "SLUICE_KAFKA__INSTANCE_ID": f"{service.name}-0",
     }
-    if service.module == GATEWAY.module:
+    if service.name == GATEWAY.name:
         environment["SLUICE_HTTP__PORT"] = str(endpoints.http_port)
         # One machine, and loopback: nobody else can reach it.
         environment["SLUICE_AUTH__MODE"] = "none"

@@ -18,8 +18,8 @@ export function StepPanel({ node, run, onClose, onRetry }) {
     ${node.steps.length > 1 && html`<div class="copies"><${VirtualList} rows=${node.steps} height=${32} label=${`Copies of ${node.label}`} keyOf=${(each) => each.id}
       render=${(each) => html`<button type="button" class="copy" aria-pressed=${each.id === step?.id} onClick=${() => choose(each.id)}>
         <span>${each.name}</span><span><${PhaseText} phase=${isWaiting(each) ? 'Suspended' : each.phase} /></span></button>`} /></div>`}
-    ${step && html`<${Step} step=${step} run=${run} />
-      <div class="actions"><${RetryFrom} run=${run} step=${step} onDone=${onRetry} /></div>`}`;
+    ${step && html`<${Step} step=${step} run=${run} />`}
+    ${step && html`<div class="actions"><${RetryFrom} run=${run} step=${step} onDone=${onRetry} /></div>`}`;
 }
 
 function Step({ step, run }) {

@@ -9,6 +9,7 @@ from sluice_client.errors import (
     ForbiddenError,
     IdConflictError,
     InvalidRequestError,
+    LogGoneError,
     NotApplicableError,
     NotFoundError,
     OutcomeUnknownError,
@@ -22,6 +23,7 @@ from sluice_client.errors import (
     WaitTimeoutError,
 )
 from sluice_client.filters import RunFilters
+from sluice_client.logs import LogLine
 from sluice_client.outcomes import Event, Outcome
 from sluice_client.protocols import RunHandle, RunStarter, StartOptions
 from sluice_client.retries import Retries
@@ -42,6 +44,8 @@ __all__ = [
     "IdConflictError",
     "InvalidRequestError",
     "Item",
+    "LogGoneError",
+    "LogLine",
     "NotApplicableError",
     "NotFoundError",
     "Outcome",

@@ -36,7 +36,7 @@ from sluice_runtime.heartbeats import with_heartbeats
 __all__ = ["OPERATIONS"]
 
 _TEXT: Final = "text/plain"
-_PLACE_PATTERN: Final = r"^([0-9]{1,20}:[0-9]{1,9})?$"
+_PLACE_PATTERN: Final = r"^([0-9]{1,19}:[0-9]{1,9})?$"
 
 
 class LogStreamLine(BaseModel):

@@ -1,4 +1,4 @@
-# All images, one target each: gateway, dispatcher, status-watcher, engine. docs/containers.md says how they are built.
+# All images, one target each: gateway, dispatcher, status-watcher, log-relay, engine. docs/containers.md says how they are built.
 ARG PYTHON_IMAGE=public.ecr.aws/docker/library/python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
@@ -37,6 +37,15 @@ COPY libs/contracts libs/contracts
 COPY libs/runtime libs/runtime
 COPY services/status-watcher services/status-watcher
 RUN ./image-packages own ./libs/argo ./libs/contracts ./libs/runtime ./services/status-watcher
+
+FROM build AS build-log-relay
+COPY requirements/log-relay.txt requirements/
+RUN ./image-packages locked log-relay
+COPY libs/argo libs/argo
+COPY libs/contracts libs/contracts
+COPY libs/runtime libs/runtime
+COPY services/log-relay services/log-relay
+RUN ./image-packages own ./libs/argo ./libs/contracts ./libs/runtime ./services/log-relay
 
 FROM build AS build-engine
 COPY requirements/engine.txt requirements/
@@ -91,6 +100,14 @@ LABEL org.opencontainers.image.title="sluice-status-watcher" \
 ENV SLUICE_HEALTH__PORT=8092
 EXPOSE 8092
 ENTRYPOINT ["python", "-m", "sluice_status_watcher"]
+
+FROM service AS log-relay
+COPY --from=build-log-relay /opt/sluice /opt/sluice
+LABEL org.opencontainers.image.title="sluice-log-relay" \
+      org.opencontainers.image.description="Reads the logs of steps from Kubernetes, for the gateway alone."
+ENV SLUICE_HTTP__HOST=0.0.0.0 SLUICE_HEALTH__PORT=8095
+EXPOSE 8094 8095
+ENTRYPOINT ["python", "-m", "sluice_log_relay"]
 
 FROM runtime AS engine
 COPY --from=build-engine /opt/sluice /opt/sluice

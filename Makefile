@@ -193,7 +193,7 @@ lock: $(SETUP) ## Lock the dependencies (ARGS=--upgrade, ARGS="--upgrade-package
 	$(COMPILE) requirements/audit.in -o requirements/audit.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) requirements/pulumi.in -o requirements/pulumi.txt
-	for image in gateway dispatcher status-watcher engine; do \
+	for image in gateway dispatcher status-watcher log-relay engine; do \
 		$(COMPILE) --override requirements/overrides.txt $(WITHOUT) -c requirements/local.txt \
 			requirements/$$image.in -o requirements/$$image.txt || exit 1; \
 	done

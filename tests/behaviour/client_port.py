@@ -49,6 +49,12 @@ class Reject(Protocol):
     async def __call__(self, value: str, kind: ProblemType) -> str: ...
 
 
+class WriteLog(Protocol):
+    """Lets a step of a run write lines."""
+
+    async def __call__(self, run_id: str, step: str, *lines: str) -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """A client, what happens to its runs and records, and the commands that were accepted."""
@@ -56,6 +62,7 @@ class Stage:
     sluice: Sluice
     publish: Publish
     reject: Reject
+    write_log: WriteLog
     commands: Callable[[], Sequence[Command]]
 
 
@@ -430,3 +437,19 @@ class ClientPortSuite:
         if run_id:
             with pytest.raises(InvalidRequestError):
                 await stage.sluice.start("greet", ADA, id=run_id)
+
+    async def test_a_log_is_read_whole_from_its_end_and_behind_a_line(self, stage: Stage) -> None:
+        run = await stage.sluice.start("greet", ADA)
+        await stage.write_log(run.id, "say hello", "a", "b", "c")
+        lines = [each async for each in run.logs("say hello")]
+        assert [str(each) for each in lines] == ["a", "b", "c"]
+        for number, each in enumerate(lines, 1):
+            behind = [line async for line in run.logs("say hello", after=each.place)]
+            assert behind == lines[number:]
+        assert [each.text async for each in run.logs("say hello", tail=1)] == ["c"]
+
+    async def test_a_step_that_does_not_exist_has_no_log(self, stage: Stage) -> None:
+        run = await stage.sluice.start("greet", ADA)
+        for each in (run, stage.sluice.run("another")):
+            with pytest.raises(NotFoundError):
+                await anext(each.logs("nothing"))

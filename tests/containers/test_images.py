@@ -26,8 +26,10 @@ MOST_ON_TOP = 120_000_000
 NOBODY = "65532"
 CLUSTER = "SLUICE_KUBERNETES__KUBECONFIG"
 KUBECONFIG = Path("compose/kubeconfig.yaml").resolve()
+SECRET = Path("tests/data/images/log-relay-secret").resolve()
 TOOLS = "pip pip3 uv uv-build gcc cc make ld git curl wget"
 HEALTH_PORTS = {"gateway": 8090, "dispatcher": 8091, "status-watcher": 8092, "engine": 8093}
+HEALTH_PORTS["log-relay"] = 8095
 
 every_image = pytest.mark.parametrize("service", SERVICES)
 
@@ -103,9 +105,12 @@ def running(docker: Daemon, service: str) -> Iterator[str]:
             f"--volume={KUBECONFIG}:/kubeconfig:ro",
             "--env=SLUICE_KUBERNETES__KUBECONFIG=/kubeconfig",
         )
-        if service in ("dispatcher", "status-watcher")
+        if service in ("dispatcher", "status-watcher", "log-relay")
         else (),
         *(("--env=SLUICE_AUTH__MODE=none",) if service == "gateway" else ()),
+        *(f"--volume={SECRET}:/secret:ro", "--env=SLUICE_SECRET_FILE=/secret")
+        if service == "log-relay"
+        else (),
         tag_of(service),
     )
     try:

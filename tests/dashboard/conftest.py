@@ -29,6 +29,7 @@ def sluice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sluice]:
             tmp_path_factory.mktemp("sluice"),
             engine=Engine(LOCAL),
             environment={"gateway": CONTROLS, "dispatcher": CONTROLS},
+            logs=True,
         ) as running,
     ):
         yield running

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sluice_gateway.domain.logged_steps import LoggedStep
 from sluice_gateway.services.log_relay import LogGoneError, LogUnavailableError
 
-__all__ = ["Asked", "FakeLogRelay"]
+__all__ = ["Asked", "FakeLogRelay", "KeptLogs"]
 
 
 class Asked(NamedTuple):
@@ -67,3 +67,29 @@ class FakeLogRelay:
             yield piece
         if piece is None:
             raise LogUnavailableError("cut")
+
+
+class KeptLogs:
+    """A log-relay whose logs are at their ends: each line is one that a test has written."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @asynccontextmanager
+    async def open(
+        self, step: LoggedStep, *, tail: int | None, since: int | None, follow: bool
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open the log."""
+        timed = [
+            f"2025-11-30T12:00:00.{number:09d}Z {line}\n".encode()
+            for number, line in enumerate(self.lines, 1)
+        ]
+        kept = timed if tail is None else timed[len(timed) - tail :]
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"".join(kept)
+
+        yield chunks()
+
+    async def close(self) -> None:
+        """Nothing is open."""

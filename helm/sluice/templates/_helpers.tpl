@@ -41,7 +41,8 @@ returns its values on top of `defaults`, and also: name, fullname, account, heal
 {{- $known := dict
   "gateway" (dict "key" "gateway" "healthPort" 8090 "usesApi" false)
   "dispatcher" (dict "key" "dispatcher" "healthPort" 8091 "usesApi" true)
-  "status-watcher" (dict "key" "statusWatcher" "healthPort" 8092 "usesApi" true) -}}
+  "status-watcher" (dict "key" "statusWatcher" "healthPort" 8092 "usesApi" true)
+  "log-relay" (dict "key" "logRelay" "healthPort" 8095 "usesApi" true "withoutKafka" true) -}}
 {{- $facts := get $known .name -}}
 {{- $s := mustMergeOverwrite (deepCopy .root.Values.defaults) (deepCopy (get .root.Values $facts.key)) $facts -}}
 {{- $fullname := printf "%s-%s" (include "sluice.fullname" .root) .name -}}
@@ -57,6 +58,15 @@ returns its values on top of `defaults`, and also: name, fullname, account, heal
   "selector" $selector
   "labels" (merge (dict) $selector (include "sluice.labels" .root | fromYaml))) -}}
 {{- toYaml $s -}}
+{{- end -}}
+
+{{- /* The services of this release: a YAML array of their names. */ -}}
+{{- define "sluice.services" -}}
+{{- $names := list "gateway" "dispatcher" "status-watcher" -}}
+{{- if .Values.logRelay.enabled -}}
+{{- $names = append $names "log-relay" -}}
+{{- end -}}
+{{- toYaml $names -}}
 {{- end -}}
 
 {{- /* Who the status-watcher and the dispatcher are to the API server. */ -}}

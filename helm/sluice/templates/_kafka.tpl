@@ -126,6 +126,7 @@ server is a Service as Strimzi calls them, NAME-kafka-bootstrap[.NAMESPACE[.svcâ
 
 {{- /* The files that these variables name, as sources of a projected volume; the kubelet renews them all. */ -}}
 {{- define "sluice.kafkaFiles" -}}
+{{- if not .s.withoutKafka -}}
 {{- $kafka := .root.Values.kafka -}}
 {{- if $kafka.tls.caSecret }}
 - secret: {name: {{ quote $kafka.tls.caSecret }}, items: [{key: {{ quote $kafka.tls.caKey }}, path: ca.crt}]}
@@ -145,4 +146,5 @@ server is a Service as Strimzi calls them, NAME-kafka-bootstrap[.NAMESPACE[.svcâ
 {{- if eq (include "sluice.kafkaLogin" .root) "token" }}
 - serviceAccountToken: {path: token, audience: {{ quote $kafka.sasl.token.audience }}, expirationSeconds: {{ $kafka.sasl.token.expirationSeconds }}}
 {{- end }}
+{{- end -}}
 {{- end -}}

@@ -25,7 +25,7 @@ httpGet: {path: {{ .path }}, port: health}
 {{- if .s.settings }}
 {{ .s.name }}.yaml: {{ toYaml .s.settings | quote }}
 {{- end }}
-{{- if and .root.Values.workflows.catalogue.entries (ne .s.name "status-watcher") }}
+{{- if and .root.Values.workflows.catalogue.entries (has .s.name (list "gateway" "dispatcher")) }}
 catalogue.yaml: {{ toYaml .root.Values.workflows.catalogue | quote }}
 {{- end }}
 {{- $store := .root.Values.store }}
@@ -45,7 +45,9 @@ postgres-ca.crt: {{ quote $store.postgres.ca }}
 # SQLite sorts what is large in a file.
 - {name: TMPDIR, value: /var/lib/sluice}
 {{- end }}
+{{- if not .s.withoutKafka }}
 {{ include "sluice.kafkaEnv" . }}
+{{- end }}
 {{- if .s.settings }}
 - {name: SLUICE_CONFIG, value: /etc/sluice/config/{{ .s.name }}.yaml}
 {{- end }}
@@ -54,7 +56,9 @@ postgres-ca.crt: {{ quote $store.postgres.ca }}
 {{- end }}
 {{- if .s.usesApi }}
 {{ include "sluice.namespacesEnv" .root }}
+{{- if not .s.withoutKafka }}
 {{ include "sluice.dedupeEnv" . }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -136,6 +140,11 @@ spec:
   {{- end }}
 {{- end -}}
 
+{{- /* Gateway and log-relay share a secret. */ -}}
+{{- define "sluice.readsLogs" -}}
+{{- if and .root.Values.logRelay.enabled (has .s.name (list "gateway" "log-relay")) }}true{{ end -}}
+{{- end -}}
+
 {{- define "sluice.volumeMounts" -}}
 {{- if .s.persistence }}
 - {name: data, mountPath: /var/lib/sluice}
@@ -154,6 +163,9 @@ spec:
 {{- end }}
 {{- if include "sluice.postgresFiles" . }}
 - {name: postgres, mountPath: /etc/sluice/postgres, readOnly: true}
+{{- end }}
+{{- if include "sluice.readsLogs" . }}
+- {name: log-relay, mountPath: /etc/sluice/log-relay, readOnly: true}
 {{- end }}
 {{- with .s.extraVolumeMounts }}
 {{ toYaml . }}
@@ -190,6 +202,12 @@ spec:
 - name: postgres
   projected:
     sources: {{- . | nindent 6 }}
+{{- end }}
+{{- if include "sluice.readsLogs" . }}
+{{- with .root.Values.logRelay }}
+- name: log-relay
+  secret: {secretName: {{ quote .secretName }}, items: [{key: {{ quote .secretKey }}, path: secret}]}
+{{- end }}
 {{- end }}
 {{- with .s.extraVolumes }}
 {{ toYaml . }}

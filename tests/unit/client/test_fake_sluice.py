@@ -28,7 +28,16 @@ async def stage() -> AsyncIterator[Stage]:
         async def reject(value: str, kind: ProblemType) -> str:
             return fake.reject(value, kind=kind)
 
-        yield Stage(sluice=fake, publish=publish, reject=reject, commands=lambda: fake.commands)
+        async def write_log(run_id: str, step: str, *lines: str) -> None:
+            fake.write_log(run_id, step, *lines)
+
+        yield Stage(
+            sluice=fake,
+            publish=publish,
+            reject=reject,
+            write_log=write_log,
+            commands=lambda: fake.commands,
+        )
 
 
 class TestFakeSluice(ClientPortSuite):
@@ -53,6 +62,18 @@ async def test_without_workflows_all_exist_and_all_runs_are_held() -> None:
         sluice.publish(run.id, Phase.SUCCEEDED, outputs={"text": "done"})
         assert (await run.wait()).outputs == {"text": "done"}
         assert [each.workflow for each in sluice.requests] == ["anything"]
+
+
+async def test_a_log_is_followed_until_the_run_is_over() -> None:
+    async with FakeSluice() as sluice:
+        run = await sluice.start("anything")
+        sluice.write_log(run.id, "step", "a")
+        lines = run.logs("step", follow=True)
+        assert str(await anext(lines)) == "a"
+        sluice.write_log(run.id, "step", "b")
+        assert str(await anext(lines)) == "b"
+        sluice.publish(run.id, Phase.SUCCEEDED)
+        assert [each async for each in lines] == []
 
 
 async def test_commands_have_their_effect() -> None:

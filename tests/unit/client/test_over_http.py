@@ -13,7 +13,10 @@ from sluice_contracts.problems import problem
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.request_codec import ReceivedCommand, decode_request
 from sluice_contracts.requests import Command
+from sluice_contracts.steps import Step
+from sluice_gateway.services.step_logs import StepLogs
 from tests.behaviour.client_port import ClientPortSuite, Stage
+from tests.support.fake_log_relay import KeptLogs
 from tests.unit.gateway.harness import SETS, TOPICS, published, running_gateway
 from tests.unit.gateway.test_controls import FakeControls
 
@@ -21,7 +24,10 @@ from tests.unit.gateway.test_controls import FakeControls
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     sequences = itertools.count(1)
-    async with running_gateway(tmp_path, controls=FakeControls().service()) as gateway:
+    relay = KeptLogs()
+    async with running_gateway(
+        tmp_path, controls=FakeControls().service(), step_logs=StepLogs(relay)
+    ) as gateway:
 
         async def publish(
             run_id: str, phase: Phase, *, tenant: str = "default", **changes: Any
@@ -49,8 +55,19 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
             position = (await gateway.bury(letter)).position
             return f"{position.partition}-{position.offset}"
 
+        async def write_log(run_id: str, step: str, *lines: str) -> None:
+            relay.lines += lines
+            node = Step(id=f"{step}-1", name=step, type="Pod", phase="Running")
+            await publish(run_id, Phase.RUNNING, steps=(node,), namespace="argo", uid="u")
+
         async with Sluice(str(gateway.client.make_url("/"))) as sluice:
-            yield Stage(sluice=sluice, publish=publish, reject=reject, commands=commands)
+            yield Stage(
+                sluice=sluice,
+                publish=publish,
+                reject=reject,
+                write_log=write_log,
+                commands=commands,
+            )
 
 
 class TestSluice(ClientPortSuite):

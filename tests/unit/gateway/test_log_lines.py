@@ -37,7 +37,7 @@ def test_a_line_has_its_time_and_its_place() -> None:
     assert LogPlace.parse(str(first.place)) == first.place
 
 
-@pytest.mark.parametrize("text", ["", "1", "1:", ":1", "-1:1", "1:1 ", "x:1", "1" * 21 + ":1"])
+@pytest.mark.parametrize("text", ["", "1", "1:", ":1", "-1:1", "1:1 ", "x:1", "1" * 20 + ":1"])
 def test_other_texts_are_refused(text: str) -> None:
     assert LogPlace.parse(text) is None
 
@@ -105,7 +105,8 @@ def test_a_reader_goes_on_behind_any_line_and_nothing_comes_twice(times: list[in
     for number, each in enumerate(whole):
         place = each.place
         assert place is not None
-        if sum(1 for other in whole if other.place == place) > 1:
+        same = [at for at, time in enumerate(times) if time == times[number]]
+        if same[-1] - same[0] >= len(same):
             # A time that comes back after another one: the numbers begin again.
             continue
         # What the kubelet gives of the lines since this second.

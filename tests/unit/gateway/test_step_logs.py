@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.status import Phase
 from sluice_contracts.steps import Step, StepGroup
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.logged_steps import LoggedStep
+from sluice_gateway.domain.trusted_proxies import TrustedProxies
 from sluice_gateway.handlers.app_keys import Limits
+from sluice_gateway.services import step_logs
 from sluice_gateway.services.response_budget import ResponseLimits
 from sluice_gateway.services.step_logs import StepLogs
 from tests.support.fake_log_relay import Asked, FakeLogRelay
@@ -53,6 +57,11 @@ async def fill(gateway: Gateway) -> None:
     await gateway.publish(
         published(1, Phase.RUNNING, steps=STEPS, groups=(group,), namespace="argo", uid="u1")
     )
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_logs, "_PAUSE_S", 0)
 
 
 @pytest.fixture
@@ -277,6 +286,36 @@ async def test_streams_of_one_address_are_bounded(tmp_path: Path, relay: FakeLog
         second = await gateway.client.get(ONE)
         assert (await problem_of(second))[:2] == (429, "overloaded")
         first.close()
+
+
+async def test_no_address_takes_all_logs(tmp_path: Path, relay: FakeLogRelay) -> None:
+    logs = StepLogs(relay, max_streams=4)
+    proxies = TrustedProxies(trusted=(ip_network("127.0.0.0/8"),))
+    async with running_gateway(tmp_path, step_logs=logs, peers=proxies) as gateway:
+        await fill(gateway)
+
+        async def follow(address: str) -> aiohttp.ClientResponse:
+            forwarded = {"X-Forwarded-For": address}
+            return await gateway.client.get(ONE, params={"follow": "true"}, headers=forwarded)
+
+        opened = [await follow("192.0.2.1") for _ in range(2)]
+        refused = await follow("192.0.2.1")
+        assert (await problem_of(refused))[:2] == (429, "overloaded")
+        opened.append(await follow("192.0.2.2"))
+        assert {each.status for each in opened} == {200}
+        opened[0].close()
+        await relay.left.wait()
+
+
+async def test_the_gateway_s_log_has_no_names_of_steps(
+    gateway: Gateway, relay: FakeLogRelay
+) -> None:
+    with structlog.testing.capture_logs() as logged:
+        response = await gateway.client.get(LOGS.format("greet"))
+        relay.write(*[None] * 7)
+        with pytest.raises(aiohttp.ClientError):
+            await response.read()
+    assert [each["path"] for each in logged if "path" in each] == ["/v1/runs/order-1"]
 
 
 @pytest.mark.parametrize("headers", [SSE, NDJSON])

@@ -114,6 +114,16 @@ async def test_a_malformed_request_is_refused(
     assert pods.looks == 0
 
 
+async def test_every_place_that_the_gateway_reads_has_a_second(
+    relay: Client, pods: FakePods
+) -> None:
+    pods.lines.put_nowait(b"")
+    latest = QUERY | {"since": str((10**19 - 1) // 10**9)}
+    async with relay.get("/v1/log", params=latest, headers=AUTHORIZED) as response:
+        assert response.status == 200
+    assert pods.opened[0][1].since is not None
+
+
 async def test_a_pod_that_is_gone_is_404(relay: Client, pods: FakePods) -> None:
     pods.pods.clear()
     async with relay.get("/v1/log", params=QUERY, headers=AUTHORIZED) as response:

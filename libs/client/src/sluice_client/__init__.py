@@ -9,6 +9,7 @@ from sluice_client.errors import (
     ForbiddenError,
     IdConflictError,
     InvalidRequestError,
+    LogGoneError,
     NotApplicableError,
     NotFoundError,
     OutcomeUnknownError,
@@ -23,6 +24,7 @@ from sluice_client.errors import (
 )
 from sluice_client.filters import RunFilters
 from sluice_client.identities import Identity
+from sluice_client.logs import LogLine
 from sluice_client.outcomes import Event, Outcome
 from sluice_client.protocols import RunHandle, RunStarter, StartOptions
 from sluice_client.retries import Retries
@@ -44,6 +46,8 @@ __all__ = [
     "Identity",
     "InvalidRequestError",
     "Item",
+    "LogGoneError",
+    "LogLine",
     "NotApplicableError",
     "NotFoundError",
     "Outcome",

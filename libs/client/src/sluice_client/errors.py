@@ -15,6 +15,7 @@ __all__ = [
     "ForbiddenError",
     "IdConflictError",
     "InvalidRequestError",
+    "LogGoneError",
     "NotApplicableError",
     "NotFoundError",
     "OutcomeUnknownError",
@@ -54,6 +55,10 @@ class InvalidRequestError(ProblemError):
 
 class UnauthenticatedError(ProblemError):
     """The token is missing, unknown or expired: give the client another one."""
+
+
+class LogGoneError(ProblemError):
+    """The log of the step is no longer kept: its pod is gone."""
 
 
 class ForbiddenError(ProblemError):
@@ -135,6 +140,7 @@ _BY_STATUS: Final[dict[int, type[ProblemError]]] = {
 _BY_TYPE: Final[dict[str, type[ProblemError]]] = {
     ProblemType.ID_CONFLICT: IdConflictError,
     ProblemType.IDEMPOTENCY_KEY_REUSED: IdConflictError,
+    ProblemType.LOG_GONE: LogGoneError,
 }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sluice_client.client import Sluice
-from sluice_client.fake_gateway import FakeGateway
+from sluice_client.fake_logs import FakeLogs
 from sluice_client.fake_runs import Behaviour, FakeRuns
 from sluice_client.retries import Retries
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey
@@ -32,7 +32,7 @@ class FakeSluice(Sluice):
         tenant: str = DEFAULT_TENANT,
     ) -> None:
         self._runs_of_test = FakeRuns(workflows)
-        self._gateway = FakeGateway(self._runs_of_test)
+        self._gateway = FakeLogs(self._runs_of_test)
         # What fails is repeated at once, and not for long.
         retries = Retries(within=1.0, first_pause=0.001)
         super().__init__("fake:", tenant=tenant, retries=retries, transport=self._gateway)
@@ -61,6 +61,10 @@ class FakeSluice(Sluice):
         """
         run = self._runs_of_test.runs[RunKey(tenant or self.tenant, run_id)]
         return self._runs_of_test.publish(run, phase, **changes)
+
+    def write_log(self, run_id: str, step: str, *lines: str, tenant: str | None = None) -> None:
+        """Let a step of a run write lines; it may be called from any thread."""
+        self._gateway.write(RunKey(tenant or self.tenant, run_id), step, *lines)
 
     def reject(
         self,

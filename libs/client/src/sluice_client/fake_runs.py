@@ -98,7 +98,7 @@ class FakeRuns:
         run.events.append(event)
         run.places.append(len(self.log))
         self.log.append((run, event))
-        self._wake()
+        self.wake()
         return event
 
     def command(self, run: FakeRun, command: Command) -> None:
@@ -121,13 +121,18 @@ class FakeRuns:
 
     async def changed(self, seen: int) -> None:
         """Wait until there are more than `seen` events in all."""
-        while len(self.log) <= seen:
+        await self.until(lambda: len(self.log) > seen)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until the condition holds; it is looked at whenever something has happened."""
+        while not condition():
             woken = asyncio.Event()
             self._waiting.append((asyncio.get_running_loop(), woken))
-            if len(self.log) <= seen:
+            if not condition():
                 await woken.wait()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Wake all who wait."""
         waiting, self._waiting = self._waiting, []
         for loop, woken in waiting:
             # A test may publish from a thread of its own.

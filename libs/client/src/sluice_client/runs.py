@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from pydantic import JsonValue
 
@@ -11,6 +12,7 @@ from sluice_client.calling import Caller, parsed
 from sluice_client.documents import checked, command_body
 from sluice_client.errors import WaitTimeoutError
 from sluice_client.following import follow
+from sluice_client.logs import LogLine, follow_log
 from sluice_client.outcomes import Event, Outcome
 from sluice_client.protocols import RunHandle
 from sluice_client.retries import retry_after
@@ -98,6 +100,27 @@ class Run(RunHandle):
             NotFoundError: there is no such run.
         """
         return follow(self._caller, self._get("/events"), after=after)
+
+    def logs(
+        self, step: str, *, tail: int | None = None, follow: bool = False, after: str | None = None
+    ) -> AsyncGenerator[LogLine]:
+        """Yield what a step has written; with `follow`, also what it writes until it ends.
+
+        `step` is its id, or its name if no other step has it. `tail` is for the last so many
+        lines, and `after` is the place of a line: the next one is the one behind it. Broken
+        connections are made again, and each line comes once.
+
+        Raises:
+            NotFoundError: there is no such run or step, or no logs are set up.
+            NotApplicableError: the step has no log, because it runs no container.
+            LogGoneError: its pod is gone.
+        """
+        call = self._get(
+            f"/steps/{quote(step, safe='')}/logs",
+            *(() if tail is None else (("tail", str(tail)),)),
+            *((("follow", "true"),) if follow else ()),
+        )
+        return follow_log(self._caller, call, after=after)
 
     async def rerun(
         self,

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from sluice_client import runs as asynchronous
 from sluice_client.errors import SluiceError
+from sluice_client.logs import LogLine
 from sluice_client.outcomes import Event, Outcome
 from sluice_client.sync_loop import LoopInThread
 from sluice_contracts.http_documents import RunDocument
@@ -53,6 +54,12 @@ class Run:
     def events(self, *, after: str | None = None) -> Generator[Event]:
         """Yield what happens to the run, until it is over."""
         return self._loop.each(self._run.events(after=after))
+
+    def logs(
+        self, step: str, *, tail: int | None = None, follow: bool = False, after: str | None = None
+    ) -> Generator[LogLine]:
+        """Yield what a step has written; with `follow`, also what it writes until it ends."""
+        return self._loop.each(self._run.logs(step, tail=tail, follow=follow, after=after))
 
     def stop(self, *, reason: str | None = None) -> str:
         """Stop the run; its exit handlers run."""

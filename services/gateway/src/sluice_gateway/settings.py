@@ -164,6 +164,15 @@ class StepLogSettings(_Group):
         ),
     ] = 64 * 1024 * 1024
 
+    max_streams: Annotated[
+        int,
+        Field(
+            ge=2,
+            description="Logs read at a time; one more is answered with 429. One client address "
+            "has half of what the others leave. Fewer than the log-relay's own `max_streams`.",
+        ),
+    ] = 200
+
     @model_validator(mode="after")
     def _relay_with_secret(self) -> Self:
         if (self.relay_url is None) != (self.secret_file is None):

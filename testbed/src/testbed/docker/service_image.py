@@ -13,7 +13,7 @@ from testbed.docker.daemon import Daemon
 from testbed.docker.dockerfile import only_for
 from testbed.docker.layers import Layer, on_top
 
-SERVICES = ("gateway", "dispatcher", "status-watcher", "engine")
+SERVICES = ("gateway", "dispatcher", "status-watcher", "log-relay", "engine")
 """Targets of the Dockerfile."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _LAYERS = "layers.json"

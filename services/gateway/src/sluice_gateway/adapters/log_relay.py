@@ -53,7 +53,12 @@ async def opened_step_logs(settings: StepLogSettings) -> AsyncIterator[OpenStepL
     except FileError as e:
         raise StartupError(f"step_logs.secret_file (SLUICE_STEP_LOGS__SECRET_FILE): {e}") from e
     relay = HttpLogRelay(settings.relay_url, secrets=lambda: file.value)
-    logs = StepLogs(relay, max_line=settings.max_line, max_bytes=settings.max_bytes)
+    logs = StepLogs(
+        relay,
+        max_line=settings.max_line,
+        max_bytes=settings.max_bytes,
+        max_streams=settings.max_streams,
+    )
     try:
         yield OpenStepLogs(logs=logs, tasks={"log-relay's secret": file.run})
     finally:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Self
 __all__ = ["LogPlace", "LogText", "PlacedLine"]
 
 _TIME: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ?")
-_PLACE: Final = re.compile(r"(\d{1,20}):(\d{1,9})")
+_PLACE: Final = re.compile(r"([0-9]{1,19}):([0-9]{1,9})")
 _LONGEST_TIME: Final = 36
 _SECOND: Final = 1_000_000_000
 

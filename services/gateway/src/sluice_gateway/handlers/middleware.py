@@ -17,6 +17,7 @@ from sluice_gateway.handlers.app_keys import (
     QUOTAS,
     TRACEPARENT,
 )
+from sluice_gateway.handlers.logged_path import logged_path
 from sluice_gateway.handlers.operations import OPERATION
 
 __all__ = ["check_host", "count_requests", "problem_responses", "set_headers", "trace_requests"]
@@ -119,7 +120,7 @@ async def problem_responses(request: web.Request, handler: Handler) -> web.Strea
         # The client is gone: this is for the metrics alone.
         return web.Response(status=CLIENT_GONE)
     except Exception:  # noqa: BLE001 - the client hears of it, and the log why
-        _log.exception("request failed", method=request.method, path=request.path)
+        _log.exception("request failed", method=request.method, path=logged_path(request))
         return _response(
             request,
             problem(

@@ -36,7 +36,7 @@ from sluice_runtime.heartbeats import with_heartbeats
 __all__ = ["OPERATIONS"]
 
 _TEXT: Final = "text/plain"
-_PLACE_PATTERN: Final = r"^([0-9]{1,20}:[0-9]{1,9})?$"
+_PLACE_PATTERN: Final = r"^([0-9]{1,19}:[0-9]{1,9})?$"
 
 
 class LogStreamLine(BaseModel):
@@ -66,8 +66,9 @@ async def get_logs(request: web.Request) -> web.StreamResponse:
         tail=TAIL.of(request), after=_after(request), follow=FOLLOW.of(request) == "true"
     )
     form, logs = LogFormat(request[MEDIA_TYPE]), request.app[STEP_LOGS]
-    with request.app[RESPONSE_BUDGET].stream(client_address(request)):
-        async with logs.open(step, part) as lines:
+    peer = client_address(request)
+    with request.app[RESPONSE_BUDGET].stream(peer):
+        async with logs.open(step, part, peer=peer) as lines, aclosing(lines):
             if request.method == "HEAD":
                 return web.Response(headers=stream_headers(form))
             async with aclosing(_pieces(request, form, lines)) as pieces:

@@ -12,6 +12,7 @@ from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.handlers.app_keys import LIMITS, METRICS
 from sluice_gateway.handlers.identification import AccessWatch
 from sluice_gateway.handlers.large_responses import abort, begin, refuse_closed, write
+from sluice_gateway.handlers.logged_path import logged_path
 from sluice_gateway.handlers.operations import NDJSON, SSE, Content
 from sluice_gateway.handlers.routing import MEDIA_TYPE
 from sluice_gateway.ports import LogTruncatedError, ViewUnavailableError
@@ -99,22 +100,22 @@ async def send_stream(
         await _send_pieces(request, response, form, pieces)
         await response.write_eof()
     except TimeoutError:
-        _log.info("stream cut, its reader does not read", path=request.path)
+        _log.info("stream cut, its reader does not read", path=logged_path(request))
         abort(request)
     except (EventGoneError, LogTruncatedError):
-        _log.info("stream cut, the view has dropped what it was sending", path=request.path)
+        _log.info("stream cut, the view has dropped what it was sending", path=logged_path(request))
         abort(request)
     except ProblemError as e:
-        _log.info("stream cut", path=request.path, reason=e.problem.detail)
+        _log.info("stream cut", path=logged_path(request), reason=e.problem.detail)
         abort(request)
     except ViewUnavailableError as e:
-        _log.warning("stream cut, there is no view", path=request.path, error=str(e))
+        _log.warning("stream cut, there is no view", path=logged_path(request), error=str(e))
         abort(request)
     except ConnectionError:
-        _log.debug("stream left by its reader", path=request.path)
+        _log.debug("stream left by its reader", path=logged_path(request))
     except Exception:  # noqa: BLE001 - logged, and the reader comes back
         # Too late for a problem document: a cut stream is asked for again from where it ended.
-        _log.exception("stream failed", path=request.path)
+        _log.exception("stream failed", path=logged_path(request))
         abort(request)
     finally:
         streams.dec()
@@ -134,7 +135,7 @@ async def _send_pieces(
     async for piece in pieces:
         # Not within an event: its reader would take half of it for the whole.
         if form.is_between_events(sent) and await access.has_ended():
-            _log.info("stream ended, its access has", path=request.path)
+            _log.info("stream ended, its access has", path=logged_path(request))
             ending = form.access_ended()
             if ending is None:
                 abort(request)

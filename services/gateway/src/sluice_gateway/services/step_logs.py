@@ -10,6 +10,7 @@ import structlog
 
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.fair_shares import FairShares
 from sluice_gateway.domain.log_lines import LogPlace, LogText, PlacedLine
 from sluice_gateway.domain.logged_steps import LoggedStep
 from sluice_gateway.services.log_relay import LogGoneError, LogRelay, LogUnavailableError
@@ -21,6 +22,7 @@ _log = structlog.get_logger(__name__)
 _RETRY_AFTER_S: Final = 5
 _PAUSE_S: Final = 1.0
 _MAX_FAILURES: Final = 5
+_PEER_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,8 @@ class LogPart:
 class StepLogs:
     """The logs of steps; without a relay there are none.
 
-    Of a line `max_line` bytes are kept, and one answer has about `max_bytes`.
+    Of a line `max_line` bytes are kept, and one answer has about `max_bytes`. At most `max_streams`
+    are read at a time, of which a peer has half of what the others leave.
     """
 
     def __init__(
@@ -44,7 +47,9 @@ class StepLogs:
         *,
         max_line: int = 16 * 1024,
         max_bytes: int = 64 * 1024 * 1024,
+        max_streams: int = 200,
     ) -> None:
+        self._streams = FairShares(budget=max_streams, share=_PEER_SHARE)
         self.max_bytes = max_bytes
         self._relay = relay
         self._max_line = max_line
@@ -58,19 +63,23 @@ class StepLogs:
 
     @asynccontextmanager
     async def open(
-        self, step: LoggedStep, part: LogPart
+        self, step: LoggedStep, part: LogPart, *, peer: str
     ) -> AsyncIterator[AsyncGenerator[tuple[PlacedLine, ...]]]:
         """Yield the lines of a step's log, as many at a time as have come.
 
         Raises:
-            ProblemError: LOGS_DISABLED, LOG_GONE or UNAVAILABLE; the last also while it is read.
+            ProblemError: LOGS_DISABLED, LOG_GONE, OVERLOADED or UNAVAILABLE; the last also while it
+                is read.
         """
         if self._relay is None:
             raise ProblemError.of(
                 ProblemType.LOGS_DISABLED,
                 "The logs of steps are not set up here. Operators find in docs/logs.md how to.",
             )
-        async with AsyncExitStack() as stack:
+        if not self._streams.take(peer, 1):
+            raise _overloaded()
+        async with AsyncExitStack() as stack, AsyncExitStack() as held:
+            held.callback(self._streams.give_back, peer, 1)
             try:
                 chunks = await stack.enter_async_context(_opened(self._relay, step, part))
             except LogGoneError as e:
@@ -138,6 +147,15 @@ def _gone(step: LoggedStep) -> ProblemError:
     )
     return ProblemError.of(
         ProblemType.LOG_GONE, f"The log is no longer kept: the pod of the step is gone. {kept}"
+    )
+
+
+def _overloaded() -> ProblemError:
+    return ProblemError.of(
+        ProblemType.OVERLOADED,
+        "As many logs are read as may be, in all or from your address. Close one, or try again "
+        "after the time in Retry-After.",
+        retry_after=_RETRY_AFTER_S,
     )
 
 

@@ -45,7 +45,7 @@ class _Query(BaseModel):
     node_id: _Text
     template: _Text | None = None
     tail: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
-    since: Annotated[int, Field(ge=0, lt=2**33)] | None = None
+    since: Annotated[int, Field(ge=0, lt=10**10)] | None = None
     follow: bool = False
     starting: bool = False
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 BOOK = Path("examples/texts/alice-in-wonderland.txt")
 SLUICE = [sys.executable, "-m", "sluice_cli"]
+# Background jobs of a shell ignore Ctrl-C, and so would what they start.
+INTERRUPTIBLE = [
+    sys.executable,
+    "-c",
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "runpy.run_module('sluice_cli', run_name='__main__')",
+]
 
 
 class Person:
@@ -53,6 +61,18 @@ class Person:
         done = self.types(*words, stdin=stdin)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
+
+
+def examples() -> list[tuple[str, str]]:
+    """Return the scripts of docs/cli.md, each with what it prints on standard output."""
+    page = Path("docs/cli.md").read_text("utf-8")
+    found = re.findall(r"^```sh\n(.*?)^```\n\n```text\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    return [(script, printed) for script, printed in found if "sluice " in script]
+
+
+def wildcards(printed: str) -> str:
+    """Return a pattern in which … is anything on a line, and spaces at its end do not count."""
+    return re.escape(printed).replace("…", ".*")
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +137,7 @@ def test_ctrl_c_leaves_the_run_alone(person: Person, tmp_path: Path) -> None:
 
     watching = ChildProcess(
         "watch",
-        [*SLUICE, "run", "approval", "--id", "held", "--watch"],
+        [*INTERRUPTIBLE, "run", "approval", "--id", "held", "--watch"],
         log_path=tmp_path / "watch.log",
         environment=person.environment,
         on_line=listen,
@@ -127,6 +147,23 @@ def test_ctrl_c_leaves_the_run_alone(person: Person, tmp_path: Path) -> None:
     assert watching.exited.result(timeout=OUTCOME_SECONDS) == 130
     assert lines[-1] == "Run held goes on. Watch it again: sluice watch held"
     assert person.sees("list", "--phase", "Suspended", "-q", "held", "-o", "name") == "held\n"
+
+
+def test_the_examples_of_the_page_do_what_it_says(person: Person, tmp_path: Path) -> None:
+    found = examples()
+    assert len(found) > 5
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for script, printed in found:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            env={**person.environment, "PATH": path},
+            timeout=OUTCOME_SECONDS,
+        )
+        assert re.fullmatch(wildcards(printed), done.stdout), done.stdout
 
 
 def test_all_is_well(person: Person) -> None:

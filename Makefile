@@ -163,9 +163,10 @@ format: $(SETUP_DEV) ## Format the code and apply automatic fixes
 	$(PY) -m ruff check --fix .
 
 .PHONY: schemas
-schemas: $(SETUP) ## Write docs/schemas, docs/openapi.json and docs/asyncapi.json from the models
+schemas: $(SETUP) ## Write docs/schemas, docs/openapi.json, docs/asyncapi.json and the reference of sluice from the code
 	$(PY) -m sluice_contracts.schemas docs/schemas
 	$(PY) scripts/api_documents.py docs
+	$(PY) scripts/cli_reference.py docs/cli.md
 
 .PHONY: graphs
 graphs: $(SETUP) ## Write the graphs of the built-in workflows, which the gateway shows

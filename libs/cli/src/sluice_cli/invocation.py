@@ -13,7 +13,7 @@ from sluice_cli.domain.exit_codes import ExitCode
 from sluice_cli.domain.formats import Format
 from sluice_cli.domain.usage import UsageError
 
-__all__ = ["Invocation", "shared_options"]
+__all__ = ["SHARED", "Invocation", "shared_options"]
 
 P = ParamSpec("P")
 
@@ -35,7 +35,7 @@ class Invocation:
         typer.Option(
             metavar="BROKERS",
             envvar="SLUICE_BROKERS",
-            help="Do without the gateway: brokers of Kafka, host:port,...",
+            help="Do without the gateway: brokers of Kafka, as host:port.",
         ),
     ] = None
     tenant: Annotated[
@@ -52,7 +52,7 @@ class Invocation:
     tools: object = None
 
 
-_SHARED: Final = tuple(name for name in Invocation.__dataclass_fields__ if name != "tools")
+SHARED: Final = tuple(name for name in Invocation.__dataclass_fields__ if name != "tools")
 
 
 def shared_options(
@@ -63,7 +63,7 @@ def shared_options(
     @functools.wraps(function)
     def command(context: typer.Context, *args: P.args, **kwargs: P.kwargs) -> None:
         values: dict[str, Any] = kwargs
-        shared = {name: values.pop(name) for name in _SHARED}
+        shared = {name: values.pop(name) for name in SHARED}
         try:
             function(Invocation(**shared, tools=context.obj), *args, **kwargs)
         except UsageError as e:
@@ -79,7 +79,7 @@ def shared_options(
             annotation=Invocation.__annotations__[name],
         )
         for name, field in Invocation.__dataclass_fields__.items()
-        if name in _SHARED
+        if name in SHARED
     ]
     context = inspect.Parameter(
         "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context

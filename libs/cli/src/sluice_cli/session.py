@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 import webbrowser
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
@@ -13,6 +14,7 @@ import typer
 
 from sluice_cli.adapters.config_file import profile_of
 from sluice_cli.adapters.connecting import over_http, over_kafka
+from sluice_cli.adapters.readiness import readiness_at
 from sluice_cli.adapters.terminal import Terminal
 from sluice_cli.domain.exit_codes import ExitCode
 from sluice_cli.domain.failures import exit_code_of_error
@@ -21,9 +23,10 @@ from sluice_cli.domain.usage import UsageError
 from sluice_cli.invocation import Invocation
 from sluice_cli.ports import Client, Session
 from sluice_cli.services.completing import catalogue_names, parameters_of
+from sluice_cli.services.doctor import Brokers, Canary, Ways, examine
 from sluice_client import Retries, Sluice, SluiceError
 
-__all__ = ["Session", "Tools", "carry_out", "completed", "with_client", "with_gateway"]
+__all__ = ["Session", "Tools", "carry_out", "completed", "examined", "with_client", "with_gateway"]
 
 _COMPLETION_S: Final = 1.0
 
@@ -33,7 +36,7 @@ class Tools:
     """What reaches the world; tests have others."""
 
     gateway: Callable[[Connection], Sluice] = over_http
-    brokers: Callable[[Connection], AbstractAsyncContextManager[Client]] = over_kafka
+    brokers: Callable[[Connection], AbstractAsyncContextManager[Brokers]] = over_kafka
     open_page: Callable[[str], object] = webbrowser.open
 
 
@@ -67,6 +70,21 @@ def with_client(
             return await job(sluice, session)
 
     carry_out(invocation, connected)
+
+
+def examined(invocation: Invocation, *, health: str | None, canary: Canary | None) -> NoReturn:
+    """Carry out `sluice doctor`, which needs all ways at once."""
+
+    async def examining(session: Session, tools: Tools) -> ExitCode:
+        ways = Ways(
+            gateway=tools.gateway,
+            brokers=tools.brokers,
+            readiness=readiness_at,
+            clock=time.monotonic,
+        )
+        return await examine(session, ways=ways, health=health, canary=canary)
+
+    carry_out(invocation, examining)
 
 
 def carry_out(invocation: Invocation, job: Job) -> NoReturn:

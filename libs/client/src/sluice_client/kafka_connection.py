@@ -18,13 +18,11 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
-    OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
 )
 
 from sluice_client.documents import problem_of
 from sluice_client.errors import (
-    EventsGoneError,
     InvalidRequestError,
     OutcomeUnknownError,
     SluiceError,
@@ -38,7 +36,7 @@ from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.topics import TopicNames
 from sluice_contracts.tracing import continue_trace
 
-__all__ = ["KafkaConnection", "reading", "unreachable"]
+__all__ = ["KafkaConnection", "unreachable"]
 
 _SOURCE: Final = "urn:sluice:client"
 # Above every limit of Sluice's topics; the defaults of aiokafka are below some.
@@ -281,21 +279,3 @@ def unreachable() -> Iterator[None]:
         raise UnreachableError("The account may not read the topic: ask its operator.") from e
     except KafkaError as e:
         raise UnreachableError(f"Kafka has failed: {type(e).__name__}.") from e
-
-
-@contextmanager
-def reading() -> Iterator[None]:
-    """Raise what Kafka says while events are read as ours.
-
-    Raises:
-        EventsGoneError: the events behind the place are no longer kept.
-        UnreachableError: Kafka did not answer, or not to this account.
-    """
-    try:
-        with unreachable():
-            yield
-    except UnreachableError as e:
-        if isinstance(e.__cause__, OffsetOutOfRangeError):
-            detail = "The events behind this place are no longer kept. Read the run by HTTP."
-            raise EventsGoneError(problem_of(ProblemType.LOG_TRUNCATED, detail)) from e
-        raise

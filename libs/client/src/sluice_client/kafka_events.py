@@ -8,8 +8,8 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from sluice_client.filters import RunFilters, selects
-from sluice_client.kafka_connection import KafkaConnection, reading, unreachable
-from sluice_client.kafka_records import incoming_of
+from sluice_client.kafka_connection import KafkaConnection, unreachable
+from sluice_client.kafka_records import incoming_of, reading
 from sluice_client.outcomes import Event
 from sluice_contracts.ids import RunKey
 from sluice_contracts.status_codec import (

@@ -16,8 +16,8 @@ from sluice_client.errors import (
     UnreachableError,
     WaitTimeoutError,
 )
-from sluice_client.kafka_connection import KafkaConnection, reading, unreachable
-from sluice_client.kafka_records import incoming_of
+from sluice_client.kafka_connection import KafkaConnection, unreachable
+from sluice_client.kafka_records import incoming_of, reading
 from sluice_client.outcomes import Event, Outcome
 from sluice_client.protocols import RunHandle
 from sluice_contracts.http_documents import HttpProblem

@@ -1,48 +1,40 @@
-"""`make demo`: count the words of a book, and compare with Python's own count."""
+"""`make demo`: count the words of a book by `sluice run`, and compare with Python's own count."""
 
-import asyncio
 import json
+import os
+import shlex
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 from rich.console import Console
 
-from sluice_local.demo.client import follow, start_run
-from sluice_local.demo.screen import ProgressScreen, words_table
+from sluice_local.demo.screen import words_table
 from sluice_local.demo.words import count_words
 from sluice_local.errors import LocalModeError
 
-_GIVE_UP_SECONDS = 300.0
+# The demo goes to the Sluice of this machine, by HTTP and without a token.
+_NOT_FOR_THE_DEMO = ("SLUICE_BROKERS", "SLUICE_PROFILE", "SLUICE_TOKEN", "SLUICE_TOKEN_FILE")
 
 
 def run_demo(url: str, *, text_file: Path, workers: int) -> int:
     """Run the demo against the Sluice at `url`; return 0 if the counts equal Python's own.
 
     Raises:
-        LocalModeError: Sluice does not answer, the text is unreadable, or the run failed.
+        LocalModeError: the text is unreadable, or the run did not succeed.
     """
-    return asyncio.run(_demo(url, _read(text_file), workers=workers, console=Console()))
-
-
-async def _demo(url: str, text: str, *, workers: int, console: Console) -> int:
-    size = len(text.encode()) / 1000
-    console.print(f"{size:,.0f} kB of text go to map-reduce at {url}, {workers} workers.")
+    console = Console()
+    own = count_words(_read(text_file))
+    words = ["run", "map-reduce", "-p", f"workers={workers}", "-p", f"text=@{text_file}", "--watch"]
+    console.print(f"$ {shlex.join(['sluice', *words])}", highlight=False)
     began = time.monotonic()
-    event = await _run_to_its_end(url, text, workers=workers, console=console)
+    outputs = _run([*words, "--output", "json", "--url", url])
     seconds = time.monotonic() - began
-    if event["phase"] != "Succeeded":
-        raise LocalModeError(
-            f"Run {event['run_id']} ended {event['phase']}: {event.get('message') or 'no message'}",
-            remedy="See the terminal of `make run` and its logs.",
-        )
-    counted, total = parse_outputs(event["outputs"])
-    own = count_words(text)
-    console.print(f"\nThe most frequent of {total:,} words:")
+    counted, total = parse_outputs(outputs)
+    console.print(f"\nThe most frequent of {total:,} words, after {seconds:.1f} s:")
     console.print(words_table(counted, total=total))
-    console.print(f"Run {event['run_id']} took {seconds:.1f} s.")
     if not is_same_count(counted, total=total, own=own):
         console.print("[red]Python's own count differs.[/red]")
         return 1
@@ -50,18 +42,25 @@ async def _demo(url: str, text: str, *, workers: int, console: Console) -> int:
     return 0
 
 
-async def _run_to_its_end(url: str, text: str, *, workers: int, console: Console) -> dict[str, Any]:
-    timeout = aiohttp.ClientTimeout(total=_GIVE_UP_SECONDS)
-    # A terminal event has all steps and the counts, in one line of up to a megabyte.
-    async with aiohttp.ClientSession(timeout=timeout, read_bufsize=2**22) as http:
-        run_url = await start_run(
-            http, url, workflow="map-reduce", parameters={"workers": workers, "text": text}
+def _run(words: list[str]) -> dict[str, str]:
+    """Type the command; return the outputs of its run."""
+    environment = {
+        name: value for name, value in os.environ.items() if name not in _NOT_FOR_THE_DEMO
+    }
+    done = subprocess.run(  # noqa: S603 - the command of this installation
+        [sys.executable, "-m", "sluice_cli", *words],
+        stdout=subprocess.PIPE,
+        env={**environment, "SLUICE_CLI_CONFIG": os.devnull},
+        check=False,
+    )
+    if done.returncode != 0:
+        raise LocalModeError(
+            f"The command above has failed with exit code {done.returncode}.",
+            remedy="If no Sluice answers, start it in another terminal with `make run`, and wait "
+            "until it reports that it is ready. Use --url if it has another address.",
         )
-        console.print(f"Accepted: {run_url}")
-        with ProgressScreen(console) as screen:
-            async for event in follow(http, run_url):
-                screen.show(event)
-    return event
+    outputs: dict[str, str] = json.loads(done.stdout)["outputs"]
+    return outputs
 
 
 def parse_outputs(outputs: dict[str, str]) -> tuple[Counter[str], int]:

@@ -30,7 +30,8 @@ def profile_of(name: str | None, *, environment: Mapping[str, str]) -> Profile:
         UsageError: there is no such profile, or the file cannot be used.
     """
     path = config_path(environment)
-    if not path.exists():
+    # Nor is a device a configuration, such as /dev/null.
+    if not path.is_file():
         if name is not None:
             raise UsageError(f"There is no profile {name!r}: {path} does not exist.")
         return Profile()

@@ -1,0 +1,133 @@
+"""`sluice doctor` says what is so, and what to do."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from sluice_cli.adapters.readiness import readiness_at
+from sluice_cli.app import app
+from sluice_cli.session import Tools
+from sluice_client import ProblemType, RunHandle, UnreachableError
+from sluice_client.fake import FakeSluice
+from tests.unit.cli.conftest import greet
+
+
+@dataclass
+class FakeBrokers:
+    """A client over Kafka whose runs are those of the fake."""
+
+    sluice: FakeSluice
+    failure: Exception | None = None
+    started: list[str] = field(default_factory=list)
+
+    async def __aenter__(self) -> Self:
+        if self.failure is not None:
+            raise self.failure
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def partitions(self) -> dict[str, int]:
+        return {"sluice.requests": 6, "sluice.status": 6}
+
+    async def start(
+        self, workflow: str, parameters: Mapping[str, Any] | None = None, **options: Any
+    ) -> RunHandle:
+        self.started.append(workflow)
+        return await self.sluice.start(workflow, parameters, **options)
+
+    def run(self, id: str, *, tenant: str | None = None) -> RunHandle:  # noqa: A002
+        return self.sluice.run(id, tenant=tenant)
+
+    def events(self, **_: Any) -> Any:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def sluice() -> FakeSluice:
+    return FakeSluice({"hello": greet, "approval": None, "broken": lambda _: {"ratio": 1 / 0}})
+
+
+def examine(sluice: FakeSluice, *words: str, brokers: FakeBrokers | None = None) -> Result:
+    tools = Tools(
+        gateway=lambda _: sluice,
+        brokers=lambda _: brokers or FakeBrokers(sluice),
+    )
+    environment = {"NO_COLOR": "1", "XDG_CONFIG_HOME": "/nowhere"}
+    return CliRunner().invoke(app, ["doctor", *words], env=environment, obj=tools)
+
+
+def test_all_is_well(sluice: FakeSluice) -> None:
+    result = examine(sluice, "--kafka", "k:9092")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    found = [line.split()[:2] for line in lines]
+    assert found == [
+        ["ok", each] for each in ("settings", "gateway", "identity", "kafka", "canary")
+    ]
+    assert "http://localhost:8080, no token, tenant: none said" in lines[0]
+    assert "3 workflows in" in lines[1]
+    assert "anonymous:fake with runs:start" in lines[2]
+    assert "sluice.requests (6 partitions), sluice.status (6 partitions)" in lines[3]
+    assert all(hop in lines[4] for hop in ("accepted", "submitted", "running", "ended"))
+    [request] = sluice.requests
+    assert request.labels == {"sluice-doctor": "canary"}
+    assert request.expires_at is not None
+
+
+def test_without_a_canary_nothing_is_started(sluice: FakeSluice) -> None:
+    shown = json.loads(examine(sluice, "--no-canary", "-o", "json").stdout)
+    assert shown["ok"] is True
+    assert [each["name"] for each in shown["checks"]] == ["settings", "gateway", "identity"]
+    assert sluice.requests == []
+
+
+def test_a_canary_that_does_not_start_names_the_next_part(sluice: FakeSluice) -> None:
+    result = examine(sluice, "--workflow", "approval", "--timeout", "0.05")
+    assert result.exit_code == 1
+    assert "WRONG  canary" in result.stdout
+    assert "Look at the dispatcher's /readyz" in result.stdout
+
+
+def test_a_canary_that_fails_says_why(sluice: FakeSluice) -> None:
+    result = examine(sluice, "--workflow", "broken")
+    assert result.exit_code == 1
+    assert "as Failed: division by zero" in result.stdout
+    assert "-> Look at it: sluice status" in result.stdout
+
+
+def test_a_workflow_that_is_not_there_is_named(sluice: FakeSluice) -> None:
+    result = examine(sluice, "--workflow", "nope")
+    assert result.exit_code == 1
+    assert "Unknown workflow" in result.stdout
+
+
+def test_without_a_gateway_the_canary_goes_over_kafka(sluice: FakeSluice) -> None:
+    sluice.fail_next(ProblemType.FORBIDDEN)
+    brokers = FakeBrokers(sluice)
+    result = examine(sluice, "--kafka", "k:9092", brokers=brokers)
+    assert result.exit_code == 1
+    assert "-> Start the gateway, or give its address" in result.stdout
+    assert "ok     canary" in result.stdout
+    assert brokers.started == ["hello"]
+
+
+def test_brokers_that_are_not_there_are_wrong(sluice: FakeSluice) -> None:
+    brokers = FakeBrokers(sluice, failure=UnreachableError("No broker answered."))
+    result = examine(sluice, "--kafka", "k:9092", brokers=brokers)
+    assert result.exit_code == 1
+    assert "WRONG  kafka     No broker answered." in result.stdout
+    assert "ok     canary" in result.stdout
+
+
+def test_a_service_that_is_not_there_is_not_ready(sluice: FakeSluice) -> None:
+    result = examine(sluice, "--no-canary", "--health", "http://127.0.0.1:9")
+    assert result.exit_code == 1
+    assert "WRONG  readiness http://127.0.0.1:9: " in result.stdout
+    with pytest.raises(ValueError, match="must be like"):
+        readiness_at("file:///etc/passwd")

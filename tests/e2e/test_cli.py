@@ -26,8 +26,10 @@ SLUICE = [sys.executable, "-m", "sluice_cli"]
 INTERRUPTIBLE = [
     sys.executable,
     "-c",
-    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "runpy.run_module('sluice_cli', run_name='__main__')",
+    (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "runpy.run_module('sluice_cli', run_name='__main__')"
+    ),
 ]
 
 

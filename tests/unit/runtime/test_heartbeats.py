@@ -7,14 +7,15 @@ from contextlib import aclosing
 import pytest
 
 from sluice_runtime.heartbeats import with_heartbeats
+from tests.unit.runtime.clock import pause
 
 pytestmark = pytest.mark.looptime
 
 
 async def slow(*pauses: float) -> AsyncIterator[float]:
-    for pause in pauses:
-        await asyncio.sleep(pause)
-        yield pause
+    for seconds in pauses:
+        await pause(seconds)
+        yield seconds
 
 
 async def test_silence_is_noted_and_nothing_is_lost() -> None:

@@ -107,7 +107,6 @@ def open_page(browser: Browser, sluice: Sluice, faults: Faults) -> Iterator[Open
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(SECONDS * 1000)
-        expect.set_options(timeout=SECONDS * 1000)
         faults.watch(page)
         page.goto(address)
         return page

@@ -100,6 +100,7 @@ def test_a_dead_letter_and_what_is_behind(
     page.get_by_role("button", name=re.compile(run_id)).click()
     expect(page.get_by_label("Value")).to_be_visible()
     assert serious(page, axe) == []
+    page.unroute_all(behavior="wait")
     # Others expect that there are no open ones.
     page.get_by_role("button", name="Drop", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Drop").click()

@@ -47,8 +47,13 @@ async def log(
         assert response.status == HTTPStatus.OK, await response.text()
         async for raw in response.content:
             line = json.loads(raw)
-            if line["event"] != "keepalive":
+            if line["event"] != "keepalive" and not is_of_argo(line):
                 yield line
+
+
+def is_of_argo(line: Json) -> bool:
+    """Return whether Argo's executor has written the line; it shares the container."""
+    return line["data"] is not None and " argo=true" in line["data"]["text"]
 
 
 async def started(client: Client) -> str:
@@ -115,9 +120,12 @@ async def test_a_log_is_followed_to_its_end_over_a_cut_and_without_repeats(
 
 async def test_the_last_lines_are_plain_text_for_curl(client: Client) -> None:
     run_id = await started(client)
-    async with client.http.get(path_of(run_id, "talk"), params={"tail": "3"}) as response:
+    async with client.http.get(path_of(run_id, "talk"), params={"tail": "100"}) as response:
         assert response.content_type == "text/plain"
-        assert len((await response.text()).splitlines()) == 3
+        lines = (await response.text()).splitlines()
+        # A node keeps a long line in several pieces, which count.
+        assert 90 <= len(lines) <= 100
+        assert "line 9999" in lines
     await stop(client, run_id)
     await client.events(run_id)
 

@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 BOOK = Path("examples/texts/alice-in-wonderland.txt")
 SLUICE = [sys.executable, "-m", "sluice_cli"]
 # Background jobs of a shell ignore Ctrl-C, and so would what they start.
-INTERRUPTIBLE = [
-    sys.executable,
-    "-c",
-    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "runpy.run_module('sluice_cli', run_name='__main__')",
-]
+_PROGRAM = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("sluice_cli", run_name="__main__")
+"""
+INTERRUPTIBLE = [sys.executable, "-c", _PROGRAM]
 
 
 class Person:
@@ -66,7 +66,8 @@ class Person:
 def examples() -> list[tuple[str, str]]:
     """Return the scripts of docs/cli.md, each with what it prints on standard output."""
     page = Path("docs/cli.md").read_text("utf-8")
-    found = re.findall(r"^```sh\n(.*?)^```\n\n```text\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    block = r"((?:(?!```).*\n)*)```\n"
+    found = re.findall(rf"^```sh\n{block}\n```text\n{block}", page, re.MULTILINE)
     return [(script, printed) for script, printed in found if "sluice " in script]
 
 

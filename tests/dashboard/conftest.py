@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from sluice_local.kafka import EmbeddedKafka
 from tests.support.engines import Engine, skip
@@ -104,6 +104,7 @@ def open_page(browser: Browser, sluice: Sluice, faults: Faults) -> Iterator[Open
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(SECONDS * 1000)
+        expect.set_options(timeout=SECONDS * 1000)
         faults.watch(page)
         page.goto(address)
         return page

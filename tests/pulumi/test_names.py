@@ -72,7 +72,8 @@ def test_the_database_and_its_user_are_those_of_the_chart() -> None:
 
 def test_namespaces_are_those_of_argo_cd_s_root() -> None:
     namespaces = _root_values()["namespaces"]
-    assert namespaces == {"sluice": places.SLUICE, "workflows": places.WORKFLOWS}
+    assert namespaces["sluice"] == places.SLUICE
+    assert namespaces["workflows"] == places.WORKFLOWS
     parts = yaml.safe_load((ARGO_CD / "root/files/parts.yaml").read_text("utf-8"))
     for name, account in {
         "argo-workflows": places.ARGO_SERVER,

@@ -96,7 +96,7 @@ async def test_brokers_that_are_silent_from_the_start_are_unreachable(
     assert [each.state for each in cluster.producers] == ["stopped"]
 
 
-async def test_closing_waits_for_what_is_sent_and_not_for_ever(
+async def test_closing_waits_for_what_is_sent_and_not_forever(
     cluster: FakeCluster, connection: KafkaConnection
 ) -> None:
     await connection.open()

@@ -25,7 +25,7 @@ class FakeLetters:
 
     def add(self, value: str, kind: ProblemType, *, tenant: str) -> str:
         """Add a letter; return its id."""
-        said = problem(kind, "The fake was told so.")
+        said = problem(kind, "The fake was asked to reject it.")
         number = len(self._letters)
         now = datetime.now(UTC).isoformat()
         letter: _Json = {

@@ -12,6 +12,6 @@ export function runOf({ path, search }) {
   try {
     return { id: decodeURIComponent(match[1]), tenant: new URLSearchParams(search).get('tenant') ?? 'default' };
   } catch {
-    return null; // It is no text that was encoded.
+    return null; // It was never encoded.
   }
 }

@@ -42,7 +42,7 @@ export function DeadLettersPage() {
     if (!page) return;
     const { known, isWhole } = joined(letters ?? [], page.dead_letters);
     setLetters(known);
-    // Behind a gap the list begins anew.
+    // Behind a gap the list begins again.
     if (!isWhole) setCursor(page.next_cursor);
   };
   const latest = useRef(read);

@@ -167,6 +167,22 @@ def test_the_examples_of_the_page_do_what_it_says(person: Person, tmp_path: Path
         assert re.fullmatch(wildcards(printed), done.stdout), done.stdout
 
 
+def test_parameters_are_completed(person: Person) -> None:
+    environment = {
+        **person.environment,
+        "_SLUICE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "sluice run map-reduce -p ",
+        "COMP_CWORD": "4",
+    }
+
+    # Completion is silent when a second is not enough for it.
+    def offered() -> list[str]:
+        done = subprocess.run(SLUICE, capture_output=True, text=True, check=True, env=environment)
+        return done.stdout.split()
+
+    assert any(offered() == ["workers=", "text="] for _ in range(20))
+
+
 def test_all_is_well(person: Person) -> None:
     shown = person.sees("doctor", "--kafka", person.sluice.kafka.bootstrap_servers)
     assert shown.count("ok     ") == 5, shown

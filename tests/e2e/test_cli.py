@@ -23,14 +23,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 BOOK = Path("examples/texts/alice-in-wonderland.txt")
 SLUICE = [sys.executable, "-m", "sluice_cli"]
 # Background jobs of a shell ignore Ctrl-C, and so would what they start.
-INTERRUPTIBLE = [
-    sys.executable,
-    "-c",
-    (
-        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "runpy.run_module('sluice_cli', run_name='__main__')"
-    ),
-]
+_PROGRAM = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("sluice_cli", run_name="__main__")
+"""
+INTERRUPTIBLE = [sys.executable, "-c", _PROGRAM]
 
 
 class Person:
@@ -68,7 +66,8 @@ class Person:
 def examples() -> list[tuple[str, str]]:
     """Return the scripts of docs/cli.md, each with what it prints on standard output."""
     page = Path("docs/cli.md").read_text("utf-8")
-    found = re.findall(r"^```sh\n(.*?)^```\n\n```text\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    block = r"((?:(?!```).*\n)*)```\n"
+    found = re.findall(rf"^```sh\n{block}\n```text\n{block}", page, re.MULTILINE)
     return [(script, printed) for script, printed in found if "sluice " in script]
 
 
@@ -166,6 +165,22 @@ def test_the_examples_of_the_page_do_what_it_says(person: Person, tmp_path: Path
             timeout=OUTCOME_SECONDS,
         )
         assert re.fullmatch(wildcards(printed), done.stdout), done.stdout
+
+
+def test_parameters_are_completed(person: Person) -> None:
+    environment = {
+        **person.environment,
+        "_SLUICE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "sluice run map-reduce -p ",
+        "COMP_CWORD": "4",
+    }
+
+    # Completion is silent when a second is not enough for it.
+    def offered() -> list[str]:
+        done = subprocess.run(SLUICE, capture_output=True, text=True, check=True, env=environment)
+        return done.stdout.split()
+
+    assert any(offered() == ["workers=", "text="] for _ in range(20))
 
 
 def test_all_is_well(person: Person) -> None:

@@ -133,7 +133,7 @@ def test_dead_letters_are_listed_shown_replayed_and_dropped(person: Person) -> N
 
     shown = person.sees("dlq", "replay", first, "--reason", "a typo")
     [run] = person.sluice.requests
-    assert f"sluice watch {run.id} --tenant default" in shown
+    assert f"Its run is {run.id}: sluice watch {run.id}\n" in shown
     assert person.types("dlq", "replay", first).exit_code == 8
     value = json.dumps({"workflow": "hello", "parameters": {"name": "Bob"}})
     assert person.types("dlq", "replay", second, "--value", "{").exit_code == 2

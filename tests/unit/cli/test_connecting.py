@@ -1,7 +1,10 @@
 """How the command finds Sluice: options, environment, profiles, completion."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
+from unittest.mock import AsyncMock, patch
 
 import pytest
 from typer.testing import CliRunner
@@ -9,6 +12,7 @@ from typer.testing import CliRunner
 from sluice_cli.adapters.connecting import over_http, over_kafka
 from sluice_cli.app import app
 from sluice_cli.domain.profiles import Connection, KafkaSecurity, Profile, connection_of
+from sluice_cli.services.completing import parameters_of
 from sluice_cli.session import Tools
 from sluice_client.fake import FakeSluice
 from tests.unit.cli.person import Person
@@ -147,6 +151,34 @@ def complete(person: Person, line: str) -> list[str]:
 def test_workflows_are_completed(person: Person) -> None:
     assert complete(person, "sluice run ") == ["hello", "approval"]
     assert complete(person, "sluice run a") == ["approval"]
+
+
+async def test_parameters_are_completed_with_what_they_mean() -> None:
+    async with FakeSluice({"hello": None}) as sluice:
+        found = await sluice.workflow("hello")
+        schema = {"properties": {"name": {"description": "Who is greeted."}, "times": True}}
+        entry = found.model_copy(update={"parameters": schema})
+        with patch.object(sluice, "workflow", AsyncMock(return_value=entry)):
+            assert await parameters_of(sluice, "hello") == [
+                ("name=", "Who is greeted."),
+                ("times=", ""),
+            ]
+
+
+def test_no_parameters_are_completed_without_a_workflow(person: Person) -> None:
+    assert complete(person, "sluice run -p ") == []
+    assert complete(person, "sluice run hello -p ") == []
+
+
+def test_a_reader_that_has_had_enough_is_not_an_error(tmp_path: Path) -> None:
+    environment = {**os.environ, "SLUICE_CLI_CONFIG": os.devnull}
+    program = f"{sys.executable} -m sluice_cli open --print; echo $? >{tmp_path}/code"
+    script = f"({program}) | true"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stderr == ""
+    assert (tmp_path / "code").read_text().strip() == "0"
 
 
 def test_nothing_is_completed_offline() -> None:

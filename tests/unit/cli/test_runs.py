@@ -31,13 +31,22 @@ def steps(**phases: str) -> list[Mapping[str, Any]]:
     ]
 
 
+def started_for_acme(person: Person) -> str:
+    person.sluice.tenant = "acme"
+    try:
+        return person.types("run", "hello", "--id", "order-2", "--tenant", "acme").stderr
+    finally:
+        person.sluice.tenant = "default"
+
+
 def test_a_run_is_started_and_its_id_is_the_result(person: Person) -> None:
     result = person.types(
         "run", "hello", "-p", "name=Ada", "--id", "order-1", "-l", "team=a", "--tenant", "default"
     )
     assert (result.exit_code, result.stdout) == (0, "order-1\n")
-    assert "sluice watch order-1" in result.stderr
-    [request] = person.sluice.requests
+    assert result.stderr == "Accepted. Watch it: sluice watch order-1\n"
+    assert "order-2 --tenant acme\n" in started_for_acme(person)
+    request = person.sluice.requests[0]
     assert request.parameters == {"name": "Ada"}
     assert request.labels == {"team": "a"}
 

@@ -15,7 +15,7 @@ def main() -> None:
         return
     from sluice_cli.app import app  # noqa: PLC0415 - see above
 
-    app()
+    app(prog_name="sluice")
 
 
 if __name__ == "__main__":

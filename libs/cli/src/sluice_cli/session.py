@@ -99,9 +99,13 @@ def carry_out(invocation: Invocation, job: Job) -> NoReturn:
     try:
         session = Session(connection=_connection(invocation), screen=terminal)
         code = asyncio.run(_awaited(job(session, tools)))
+        # Python's own flush at the end would find a broken pipe too late.
+        sys.stdout.flush()
     except SluiceError as e:
         terminal.error("\n".join([str(e), *getattr(e, "__notes__", ())]))
         code = exit_code_of_error(e)
+        if code is ExitCode.UNREACHABLE:
+            terminal.note("`sluice doctor` looks at each part of the way.")
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:

@@ -86,6 +86,8 @@ class Terminal:
                 state = _plain(event.state)
                 shown = {"place": event.place, "type": event.type, "state": state}
                 self._write(json.dumps(shown, ensure_ascii=False))
+        # A reader at the other end of a pipe waits for it.
+        self._out.file.flush()
 
     def note(self, text: str) -> None:
         """See `Screen.note`."""

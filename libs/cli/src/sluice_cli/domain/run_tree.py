@@ -109,7 +109,7 @@ class RunTree:
     def _nodes(self) -> dict[_Path, _Node]:
         paths: dict[str, _Path] = {}
         nodes: dict[_Path, _Node] = {path: _Node(planned=True) for path in self._planned}
-        for step in self._steps.values():
+        for step in sorted(self._steps.values(), key=_began):
             node = nodes.setdefault(self._path(step.id, paths), _Node())
             if step.type not in _CONTAINERS:
                 node.steps.append(step)
@@ -127,6 +127,12 @@ class RunTree:
         around = self._path(found.boundary, known) if found.boundary else ()
         known[step_id] = (*around, base_name(found.name))
         return known[step_id]
+
+
+def _began(step: Step) -> tuple[bool, float]:
+    """Return what sorts steps by their begin; those that wait come last."""
+    begun = step.started_at is not None
+    return not begun, step.started_at.timestamp() if step.started_at else 0.0
 
 
 def base_name(name: str) -> str:

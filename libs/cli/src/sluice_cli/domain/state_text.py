@@ -18,6 +18,7 @@ __all__ = [
     "outcome_lines",
     "output_text",
     "state_lines",
+    "typed",
     "until",
     "waits",
 ]
@@ -79,7 +80,7 @@ def waits(state: StatusEvent, *, now: datetime) -> str:
     """Return what the run waits for; empty if for nothing."""
     if state.waiting_for:
         steps = "; ".join(map(_question, state.waiting_for))
-        return f"for an answer to {steps}: sluice approve {state.run_id}"
+        return f"for an answer to {steps}: {typed('approve', state.run_id, state.tenant)}"
     queue = state.queue
     if queue is None or state.terminal:
         return ""
@@ -96,6 +97,11 @@ def _ago(then: datetime | None, *, now: datetime) -> str:
 def until(then: datetime | None, *, now: datetime) -> str:
     """Return how long it is until then; empty if that is not known."""
     return duration(then - now) if then else ""
+
+
+def typed(command: str, run_id: str, tenant: str) -> str:
+    """Return a command about a run, as it is typed."""
+    return f"sluice {command} {run_id}{'' if tenant == DEFAULT_TENANT else f' --tenant {tenant}'}"
 
 
 def headline(state: StatusEvent, *, now: datetime) -> str:

@@ -8,6 +8,7 @@ from sluice_cli.domain.answers import answer_of, step_to_answer
 from sluice_cli.domain.exit_codes import ExitCode
 from sluice_cli.domain.failures import exit_code_of_error
 from sluice_cli.domain.filters import Selection
+from sluice_cli.domain.state_text import typed
 from sluice_cli.domain.tables import Table, items_table
 from sluice_cli.domain.usage import UsageError
 from sluice_cli.ports import Client, Session
@@ -113,14 +114,14 @@ async def rerun_run(
     if rerun.parameters:
         workflow = (await old.state()).workflow
         entry = await sluice.workflow(workflow) if workflow else None
-    typed = Start(workflow="", parameters=rerun.parameters, options={}, read_text=rerun.read_text)
-    values = values_of(typed, schema=entry.parameters if entry else None)
+    start = Start(workflow="", parameters=rerun.parameters, options={}, read_text=rerun.read_text)
+    values = values_of(start, schema=entry.parameters if entry else None)
     run = await old.rerun(parameters=values, **rerun.options)
     if follow is not None:
         graph = entry.graph if entry else None
         return await follow_to_the_end(run, session, follow=follow, graph=graph)
     session.screen.result({"id": run.id, "tenant": run.tenant}, lines=[run.id], name=run.id)
-    session.screen.note(f"Accepted. Watch it: sluice watch {run.id}")
+    session.screen.note(f"Accepted. Watch it: {typed('watch', run.id, run.tenant)}")
     return ExitCode.SUCCESS
 
 

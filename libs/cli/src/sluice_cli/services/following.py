@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from sluice_cli.domain.exit_codes import ExitCode
 from sluice_cli.domain.failures import exit_code_of_phase
+from sluice_cli.domain.state_text import typed
 from sluice_cli.ports import Client, Session
 from sluice_client import (
     Event,
@@ -20,7 +21,7 @@ from sluice_client import (
 from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.status import StatusEvent
 
-__all__ = ["Follow", "How", "follow_to_the_end", "watch_run"]
+__all__ = ["Follow", "How", "follow_to_the_end", "graph_of", "watch_run"]
 
 
 class How(StrEnum):
@@ -43,7 +44,9 @@ class Follow:
 async def watch_run(client: Client, session: Session, *, run_id: str, follow: Follow) -> ExitCode:
     """Follow a run that was started before."""
     run = client.run(run_id)
-    graph = await _graph(client, run) if follow.how is How.STEPS else None
+    graph = None
+    if follow.how is How.STEPS:
+        graph = await graph_of(client, await _workflow_of(client, run))
     return await follow_to_the_end(run, session, follow=follow, graph=graph)
 
 
@@ -68,7 +71,7 @@ async def follow_to_the_end(
                 state = await _last(run, timeout=follow.timeout, show=screen.event)
     except asyncio.CancelledError:
         # Ctrl-C ends the command alone.
-        screen.note(f"Run {run.id} goes on. Watch it again: sluice watch {run.id}")
+        screen.note(f"Run {run.id} goes on. Watch it again: {typed('watch', run.id, run.tenant)}")
         raise
     if follow.how is not How.EVENTS:
         screen.outcome(state)
@@ -89,19 +92,26 @@ async def _last(
                 show(event)
     except TimeoutError:
         raise WaitTimeoutError(
-            f"Run {run.id!r} is not over in time. It goes on: sluice watch {run.id}"
+            f"Run {run.id!r} is not over in time. It goes on: {typed('watch', run.id, run.tenant)}"
         ) from None
     if last is None:
         raise UnexpectedAnswerError(f"The events of run {run.id!r} ended without one.")
     return last.state
 
 
-async def _graph(client: Client, run: RunHandle) -> PlannedGraph | None:
-    """Return what the run is planned to do, if the gateway knows it."""
-    if not isinstance(client, Sluice):
+async def graph_of(client: Client, workflow: str | None) -> PlannedGraph | None:
+    """Return what the runs of a workflow are planned to do, if the gateway knows it."""
+    if workflow is None or not isinstance(client, Sluice):
         return None
-    # It is only shown in addition. What is wrong with the run itself is said when it is followed.
+    # It is only shown in addition.
     with suppress(SluiceError):
-        workflow = (await client.run(run.id, tenant=run.tenant).state()).workflow
-        return (await client.workflow(workflow)).graph if workflow else None
+        return (await client.workflow(workflow)).graph
+    return None
+
+
+async def _workflow_of(client: Client, run: RunHandle) -> str | None:
+    # What is wrong with the run itself is said when it is followed.
+    with suppress(SluiceError):
+        if isinstance(client, Sluice):
+            return (await client.run(run.id, tenant=run.tenant).state()).workflow
     return None

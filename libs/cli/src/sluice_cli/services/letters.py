@@ -7,6 +7,7 @@ from typing import Any, Final
 from sluice_cli.domain.exit_codes import ExitCode
 from sluice_cli.domain.filters import LetterSelection
 from sluice_cli.domain.letter_text import letter_lines
+from sluice_cli.domain.state_text import typed
 from sluice_cli.domain.tables import letters_table
 from sluice_cli.domain.usage import UsageError
 from sluice_cli.ports import Session
@@ -63,7 +64,7 @@ async def replay_letter(
     run = letter.decision.run if letter.decision else None
     lines = [f"{letter.id}: replayed"]
     if run is not None:
-        lines.append(f"Its run is {run.id}: sluice watch {run.id} --tenant {run.tenant}")
+        lines.append(f"Its run is {run.id}: {typed('watch', run.id, run.tenant)}")
     session.screen.result(letter, lines=lines, name=run.id if run else letter.id)
     return ExitCode.SUCCESS
 

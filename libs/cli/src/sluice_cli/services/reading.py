@@ -16,6 +16,7 @@ from sluice_cli.domain.tables import (
 )
 from sluice_cli.domain.usage import UsageError
 from sluice_cli.ports import Session
+from sluice_cli.services.following import graph_of
 from sluice_client import NotFoundError, Phase, RunFilters, Sluice
 from sluice_contracts.http_documents import RunDocument
 from sluice_contracts.http_lists import RunSummaryDocument
@@ -30,7 +31,8 @@ async def show_status(sluice: Sluice, session: Session, *, run_id: str) -> ExitC
     """Show the latest state of a run, with its steps."""
     state = await sluice.run(run_id).state()
     now = session.screen.now()
-    tree = RunTree()
+    # The plan has the order of the steps.
+    tree = RunTree(await graph_of(sluice, state.workflow))
     tree.apply(state)
     lines = [*state_lines(state, now=now), *(f"  {each}" for each in tree.lines(now=now))]
     session.screen.result(state, lines=lines, name=state.id)

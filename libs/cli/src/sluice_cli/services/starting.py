@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from sluice_cli.domain.exit_codes import ExitCode
 from sluice_cli.domain.parameters import STDIN, read_parameter, value_of
+from sluice_cli.domain.state_text import typed
 from sluice_cli.domain.usage import UsageError
 from sluice_cli.ports import Client, Session
 from sluice_cli.services.following import Follow, follow_to_the_end
@@ -43,7 +44,7 @@ async def start_run(
         graph = entry.graph if entry else None
         return await follow_to_the_end(run, session, follow=follow, graph=graph)
     screen.result({"id": run.id, "tenant": run.tenant}, lines=[run.id], name=run.id)
-    screen.note(f"Accepted. Watch it: sluice watch {run.id}")
+    screen.note(f"Accepted. Watch it: {typed('watch', run.id, run.tenant)}")
     return ExitCode.SUCCESS
 
 
@@ -54,10 +55,10 @@ def values_of(start: Start, *, schema: Mapping[str, JsonValue] | None) -> dict[s
         UsageError: one is wrong, or there twice.
     """
     values: dict[str, JsonValue] = {}
-    typed = [read_parameter(each) for each in start.parameters]
-    if sum(each.file == STDIN for each in typed) > 1:
+    given = [read_parameter(each) for each in start.parameters]
+    if sum(each.file == STDIN for each in given) > 1:
         raise UsageError("Standard input can be only one parameter's: there is @- twice.")
-    for each in typed:
+    for each in given:
         if each.name in values:
             raise UsageError(f"/parameters/{each.name}: it is there twice.")
         try:

@@ -123,7 +123,7 @@ class Call:
             named = self.letter
         path = self.operation.path.replace("{id}", named)
         name = self.tenant if path.startswith("/v1/tenants/") else self.workflow
-        path = path.replace("{name}", name).replace("{file}", STYLE)
+        path = path.replace("{name}", name).replace("{step}", "say").replace("{file}", STYLE)
         is_stream = self.operation.id in ("followRun", "followRuns")
         return await self.gateway.client.request(
             "HEAD" if is_stream else self.operation.method,

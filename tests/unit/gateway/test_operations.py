@@ -2,7 +2,9 @@
 
 import re
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -12,6 +14,8 @@ from yarl import URL
 from sluice_contracts.dead_letters import encode_dead_letter
 from sluice_contracts.problems import ProblemType, problem
 from sluice_contracts.records import IncomingRecord, Position
+from sluice_contracts.status import Phase
+from sluice_contracts.steps import Step
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.handlers.middleware import problem_responses, set_headers
 from sluice_gateway.handlers.operations import (
@@ -26,12 +30,14 @@ from sluice_gateway.handlers.operations import (
 from sluice_gateway.handlers.reference import reference_of
 from sluice_gateway.handlers.routing import MEDIA_TYPE, routes
 from sluice_gateway.handlers.table import OPERATIONS
-from tests.unit.gateway.harness import TOPICS, Gateway
+from sluice_gateway.services.step_logs import StepLogs
+from tests.support.fake_log_relay import KeptLogs
+from tests.unit.gateway.harness import TOPICS, Gateway, published, running_gateway
 
 STYLE = next(name for name in reference_of(OPERATIONS, TOPICS).files if name.endswith(".css"))
 LETTER = "0-0"
 """The first record without a key on the dead letter topic."""
-ADDRESSES = {"{id}": "order-1", "{name}": "greet", "{file}": STYLE}
+ADDRESSES = {"{id}": "order-1", "{step}": "say", "{name}": "greet", "{file}": STYLE}
 
 
 def address(path: str) -> str:
@@ -41,9 +47,17 @@ def address(path: str) -> str:
     return re.sub(r"\{\w+\}", lambda found: ADDRESSES[found[0]], path)
 
 
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    async with running_gateway(tmp_path, step_logs=StepLogs(KeptLogs())) as running:
+        yield running
+
+
 async def seed(gateway: Gateway) -> None:
     """Make what the addresses name."""
     await gateway.post({"id": "order-1", "workflow": "greet", "parameters": {"name": "Ada"}})
+    said = Step(id="say-1", name="say", type="Pod", phase="Running")
+    await gateway.publish(published(1, Phase.RUNNING, steps=(said,), namespace="argo", uid="u1"))
     record = IncomingRecord(
         position=Position(TOPICS.requests, 0, 0), timestamp_ms=0, key=None, value=b"{"
     )

@@ -43,6 +43,7 @@ def test_only_who_uses_the_api_gets_a_token(rendered: Rendered) -> None:
         rendered.workload(service)["metadata"]["name"]
         for service in ("dispatcher", "status-watcher")
     }
+    services |= {name for name in tokens if name.endswith("-log-relay")}
     assert has_token - {name for name in tokens if name.endswith("-drain")} == services
 
 

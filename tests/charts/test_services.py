@@ -632,8 +632,9 @@ def test_topics_and_group_are_those_of_the_contract(default: Rendered) -> None:
             assert env[f"SLUICE_KAFKA__TOPICS__{topic.upper()}"] == name
 
 
-def test_the_chart_grants_what_the_testbed_grants(default: Rendered) -> None:
-    """And what the tests of a real API server look at."""
+def test_the_chart_grants_what_the_testbed_grants(helm: Helm) -> None:
+    """And what the tests of a real API server look at, with all that can be on there."""
+    chart = named(helm, "log-relay")
 
     def granted(objects: list[Json]) -> set[str]:
         return {
@@ -651,9 +652,9 @@ def test_the_chart_grants_what_the_testbed_grants(default: Rendered) -> None:
         return {name: value for name, value in (each["metadata"] | each).items() if name in kept}
 
     testbed = [*sluice_manifests(rules=RULES), *namespace_manifests("argo", rules=RULES)]
-    gateway = default.one("ServiceAccount", "sluice-gateway")
-    hooks = [each for each in default.objects if HOOK in each["metadata"].get("annotations", {})]
-    rest = [each for each in default.objects if each is not gateway and each not in hooks]
+    gateway = chart.one("ServiceAccount", "sluice-gateway")
+    hooks = [each for each in chart.objects if HOOK in each["metadata"].get("annotations", {})]
+    rest = [each for each in chart.objects if each is not gateway and each not in hooks]
     assert granted(rest) == granted(testbed)
 
 

@@ -23,7 +23,7 @@ from tests.charts.rendering import CHART, Helm
 
 STALE = "run `make chart`"
 # A service takes all of `defaults` as well.
-SERVICES = {CHART: ("gateway", "dispatcher", "statusWatcher")}
+SERVICES = {CHART: ("gateway", "dispatcher", "statusWatcher", "logRelay")}
 # Each reference to `pod` closes it, together with its own properties.
 CLOSED_ELSEWHERE = {CHART: ["/$defs/pod"]}
 

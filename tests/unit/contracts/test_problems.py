@@ -43,6 +43,8 @@ def test_the_types_are_those_that_clients_know() -> None:
         "unauthenticated": 401,
         "forbidden": 403,
         "log-truncated": 410,
+        "log-gone": 410,
+        "logs-disabled": 404,
         "count-changed": 412,
         "outcome-unknown": 503,
         "unavailable": 503,

@@ -15,7 +15,7 @@ import pytest
 from sluice_local.processes import ChildProcess
 from tests.support.client import OUTCOME_SECONDS
 from tests.support.engines import Engine
-from tests.support.kafka import KafkaServer
+from tests.support.kafka import KafkaServer, unique_name
 from tests.support.sluice import Sluice, running_sluice
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -81,7 +81,13 @@ def person(
     kafka: KafkaServer, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Person]:
     # One of its own: its gateway is killed at last.
-    with running_sluice(kafka, tmp_path_factory.mktemp("cli"), engine=engine) as running:
+    controls = {"SLUICE_KAFKA__CONTROLS_TOPIC": unique_name("controls")}
+    with running_sluice(
+        kafka,
+        tmp_path_factory.mktemp("cli"),
+        engine=engine,
+        environment={"gateway": controls, "dispatcher": controls},
+    ) as running:
         yield Person(running, tmp_path_factory.mktemp("home"))
 
 
@@ -165,22 +171,6 @@ def test_the_examples_of_the_page_do_what_it_says(person: Person, tmp_path: Path
             timeout=OUTCOME_SECONDS,
         )
         assert re.fullmatch(wildcards(printed), done.stdout), done.stdout
-
-
-def test_parameters_are_completed(person: Person) -> None:
-    environment = {
-        **person.environment,
-        "_SLUICE_COMPLETE": "complete_bash",
-        "COMP_WORDS": "sluice run map-reduce -p ",
-        "COMP_CWORD": "4",
-    }
-
-    # Completion is silent when a second is not enough for it.
-    def offered() -> list[str]:
-        done = subprocess.run(SLUICE, capture_output=True, text=True, check=True, env=environment)
-        return done.stdout.split()
-
-    assert any(offered() == ["workers=", "text="] for _ in range(20))
 
 
 def test_all_is_well(person: Person) -> None:

@@ -108,6 +108,8 @@ def test_many_runs_are_commanded_once_their_number_is_confirmed(held: Person) ->
     assert len(held.sluice.commands) == 2
     assert "No run is selected" in held.types(*words, "--yes").stderr
     assert held.types("command-all", "cancel").exit_code == 2
+    unanswered = held.types("command-all", "stop", "-w", "approval", stdin="")
+    assert (unanswered.exit_code, "add --yes" in unanswered.output) == (2, True)
 
 
 @pytest.mark.parametrize(("verb", "state"), [("pause", "paused"), ("drain", "draining")])

@@ -191,3 +191,10 @@ def test_nothing_is_completed_offline() -> None:
     }
     result = CliRunner().invoke(app, [], prog_name="sluice", env=environment)
     assert result.output.split() == []
+
+
+def test_a_token_of_several_lines_is_refused(person: Person) -> None:
+    result = person.types("list", environment={"SLUICE_TOKEN": "slk_secret\nmore"})
+    assert result.exit_code == 2
+    assert "must be one line" in result.output
+    assert "secret" not in result.output

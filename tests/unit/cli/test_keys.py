@@ -144,3 +144,9 @@ def test_what_cannot_be_written_is_explained(person: Person, tmp_path: Path) -> 
     (tmp_path / "keys.yaml").write_bytes(b"\xff")
     result = person.types("keys", "list", "-f", str(tmp_path / "keys.yaml"))
     assert "cannot be read" in result.stderr
+
+
+def test_a_file_that_is_not_there_has_no_keys_to_show(keys: Keys) -> None:
+    keys.types("list", code=2)
+    keys.types("revoke", "4fT9kQ2mZx8B", code=2)
+    assert not keys.file.exists()

@@ -112,6 +112,11 @@ def carry_out(invocation: Invocation, job: Job) -> NoReturn:
         # The reader has had enough, as `head` has. Python would complain about it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.SUCCESS
+    except OSError as e:
+        terminal.error(f"The result could not be written: {e.strerror}.")
+        # What is left in the buffer would fail again at Python's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.OTHER
     raise typer.Exit(code)
 
 
@@ -121,13 +126,16 @@ async def _awaited(job: Awaitable[ExitCode]) -> ExitCode:
 
 def _connection(invocation: Invocation) -> Connection:
     profile = profile_of(invocation.profile, environment=os.environ)
+    token = os.environ.get("SLUICE_TOKEN") or None
+    if token is not None and not token.isprintable():
+        raise UsageError("SLUICE_TOKEN must be one line of printable text.")
     return connection_of(
         profile,
         url=invocation.url,
         kafka=invocation.kafka,
         tenant=invocation.tenant,
         token_file=None if invocation.token_file is None else str(invocation.token_file),
-        token=os.environ.get("SLUICE_TOKEN") or None,
+        token=token,
     )
 
 

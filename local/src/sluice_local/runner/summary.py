@@ -9,6 +9,7 @@ def summary(endpoints: Endpoints, *, seconds: float) -> str:
     """Return a box with all addresses, followed by commands to copy."""
     topics = TopicNames()
     facts = [
+        ("dashboard", endpoints.gateway_url),
         ("HTTP", f"{endpoints.gateway_url}/v1/runs"),
         ("Kafka", f"{endpoints.bootstrap_servers}  (Apache Kafka {DEFAULT_VERSION})"),
         ("topics", f"{topics.requests}  {topics.status}  {topics.results}  {topics.dlq}"),

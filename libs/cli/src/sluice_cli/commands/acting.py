@@ -200,7 +200,10 @@ def command_all(
     )
 
     def confirm(total: int) -> bool:
-        return yes or typer.confirm(f"{command} {total} runs?", err=True)
+        try:
+            return yes or typer.confirm(f"{command} {total} runs?", err=True)
+        except typer.Abort:
+            raise UsageError("There is no answer: add --yes to do it without a question.") from None
 
     with_gateway(
         invocation,

@@ -74,7 +74,7 @@ def list_(invocation: Invocation, *, file: KeysFileOption = "keys.yaml") -> None
     from sluice_cli.services.keys import list_keys
     from sluice_cli.session import carry_out
 
-    store = _store(file)
+    store = _existing_store(file)
     carry_out(invocation, lambda session, _: list_keys(session, store=store))
 
 
@@ -93,11 +93,19 @@ def revoke(
     from sluice_cli.services.keys import revoke_key
     from sluice_cli.session import carry_out
 
-    store = _store(file)
+    store = _existing_store(file)
     carry_out(
         invocation,
         lambda session, _: revoke_key(session, store=store, key_id=key_id, secret=secret),
     )
+
+
+def _existing_store(file: str) -> "KeysStore":
+    from pathlib import Path
+
+    if not Path(file).is_file():
+        raise UsageError(f"There is no file {file}. Name the file of keys by --file.")
+    return _store(file)
 
 
 def _store(file: str) -> "KeysStore":

@@ -26,7 +26,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from bench.idle import cpu_seconds, rss_mb
-from sluice_gateway.domain.api_keys import base62, digest, write_key
+from sluice_contracts.api_keys import RANDOM_BYTES, digest, new_key
 from sluice_local.kafka import EmbeddedKafka
 from sluice_local.ports import free_ports
 from tests.support.engines import running_engine
@@ -148,8 +148,8 @@ def _wait_until_served(url: str) -> None:
 
 def _identity(folder: Path) -> tuple[str, dict[str, str]]:
     """Make a key with a grant; return it, and the settings of a gateway that takes it."""
-    key_id = base62(secrets.randbits(128), digits=12)
-    key = write_key(key_id, secrets.token_bytes(32))
+    key = new_key(secrets.token_bytes(RANDOM_BYTES))
+    key_id = key.split("_")[1]
     folder.mkdir(parents=True)
     (folder / "keys.yaml").write_text(
         f'keys:\n- id: "{key_id}"\n  principal: "bench"\n  secrets:\n'

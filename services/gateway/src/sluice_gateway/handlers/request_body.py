@@ -71,18 +71,14 @@ async def _body(request: web.Request, admitted: AdmittedRequest) -> list[bytes]:
     )
     pieces: list[bytes] = []
     size = 0
-    if request.content.is_eof() and request.content.exception() is None:
-        # It came with its head, as most do: there is nothing to wait for.
-        if whole := request.content.read_nowait():
-            if len(whole) > MAX_REQUEST_BYTES:
-                raise _too_large()
-            admitted.add(len(whole))
-            pieces.append(whole)
-        return pieces
     try:
         while True:
-            async with asyncio.timeout_at(pace.deadline):
-                chunk = await request.content.readany()
+            if request.content.is_eof():
+                # Most bodies come with their head: there is nothing to wait for.
+                chunk = request.content.read_nowait()
+            else:
+                async with asyncio.timeout_at(pace.deadline):
+                    chunk = await request.content.readany()
             if not chunk:
                 return pieces
             size += len(chunk)

@@ -35,6 +35,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 Json = dict[str, Any]
 
 LIVE = 8
+ROUNDS = 6
 CATALOGUE = {"SLUICE_WORKFLOWS__CATALOGUE_FILE": str((DATA / "fair-catalogue.yaml").resolve())}
 
 
@@ -173,9 +174,7 @@ async def test_one_run_of_a_key_is_live_whatever_becomes_of_dispatchers(sluice: 
     assert {each["phase"] for each in outcomes} == {"Succeeded"}
 
 
-async def test_weights_that_change_act_within_a_round_on_what_waits(
-    sluice: Sluice, limits: Path
-) -> None:
+async def test_weights_that_change_act_on_what_waits(sluice: Sluice, limits: Path) -> None:
     dispatchers = Dispatchers(sluice, random.Random(0))  # noqa: S311 - not used here
     await dispatchers.join()
     backlog = 120
@@ -191,15 +190,15 @@ async def test_weights_that_change_act_within_a_round_on_what_waits(
             lambda: all(dispatchers.said("file read again", name) for name in dispatchers.names)
         )
         changed = len(audit.created)
-        await audit.until_created(changed + 3 * LIVE)
+        await audit.until_created(changed + ROUNDS * LIVE)
     tenants = audit.tenants()
     before = Counter(tenants[LIVE : 3 * LIVE])
-    after = [Counter(tenants[start : start + LIVE]) for start in range(changed, len(tenants), LIVE)]
+    after = Counter(tenants[changed : changed + ROUNDS * LIVE])
     print(before, after)
     # The share of each, and one run of credit at each dispatcher.
     assert abs(before["acme"] - before["globex"]) <= 2 * 2
-    assert after[0]["globex"] <= LIVE // 8 + 2
-    # Both may see that a run of globex has ended, and start another one.
-    assert sum(each["globex"] for each in after[:3]) <= 3 * (LIVE // 8) * 2
+    # An eighth is the share of globex. In a round of eight starts, both dispatchers may see that it
+    # has no live run, and start one. Each of the two earns half a run of credit in a round.
+    assert 0 < after["globex"] <= ROUNDS * LIVE * 3 // 8
     # Both had requests that waited, all the time.
     assert max(Counter(tenants).values()) < backlog

@@ -4,6 +4,7 @@ Needs fixtures: `producer`; `topic`, an empty topic of several partitions; and `
 the records of a topic, partition by partition.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TypeAlias
@@ -13,10 +14,11 @@ import pytest
 from sluice_contracts.records import IncomingRecord, OutgoingRecord, Position
 from sluice_runtime.deadlines import Deadline
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
-from sluice_runtime.kafka.producer import Producer
+from sluice_runtime.kafka.producer import BatchProducer, Producer
 
 Read: TypeAlias = Callable[[str], Awaitable[Sequence[IncomingRecord]]]
 
+HEADERS = (("a", b"1"), ("ü", b"\xff"))
 TOO_LARGE = OutgoingRecord(key=b"k", value=b"v" * (4 * 1024 * 1024 + 1))
 
 
@@ -88,7 +90,49 @@ class ProducerPortSuite:
 
 
 class PartitionedProducerPortSuite(ProducerPortSuite):
-    """The same, and that the writer may choose among three partitions."""
+    """The same, that the writer may choose among three partitions, and that it may send many."""
+
+    async def test_many_records_are_in_the_topic_as_they_were_sent(
+        self, producer: BatchProducer, topic: str, read: Read
+    ) -> None:
+        records = [
+            OutgoingRecord(key=b"k%d" % (number % 50), value=b"%d" % number, headers=HEADERS)
+            for number in range(2000)
+        ]
+        records.append(OutgoingRecord(key=b"gone", value=None))
+        records.append(OutgoingRecord(key=None, value=b"v"))
+        assert await producer.send_all(topic, records, deadline=within()) == len(records)
+        found = await read(topic)
+        sent = Counter((each.key, each.value, each.headers) for each in records)
+        assert Counter((each.key, each.value, each.headers) for each in found) == sent
+        for key in {each.key for each in records if each.key}:
+            ours = [each.value for each in found if each.key == key]
+            assert ours == [each.value for each in records if each.key == key]
+
+    async def test_many_records_are_in_the_partitions_of_single_ones(
+        self, producer: BatchProducer, topic: str, read: Read
+    ) -> None:
+        records = [OutgoingRecord(key=b"k%d" % number, value=b"") for number in range(20)]
+        for each in records:
+            await producer.send(topic, each, deadline=within())
+        await producer.send_all(topic, records, deadline=within())
+        found = Counter((each.key, each.position.partition) for each in await read(topic))
+        assert set(found.values()) == {2}
+
+    async def test_of_many_records_one_that_is_too_large_is_left_out(
+        self, producer: BatchProducer, topic: str, read: Read
+    ) -> None:
+        fits = OutgoingRecord(key=b"k", value=b"v" * 100_000)
+        assert await producer.send_all(topic, [fits, TOO_LARGE, fits], deadline=within()) == 2
+        assert len(await read(topic)) == 2
+
+    async def test_many_records_after_their_deadline_are_not_acknowledged(
+        self, producer: BatchProducer, topic: str, read: Read
+    ) -> None:
+        record = OutgoingRecord(key=b"k", value=b"late")
+        assert await producer.send_all(topic, [record], deadline=within(seconds=0)) == 0
+        assert await producer.send_all(topic, [record], deadline=within()) == 1
+        assert len(await read(topic)) == 1
 
     async def test_a_record_for_a_partition_is_there_whatever_its_key_is(
         self, producer: Producer, topic: str, read: Read

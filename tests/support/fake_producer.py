@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -70,6 +70,19 @@ class FakeProducer:
         if failure is not None:
             raise failure.error
         return Appended(position=written.position, timestamp_ms=written.timestamp_ms)
+
+    async def send_all(
+        self, topic: str, records: Sequence[OutgoingRecord], *, deadline: Deadline
+    ) -> int:
+        """See `BatchProducer.send_all`."""
+        written = 0
+        for record in records:
+            try:
+                await self.send(topic, record, deadline=deadline)
+            except (KafkaUnavailableError, RecordRefusedError):
+                continue
+            written += 1
+        return written
 
     async def start(self, *, deadline: Deadline) -> None:
         """See `RecordProducer.start`."""

@@ -1,6 +1,5 @@
 """What the audit says of a request, and what it never says."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -33,6 +32,7 @@ from tests.unit.gateway.harness import (
 )
 from tests.unit.gateway.identities import as_, grant, granting_gateway
 from tests.unit.gateway.test_operations import address, each_operation
+from tests.unit.runtime.clock import pause
 
 SECRET = "s3cret"
 RUN = {"id": "order-1", "workflow": "greet", "parameters": {"name": SECRET}}
@@ -262,10 +262,24 @@ class TestAuditTopic:
         async with topic.running(drained_within=timedelta(seconds=10)):
             producer.fail_next_for_test(written=False)
             topic.put(record(1))
-            await asyncio.sleep(0)
             topic.put(record(2))
         assert sum(lost) == 1
         assert [each.key for each in producer.records_for_test("audit")] == [b"acme/order-2"]
+
+    @pytest.mark.looptime
+    async def test_a_record_waits_for_others_for_a_little(self) -> None:
+        producer, lost = FakeProducer(), list[int]()
+        linger = timedelta(seconds=3)
+        topic = AuditTopic(producer, topic="audit", lost=lost.append, linger=linger)
+        async with topic.running(drained_within=timedelta(seconds=10)):
+            for number in range(3):
+                topic.put(record(number))
+                await pause(0.9)
+            assert not producer.records_for_test("audit")
+            await pause(0.4)
+            assert len(producer.records_for_test("audit")) == 3
+            topic.put(record(3))
+        assert (len(producer.records_for_test("audit")), lost) == (4, [])
 
     async def test_a_topic_that_does_not_answer_holds_up_nothing(self) -> None:
         producer, lost = FakeProducer(), list[int]()

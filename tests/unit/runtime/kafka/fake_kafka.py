@@ -16,6 +16,7 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     UnknownTopicOrPartitionError,
 )
+from aiokafka.partitioner import DefaultPartitioner
 
 from sluice_contracts.records import Headers
 
@@ -152,6 +153,31 @@ class FakeClient:
         self.closed = True
 
 
+class FakeBatch:
+    """aiokafka's BatchBuilder: a batch of 16 KiB, or of one record."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.is_closed = False
+        self._size = 0
+
+    def append(self, *, timestamp: None, **record: Any) -> object | None:
+        assert timestamp is None
+        size = sum(len(record[each] or b"") for each in ("key", "value"))
+        size += sum(len(name) + len(value) for name, value in record["headers"])
+        if self.is_closed or (self.records and self._size + size > 16384):
+            return None
+        self.records.append(record)
+        self._size += size
+        return record
+
+    def record_count(self) -> int:
+        return len(self.records)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
 class FakeAIOKafkaProducer:
     """aiokafka's idempotent producer: batches never expire, and fatal errors stay."""
 
@@ -206,14 +232,39 @@ class FakeAIOKafkaProducer:
         partition: int | None = None,
         headers: Any = None,
     ) -> Written:
-        assert self.state == "started"
         assert not (key is None and value is None)
+        await self._answered(len(value or b""))
+        if partition is None:
+            every = sorted(self._cluster.partitions(topic))
+            partition = DefaultPartitioner()(key, every, every)
+        return self._cluster.write_for_test(
+            topic, value, key=key, partition=partition, headers=tuple(headers or ())
+        )
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        return self._cluster.partitions(topic)
+
+    def create_batch(self) -> FakeBatch:
+        return FakeBatch()
+
+    async def send_batch(
+        self, batch: FakeBatch, topic: str, *, partition: int
+    ) -> asyncio.Future[None]:
+        async def write() -> None:
+            await self._answered(sum(len(each["value"] or b"") for each in batch.records))
+            for each in batch.records:
+                self._cluster.write_for_test(topic, partition=partition, **each)
+
+        return asyncio.ensure_future(write())
+
+    async def _answered(self, size: int) -> None:
+        assert self.state == "started"
         if self._broken:
             raise self._broken
         if self._cluster.fatal and self is self._cluster.producers[0]:
             self.fail_all(self._cluster.fatal)
             raise self._cluster.fatal
-        if len(value or b"") > self._cluster.max_message_bytes:
+        if size > self._cluster.max_message_bytes:
             raise MessageSizeTooLargeError
         # A broker's answer takes at least one round of the event loop.
         await asyncio.sleep(0)
@@ -222,9 +273,6 @@ class FakeAIOKafkaProducer:
             self._waiting.append(answer)
             self._cluster.arrived()
             await asyncio.shield(answer)
-        return self._cluster.write_for_test(
-            topic, value, key=key, partition=partition or 0, headers=tuple(headers or ())
-        )
 
 
 class FakeAIOKafkaConsumer:

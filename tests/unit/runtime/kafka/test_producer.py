@@ -242,6 +242,34 @@ async def test_a_record_too_large_for_its_topic_replaces_the_producer(
     await producer.close()
 
 
+@pytest.mark.parametrize("error", [OutOfOrderSequenceNumber(), ConnectionResetError()])
+async def test_a_failure_among_many_records_replaces_the_producer(
+    cluster: FakeCluster, producer: RecordProducer, error: Any
+) -> None:
+    await producer.start(deadline=within())
+    cluster.fatal = error
+    with captured(producer_module) as logged:
+        assert await producer.send_all("t", [RECORD] * 2000, deadline=within()) == 0
+    assert [each["error"] for each in logged] == [type(error).__name__]
+    assert producer.unavailable() == f"Kafka: {type(error).__name__}"
+    assert await producer.send_all("t", [RECORD] * 2000, deadline=within()) == 2000
+    assert producer.unavailable() is None
+    await producer.close()
+    assert len(cluster.producers) == 2
+
+
+async def test_a_silent_broker_delays_many_records_by_their_deadline_only(
+    cluster: FakeCluster, producer: RecordProducer
+) -> None:
+    await producer.start(deadline=within())
+    cluster.silent = True
+    assert await producer.send_all("t", [RECORD] * 3, deadline=within()) == 0
+    assert (now(), producer.unavailable()) == (5, "Kafka: no acknowledgement in time")
+    cluster.silent = False
+    assert await producer.send_all("t", [RECORD] * 3, deadline=within()) == 3
+    await producer.close()
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [

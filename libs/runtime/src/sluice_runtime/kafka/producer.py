@@ -7,7 +7,7 @@ producer that misses it, or fails fatally, is replaced by a new one.
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -21,10 +21,12 @@ from aiokafka.errors import (
 
 from sluice_contracts.records import Appended, OutgoingRecord, Position
 from sluice_runtime.deadlines import Deadline, DeadlineExceededError
+from sluice_runtime.kafka.batches import batches_of
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
+from sluice_runtime.kafka.partitioning import choose_partition
 from sluice_runtime.kafka.settings import KafkaSettings, connection
 
-__all__ = ["Producer", "RecordProducer"]
+__all__ = ["BatchProducer", "Producer", "RecordProducer"]
 
 _log = structlog.get_logger(__name__)
 
@@ -53,6 +55,19 @@ class Producer(Protocol):
         """
 
 
+class BatchProducer(Producer, Protocol):
+    """A writer of records that also takes many at a time."""
+
+    async def send_all(
+        self, topic: str, records: Sequence[OutgoingRecord], *, deadline: Deadline
+    ) -> int:
+        """Write records, and return how many of them all in-sync replicas have.
+
+        The others were refused, or not acknowledged within the deadline. Records of one key keep
+        their order. It takes a fraction of the time of as many sends.
+        """
+
+
 class RecordProducer:
     """Writes records with acks=all, and replaces its aiokafka producer after fatal errors."""
 
@@ -67,6 +82,7 @@ class RecordProducer:
             "acks": "all",
             "enable_idempotence": True,
             "max_request_size": _MAX_RECORD_BYTES + _ROOM_FOR_FRAMING,
+            "partitioner": choose_partition,
         }
         self._make = make
         self._current: Any = None
@@ -108,6 +124,32 @@ class RecordProducer:
             position=Position(written.topic, written.partition, written.offset),
             timestamp_ms=written.timestamp,
         )
+
+    async def send_all(
+        self, topic: str, records: Sequence[OutgoingRecord], *, deadline: Deadline
+    ) -> int:
+        """See `BatchProducer.send_all`."""
+        taken = [each for each in records if each.size <= _MAX_RECORD_BYTES]
+        sent: list[tuple[int, asyncio.Future[Any]]] = []
+        producer: Any = None
+        try:
+            async with deadline.enforce():
+                producer = await self._producer()
+                partitions = sorted(await producer.partitions_for(topic))
+                for partition, batch in batches_of(taken, producer, partitions=partitions):
+                    future = await producer.send_batch(batch, topic, partition=partition)
+                    sent.append((batch.record_count(), future))
+                await asyncio.gather(*(future for _, future in sent))
+            self._failure = None
+        except DeadlineExceededError:
+            self._fail(producer, "no acknowledgement in time")
+        except (KafkaError, OSError) as e:
+            self._fail(producer, type(e).__name__)
+        finally:
+            for _, future in sent:
+                # One that fails now, and that nobody waits for, would be logged as an error.
+                future.cancel()
+        return sum(count for count, future in sent if _has_succeeded(future))
 
     def unavailable(self) -> str | None:
         """Return why the last send failed; None if it succeeded."""
@@ -185,6 +227,10 @@ class RecordProducer:
         task = asyncio.create_task(_stop_quietly(producer), name="stop a Kafka producer")
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
+
+
+def _has_succeeded(future: asyncio.Future[Any]) -> bool:
+    return not future.cancelled() and future.exception() is None
 
 
 async def _stop_quietly(producer: AIOKafkaProducer) -> None:

@@ -15,8 +15,8 @@ from sluice_contracts.topics import TopicSpec
 from sluice_gateway.auth_settings import AuthSettings
 from sluice_gateway.metrics import Metrics
 from sluice_runtime.deadlines import Deadline
-from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
-from sluice_runtime.kafka.producer import Producer, RecordProducer
+from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.kafka.producer import BatchProducer, RecordProducer
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import TopicMismatchError, ensure_topic
 
@@ -26,6 +26,8 @@ _log = structlog.get_logger(__name__)
 
 _MOST_WAITING: Final = 10_000
 _AT_A_TIME: Final = 500
+# Batches of Kafka take little more time than a record, so a record waits for others.
+_LINGER: Final = timedelta(milliseconds=50)
 _TIMEOUT: Final = timedelta(seconds=10)
 _AT_THE_END: Final = timedelta(seconds=5)
 
@@ -61,11 +63,21 @@ async def _create(kafka: KafkaSettings, spec: TopicSpec, *, client_id: str) -> N
 class AuditTopic:
     """Writes audit records in batches, each once; what cannot be written is in the log alone.
 
+    A record waits for others for up to `linger`.
+
     `lost` is called with the number of records that are not on the topic, or not for certain.
     """
 
-    def __init__(self, producer: Producer, *, topic: str, lost: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        producer: BatchProducer,
+        *,
+        topic: str,
+        lost: Callable[[int], None],
+        linger: timedelta = _LINGER,
+    ) -> None:
         self._producer = producer
+        self._linger = linger
         self._topic = topic
         self._lost = lost
         self._waiting: deque[AuditRecord] = deque()
@@ -96,15 +108,21 @@ class AuditTopic:
     async def _run(self) -> None:
         while True:
             await self._more.wait()
+            await asyncio.sleep(self._linger.total_seconds())
             self._more.clear()
             while self._waiting:
-                count = min(_AT_A_TIME, len(self._waiting))
-                batch = [self._waiting.popleft() for _ in range(count)]
-                written = await asyncio.gather(*map(self._write, batch))
-                if failed := written.count(False):
-                    self._lost(failed)
-                    _log.warning("audit records are in the log alone", records=failed)
+                await self._write_some()
             self._idle.set()
+
+    async def _write_some(self) -> None:
+        count = min(_AT_A_TIME, len(self._waiting))
+        batch = [self._waiting.popleft() for _ in range(count)]
+        records = [encode_audit(each, event_id=secrets.token_hex(16)) for each in batch]
+        deadline = Deadline("writing the audit", _TIMEOUT)
+        written = await self._producer.send_all(self._topic, records, deadline=deadline)
+        if failed := count - written:
+            self._lost(failed)
+            _log.warning("audit records are in the log alone", records=failed)
 
     async def _drain(self, *, within: timedelta) -> None:
         try:
@@ -112,13 +130,3 @@ class AuditTopic:
                 await self._idle.wait()
         except TimeoutError:
             _log.warning("audit records are in the log alone", records=len(self._waiting))
-
-    async def _write(self, record: AuditRecord) -> bool:
-        written = encode_audit(record, event_id=secrets.token_hex(16))
-        try:
-            await self._producer.send(
-                self._topic, written, deadline=Deadline("writing the audit", _TIMEOUT)
-            )
-        except (KafkaUnavailableError, RecordRefusedError):
-            return False
-        return True

@@ -13,8 +13,12 @@ def main() -> None:
         # Nothing else is imported for it.
         print(f"sluice {VERSION}")
         return
-    from sluice_cli.app import app  # noqa: PLC0415 - see above
+    import logging  # noqa: PLC0415 - see above
 
+    from sluice_cli.app import app  # noqa: PLC0415
+
+    # What it says of connections that fail is in our errors, too.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     app(prog_name="sluice")
 
 

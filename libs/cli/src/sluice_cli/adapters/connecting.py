@@ -1,6 +1,5 @@
 """Opens the clients."""
 
-import logging
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -59,8 +58,6 @@ def over_kafka(connection: Connection) -> "KafkaSluice":
         raise UsageError(
             "--kafka needs aiokafka: install the command as `pip install './libs/cli[kafka]'`."
         ) from None
-    # What it says of connections that fail is in our errors, too.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         return KafkaSluice(
             connection.kafka or "",

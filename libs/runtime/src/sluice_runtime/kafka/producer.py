@@ -32,6 +32,7 @@ _log = structlog.get_logger(__name__)
 
 _MAX_RECORD_BYTES = 4 * 1024 * 1024
 _ROOM_FOR_FRAMING = 64 * 1024
+_LATE = "no acknowledgement in time"
 
 
 class Producer(Protocol):
@@ -114,7 +115,7 @@ class RecordProducer:
         except InvalidTopicError as e:
             raise RecordRefusedError(f"{topic}: not a valid topic.") from e
         except DeadlineExceededError as e:
-            self._fail(producer, "no acknowledgement in time")
+            self._fail(producer, _LATE)
             raise KafkaUnavailableError(f"{topic}: not acknowledged in time.") from e
         except (KafkaError, OSError) as e:
             self._fail(producer, type(e).__name__)
@@ -142,7 +143,7 @@ class RecordProducer:
                 await asyncio.gather(*(future for _, future in sent))
             self._failure = None
         except DeadlineExceededError:
-            self._fail(producer, "no acknowledgement in time")
+            self._fail(producer, _LATE)
         except (KafkaError, OSError) as e:
             self._fail(producer, type(e).__name__)
         finally:

@@ -1,5 +1,7 @@
 """Ids and names are deterministic, valid and unique."""
 
+import base64
+import hashlib
 import re
 
 import pytest
@@ -32,6 +34,13 @@ def test_a_workflow_name_is_a_dns_label_and_the_same_every_time(key: RunKey) -> 
 def test_a_workflow_name_follows_the_design() -> None:
     # Other languages must be able to compute it: base32(sha256("default" NUL "order-4711")).
     assert workflow_name(RunKey("default", "order-4711")) == "run-thpbmov3li4dtrkwqmubvxhhma"
+
+
+@given(KEYS)
+def test_a_workflow_name_is_lower_case_base32_of_a_digest(key: RunKey) -> None:
+    digest = hashlib.sha256(f"{key.tenant}\0{key.run_id}".encode()).digest()
+    written = base64.b32encode(digest).decode().lower()
+    assert workflow_name(key) == f"run-{written[:26]}"
 
 
 @given(KEYS, KEYS)

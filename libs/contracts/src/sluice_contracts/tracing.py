@@ -3,8 +3,8 @@
 W3C Trace Context, https://www.w3.org/TR/trace-context/ , version 00.
 """
 
+import random
 import re
-import secrets
 from typing import Final
 
 __all__ = ["TRACEPARENT_HEADER", "continue_trace", "trace_id"]
@@ -17,8 +17,13 @@ _TRACEPARENT: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{
 def continue_trace(traceparent: str | None) -> str:
     """Return a new span in the caller's trace, or a new trace if there is none."""
     parent = _TRACEPARENT.fullmatch(traceparent or "")
-    trace, flags = parent.groups() if parent else (secrets.token_hex(16), "01")
-    return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
+    trace, flags = parent.groups() if parent else (_new_id(bits=128), "01")
+    return f"00-{trace}-{_new_id(bits=64)}-{flags}"
+
+
+def _new_id(*, bits: int) -> str:
+    # Ids of traces need not be secret, and the system's randomness costs a system call.
+    return f"{random.getrandbits(bits) or 1:0{bits // 4}x}"
 
 
 def trace_id(traceparent: str | None) -> str | None:

@@ -1,8 +1,9 @@
 """Logs: one JSON object per line, or coloured text for people."""
 
+import json
 import logging
 import sys
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +20,9 @@ _CHATTY = (
     "botocore",
     "urllib3",
 )
+
+# `json.dumps` with a default would make one for each line.
+_JSON: Final = json.JSONEncoder(default=repr)
 
 
 class LogSettings(BaseModel):
@@ -47,7 +51,7 @@ def configure_logs(settings: LogSettings, *, service: str) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     rendered: list[Any] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        [structlog.processors.format_exc_info, _as_json]
         if settings.format == "json"
         # Rich tracebacks would show local variables, and with them parameter values and secrets.
         else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
@@ -84,6 +88,10 @@ def _not_an_error_yet(record: logging.LogRecord) -> bool:
     if record.name.startswith("aiokafka") and record.levelno == logging.ERROR:
         record.levelno, record.levelname = logging.WARNING, "WARNING"
     return True
+
+
+def _as_json(_: Any, __: str, event: dict[str, Any]) -> str:  # noqa: ANN401 - as above
+    return _JSON.encode(event)
 
 
 def _name_service(service: str) -> Any:  # noqa: ANN401 - structlog's own type is a callable of Any

@@ -50,6 +50,18 @@ async def test_a_timeout_of_the_body_s_own_passes_through() -> None:
     assert caught.value is own
 
 
+async def test_a_cancellation_that_the_body_makes_a_timeout_is_of_the_deadline() -> None:
+    async def body() -> None:
+        try:
+            await pause(9)
+        except asyncio.CancelledError:
+            raise TimeoutError from None
+
+    with pytest.raises(DeadlineExceededError, match="a call"):
+        async with Deadline("a call", timedelta(seconds=5)).enforce():
+            await body()
+
+
 async def test_the_inner_deadline_is_the_one_named() -> None:
     outer = Deadline("outer", timedelta(seconds=5))
     inner = Deadline("inner", timedelta(seconds=2))

@@ -82,7 +82,7 @@ def test_an_entry_and_its_template_have_the_same_parameters(entry: Entry) -> Non
 def test_entry_and_template_have_the_same_defaults_and_choices(entry: Entry) -> None:
     declared = {each["name"]: each for each in spec_of(entry)["arguments"]["parameters"]}
     for name, field in wire_names(entry.parameters).items():
-        default = None if field.is_required() else encode(field, field.default)
+        default = None if field.is_required() else encode(kind_of(field), field.default)
         assert declared[name].get("value") == default
         choices = {
             Kind.CHOICE: list(get_args(field.annotation)),

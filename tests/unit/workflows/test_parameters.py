@@ -13,6 +13,7 @@ from sluice_workflows.parameters import (
     Text,
     encode,
     encoded_length,
+    kind_of,
     wire_names,
 )
 
@@ -36,7 +37,7 @@ class OneText(Parameters):
 def test_encoded_text_has_nothing_for_argo_to_evaluate(text: str) -> None:
     field = wire_names(OneText)["text"]
 
-    argument = encode(field, OneText(text=text).text)
+    argument = encode(kind_of(field), OneText(text=text).text)
 
     assert base64.urlsafe_b64decode(argument).decode() == text
     assert not set(argument) & set("{}$\"'\\\n ")

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Self
 
 __all__ = [
@@ -91,7 +92,7 @@ class OutgoingRecord:
     value: bytes | None
     headers: Headers = ()
 
-    @property
+    @cached_property
     def size(self) -> int:
         """The size of key, value and headers in bytes, without framing."""
         headers = sum(len(name) + len(value) for name, value in self.headers)

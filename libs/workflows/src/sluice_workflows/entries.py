@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import JsonValue, ValidationError
@@ -13,6 +14,7 @@ from sluice_contracts.problems import MAX_FIELD_ERRORS, FieldError
 from sluice_workflows.errors import CatalogueError, InvalidParametersError
 from sluice_workflows.extensions import Extension
 from sluice_workflows.parameters import (
+    Kind,
     Parameters,
     encode,
     encoded_length,
@@ -147,15 +149,19 @@ class Entry:
         values = checked.model_dump(by_alias=True)
         arguments: dict[str, str] = {}
         errors_found: list[FieldError] = []
-        for name, field in wire_names(self.parameters).items():
+        for name, kind in self._kinds.items():
             try:
-                arguments[name] = encode(field, values[name])
+                arguments[name] = encode(kind, values[name])
             except ValueError as e:
                 errors_found.append(FieldError(pointer=_pointer((name,)), detail=str(e)))
         if errors_found:
             named = errors_found[:MAX_FIELD_ERRORS]
             raise self._invalid(named, more=len(errors_found) - len(named))
         return arguments
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, Kind]:
+        return {name: kind_of(field) for name, field in wire_names(self.parameters).items()}
 
     def parameter_schema(self) -> dict[str, JsonValue]:
         """Return the JSON Schema (2020-12) of the parameters that clients send."""

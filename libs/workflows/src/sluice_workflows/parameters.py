@@ -186,13 +186,13 @@ def kind_of(field: FieldInfo) -> Kind:
     )
 
 
-def encode(field: FieldInfo, value: object) -> str:
-    """Return a validated value as it appears in `spec.arguments.parameters`.
+def encode(kind: Kind, value: object) -> str:
+    """Return a validated value of this kind as it appears in `spec.arguments.parameters`.
 
     Raises:
         ValueError: an integer is too large to be exact in JSON.
     """
-    match kind_of(field):
+    match kind:
         case Kind.TEXT:
             return base64.urlsafe_b64encode(str(value).encode()).decode()
         case Kind.BOOLEAN:

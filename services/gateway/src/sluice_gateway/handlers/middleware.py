@@ -64,11 +64,8 @@ async def set_headers(request: web.Request, response: web.StreamResponse) -> Non
     if (traceparent := request.get(TRACEPARENT)) is not None:
         response.headers[TRACEPARENT_HEADER] = traceparent
     if (operation := request.get(OPERATION)) is not None:
-        varies = ["Accept"] if len(operation.produces) > 1 else []
-        # The principal decides what is shown.
-        varies += ["Authorization", "Cookie"] if operation.scopes else []
-        if varies:
-            response.headers["Vary"] = ", ".join(varies)
+        if operation.varies:
+            response.headers["Vary"] = operation.varies
         if (identity := request.get(IDENTITY)) is not None and operation.is_counted:
             usage = request.app[QUOTAS].usage(str(identity.principal))
             if usage is not None:

@@ -178,10 +178,18 @@ class Operation:
         found = [content.media_type for answer in successes for content in answer.content]
         object.__setattr__(self, "produces", tuple(dict.fromkeys(found)))
 
-    @property
+    @cached_property
     def is_counted(self) -> bool:
         """Whether quotas count it: it writes records."""
         return bool({Scope.START, Scope.COMMAND} & set(self.scopes))
+
+    @cached_property
+    def varies(self) -> str:
+        """What an answer depends on beside the target: the value of Vary; may be empty."""
+        headers = ["Accept"] if len(self.produces) > 1 else []
+        # The principal decides what is shown.
+        headers += ["Authorization", "Cookie"] if self.scopes else []
+        return ", ".join(headers)
 
 
 OPERATION: Final = web.RequestKey("operation", Operation)

@@ -111,6 +111,8 @@ def _check_body_type(request: web.Request, operation: Operation) -> None:
         )
     taken = [content.media_type for content in operation.body]
     stated = request.headers.getall("Content-Type", [])
+    if len(stated) == 1 and stated[0] in taken:
+        return
     utf_8 = (request.charset or "utf-8").lower() in ("utf-8", "utf8")
     if len(stated) != 1 or request.content_type not in taken or not utf_8:
         raise ProblemError.of(

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -29,21 +29,24 @@ class Flights(Generic[T]):
         self._flights: dict[RunKey, Flight[T]] = {}
         self._joiners: Counter[RunKey] = Counter()
 
-    @contextmanager
-    def joining(self, key: RunKey) -> Iterator[None]:
+    def joining(self, key: RunKey) -> AbstractContextManager[None]:
         """Keep a flight of this run until the body is through, although it lands meanwhile.
 
         The body looks the run up, and may have done so before the record landed: without the flight
         it would send another one.
         """
+        return _Joining(self, key)
+
+    def join(self, key: RunKey) -> None:
+        """Begin the body of `joining`."""
         self._joiners[key] += 1
-        try:
-            yield
-        finally:
-            self._joiners[key] -= 1
-            if not self._joiners[key]:
-                del self._joiners[key]
-            self._end(key)
+
+    def leave(self, key: RunKey) -> None:
+        """End the body of `joining`."""
+        self._joiners[key] -= 1
+        if not self._joiners[key]:
+            del self._joiners[key]
+        self._end(key)
 
     def get(self, key: RunKey) -> Flight[T] | None:
         """Return the flight of the run; None if there is none, or if it has failed."""
@@ -69,6 +72,19 @@ class Flights(Generic[T]):
         flight = self._flights.get(key)
         if flight is not None and flight.landed.done() and not self._joiners[key]:
             del self._flights[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Joining:
+    # A class, because a generator takes three times as long.
+    flights: Flights[Any]
+    key: RunKey
+
+    def __enter__(self) -> None:
+        self.flights.join(self.key)
+
+    def __exit__(self, *_: object) -> None:
+        self.flights.leave(self.key)
 
 
 def _has_failed(task: asyncio.Task[Any]) -> bool:

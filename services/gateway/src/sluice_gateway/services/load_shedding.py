@@ -1,8 +1,7 @@
 """How much is taken on at a time: overload is refused at the door, not buffered."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.topic_sets import TopicSets
@@ -36,13 +35,29 @@ class AdmittedRequest:
         self._bytes = 0
         self._topic_sets: set[str] = set()
 
-    def expect_body(self) -> None:
+    def __enter__(self) -> Self:
         """Hold a place among the bodies that are coming.
 
         Raises:
             ProblemError: OVERLOADED, there are too many, in all or of this peer.
         """
         self._move_to(self._budgets.bodies)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release all that is held."""
+        self.release()
+
+    def release(self) -> None:
+        """Release all that is held."""
+        for name in self._topic_sets:
+            self._budgets.by_topic_set.give_back(name, 1)
+        self._topic_sets.clear()
+        self._budgets.size.give_back(self._peer, self._bytes)
+        self._bytes = 0
+        if self._place is not None:
+            self._place.give_back(self._peer, 1)
+            self._place = None
 
     def add(self, size: int) -> None:
         """Hold bytes that have arrived.
@@ -74,17 +89,6 @@ class AdmittedRequest:
         if not self._budgets.by_topic_set.take(name, 1):
             raise topic_set_full()
         self._topic_sets.add(name)
-
-    def release(self) -> None:
-        """Release all that is held."""
-        for name in self._topic_sets:
-            self._budgets.by_topic_set.give_back(name, 1)
-        self._topic_sets.clear()
-        self._budgets.size.give_back(self._peer, self._bytes)
-        self._bytes = 0
-        if self._place is not None:
-            self._place.give_back(self._peer, 1)
-            self._place = None
 
     def _move_to(self, place: FairShares) -> None:
         if not place.take(self._peer, 1):
@@ -130,19 +134,14 @@ class LoadShedder:
         """The bytes of bodies, complete or not, that are held."""
         return self._budgets.size.held
 
-    @contextmanager
-    def admitted(self, peer: str) -> Iterator[AdmittedRequest]:
-        """Take on a request whose body is still to come; all it holds is given back at the end.
+    def admitted(self, peer: str) -> AdmittedRequest:
+        """Take on a request whose body is still to come, as a context: at its end all is released.
 
         Raises:
-            ProblemError: OVERLOADED, there are too many bodies coming, in all or of this peer.
+            ProblemError: when it is entered: OVERLOADED, there are too many bodies coming, in all
+                or of this peer.
         """
-        admitted = AdmittedRequest(peer, budgets=self._budgets, topics=self._topics)
-        try:
-            admitted.expect_body()
-            yield admitted
-        finally:
-            admitted.release()
+        return AdmittedRequest(peer, budgets=self._budgets, topics=self._topics)
 
 
 def _overloaded() -> ProblemError:

@@ -94,6 +94,12 @@ test-bounds: $(SETUP_DEV) ## Attack each service in its chart's memory limit (ne
 mutants: $(SETUP_DEV) ## Check that tests notice faults put into the code (ARGS=--help)
 	@$(PY) -m tests.mutants $(ARGS)
 
+.PHONY: bench
+bench: $(SETUP_DEV) ## Measure what docs/benchmarks.md says (minutes; needs wrk, and an idle machine)
+	for each in compiling starting latency gateway; do \
+		printf '\n== %s\n' "$$each" && $(PY) -m bench.$$each || exit 1; \
+	done
+
 ARGO ?= 4.0 3.7
 PARTS ?=
 .PHONY: test-cluster

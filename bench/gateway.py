@@ -3,8 +3,9 @@
 The reference is bench.bare_gateway: aiohttp and aiokafka that parse JSON and wait for acks=all. The
 command starts Kafka, both gateways and the load (wrk, 64 connections, `hello` with 50 bytes, an
 API key). Each gateway runs on a core of its own, Kafka and the load on the others. Phases of both
-alternate after a warm-up. The output has POST/s and processor time per request of both, and their
-ratio. Needs `wrk`, and two cores that have nothing else to do.
+alternate after a warm-up. The output has runs/s and processor time per run of both, and their
+ratio; and the same of batches (POST /v1/runs:batch) of a hundred runs, beside single posts. Needs
+`wrk`, and two cores that have nothing else to do.
 """
 
 import argparse
@@ -35,11 +36,12 @@ from tests.support.matrix import LOCAL
 from tests.support.sluice import Sluice
 
 _BODY = json.dumps({"workflow": "hello", "parameters": {"name": "Ada"}})
+_BATCH = 100
 _PARTITIONS = 6
 _LOAD = """
 wrk.method = "POST"
 wrk.body = [[{body}]]
-wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Content-Type"] = "{media_type}"
 wrk.headers["Authorization"] = "Bearer {key}"
 done = function(summary, latency)
   local errors = summary.errors
@@ -62,30 +64,30 @@ class Seen:
 
     def add(self, load: dict[str, float], *, cpu: float) -> None:
         """Note a phase that took `cpu` seconds of processor time."""
-        self.rates.append(load["requests"] / load["seconds"])
-        self.cpu_us.append(cpu / load["requests"] * 1e6)
+        self.rates.append(load["runs"] / load["seconds"])
+        self.cpu_us.append(cpu / load["runs"] * 1e6)
         self.p50_ms.append(load["p50"])
         self.p99_ms.append(load["p99"])
 
 
 @dataclass(frozen=True)
 class Target:
-    """A gateway under load."""
+    """A gateway under load: requests as the script of wrk says, each of so many runs."""
 
     name: str
     url: str
     pid: int
+    load: Path
+    runs: int = 1
 
 
-def measure(
-    targets: Sequence[Target], *, load: Path, options: argparse.Namespace
-) -> dict[str, Seen]:
+def measure(targets: Sequence[Target], *, options: argparse.Namespace) -> dict[str, Seen]:
     """Alternate phases of the targets."""
     seen = {target.name: Seen() for target in targets}
     for round_number in range(-1, options.rounds):
         for target in targets:
             before = cpu_seconds(target.pid)
-            found = _drive(target, load, seconds=options.seconds, connections=options.connections)
+            found = _drive(target, seconds=options.seconds, connections=options.connections)
             if round_number < 0:
                 continue  # The warm-up.
             seen[target.name].add(found, cpu=cpu_seconds(target.pid) - before)
@@ -99,17 +101,19 @@ def measure(
     return seen
 
 
-def _drive(target: Target, load: Path, *, seconds: float, connections: int) -> dict[str, float]:
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(load), target.url]
+def _drive(target: Target, *, seconds: float, connections: int) -> dict[str, float]:
+    options = ["-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(target.load)]
+    command = ["wrk", *options, target.url]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     if found["failed"]:
         raise RuntimeError(f"{found['failed']:g} requests of {target.name} failed:\n{done.stdout}")
+    found["runs"] = found["requests"] * target.runs
     return found
 
 
 @contextlib.contextmanager
-def bare(kafka: KafkaServer, topic: str) -> Iterator[Target]:
+def bare(kafka: KafkaServer, topic: str, *, load: Path) -> Iterator[Target]:
     """Run the reference."""
     # As many partitions as the request topic of local mode has.
     asyncio.run(create_topic(kafka, topic, partitions=_PARTITIONS))
@@ -126,7 +130,7 @@ def bare(kafka: KafkaServer, topic: str) -> Iterator[Target]:
     url = f"http://127.0.0.1:{port}/v1/runs"
     try:
         _wait_until_served(url)
-        yield Target("bare", url, process.pid)
+        yield Target("bare", url, process.pid, load)
     finally:
         process.terminate()
         process.wait()
@@ -195,7 +199,7 @@ def _family(root: int) -> list[int]:
 
 def report(seen: dict[str, Seen]) -> None:
     """Print the medians, and the ratio."""
-    print(f"{'':10}{'POST/s':>10}{'CPU us':>10}{'p50 ms':>10}{'p99 ms':>10}")
+    print(f"{'':10}{'runs/s':>10}{'CPU us':>10}{'p50 ms':>10}{'p99 ms':>10}")
     for name, of in seen.items():
         values = (of.rates, of.cpu_us, of.p50_ms, of.p99_ms)
         print(f"{name:10}" + "".join(f"{statistics.median(each):>10.1f}" for each in values))
@@ -203,6 +207,9 @@ def report(seen: dict[str, Seen]) -> None:
     rate = statistics.median(a / b for a, b in zip(ours.rates, reference.rates, strict=True))
     cpu = statistics.median(b / a for a, b in zip(ours.cpu_us, reference.cpu_us, strict=True))
     print(f"of the bare limit: {rate:.2f} by rate, {cpu:.2f} by processor time")
+    if (batches := seen.get("batches")) is not None:
+        faster = statistics.median(a / b for a, b in zip(batches.rates, ours.rates, strict=True))
+        print(f"batches of {_BATCH} runs: {faster:.1f} times as many runs/s as single posts")
 
 
 def main() -> None:
@@ -223,8 +230,10 @@ def main() -> None:
         home = Path(folder)
         kafka = stack.enter_context(running_broker(EmbeddedKafka(data_dir=home / "kafka")))
         key, settings = _identity(home / "identity")
-        load = home / "load.lua"
-        load.write_text(_LOAD.format(body=_BODY, key=key))
+        single, many = home / "single.lua", home / "batch.lua"
+        single.write_text(_LOAD.format(body=_BODY, key=key, media_type="application/json"))
+        body = f"{_BODY}\n" * _BATCH
+        many.write_text(_LOAD.format(body=body, key=key, media_type="application/x-ndjson"))
         sluice = Sluice(
             kafka,
             home / "sluice",
@@ -233,14 +242,19 @@ def main() -> None:
         )
         stack.callback(sluice.stop)
         sluice.start("gateway")
-        ours = Target("sluice", f"{sluice.url}/v1/runs", sluice.child("gateway").pid)
-        targets = [ours, stack.enter_context(bare(kafka, f"{sluice.topics.requests}.bare"))]
+        url, pid = f"{sluice.url}/v1/runs", sluice.child("gateway").pid
+        targets = [
+            Target("sluice", url, pid, single),
+            stack.enter_context(bare(kafka, f"{sluice.topics.requests}.bare", load=single)),
+            Target("batches", f"{url}:batch", pid, many, runs=_BATCH),
+        ]
         _pin(targets)
         if options.hold:
-            print(json.dumps([each.__dict__ for each in targets]), str(load), flush=True)
+            print(*(f"{each.name} {each.pid} {each.url} {each.load}" for each in targets), sep="\n")
+            sys.stdout.flush()
             sys.stdin.read()
             return
-        seen = measure(targets, load=load, options=options)
+        seen = measure(targets, options=options)
     report(seen)
     if options.json:
         options.json.write_text(json.dumps({name: vars(of) for name, of in seen.items()}, indent=1))

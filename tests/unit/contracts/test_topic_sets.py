@@ -99,6 +99,16 @@ def test_no_requests_are_read_of_a_door_without_tenants() -> None:
     assert sets.results == ("sluice.results", "sluice.results.acme")
 
 
+def test_each_request_topic_is_read_in_one_cluster() -> None:
+    west = Door(name="globex", tenants=("globex",), cluster="west")
+    closed = Door(name="umbrella", tenants=(), cluster="west")
+    sets = TopicSets(TopicNames(), [Door(name="acme", tenants=("acme",)), west, closed])
+    assert sets.requests_of(None) == ("sluice.requests", "sluice.requests.acme")
+    assert sets.requests_of("west") == ("sluice.requests.globex",)
+    assert sets.requests_of("east") == ()
+    assert set(sets.requests_of(None)) | set(sets.requests_of("west")) == set(sets.requests)
+
+
 def test_an_unknown_topic_is_in_no_set() -> None:
     sets = TopicSets()
     assert not sets.may_stand_on("other", tenant="default")
@@ -132,6 +142,10 @@ def test_an_unknown_topic_is_in_no_set() -> None:
         (
             [Door(name="a", tenants=("x",), topics=DoorTopics(results="a b"))],
             "topics.results of door 'a': 'a b' is not a name of a topic",
+        ),
+        (
+            [Door(name="a", tenants=("x",), cluster="west", moving=True)],
+            "doors.0: with `moving`, two clusters could read requests for one run",
         ),
         (
             [Door(name="a", tenants=("x",), topics=DoorTopics(results=".."))],

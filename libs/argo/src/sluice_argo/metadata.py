@@ -9,6 +9,7 @@ __all__ = [
     "COMPLETED",
     "FINALIZER",
     "FINGERPRINT",
+    "INSTANCE_ID",
     "LABELS",
     "LAST_COMMAND",
     "MANAGED_BY",
@@ -36,6 +37,8 @@ TENANT: Final = "sluice.dev/tenant"
 WORKFLOW: Final = "sluice.dev/workflow"
 COMPLETED: Final = "workflows.argoproj.io/completed"
 """Argo's own: `true` once a Workflow has finished, and absent after it was reopened."""
+INSTANCE_ID: Final = "workflows.argoproj.io/controller-instanceid"
+"""Argo's own: the controller of this instance id alone takes the Workflow on."""
 SELECTOR: Final = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
 
 # Annotations: values of any length that live as long as the object.

@@ -22,7 +22,7 @@ _KINDS: Final[tuple[TopicKind, ...]] = ("requests", "status", "results", "dlq")
 # https://kafka.apache.org/documentation/#topicconfigs: org.apache.kafka.common.internals.Topic
 _TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
-_DoorName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+_Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
 class TopicSetsError(ValueError):
@@ -45,7 +45,7 @@ class Door(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[_DoorName, Field(description="Name of the set: a DNS label.")]
+    name: Annotated[_Label, Field(description="Name of the set: a DNS label.")]
     tenants: Annotated[
         tuple[Tenant, ...],
         Field(
@@ -60,6 +60,13 @@ class Door(BaseModel):
             "for as long as some may still stand there."
         ),
     ] = False
+    cluster: Annotated[
+        _Label | None,
+        Field(
+            description="Kubernetes cluster of its runs: dispatchers with this `dispatch.cluster` "
+            "read its requests. None: those without one."
+        ),
+    ] = None
     topics: Annotated[DoorTopics, Field(description="Names of its topics.")] = DoorTopics()
 
 
@@ -77,6 +84,7 @@ class TopicSet:
     tenants: frozenset[str] = frozenset()
     open: bool = True
     moving: bool = False
+    cluster: str | None = None
 
     def __str__(self) -> str:
         """Return the set in words."""
@@ -127,6 +135,15 @@ class TopicSets:
         own = {self.of_tenant(tenant).name for tenant in tenants}
         return tuple(each for each in self.all if each is self.default or each.name in own)
 
+    def requests_of(self, cluster: str | None) -> tuple[str, ...]:
+        """Return the request topics of the sets whose runs are in this cluster.
+
+        The default set is in none that has a name.
+        """
+        return tuple(
+            each.topics.requests for each in self.all if each.open and each.cluster == cluster
+        )
+
     def of_topic(self, topic: str) -> TopicSet:
         """Return the set that has this topic.
 
@@ -151,6 +168,7 @@ def _opened(door: Door, default: TopicNames) -> TopicSet:
         tenants=frozenset(door.tenants),
         open=bool(door.tenants),
         moving=door.moving,
+        cluster=door.cluster,
     )
 
 
@@ -164,6 +182,11 @@ def _check_doors(doors: tuple[Door, ...]) -> None:
                 "already. Give each door a name of its own."
             )
         names[door.name] = number
+        if door.moving and door.cluster is not None:
+            raise TopicSetsError(
+                f"doors.{number}: with `moving`, two clusters could read requests for one run, and "
+                "start it twice. Move the tenant to the cluster once no run of it is live."
+            )
         for place, tenant in enumerate(door.tenants):
             at = f"doors.{number}.tenants.{place}"
             if tenant in tenants:

@@ -67,7 +67,12 @@ def load_builder(settings: DispatcherSettings) -> WorkflowBuilder:
         skeletons = {entry.name: compile_entry(entry, settings=compiling) for entry in catalogue}
     except WorkflowsError as e:
         raise StartupError(f"The catalogue cannot be used: {e}") from e
-    return WorkflowBuilder(catalogue, skeletons, namespaces=settings.kubernetes.namespaces)
+    return WorkflowBuilder(
+        catalogue,
+        skeletons,
+        namespaces=settings.kubernetes.namespaces,
+        instance_ids=settings.workflows.instance_ids,
+    )
 
 
 async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
@@ -79,6 +84,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
         TaskEndedError: a task ended by itself.
     """
     kafka, dispatch, sets = settings.kafka, settings.dispatch, settings.kafka.topic_sets
+    requests = sets.requests_of(dispatch.cluster)
     builder = load_builder(settings)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
@@ -102,7 +108,7 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             clock=boot_time,
         )
         ledger = SqliteLedger(store, projector, freshness=settings.dedupe.ledger_freshness)
-        budget = new_budget(dispatch, topics=len(sets.requests))
+        budget = new_budget(dispatch, topics=len(requests))
         publisher = KafkaOutcomePublisher(producer, topics=sets, timeout=kafka.request_timeout)
         assignment = Assignment(_now)
         queued = QueuedRuns(clock=boot_time, is_first_reader_of=assignment.is_first_reader_of)
@@ -146,8 +152,10 @@ async def serve(settings: DispatcherSettings, stop: asyncio.Event) -> None:
             now=_now,
         )
         request_consumer = RequestConsumer(
-            topics=sets.requests,
-            make_consumer=lambda: make_consumer(kafka, client_id=_NAME, group=dispatch.group),
+            topics=requests,
+            make_consumer=lambda: make_consumer(
+                kafka, client_id=_NAME, group=dispatch.consumer_group
+            ),
             handle=handler.handle,
             on_assigned=assignment.restart,
             budget=budget,

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.durations import Duration
@@ -15,6 +15,11 @@ from sluice_runtime.settings import ServiceSettings
 
 __all__ = ["DispatchSettings", "DispatcherSettings"]
 
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+InstanceId = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")
+]
+
 
 class DispatchSettings(BaseModel):
     """How requests are read and handled."""
@@ -24,6 +29,13 @@ class DispatchSettings(BaseModel):
     group: Annotated[str, Field(description="Consumer group that all dispatchers share.")] = (
         "sluice-dispatcher"
     )
+    cluster: Annotated[
+        str | None,
+        Field(
+            description="Reads the requests of doors with this `cluster` alone, in the group of "
+            "this name: `<group>.<cluster>`. None: of the default topics, and doors without one."
+        ),
+    ] = None
     concurrency: Annotated[
         int,
         Field(
@@ -75,6 +87,11 @@ class DispatchSettings(BaseModel):
         ),
     ] = timedelta(seconds=1)
 
+    @property
+    def consumer_group(self) -> str:
+        """The group of the dispatchers of this cluster: they read other topics than the rest."""
+        return self.group if self.cluster is None else f"{self.group}.{self.cluster}"
+
 
 class WorkflowSettings(BaseModel):
     """What every Workflow gets, whatever its catalogue entry says."""
@@ -91,6 +108,13 @@ class WorkflowSettings(BaseModel):
         Duration,
         Field(description="How long Argo keeps a finished Workflow; short, to keep etcd small."),
     ] = timedelta(hours=1)
+    instance_ids: Annotated[
+        tuple[InstanceId, ...],
+        Field(
+            description="Instance ids of Argo's controllers, which share the Workflows by their "
+            "names. Without any, a Workflow is for the controller that has none."
+        ),
+    ] = ()
     service_account: Annotated[
         str, Field(description="Service account of Argo's executor in the pods of Workflows.")
     ] = "sluice-executor"
@@ -105,6 +129,15 @@ class DispatcherSettings(ServiceSettings):
     dispatch: DispatchSettings = DispatchSettings()
     dedupe: DedupeSettings = DedupeSettings()
     workflows: WorkflowSettings = WorkflowSettings()
+
+    @model_validator(mode="after")
+    def _reads_some_requests(self) -> Self:
+        if not self.kafka.topic_sets.requests_of(self.dispatch.cluster):
+            raise ValueError(
+                f"dispatch.cluster: no door of kafka.doors has the cluster "
+                f"{self.dispatch.cluster!r}, so there would be nothing to read."
+            )
+        return self
 
     @model_validator(mode="after")
     def _ledger_before_ttl(self) -> Self:

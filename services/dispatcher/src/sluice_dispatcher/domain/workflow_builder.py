@@ -1,6 +1,7 @@
 """From a valid request to the Workflow to create."""
 
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,7 +20,7 @@ from sluice_workflows.entries import Entry
 from sluice_workflows.errors import InvalidParametersError, UnknownWorkflowError
 from sluice_workflows.skeletons import Skeleton, instantiate
 
-__all__ = ["WorkflowBuilder", "invalid_run"]
+__all__ = ["WorkflowBuilder", "controller_of", "invalid_run"]
 
 
 # Argo starts Workflows of a higher number first; without one, it is 0.
@@ -27,14 +28,23 @@ _PRIORITIES: Final[Mapping[Priority, int]] = {"high": 1, "low": -1}
 
 
 class WorkflowBuilder:
-    """Builds Workflows from the compiled skeletons of the catalogue."""
+    """Builds Workflows from the compiled skeletons of the catalogue.
+
+    `instance_ids` are those of Argo's controllers that share them; see `controller_of`.
+    """
 
     def __init__(
-        self, catalogue: Catalogue, skeletons: Mapping[str, Skeleton], *, namespaces: Namespaces
+        self,
+        catalogue: Catalogue,
+        skeletons: Mapping[str, Skeleton],
+        *,
+        namespaces: Namespaces,
+        instance_ids: Sequence[str] = (),
     ) -> None:
         self._catalogue = catalogue
         self._skeletons = skeletons
         self._namespaces = namespaces
+        self._instance_ids = instance_ids
 
     def build(self, received: ReceivedRun, *, record: IncomingRecord) -> Manifest:
         """Return the Workflow: the entry's skeleton with the request's values and identity.
@@ -63,14 +73,17 @@ class WorkflowBuilder:
             accepted_at=datetime.fromtimestamp(record.timestamp_ms / 1000, tz=UTC),
             has_private_parameters=entry.private_parameters,
         )
+        name = workflow_name(key)
+        controller = controller_of(name, self._instance_ids)
         manifest = instantiate(
             self._skeletons[request.workflow],
-            name=workflow_name(key),
+            name=name,
             namespace=self._namespaces.of(key.tenant),
             labels={
                 metadata.MANAGED_BY: metadata.MANAGED_BY_VALUE,
                 metadata.TENANT: key.tenant,
                 metadata.WORKFLOW: request.workflow,
+                **({} if controller is None else {metadata.INSTANCE_ID: controller}),
             },
             annotations={
                 metadata.RUN_ID: key.run_id,
@@ -124,6 +137,14 @@ class WorkflowBuilder:
             limit=concurrency.limit,
             when_full=concurrency.when_full,
         )
+
+
+def controller_of(name: str, instance_ids: Sequence[str]) -> str | None:
+    """Return the instance id of the controller for the Workflow of this name; None for any.
+
+    It depends on the name and the list alone, so that each delivery of a request says the same.
+    """
+    return instance_ids[zlib.crc32(name.encode()) % len(instance_ids)] if instance_ids else None
 
 
 def invalid_run(received: ReceivedRun, problem: Problem) -> InvalidRecordError:

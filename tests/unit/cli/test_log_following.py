@@ -61,6 +61,11 @@ class Following:
             show_logs(sluice, session, run_id="order-1", step=step, part=FOLLOW)
         )
 
+    async def listens(self) -> None:
+        """Wait until the person waits for what happens to the run."""
+        while not self._sluice._runs_of_test._waiting:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
+
     def publish(self, *steps: Step, phase: Phase = Phase.RUNNING, **changes: Any) -> None:
         self._sluice.publish("order-1", phase, steps=steps, **changes)
 
@@ -79,6 +84,7 @@ def pod(name: str, phase: str = "Running") -> Step:
 async def test_steps_are_followed_from_their_start_to_the_end_of_the_run() -> None:
     async with held() as sluice:
         following = Following(sluice)
+        await following.listens()
         following.publish(pod("one"), pod("two", "Pending"))
         sluice.write_log("order-1", "one", "a")
         await following.screen.seen("one | a")
@@ -95,6 +101,7 @@ async def test_steps_are_followed_from_their_start_to_the_end_of_the_run() -> No
 async def test_a_named_step_is_waited_for() -> None:
     async with held() as sluice:
         following = Following(sluice, "two")
+        await following.listens()
         following.publish(pod("one"))
         sluice.write_log("order-1", "one", "a")
         following.publish(pod("one"), pod("two"))
@@ -108,6 +115,7 @@ async def test_a_named_step_is_waited_for() -> None:
 async def test_a_named_step_that_never_comes_is_not_found() -> None:
     async with held() as sluice:
         following = Following(sluice, "two")
+        await following.listens()
         following.publish(pod("one"), phase=Phase.SUCCEEDED)
         with pytest.raises(NotFoundError):
             await following.done
@@ -146,6 +154,35 @@ async def test_a_log_goes_on_behind_its_last_line_after_a_broken_connection() ->
         assert following.screen.shown == ["a", "b", "c"]
 
 
+async def test_a_gateway_that_knows_less_than_the_one_before_repeats_no_line() -> None:
+    async with held() as sluice:
+        sluice.publish("order-1", Phase.RUNNING, steps=(pod("one", "Succeeded"),))
+        sluice.write_log("order-1", "one", "a", "b")
+        gateway = sluice._gateway
+        whole, opened, openings = gateway._log, gateway._opened, [0]
+
+        async def cut(*args: Any, **options: Any) -> AsyncGenerator[bytes]:
+            async for frame in whole(*args, **options):
+                yield frame
+                if openings == [1]:
+                    raise BrokenError("connection lost")
+
+        def behind(*args: Any) -> Any:
+            openings[0] += 1
+            if openings == [2]:
+                raise RefusedError(ProblemType.NOT_FOUND, "Not yet.")
+            return opened(*args)
+
+        screen = Lines()
+        run = sluice.run("order-1")
+        reader = LogReader(run, cast("Screen", screen), part=LogPart(), sleep=AsyncMock())
+        source = LogSource(step="id-one", name="one", shown="one", phase="Succeeded")
+        with patch.object(gateway, "_log", cut), patch.object(gateway, "_opened", behind):
+            await reader.show(source)
+        assert screen.shown == ["a", "b"]
+        assert openings == [3]
+
+
 async def test_what_a_retry_has_replaced_is_not_looked_for() -> None:
     async with held() as sluice:
         sluice.publish("order-1", Phase.FAILED, steps=(pod("old", "Failed"),))
@@ -181,6 +218,18 @@ async def test_many_logs_are_followed_some_at_a_time() -> None:
         following.publish(*(pod(name, "Succeeded") for name in names), phase=Phase.SUCCEEDED)
         assert await following.done is ExitCode.SUCCESS
         assert sorted(following.screen.shown) == [f"{name} | a" for name in names]
+
+
+async def test_steps_that_have_not_started_take_no_place() -> None:
+    async with held() as sluice:
+        following = Following(sluice)
+        waiting = [pod(f"step-{number:02}", "Pending") for number in range(25)]
+        sluice.write_log("order-1", "late", "a")
+        following.publish(*waiting, pod("late"))
+        await following.screen.seen("late | a")
+        assert following.screen.notes == []
+        following.publish(pod("late", "Succeeded"), phase=Phase.FAILED)
+        assert await following.done is ExitCode.SUCCESS
 
 
 @pytest.mark.parametrize("late", [1, 5])

@@ -19,6 +19,8 @@ ARGO_CD: Final = "argocd"
 KUBE_SYSTEM: Final = "kube-system"
 
 SERVICES: Final = ("gateway", "dispatcher", "status-watcher")
+LOG_RELAY: Final = "log-relay"
+"""The service that talks to the cluster alone: AWS gives its account nothing."""
 REQUESTS: Final = "sluice.requests"
 STATUS: Final = "sluice.status"
 RESULTS: Final = "sluice.results"

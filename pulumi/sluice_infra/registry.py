@@ -7,11 +7,11 @@ import pulumi
 from pulumi_aws import ecr
 
 from sluice_infra.naming import Naming
-from sluice_infra.places import SERVICES, SLUICE
+from sluice_infra.places import LOG_RELAY, SERVICES, SLUICE
 from sluice_infra.rights import PULL_IMAGES
 from sluice_infra.settings import RegistrySettings
 
-REPOSITORIES = tuple(f"{SLUICE}/{SLUICE}-{service}" for service in SERVICES)
+REPOSITORIES = tuple(f"{SLUICE}/{SLUICE}-{service}" for service in (*SERVICES, LOG_RELAY))
 """As the chart names its images."""
 
 

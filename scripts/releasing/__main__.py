@@ -15,7 +15,7 @@ from scripts.releasing.signing import Cosign
 
 _HOW = """\
 A release is a tag: a commit's time and name, as in 20261125T235644-ce68e6e12ab3. It always names
-the same three images. image.tag and image.digests in argocd/environments/<environment>/sluice.yaml,
+the same four images. image.tag and image.digests in argocd/environments/<environment>/sluice.yaml,
 in the branch that Argo CD follows, name the release of an environment. To release is to commit
 these lines; to roll back is to revert that commit.
 
@@ -28,7 +28,7 @@ these lines; to roll back is to revert that commit.
   scripts/release status                             # each environment's tag, as of this clone
   scripts/release images --environment prod          # what prod runs, by digest
 
-A promotion asks the registry for the three images, with the credentials of `docker login`, and
+A promotion asks the registry for the four images, with the credentials of `docker login`, and
 writes their digests. staging takes only what dev ran, and prod only what staging ran.
 
 docs/release.md describes what happens then, and what to do when it fails.
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     of = images.add_mutually_exclusive_group()
     of.add_argument("--environment", dest="source", help="the one of this environment")
     of.add_argument("--tag", help="the one of this tag (default: of the commit checked out)")
-    build = commands.add_parser("build", help="build the three images, by docker buildx")
+    build = commands.add_parser("build", help="build the four images, by docker buildx")
     build.add_argument("--push", action="store_true", help="push them, with provenance and SBOM")
     promote = commands.add_parser("promote", help="commit a tag to an environment, and push")
     promote.add_argument(

@@ -20,16 +20,18 @@ def image_name(service: str, *, registry: str, tag: str) -> str:
 
 
 def image_names(images: Images, *, registry: str) -> list[str]:
-    """Return the names of the three images, by digest where it is known."""
+    """Return the names of all images, by digest where it is known."""
     return [
         image_name(service, registry=registry, tag=images.tag)
         + (f"@{images.digests[service]}" if service in images.digests else "")
         for service in IMAGES
+        # A release of earlier has fewer.
+        if service in images.digests or not images.digests
     ]
 
 
 def build_images(repository: Repository, *, tag: str, registry: str, push: bool) -> None:
-    """Build the three images of the commit that is checked out.
+    """Build all images of the commit that is checked out.
 
     An image that the registry has already is not replaced: a tag always means the same image.
 

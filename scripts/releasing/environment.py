@@ -11,7 +11,12 @@ __all__ = ["ENVIRONMENTS", "IMAGES", "STAGES", "Images", "charts_of", "stage_bef
 
 ENVIRONMENTS = Path("argocd/environments")
 
-IMAGES = {"gateway": "gateway", "dispatcher": "dispatcher", "statusWatcher": "status-watcher"}
+IMAGES = {
+    "gateway": "gateway",
+    "dispatcher": "dispatcher",
+    "statusWatcher": "status-watcher",
+    "logRelay": "log-relay",
+}
 """Targets of the Dockerfile, by the service's name in the values of helm/sluice."""
 
 STAGES = ("dev", "staging", "prod")

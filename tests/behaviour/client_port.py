@@ -30,6 +30,7 @@ from sluice_client import (
 )
 from sluice_contracts.http_documents import IdUse
 from sluice_contracts.requests import Command, ResumeCommand, RetryCommand
+from sluice_contracts.steps import Step
 
 ADA = {"name": "Ada"}
 YEAR = timedelta(days=365)
@@ -453,3 +454,17 @@ class ClientPortSuite:
         for each in (run, stage.sluice.run("another")):
             with pytest.raises(NotFoundError):
                 await anext(each.logs("nothing"))
+
+    async def test_a_step_without_a_pod_has_no_log_and_says_why(self, stage: Stage) -> None:
+        run = await stage.sluice.start("greet", ADA)
+        steps = (
+            Step(id="order-1-1", name="all", type="DAG", phase="Running"),
+            Step(id="order-1-2", name="late", type="Pod", phase="Omitted"),
+            Step(id="order-1-3", name="twin", type="Pod", phase="Running"),
+            Step(id="order-1-4", name="twin", type="Pod", phase="Running"),
+        )
+        await stage.publish(run.id, Phase.RUNNING, steps=steps, namespace="argo", uid="u")
+        for name in ("all", "late", "twin"):
+            with pytest.raises(NotApplicableError):
+                await anext(run.logs(name))
+        assert [each async for each in run.logs("order-1-3")] == []

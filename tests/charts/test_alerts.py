@@ -8,10 +8,17 @@ import pytest
 import yaml
 
 from tests.charts.promql import labels_of
-from tests.charts.rendering import CHART, KAFKA, Helm
+from tests.charts.rendering import CHART, KAFKA, Helm, Json
 
 CASES = Path("tests/charts/alerts")
-with_alerts = pytest.mark.parametrize("chart", [CHART, KAFKA], ids=lambda chart: chart.name)
+FILES = {
+    "sluice": CHART / "files/alerts.yaml",
+    "sluice-log-relay": CHART / "files/log-relay-alerts.yaml",
+    "kafka": KAFKA / "files/alerts.yaml",
+}
+"""By the names of their cases."""
+LOG_RELAY = {"enabled": True, "secretName": "shared"}
+with_alerts = pytest.mark.parametrize("name", FILES)
 
 EXPORTED = {
     # https://github.com/danielqsj/kafka_exporter#metrics, which Strimzi builds on
@@ -40,12 +47,8 @@ KUBELET = {
 ADDED = {"namespace", "pod", "strimzi_io_cluster"}
 
 
-def alerts_file(chart: Path) -> Path:
-    return chart / "files/alerts.yaml"
-
-
-def alerts(chart: Path) -> dict[str, str]:
-    document = yaml.safe_load(alerts_file(chart).read_text(encoding="utf-8"))
+def alerts(name: str) -> dict[str, str]:
+    document = yaml.safe_load(FILES[name].read_text(encoding="utf-8"))
     rules = [rule for group in document["groups"] for rule in group["rules"]]
     return {rule["alert"]: rule["expr"] for rule in rules}
 
@@ -68,10 +71,10 @@ def from_beans() -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("alert", alerts(KAFKA))
+@pytest.mark.parametrize("alert", alerts("kafka"))
 def test_kafka_exports_the_metrics_of_its_alerts(alert: str) -> None:
     known = EXPORTED | KUBELET | from_beans()
-    expression = alerts(KAFKA)[alert]
+    expression = alerts("kafka")[alert]
     asked = set(re.findall(r"\b(?:kafka|kubelet)_\w+", expression))
     assert asked
     assert asked <= known.keys()
@@ -85,22 +88,22 @@ def test_the_label_of_the_cluster_is_added() -> None:
 
 @pytest.mark.charts
 @with_alerts
-def test_prometheus_reads_the_alerts(promtool: Path, chart: Path) -> None:
-    done = check(promtool, "check", "rules", "--lint=all", "--lint-fatal", str(alerts_file(chart)))
+def test_prometheus_reads_the_alerts(promtool: Path, name: str) -> None:
+    done = check(promtool, "check", "rules", "--lint=all", "--lint-fatal", str(FILES[name]))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(alerts(chart))} rules found" in done.stdout
+    assert f"{len(alerts(name))} rules found" in done.stdout
 
 
 @pytest.mark.charts
 @with_alerts
-def test_alerts_fire_when_they_should(promtool: Path, chart: Path) -> None:
-    done = check(promtool, "test", "rules", str(CASES / f"{chart.name}.yaml"))
+def test_alerts_fire_when_they_should(promtool: Path, name: str) -> None:
+    done = check(promtool, "test", "rules", str(CASES / f"{name}.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.charts
 def test_a_wrong_threshold_would_be_seen(promtool: Path, tmp_path: Path) -> None:
-    text = alerts_file(CHART).read_text(encoding="utf-8")
+    text = FILES["sluice"].read_text(encoding="utf-8")
     (tmp_path / "alerts.yaml").write_text(text.replace("> 1000", "> 2000"), encoding="utf-8")
     cases = (CASES / "sluice.yaml").read_text(encoding="utf-8")
     moved = cases.replace("../../../helm/sluice/files/alerts.yaml", "alerts.yaml")
@@ -111,25 +114,37 @@ def test_a_wrong_threshold_would_be_seen(promtool: Path, tmp_path: Path) -> None
 
 
 @with_alerts
-def test_each_alert_is_tried_silent_and_loud(chart: Path) -> None:
-    cases = yaml.safe_load((CASES / f"{chart.name}.yaml").read_text(encoding="utf-8"))
+def test_each_alert_is_tried_silent_and_loud(name: str) -> None:
+    cases = yaml.safe_load((CASES / f"{name}.yaml").read_text(encoding="utf-8"))
     tried = [case for test in cases["tests"] for case in test["alert_rule_test"]]
     for loud in (True, False):
-        names = {case["alertname"] for case in tried if bool(case["exp_alerts"]) == loud}
-        assert names == alerts(chart).keys()
+        seen = {case["alertname"] for case in tried if bool(case["exp_alerts"]) == loud}
+        assert seen == alerts(name).keys()
 
 
 @pytest.mark.charts
-@with_alerts
-def test_they_arrive_as_they_are_with_a_link_to_their_runbooks(helm: Helm, chart: Path) -> None:
+@pytest.mark.parametrize(
+    ("chart", "values", "names"),
+    [
+        (CHART, {}, ["sluice"]),
+        (CHART, {"logRelay": LOG_RELAY}, ["sluice", "sluice-log-relay"]),
+        (KAFKA, {}, ["kafka"]),
+    ],
+)
+def test_they_arrive_as_they_are_with_a_link_to_their_runbooks(
+    helm: Helm, tmp_path: Path, chart: Path, values: Json, names: list[str]
+) -> None:
     """Prometheus' own braces are none of Helm's."""
-    rendered = helm.rendered(chart / "ci/everything-values.yaml", chart)
-    [rule] = rendered.of("PrometheusRule")
+    everything = yaml.safe_load((chart / "ci/everything-values.yaml").read_text(encoding="utf-8"))
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(everything | values), encoding="utf-8")
+    [rule] = helm.rendered(file, chart).of("PrometheusRule")
     for group in rule["spec"]["groups"]:
         for each in group["rules"]:
             link = each["annotations"].pop("runbook_url")
             assert link == f"https://example.com/runbooks#{each['alert'].lower()}"
-    assert rule["spec"] == yaml.safe_load(alerts_file(chart).read_text(encoding="utf-8"))
+    files = [yaml.safe_load(FILES[name].read_text(encoding="utf-8")) for name in names]
+    assert rule["spec"] == {"groups": [group for each in files for group in each["groups"]]}
 
 
 def check(promtool: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sluice_log_relay.settings import Settings
 from tests.charts.rendering import CHART, COMPONENT, Helm, Json, Rendered
@@ -87,3 +88,20 @@ def test_it_needs_a_secret(helm: Helm, tmp_path: Path) -> None:
     file = tmp_path / "values.yaml"
     file.write_text("logRelay: {enabled: true}", "utf-8")
     assert "logRelay.secretName" in helm.template(file, CHART).stderr
+
+
+def test_its_image_is_one_that_pods_may_have(helm: Helm, tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(f"{VALUES}\nimagePolicy: {{enabled: true}}", "utf-8")
+    rendered = helm.rendered(file)
+    [policy] = [
+        each
+        for each in rendered.of("ValidatingAdmissionPolicy")
+        if each["metadata"]["name"].endswith("-images")
+    ]
+    [places] = [
+        yaml.safe_load(each["expression"])
+        for each in policy["spec"]["variables"]
+        if each["name"] == "places"
+    ]
+    assert rendered.container("log-relay")["image"].startswith(tuple(places))

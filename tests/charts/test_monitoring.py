@@ -13,6 +13,7 @@ from sluice_dispatcher.domain.fair_queue import FairQueue
 from sluice_dispatcher.domain.limits import Limits, Pauses
 from sluice_dispatcher.metrics import Metrics as DispatcherMetrics
 from sluice_gateway.metrics import Metrics as GatewayMetrics
+from sluice_log_relay.metrics import Metrics as LogRelayMetrics
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import TopicWatch
 from sluice_runtime.loop_delay import LoopDelay
@@ -33,6 +34,7 @@ def metrics() -> dict[str, set[str]]:
     """The labels of all metrics, by the names that Prometheus knows them by."""
     registry = CollectorRegistry()
     GatewayMetrics(registry)
+    LogRelayMetrics(registry)
     LoopDelay(registry)
     TopicWatch(KafkaSettings(), client_id="test", registry=registry)
     DispatcherMetrics(registry).observe_admission(
@@ -66,8 +68,12 @@ def metrics() -> dict[str, set[str]]:
 
 
 def alerts() -> dict[str, str]:
-    document = yaml.safe_load((CHART / "files/alerts.yaml").read_text(encoding="utf-8"))
-    rules = [rule for group in document["groups"] for rule in group["rules"]]
+    rules = [
+        rule
+        for file in CHART.glob("files/*alerts.yaml")
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+        for rule in group["rules"]
+    ]
     found = {rule["alert"]: rule["expr"] for rule in rules}
     assert len(found) == len(rules)
     return found
@@ -90,6 +96,7 @@ def test_there_is_something_to_look_at(metrics: dict[str, set[str]]) -> None:
     assert "sluice_dispatcher_retries_total" in metrics
     assert "sluice_gateway_accept_seconds_bucket" in metrics
     assert "sluice_status_watcher_pending_states" in metrics
+    assert "sluice_log_relay_requests_total" in metrics
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)

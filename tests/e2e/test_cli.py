@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -87,6 +87,7 @@ def person(
         tmp_path_factory.mktemp("cli"),
         engine=engine,
         environment={"gateway": controls, "dispatcher": controls},
+        logs=True,
     ) as running:
         yield Person(running, tmp_path_factory.mktemp("home"))
 
@@ -154,6 +155,47 @@ def test_ctrl_c_leaves_the_run_alone(person: Person, tmp_path: Path) -> None:
     assert watching.exited.result(timeout=OUTCOME_SECONDS) == 130
     assert lines[-1] == "Run held goes on. Watch it again: sluice watch held"
     assert person.sees("list", "--phase", "Suspended", "-q", "held", "-o", "name") == "held\n"
+
+
+def by_steps(lines: Iterable[str]) -> list[str]:
+    """Leave out what Argo's executor writes; it shares the container."""
+    return [line.rstrip("\n") for line in lines if " argo=true" not in line]
+
+
+def test_the_logs_of_all_steps_are_followed_to_the_end_of_the_run(person: Person) -> None:
+    run_id = person.sees("run", "map-reduce", "-p", "workers=2", "-p", "text=a b").strip()
+    done = person.types("logs", run_id, "--follow")
+    assert done.returncode == 0, done.stderr
+    assert by_steps(done.stdout.splitlines()) == ["split | [0, 1]"]
+    assert "sum: It " in done.stderr
+    person.sees("watch", run_id)
+
+
+def test_a_log_that_is_followed_goes_on_when_the_gateway_was_away(person: Person) -> None:
+    run_id = person.sees("run", "chatter").strip()
+    following = subprocess.Popen(
+        [*SLUICE, "logs", run_id, "talk", "--follow"],
+        stdout=subprocess.PIPE,
+        env=person.environment,
+    )
+    lines: list[str] = []
+    with following:
+        assert following.stdout is not None
+        for line in map(bytes.decode, following.stdout):
+            lines.append(line)
+            if line == "line 3000\n":
+                person.sluice.kill("gateway")
+                person.sluice.start("gateway")
+            if line == "line 9999\n":
+                person.sees("stop", run_id)
+    assert following.returncode == 0
+    said = by_steps(lines)
+    assert [each for each in said if each.startswith("line ")] == [
+        f"line {number}" for number in range(10_000)
+    ]
+    assert said[-1] == "bye"
+    last = person.sees("logs", run_id, "--tail", "1", "-o", "ndjson", "--timestamps")
+    assert json.loads(last)["name"] == "talk"
 
 
 def test_the_examples_of_the_page_do_what_it_says(person: Person, tmp_path: Path) -> None:

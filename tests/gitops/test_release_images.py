@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.releasing.building import CONTEXT
+from scripts.releasing.building import CONTEXT, image_names
 from scripts.releasing.environment import IMAGES, Images
 from scripts.releasing.repository import ReleaseError
 from tests.gitops.clones import Clone, Programs, git
@@ -36,17 +36,17 @@ def test_the_images_are_those_that_the_chart_names(
     chart = yaml.safe_load(Path("helm/sluice/values.yaml").read_text("utf-8"))
     wanted = {
         f"--tag=reg.example.com/{chart[service]['image']['repository']}:{tag}"
-        for service in ("gateway", "dispatcher", "statusWatcher")
+        for service in ("gateway", "dispatcher", "statusWatcher", "logRelay")
     }
     assert {line for line in said if line.startswith("--tag=")} == wanted
     targets = [line.removeprefix("--target=") for line in said if line.startswith("--target=")]
-    assert targets == ["gateway", "dispatcher", "status-watcher"]
+    assert targets == ["gateway", "dispatcher", "status-watcher", "log-relay"]
     stages = re.findall(r"^FROM \S+ AS (\S+)$", Path("Dockerfile").read_text("utf-8"), re.MULTILINE)
     assert {*targets} <= {*stages}
-    assert said.count("--push") == said.count("--provenance=mode=max") == 3 * push
-    assert said.count("--load") == 3 * (not push)
+    assert said.count("--push") == said.count("--provenance=mode=max") == len(targets) * push
+    assert said.count("--load") == len(targets) * (not push)
     revision = git(clone.folder, "rev-parse", "HEAD")
-    assert said.count(f"--build-arg=REVISION={revision}") == 3
+    assert said.count(f"--build-arg=REVISION={revision}") == len(targets)
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_an_image_says_where_it_is_from_and_no_password(
 ) -> None:
     git(clone.folder, "remote", "set-url", "origin", remote)
     assert clone.release("build", "--registry", "reg.example.com") == 0
-    assert docker.said().count(f"--build-arg=SOURCE={source}") == 3
+    assert docker.said().count(f"--build-arg=SOURCE={source}") == len(IMAGES)
 
 
 def test_an_image_in_the_registry_is_never_overwritten(clone: Clone, docker: Programs) -> None:
     ends(docker, inspect=0)
     assert clone.release("build", "--registry", "reg.example.com", "--push") == 0
-    assert docker.said().count("inspect") == 3
+    assert docker.said().count("inspect") == len(IMAGES)
     assert "build" not in docker.said()
 
 
@@ -111,8 +111,18 @@ def test_the_script_runs_from_anywhere(tmp_path: Path) -> None:
 def test_the_services_are_those_of_the_chart() -> None:
     chart = yaml.safe_load(Path("helm/sluice/values.yaml").read_text("utf-8"))
     assert {name: f"sluice/sluice-{target}" for name, target in IMAGES.items()} == {
-        name: chart[name]["image"]["repository"] for name in IMAGES
+        name: values["image"]["repository"]
+        for name, values in chart.items()
+        if isinstance(values, dict) and "repository" in values.get("image", {})
     }
+
+
+def test_a_release_from_before_the_log_relay_has_no_image_of_it() -> None:
+    digests = {name: f"sha256:{64 * '0'}" for name in IMAGES if name != "logRelay"}
+    named = image_names(Images("a", digests), registry="reg.example.com")
+    assert len(named) == len(digests)
+    assert all("@sha256:" in each for each in named)
+    assert len(image_names(Images("a"), registry="reg.example.com")) == len(IMAGES)
 
 
 WRITTEN = [

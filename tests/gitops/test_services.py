@@ -399,7 +399,7 @@ def test_one_tag_is_that_of_all_images(environment: str) -> None:
     file = Path(f"argocd/environments/{environment}/sluice.yaml")
     values = yaml.safe_load(file.read_text("utf-8"))
     assert re.fullmatch(r"\d+\.\d+\.\d+|\d{8}T\d{6}-[0-9a-f]{12}", values["image"]["tag"])
-    for service in ("gateway", "dispatcher", "statusWatcher"):
+    for service in ("gateway", "dispatcher", "statusWatcher", "logRelay"):
         assert "image" not in values.get(service, {})
 
 

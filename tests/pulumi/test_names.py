@@ -50,8 +50,8 @@ def test_accounts_are_those_of_the_chart(accounts: set[Account]) -> None:
 
 def test_images_are_those_of_the_chart() -> None:
     values = _values()
-    images = [values[key]["image"]["repository"] for key in ("gateway", "dispatcher")]
-    assert set(REPOSITORIES) == {*images, values["statusWatcher"]["image"]["repository"]}
+    services = ("gateway", "dispatcher", "statusWatcher", "logRelay")
+    assert set(REPOSITORIES) == {values[each]["image"]["repository"] for each in services}
 
 
 def test_topics_and_group_are_those_of_the_chart() -> None:

@@ -7,12 +7,14 @@ import pytest
 
 from sluice_client import (
     InvalidRequestError,
+    LogGoneError,
     OutcomeUnknownError,
     Phase,
     ProblemType,
     UnavailableError,
 )
 from sluice_client.fake import FakeSluice
+from sluice_contracts.steps import Step
 from tests.behaviour.client_port import ADA, ClientPortSuite, Stage
 
 
@@ -74,6 +76,25 @@ async def test_a_log_is_followed_until_the_run_is_over() -> None:
         assert str(await anext(lines)) == "b"
         sluice.publish(run.id, Phase.SUCCEEDED)
         assert [each async for each in lines] == []
+
+
+async def test_a_log_ends_with_its_step_and_goes_with_its_pod() -> None:
+    async with FakeSluice() as sluice:
+        run = await sluice.start("anything")
+        step = Step(id="id-1", name="step", type="Pod", phase="Running", logs={"main": "s3://a/b"})
+        sluice.write_log(run.id, "step", "a")
+        sluice.publish(run.id, Phase.RUNNING, steps=(step,))
+        lines = run.logs("id-1", follow=True)
+        assert str(await anext(lines)) == "a"
+        sluice.write_log(run.id, "step", "b")
+        sluice.write_log(run.id, "id-1", "c")
+        assert [str(await anext(lines)) for _ in "bc"] == ["b", "c"]
+        over = step.model_copy(update={"phase": "Succeeded"})
+        sluice.publish(run.id, Phase.RUNNING, steps=(over,))
+        assert [each async for each in lines] == []
+        sluice.delete_log(run.id, "step")
+        with pytest.raises(LogGoneError, match="s3://a/b"):
+            await anext(run.logs("id-1"))
 
 
 async def test_commands_have_their_effect() -> None:

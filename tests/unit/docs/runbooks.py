@@ -16,7 +16,8 @@ PARTS = ("Means", "Users notice", "Look", "Do", "Escalate")
 @cache
 def alerts() -> dict[str, str]:
     """Return the expressions of all alerts, by their names."""
-    files = [ROOT / f"helm/{chart}/files/alerts.yaml" for chart in ("sluice", "kafka")]
+    places = ("sluice/files/alerts", "sluice/files/log-relay-alerts", "kafka/files/alerts")
+    files = [ROOT / f"helm/{place}.yaml" for place in places]
     groups = [
         group for file in files for group in yaml.safe_load(file.read_text("utf-8"))["groups"]
     ]

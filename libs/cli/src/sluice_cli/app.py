@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from sluice_cli import VERSION
-from sluice_cli.commands import acting, controls, doctor, keys, letters, runs
+from sluice_cli.commands import acting, controls, doctor, keys, letters, logs, runs
 
 __all__ = ["app"]
 
@@ -31,5 +31,5 @@ def sluice(
         raise typer.Exit
 
 
-for module in (runs, acting, controls, letters, keys, doctor):
+for module in (runs, logs, acting, controls, letters, keys, doctor):
     module.add_to(app)

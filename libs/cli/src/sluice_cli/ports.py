@@ -61,6 +61,10 @@ class Screen(Protocol):
         """Write an event of a stream that does not end."""
         ...
 
+    def log(self, document: Document, *, text: str) -> None:
+        """Write a line of a log; `text` is for people, and as it was written for a pipe."""
+        ...
+
     def note(self, text: str) -> None:
         """Say something beside the result."""
         ...

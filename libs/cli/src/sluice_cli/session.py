@@ -22,7 +22,6 @@ from sluice_cli.domain.profiles import Connection, connection_of
 from sluice_cli.domain.usage import UsageError
 from sluice_cli.invocation import Invocation
 from sluice_cli.ports import Client, Session
-from sluice_cli.services.completing import catalogue_names, parameters_of
 from sluice_cli.services.doctor import Brokers, Canary, Ways, examine
 from sluice_client import Retries, Sluice, SluiceError
 
@@ -44,13 +43,16 @@ Job = Callable[[Session, Tools], Awaitable[ExitCode]]
 
 
 def with_gateway(
-    invocation: Invocation, job: Callable[[Sluice, Session], Awaitable[ExitCode]]
+    invocation: Invocation,
+    job: Callable[[Sluice, Session], Awaitable[ExitCode]],
+    *,
+    refusal: str = "Only the gateway can do this: leave out --kafka.",
 ) -> NoReturn:
-    """Carry out what only the gateway can do."""
+    """Carry out what only the gateway can do; `refusal` is said to who wants to do without it."""
 
     async def connected(session: Session, tools: Tools) -> ExitCode:
         if session.connection.kafka is not None:
-            raise UsageError("Only the gateway can do this: leave out --kafka.")
+            raise UsageError(refusal)
         async with tools.gateway(session.connection) as sluice:
             return await job(sluice, session)
 
@@ -140,23 +142,24 @@ def _connection(invocation: Invocation) -> Connection:
 
 
 def completed(
-    given: Mapping[str, Any], *, workflow: str | None, tools: object
+    given: Mapping[str, Any],
+    names: Callable[[Sluice], Awaitable[list[tuple[str, str]]]],
+    *,
+    tools: object,
 ) -> list[tuple[str, str]]:
-    """Return the names of the catalogue, or of a workflow's parameters; none if it takes long."""
+    """Return the names that the gateway knows, with what they mean; none if it takes long."""
     opened = tools.gateway if isinstance(tools, Tools) else _quickly
 
-    async def names() -> list[tuple[str, str]]:
+    async def asked() -> list[tuple[str, str]]:
         async with (
             asyncio.timeout(_COMPLETION_S),
             opened(_connection(Invocation(**given))) as sluice,
         ):
-            if workflow is None:
-                return await catalogue_names(sluice)
-            return await parameters_of(sluice, workflow)
+            return await names(sluice)
 
     # A person who types wants no message in the middle of the line.
     with suppress(SluiceError, UsageError, TimeoutError):
-        return asyncio.run(names())
+        return asyncio.run(asked())
     return []
 
 

@@ -66,6 +66,10 @@ class FakeSluice(Sluice):
         """Let a step of a run write lines; it may be called from any thread."""
         self._gateway.write(RunKey(tenant or self.tenant, run_id), step, *lines)
 
+    def delete_log(self, run_id: str, step: str, *, tenant: str | None = None) -> None:
+        """Let the log of a step be gone, as it is some time after the step has ended."""
+        self._gateway.delete(RunKey(tenant or self.tenant, run_id), step)
+
     def reject(
         self,
         value: str,

@@ -1,9 +1,10 @@
 """Colours by what a word says, and text that cannot command a terminal."""
 
+import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["printable", "style_of"]
+__all__ = ["json_text", "printable", "style_of"]
 
 _STYLES: Final[Mapping[str, str]] = {
     "Succeeded": "green",
@@ -35,4 +36,14 @@ def printable(text: str) -> str:
     return "".join(
         each if each.isprintable() or each in "\n\t" else "\N{REPLACEMENT CHARACTER}"
         for each in text
+    )
+
+
+def json_text(document: Any, *, indent: int | None = None) -> str:  # noqa: ANN401 - JSON
+    """Return the document as JSON, in which control characters of any kind are escaped."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text
     )

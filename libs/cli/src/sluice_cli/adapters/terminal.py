@@ -1,6 +1,5 @@
 """Writes to the terminal: results to standard output, everything else to standard error."""
 
-import json
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from sluice_cli.adapters.live_tree import LiveTree
 from sluice_cli.adapters.plain_lines import PlainLines
-from sluice_cli.adapters.styles import printable, style_of
+from sluice_cli.adapters.styles import json_text, printable, style_of
 from sluice_cli.domain.formats import Format
 from sluice_cli.domain.state_text import event_line, outcome_lines
 from sluice_cli.domain.tables import Table, plain_lines
@@ -38,6 +37,7 @@ class Terminal:
 
     def __init__(self, format: Format, *, out: TextIO, err: TextIO) -> None:  # noqa: A002 - as typed
         self._format = format
+        self._file = out
         self._out = Console(file=out, highlight=False, markup=False, emoji=False)
         self._err = Console(file=err, highlight=False, markup=False, emoji=False)
 
@@ -52,9 +52,9 @@ class Terminal:
                 for line in lines:
                     self._write(printable(line))
             case Format.JSON:
-                self._write(json.dumps(_plain(document), indent=_INDENT, ensure_ascii=False))
+                self._write(json_text(_plain(document), indent=_INDENT))
             case Format.NDJSON:
-                self._write(json.dumps(_plain(document), ensure_ascii=False))
+                self._write(json_text(_plain(document)))
             case Format.NAME:
                 self._write(name)
 
@@ -65,10 +65,10 @@ class Terminal:
                 self._table(table)
             case Format.JSON:
                 shown = [_plain(each) for each in documents]
-                self._write(json.dumps(shown, indent=_INDENT, ensure_ascii=False))
+                self._write(json_text(shown, indent=_INDENT))
             case Format.NDJSON:
                 for each in documents:
-                    self._write(json.dumps(_plain(each), ensure_ascii=False))
+                    self._write(json_text(_plain(each)))
             case Format.NAME:
                 for name in names:
                     self._write(name)
@@ -85,9 +85,21 @@ class Terminal:
             case Format.JSON | Format.NDJSON:
                 state = _plain(event.state)
                 shown = {"place": event.place, "type": event.type, "state": state}
-                self._write(json.dumps(shown, ensure_ascii=False))
+                self._write(json_text(shown))
         # A reader at the other end of a pipe waits for it.
         self._out.file.flush()
+
+    def log(self, document: Document, *, text: str) -> None:
+        """See `Screen.log`."""
+        match self._format:
+            case Format.JSON | Format.NDJSON:
+                self._write(json_text(_plain(document)))
+            case Format.TABLE | Format.NAME if self._file.isatty():
+                self._write(printable(text))
+            case Format.TABLE | Format.NAME:
+                # Whatever the locale is, and whatever NO_COLOR and its relatives say.
+                self._file.buffer.write(f"{text}\n".encode(errors="replace"))
+        self._file.flush()
 
     def note(self, text: str) -> None:
         """See `Screen.note`."""

@@ -10,6 +10,7 @@ from sluice_client import (
     ForbiddenError,
     IdConflictError,
     InvalidRequestError,
+    LogGoneError,
     NotApplicableError,
     NotFoundError,
     OutcomeUnknownError,
@@ -36,6 +37,7 @@ _BY_ERROR: Final[Mapping[type[SluiceError], ExitCode]] = {
     IdConflictError: ExitCode.NOT_APPLICABLE,
     CountChangedError: ExitCode.NOT_APPLICABLE,
     EventsGoneError: ExitCode.NOT_APPLICABLE,
+    LogGoneError: ExitCode.NOT_APPLICABLE,
 }
 _BY_PHASE: Final[Mapping[Phase, ExitCode]] = {
     Phase.SUCCEEDED: ExitCode.SUCCESS,

@@ -11,7 +11,7 @@ from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.status import StatusEvent
 from sluice_contracts.steps import Step, StepGroup
 
-__all__ = ["RunTree", "TreeLine", "base_name"]
+__all__ = ["CONTAINERS", "RunTree", "TreeLine", "base_name", "began"]
 
 # What a person reads, by Argo's phases of nodes.
 _WORDS: Final = {
@@ -28,7 +28,8 @@ _PLANNED: Final = "planned"
 # In a line of copies, and for the state of the whole line: what is most urgent comes first.
 _URGENT: Final = ("failed", _SUSPENDED, "running", "waiting", "done", "skipped", _PLANNED)
 _SHOWN: Final = ("done", "running", _SUSPENDED, "waiting", "failed", "skipped")
-_CONTAINERS: Final = frozenset({"Steps", "StepGroup", "DAG", "TaskGroup", "Retry"})
+CONTAINERS: Final = frozenset({"Steps", "StepGroup", "DAG", "TaskGroup", "Retry"})
+"""Argo's types of nodes that run nothing but what they contain."""
 
 _Path = tuple[str, ...]
 
@@ -103,15 +104,15 @@ class RunTree:
 
     def counts(self) -> str:
         """Return how many steps are in which state, as in `3 done, 1 running`."""
-        steps = [each for each in self._steps.values() if each.type not in _CONTAINERS]
+        steps = [each for each in self._steps.values() if each.type not in CONTAINERS]
         return _counted(steps)
 
     def _nodes(self) -> dict[_Path, _Node]:
         paths: dict[str, _Path] = {}
         nodes: dict[_Path, _Node] = {path: _Node(planned=True) for path in self._planned}
-        for step in sorted(self._steps.values(), key=_began):
+        for step in sorted(self._steps.values(), key=began):
             node = nodes.setdefault(self._path(step.id, paths), _Node())
-            if step.type not in _CONTAINERS:
+            if step.type not in CONTAINERS:
                 node.steps.append(step)
         return nodes
 
@@ -129,7 +130,7 @@ class RunTree:
         return known[step_id]
 
 
-def _began(step: Step) -> tuple[bool, float]:
+def began(step: Step) -> tuple[bool, float]:
     """Return what sorts steps by their begin; those that wait come last."""
     begun = step.started_at is not None
     return not begun, step.started_at.timestamp() if step.started_at else 0.0

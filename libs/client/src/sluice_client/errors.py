@@ -28,6 +28,7 @@ __all__ = [
     "UnreachableError",
     "WaitTimeoutError",
     "problem_error",
+    "as_sentence",
 ]
 
 
@@ -149,6 +150,11 @@ def problem_error(problem: HttpProblem) -> SluiceError:
     if problem.repeatable:
         if problem.wrote_nothing:
             return UnavailableError(problem)
+def as_sentence(text: str) -> str:
+    """Return what an operating system or a library says with a full stop, if it has no end."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
         return OutcomeUnknownError(
             f"{problem.status} {problem.title}: {problem.detail}", problem=problem
         )

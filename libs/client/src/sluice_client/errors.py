@@ -22,13 +22,14 @@ __all__ = [
     "ProblemError",
     "RunFailedError",
     "SluiceError",
+    "TokenFileError",
     "UnauthenticatedError",
     "UnavailableError",
     "UnexpectedAnswerError",
     "UnreachableError",
     "WaitTimeoutError",
-    "problem_error",
     "as_sentence",
+    "problem_error",
 ]
 
 
@@ -110,6 +111,10 @@ class UnexpectedAnswerError(SluiceError):
     """The answer is not one of Sluice's: check the address, and proxies before it."""
 
 
+class TokenFileError(SluiceError):
+    """The file of the token cannot be used: name another one, or correct it. Nothing was sent."""
+
+
 class WaitTimeoutError(SluiceError, TimeoutError):
     """The run is not over yet. It goes on, and you may wait again."""
 
@@ -145,16 +150,16 @@ _BY_TYPE: Final[dict[str, type[ProblemError]]] = {
 }
 
 
-def problem_error(problem: HttpProblem) -> SluiceError:
-    """Return the error for a problem that is final, or is not repeated any more."""
-    if problem.repeatable:
-        if problem.wrote_nothing:
-            return UnavailableError(problem)
 def as_sentence(text: str) -> str:
     """Return what an operating system or a library says with a full stop, if it has no end."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
+def problem_error(problem: HttpProblem) -> SluiceError:
+    """Return the error for a problem that is final, or is not repeated any more."""
+    if problem.repeatable:
+        if problem.wrote_nothing:
+            return UnavailableError(problem)
         return OutcomeUnknownError(
             f"{problem.status} {problem.title}: {problem.detail}", problem=problem
         )

@@ -15,6 +15,7 @@ from sluice_client import (
     OutcomeUnknownError,
     Phase,
     SluiceError,
+    TokenFileError,
     UnauthenticatedError,
     UnavailableError,
     UnreachableError,
@@ -25,6 +26,7 @@ __all__ = ["exit_code_of_error", "exit_code_of_phase"]
 
 _BY_ERROR: Final[Mapping[type[SluiceError], ExitCode]] = {
     InvalidRequestError: ExitCode.USAGE,
+    TokenFileError: ExitCode.USAGE,
     WaitTimeoutError: ExitCode.TIMEOUT,
     UnreachableError: ExitCode.UNREACHABLE,
     UnavailableError: ExitCode.UNREACHABLE,

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from sluice_cli.domain.moments import age, duration
 from sluice_client import Event
 from sluice_contracts.ids import DEFAULT_TENANT
-from sluice_contracts.status import Phase, StatusEvent
+from sluice_contracts.status import Phase, QueueState, StatusEvent
 from sluice_contracts.steps import WaitingStep
 
 __all__ = [
@@ -18,13 +18,14 @@ __all__ = [
     "outcome_lines",
     "output_text",
     "state_lines",
+    "starts_in",
     "typed",
-    "until",
     "waits",
 ]
 
 _WIDTH: Final = 14
 
+_PAUSED: Final = "paused"
 
 def state_lines(state: StatusEvent, *, now: datetime) -> list[str]:
     """Return what there is to say of a run beside its steps, a line for each."""
@@ -85,7 +86,7 @@ def waits(state: StatusEvent, *, now: datetime) -> str:
     if queue is None or state.terminal:
         return ""
     place = f"place {queue.position}" if queue.position else "for its place"
-    eta = until(queue.eta, now=now)
+    eta = starts_in(queue, now=now)
     held = queue.detail or queue.held_by
     return f"{place}{f', starts in {eta}' if eta else ''}{f': {held}' if held else ''}"
 
@@ -94,9 +95,12 @@ def _ago(then: datetime | None, *, now: datetime) -> str:
     return f"{age(then, now=now)} ago" if then else ""
 
 
-def until(then: datetime | None, *, now: datetime) -> str:
-    """Return how long it is until then; empty if that is not known."""
-    return duration(then - now) if then else ""
+def starts_in(queue: QueueState, *, now: datetime) -> str:
+    """Return how long it is until the start; empty if that is not known."""
+    if queue.eta is None or queue.held_by == _PAUSED:
+        # Nobody knows when a pause ends.
+        return ""
+    return duration(queue.eta - now)
 
 
 def typed(command: str, run_id: str, tenant: str) -> str:

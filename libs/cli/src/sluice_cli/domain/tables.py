@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from sluice_cli.domain.moments import age, duration
-from sluice_cli.domain.state_text import until
+from sluice_cli.domain.state_text import starts_in
 from sluice_contracts.http_dead_letters import DeadLetterDocument
 from sluice_contracts.http_documents import ControlDocument, RunDocument, WorkflowDocument
 from sluice_contracts.http_lists import ItemDocument, RunSummaryDocument
@@ -88,7 +88,7 @@ def queue_table(states: Iterable[RunDocument], *, now: datetime) -> Table:
                 state.workflow or "",
                 str(state.queue.position or "") if state.queue else "",
                 age(state.accepted_at, now=now),
-                until(state.queue.eta if state.queue else None, now=now),
+                starts_in(state.queue, now=now) if state.queue else "",
                 (state.queue.detail or state.queue.held_by or "") if state.queue else "",
             )
             for state in states

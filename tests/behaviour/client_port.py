@@ -91,6 +91,20 @@ class ClientPortSuite:
         assert again.id == "order-1"
         assert (await stage.sluice.counts()).total == 1
 
+    async def test_a_start_says_whether_the_run_was_there_and_how_it_was(
+        self, stage: Stage
+    ) -> None:
+        first = await stage.sluice.start("greet", ADA, id="order-1")
+        assert (first.existed, first.found) == (False, None)
+        await stage.publish("order-1", Phase.SUCCEEDED)
+        again = await stage.sluice.start("greet", ADA, id="order-1")
+        assert again.existed
+        assert again.found is not None
+        assert again.found.phase is Phase.SUCCEEDED
+        child = await again.rerun(id="order-2")
+        assert not child.existed
+        assert (await again.rerun(id="order-2")).existed
+
     async def test_the_same_id_with_other_content_is_a_conflict(self, stage: Stage) -> None:
         await stage.sluice.start("greet", ADA, id="order-1")
         with pytest.raises(IdConflictError) as raised:

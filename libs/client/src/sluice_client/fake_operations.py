@@ -104,7 +104,7 @@ class FakeOperations:
         if known is not None and not same:
             raise RefusedError(ProblemType.ID_CONFLICT, "This id belongs to another run.")
         if known is not None:
-            return json_answer(200, state_of(known))
+            return json_answer(200, state_of(known), {"Idempotency-Replayed": "true"})
         self._runs.start(request.named(key.run_id), key)
         return json_answer(202, accepted_of(key, request.workflow))
 

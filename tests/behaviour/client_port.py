@@ -298,6 +298,19 @@ class ClientPortSuite:
         assert isinstance(retry, RetryCommand)
         assert (retry.step, retry.restart_succeeded) == ("count(3)", True)
 
+    async def test_a_run_that_has_no_workflow_takes_no_command(self, stage: Stage) -> None:
+        for run_id, phase in (("order-1", Phase.REJECTED), ("order-2", Phase.SUCCEEDED)):
+            await stage.sluice.start("greet", ADA, id=run_id)
+            await stage.publish(run_id, phase)
+        with pytest.raises(NotApplicableError):
+            await stage.sluice.run("order-1").stop()
+        items = await stage.sluice.command_all("stop", expect=2, text="order")
+        assert [(each.id, each.status, each.phase) for each in items] == [
+            ("order-2", 202, Phase.SUCCEEDED),
+            ("order-1", 409, None),
+        ]
+        assert [each.id for each in stage.commands()] == ["order-2"]
+
     async def test_a_command_to_many_needs_their_number(self, stage: Stage) -> None:
         for number in range(3):
             await stage.sluice.start("greet", ADA, id=f"order-{number}", labels={"team": "a"})

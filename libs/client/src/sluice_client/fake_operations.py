@@ -31,7 +31,8 @@ from sluice_client.fake_runs import FakeRun, FakeRuns
 from sluice_client.transport import Answer, Call
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, new_run_id
 from sluice_contracts.problems import ProblemType
-from sluice_contracts.requests import RunRequest
+from sluice_contracts.requests import Command, RunRequest
+from sluice_contracts.status import Phase
 
 __all__ = ["FakeOperations"]
 
@@ -59,6 +60,7 @@ _ROUTES: Final = (
         "control",
     ),
 )
+_NEVER_AGAIN: Final = frozenset({Phase.REJECTED, Phase.EXPIRED, Phase.DELETED})
 _STATES: Final = {"pause": "paused", "drain": "draining", "resume": "running"}
 
 
@@ -148,10 +150,16 @@ class FakeOperations:
         if len(selected) != int(dict(call.query)["expect"]):
             detail = f"{len(selected)} runs fulfil the filter."
             raise RefusedError(ProblemType.COUNT_CHANGED, detail)
+        items = []
         for run in selected:
-            self._runs.command(run, command_of(call, command, run.key))
-        items = [item_of(run.key, status=202) for run in selected]
-        return json_answer(202, {"items": items})
+            phase = run.phase
+            try:
+                self._give(run, command_of(call, command, run.key))
+                items.append(item_of(run.key, status=202, phase=phase))
+            except RefusedError as e:
+                items.append(item_of(run.key, error=e))
+        status = 207 if any(each["problem"] for each in items) else 202
+        return json_answer(status, {"items": items})
 
     async def _state(self, call: Call, id: str) -> Answer:  # noqa: A002
         return json_answer(200, state_of(self.run(id, list(call.query))))
@@ -179,10 +187,16 @@ class FakeOperations:
 
     async def _command(self, call: Call, id: str, command: str) -> Answer:  # noqa: A002
         run = self.run(id, list(call.query))
-        self._runs.command(run, command_of(call, command, run.key))
+        phase = run.phase
+        self._give(run, command_of(call, command, run.key))
         request = f"sluice.requests/0@{len(self._runs.commands)}"
-        shown = {**named_of(run.key), "command": command, "request": request}
+        shown = {**named_of(run.key), "command": command, "request": request, "phase": phase}
         return json_answer(202, shown | {"links": links_of(run.key)})
+
+    def _give(self, run: FakeRun, command: Command) -> None:
+        if run.phase in _NEVER_AGAIN:
+            raise RefusedError(ProblemType.NOT_APPLICABLE, f"The run is {run.phase}.")
+        self._runs.command(run, command)
 
     async def _workflows(self, call: Call) -> Answer:  # noqa: ARG002
         names = self._runs.workflows or {}

@@ -13,19 +13,20 @@ from sluice_contracts.status import Phase, QueueState, StatusEvent
 from sluice_contracts.steps import WaitingStep
 
 __all__ = [
+    "earlier_line",
     "event_line",
     "headline",
     "outcome_lines",
     "output_text",
-    "state_lines",
     "starts_in",
+    "state_lines",
     "typed",
     "waits",
 ]
 
 _WIDTH: Final = 14
-
 _PAUSED: Final = "paused"
+
 
 def state_lines(state: StatusEvent, *, now: datetime) -> list[str]:
     """Return what there is to say of a run beside its steps, a line for each."""
@@ -106,6 +107,18 @@ def starts_in(queue: QueueState, *, now: datetime) -> str:
 def typed(command: str, run_id: str, tenant: str) -> str:
     """Return a command about a run, as it is typed."""
     return f"sluice {command} {run_id}{'' if tenant == DEFAULT_TENANT else f' --tenant {tenant}'}"
+
+
+def earlier_line(run_id: str, tenant: str, *, found: StatusEvent | None) -> str:
+    """Say that a start has found the run of its id, and how that is; None if it may not be read."""
+    known = f"Run {run_id!r} exists already"
+    if found is None:
+        return f"{known}; nothing was started."
+    if found.terminal:
+        shown = typed("status", run_id, tenant)
+        return f"{known}, and has ended as {found.phase}; nothing was started. Read it: {shown}"
+    watched = typed("watch", run_id, tenant)
+    return f"{known}, and is {found.phase}; nothing was started. Watch it: {watched}"
 
 
 def headline(state: StatusEvent, *, now: datetime) -> str:

@@ -92,6 +92,20 @@ class ClientPortSuite:
         assert again.id == "order-1"
         assert (await stage.sluice.counts()).total == 1
 
+    async def test_a_start_says_whether_the_run_was_there_and_how_it_was(
+        self, stage: Stage
+    ) -> None:
+        first = await stage.sluice.start("greet", ADA, id="order-1")
+        assert (first.existed, first.found) == (False, None)
+        await stage.publish("order-1", Phase.SUCCEEDED)
+        again = await stage.sluice.start("greet", ADA, id="order-1")
+        assert again.existed
+        assert again.found is not None
+        assert again.found.phase is Phase.SUCCEEDED
+        child = await again.rerun(id="order-2")
+        assert not child.existed
+        assert (await again.rerun(id="order-2")).existed
+
     async def test_the_same_id_with_other_content_is_a_conflict(self, stage: Stage) -> None:
         await stage.sluice.start("greet", ADA, id="order-1")
         with pytest.raises(IdConflictError) as raised:
@@ -284,6 +298,19 @@ class ClientPortSuite:
         assert (resume.step, resume.values) == ("approve", {"decision": "yes"})
         assert isinstance(retry, RetryCommand)
         assert (retry.step, retry.restart_succeeded) == ("count(3)", True)
+
+    async def test_a_run_that_has_no_workflow_takes_no_command(self, stage: Stage) -> None:
+        for run_id, phase in (("order-1", Phase.REJECTED), ("order-2", Phase.SUCCEEDED)):
+            await stage.sluice.start("greet", ADA, id=run_id)
+            await stage.publish(run_id, phase)
+        with pytest.raises(NotApplicableError):
+            await stage.sluice.run("order-1").stop()
+        items = await stage.sluice.command_all("stop", expect=2, text="order")
+        assert [(each.id, each.status, each.phase) for each in items] == [
+            ("order-2", 202, Phase.SUCCEEDED),
+            ("order-1", 409, None),
+        ]
+        assert [each.id for each in stage.commands()] == ["order-2"]
 
     async def test_a_command_to_many_needs_their_number(self, stage: Stage) -> None:
         for number in range(3):

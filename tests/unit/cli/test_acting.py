@@ -108,6 +108,7 @@ def test_many_runs_are_commanded_once_their_number_is_confirmed(held: Person) ->
     assert len(held.sluice.commands) == 2
     assert "No run is selected" in held.types(*words, "--yes").stderr
     assert held.types("command-all", "cancel").exit_code == 2
+    held.sees("run", "approval")
     unanswered = held.types("command-all", "stop", "-w", "approval", stdin="")
     assert (unanswered.exit_code, "add --yes" in unanswered.output) == (2, True)
 
@@ -132,10 +133,14 @@ def test_dead_letters_are_listed_shown_replayed_and_dropped(person: Person) -> N
     assert person.sees("dlq", "list", "-o", "name").split() == [second, first]
     assert person.sees("dlq", "list", "--type", "malformed-json", "-o", "name").split() == [second]
     assert "no JSON" in person.sees("dlq", "show", second)
+    assert "Decision" not in person.sees("dlq", "show", second)
 
     shown = person.sees("dlq", "replay", first, "--reason", "a typo")
     [run] = person.sluice.requests
     assert f"Its run is {run.id}: sluice watch {run.id}\n" in shown
+    assert f"Its run:   default/{run.id}: sluice watch {run.id}\n" in person.sees(
+        "dlq", "show", first
+    )
     assert person.types("dlq", "replay", first).exit_code == 8
     value = json.dumps({"workflow": "hello", "parameters": {"name": "Bob"}})
     assert person.types("dlq", "replay", second, "--value", "{").exit_code == 2

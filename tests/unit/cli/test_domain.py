@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
+from sluice_cli.domain.letter_text import letter_lines
 from sluice_cli.domain.moments import duration, moment, seconds
 from sluice_cli.domain.parameters import read_parameter, value_of
 from sluice_cli.domain.profiles import Profile, connection_of, read_profiles
 from sluice_cli.domain.run_tree import RunTree
+from sluice_cli.domain.state_text import waits
 from sluice_cli.domain.usage import UsageError
 from sluice_contracts.graphs import PlannedGraph, PlannedStep
+from sluice_contracts.http_dead_letters import DeadLetterContentDocument
 from sluice_contracts.status import Phase, StatusEvent
 from sluice_contracts.steps import Step, StepGroup
 
@@ -225,3 +228,62 @@ def test_a_configuration_that_is_wrong_is_refused(document: Any, said: str) -> N
     with pytest.raises(UsageError, match="file: ") as raised:
         read_profiles(document, source="file")
     assert said in str(raised.value)
+
+
+def test_a_letter_has_its_problem_before_what_was_decided() -> None:
+    letter = DeadLetterContentDocument.model_validate(
+        {
+            "id": "0-1",
+            "state": "replayed",
+            "reason": "urn:sluice:problem:invalid-request",
+            "title": "Invalid request",
+            "detail": "Two places are wrong.",
+            "tenant": "acme",
+            "run": None,
+            "request": "sluice.requests/0@1",
+            "requested_at": NOW,
+            "rejected_at": NOW,
+            "size": 2,
+            "truncated": False,
+            "decision": {
+                "by": "ada",
+                "at": NOW,
+                "reason": "a typo",
+                "run": {"tenant": "acme", "id": "r-1"},
+            },
+            "links": {"self": "/v1/dead-letters/0-1", "run": "/v1/runs/r-1"},
+            "problem": {
+                "type": "urn:sluice:problem:invalid-request",
+                "title": "Invalid request",
+                "status": 422,
+                "detail": "Two places are wrong.",
+                "errors": [
+                    {"pointer": "/a", "detail": "Wrong."},
+                    {"pointer": "/b", "detail": "Missing."},
+                ],
+            },
+            "payload": None,
+        }
+    )
+    assert letter_lines(letter)[4:] == [
+        "Problem:   Invalid request: Two places are wrong.",
+        "           /a: Wrong.",
+        "           /b: Missing.",
+        "Decision:  replayed by ada at 2026-11-30T12:00:00+00:00",
+        "Its run:   acme/r-1: sluice watch r-1 --tenant acme",
+        "Reason:    a typo",
+        "What it holds is not shown: that needs the scope payloads:read.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("held_by", "said"),
+    [
+        (None, "place 2, starts in 1m39s"),
+        ("tenant-limit", "place 2, starts in 1m39s: tenant-limit"),
+        ("paused", "place 2: paused"),
+    ],
+)
+def test_no_start_is_foretold_while_a_pause_holds_a_run(held_by: str | None, said: str) -> None:
+    queue = {"position": 2, "eta": NOW + timedelta(seconds=99), "held_by": held_by}
+    assert waits(event(Phase.ACCEPTED, queue=queue), now=NOW) == said

@@ -145,6 +145,9 @@ def test_a_failure_has_an_exit_code_of_its_own(person: Person) -> None:
     assert person.types("status", "order-2").exit_code == 8
     for kind, code in (
         (ProblemType.UNAVAILABLE, 5),
+        # What only reads cannot have been carried out.
+        (ProblemType.INTERNAL, 5),
+        (ProblemType.OUTCOME_UNKNOWN, 5),
         (ProblemType.FORBIDDEN, 7),
         (ProblemType.UNAUTHENTICATED, 7),
         (ProblemType.METHOD_NOT_ALLOWED, 9),

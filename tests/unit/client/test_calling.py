@@ -98,6 +98,11 @@ async def test_what_would_fail_again_is_not_repeated(
     [
         (GET, AWAY, UnreachableError),
         (GET, GONE, UnreachableError),
+        # What only reads has written nothing, whatever went wrong.
+        (GET, refusal(ProblemType.INTERNAL), UnavailableError),
+        (GET, refusal(ProblemType.OUTCOME_UNKNOWN), UnavailableError),
+        (GET, answer(502), UnavailableError),
+        (POST, refusal(ProblemType.INTERNAL), OutcomeUnknownError),
         (POST, AWAY, UnreachableError),
         (POST, GONE, OutcomeUnknownError),
         (POST, refusal(ProblemType.OUTCOME_UNKNOWN), OutcomeUnknownError),
@@ -120,6 +125,18 @@ async def test_what_may_have_been_done_once_is_said_whatever_comes_after() -> No
     with pytest.raises(NotFoundError) as raised:
         await Stage([GONE, refusal(ProblemType.UNKNOWN_RUN)]).caller.call(POST, unclear="Look.")
     assert raised.value.__notes__ == ["An attempt before may have been carried out. Look."]
+
+
+async def test_what_a_library_says_ends_before_the_advice() -> None:
+    with pytest.raises(OutcomeUnknownError) as unknown:
+        await Stage([GONE]).caller.call(POST, unclear="Look first.")
+    assert str(unknown.value) == "connection lost. Look first."
+    with pytest.raises(OutcomeUnknownError) as refused:
+        await Stage([refusal(ProblemType.INTERNAL)]).caller.call(POST, unclear="Look first.")
+    assert str(refused.value) == "Why. Look first."
+    with pytest.raises(UnreachableError) as away:
+        await Stage([AWAY]).caller.call(POST)
+    assert str(away.value) == "Sluice did not answer: connection refused."
 
 
 async def test_a_pause_is_as_long_as_the_server_asks_for() -> None:

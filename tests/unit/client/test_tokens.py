@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice_client import SluiceError
+from sluice_client import TokenFileError
 from sluice_client.tokens import TokenSource
 
 
@@ -46,9 +46,24 @@ async def test_a_file_is_followed_as_kubernetes_replaces_it(tmp_path: Path) -> N
     assert await source.current() == "two"
 
 
-async def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SluiceError, match="token-of-nobody"):
+async def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(TokenFileError, match="token-of-nobody: No such file or directory"):
         await TokenSource(tmp_path / "token-of-nobody").current()
+    with pytest.raises(TokenFileError, match="Is a directory"):
+        await TokenSource(tmp_path).current()
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"slk_1\nslk_2\n", b"slk_\x00", b"slk_\xff"])
+async def test_a_file_without_a_token_is_named_and_not_repeated(
+    tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    with pytest.raises(TokenFileError) as raised:
+        await TokenSource(file).current()
+    assert str(file) in str(raised.value)
+    assert "slk_" not in str(raised.value)
+    assert raised.value.__cause__ is None
 
 
 def test_no_text_shows_the_token() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sluice_gateway.domain.identity import Grant, Grants, Principal, PrincipalKind, Scope
 from sluice_gateway.domain.reach import Area
-from sluice_gateway.ports import Credentials, UnauthenticatedError
+from sluice_gateway.identity_ports import Credentials, UnauthenticatedError
 from sluice_gateway.services.identification import GrantedIdentification
 from tests.unit.gateway.harness import Gateway, running_gateway
 

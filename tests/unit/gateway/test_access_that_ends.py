@@ -31,7 +31,8 @@ from sluice_gateway.domain.reach import Area
 from sluice_gateway.domain.run_query import RunFilter, StreamPlace
 from sluice_gateway.handlers.app_keys import Limits
 from sluice_gateway.handlers.identification import SESSION_COOKIE
-from sluice_gateway.ports import Credentials, Subscription, UnauthenticatedError
+from sluice_gateway.identity_ports import Credentials, UnauthenticatedError
+from sluice_gateway.ports import Subscription
 from sluice_gateway.services.all_event_stream import follow_all
 from sluice_gateway.services.api_key_authentication import ApiKeyAuthenticator
 from sluice_gateway.services.authentication import AuthenticatorChain

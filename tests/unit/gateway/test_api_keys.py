@@ -12,8 +12,8 @@ from sluice_contracts.api_keys import PATTERN, SECRET_BYTES, base62, digest, wri
 from sluice_gateway.adapters.identity_files import read_keys
 from sluice_gateway.domain.api_keys import ApiKey, ApiKeys, RefusedKeyError, Secret
 from sluice_gateway.domain.identity import Principal, PrincipalKind
+from sluice_gateway.identity_ports import CredentialKind, Credentials, UnauthenticatedError
 from sluice_gateway.keys import main
-from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError
 from sluice_gateway.services.api_key_authentication import ApiKeyAuthenticator
 from sluice_runtime.strict_yaml import FileError
 

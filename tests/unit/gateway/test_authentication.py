@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from sluice_gateway.domain.identity import Principal, PrincipalKind
-from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError
+from sluice_gateway.identity_ports import CredentialKind, Credentials, UnauthenticatedError
 from sluice_gateway.services.authentication import AuthenticatorChain
 
 

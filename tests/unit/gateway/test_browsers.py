@@ -9,7 +9,7 @@ from sluice_gateway.domain.browser_access import BrowserAccess
 from sluice_gateway.domain.identity import EVERYTHING, Identity, Principal, PrincipalKind
 from sluice_gateway.handlers.operations import Operation
 from sluice_gateway.handlers.table import OPERATIONS
-from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError
+from sluice_gateway.identity_ports import CredentialKind, Credentials, UnauthenticatedError
 from tests.unit.gateway.harness import GREET, Gateway, published, running_gateway
 from tests.unit.gateway.test_operations import address, each_operation
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.request_codec import ReceivedCommand, decode_request
 from sluice_contracts.requests import COMMANDS, Command, ResumeCommand, RetryCommand, SimpleCommand
 from sluice_contracts.status import Phase
+from sluice_gateway.domain.identity import Scope
 from sluice_gateway.ports import ViewUnavailableError
 from sluice_gateway.services.commands import Commands
 from sluice_gateway.services.identification import ANYBODY
@@ -24,6 +26,7 @@ from tests.unit.gateway.harness import (
     published,
     request_producer_of,
 )
+from tests.unit.gateway.identities import as_, grant, granting_gateway
 
 _TIMEOUT = timedelta(seconds=10)
 
@@ -69,6 +72,7 @@ async def test_a_command_needs_no_body_and_stands_on_the_topic_as_if_a_client_ha
         "tenant": "default",
         "command": kind,
         "request": str(record.position),
+        "phase": "Accepted",
         "links": {"self": "/v1/runs/order-1", "events": "/v1/runs/order-1/events"},
     }
     assert record.key == b"default/order-1"
@@ -77,6 +81,27 @@ async def test_a_command_needs_no_body_and_stands_on_the_topic_as_if_a_client_ha
     assert received.key == RunKey("default", "order-1")
     assert received.command.type == kind
     assert received.traceparent.split("-")[1] == TRACE
+
+
+async def test_a_command_to_a_run_that_has_ended_says_so(gateway: Gateway) -> None:
+    await gateway.publish(published(5, Phase.SUCCEEDED))
+    response = await command(gateway, "stop")
+
+    # It is for the dispatcher to say: a retry may be on its way that is not seen here yet.
+    assert response.status == 202
+    assert (await response.json())["phase"] == "Succeeded"
+    assert len(commands(gateway)) == 1
+
+
+async def test_the_phase_is_for_those_who_may_read_the_run(tmp_path: Path) -> None:
+    grants = (grant("seed", *Scope), grant("commander", Scope.COMMAND))
+    async with granting_gateway(tmp_path, *grants) as gateway:
+        await gateway.post({"id": "order-2", **GREET}, **as_("seed"))
+        path = "/v1/runs/order-2/stop"
+        response = await gateway.client.post(path, headers=as_("commander"))
+
+        assert response.status == 202
+        assert (await response.json())["phase"] is None
 
 
 async def test_bodies_become_the_members_of_the_record(gateway: Gateway) -> None:

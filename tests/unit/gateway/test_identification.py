@@ -9,7 +9,7 @@ from sluice_contracts.ids import RunKey
 from sluice_gateway.domain.identity import Grants, Principal, PrincipalKind, Scope, WatchedRun
 from sluice_gateway.handlers.operations import Operation
 from sluice_gateway.handlers.table import OPERATIONS
-from sluice_gateway.ports import Credentials
+from sluice_gateway.identity_ports import Credentials
 from sluice_gateway.services.identification import GrantedIdentification
 from tests.unit.gateway.harness import Gateway, running_gateway
 from tests.unit.gateway.identities import as_, grant, granting_gateway

@@ -19,7 +19,7 @@ from sluice_gateway.adapters.oidc.key_sources import (
     KeysInFile,
     client_session,
 )
-from sluice_gateway.ports import FetchError
+from sluice_gateway.identity_ports import FetchError
 
 KEYS = b'{"keys": []}'
 

@@ -17,7 +17,7 @@ from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Principal
 from sluice_gateway.domain.key_ring import KeyRing, RingKey
 from sluice_gateway.domain.token_principals import Users
-from sluice_gateway.ports import (
+from sluice_gateway.identity_ports import (
     CredentialKind,
     Credentials,
     FetchError,

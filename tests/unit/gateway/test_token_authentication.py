@@ -19,7 +19,7 @@ from sluice_gateway.domain.token_principals import (
     Users,
 )
 from sluice_gateway.domain.verifying_keys import ALGORITHMS
-from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError
+from sluice_gateway.identity_ports import CredentialKind, Credentials, UnauthenticatedError
 from sluice_gateway.services.issuer_keys import IssuerKeys
 from sluice_gateway.services.rare_fetch import FETCH_INTERVAL, REFRESH_AFTER
 from sluice_gateway.services.token_authentication import TokenAuthenticator, VerifiedTokens

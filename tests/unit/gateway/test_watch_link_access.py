@@ -15,7 +15,7 @@ from sluice_gateway.domain.identity import Grants, Principal, Scope, WatchedRun
 from sluice_gateway.domain.key_ring import KeyRing, RingKey
 from sluice_gateway.handlers.operations import Operation
 from sluice_gateway.handlers.table import OPERATIONS
-from sluice_gateway.ports import Credentials
+from sluice_gateway.identity_ports import Credentials
 from sluice_gateway.services.authentication import AuthenticatorChain
 from sluice_gateway.services.identification import GrantedIdentification
 from sluice_gateway.services.watch_links import WatchLinks

@@ -10,7 +10,7 @@ from sluice_contracts.ids import RunKey
 from sluice_gateway.domain.identity import Grants, Scope, WatchedRun
 from sluice_gateway.domain.key_ring import KeyRing, RingKey
 from sluice_gateway.domain.watch_links import MAX_TOKEN_CHARACTERS
-from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError
+from sluice_gateway.identity_ports import CredentialKind, Credentials, UnauthenticatedError
 from sluice_gateway.services.watch_links import WatchLinks
 
 NOW = datetime(2026, 9, 1, 12, 0, 0, 500_000, tzinfo=UTC)

@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
+from aiohttp import ClientResponse
+
+from sluice_gateway.domain.identity import Scope
 from sluice_workflows.builtin import BUILT_IN
 from sluice_workflows.catalogue import Catalogue
 from tests.support.goldens import Golden
 from tests.unit.gateway.harness import Gateway, running_gateway
+from tests.unit.gateway.identities import as_, grant, granting_gateway
 
 
 async def test_the_catalogue_lists_every_entry_with_its_schema(
@@ -43,3 +47,46 @@ async def test_an_unknown_entry_is_not_found(gateway: Gateway) -> None:
 
     document = await response.json(content_type="application/problem+json")
     assert (response.status, document["type"]) == (404, "urn:sluice:problem:not-found")
+
+
+async def detail_of(response: ClientResponse) -> str:
+    document = await response.json(content_type="application/problem+json")
+    assert document["type"].rpartition(":")[2] in ("not-found", "unknown-workflow")
+    return str(document["detail"])
+
+
+async def test_a_name_that_is_misspelt_is_answered_with_the_nearest_one(gateway: Gateway) -> None:
+    hint = " Did you mean 'greet'?"
+    assert (await detail_of(await gateway.client.get("/v1/workflows/gret"))).endswith(hint)
+    assert (await detail_of(await gateway.post({"workflow": "gret"}))).endswith(hint)
+    assert "Did you mean" not in await detail_of(await gateway.client.get("/v1/workflows/nope"))
+
+
+async def test_no_name_is_given_to_those_who_may_not_see_it(tmp_path: Path) -> None:
+    grants = (
+        grant("counter", Scope.READ, Scope.START, workflows=("count", "gret")),
+        # Read, but not started: a start names what can be started.
+        grant("reader", Scope.READ),
+        grant("reader", Scope.START, workflows=("gret",)),
+    )
+    async with granting_gateway(tmp_path, *grants) as gateway:
+        for name in ("counter", "reader"):
+            refused = await gateway.post({"workflow": "gret"}, **as_(name))
+            assert "greet" not in await detail_of(refused)
+        path, hint = "/v1/workflows/gret", "Did you mean 'greet'?"
+        hidden = await detail_of(await gateway.client.get(path, headers=as_("counter")))
+        assert "greet" not in hidden
+        # An entry that is hidden is answered as one that does not exist.
+        there = await gateway.client.get("/v1/workflows/greet", headers=as_("counter"))
+        assert await detail_of(there) == hidden
+        assert hint in await detail_of(await gateway.client.get(path, headers=as_("reader")))
+
+
+async def test_a_parameter_that_is_misspelt_is_answered_with_the_nearest_one(
+    gateway: Gateway,
+) -> None:
+    response = await gateway.post({"workflow": "greet", "parameters": {"nmae": "Ada"}})
+
+    document = await response.json(content_type="application/problem+json")
+    details = {each["pointer"]: each["detail"] for each in document["errors"]}
+    assert details["/parameters/nmae"].endswith("; did you mean `name`?")

@@ -44,7 +44,8 @@ def test_a_parameter_goes_by_its_alias() -> None:
 
     assert entry.arguments({"num-workers": 5}) == {"num-workers": "5"}
     assert errors_of(entry, {"workers": 5}) == {
-        "/parameters/workers": "unknown parameter; this workflow takes `num-workers`"
+        "/parameters/workers": "unknown parameter; this workflow takes `num-workers`; "
+        "did you mean `num-workers`?"
     }
 
 

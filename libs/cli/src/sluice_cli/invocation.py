@@ -11,6 +11,7 @@ import typer
 
 from sluice_cli.domain.exit_codes import ExitCode
 from sluice_cli.domain.formats import Format
+from sluice_cli.domain.typed_texts import check_texts
 from sluice_cli.domain.usage import UsageError
 
 __all__ = ["SHARED", "Invocation", "shared_options"]
@@ -55,6 +56,14 @@ class Invocation:
 SHARED: Final = tuple(name for name in Invocation.__dataclass_fields__ if name != "tools")
 
 
+def _names_as_typed(context: typer.Context) -> dict[str, str]:
+    """Return how each option and argument is called on the command line."""
+    return {
+        str(each.name): each.opts[0] if each.opts[0].startswith("-") else str(each.metavar)
+        for each in context.command.params
+    }
+
+
 def shared_options(
     function: Callable[Concatenate[Invocation, P], None],
 ) -> Callable[..., None]:
@@ -65,6 +74,7 @@ def shared_options(
         values: dict[str, Any] = kwargs
         shared = {name: values.pop(name) for name in SHARED}
         try:
+            check_texts({**values, **shared}, shown=_names_as_typed(context))
             function(Invocation(**shared, tools=context.obj), *args, **kwargs)
         except UsageError as e:
             typer.echo(e, err=True)

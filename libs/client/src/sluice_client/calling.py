@@ -13,8 +13,10 @@ from pydantic import BaseModel, ValidationError
 from sluice_client.errors import (
     OutcomeUnknownError,
     SluiceError,
+    UnavailableError,
     UnexpectedAnswerError,
     UnreachableError,
+    as_sentence,
     problem_error,
 )
 from sluice_client.retries import Retries, pause_between_requests, retry_after
@@ -174,10 +176,13 @@ class Attempts:
 
     def _error(self, failure: Exception, problem: HttpProblem | None) -> SluiceError:
         if problem is None or (problem.repeatable and self._may_be_done):
-            why = problem.detail if problem else str(failure)
+            why = as_sentence(problem.detail if problem else str(failure))
             if self._may_be_done:
                 return OutcomeUnknownError(f"{why} {self._unclear}".rstrip(), problem=problem)
             return UnreachableError(f"Sluice did not answer: {why}")
+        if problem.repeatable:
+            # Whatever went wrong, what only reads has written nothing.
+            return UnavailableError(problem)
         error = problem_error(problem)
         if self._may_be_done:
             error.add_note(f"An attempt before may have been carried out. {self._unclear}".rstrip())

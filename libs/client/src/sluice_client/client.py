@@ -3,7 +3,6 @@
 import ssl
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import UTC, datetime
-from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, Unpack
 from urllib.parse import quote
@@ -19,12 +18,11 @@ from sluice_client.http_transport import HttpTransport
 from sluice_client.identities import Identity
 from sluice_client.outcomes import Event
 from sluice_client.retries import Retries
-from sluice_client.runs import REPEAT_COMMAND, Run
+from sluice_client.runs import REPEAT_COMMAND, Run, started_run
 from sluice_client.tokens import Token, TokenSource
 from sluice_client.transport import Call, Transport
 from sluice_contracts.http_documents import (
     AcceptedControlDocument,
-    AcceptedRunDocument,
     ControlDocument,
     ControlList,
     PreviewDocument,
@@ -112,7 +110,7 @@ class Sluice:
         """Start a run, and return it once Kafka has the request.
 
         The id is chosen before the first attempt, so that repetitions are the same run. Give one of
-        your own, and you may repeat the call as well.
+        your own, and you may repeat the call as well; `existed` of the run says so.
 
         Raises:
             IdConflictError: the id belongs to a run with other content.
@@ -133,9 +131,7 @@ class Sluice:
         answer = await self._caller.call(
             self._start_call(request), unclear=f"Start it again with the id {key.run_id!r}."
         )
-        accepted = answer.status == HTTPStatus.ACCEPTED
-        links = parsed(AcceptedRunDocument, answer).links if accepted else None
-        return Run(self._caller, key, watch_link=links.watch if links else None)
+        return started_run(self._caller, key, answer)
 
     async def start_many(self, requests: Iterable[RunRequest]) -> list[Item]:
         """Start many runs; return what became of each, in their order.

@@ -22,11 +22,13 @@ __all__ = [
     "ProblemError",
     "RunFailedError",
     "SluiceError",
+    "TokenFileError",
     "UnauthenticatedError",
     "UnavailableError",
     "UnexpectedAnswerError",
     "UnreachableError",
     "WaitTimeoutError",
+    "as_sentence",
     "problem_error",
 ]
 
@@ -109,6 +111,10 @@ class UnexpectedAnswerError(SluiceError):
     """The answer is not one of Sluice's: check the address, and proxies before it."""
 
 
+class TokenFileError(SluiceError):
+    """The file of the token cannot be used: name another one, or correct it. Nothing was sent."""
+
+
 class WaitTimeoutError(SluiceError, TimeoutError):
     """The run is not over yet. It goes on, and you may wait again."""
 
@@ -142,6 +148,11 @@ _BY_TYPE: Final[dict[str, type[ProblemError]]] = {
     ProblemType.IDEMPOTENCY_KEY_REUSED: IdConflictError,
     ProblemType.LOG_GONE: LogGoneError,
 }
+
+
+def as_sentence(text: str) -> str:
+    """Return what an operating system or a library says with a full stop, if it has no end."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def problem_error(problem: HttpProblem) -> SluiceError:

@@ -27,6 +27,7 @@ from sluice_client.errors import (
     OutcomeUnknownError,
     SluiceError,
     UnreachableError,
+    as_sentence,
 )
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
@@ -274,7 +275,7 @@ def unreachable() -> Iterator[None]:
     try:
         yield
     except KafkaConnectionError as e:
-        raise UnreachableError(f"No broker answered: {e}") from e
+        raise UnreachableError(as_sentence(f"No broker answered: {e}")) from e
     except TopicAuthorizationFailedError as e:
         raise UnreachableError("The account may not read the topic: ask its operator.") from e
     except KafkaError as e:

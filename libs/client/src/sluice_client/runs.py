@@ -17,15 +17,20 @@ from sluice_client.outcomes import Event, Outcome
 from sluice_client.protocols import RunHandle
 from sluice_client.retries import retry_after
 from sluice_client.transport import Answer, Call, Repeat
-from sluice_contracts.http_documents import AcceptedCommandDocument, RunDocument
+from sluice_contracts.http_documents import (
+    AcceptedCommandDocument,
+    AcceptedRunDocument,
+    RunDocument,
+)
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, new_run_id
 from sluice_contracts.requests import CommandType, Priority
 
-__all__ = ["REPEAT_COMMAND", "Run"]
+__all__ = ["REPEAT_COMMAND", "Run", "started_run"]
 
 # Proxies have to keep a connection that is silent for 15 seconds.
 _LONGEST_WAIT_S: Final = 14
 _NEXT_LOOK_S: Final = 1.0
+_REPLAYED: Final = "Idempotency-Replayed"
 
 REPEAT_COMMAND: Final[dict[CommandType, Repeat]] = {
     "stop": Repeat.ALWAYS,
@@ -41,13 +46,24 @@ REPEAT_COMMAND: Final[dict[CommandType, Repeat]] = {
 class Run(RunHandle):
     """A run; making one asks nothing.
 
-    `watch_link` is a path that shows it to others, if the gateway makes such links.
+    `watch_link` is a path that shows it to others, if the gateway makes such links. `existed` says
+    that a start has found it there, and `found` is its state then; None if it may not be read.
     """
 
-    def __init__(self, caller: Caller, key: RunKey, *, watch_link: str | None = None) -> None:
+    def __init__(
+        self,
+        caller: Caller,
+        key: RunKey,
+        *,
+        watch_link: str | None = None,
+        existed: bool = False,
+        found: RunDocument | None = None,
+    ) -> None:
         super().__init__(key)
         self._caller = caller
         self.watch_link = watch_link
+        self.existed = existed
+        self.found = found
 
     async def state(self) -> RunDocument:
         """Return the latest state, with all steps.
@@ -146,8 +162,8 @@ class Run(RunHandle):
             "priority": priority,
             "expires_at": None if expires_at is None else expires_at.isoformat(),
         }
-        await self._caller.call(self._post("/rerun", body), unclear=f"Rerun it as {key.run_id!r}.")
-        return Run(self._caller, key)
+        call, unclear = self._post("/rerun", body), f"Rerun it as {key.run_id!r}."
+        return started_run(self._caller, key, await self._caller.call(call, unclear=unclear))
 
     async def _command(self, command: CommandType, members: dict[str, Any]) -> str:
         answer = await self._caller.call(
@@ -173,6 +189,20 @@ class Run(RunHandle):
 
     def _query(self) -> tuple[tuple[str, str], ...]:
         return () if self.tenant == DEFAULT_TENANT else (("tenant", self.tenant),)
+
+
+def started_run(caller: Caller, key: RunKey, answer: Answer) -> Run:
+    """Return the run that a start was answered with.
+
+    Raises:
+        UnexpectedAnswerError: the answer is not one of Sluice's.
+    """
+    if answer.status == HTTPStatus.ACCEPTED:
+        links = parsed(AcceptedRunDocument, answer).links
+        existed = answer.headers.get(_REPLAYED) == "true"
+        return Run(caller, key, watch_link=links.watch, existed=existed)
+    # Without a wait, 200 is for a run that was there.
+    return Run(caller, key, existed=True, found=parsed(RunDocument, answer))
 
 
 def _next_look(answer: Answer) -> float:

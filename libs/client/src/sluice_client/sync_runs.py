@@ -39,6 +39,16 @@ class Run:
         """A path that shows it to others, if the gateway makes such links."""
         return self._run.watch_link
 
+    @property
+    def existed(self) -> bool:
+        """Whether a start has found it there."""
+        return self._run.existed
+
+    @property
+    def found(self) -> RunDocument | None:
+        """Its state then; None if it is new, or if it may not be read."""
+        return self._run.found
+
     def __repr__(self) -> str:
         """Name the run."""
         return repr(self._run)

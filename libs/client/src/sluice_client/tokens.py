@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from sluice_client.errors import SluiceError
+from sluice_client.errors import TokenFileError
 
 __all__ = ["Token", "TokenSource"]
 
@@ -31,7 +31,7 @@ class TokenSource:
         """Return the token, None if there is none.
 
         Raises:
-            SluiceError: the file cannot be read.
+            TokenFileError: the file cannot be read, or holds no token.
         """
         match self._token:
             case None:
@@ -49,6 +49,13 @@ class TokenSource:
             version = (found.st_ino, found.st_mtime_ns, found.st_size)
             if self._read is None or self._read[0] != version:
                 self._read = version, file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as e:
-            raise SluiceError(f"The token cannot be read from {file}: {type(e).__name__}.") from e
-        return self._read[1]
+        except OSError as e:
+            raise TokenFileError(f"The token cannot be read from {file}: {e.strerror}.") from e
+        except UnicodeDecodeError:
+            # Its own message, and the cause, would repeat a part of the file.
+            raise TokenFileError(f"The token cannot be read from {file}: not UTF-8.") from None
+        token = self._read[1]
+        if not token or not token.isprintable():
+            # More than a line could not be sent in a header.
+            raise TokenFileError(f"The file {file} must hold a token: one line of printable text.")
+        return token

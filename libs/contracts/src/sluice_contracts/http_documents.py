@@ -216,6 +216,13 @@ class AcceptedCommandDocument(_Document):
     request: Annotated[
         str, Field(description="Where its record stands, as `topic/partition@offset`.")
     ]
+    phase: Annotated[
+        Phase | None,
+        Field(
+            description="In which the run was seen last before; null if it is not known. If the "
+            "run has ended, the command changes nothing, unless it is `retry`."
+        ),
+    ] = None
     links: RunLinks
 
 

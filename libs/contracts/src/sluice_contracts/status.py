@@ -107,7 +107,10 @@ class QueueState(_Model):
     since: Annotated[AwareDatetime | None, Field(description="Since when it is held up.")] = None
     eta: Annotated[
         AwareDatetime | None,
-        Field(description="When it starts, at the rate of the last starts; null if none is known."),
+        Field(
+            description="When it starts, at the rate of the last starts; null if none is known, or "
+            "if it is paused."
+        ),
     ] = None
 
 

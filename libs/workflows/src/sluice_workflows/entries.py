@@ -13,6 +13,7 @@ from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.problems import MAX_FIELD_ERRORS, FieldError
 from sluice_workflows.errors import CatalogueError, InvalidParametersError
 from sluice_workflows.extensions import Extension
+from sluice_workflows.near_names import near_names
 from sluice_workflows.parameters import (
     Kind,
     Parameters,
@@ -216,11 +217,16 @@ class Entry:
             case "missing":
                 detail = "is required"
             case "extra_forbidden":
-                known = ", ".join(f"`{name}`" for name in wire_names(self.parameters))
-                detail = f"unknown parameter; this workflow takes {known or 'none'}"
+                detail = self._unknown(str(error["loc"][-1]))
             case _:
                 detail = error["msg"].removeprefix("Value error, ")
         return FieldError(pointer=_pointer(error["loc"]), detail=detail)
+
+    def _unknown(self, name: str) -> str:
+        known = wire_names(self.parameters)
+        listed = ", ".join(f"`{each}`" for each in known) or "none"
+        hint = "".join(f"; did you mean `{each}`?" for each in near_names(name, known))
+        return f"unknown parameter; this workflow takes {listed}{hint}"
 
     def _invalid(self, named: list[FieldError], *, more: int) -> InvalidParametersError:
         if more:

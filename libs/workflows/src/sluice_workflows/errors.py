@@ -1,9 +1,9 @@
 """Errors of catalogues, requests and compilation; a retry helps with none of them."""
 
-import difflib
 from collections.abc import Iterable
 
 from sluice_contracts.problems import FieldError
+from sluice_workflows.near_names import near_names
 
 __all__ = [
     "CatalogueError",
@@ -36,7 +36,7 @@ class UnknownWorkflowError(WorkflowsError):
 
     def __init__(self, name: str, *, known: Iterable[str]) -> None:
         self.known = tuple(known)
-        self.near = tuple(difflib.get_close_matches(name[:63], self.known))
+        self.near = near_names(name, self.known, most=3)
         hint = f" Did you mean {_quoted(self.near)}?" if self.near else ""
         super().__init__(
             f"There is no workflow `{_printable(name)}`.{hint} The catalogue has: "

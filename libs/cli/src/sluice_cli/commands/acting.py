@@ -30,7 +30,7 @@ from sluice_cli.domain.usage import UsageError
 from sluice_cli.invocation import Invocation, shared_options
 
 if TYPE_CHECKING:
-    from sluice_cli.services.commanding import Command
+    from sluice_cli.services.commanding import Given
 
 __all__ = ["add_to"]
 
@@ -53,7 +53,9 @@ def add_to(app: typer.Typer) -> None:
 @shared_options
 def stop(invocation: Invocation, *, run_ids: RunsArgument, reason: ReasonOption = None) -> None:
     """Stop runs; their exit handlers run."""
-    _command(invocation, run_ids, "stop", lambda run: run.stop(reason=reason))
+    from sluice_cli.services.commanding import Given
+
+    _command(invocation, run_ids, Given(type="stop", give=lambda run: run.stop(reason=reason)))
 
 
 @shared_options
@@ -61,13 +63,19 @@ def terminate(
     invocation: Invocation, *, run_ids: RunsArgument, reason: ReasonOption = None
 ) -> None:
     """Terminate runs at once."""
-    _command(invocation, run_ids, "terminate", lambda run: run.terminate(reason=reason))
+    from sluice_cli.services.commanding import Given
+
+    command = Given(type="terminate", give=lambda run: run.terminate(reason=reason))
+    _command(invocation, run_ids, command)
 
 
 @shared_options
 def suspend(invocation: Invocation, *, run_ids: RunsArgument, reason: ReasonOption = None) -> None:
     """Start no further steps of runs."""
-    _command(invocation, run_ids, "suspend", lambda run: run.suspend(reason=reason))
+    from sluice_cli.services.commanding import Given
+
+    command = Given(type="suspend", give=lambda run: run.suspend(reason=reason))
+    _command(invocation, run_ids, command)
 
 
 @shared_options
@@ -86,10 +94,13 @@ def resume(
 
     `approve` finds the step that waits, and checks the answer.
     """
+    from sluice_cli.services.commanding import Given
+
     if value and step is None:
         raise UsageError("--value needs --step: the answer is one step's.")
     values = _values(value or [])
-    _command(invocation, run_ids, "resume", lambda run: run.resume(step, values, reason=reason))
+    command = Given(type="resume", give=lambda run: run.resume(step, values, reason=reason))
+    _command(invocation, run_ids, command)
 
 
 @shared_options
@@ -126,12 +137,14 @@ def retry(
     reason: ReasonOption = None,
 ) -> None:
     """Run again what did not succeed, or --step and all that follows it."""
-    _command(
-        invocation,
-        run_ids,
-        "retry",
-        lambda run: run.retry(step, restart_succeeded=restart_succeeded, reason=reason),
+    from sluice_cli.services.commanding import Given
+
+    command = Given(
+        type="retry",
+        give=lambda run: run.retry(step, restart_succeeded=restart_succeeded, reason=reason),
+        restarts=restart_succeeded or step is not None,
     )
+    _command(invocation, run_ids, command)
 
 
 @shared_options
@@ -199,9 +212,9 @@ def command_all(
         text=text,
     )
 
-    def confirm(total: int) -> bool:
+    def confirm(question: str) -> bool:
         try:
-            return yes or typer.confirm(f"{command} {total} runs?", err=True)
+            return yes or typer.confirm(question, err=True)
         except typer.Abort:
             raise UsageError("There is no answer: add --yes to do it without a question.") from None
 
@@ -217,11 +230,11 @@ def command_all(
     )
 
 
-def _command(invocation: Invocation, run_ids: list[str], name: str, command: "Command") -> None:
+def _command(invocation: Invocation, run_ids: list[str], command: "Given") -> None:
     from sluice_cli.services.commanding import command_runs
     from sluice_cli.session import with_client
 
-    with_client(invocation, partial(command_runs, run_ids=run_ids, name=name, command=command))
+    with_client(invocation, partial(command_runs, run_ids=run_ids, command=command))
 
 
 def _values(texts: list[str]) -> dict[str, str]:

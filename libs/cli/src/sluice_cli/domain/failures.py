@@ -16,6 +16,7 @@ from sluice_client import (
     OutcomeUnknownError,
     Phase,
     SluiceError,
+    TokenFileError,
     UnauthenticatedError,
     UnavailableError,
     UnreachableError,
@@ -26,6 +27,7 @@ __all__ = ["exit_code_of_error", "exit_code_of_phase"]
 
 _BY_ERROR: Final[Mapping[type[SluiceError], ExitCode]] = {
     InvalidRequestError: ExitCode.USAGE,
+    TokenFileError: ExitCode.USAGE,
     WaitTimeoutError: ExitCode.TIMEOUT,
     UnreachableError: ExitCode.UNREACHABLE,
     UnavailableError: ExitCode.UNREACHABLE,

@@ -9,21 +9,23 @@ from pydantic import JsonValue
 from sluice_cli.domain.moments import age, duration
 from sluice_client import Event
 from sluice_contracts.ids import DEFAULT_TENANT
-from sluice_contracts.status import Phase, StatusEvent
+from sluice_contracts.status import Phase, QueueState, StatusEvent
 from sluice_contracts.steps import WaitingStep
 
 __all__ = [
+    "earlier_line",
     "event_line",
     "headline",
     "outcome_lines",
     "output_text",
+    "starts_in",
     "state_lines",
     "typed",
-    "until",
     "waits",
 ]
 
 _WIDTH: Final = 14
+_PAUSED: Final = "paused"
 
 
 def state_lines(state: StatusEvent, *, now: datetime) -> list[str]:
@@ -85,7 +87,7 @@ def waits(state: StatusEvent, *, now: datetime) -> str:
     if queue is None or state.terminal:
         return ""
     place = f"place {queue.position}" if queue.position else "for its place"
-    eta = until(queue.eta, now=now)
+    eta = starts_in(queue, now=now)
     held = queue.detail or queue.held_by
     return f"{place}{f', starts in {eta}' if eta else ''}{f': {held}' if held else ''}"
 
@@ -94,14 +96,29 @@ def _ago(then: datetime | None, *, now: datetime) -> str:
     return f"{age(then, now=now)} ago" if then else ""
 
 
-def until(then: datetime | None, *, now: datetime) -> str:
-    """Return how long it is until then; empty if that is not known."""
-    return duration(then - now) if then else ""
+def starts_in(queue: QueueState, *, now: datetime) -> str:
+    """Return how long it is until the start; empty if that is not known."""
+    if queue.eta is None or queue.held_by == _PAUSED:
+        # Nobody knows when a pause ends.
+        return ""
+    return duration(queue.eta - now)
 
 
 def typed(command: str, run_id: str, tenant: str) -> str:
     """Return a command about a run, as it is typed."""
     return f"sluice {command} {run_id}{'' if tenant == DEFAULT_TENANT else f' --tenant {tenant}'}"
+
+
+def earlier_line(run_id: str, tenant: str, *, found: StatusEvent | None) -> str:
+    """Say that a start has found the run of its id, and how that is; None if it may not be read."""
+    known = f"Run {run_id!r} exists already"
+    if found is None:
+        return f"{known}; nothing was started."
+    if found.terminal:
+        shown = typed("status", run_id, tenant)
+        return f"{known}, and has ended as {found.phase}; nothing was started. Read it: {shown}"
+    watched = typed("watch", run_id, tenant)
+    return f"{known}, and is {found.phase}; nothing was started. Watch it: {watched}"
 
 
 def headline(state: StatusEvent, *, now: datetime) -> str:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from sluice_cli.domain.effects import changes
 from sluice_cli.domain.moments import age, duration
-from sluice_cli.domain.state_text import until
+from sluice_cli.domain.state_text import starts_in
 from sluice_contracts.http_dead_letters import DeadLetterDocument
 from sluice_contracts.http_documents import ControlDocument, RunDocument, WorkflowDocument
 from sluice_contracts.http_lists import ItemDocument, RunSummaryDocument
+from sluice_contracts.requests import CommandType
 
 __all__ = [
     "Table",
@@ -88,7 +90,7 @@ def queue_table(states: Iterable[RunDocument], *, now: datetime) -> Table:
                 state.workflow or "",
                 str(state.queue.position or "") if state.queue else "",
                 age(state.accepted_at, now=now),
-                until(state.queue.eta if state.queue else None, now=now),
+                starts_in(state.queue, now=now) if state.queue else "",
                 (state.queue.detail or state.queue.held_by or "") if state.queue else "",
             )
             for state in states
@@ -178,7 +180,7 @@ def letters_table(letters: Iterable[DeadLetterDocument], *, now: datetime) -> Ta
     )
 
 
-def items_table(items: Iterable[ItemDocument]) -> Table:
+def items_table(items: Iterable[ItemDocument], *, command: CommandType) -> Table:
     """Return what became of each run that was commanded."""
     return _table(
         "ID",
@@ -190,11 +192,15 @@ def items_table(items: Iterable[ItemDocument]) -> Table:
                 each.id or "",
                 each.tenant or "",
                 str(each.status),
-                each.problem.detail if each.problem else "",
+                each.problem.detail if each.problem else _unchanged(each, command),
             )
             for each in items
         ),
     )
+
+
+def _unchanged(item: ItemDocument, command: CommandType) -> str:
+    return "" if changes(command, item) else f"nothing was changed: it was {item.phase}"
 
 
 _SHORT: Final = 60

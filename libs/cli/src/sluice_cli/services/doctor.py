@@ -12,12 +12,13 @@ from sluice_cli.domain.exit_codes import ExitCode
 from sluice_cli.domain.profiles import Connection
 from sluice_cli.domain.usage import UsageError
 from sluice_cli.ports import Client, Session
-from sluice_client import Event, Sluice, SluiceError
+from sluice_client import Event, Sluice, SluiceError, TokenFileError
 from sluice_contracts.status import StatusEvent
 
 __all__ = ["Brokers", "Canary", "Ways", "examine"]
 
 _HELLO: Final = "hello"
+_CHECK_IDENTITY: Final = "Check the token: SLUICE_TOKEN, --token-file, the profile."
 _LABELS: Final = {"sluice-doctor": "canary"}
 _RUNNING: Final = "sluice.run.running"
 _SUBMITTED: Final = "sluice.run.submitted"
@@ -86,6 +87,8 @@ async def _gateway(sluice: Sluice, ways: Ways) -> Check:
     began = ways.clock()
     try:
         entries = await sluice.workflows()
+    except TokenFileError as e:
+        return _failed("gateway", e, _CHECK_IDENTITY)
     except SluiceError as e:
         return _failed("gateway", e, "Start the gateway, or give its address: --url or SLUICE_URL.")
     spent = (ways.clock() - began) * 1000
@@ -96,7 +99,7 @@ async def _identity(sluice: Sluice) -> Check:
     try:
         identity = await sluice.identity()
     except SluiceError as e:
-        return _failed("identity", e, "Check the token: SLUICE_TOKEN, --token-file, the profile.")
+        return _failed("identity", e, _CHECK_IDENTITY)
     return identity_check(principal=identity.principal, scopes=identity.scopes)
 
 

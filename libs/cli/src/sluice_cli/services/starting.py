@@ -7,14 +7,15 @@ from pydantic import JsonValue
 
 from sluice_cli.domain.exit_codes import ExitCode
 from sluice_cli.domain.parameters import STDIN, read_parameter, value_of
-from sluice_cli.domain.state_text import typed
+from sluice_cli.domain.state_text import earlier_line, typed
 from sluice_cli.domain.usage import UsageError
 from sluice_cli.ports import Client, Session
 from sluice_cli.services.following import Follow, follow_to_the_end
-from sluice_client import NotFoundError, Sluice, StartOptions
+from sluice_client import NotFoundError, Run, RunHandle, Sluice, StartOptions
+from sluice_contracts.graphs import PlannedGraph
 from sluice_contracts.http_documents import WorkflowWithGraph
 
-__all__ = ["Start", "start_run", "values_of"]
+__all__ = ["Start", "show_start", "start_run", "values_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +40,34 @@ async def start_run(
     entry = await _entry(client, start.workflow)
     parameters = values_of(start, schema=entry.parameters if entry else None)
     run = await client.start(start.workflow, parameters, **start.options)
-    screen = session.screen
+    graph = entry.graph if entry else None
+    has_id = start.options.get("id") is not None
+    return await show_start(run, session, has_id=has_id, follow=follow, graph=graph)
+
+
+async def show_start(
+    run: RunHandle,
+    session: Session,
+    *,
+    has_id: bool,
+    follow: Follow | None,
+    graph: PlannedGraph | None,
+) -> ExitCode:
+    """Say that the run was accepted or existed, and follow it if that is wanted.
+
+    Without an id of the person's own (`has_id`) it is new: only a repetition by the client itself
+    can have found it.
+    """
+    earlier = run if has_id and isinstance(run, Run) and run.existed else None
     if follow is not None:
-        graph = entry.graph if entry else None
+        if earlier is not None:
+            session.screen.note(earlier_line(run.id, run.tenant, found=earlier.found))
         return await follow_to_the_end(run, session, follow=follow, graph=graph)
-    screen.result({"id": run.id, "tenant": run.tenant}, lines=[run.id], name=run.id)
-    screen.note(f"Accepted. Watch it: {typed('watch', run.id, run.tenant)}")
+    session.screen.result({"id": run.id, "tenant": run.tenant}, lines=[run.id], name=run.id)
+    if earlier is not None:
+        session.screen.note(earlier_line(run.id, run.tenant, found=earlier.found))
+    else:
+        session.screen.note(f"Accepted. Watch it: {typed('watch', run.id, run.tenant)}")
     return ExitCode.SUCCESS
 
 

@@ -7,7 +7,7 @@ from aiohttp.typedefs import Handler
 from pydantic import Field
 
 from sluice_contracts.audit import Verdict
-from sluice_contracts.http_lists import ItemsDocument
+from sluice_contracts.http_lists import ItemDocument, ItemsDocument
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.requests import COMMANDS, Command, CommandType
@@ -53,18 +53,16 @@ def _post(kind: CommandType) -> Handler:
                 identity=request[IDENTITY],
                 traceparent=request[TRACEPARENT],
             )
+        errors: list[ProblemError] = []
+        items: list[ItemDocument] = []
         for each in sent:
-            result = each.result if isinstance(each.result, ProblemError) else Verdict.ACCEPTED
-            note(request, result, key=each.key)
-        errors = [each.result for each in sent if isinstance(each.result, ProblemError)]
-        items = [
-            item(
-                each.key,
-                status=202,
-                error=each.result if isinstance(each.result, ProblemError) else None,
-            )
-            for each in sent
-        ]
+            if isinstance(each.result, ProblemError):
+                note(request, each.result, key=each.key)
+                errors.append(each.result)
+                items.append(item(each.key, status=202, error=each.result))
+            else:
+                note(request, Verdict.ACCEPTED, key=each.key)
+                items.append(item(each.key, status=202, phase=each.result.phase))
         return items_response(items, all_well=202, errors=errors)
 
     return post_commands

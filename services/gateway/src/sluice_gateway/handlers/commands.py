@@ -43,12 +43,12 @@ def _post(kind: CommandType) -> Handler:
             body = await read_command_body(request, pieces, kind)
             command = to_run(key, kind, body)
             wait_for_topics(request, key.tenant, Scope.COMMAND)
-            position = await request.app[COMMANDS].send(
+            written = await request.app[COMMANDS].send(
                 command, identity=request[IDENTITY], traceparent=request[TRACEPARENT]
             )
         note(request, Verdict.ACCEPTED, key=key)
         return web.json_response(
-            command_document(command, position), status=202, headers={"Location": run_path(key)}
+            command_document(command, written), status=202, headers={"Location": run_path(key)}
         )
 
     return post_command

@@ -1,5 +1,6 @@
 """GET /v1/controls, and POST .../pause, drain and resume of a workflow or a tenant."""
 
+from functools import partial
 from typing import Annotated, Final, Literal
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from sluice_contracts.ids import Tenant, is_tenant
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Scope
+from sluice_gateway.domain.validation import did_you_mean
 from sluice_gateway.handlers.app_keys import CATALOGUE, CONTROLS, IDENTITY
 from sluice_gateway.handlers.auditing import about, note
 from sluice_gateway.handlers.json_answers import send_json
@@ -20,7 +22,7 @@ from sluice_gateway.handlers.operations import Answer, Content, Operation, Param
 from sluice_gateway.handlers.optional_body import read_optional_body
 from sluice_gateway.handlers.parameters import WORKFLOW
 from sluice_gateway.handlers.request_body import admitted_body
-from sluice_gateway.services.controls import check_control
+from sluice_gateway.services.controls import check_control, may_control_workflow
 from sluice_workflows.errors import UnknownWorkflowError
 
 __all__ = ["OPERATIONS"]
@@ -94,8 +96,13 @@ def _check_exists(request: web.Request, target: ControlTarget) -> None:
         try:
             request.app[CATALOGUE].get(target.name)
         except UnknownWorkflowError as e:
+            hint = did_you_mean(
+                target.name,
+                catalogue=request.app[CATALOGUE],
+                is_shown=partial(may_control_workflow, request[IDENTITY]),
+            )
             raise ProblemError.of(
-                ProblemType.NOT_FOUND, f"There is no workflow {shown} in the catalogue."
+                ProblemType.NOT_FOUND, f"There is no workflow {shown} in the catalogue.{hint}"
             ) from e
     elif not is_tenant(target.name):
         raise ProblemError.of(ProblemType.NOT_FOUND, f"{shown} cannot name a tenant.")

@@ -12,7 +12,7 @@ from sluice_gateway.domain.identity import Identity
 from sluice_gateway.handlers.app_keys import IDENTIFICATION, IDENTITY
 from sluice_gateway.handlers.operations import Operation
 from sluice_gateway.handlers.request_forgery import refuse_forged, refuse_forged_without_credentials
-from sluice_gateway.ports import CredentialKind, Credentials, UnauthenticatedError
+from sluice_gateway.identity_ports import CredentialKind, Credentials, UnauthenticatedError
 
 __all__ = ["SESSION_COOKIE", "WATCH", "AccessWatch", "identify", "is_public"]
 

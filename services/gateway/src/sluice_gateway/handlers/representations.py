@@ -6,11 +6,11 @@ from pydantic import JsonValue
 
 from sluice_contracts.http_documents import IdUse
 from sluice_contracts.ids import DEFAULT_TENANT, RunKey, workflow_name
-from sluice_contracts.records import Position
 from sluice_contracts.requests import Command, RunRequest
 from sluice_contracts.status import Phase
 from sluice_gateway.domain.models import RunState
 from sluice_gateway.domain.redaction import redacted
+from sluice_gateway.services.commands import WrittenCommand
 from sluice_gateway.services.submission import Preview, Started
 
 __all__ = [
@@ -54,13 +54,14 @@ def preview_document(request: RunRequest, preview: Preview) -> dict[str, JsonVal
     }
 
 
-def command_document(command: Command, position: Position) -> dict[str, JsonValue]:
+def command_document(command: Command, written: WrittenCommand) -> dict[str, JsonValue]:
     """Show a command that was just acknowledged."""
     return {
         "id": command.id,
         "tenant": command.tenant,
         "command": command.type,
-        "request": str(position),
+        "request": str(written.position),
+        "phase": written.phase,
         "links": links(command.key),
     }
 

@@ -1,5 +1,6 @@
 """GET /v1/workflows and GET /v1/workflows/{name}: the catalogue."""
 
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from sluice_contracts.http_documents import Workflows, WorkflowWithGraph
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Scope
+from sluice_gateway.domain.validation import unknown_workflow
 from sluice_gateway.handlers.app_keys import CATALOGUE, IDENTITY
 from sluice_gateway.handlers.json_answers import NOT_MODIFIED, send_json
 from sluice_gateway.handlers.operations import Answer, Content, Link, Operation
@@ -32,9 +34,9 @@ async def get_workflow(request: web.Request) -> web.StreamResponse:
     try:
         entry = request.app[CATALOGUE].get(name)
     except UnknownWorkflowError as e:
-        raise _unknown() from e
+        raise _unknown(request, name) from e
     if not _is_seen(request, name):
-        raise _unknown()
+        raise _unknown(request, name)
     graph = None if entry.graph is None else entry.graph.model_dump(mode="json")
     return await send_json(request, _document(entry) | {"graph": graph})
 
@@ -45,11 +47,12 @@ def _is_seen(request: web.Request, name: str) -> bool:
     return any(access.reach(scope).has_workflow(name) for scope in (Scope.START, Scope.READ))
 
 
-def _unknown() -> ProblemError:
-    return ProblemError.of(
-        ProblemType.NOT_FOUND,
-        "The catalogue has no such workflow; GET /v1/workflows lists those it has.",
+def _unknown(request: web.Request, name: str) -> ProblemError:
+    """Say the same of an entry that does not exist and of one that may not be seen."""
+    detail = unknown_workflow(
+        name, catalogue=request.app[CATALOGUE], is_shown=partial(_is_seen, request)
     )
+    return ProblemError.of(ProblemType.NOT_FOUND, detail)
 
 
 def _document(entry: Entry) -> dict[str, JsonValue]:

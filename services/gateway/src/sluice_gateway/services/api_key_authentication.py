@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from sluice_gateway.domain.api_keys import ApiKeys, RefusedKeyError
 from sluice_gateway.domain.identity import Principal, PrincipalKind
-from sluice_gateway.ports import Credentials, UnauthenticatedError
+from sluice_gateway.identity_ports import Credentials, UnauthenticatedError
 
 __all__ = ["ApiKeyAuthenticator"]
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from sluice_contracts.api_keys import PREFIX
 from sluice_gateway.domain.identity import Principal
-from sluice_gateway.ports import (
+from sluice_gateway.identity_ports import (
     Authenticator,
     CredentialKind,
     Credentials,

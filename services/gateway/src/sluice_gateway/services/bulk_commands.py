@@ -7,13 +7,12 @@ from typing import Final
 
 from sluice_contracts.ids import RunKey
 from sluice_contracts.problems import ProblemType
-from sluice_contracts.records import Position
 from sluice_contracts.requests import Command
 from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.identity import Identity
 from sluice_gateway.domain.run_query import RunFilter, RunPlace
 from sluice_gateway.ports import RunView
-from sluice_gateway.services.commands import Commands
+from sluice_gateway.services.commands import Commands, WrittenCommand
 from sluice_gateway.services.run_reader import view_problems
 
 __all__ = ["MAX_BYTES", "MAX_RUNS", "BulkCommands", "Sent"]
@@ -34,7 +33,7 @@ class Sent:
     """What became of the command to one run."""
 
     key: RunKey
-    result: Position | ProblemError
+    result: WrittenCommand | ProblemError
 
 
 class BulkCommands:
@@ -81,7 +80,7 @@ class BulkCommands:
         async def send(key: RunKey) -> Sent:
             async with places:
                 try:
-                    result: Position | ProblemError = await self._commands.send(
+                    result: WrittenCommand | ProblemError = await self._commands.send(
                         command_to(key), identity=identity, traceparent=traceparent
                     )
                 except ProblemError as e:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -20,7 +21,7 @@ from sluice_gateway.services.appending import append_problems
 from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.run_reader import find_allowed
 
-__all__ = ["Commands"]
+__all__ = ["Commands", "WrittenCommand"]
 
 _log = structlog.get_logger(__name__)
 
@@ -29,6 +30,18 @@ _VIEW_PATIENCE_S: Final = 5.0
 _RETRY_AFTER_S: Final = 2
 # The ones that no retry reopens: there is no Workflow, and there never will be one.
 _NEVER_AGAIN: Final = frozenset({Phase.REJECTED, Phase.EXPIRED, Phase.DELETED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenCommand:
+    """A command that Kafka has acknowledged.
+
+    `phase` is that in which the run was seen last before; None if it is not known, or not to this
+    principal. A command to a run that has ended then changes nothing, unless it is a retry.
+    """
+
+    position: Position
+    phase: Phase | None
 
 
 class Commands:
@@ -52,8 +65,10 @@ class Commands:
         self._now = now
         self._on_their_way: set[asyncio.Task[Position]] = set()
 
-    async def send(self, command: Command, *, identity: Identity, traceparent: str) -> Position:
-        """Return where the command stands on the request topic, once Kafka has acknowledged it.
+    async def send(
+        self, command: Command, *, identity: Identity, traceparent: str
+    ) -> WrittenCommand:
+        """Return the command as it stands on the request topic, once Kafka has acknowledged it.
 
         Raises:
             ProblemError: UNKNOWN_RUN, FORBIDDEN, NOT_APPLICABLE, RATE_LIMITED or UNAVAILABLE,
@@ -61,9 +76,12 @@ class Commands:
         """
         structlog.contextvars.bind_contextvars(run=str(command.key))
         state = await self._state(command, identity)
-        if state is not None and state.phase in _NEVER_AGAIN:
+        shown = None
+        if state is not None:
             reads = identity.access.allows_for_run(Scope.READ, command.key, workflow=state.workflow)
-            known = f"The run is {state.phase}: it" if reads else "The run"
+            shown = state.phase if reads else None
+        if state is not None and state.phase in _NEVER_AGAIN:
+            known = "The run" if shown is None else f"The run is {shown}: it"
             raise ProblemError.of(
                 ProblemType.NOT_APPLICABLE,
                 f"{known} has no Workflow that a command could act on. Start a new run, or the "
@@ -79,7 +97,7 @@ class Commands:
         task.add_done_callback(self._on_their_way.discard)
         # The client may be gone; a failure that nobody waits for is in the log.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return await asyncio.shield(task)
+        return WrittenCommand(position=await asyncio.shield(task), phase=shown)
 
     async def drain(self) -> None:
         """Wait for the records that are on their way."""

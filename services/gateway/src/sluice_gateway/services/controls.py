@@ -14,7 +14,7 @@ from sluice_gateway.domain.reach import ANY
 from sluice_gateway.ports import ControlProducer
 from sluice_gateway.services.appending import append_problems
 
-__all__ = ["Controls", "check_control"]
+__all__ = ["Controls", "check_control", "may_control_workflow"]
 
 _log = structlog.get_logger(__name__)
 
@@ -100,6 +100,11 @@ def check_control(identity: Identity, target: ControlTarget) -> None:
             f"{identity.principal} has not been granted admin for all that {target} has. Nothing "
             "was written.",
         )
+
+
+def may_control_workflow(identity: Identity, name: str) -> bool:
+    """Return whether `admin` is granted for all runs of the workflow."""
+    return identity.access.allows(Scope.ADMIN, tenant=ANY, workflow=name)
 
 
 def _may_see(access: Access, target: ControlTarget) -> bool:

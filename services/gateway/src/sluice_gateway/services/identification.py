@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from sluice_gateway.domain.identity import EVERYTHING, Grants, Identity, Principal, PrincipalKind
-from sluice_gateway.ports import Authenticator, Credentials, UnauthenticatedError
+from sluice_gateway.identity_ports import Authenticator, Credentials, UnauthenticatedError
 
 __all__ = ["ANYBODY", "AnonymousIdentification", "GrantedIdentification", "Identification"]
 

@@ -6,7 +6,7 @@ import structlog
 from jwt import PyJWK
 
 from sluice_gateway.domain.verifying_keys import KeySet, KeySetError, key_set
-from sluice_gateway.ports import FetchError, KeySource
+from sluice_gateway.identity_ports import FetchError, KeySource
 from sluice_gateway.services.rare_fetch import RareFetch
 
 __all__ = ["IssuerKeys", "KeysUnknownError"]

@@ -6,7 +6,7 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from sluice_gateway.ports import FetchError
+from sluice_gateway.identity_ports import FetchError
 
 __all__ = ["FETCH_INTERVAL", "REFRESH_AFTER", "RareFetch"]
 

@@ -7,7 +7,7 @@ from typing import Final
 from sluice_gateway.domain.identity import Principal, PrincipalKind
 from sluice_gateway.domain.key_ring import KeyRing, Purpose
 from sluice_gateway.domain.sealed_values import NONCE_BYTES, SealError, opened, sealed
-from sluice_gateway.ports import Credentials, UnauthenticatedError
+from sluice_gateway.identity_ports import Credentials, UnauthenticatedError
 
 __all__ = ["MAX_COOKIE_BYTES", "SessionTooLargeError", "Sessions"]
 

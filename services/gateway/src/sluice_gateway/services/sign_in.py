@@ -21,7 +21,7 @@ from sluice_gateway.domain.id_tokens import TokenError, read_head
 from sluice_gateway.domain.identity import Principal
 from sluice_gateway.domain.key_ring import KeyRing, Purpose
 from sluice_gateway.domain.sealed_values import NONCE_BYTES, SealError, opened, sealed
-from sluice_gateway.ports import FetchError, IdentityProvider, ProviderEndpoints
+from sluice_gateway.identity_ports import FetchError, IdentityProvider, ProviderEndpoints
 from sluice_gateway.services.rare_fetch import RareFetch
 from sluice_gateway.services.sessions import Sessions, SessionTooLargeError
 from sluice_gateway.services.sign_in_limits import SignInLimits

@@ -117,7 +117,7 @@ class Submission:
                     raise _conflict(asked)
                 run = Started(key=key, workflow=asked.request.workflow)
                 return Replayed(run=run, state=state)
-            validate(asked.request, catalogue=self._catalogue, now=self._now())
+            self._validate(asked)
             flight = self._flight(asked, key, fingerprint)
         return await asyncio.shield(flight.landed)
 
@@ -131,7 +131,7 @@ class Submission:
         _check_access(asked)
         stated = _stated_id(asked)
         if stated is None:
-            validate(asked.request, catalogue=self._catalogue, now=self._now())
+            self._validate(asked)
             return Preview(key=None, id_use=None, state=None)
         key = RunKey(asked.request.tenant, stated)
         state = await find_if_any(partial(self._view.find, key), view=self._view)
@@ -144,7 +144,7 @@ class Submission:
             return Preview(key=key, id_use=IdUse.SAME_CONTENT, state=_seen(asked, state))
         else:
             use = IdUse.OTHER_CONTENT
-        validate(asked.request, catalogue=self._catalogue, now=self._now())
+        self._validate(asked)
         return Preview(key=key, id_use=use, state=_seen(asked, state))
 
     async def drain(self) -> None:
@@ -161,6 +161,15 @@ class Submission:
         except TimeoutError:
             _log.warning("run not looked up", error="the view's volume does not answer")
         return None
+
+    def _validate(self, asked: Asked) -> None:
+        access, tenant = asked.identity.access, asked.request.tenant
+        validate(
+            asked.request,
+            catalogue=self._catalogue,
+            now=self._now(),
+            is_shown=lambda name: access.allows(Scope.START, tenant=tenant, workflow=name),
+        )
 
     def _flight(self, asked: Asked, key: RunKey, fingerprint: str) -> Flight[Started]:
         """Join the flight of the same request, or start one."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from sluice_gateway.domain.id_tokens import LEEWAY, TokenError, expiry, read_head
 from sluice_gateway.domain.identity import Principal
-from sluice_gateway.ports import Credentials, UnauthenticatedError
+from sluice_gateway.identity_ports import Credentials, UnauthenticatedError
 from sluice_gateway.services.trusted_issuer import TrustedIssuer
 
 __all__ = ["TokenAuthenticator", "VerifiedTokens"]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sluice_gateway.domain.identity import Principal, PrincipalKind, WatchedRun
 from sluice_gateway.domain.key_ring import KeyRing
 from sluice_gateway.domain.watch_links import WatchLinkError, read_watch_token, watch_token
-from sluice_gateway.ports import Credentials, UnauthenticatedError
+from sluice_gateway.identity_ports import Credentials, UnauthenticatedError
 
 __all__ = ["WatchLinks"]
 

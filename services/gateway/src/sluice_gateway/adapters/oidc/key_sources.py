@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 
 from sluice_gateway.domain.web_addresses import is_safe_address
-from sluice_gateway.ports import FetchError
+from sluice_gateway.identity_ports import FetchError
 
 __all__ = [
     "DiscoveredKeys",

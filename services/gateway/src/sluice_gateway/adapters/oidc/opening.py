@@ -32,8 +32,8 @@ from sluice_gateway.domain.token_principals import (
 )
 from sluice_gateway.domain.verifying_keys import KeySetError, key_set
 from sluice_gateway.handlers.sign_in import CALLBACK
+from sluice_gateway.identity_ports import KeySource
 from sluice_gateway.metrics import Metrics
-from sluice_gateway.ports import KeySource
 from sluice_gateway.services.issuer_keys import IssuerKeys
 from sluice_gateway.services.sessions import Sessions
 from sluice_gateway.services.sign_in import SignIn, SignInConfig

@@ -11,7 +11,7 @@ import aiohttp
 
 from sluice_gateway.adapters.oidc.key_sources import bounded_body, discovered
 from sluice_gateway.domain.web_addresses import is_safe_address
-from sluice_gateway.ports import FetchError, ProviderEndpoints
+from sluice_gateway.identity_ports import FetchError, ProviderEndpoints
 
 __all__ = ["OpenIdProvider"]
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from sluice_contracts.ids import RunKey
@@ -29,6 +29,7 @@ from sluice_gateway.domain.models import (
     RunState,
     StreamPage,
 )
+from sluice_gateway.domain.queue_places import RATE_WINDOW, queue_state
 from sluice_gateway.domain.run_changes import Facts, milliseconds, moment
 from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
 from sluice_gateway.ports import Subscription
@@ -83,7 +84,6 @@ SELECT (SELECT count(*) FROM runs
         WHERE sequence < 0 AND (place_ms, tenant, run_id) < ($1::bigint, $2::text, $3::text)),
        (SELECT count(*) FROM runs WHERE events_from_ms >= $4::bigint)
 """
-_RATE_WINDOW: Final = timedelta(minutes=5)
 
 # States may be large, and are read faster than they are decoded and sent.
 _FOUND_AT_A_TIME: Final = 2
@@ -239,16 +239,9 @@ class PostgresRunView:
 
     async def _queue(self, key: RunKey, row: _Row) -> QueueState:
         now = self._now()
-        since = milliseconds(now - _RATE_WINDOW)
+        since = milliseconds(now - RATE_WINDOW)
         ahead, started = await self._pool.fetchrow(_AHEAD, row.place_ms, *key, since)
-        position = ahead + 1
-        waits = _RATE_WINDOW * position / started if started else None
-        notice = json.loads(row.notice) if row.notice else {}
-        return QueueState(
-            position=position,
-            **notice,
-            eta=None if waits is None else (now + waits).replace(microsecond=0),
-        )
+        return queue_state(notice=row.notice, ahead=ahead, started=started, now=now)
 
 
 def _state(key: RunKey, row: _Row, *, queue: QueueState | None) -> RunState:

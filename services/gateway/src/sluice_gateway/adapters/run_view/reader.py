@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +25,7 @@ from sluice_gateway.domain.models import (
     StreamPage,
 )
 from sluice_gateway.domain.partitions import LogPartition
+from sluice_gateway.domain.queue_places import RATE_WINDOW, queue_state
 from sluice_gateway.domain.run_changes import (
     Facts,
     KeepsParameters,
@@ -90,7 +91,6 @@ SELECT (SELECT COUNT(*) FROM runs
         WHERE sequence < 0 AND (place_ms, tenant, run_id) < (?1, ?2, ?3)),
        (SELECT COUNT(*) FROM runs WHERE events_from_ms >= ?4)
 """
-_RATE_WINDOW: Final = timedelta(minutes=5)
 
 
 class _StateRow(NamedTuple):
@@ -234,16 +234,9 @@ class SqliteRunView:
     async def _queue(self, key: RunKey, row: _StateRow) -> QueueState:
         now = self._now()
         [(ahead, started)] = await self._store.read(
-            _AHEAD, (row.place_ms, *key, milliseconds(now - _RATE_WINDOW))
+            _AHEAD, (row.place_ms, *key, milliseconds(now - RATE_WINDOW))
         )
-        position = ahead + 1
-        waits = _RATE_WINDOW * position / started if started else None
-        notice = json.loads(row.notice) if row.notice else {}
-        return QueueState(
-            position=position,
-            **notice,
-            eta=None if waits is None else (now + waits).replace(microsecond=0),
-        )
+        return queue_state(notice=row.notice, ahead=ahead, started=started, now=now)
 
 
 def _state(key: RunKey, row: _StateRow, *, queue: QueueState | None) -> RunState:

@@ -4,6 +4,7 @@ import { go, runAddress } from '../ui/router.js';
 import { ask, complain, say } from '../ui/messages.js';
 import { post, runPath } from '../data/api.js';
 import { may } from '../data/identity.js';
+import { countChanged, restOf, resultOf } from '../lib/effects.js';
 import { asQuery, write } from '../lib/filters.js';
 import { keyOf } from '../lib/lists.js';
 
@@ -62,8 +63,12 @@ export function RetryFrom({ run, step, onDone }) {
   return html`<button type="button" onClick=${act}>Retry from here</button>`;
 }
 
-/** One command for all runs that fulfil the filter. @param {{filters: import('../lib/filters.js').Filters, total: number, rows: readonly any[]}} props */
-export function BulkCommands({ filters, total, rows }) {
+/**
+ * One command for all runs that fulfil the filter; `counts` are by phase, of all phases.
+ *
+ * @param {{filters: import('../lib/filters.js').Filters, counts: Record<string, number> | null, total: number, rows: readonly any[]}} props
+ */
+export function BulkCommands({ filters, counts, total, rows }) {
   // Without a filter it would be all runs, which nobody means.
   if (!may('runs:command') || write(filters) === '' || total === 0 || total > MOST) return null;
   const act = async (/** @type {Event} */ event) => {
@@ -72,20 +77,23 @@ export function BulkCommands({ filters, total, rows }) {
     select.value = '';
     if (!command) return;
     const { name, label } = command;
+    const changed = countChanged(name, counts, filters.phase);
+    const rest = changed < total ? ` ${restOf(name, total - changed)}.` : '';
+    if (changed === 0) return say(`Nothing is to be done:${rest}`);
     const answer = await ask({
-      title: `${label} ${total} runs?`,
-      text: 'All runs that fulfil the filter. If their number has changed by then, nothing is done.',
+      title: `${label} ${changed} runs?`,
+      text: `All runs that fulfil the filter.${rest} If their number has changed by then, nothing is done.`,
       about: html`<ul class="preview" aria-label="The first of them">${rows.slice(0, SHOWN).map((run) => html`<li key=${keyOf(run)}><span class="id">${run.id}</span> ${run.phase}</li>`)}
         ${total > SHOWN && html`<li class="faint">and ${total - SHOWN} more</li>`}</ul>`,
-      action: `${label} ${total}`, bad: true, reason: true,
+      action: `${label} ${changed}`, bad: true, reason: true,
     });
     if (!answer) return;
     const query = asQuery(filters, Date.now());
     query.set('expect', String(total));
     try {
       const { items } = await post(`/v1/runs:${name}?${query}`, answer);
-      const refused = items.filter((each) => each.status >= 400).length;
-      say(`${label}: ${items.length - refused} commands are on their way${refused ? `, ${refused} were refused` : ''}.`, { bad: refused > 0 });
+      const { text, bad } = resultOf(name, items);
+      say(`${label}: ${text}`, { bad });
     } catch (problem) {
       complain(problem);
     }

@@ -48,7 +48,7 @@ function Runs({ list, filters }) {
         : html`<${Empty} title="No runs yet"><p><${Link} to="/start">Start one</${Link}>, and it appears here at once.</p></${Empty}>`;
   return html`<div class="page runs">
     <div class="heading"><h1>Runs</h1><${Connection} connection=${list.connection.value} /><${Pulse} values=${list.pulse.value} /></div>
-    <div class="heading"><${Counts} counts=${counts.value} filters=${filters} /><${BulkCommands} filters=${filters} total=${totalOf(counts.value, filters)} rows=${list.rows} /></div>
+    <div class="heading"><${Counts} counts=${counts.value} filters=${filters} /><${BulkCommands} filters=${filters} counts=${counts.value} total=${totalOf(counts.value, filters)} rows=${list.rows} /></div>
     <${Filters} filters=${filters} onChange=${show} />
     ${problem.value && list.rows.length > 0 && html`<div class="notice bad" role="alert"><p>${problem.value.message}</p></div>`}
     <${VirtualList} isTable rows=${list.rows} height=${ROW} label="Runs, newest first" keyOf=${keyOf}

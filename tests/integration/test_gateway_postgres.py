@@ -31,6 +31,7 @@ from sluice_runtime.backoff import Backoff
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.postgres.settings import PostgresSettings
 from tests.integration.test_gateway_kafka import HELLO, Running, gateway
+from tests.support.client import OUTCOME_SECONDS
 from tests.support.kafka import KafkaServer, create_topic, produce, topic_names, unique_name
 from tests.support.postgres import PostgresServer, create_database
 from tests.unit.gateway.harness import published
@@ -135,7 +136,8 @@ async def follow(
 
 
 async def until_open(view: RunView) -> StreamPlace:
-    async with asyncio.timeout(30):
+    # Members of the group come and go, and each rebalance takes seconds on a busy machine.
+    async with asyncio.timeout(OUTCOME_SECONDS):
         while True:
             with contextlib.suppress(ViewUnavailableError):
                 if await view.catch_up() is None:

@@ -18,7 +18,7 @@ from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import TopicNames
 from sluice_dispatcher.domain.limits import Limits, TenantLimits
-from sluice_dispatcher.settings import DispatcherSettings
+from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
 from sluice_gateway.adapters.identity_files import read_grants
 from sluice_gateway.settings import GatewaySettings
 from sluice_runtime.dedupe import DedupeSettings
@@ -284,6 +284,17 @@ def test_keda_looks_at_the_request_topics_of_every_set(helm: Helm, tmp_path: Pat
     assert len({each["lagThreshold"] for each in triggers}) == 1
 
 
+def test_a_second_cluster_takes_the_requests_of_its_doors(helm: Helm) -> None:
+    rendered = helm.rendered(Path("helm/sluice/ci/second-cluster-values.yaml"))
+    given = environment_of(rendered, "dispatcher")
+    [scaled] = rendered.of("ScaledObject")
+    topics = [each["metadata"]["topic"] for each in scaled["spec"]["triggers"]]
+    assert topics == ["globex.runs", "sluice.requests.umbrella"]
+    assert given["SLUICE_DISPATCH__CLUSTER"] == "west"
+    assert given["SLUICE_WORKFLOWS__INSTANCE_IDS"] == '["a","b"]'
+    assert rendered.workload("gateway")["spec"]["replicas"] == 0
+
+
 def test_limits_reach_the_dispatcher_without_new_pods(everything: Rendered) -> None:
     file = environment_of(everything, "dispatcher")["SLUICE_DISPATCH__LIMITS_FILE"]
     [given] = [
@@ -434,7 +445,8 @@ def test_keda_looks_where_the_dispatcher_reads(rendered: Rendered) -> None:
     sets = TopicSets(TopicNames(requests=env["SLUICE_KAFKA__TOPICS__REQUESTS"]), doors)
     for scaled in rendered.of("ScaledObject"):
         triggers = [trigger["metadata"] for trigger in scaled["spec"]["triggers"]]
-        assert [looks["topic"] for looks in triggers] == list(sets.requests)
+        topics = sets.requests_of(env.get("SLUICE_DISPATCH__CLUSTER"))
+        assert [looks["topic"] for looks in triggers] == list(topics)
         for looks in triggers:
             assert_it_looks_as(env, looks)
         assert scaled["spec"]["maxReplicaCount"] <= int(env["SLUICE_KAFKA__PARTITIONS"])
@@ -443,7 +455,9 @@ def test_keda_looks_where_the_dispatcher_reads(rendered: Rendered) -> None:
 def assert_it_looks_as(env: dict[str, str], looks: dict[str, str]) -> None:
     """KEDA reaches the brokers as the dispatcher with these variables does."""
     assert all(isinstance(value, str) for value in looks.values())
-    assert looks["consumerGroup"] == env["SLUICE_DISPATCH__GROUP"]
+    cluster = env.get("SLUICE_DISPATCH__CLUSTER")
+    dispatch = DispatchSettings(group=env["SLUICE_DISPATCH__GROUP"], cluster=cluster)
+    assert looks["consumerGroup"] == dispatch.consumer_group
     # KEDA resolves a name from its own namespace.
     servers = env["SLUICE_KAFKA__BOOTSTRAP_SERVERS"].split(",")
     assert looks["bootstrapServers"].split(",") == [

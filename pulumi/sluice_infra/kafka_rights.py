@@ -105,7 +105,7 @@ def use_topics(cluster_arn: str, *, uses: Uses) -> list[Statement]:
             allow(
                 "kafka-cluster:AlterGroup",
                 "kafka-cluster:DescribeGroup",
-                on=_part(cluster_arn, "group", uses.group),
+                on=_groups(cluster_arn, uses.group),
             )
         )
     return statements
@@ -120,7 +120,7 @@ def watch_lag(cluster_arn: str, *, doors: Iterable[str]) -> list[Statement]:
             "kafka-cluster:DescribeTopic",
             on=[_part(cluster_arn, "topic", topic) for topic in topics],
         ),
-        allow("kafka-cluster:DescribeGroup", on=_part(cluster_arn, "group", CONSUMER_GROUP)),
+        allow("kafka-cluster:DescribeGroup", on=_groups(cluster_arn, CONSUMER_GROUP)),
     ]
 
 
@@ -128,6 +128,12 @@ def _with_doors(topics: Iterable[str], doors: Iterable[str]) -> tuple[str, ...]:
     """Return topics, and those of doors: the same with the door's name, as helm/sluice has them."""
     own = tuple(topics)
     return (*own, *(f"{topic}.{door}" for door in doors for topic in own))
+
+
+def _groups(cluster_arn: str, group: str) -> list[str]:
+    """Return a group, and those of the same service in other clusters: the dispatcher's."""
+    others = [f"{group}.*"] if group == CONSUMER_GROUP else []
+    return [_part(cluster_arn, "group", name) for name in (group, *others)]
 
 
 def _part(cluster_arn: str, kind: str, name: str) -> str:

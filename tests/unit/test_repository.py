@@ -303,7 +303,7 @@ SERVICE_LAYERS = [
     ["adapters", "app"],
     ["handlers"],
     ["services"],
-    ["metrics", "ports", "settings"],
+    ["(identity_ports)", "metrics", "ports", "settings"],
     ["(auth_settings)", "(http_settings)", "(rate_settings)"],
     ["(setting_values)"],
     ["domain"],

@@ -100,3 +100,8 @@ returns its values on top of `defaults`, and also: name, fullname, account, heal
 {{- end -}}
 {{- toYaml $rules -}}
 {{- end -}}
+
+{{- /* Whether this release has a gateway: another cluster may have the only one (docs/scaling.md). */ -}}
+{{- define "sluice.hasGateway" -}}
+{{- if gt (int (include "sluice.service" (dict "root" . "name" "gateway") | fromYaml).most) 0 }}yes{{ end -}}
+{{- end -}}

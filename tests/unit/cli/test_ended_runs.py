@@ -53,12 +53,18 @@ def test_another_command_is_none_that_is_repeated(ended: Person) -> None:
 
 
 def test_what_succeeded_is_retried_on_demand_alone(ended: Person) -> None:
-    assert ended.types("retry", "order-2").exit_code == 8
+    assert ended.types("retry", "order-1").exit_code == 8
     assert ended.types("retry", "order-1", "--step", "a").exit_code == 0
     ended.sluice.publish("order-1", Phase.SUCCEEDED)
     assert ended.types("retry", "order-1", "--restart-succeeded").exit_code == 0
     ended.sluice.publish("order-1", Phase.FAILED)
     assert ended.types("retry", "order-1").exit_code == 0
+
+
+def test_a_retry_may_come_before_the_end_that_it_needs(ended: Person) -> None:
+    result = ended.types("retry", "order-2", "-o", "name")
+    assert (result.exit_code, result.stdout) == (0, "order-2\n")
+    assert "the retry counts only if the run ends within seconds" in result.stderr
 
 
 def test_a_run_that_has_ended_waits_for_no_answer(ended: Person) -> None:

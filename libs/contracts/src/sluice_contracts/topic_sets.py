@@ -185,7 +185,7 @@ def _check_doors(doors: tuple[Door, ...]) -> None:
         if door.moving and door.cluster is not None:
             raise TopicSetsError(
                 f"doors.{number}: with `moving`, two clusters could read requests for one run, and "
-                "start it twice. Move the tenant to the cluster once no run of it is live."
+                "start it twice. Give it a `cluster` once `moving` is not needed any more."
             )
         for place, tenant in enumerate(door.tenants):
             at = f"doors.{number}.tenants.{place}"

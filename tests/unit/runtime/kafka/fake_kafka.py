@@ -178,6 +178,13 @@ class FakeBatch:
         self.is_closed = True
 
 
+@dataclass(eq=False)
+class FakeMessageBatch:
+    """aiokafka's MessageBatch of a batch that was sent as a whole."""
+
+    future: asyncio.Future[None]
+
+
 class FakeAIOKafkaProducer:
     """aiokafka's idempotent producer: batches never expire, and fatal errors stay."""
 
@@ -191,6 +198,8 @@ class FakeAIOKafkaProducer:
         self._waiting: list[asyncio.Future[None]] = []
         self._message_accumulator = self
         self._batches: dict[TopicPartition, list[Any]] = {}
+        self._pending_batches: set[FakeMessageBatch] = set()
+        self._writing: list[asyncio.Task[None]] = []
         self._broken: Exception | None = None
 
     async def start(self) -> None:
@@ -223,6 +232,9 @@ class FakeAIOKafkaProducer:
                 future.set_exception(error)
                 # Its sender may have been cancelled.
                 future.exception()
+        for batch in self._pending_batches:
+            if not batch.future.done():
+                batch.future.set_exception(error)
 
     async def send_and_wait(
         self,
@@ -250,12 +262,27 @@ class FakeAIOKafkaProducer:
     async def send_batch(
         self, batch: FakeBatch, topic: str, *, partition: int
     ) -> asyncio.Future[None]:
+        sent = FakeMessageBatch(asyncio.get_running_loop().create_future())
+        self._pending_batches.add(sent)
+
         async def write() -> None:
-            await self._answered(sum(len(each["value"] or b"") for each in batch.records))
+            # Longer than the end of a sender whose time is over.
+            await asyncio.sleep(0.001)
+            try:
+                await self._answered(sum(len(each["value"] or b"") for each in batch.records))
+            except (KafkaError, OSError) as e:
+                if not sent.future.done():
+                    sent.future.set_exception(e)
+                return
+            if sent.future.done():
+                # The producer was replaced before it had sent the batch.
+                return
             for each in batch.records:
                 self._cluster.write_for_test(topic, partition=partition, **each)
+            sent.future.set_result(None)
 
-        return asyncio.ensure_future(write())
+        self._writing.append(asyncio.create_task(write()))
+        return asyncio.shield(sent.future)
 
     async def _answered(self, size: int) -> None:
         assert self.state == "started"

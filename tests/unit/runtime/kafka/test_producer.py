@@ -1,6 +1,7 @@
 """The producer survives its own fatal errors, and no send exceeds its deadline."""
 
 import asyncio
+import gc
 from datetime import timedelta
 from typing import Any
 
@@ -261,6 +262,8 @@ async def test_a_failure_among_many_records_replaces_the_producer(
 async def test_a_silent_broker_delays_many_records_by_their_deadline_only(
     cluster: FakeCluster, producer: RecordProducer
 ) -> None:
+    unheard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
     await producer.start(deadline=within())
     cluster.silent = True
     assert await producer.send_all("t", [RECORD] * 3, deadline=within()) == 0
@@ -268,6 +271,10 @@ async def test_a_silent_broker_delays_many_records_by_their_deadline_only(
     cluster.silent = False
     assert await producer.send_all("t", [RECORD] * 3, deadline=within()) == 3
     await producer.close()
+    cluster.producers.clear()
+    gc.collect()
+    # asyncio would log an exception that nobody has retrieved.
+    assert not unheard
 
 
 @pytest.mark.parametrize(

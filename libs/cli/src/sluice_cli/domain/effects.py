@@ -21,14 +21,18 @@ _FAILED: Final = frozenset({Phase.FAILED, Phase.ERROR})
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What is to be said of a command; `is_done` says that its effect was there already."""
+    """What is to be said of a command.
+
+    `is_done` says that its effect was there already, `is_open` that it may have one all the same.
+    """
 
     text: str
     is_done: bool = False
+    is_open: bool = False
 
 
 def effect_of(command: CommandType, state: StatusEvent, *, restarts: bool) -> Effect | None:
-    """Return why the command changes nothing in this state, None if it may.
+    """Return what to say of the command in this state, None if it simply has its effect.
 
     `restarts` says that a retry also runs again what has succeeded.
     """
@@ -36,7 +40,9 @@ def effect_of(command: CommandType, state: StatusEvent, *, restarts: bool) -> Ef
         return None
     run, ended = f"Run {state.run_id!r}", f"had already ended as {state.phase}"
     if command == "retry" and not state.terminal:
-        return Effect(text=f"{run} is {state.phase}; only a run that has ended can be retried.")
+        # The dispatcher lets a retry wait for an outcome that is on its way.
+        text = f"{run} is {state.phase}; the retry counts only if the run ends within seconds."
+        return Effect(text=text, is_open=True)
     if command == "retry" and state.phase is Phase.SUCCEEDED:
         if restarts:
             return None

@@ -1,8 +1,9 @@
 """Commands to runs."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sluice_cli.domain.answers import answer_of, step_to_answer
 from sluice_cli.domain.effects import Effect, changes, count_changed, effect_of, rest_of, runs_of
@@ -20,7 +21,6 @@ from sluice_client import (
     RunHandle,
     Sluice,
     SluiceError,
-    UnreachableError,
 )
 from sluice_contracts.requests import COMMANDS, CommandType
 
@@ -33,6 +33,8 @@ __all__ = [
     "command_type",
     "rerun_run",
 ]
+
+_LOOK_S: Final = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,7 @@ async def command_runs(
             continue
         if effect is not None:
             session.screen.note(effect.text)
-        if effect is None or effect.is_done:
+        if effect is None or effect.is_done or effect.is_open:
             shown = {"id": run.id, "tenant": run.tenant}
             given.append(shown | {"command": command.type, "request": request})
         else:
@@ -103,20 +105,16 @@ async def command_runs(
 
 
 async def _effect(run: RunHandle, command: Given) -> Effect | None:
-    """Return why the command changes nothing, None if it may or if the run cannot be read.
-
-    Raises:
-        UnreachableError: the gateway does not answer, so it would not take the command either.
-    """
+    """Return what to say of the command; None also if the run cannot be read in a short time."""
     if not isinstance(run, Run):
         # Over Kafka nobody knows the state of a run.
         return None
     try:
-        state = await run.state()
-    except UnreachableError:
-        raise
-    except SluiceError:
-        # A grant of commands may be none of reading. What else is wrong, the command says.
+        async with asyncio.timeout(_LOOK_S):
+            state = await run.state()
+    except (SluiceError, TimeoutError):
+        # A grant of commands may be none of reading, and commands are taken without a view as well.
+        # What else is wrong, the command says.
         return None
     return effect_of(command.type, state, restarts=command.restarts)
 

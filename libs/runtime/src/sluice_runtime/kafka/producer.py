@@ -217,6 +217,12 @@ class RecordProducer:
         self._current = None
         # stop() waits for batches, and batches of an idempotent producer never expire.
         accumulator: Any = producer._message_accumulator  # noqa: SLF001
+        for batch in (
+            *itertools.chain.from_iterable(accumulator._batches.values()),  # noqa: SLF001
+            *accumulator._pending_batches,  # noqa: SLF001
+        ):
+            # Of records that were sent together nobody may wait any more.
+            batch.future.add_done_callback(_retrieve)
         accumulator.fail_all(KafkaError("the producer was replaced"))
         for batch in itertools.chain.from_iterable(accumulator._batches.values()):  # noqa: SLF001
             # An exception that was never retrieved would be logged as an error.
@@ -232,6 +238,12 @@ class RecordProducer:
 
 def _has_succeeded(future: asyncio.Future[Any]) -> bool:
     return not future.cancelled() and future.exception() is None
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    # An exception that was never retrieved would be logged as an error.
+    if not future.cancelled():
+        future.exception()
 
 
 async def _stop_quietly(producer: AIOKafkaProducer) -> None:

@@ -295,6 +295,26 @@ def test_a_second_cluster_takes_the_requests_of_its_doors(helm: Helm) -> None:
     assert rendered.workload("gateway")["spec"]["replicas"] == 0
 
 
+@pytest.mark.parametrize(
+    ("gateway", "expected"), [("replicas: 0", False), ("autoscaling: {enabled: true}", True)]
+)
+def test_a_release_without_a_gateway_misses_none(
+    helm: Helm, tmp_path: Path, gateway: str, expected: bool
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        f"gateway: {{{gateway}}}\nsmokeTest: {{apiKeySecret: key}}\n"
+        "monitoring: {prometheusRule: {enabled: true}}\n"
+    )
+    rendered = helm.rendered(values)
+    [rule] = rendered.of("PrometheusRule")
+    alerts = {each["alert"] for group in rule["spec"]["groups"] for each in group["rules"]}
+    assert ("SluiceGatewayAbsent" in alerts) == expected
+    assert "SluiceDispatcherAbsent" in alerts
+    jobs = {each["metadata"]["name"].rpartition("-smoke-")[2] for each in rendered.of("Job")}
+    assert ("test" in jobs) == expected
+
+
 def test_limits_reach_the_dispatcher_without_new_pods(everything: Rendered) -> None:
     file = environment_of(everything, "dispatcher")["SLUICE_DISPATCH__LIMITS_FILE"]
     [given] = [

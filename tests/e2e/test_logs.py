@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 Json = dict[str, Any]
 COUNT = 10_000
 ODD = 3
-"""Lines behind those that are counted: what is not text, a long one, and one of stderr."""
+"""Lines beside those that are counted: what is not text, a long one, and one of stderr."""
 
 
 @pytest.fixture(scope="module")

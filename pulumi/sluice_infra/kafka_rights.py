@@ -130,10 +130,9 @@ def _with_doors(topics: Iterable[str], doors: Iterable[str]) -> tuple[str, ...]:
     return (*own, *(f"{topic}.{door}" for door in doors for topic in own))
 
 
-def _groups(cluster_arn: str, group: str) -> list[str]:
-    """Return a group, and those of the same service in other clusters: the dispatcher's."""
-    others = [f"{group}.*"] if group == CONSUMER_GROUP else []
-    return [_part(cluster_arn, "group", name) for name in (group, *others)]
+def _groups(cluster_arn: str, group: str) -> str:
+    """Return the address of a group, and of those of the same service in other clusters."""
+    return _part(cluster_arn, "group", f"{group}*")
 
 
 def _part(cluster_arn: str, kind: str, name: str) -> str:

@@ -182,7 +182,7 @@ async def test_weights_that_change_act_on_what_waits(sluice: Sluice, limits: Pat
     documents = [document for pair in both for document in pair]
     async with sluice.workflows() as workflows, Audit(workflows).running() as audit:
         await ask_for(sluice, documents)
-        await audit.until_created(3 * LIVE)
+        await audit.until_created((1 + ROUNDS) * LIVE)
         shares = "tenants: {acme: {weight: 7}, globex: {weight: 1}}"
         changed_limits = f"live: {LIVE}\n{shares}\n"
         await asyncio.to_thread(limits.write_text, changed_limits, encoding="utf-8")
@@ -192,11 +192,11 @@ async def test_weights_that_change_act_on_what_waits(sluice: Sluice, limits: Pat
         changed = len(audit.created)
         await audit.until_created(changed + ROUNDS * LIVE)
     tenants = audit.tenants()
-    before = Counter(tenants[LIVE : 3 * LIVE])
+    before = Counter(tenants[LIVE : (1 + ROUNDS) * LIVE])
     after = Counter(tenants[changed : changed + ROUNDS * LIVE])
     print(before, after)
-    # The share of each, and one run of credit at each dispatcher.
-    assert abs(before["acme"] - before["globex"]) <= 2 * 2
+    # A half is the share of each. One dispatcher sees late what the other starts.
+    assert min(before["acme"], before["globex"]) > ROUNDS * LIVE * 3 // 8
     # An eighth is the share of globex. In a round of eight starts, both dispatchers may see that it
     # has no live run, and start one. Each of the two earns half a run of credit in a round.
     assert 0 < after["globex"] <= ROUNDS * LIVE * 3 // 8

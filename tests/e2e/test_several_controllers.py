@@ -47,7 +47,7 @@ def controllers(engine: Engine) -> Iterator[None]:
             assert testbed.processes().why_not(name) is None
     finally:
         for name in names:
-            testbed.processes().stop(name)
+            testbed.processes().kill(name)
 
 
 @pytest.fixture

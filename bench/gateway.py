@@ -102,7 +102,9 @@ def measure(targets: Sequence[Target], *, options: argparse.Namespace) -> dict[s
 
 
 def _drive(target: Target, *, seconds: float, connections: int) -> dict[str, float]:
-    options = ["-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(target.load)]
+    # As many runs in flight as there is room for, however many a request has.
+    count = max(1, connections * 4 // target.runs) if target.runs > 1 else connections
+    options = ["-t1", f"-c{count}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(target.load)]
     command = ["wrk", *options, target.url]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -54,7 +54,7 @@ async def _until_submitted(http: aiohttp.ClientSession, path: str) -> None:
 
 
 async def _until_over(http: aiohttp.ClientSession, path: str) -> None:
-    async with http.get(f"{path}/outcome", params={"wait": "60"}) as response:
+    async with http.get(f"{path}/outcome", params={"wait": "30"}) as response:
         response.raise_for_status()
 
 

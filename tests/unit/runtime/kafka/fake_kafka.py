@@ -19,6 +19,7 @@ from aiokafka.errors import (
 from aiokafka.partitioner import DefaultPartitioner
 
 from sluice_contracts.records import Headers
+from tests.unit.runtime.clock import pause
 
 
 class Written(NamedTuple):
@@ -267,7 +268,7 @@ class FakeAIOKafkaProducer:
 
         async def write() -> None:
             # Longer than the end of a sender whose time is over.
-            await asyncio.sleep(0.001)
+            await pause(0.001)
             try:
                 await self._answered(sum(len(each["value"] or b"") for each in batch.records))
             except (KafkaError, OSError) as e:

@@ -6,7 +6,7 @@ from typing import Any
 from sluice_contracts.records import OutgoingRecord
 from sluice_runtime.kafka.partitioning import choose_partition
 
-__all__ = ["batches_of"]
+__all__ = ["batches_of", "sent_value"]
 
 # aiokafka is untyped: a producer, and a BatchBuilder with its partition.
 _Producer = Any
@@ -34,8 +34,14 @@ def batches_of(
     return done
 
 
+def sent_value(record: OutgoingRecord) -> bytes | None:
+    """Return the value that aiokafka takes.
+
+    Kafka allows a record without key and value, aiokafka does not: its value becomes empty.
+    """
+    return b"" if record.key is None and record.value is None else record.value
+
+
 def _append(batch: Any, record: OutgoingRecord) -> bool:  # noqa: ANN401 - aiokafka is untyped
-    # Kafka allows a record without key and value, aiokafka does not: its value becomes empty.
-    value = b"" if record.key is None and record.value is None else record.value
-    headers = list(record.headers)
+    value, headers = sent_value(record), list(record.headers)
     return batch.append(timestamp=None, key=record.key, value=value, headers=headers) is not None

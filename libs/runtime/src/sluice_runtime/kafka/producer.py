@@ -21,7 +21,7 @@ from aiokafka.errors import (
 
 from sluice_contracts.records import Appended, OutgoingRecord, Position
 from sluice_runtime.deadlines import Deadline, DeadlineExceededError
-from sluice_runtime.kafka.batches import batches_of
+from sluice_runtime.kafka.batches import batches_of, sent_value
 from sluice_runtime.kafka.errors import KafkaUnavailableError, RecordRefusedError
 from sluice_runtime.kafka.partitioning import choose_partition
 from sluice_runtime.kafka.settings import KafkaSettings, connection
@@ -194,11 +194,9 @@ class RecordProducer:
     async def _write(
         self, producer: AIOKafkaProducer, topic: str, record: OutgoingRecord, partition: int | None
     ) -> Any:  # noqa: ANN401 - aiokafka is untyped
-        # Kafka allows a record without key and value, aiokafka does not: its value becomes empty.
-        value = b"" if record.key is None and record.value is None else record.value
         return await producer.send_and_wait(
             topic,
-            value=value,
+            value=sent_value(record),
             key=record.key,
             partition=partition,
             headers=list(record.headers),

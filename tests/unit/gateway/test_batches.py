@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
-from sluice_contracts.ids import derive_run_id
+from sluice_contracts.ids import RunKey, derive_run_id
 from sluice_contracts.status import Phase
 from sluice_contracts.strict_json import MAX_VALUES
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.models import RunState
 from sluice_gateway.handlers.batch_bodies import MAX_ITEMS, line_batch
 from tests.unit.gateway.harness import GREET, Gateway, published
 
@@ -93,6 +94,23 @@ async def test_an_item_without_an_id_gets_one(gateway: Gateway) -> None:
     ids = [item["id"] for item in items]
     assert len(set(ids)) == 2
     assert sorted(started(gateway)) == sorted(ids)
+
+
+async def test_an_id_that_was_made_for_an_item_is_not_looked_up(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[str] = []
+    find = gateway.view.find
+
+    async def noted(key: RunKey) -> RunState | None:
+        looked_up.append(key.run_id)
+        return await find(key)
+
+    monkeypatch.setattr(gateway.view, "find", noted)
+    items = await items_of(await lines(gateway, GREET, {"id": "a", **OTHER}), status=200)
+
+    assert looked_up == ["a"]
+    assert sorted(started(gateway)) == sorted(item["id"] for item in items)
 
 
 async def test_events_name_their_runs_as_anywhere_else(gateway: Gateway) -> None:

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final, Self
 
 __all__ = [
@@ -92,7 +91,7 @@ class OutgoingRecord:
     value: bytes | None
     headers: Headers = ()
 
-    @cached_property
+    @property
     def size(self) -> int:
         """The size of key, value and headers in bytes, without framing."""
         headers = sum(len(name) + len(value) for name, value in self.headers)

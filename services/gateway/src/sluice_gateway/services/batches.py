@@ -67,8 +67,11 @@ class BatchSubmission:
         return [verdicts[index] for index in range(len(items))]
 
     def _named(self, asked: Asked) -> tuple[Asked, RunKey]:
-        run_id = asked.request.id or asked.derived_id or new_run_id(self._now())
-        return replace(asked, derived_id=run_id), RunKey(asked.request.tenant, run_id)
+        tenant = asked.request.tenant
+        if run_id := asked.request.id or asked.derived_id:
+            return asked, RunKey(tenant, run_id)
+        new_id = new_run_id(self._now())
+        return replace(asked, new_id=new_id), RunKey(tenant, new_id)
 
     async def _submit(
         self, asked: Asked, wait_for: Callable[[str], None]

@@ -38,13 +38,15 @@ class Asked:
     """A request as it came in, and who asks.
 
     `idempotency_key` is the id that it was given by its header, `derived_id` the one of its
-    CloudEvent, for a request that states none.
+    CloudEvent, for a request that states none. `new_id` was made for a request without any of them:
+    no run has it.
     """
 
     request: RunRequest
     content: RunContent
     idempotency_key: str | None
     derived_id: str | None = None
+    new_id: str | None = None
     traceparent: str
     identity: Identity
 
@@ -108,7 +110,8 @@ class Submission:
         self._quotas.take(principal=str(asked.identity.principal), tenant=asked.request.tenant)
         stated = _stated_id(asked)
         fingerprint = asked.content.fingerprint
-        key = RunKey(asked.request.tenant, stated or new_run_id(self._now()))
+        run_id = stated or asked.new_id or new_run_id(self._now())
+        key = RunKey(asked.request.tenant, run_id)
         structlog.contextvars.bind_contextvars(run=str(key))
         with self._flights.joining(key):
             # Before validation: what was accepted once stays accepted, whatever has changed since.

@@ -107,7 +107,7 @@ class RecordProducer:
         producer: Any = None
         try:
             async with deadline.enforce():
-                producer = await self._producer()
+                producer = self._current or await self._producer()
                 written = await self._write(producer, topic, record, partition)
         except (MessageSizeTooLargeError, RecordListTooLargeError) as e:
             self._retire(producer)
@@ -135,7 +135,7 @@ class RecordProducer:
         producer: Any = None
         try:
             async with deadline.enforce():
-                producer = await self._producer()
+                producer = self._current or await self._producer()
                 partitions = sorted(await producer.partitions_for(topic))
                 for partition, batch in batches_of(taken, producer, partitions=partitions):
                     future = await producer.send_batch(batch, topic, partition=partition)

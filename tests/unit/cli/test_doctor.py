@@ -53,13 +53,15 @@ def sluice() -> FakeSluice:
     return FakeSluice({"hello": greet, "approval": None, "broken": lambda _: {"ratio": 1 / 0}})
 
 
-def examine(sluice: FakeSluice, *words: str, brokers: FakeBrokers | None = None) -> Result:
-    tools = Tools(
-        gateway=lambda _: sluice,
-        brokers=lambda _: brokers or FakeBrokers(sluice),
-    )
+def with_brokers(brokers: FakeBrokers, *words: str) -> Result:
+    """Type a command where both the gateway and Kafka are."""
+    tools = Tools(gateway=lambda _: brokers.sluice, brokers=lambda _: brokers)
     environment = {"NO_COLOR": "1", "XDG_CONFIG_HOME": "/nowhere"}
-    return CliRunner().invoke(app, ["doctor", *words], env=environment, obj=tools)
+    return CliRunner().invoke(app, words, env=environment, obj=tools)
+
+
+def examine(sluice: FakeSluice, *words: str, brokers: FakeBrokers | None = None) -> Result:
+    return with_brokers(brokers or FakeBrokers(sluice), "doctor", *words)
 
 
 def test_all_is_well(sluice: FakeSluice) -> None:

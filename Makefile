@@ -79,7 +79,7 @@ test-dashboard: $(SETUP_DEV) ## Test the dashboard in Chromium, over a whole Slu
 	$(PY) -m pytest tests/dashboard $(ARGS)
 
 .PHONY: pictures
-pictures: $(SETUP_DEV) ## Take the pictures of the dashboard, docs/pictures (needs chromium, kcat)
+pictures: $(SETUP_DEV) ## Take the pictures of dashboard and command, docs/pictures (needs chromium, kcat)
 	$(PY) -m tests.dashboard.pictures docs/pictures
 
 .PHONY: test-examples

@@ -1,14 +1,18 @@
-"""Take the pictures of the dashboard, docs/pictures/*.webp: `make pictures`.
+"""Take the pictures of the dashboard and the command, docs/pictures/*.webp: `make pictures`.
 
 A whole Sluice starts on the local engine, with runs of all kinds. Debian's Chromium shows its pages
-in light and dark, and as a phone does. Times and ids in the pictures differ each time.
+in light and dark, and as a phone does. One picture is of what the command `sluice` writes on a
+terminal. Times and ids in the pictures differ each time.
 
 Usage: python -m tests.dashboard.pictures FOLDER
 """
 
 import base64
 import json
+import math
+import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -21,6 +25,7 @@ from typing import Any, Final
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from sluice_local.kafka import EmbeddedKafka
+from tests.dashboard.terminal import THEMES, html_of, shown_by
 from tests.support.engines import Engine
 from tests.support.kafka import running_broker
 from tests.support.matrix import LOCAL
@@ -34,9 +39,15 @@ _CATALOGUE: Final = {
     **_CONTROLS,
 }
 _SIZES: Final = {"wide": (1280, 760), "phone": (390, 844)}
+_SCALE: Final = 1.5
 _QUALITY: Final = 82
 _PATIENCE_MS: Final = 120_000
 _BOOK: Final = "It was the best of times, it was the worst of times. " * 40
+_TYPED: Final = (
+    "sluice run map-reduce -p text=@book.txt --watch",
+    "sluice list --limit 8",
+)
+_PROMPT: Final = "\x1b[2m$\x1b[0m "
 
 
 def main() -> None:
@@ -49,6 +60,7 @@ def main() -> None:
             expect.set_options(timeout=_PATIENCE_MS)
             browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
             take_pictures(browser, sluice.url, folder)
+            take_terminal(browser, typed_lines(sluice.url, Path(data)), folder)
             browser.close()
 
 
@@ -110,7 +122,7 @@ def take_pictures(browser: Browser, url: str, folder: Path) -> None:
                 base_url=url,
                 color_scheme="dark" if theme == "dark" else "light",
                 viewport={"width": width, "height": height},
-                device_scale_factor=1.5,
+                device_scale_factor=_SCALE,
             )
             page = context.new_page()
             page.set_default_timeout(_PATIENCE_MS)
@@ -118,6 +130,34 @@ def take_pictures(browser: Browser, url: str, folder: Path) -> None:
             kind = "phone" if size == "phone" else theme
             (folder / f"{name}-{kind}.webp").write_bytes(webp(page))
             context.close()
+
+
+def typed_lines(url: str, data: Path) -> list[str]:
+    """Type the commands of the picture, and return the lines of the terminal."""
+    (data / "book.txt").write_text(_BOOK, "utf-8")
+    # What a person has set for the command does not count here.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
+    environment = {**own, "SLUICE_URL": url, "SLUICE_CLI_CONFIG": str(data / "no-config.toml")}
+    lines: list[str] = []
+    for typed in _TYPED:
+        command = [sys.executable, "-m", "sluice_cli", *shlex.split(typed)[1:]]
+        lines += [f"{_PROMPT}{typed}", *shown_by(command, environment=environment, folder=data)]
+    return lines
+
+
+def take_terminal(browser: Browser, lines: list[str], folder: Path) -> None:
+    """Show the terminal in both themes, in its own size."""
+    for name, theme in THEMES.items():
+        context = browser.new_context(device_scale_factor=_SCALE)
+        page = context.new_page()
+        page.set_content(html_of(lines, theme=theme))
+        box = page.locator("pre").bounding_box()
+        assert box is not None
+        page.set_viewport_size(
+            {"width": math.ceil(box["width"]), "height": math.ceil(box["height"])}
+        )
+        (folder / f"terminal-{name}.webp").write_bytes(webp(page))
+        context.close()
 
 
 def show_runs(page: Page) -> None:

@@ -173,6 +173,13 @@ def test_the_logs_of_all_steps_are_followed_to_the_end_of_the_run(person: Person
     person.sees("watch", run_id)
 
 
+def test_a_run_that_has_failed_says_how_to_read_why(person: Person) -> None:
+    done = person.types("run", "failure", "--watch")
+    assert done.returncode == 1, done.stderr
+    command = done.stderr.splitlines()[-1].removeprefix("Read why: sluice ")
+    assert "out of luck" in person.sees(*command.split())
+
+
 def test_a_log_that_is_followed_goes_on_when_the_gateway_was_away(person: Person) -> None:
     run_id = person.sees("run", "chatter").strip()
     following = subprocess.Popen(
@@ -219,7 +226,7 @@ def test_the_examples_of_the_page_do_what_it_says(person: Person, tmp_path: Path
 
 def test_all_is_well(person: Person) -> None:
     shown = person.sees("doctor", "--kafka", person.sluice.kafka.bootstrap_servers)
-    assert shown.count("ok     ") == 5, shown
+    assert shown.count("ok     ") == 6, shown
 
 
 def test_without_the_gateway_kafka_is_enough(person: Person) -> None:

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sluice_gateway.domain.logged_steps import LoggedStep
-from sluice_gateway.services.log_relay import LogGoneError, LogUnavailableError
+from sluice_gateway.services.log_relay import (
+    LogGoneError,
+    LogRefusedError,
+    LogUnavailableError,
+)
 
 __all__ = ["Asked", "FakeLogRelay", "KeptLogs"]
 
@@ -43,6 +47,10 @@ class FakeLogRelay:
     def unavailable(self, times: int = 1) -> None:
         """Refuse the next openings for the moment."""
         self.refusals.extend(LogUnavailableError("503") for _ in range(times))
+
+    def refuse(self) -> None:
+        """Do not accept the secret of the next opening."""
+        self.refusals.append(LogRefusedError("401"))
 
     @asynccontextmanager
     async def open(

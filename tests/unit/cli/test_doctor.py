@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+from unittest.mock import patch
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -11,9 +12,12 @@ from typer.testing import CliRunner, Result
 from sluice_cli.adapters.readiness import readiness_at
 from sluice_cli.app import app
 from sluice_cli.session import Tools
-from sluice_client import ProblemType, RunHandle, UnreachableError
+from sluice_client import Phase, ProblemType, Run, RunHandle, UnreachableError
 from sluice_client.fake import FakeSluice
+from sluice_client.fake_documents import RefusedError
+from sluice_contracts.steps import Step
 from tests.unit.cli.conftest import greet
+from tests.unit.cli.test_logs import step
 
 
 @dataclass
@@ -53,13 +57,15 @@ def sluice() -> FakeSluice:
     return FakeSluice({"hello": greet, "approval": None, "broken": lambda _: {"ratio": 1 / 0}})
 
 
-def examine(sluice: FakeSluice, *words: str, brokers: FakeBrokers | None = None) -> Result:
-    tools = Tools(
-        gateway=lambda _: sluice,
-        brokers=lambda _: brokers or FakeBrokers(sluice),
-    )
+def with_brokers(brokers: FakeBrokers, *words: str) -> Result:
+    """Type a command where both the gateway and Kafka are."""
+    tools = Tools(gateway=lambda _: brokers.sluice, brokers=lambda _: brokers)
     environment = {"NO_COLOR": "1", "XDG_CONFIG_HOME": "/nowhere"}
-    return CliRunner().invoke(app, ["doctor", *words], env=environment, obj=tools)
+    return CliRunner().invoke(app, words, env=environment, obj=tools)
+
+
+def examine(sluice: FakeSluice, *words: str, brokers: FakeBrokers | None = None) -> Result:
+    return with_brokers(brokers or FakeBrokers(sluice), "doctor", *words)
 
 
 def test_all_is_well(sluice: FakeSluice) -> None:
@@ -68,7 +74,8 @@ def test_all_is_well(sluice: FakeSluice) -> None:
     lines = result.stdout.splitlines()
     found = [line.split()[:2] for line in lines]
     assert found == [
-        ["ok", each] for each in ("settings", "gateway", "identity", "kafka", "canary")
+        *(["ok", each] for each in ("settings", "gateway", "identity", "kafka", "canary")),
+        ["skip", "logs"],
     ]
     assert "http://localhost:8080, no token, tenant: none said" in lines[0]
     assert "3 workflows in" in lines[1]
@@ -78,6 +85,83 @@ def test_all_is_well(sluice: FakeSluice) -> None:
     [request] = sluice.requests
     assert request.labels == {"sluice-doctor": "canary"}
     assert request.expires_at is not None
+
+
+class SteppedSluice(FakeSluice):
+    """A Sluice whose runs end with these steps."""
+
+    def __init__(self, *steps: Step, phase: Phase = Phase.SUCCEEDED) -> None:
+        super().__init__({"hello": None})
+        self._steps = steps
+        self._phase = phase
+
+    async def start(self, *args: Any, **options: Any) -> Run:
+        run = await super().start(*args, **options)
+        self.publish(run.id, self._phase, steps=self._steps)
+        return run
+
+
+class TestLogs:
+    """The log of the canary's step says whether the log-relay works."""
+
+    @pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.FAILED])
+    def test_a_log_that_can_be_read_is_well(self, phase: Phase) -> None:
+        sluice = SteppedSluice(step("all", kind="DAG"), step("greet"), phase=phase)
+        result = examine(sluice)
+        assert "ok     logs      the log-relay answers: log of step greet in " in result.stdout
+        assert result.exit_code == (0 if phase is Phase.SUCCEEDED else 1)
+
+    @pytest.mark.parametrize(
+        ("kind", "said"),
+        [
+            (ProblemType.LOGS_DISABLED, "not set up: the gateway has no log-relay"),
+            (ProblemType.FORBIDDEN, "not looked at: 403 Forbidden: Why."),
+            (ProblemType.NOT_FOUND, "not looked at: 404 Not found: Why."),
+        ],
+    )
+    def test_what_is_not_set_up_or_not_allowed_is_not_wrong(
+        self, kind: ProblemType, said: str
+    ) -> None:
+        result = examine_logs(RefusedError(kind, "Why."))
+        assert result.exit_code == 0
+        assert f"skip   logs      {said}" in result.stdout
+        assert "->" not in result.stdout
+        shown = json.loads(examine_logs(RefusedError(kind, "Why."), "-o", "json").stdout)
+        [*others, logs] = shown["checks"]
+        assert (logs["name"], logs["ok"], logs["skipped"]) == ("logs", True, True)
+        assert not any(each["skipped"] for each in others)
+
+    @pytest.mark.parametrize(
+        ("kind", "remedy"),
+        [
+            (ProblemType.UNAVAILABLE, "If it refuses the gateway, give both the same secret"),
+            (ProblemType.LOG_GONE, "Give the log-relay the same namespaces as the dispatcher"),
+        ],
+    )
+    def test_a_log_that_cannot_be_read_is_wrong(self, kind: ProblemType, remedy: str) -> None:
+        result = examine_logs(RefusedError(kind, "Why."))
+        assert result.exit_code == 1
+        assert "WRONG  logs" in result.stdout
+        assert ": Why." in result.stdout
+        assert remedy in result.stdout
+
+    @pytest.mark.parametrize(
+        "only", [step("greet", phase="Pending"), step("ask", kind="Suspend")], ids=str
+    )
+    def test_without_a_pod_there_is_none_to_read(self, only: Step) -> None:
+        result = examine(SteppedSluice(only))
+        assert result.exit_code == 0
+        assert "skip   logs      not looked at: no step of the canary" in result.stdout
+
+    def test_a_canary_that_was_not_started_has_no_logs(self) -> None:
+        assert "logs" not in examine(SteppedSluice(), "--workflow", "nope").stdout
+
+
+def examine_logs(refusal: Exception, *words: str) -> Result:
+    """Examine a Sluice that does not give the log of a step."""
+    sluice = SteppedSluice(step("greet"))
+    with patch.object(sluice._gateway, "_opened", side_effect=refusal):
+        return examine(sluice, *words)
 
 
 def test_without_a_canary_nothing_is_started(sluice: FakeSluice) -> None:

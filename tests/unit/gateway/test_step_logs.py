@@ -210,7 +210,20 @@ async def test_a_log_that_is_gone_says_where_it_may_be(
 async def test_a_relay_that_is_away_is_503(gateway: Gateway, relay: FakeLogRelay) -> None:
     relay.unavailable()
     response = await gateway.client.get(ONE)
-    assert (await problem_of(response))[:2] == (503, "unavailable")
+    status, kind, detail = await problem_of(response)
+    assert (status, kind) == (503, "unavailable")
+    assert "secrets" not in detail
+    assert response.headers["Retry-After"]
+
+
+async def test_a_relay_that_refuses_the_gateway_is_503_and_says_why(
+    gateway: Gateway, relay: FakeLogRelay
+) -> None:
+    relay.refuse()
+    response = await gateway.client.get(ONE)
+    status, kind, detail = await problem_of(response)
+    assert (status, kind) == (503, "unavailable")
+    assert "their secrets differ" in detail
     assert response.headers["Retry-After"]
 
 

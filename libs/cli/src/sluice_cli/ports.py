@@ -69,6 +69,10 @@ class Screen(Protocol):
         """Say something beside the result."""
         ...
 
+    def hint(self, text: str) -> None:
+        """Say what a person may type next; programs get nothing."""
+        ...
+
     def view(self, run_id: str, graph: PlannedGraph | None) -> AbstractContextManager[RunView]:
         """Show how a run goes on, until the context is left."""
         ...

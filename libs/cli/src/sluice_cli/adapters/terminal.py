@@ -105,6 +105,11 @@ class Terminal:
         """See `Screen.note`."""
         self._err.print(Text(printable(text)), soft_wrap=True)
 
+    def hint(self, text: str) -> None:
+        """See `Screen.hint`."""
+        if self._format is Format.TABLE:
+            self.note(text)
+
     def error(self, text: str) -> None:
         """Say what went wrong."""
         self._err.print(Text(printable(text), style="red"), soft_wrap=True)

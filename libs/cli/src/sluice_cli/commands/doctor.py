@@ -39,6 +39,7 @@ def doctor(
 ) -> None:
     """Look at settings, gateway, identity and, with --kafka, brokers; then start a canary run.
 
+    The log of a step of that run is read as well, if logs are set up.
     Each check says what is so, and what to do if it is wrong. The exit code is 1 if one is wrong.
     """
     from sluice_cli.services.doctor import Canary

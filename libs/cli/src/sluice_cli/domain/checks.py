@@ -5,15 +5,33 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from sluice_cli.domain.moments import duration
+from sluice_client import (
+    ForbiddenError,
+    LogGoneError,
+    NotApplicableError,
+    NotFoundError,
+    ProblemType,
+    SluiceError,
+)
 from sluice_contracts.status import Phase, StatusEvent
 
-__all__ = ["HOPS", "Check", "canary_check", "check_lines", "identity_check"]
+__all__ = [
+    "HOPS",
+    "Check",
+    "canary_check",
+    "check_lines",
+    "identity_check",
+    "logs_check",
+    "refused_logs_check",
+    "skipped_logs_check",
+]
 
 HOPS: Final = ("accepted", "submitted", "running", "ended")
 """How far a run has come, in order."""
 
 # What starts and reads the canary, and what else the command can do.
 _NEEDED: Final = ("runs:start", "runs:read")
+_SKIPPED: Final = "skip"
 _MARK: Final[Mapping[bool, str]] = {True: "ok", False: "WRONG"}
 _WIDTH: Final = 7
 _NAME_WIDTH: Final = 10
@@ -24,16 +42,28 @@ _NEXT: Final = {
     "submitted": "Argo has not looked at the Workflow. Look at the workflow controller.",
     "running": "The step does not end. Look at its pod, and at `sluice status` of the run.",
 }
+_LOGS: Final = "logs"
+_LOOK_AT_RELAY: Final = (
+    "Look at the log-relay's /readyz and log. If it refuses the gateway, give both the same "
+    "secret: docs/logs.md."
+)
+_LOOK_AT_NAMESPACES: Final = (
+    "Pods stay for 30 s. Give the log-relay the same namespaces as the dispatcher: docs/logs.md."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A finding; `remedy` is what to do, empty if all is well."""
+    """A finding; `remedy` is what to do, empty if all is well.
+
+    What is `skipped` could not be looked at, or is not set up: it is not wrong.
+    """
 
     name: str
     ok: bool
     detail: str
     remedy: str = ""
+    skipped: bool = False
 
     def document(self) -> dict[str, Any]:
         """Return it for programs."""
@@ -44,7 +74,8 @@ def check_lines(checks: Sequence[Check]) -> list[str]:
     """Return the findings for people."""
     lines = []
     for each in checks:
-        lines.append(f"{_MARK[each.ok]:<{_WIDTH}}{each.name:<{_NAME_WIDTH}}{each.detail}")
+        mark = _SKIPPED if each.skipped else _MARK[each.ok]
+        lines.append(f"{mark:<{_WIDTH}}{each.name:<{_NAME_WIDTH}}{each.detail}")
         if each.remedy:
             lines.append(f"{'':<{_WIDTH + _NAME_WIDTH}}-> {each.remedy}")
     return lines
@@ -79,3 +110,25 @@ def canary_check(hops: Mapping[str, float], *, state: StatusEvent | None) -> Che
             remedy=f"Look at it: sluice status {state.run_id}",
         )
     return Check(name="canary", ok=True, detail=detail)
+
+
+def logs_check(*, step: str, spent: float) -> Check:
+    """Return that the log of a step was read, in so many seconds."""
+    detail = f"the log-relay answers: log of step {step} in {spent * 1000:.0f} ms"
+    return Check(name=_LOGS, ok=True, detail=detail)
+
+
+def skipped_logs_check(why: str) -> Check:
+    """Return that nothing is known of the logs of steps."""
+    return Check(name=_LOGS, ok=True, detail=why, skipped=True)
+
+
+def refused_logs_check(error: SluiceError) -> Check:
+    """Return what it means that the log of a step that has just run could not be read."""
+    problem = error.problem
+    if problem is not None and problem.type == ProblemType.LOGS_DISABLED:
+        return skipped_logs_check("not set up: the gateway has no log-relay (docs/logs.md)")
+    if isinstance(error, ForbiddenError | NotFoundError | NotApplicableError):
+        return skipped_logs_check(f"not looked at: {error}")
+    remedy = _LOOK_AT_NAMESPACES if isinstance(error, LogGoneError) else _LOOK_AT_RELAY
+    return Check(name=_LOGS, ok=False, detail=str(error), remedy=remedy)

@@ -1,5 +1,6 @@
 """The steps of a run whose logs are read: their order, their names, and why others have none."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,9 +14,14 @@ from sluice_contracts.steps import Step, StepGroup
 __all__ = ["LogSource", "StepsOfRun", "plans_one_pod", "unknown_source"]
 
 _POD: Final = "Pod"
+_RETRY: Final = "Retry"
 _NOT_RUN: Final = frozenset({"Skipped", "Omitted"})
 _PENDING: Final = "Pending"
 _RUNNING: Final = "Running"
+_SUCCEEDED: Final = "Succeeded"
+_FAILED: Final = frozenset({"Failed", "Error"})
+# Shells take these as they are; others, as in `count(0)`, they would have to quote.
+_PLAIN: Final = re.compile(r"[\w.@%+-]+", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,11 @@ class LogSource:
     name: str
     shown: str
     phase: str | None = None
+
+    @property
+    def argument(self) -> str:
+        """What to type for it in a shell without quotes: `shown`, or the id."""
+        return self.shown if _PLAIN.fullmatch(self.shown) else self.step
 
     @property
     def has_started(self) -> bool:
@@ -70,6 +81,21 @@ class StepsOfRun:
         """Return all steps that run pods, in the order of their start."""
         return self._sources(self._steps.values())
 
+    def first_failed(self) -> LogSource | None:
+        """Return the step that failed first in a pod; None if there is none.
+
+        What a retry has made good is not meant, nor what is inside of a step that has succeeded.
+        """
+        done = [each for each in self._steps.values() if each.phase == _SUCCEEDED]
+        good = {each.id for each in done}
+        good.update(child for each in done if each.type == _RETRY for child in each.children)
+        failed = [
+            each
+            for each in self._steps.values()
+            if each.type == _POD and each.phase in _FAILED and good.isdisjoint(self._around(each))
+        ]
+        return self._source(min(failed, key=_ended)) if failed else None
+
     def find(self, step: str) -> LogSource | None:
         """Return the step of this id or name, whatever it runs; None if there is none yet."""
         known: list[Step | StepGroup] = [*self._steps.values(), *self._groups.values()]
@@ -87,6 +113,16 @@ class StepsOfRun:
             for each in sorted(self._steps.values(), key=began)
             if (reason := _why_none(each))
         ]
+
+    def _around(self, step: Step) -> set[str]:
+        """Return the ids of the step and of those that it is inside of."""
+        found: set[str] = set()
+        inner: Step | None = step
+        # What contains itself has no end.
+        while inner is not None and inner.id not in found:
+            found.add(inner.id)
+            inner = self._steps.get(inner.boundary) if inner.boundary else None
+        return found
 
     def _sources(self, steps: Iterable[Step]) -> list[LogSource]:
         return [
@@ -116,6 +152,12 @@ def plans_one_pod(graph: PlannedGraph | None) -> bool:
 def _one_line(text: str) -> str:
     """Return a name that is written before lines: it may come from anywhere, and be any text."""
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def _ended(step: Step) -> tuple[bool, float, tuple[bool, float]]:
+    """Return what sorts steps by their end, and then by their begin."""
+    end = step.finished_at
+    return end is None, end.timestamp() if end else 0.0, began(step)
 
 
 def _why_none(step: Step) -> str | None:

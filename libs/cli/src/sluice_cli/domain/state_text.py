@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from shlex import quote
 from typing import Final
 
 from pydantic import JsonValue
@@ -104,9 +105,10 @@ def starts_in(queue: QueueState, *, now: datetime) -> str:
     return duration(queue.eta - now)
 
 
-def typed(command: str, run_id: str, tenant: str) -> str:
-    """Return a command about a run, as it is typed."""
-    return f"sluice {command} {run_id}{'' if tenant == DEFAULT_TENANT else f' --tenant {tenant}'}"
+def typed(command: str, run_id: str, tenant: str, *, step: str | None = None) -> str:
+    """Return a command about a run, or about a step of it, as it is typed."""
+    about = run_id if step is None else f"{run_id} {quote(step)}"
+    return f"sluice {command} {about}{'' if tenant == DEFAULT_TENANT else f' --tenant {tenant}'}"
 
 
 def earlier_line(run_id: str, tenant: str, *, found: StatusEvent | None) -> str:

@@ -1,15 +1,9 @@
 """Names of the catalogue and of steps, for the completion of a shell."""
 
-import re
-from typing import Final
-
 from sluice_cli.domain.log_sources import StepsOfRun
 from sluice_client import Sluice
 
 __all__ = ["catalogue_names", "parameters_of", "steps_of"]
-
-# Shells take these as they are; others, as in `count(0)`, they would have to quote.
-_PLAIN: Final = re.compile(r"[\w.@%+-]+", re.ASCII)
 
 
 async def catalogue_names(sluice: Sluice) -> list[tuple[str, str]]:
@@ -32,8 +26,8 @@ async def steps_of(sluice: Sluice, run_id: str) -> list[tuple[str, str]]:
     """Return the steps of a run that run pods, by names that a shell takes or else by ids."""
     sources = StepsOfRun().apply(await sluice.run(run_id).state())
     return [
-        (each.shown, each.phase or "")
-        if _PLAIN.fullmatch(each.shown)
-        else (each.step, f"{each.shown} {each.phase or ''}")
+        (each.argument, each.phase or "")
+        if each.argument == each.shown
+        else (each.argument, f"{each.shown} {each.phase or ''}")
         for each in sources
     ]

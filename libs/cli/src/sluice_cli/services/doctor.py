@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
-from sluice_cli.domain.checks import Check, canary_check, check_lines, identity_check
+from sluice_cli.domain.checks import (
+    Check,
+    canary_check,
+    check_lines,
+    identity_check,
+    logs_check,
+    refused_logs_check,
+    skipped_logs_check,
+)
 from sluice_cli.domain.exit_codes import ExitCode
+from sluice_cli.domain.log_sources import StepsOfRun
 from sluice_cli.domain.profiles import Connection
 from sluice_cli.domain.usage import UsageError
 from sluice_cli.ports import Client, Session
@@ -66,7 +75,10 @@ async def examine(
         if connection.kafka is not None:
             checks += await _kafka(session, ways, canary=None if gateway.ok else canary)
         if canary is not None and gateway.ok:
-            checks.append(await _canary(sluice, session, ways, canary=canary))
+            check, state = await _canary(sluice, session, ways, canary=canary)
+            checks.append(check)
+            if state is not None:
+                checks.append(await _logs(sluice, ways, state))
     ok = all(each.ok for each in checks)
     documents = [each.document() for each in checks]
     session.screen.result(
@@ -120,15 +132,18 @@ async def _kafka(session: Session, ways: Ways, *, canary: Canary | None) -> list
             shown = ", ".join(f"{topic} ({count} partitions)" for topic, count in topics.items())
             found = [Check(name="kafka", ok=True, detail=shown)]
             if canary is not None:
-                found.append(await _canary(brokers, session, ways, canary=canary))
+                check, _ = await _canary(brokers, session, ways, canary=canary)
+                found.append(check)
             return found
     except (SluiceError, UsageError) as e:
         remedy = "Check the brokers, the security in the profile, and the names of its topics."
         return [_failed("kafka", e, remedy)]
 
 
-async def _canary(client: Client, session: Session, ways: Ways, *, canary: Canary) -> Check:
-    """Start a run, and note when it has come how far."""
+async def _canary(
+    client: Client, session: Session, ways: Ways, *, canary: Canary
+) -> tuple[Check, StatusEvent | None]:
+    """Start a run, and note when it has come how far; also return what was seen of it last."""
     hops: dict[str, float] = {}
     last: StatusEvent | None = None
     began = ways.clock()
@@ -159,8 +174,27 @@ async def _canary(client: Client, session: Session, ways: Ways, *, canary: Canar
                     last = event.state
                     passed(event)
     except SluiceError as e:
-        return _failed("canary", e, "Take a workflow that needs no parameters: --workflow NAME.")
-    return canary_check(hops, state=last)
+        remedy = "Take a workflow that needs no parameters: --workflow NAME."
+        return _failed("canary", e, remedy), None
+    return canary_check(hops, state=last), last
+
+
+async def _logs(sluice: Sluice, ways: Ways, state: StatusEvent) -> Check:
+    """Read the log of a step of the canary, as far as that has come."""
+    sources = StepsOfRun().apply(state)
+    source = next((each for each in sources if each.has_started), None)
+    if source is None:
+        return skipped_logs_check("not looked at: no step of the canary has run a pod")
+    began = ways.clock()
+    run = sluice.run(state.run_id, tenant=state.tenant)
+    try:
+        # What it says does not matter.
+        async with aclosing(run.logs(source.step, tail=1)) as lines:
+            async for _ in lines:
+                pass
+    except SluiceError as e:
+        return refused_logs_check(e)
+    return logs_check(step=source.shown, spent=ways.clock() - began)
 
 
 def _failed(name: str, error: Exception, remedy: str) -> Check:

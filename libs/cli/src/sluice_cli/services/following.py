@@ -5,13 +5,16 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from sluice_cli.domain.exit_codes import ExitCode
 from sluice_cli.domain.failures import exit_code_of_phase
+from sluice_cli.domain.log_sources import StepsOfRun
 from sluice_cli.domain.state_text import typed
 from sluice_cli.ports import Client, Session
 from sluice_client import (
     Event,
+    Run,
     RunHandle,
     Sluice,
     SluiceError,
@@ -19,9 +22,11 @@ from sluice_client import (
     WaitTimeoutError,
 )
 from sluice_contracts.graphs import PlannedGraph
-from sluice_contracts.status import StatusEvent
+from sluice_contracts.status import Phase, StatusEvent
 
 __all__ = ["Follow", "How", "follow_to_the_end", "graph_of", "watch_run"]
+
+_FAILED: Final = frozenset({Phase.FAILED, Phase.ERROR})
 
 
 class How(StrEnum):
@@ -75,7 +80,21 @@ async def follow_to_the_end(
         raise
     if follow.how is not How.EVENTS:
         screen.outcome(state)
+    if follow.how is How.STEPS:
+        _say_where_the_reason_is(run, session, state)
     return exit_code_of_phase(state.phase)
+
+
+def _say_where_the_reason_is(run: RunHandle, session: Session, state: StatusEvent) -> None:
+    # Without the gateway there are no logs.
+    if state.phase not in _FAILED or not isinstance(run, Run):
+        return
+    steps = StepsOfRun()
+    steps.apply(state)
+    failed = steps.first_failed()
+    if failed is not None:
+        command = typed("logs", run.id, run.tenant, step=failed.argument)
+        session.screen.hint(f"Read why: {command}")
 
 
 async def _last(

@@ -11,7 +11,11 @@ import aiohttp
 import structlog
 
 from sluice_gateway.domain.logged_steps import LoggedStep
-from sluice_gateway.services.log_relay import LogGoneError, LogUnavailableError
+from sluice_gateway.services.log_relay import (
+    LogGoneError,
+    LogRefusedError,
+    LogUnavailableError,
+)
 from sluice_gateway.services.step_logs import StepLogs
 from sluice_gateway.settings import StepLogSettings
 from sluice_runtime.reloaded_file import ReloadedFile
@@ -117,10 +121,11 @@ def _refuse(status: int) -> None:
         return
     if status == HTTPStatus.NOT_FOUND:
         raise LogGoneError
+    refused = status == HTTPStatus.UNAUTHORIZED
     if status != HTTPStatus.SERVICE_UNAVAILABLE:
         _log.error(
             "the log-relay refuses the gateway",
             status=status,
-            reason="their secrets differ" if status == HTTPStatus.UNAUTHORIZED else "see its log",
+            reason="their secrets differ" if refused else "see its log",
         )
-    raise LogUnavailableError(f"answered with {status}")
+    raise (LogRefusedError if refused else LogUnavailableError)(f"answered with {status}")

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sluice_gateway.domain.logged_steps import LoggedStep
 
-__all__ = ["LogGoneError", "LogRelay", "LogUnavailableError"]
+__all__ = ["LogGoneError", "LogRefusedError", "LogRelay", "LogUnavailableError"]
 
 
 class LogGoneError(Exception):
@@ -15,6 +15,10 @@ class LogGoneError(Exception):
 
 class LogUnavailableError(Exception):
     """The log cannot be read now, or has broken off; the message has nothing of it."""
+
+
+class LogRefusedError(LogUnavailableError):
+    """The log-relay does not accept the gateway's secret."""
 
 
 class LogRelay(Protocol):
@@ -29,6 +33,7 @@ class LogRelay(Protocol):
 
         Raises:
             LogGoneError: the step has no log any more.
+            LogRefusedError: the secret is not accepted.
             LogUnavailableError: it cannot be opened, or breaks off. A clean end raises nothing.
         """
 

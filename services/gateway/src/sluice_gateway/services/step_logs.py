@@ -13,7 +13,12 @@ from sluice_gateway.domain.errors import ProblemError
 from sluice_gateway.domain.fair_shares import FairShares
 from sluice_gateway.domain.log_lines import LogPlace, LogText, PlacedLine
 from sluice_gateway.domain.logged_steps import LoggedStep
-from sluice_gateway.services.log_relay import LogGoneError, LogRelay, LogUnavailableError
+from sluice_gateway.services.log_relay import (
+    LogGoneError,
+    LogRefusedError,
+    LogRelay,
+    LogUnavailableError,
+)
 
 __all__ = ["LogPart", "StepLogs"]
 
@@ -85,7 +90,7 @@ class StepLogs:
             except LogGoneError as e:
                 raise _gone(step) from e
             except LogUnavailableError as e:
-                raise _unavailable() from e
+                raise _unavailable(e) from e
             yield self._lines(self._relay, step, part, first=chunks, stack=stack)
 
     async def _lines(
@@ -110,7 +115,7 @@ class StepLogs:
             except LogUnavailableError as e:
                 failures += 1
                 if self._closed or failures > _MAX_FAILURES:
-                    raise _unavailable() from e
+                    raise _unavailable(e) from e
                 _log.info("log interrupted, it is continued", error=str(e))
             else:
                 return
@@ -159,10 +164,16 @@ def _overloaded() -> ProblemError:
     )
 
 
-def _unavailable() -> ProblemError:
+def _unavailable(error: LogUnavailableError) -> ProblemError:
+    why = (
+        "the log-relay refuses the gateway, because their secrets differ. Operators find in "
+        "docs/logs.md what to do."
+        if isinstance(error, LogRefusedError)
+        else "the log-relay or the cluster does not answer. Try again after the time in "
+        "Retry-After."
+    )
     return ProblemError.of(
         ProblemType.UNAVAILABLE,
-        "The log cannot be read now: the log-relay or the cluster does not answer. Try again after "
-        "the time in Retry-After.",
+        f"The log cannot be read now: {why}",
         retry_after=_RETRY_AFTER_S,
     )

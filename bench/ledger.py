@@ -2,7 +2,7 @@
 
 Records of outcomes are decoded and written in batches of 500, as the dispatcher does, until there
 are as many as each of `--sizes` says. The reference is sqlite3 alone, which inserts the same rows
-in the same batches into an equal table. Both take turns, a batch of 10,000 each. For each size the
+in the same batches into an equal table. They alternate, 10,000 outcomes each. For each size the
 output has the rates of the last batches, their ratio, the bytes of the file for each outcome, and
 how long it takes to find one. No other process is needed.
 """
@@ -26,7 +26,7 @@ from sluice_dispatcher.adapters.ledger import open_ledger_store
 from sluice_runtime.projection.sqlite_store import SqliteStore
 
 _BATCH = 500
-_TURN = 10_000
+_EACH = 10_000
 _LOOKUPS = 1000
 _LAST = 5
 # As sluice_runtime.projection.sqlite_file has them.
@@ -84,10 +84,10 @@ async def measure(sizes: list[int]) -> list[dict[str, float]]:
                 while number < size:
                     records = [
                         placed.at(TOPICS.results, encode_status(event(each, 5), source="/bench"))
-                        for each in range(number, number + _TURN)
+                        for each in range(number, number + _EACH)
                     ]
-                    number += _TURN
-                    rates.append(await _turn(store, bare, records))
+                    number += _EACH
+                    rates.append(await _alternate(store, bare, records))
                 await store.truncate_log()
                 took = [await _find(store, number) for _ in range(_LOOKUPS)]
                 decoding, writing, bare_rate = (
@@ -110,7 +110,7 @@ async def measure(sizes: list[int]) -> list[dict[str, float]]:
     return found
 
 
-async def _turn(
+async def _alternate(
     store: SqliteStore, bare: Bare, records: list[IncomingRecord]
 ) -> tuple[float, float, float]:
     """Return outcomes a second: decoded and written, written alone, and by bare inserts."""

@@ -83,7 +83,7 @@ class Bench:
         async with self._sluice.workflows() as workflows:
             manifests = [self._manifest() for _ in range(count)]
             names = [each["metadata"]["name"] for each in manifests]
-            await _in_turn(_AT_ONCE, [workflows.create(each) for each in manifests])
+            await _side_by_side(_AT_ONCE, [workflows.create(each) for each in manifests])
         waited = set(names)
         async with Topic(self._sluice.kafka, self._sluice.topics.status) as topic:
             async for record in topic.records():
@@ -110,7 +110,7 @@ class Bench:
                 await _patch(workflows, name, phase)
 
             work = [patch(number, *change) for number, change in enumerate(changes)]
-            await _in_turn(_AT_ONCE, work)
+            await _side_by_side(_AT_ONCE, work)
             return Changes(
                 sent=sent,
                 bare=json.loads(await bare.readline()),
@@ -144,7 +144,7 @@ async def _patch(workflows: WorkflowsApi, name: str, phase: str) -> None:
     await workflows.patch(name, [{"op": "add", "path": "/status", "value": status}])
 
 
-async def _in_turn(at_once: int, work: Sequence[Awaitable[object]]) -> None:
+async def _side_by_side(at_once: int, work: Sequence[Awaitable[object]]) -> None:
     """Await all of the work, so many at a time, in its order."""
     waiting = list(reversed(work))
 

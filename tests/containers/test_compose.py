@@ -94,6 +94,18 @@ async def test_words_are_counted_exactly_and_published_on_kafka() -> None:
     assert outcome["outputs"] == state["outputs"]
 
 
+@pytest.mark.usefixtures("composed")
+async def test_the_log_of_a_step_can_be_read() -> None:
+    run_id = unique_name("logged")
+    state = await run({"id": run_id, "workflow": "hello", "parameters": {"name": "Ada"}})
+    [step] = [each["id"] for each in state["steps"] if each["name"] == "greet"]
+    async with (
+        aiohttp.ClientSession(GATEWAY) as http,
+        http.get(f"/v1/runs/{run_id}/steps/{step}/logs") as answer,
+    ):
+        assert (answer.status, await answer.text()) == (200, "Hello, Ada!\n")
+
+
 def test_ports_are_published_on_loopback_by_default(docker: Daemon) -> None:
     published = [
         (name, port["host_ip"], port["published"], port["target"])
@@ -107,7 +119,7 @@ def test_ports_are_published_on_loopback_by_default(docker: Daemon) -> None:
 
 
 def test_another_profile_takes_the_place_of_the_local_engine(docker: Daemon) -> None:
-    services = {"kafka", "gateway", "dispatcher", "status-watcher"}
+    services = {"kafka", "gateway", "dispatcher", "status-watcher", "log-relay"}
     assert configured(docker).keys() == services | {"engine"}
     assert configured(docker, "--profile=argo").keys() == services | {"k3s", "argo"}
 
@@ -133,7 +145,7 @@ def test_gateway_and_dispatcher_have_the_same_topic_of_controls(docker: Daemon) 
 
 @pytest.mark.parametrize(
     ("account", "parts"),
-    [("sluice-executor", ["executor"]), ("sluice", ["dispatcher", "status-watcher"])],
+    [("sluice-executor", ["executor"]), ("sluice", ["dispatcher", "status-watcher", "log-relay"])],
 )
 def test_an_account_may_do_what_the_charts_say(account: str, parts: list[str]) -> None:
     manifests = yaml.safe_load_all(Path("compose/accounts.yaml").read_text("utf-8"))

@@ -1,7 +1,8 @@
-"""Write a greeting for NAME (base64url) into the file GREETING."""
+"""Write a greeting for NAME (base64url) into the file GREETING, and print it."""
 
 import base64
 import os
+import sys
 from pathlib import Path
 
 
@@ -12,11 +13,13 @@ def greet(name: str) -> str:
 
 def main() -> None:
     """Run as a step."""
-    name = base64.urlsafe_b64decode(os.environ["NAME"]).decode()
-    greeting = Path(os.environ["GREETING"])
-    greeting.parent.mkdir(parents=True, exist_ok=True)
     # Argo removes one newline from the end of an output parameter: this one.
-    greeting.write_bytes((greet(name) + "\n").encode())
+    greeting = (greet(base64.urlsafe_b64decode(os.environ["NAME"]).decode()) + "\n").encode()
+    output = Path(os.environ["GREETING"])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(greeting)
+    # Whatever the locale of the image is.
+    sys.stdout.buffer.write(greeting)
 
 
 if __name__ == "__main__":

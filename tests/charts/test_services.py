@@ -17,11 +17,11 @@ from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import TopicNames
-from sluice_dispatcher.domain.limits import Limits, TenantLimits
 from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
 from sluice_gateway.adapters.identity_files import read_grants
 from sluice_gateway.settings import GatewaySettings
 from sluice_runtime.dedupe import DedupeSettings
+from sluice_runtime.live_limits import Limits, TenantLimits
 from sluice_runtime.settings import ServiceSettings, load_settings
 from sluice_runtime.strict_yaml import read_yaml
 from sluice_status_watcher.settings import Settings as StatusWatcherSettings

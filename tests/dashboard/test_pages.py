@@ -271,6 +271,30 @@ def test_a_workflow_is_paused_and_resumed(open_page: OpenPage) -> None:
     expect(row).to_contain_text("open")
 
 
+def test_live_runs_are_shown_against_their_limit(open_page: OpenPage, sluice: Sluice) -> None:
+    tenant = unique_name("tenant")
+    run_id = start(sluice, "approval", tenant=tenant)
+    page = open_page(f"/runs/{run_id}?tenant={tenant}")
+    phase(page, "Suspended")
+    page.get_by_role("link", name="Limits").click()
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=tenant))
+    live, waiting = (row.get_by_role("cell").nth(at) for at in (1, 2))
+    expect(live).to_have_text("1")
+    expect(waiting).to_have_text("0")
+
+    def limit(route: Route) -> None:
+        document = route.fetch().json()
+        for each in document["tenants"]:
+            each.update(limit=2, weight=3)
+        route.fulfill(json=document)
+
+    page.route("**/v1/limits", limit)
+    expect(live).to_have_text("1 / 2")
+    expect(live.locator("svg")).to_be_visible()
+    expect(row).to_contain_text("weight 3")
+    page.unroute_all(behavior="wait")
+
+
 def test_a_dead_letter_is_replayed_with_another_value(open_page: OpenPage, sluice: Sluice) -> None:
     run_id = unique_name("run")
     write(sluice, {"id": run_id, "workflow": "hallo", "parameters": {"name": "Ada"}})

@@ -20,7 +20,8 @@ from typing import Final
 from sluice_contracts.requests import Priority
 from sluice_dispatcher.domain.fair_queue import FairQueue, Waiting
 from sluice_dispatcher.domain.indexed_heap import IndexedHeap
-from sluice_dispatcher.domain.limits import NO_PAUSES, Limits
+from sluice_dispatcher.domain.pauses import NO_PAUSES
+from sluice_runtime.live_limits import Limits
 
 __all__ = ["main"]
 

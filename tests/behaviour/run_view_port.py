@@ -577,6 +577,26 @@ class ListSuite(WithTopics):
             assert await read_list(store, seen) == expected
             assert await store.view.count(seen) == Counter(run.phase for run in expected)
 
+    @pytest.mark.parametrize("reach", REACHES)
+    async def test_only_what_the_principal_may_see_is_counted_by_kind(
+        self, store: RunStore, topics: Topics, reach: Reach
+    ) -> None:
+        await self.fill(store, topics)
+        await store.apply([topics.notice("waiting-1")])
+        for query in (
+            ALL,
+            RunFilter(tenant="acme"),
+            RunFilter(workflow="greet"),
+            RunFilter(phases=frozenset({Phase.FAILED, Phase.ACCEPTED})),
+        ):
+            runs = (await store.view.list(query, before=None, limit=10)).runs
+            kinds = [(run.key.tenant, run.workflow, run.phase) for run in runs]
+            counted = await store.view.count_kinds(query.seen_within(reach))
+            assert {kind[:3]: kind.runs for kind in counted} == Counter(
+                kind for kind in kinds if reach.has(tenant=kind[0], workflow=kind[1])
+            )
+            assert len({kind[:3] for kind in counted}) == len(counted)
+
     async def test_since_is_included_and_until_is_not(
         self, store: RunStore, topics: Topics
     ) -> None:

@@ -10,12 +10,13 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from sluice_dispatcher.domain.fair_queue import FairQueue
-from sluice_dispatcher.domain.limits import Limits, Pauses
+from sluice_dispatcher.domain.pauses import Pauses
 from sluice_dispatcher.metrics import Metrics as DispatcherMetrics
 from sluice_gateway.metrics import Metrics as GatewayMetrics
 from sluice_log_relay.metrics import Metrics as LogRelayMetrics
 from sluice_runtime.kafka.settings import KafkaSettings
 from sluice_runtime.kafka.topics import TopicWatch
+from sluice_runtime.live_limits import Limits
 from sluice_runtime.loop_delay import LoopDelay
 from sluice_status_watcher.services.leader_election import AlwaysLeader
 from sluice_status_watcher.settings import Settings

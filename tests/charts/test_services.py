@@ -17,11 +17,11 @@ from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.topic_sets import Door, TopicSets
 from sluice_contracts.topics import TopicNames
-from sluice_dispatcher.domain.limits import Limits, TenantLimits
 from sluice_dispatcher.settings import DispatcherSettings, DispatchSettings
 from sluice_gateway.adapters.identity_files import read_grants
 from sluice_gateway.settings import GatewaySettings
 from sluice_runtime.dedupe import DedupeSettings
+from sluice_runtime.live_limits import Limits, TenantLimits
 from sluice_runtime.settings import ServiceSettings, load_settings
 from sluice_runtime.strict_yaml import read_yaml
 from sluice_status_watcher.settings import Settings as StatusWatcherSettings
@@ -328,6 +328,34 @@ def test_limits_reach_the_dispatcher_without_new_pods(everything: Rendered) -> N
     assert mounts["limits"] == str(Path(file).parent)
     volume = {each["name"]: each for each in pod["volumes"]}["limits"]
     assert volume["configMap"]["name"] == given["metadata"]["name"]
+
+
+def test_limits_are_shown_by_the_gateway(everything: Rendered) -> None:
+    shown = environment_of(everything, "gateway")["SLUICE_WORKFLOWS__LIMITS_FILE"]
+    assert shown == environment_of(everything, "dispatcher")["SLUICE_DISPATCH__LIMITS_FILE"]
+    pods = [
+        everything.workload(name)["spec"]["template"]["spec"] for name in ("gateway", "dispatcher")
+    ]
+    volumes = [{each["name"]: each for each in pod["volumes"]}["limits"] for pod in pods]
+    assert volumes[0] == volumes[1]
+    mounts = [
+        {each["name"]: each for each in pod["containers"][0]["volumeMounts"]}["limits"]
+        for pod in pods
+    ]
+    assert mounts[0] == mounts[1]
+
+
+def test_limits_of_one_cluster_are_not_shown_with_the_runs_of_several(
+    helm: Helm, tmp_path: Path
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        "dispatcher: {limits: {live: 5}}\n"
+        "kafka: {doors: [{name: acme, tenants: [acme], cluster: east}]}\n"
+    )
+    rendered = helm.rendered(values)
+    assert "SLUICE_WORKFLOWS__LIMITS_FILE" not in environment_of(rendered, "gateway")
+    assert "SLUICE_DISPATCH__LIMITS_FILE" in environment_of(rendered, "dispatcher")
 
 
 def slot_roles(rendered: Rendered) -> list[Json]:

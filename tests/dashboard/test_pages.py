@@ -4,10 +4,11 @@ import json
 import re
 import subprocess
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.dashboard.conftest import Faults, OpenPage
 from tests.support.kafka import unique_name
@@ -86,6 +87,42 @@ def test_every_state_of_a_run_can_be_seen_again(open_page: OpenPage, sluice: Slu
     expect(page.get_by_role("button", name="sum Planned")).to_be_visible()
     page.get_by_role("button", name="Latest").click()
     phase(page, "Succeeded")
+
+
+def usual_time(page: Page) -> Locator:
+    """Open the strip of time of the page's run, and return what it says is usual."""
+    page.get_by_role("tab", name="Time").click()
+    return page.get_by_role("status").filter(has_text="usually")
+
+
+def test_a_run_shows_how_long_its_workflow_usually_takes(
+    open_page: OpenPage, sluice: Sluice
+) -> None:
+    for _ in range(3):
+        get(sluice, f"/v1/runs/{start(sluice, 'hello')}/outcome?wait=30")
+    page = open_page(f"/runs/{start(sluice, 'hello')}")
+    phase(page, "Succeeded")
+    expect(usual_time(page)).to_have_text(re.compile(r"^usually (< )?\d+ s$"))
+    expect(page.locator(".mark")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("took", "text"),
+    [(timedelta(hours=1), "usually 1 h"), (timedelta(0), "usually < 1 s, longer than usual")],
+)
+def test_a_live_run_is_compared_with_what_is_usual(
+    open_page: OpenPage, sluice: Sluice, took: timedelta, text: str
+) -> None:
+    run_id = start(sluice, "approval")
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    times = {"started_at": began.isoformat(), "finished_at": (began + took).isoformat()}
+    runs = [{"id": f"r{n}", "tenant": "default", "attempt": 1, **times} for n in range(3)]
+    page = open_page("/limits")
+    page.route("**/v1/runs?workflow=approval**", lambda route: route.fulfill(json={"runs": runs}))
+    page.goto(f"/runs/{run_id}")
+    phase(page, "Suspended")
+    expect(usual_time(page)).to_have_text(text)
+    expect(page.locator(".mark")).to_be_visible()
 
 
 def test_an_approval_is_answered(open_page: OpenPage, sluice: Sluice) -> None:
@@ -232,6 +269,30 @@ def test_a_workflow_is_paused_and_resumed(open_page: OpenPage) -> None:
     row.get_by_role("button", name="Resume").click()
     page.get_by_role("dialog").get_by_role("button", name="Resume").click()
     expect(row).to_contain_text("open")
+
+
+def test_live_runs_are_shown_against_their_limit(open_page: OpenPage, sluice: Sluice) -> None:
+    tenant = unique_name("tenant")
+    run_id = start(sluice, "approval", tenant=tenant)
+    page = open_page(f"/runs/{run_id}?tenant={tenant}")
+    phase(page, "Suspended")
+    page.get_by_role("link", name="Limits").click()
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=tenant))
+    live, waiting = (row.get_by_role("cell").nth(at) for at in (1, 2))
+    expect(live).to_have_text("1")
+    expect(waiting).to_have_text("0")
+
+    def limit(route: Route) -> None:
+        document = route.fetch().json()
+        for each in document["tenants"]:
+            each.update(limit=2, weight=3)
+        route.fulfill(json=document)
+
+    page.route("**/v1/limits", limit)
+    expect(live).to_have_text("1 / 2")
+    expect(live.locator("svg")).to_be_visible()
+    expect(row).to_contain_text("weight 3")
+    page.unroute_all(behavior="wait")
 
 
 def test_a_dead_letter_is_replayed_with_another_value(open_page: OpenPage, sluice: Sluice) -> None:

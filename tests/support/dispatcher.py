@@ -18,8 +18,8 @@ from sluice_contracts.records import Headers, IncomingRecord, OutgoingRecord, Po
 from sluice_contracts.status_codec import PublishedEvent
 from sluice_dispatcher.app import create_record_handler, create_slots, new_budget
 from sluice_dispatcher.bootstrap import load_builder
-from sluice_dispatcher.domain.limits import NO_LIMITS, NO_PAUSES, Pauses
 from sluice_dispatcher.domain.models import LedgerEntry
+from sluice_dispatcher.domain.pauses import NO_PAUSES, Pauses
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.handlers.records import RecordHandler
@@ -32,6 +32,7 @@ from sluice_dispatcher.services.run_workflows import RunWorkflows
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.clocks import boot_time
 from sluice_runtime.kafka.errors import KafkaUnavailableError
+from sluice_runtime.live_limits import NO_LIMITS
 from tests.support.fake_slots import FakeSlots
 from tests.support.fake_workflows import FakeWorkflows
 

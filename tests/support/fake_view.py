@@ -1,6 +1,6 @@
 """A stand-in for the view of runs that knows nothing; tests override what they need."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from sluice_contracts.ids import RunKey
@@ -13,7 +13,7 @@ from sluice_gateway.domain.models import (
     RunState,
     StreamPage,
 )
-from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
+from sluice_gateway.domain.run_query import KindCount, RunFilter, RunPage, RunPlace, StreamPlace
 from sluice_gateway.ports import Subscription
 
 
@@ -52,6 +52,10 @@ class EmptyView:
     async def count(self, query: RunFilter) -> Mapping[Phase, int]:
         """See `RunView.count`."""
         return {}
+
+    async def count_kinds(self, query: RunFilter) -> Sequence[KindCount]:
+        """See `RunView.count_kinds`."""
+        return ()
 
     async def stream_end(self, *, tenants: Collection[str] | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""

@@ -145,6 +145,20 @@ spec:
 {{- if and .root.Values.logRelay.enabled (has .s.name (list "gateway" "log-relay")) }}true{{ end -}}
 {{- end -}}
 
+{{- /*
+The dispatcher obeys the limits, and the gateway shows them. Not if doors have clusters: the dispatchers of each cluster
+have limits of their own, and the gateway counts the runs of all.
+*/ -}}
+{{- define "sluice.readsLimits" -}}
+{{- $limited := .root.Values.dispatcher.limits -}}
+{{- if and $limited (eq .s.name "gateway") -}}
+{{- range .root.Values.kafka.doors }}{{ if .cluster }}{{ $limited = false }}{{ end }}{{ end -}}
+{{- else if ne .s.name "dispatcher" -}}
+{{- $limited = false -}}
+{{- end -}}
+{{- if $limited }}true{{ end -}}
+{{- end -}}
+
 {{- define "sluice.volumeMounts" -}}
 {{- if .s.persistence }}
 - {name: data, mountPath: /var/lib/sluice}
@@ -152,7 +166,7 @@ spec:
 {{- if include "sluice.files" . | fromYaml }}
 - {name: config, mountPath: /etc/sluice/config, readOnly: true}
 {{- end }}
-{{- if .s.limits }}
+{{- if include "sluice.readsLimits" . }}
 - {name: limits, mountPath: /etc/sluice/limits, readOnly: true}
 {{- end }}
 {{- if include "sluice.kafkaFiles" . }}
@@ -185,8 +199,8 @@ spec:
       - {key: {{ $file }}, path: {{ $file }}}
       {{- end }}
 {{- end }}
-{{- if .s.limits }}
-- {name: limits, configMap: {name: {{ .s.fullname }}-limits}}
+{{- if include "sluice.readsLimits" . }}
+- {name: limits, configMap: {name: {{ include "sluice.fullname" .root }}-dispatcher-limits}}
 {{- end }}
 {{- with include "sluice.kafkaFiles" . | trim }}
 - name: kafka

@@ -13,13 +13,14 @@ from sluice_contracts.controls import Control, ControlState, ControlTarget, enco
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_dispatcher.adapters.in_flight_records import InFlightRecords
-from sluice_dispatcher.domain.limits import Limits, Pauses, TenantLimits
+from sluice_dispatcher.domain.pauses import Pauses
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.services.live_watch import LiveWatch
 from sluice_dispatcher.services.pauses_view import PausesView
 from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.kubernetes.errors import RefusedError
+from sluice_runtime.live_limits import Limits, TenantLimits
 from sluice_runtime.projection.controls_store import ControlsStore
 from tests.support.dispatcher import NOW, Desk, hello
 from tests.support.fake_workflows import FakeWorkflows

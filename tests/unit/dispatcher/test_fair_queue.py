@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from sluice_contracts.requests import Priority
 from sluice_dispatcher.domain.fair_queue import FairQueue, Waiting
 from sluice_dispatcher.domain.indexed_heap import IndexedHeap
-from sluice_dispatcher.domain.limits import Limits, Pauses, TenantLimits, WorkflowLimits
+from sluice_dispatcher.domain.pauses import Pauses
 from sluice_dispatcher.domain.wait_reason import WaitReason
+from sluice_runtime.live_limits import Limits, TenantLimits, WorkflowLimits
 
 MINUTE_MS = 60_000
 TOKENS = itertools.count()

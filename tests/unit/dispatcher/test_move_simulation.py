@@ -18,8 +18,8 @@ from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
 from sluice_dispatcher.adapters.in_flight_records import InFlightRecords
 from sluice_dispatcher.bootstrap import load_builder
-from sluice_dispatcher.domain.limits import NO_PAUSES, Pauses
 from sluice_dispatcher.domain.models import LedgerEntry
+from sluice_dispatcher.domain.pauses import NO_PAUSES, Pauses
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.dedupe import DedupeSettings
 from tests.support.dispatcher import NOW, Desk, FakeLedger, hello

@@ -21,11 +21,11 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord
 from sluice_contracts.status import Phase
 from sluice_dispatcher.adapters.in_flight_records import InFlightRecords
-from sluice_dispatcher.domain.limits import Limits
 from sluice_dispatcher.domain.models import LedgerEntry
 from sluice_dispatcher.services.live_watch import LiveWatch
 from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, RefusedError
+from sluice_runtime.live_limits import Limits
 from tests.support.dispatcher import NOW, Desk, FakeLedger, hello
 from tests.support.fake_slots import FakeSlots
 from tests.support.limited_workflow import limited_builder

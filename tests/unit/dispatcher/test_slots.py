@@ -14,8 +14,8 @@ from sluice_argo.request_facts import decode_request_facts
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemCause, ProblemType
 from sluice_contracts.status import Phase
-from sluice_dispatcher.domain.limits import Pauses
 from sluice_dispatcher.domain.models import LedgerEntry, Manifest
+from sluice_dispatcher.domain.pauses import Pauses
 from sluice_dispatcher.domain.slots import SlotState
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.services.live_watch import LiveWatch

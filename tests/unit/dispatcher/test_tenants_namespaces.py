@@ -10,14 +10,15 @@ from sluice_argo import metadata
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.status import Phase
 from sluice_dispatcher.bootstrap import load_builder
-from sluice_dispatcher.domain.limits import Limits, Pauses
 from sluice_dispatcher.domain.models import LedgerEntry
+from sluice_dispatcher.domain.pauses import Pauses
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.services.live_watch import LiveWatch
 from sluice_dispatcher.services.live_watches import LiveWatches
 from sluice_dispatcher.settings import DispatcherSettings
 from sluice_runtime.kubernetes.errors import ApiUnavailableError, NotFoundError
+from sluice_runtime.live_limits import Limits
 from tests.support.dispatcher import Desk, hello
 from tests.support.fake_workflows import FakeWorkflows
 from tests.support.limited_workflow import limited_builder

@@ -45,6 +45,7 @@ from sluice_gateway.services.load_shedding import LoadShedder
 from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget, ResponseLimits
 from sluice_gateway.services.shared_pages import SharedPages
+from sluice_gateway.services.shown_limits import ShownLimits
 from sluice_gateway.services.sign_in import SignIn
 from sluice_gateway.services.step_logs import StepLogs
 from sluice_gateway.services.subscriptions import RunSubscriptions
@@ -260,6 +261,7 @@ async def running_gateway(
     quotas: RequestQuotas | None = None,
     controls: Controls | None = None,
     step_logs: StepLogs | None = None,
+    shown_limits: ShownLimits | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free port; by default it lets everybody do everything."""
     producer = FakeProducer()
@@ -314,6 +316,7 @@ async def running_gateway(
             quotas=quotas,
             controls=controls,
             step_logs=step_logs,
+            shown_limits=shown_limits,
             letters=letters,
             letter_topics=letter_topics,
             letters_staleness={

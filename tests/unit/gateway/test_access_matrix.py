@@ -4,6 +4,7 @@ The operations come from the table that the gateway is made of. One without a ru
 """
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -249,6 +250,20 @@ async def lists_controls(call: Call) -> None:
     ]
 
 
+async def shows_limits(call: Call) -> None:
+    answer = await (await call.send()).json()
+    seen = [each for each in TARGETS if call.caller.may(Scope.READ, *each)]
+    assert answer["total"] == {"live": 0, "waiting": len(seen), "limit": None}
+    of_tenants = {each["name"]: each["waiting"] for each in answer["tenants"]}
+    assert of_tenants == Counter(tenant for tenant, _ in seen)
+    of_workflows = {each["name"]: each["waiting"] for each in answer["workflows"]}
+    assert of_workflows == {
+        name: sum(workflow == name for _, workflow in seen)
+        for name in WORKFLOWS
+        if {ANY, name} & set(call.caller.workflows)
+    }
+
+
 async def lists_letters(call: Call) -> None:
     answer = await (await call.send(params={"state": "open"})).json()
     listed = {each["tenant"] for each in answer["dead_letters"]}
@@ -300,6 +315,7 @@ RULES: Final[dict[str, Rule]] = {
     **{f"{command}Run": commands for command in COMMANDS},
     **{f"{command}Runs": commands_many for command in COMMANDS},
     "listControls": lists_controls,
+    "showLimits": shows_limits,
     **{f"{verb}Tenant": controls_tenant for verb in ("pause", "drain", "resume")},
     **{f"{verb}Workflow": controls_workflow for verb in ("pause", "drain", "resume")},
     "listDeadLetters": lists_letters,
@@ -327,6 +343,7 @@ LETS_IN: Final[dict[Rule, set[Scope]]] = {
     controls_tenant: {Scope.ADMIN},
     controls_workflow: {Scope.ADMIN},
     lists_controls: {Scope.START, Scope.READ, Scope.ADMIN},
+    shows_limits: {Scope.READ},
     lists_letters: {Scope.DLQ},
     shows_letter: {Scope.DLQ},
     replays_letter: {Scope.DLQ},

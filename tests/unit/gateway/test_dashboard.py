@@ -112,7 +112,7 @@ async def test_all_of_it_is_small(gateway: Gateway) -> None:
     assert sum(sizes.values()) <= MOST_BYTES, sizes
 
 
-@pytest.mark.parametrize("path", ["lib/layout.js", "ui/html.js"])
+@pytest.mark.parametrize("path", ["lib/layout.js", "lib/format.js", "ui/html.js"])
 async def test_comments_types_and_indentation_are_not_sent(gateway: Gateway, path: str) -> None:
     page = await (await gateway.client.get("/", headers=BROWSER)).text()
     version = re.findall(r'"/ui/(\w+)/', page)[0]
@@ -120,7 +120,21 @@ async def test_comments_types_and_indentation_are_not_sent(gateway: Gateway, pat
     sent = await (await gateway.client.get(f"/ui/{version}/{path}")).text()
     lines = map(str.lstrip, source.splitlines())
     wanted = [line for line in lines if not line.startswith(("/", "*"))]
-    assert sent.splitlines() == [re.sub(r"/\*\* @type .*?\*/ ", "", line) for line in wanted]
+    text = re.sub(r"/\*\* @type .*?\*/ ", "", "".join(wanted))
+    assert sent.replace("\n", "") == text
+    assert re.findall(r"[;,{(\[]\n", sent) == []
+    comments = [comment for line in wanted for comment in re.findall(" // .*", line)]
+    assert re.findall(" // .*", sent) == comments
+
+
+async def test_styles_are_sent_without_space_between_their_parts(gateway: Gateway) -> None:
+    page = await (await gateway.client.get("/", headers=BROWSER)).text()
+    version = re.findall(r'"/ui/(\w+)/', page)[0]
+    sent = await (await gateway.client.get(f"/ui/{version}/style.css")).text()
+    source = re.sub(r"/\*.*?\*/", "", ROOT.joinpath("style.css").read_text("utf-8"))
+    assert re.sub(r"\s", "", sent) == re.sub(r"\s", "", source)
+    assert "*{box-sizing:border-box;}" in sent
+    assert ".top nav a[aria-current]{" in sent
 
 
 def test_libraries_are_those_whose_digests_are_written_down() -> None:

@@ -11,7 +11,6 @@ from sluice_contracts.topics import TopicSpec, controls_topic
 from sluice_dispatcher.adapters.lease_slots import LeaseSlots
 from sluice_dispatcher.adapters.ledger import SqliteLedger
 from sluice_dispatcher.app import create_slots
-from sluice_dispatcher.domain.limits import NO_LIMITS, Limits
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.metrics import Metrics
 from sluice_dispatcher.services.admission import Admission
@@ -28,11 +27,13 @@ from sluice_runtime.kafka.consumer import make_consumer
 from sluice_runtime.kubernetes.client import KubernetesClient
 from sluice_runtime.kubernetes.settings import KubernetesSettings
 from sluice_runtime.kubernetes.shallow_json import parse_shallow
+from sluice_runtime.limits_file import limits_file
+from sluice_runtime.live_limits import NO_LIMITS, Limits
 from sluice_runtime.projection.controls_store import ControlsStore
 from sluice_runtime.projection.projector import Projector
 from sluice_runtime.reloaded_file import ReloadedFile
 from sluice_runtime.service import StartupError
-from sluice_runtime.strict_yaml import FileError, read_yaml
+from sluice_runtime.strict_yaml import FileError
 
 __all__ = ["Gate", "create_gate"]
 
@@ -63,11 +64,11 @@ def create_gate(
 ) -> Gate:
     """Wire what requests wait for; without limits, nothing is listed, watched or read."""
     kafka, namespaces = settings.kafka, settings.kubernetes.namespaces
-    limits_file = _read_limits(settings.dispatch.limits_file)
-    is_counting = limits_file is not None or counts_keys
+    file = _read_limits(settings.dispatch.limits_file)
+    is_counting = file is not None or counts_keys
 
     def limits() -> Limits:
-        return NO_LIMITS if limits_file is None else limits_file.value
+        return NO_LIMITS if file is None else file.value
 
     controls = ControlsStore()
     paused = PausesView(controls)
@@ -124,7 +125,7 @@ def create_gate(
         limits=limits,
         queue=admission.queue,
         unserved_seconds=admission.unserved_seconds,
-        refused=lambda: limits_file is not None and limits_file.refused,
+        refused=lambda: file is not None and file.refused,
         pauses=paused.pauses,
         invalid_controls=lambda: len(controls.invalid),
     )
@@ -136,8 +137,8 @@ def create_gate(
         tasks["controls"], readiness["controls"] = control_reader.run, control_reader.waiting_for
     if counts_keys:
         tasks["slots"] = slots.run
-    if limits_file is not None:
-        tasks["limits file"] = limits_file.run
+    if file is not None:
+        tasks["limits file"] = file.run
     return Gate(
         admission=admission,
         slots=slots,
@@ -151,7 +152,7 @@ def _read_limits(path: Path | None) -> ReloadedFile[Limits] | None:
     if path is None:
         return None
     try:
-        return ReloadedFile(path, lambda content: read_yaml(content, Limits, source=str(path)))
+        return limits_file(path)
     except FileError as e:
         raise StartupError(f"dispatch.limits_file: {e}") from e
 

@@ -9,9 +9,10 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sluice_dispatcher.domain.fair_queue import FairQueue
-from sluice_dispatcher.domain.limits import Limits, Pauses
+from sluice_dispatcher.domain.pauses import Pauses
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.wait_reason import WaitReason
+from sluice_runtime.live_limits import Limits
 
 __all__ = ["Metrics"]
 

@@ -33,6 +33,7 @@ from sluice_gateway.handlers.app_keys import (
     READER,
     RESPONSE_BUDGET,
     SHARED_PAGES,
+    SHOWN_LIMITS,
     STEP_LOGS,
     SUBMISSION,
     TRUSTED_PROXIES,
@@ -70,6 +71,7 @@ from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.shared_pages import SharedPages
+from sluice_gateway.services.shown_limits import ShownLimits
 from sluice_gateway.services.sign_in import SignIn
 from sluice_gateway.services.step_logs import StepLogs
 from sluice_gateway.services.submission import Submission
@@ -111,6 +113,7 @@ def create_app(
     quotas: RequestQuotas | None = None,
     controls: Controls | None = None,
     step_logs: StepLogs | None = None,
+    shown_limits: ShownLimits | None = None,
     browser_access: BrowserAccess = _NO_BROWSERS,
     sign_in: SignIn | None = None,
     watch_links: WatchLinks | None = None,
@@ -123,7 +126,7 @@ def create_app(
 
     Without `controls` nothing can be paused, without `quotas` requests are not counted, without
     `sign_in` nobody signs in, without `step_logs` no step has a log, and without `watch_links` no
-    links are made.
+    links are made; without `shown_limits` no limits of live runs are shown.
 
     Shutting the application down ends the event streams and waits for records on their way.
     """
@@ -166,6 +169,7 @@ def create_app(
         commands=commands,
     )
     app[LIMITS] = limits
+    app[SHOWN_LIMITS] = shown_limits or ShownLimits()
     app[LOOP_SHARE] = LoopShare(share=_LARGE_BODIES_SHARE)
     app[METRICS] = metrics
     app[TRUSTED_PROXIES] = trusted_proxies
@@ -180,11 +184,7 @@ def create_app(
     app[SUBMISSION] = submission
     app[VIEW] = view
     app.add_routes([*routes(OPERATIONS), *dashboard_routes()])
-    if sign_in is not None:
-        app[SIGN_IN] = sign_in
-        app.add_routes(sign_in_routes())
-    if watch_links is not None:
-        app[WATCH_LINKS] = watch_links
+    _let_people_in(app, sign_in=sign_in, watch_links=watch_links)
 
     async def end_streams(_: web.Application) -> None:
         subscriptions.close()
@@ -199,3 +199,14 @@ def create_app(
     app.on_shutdown.append(end_streams)
     app.cleanup_ctx.append(drain_records)
     return app
+
+
+def _let_people_in(
+    app: web.Application, *, sign_in: SignIn | None, watch_links: WatchLinks | None
+) -> None:
+    """Add what is only there if it is configured."""
+    if sign_in is not None:
+        app[SIGN_IN] = sign_in
+        app.add_routes(sign_in_routes())
+    if watch_links is not None:
+        app[WATCH_LINKS] = watch_links

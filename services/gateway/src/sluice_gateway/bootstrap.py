@@ -15,6 +15,7 @@ from sluice_gateway.adapters.control_reading import control_reading
 from sluice_gateway.adapters.dead_letters.reading import letter_reading
 from sluice_gateway.adapters.http_server import log_address, serve_http
 from sluice_gateway.adapters.identification import opened_identification
+from sluice_gateway.adapters.limits_reading import limits_reading
 from sluice_gateway.adapters.log_relay import opened_step_logs
 from sluice_gateway.adapters.request_producer import KafkaRequestProducer
 from sluice_gateway.adapters.topic_set_producers import TopicSetProducers
@@ -94,11 +95,12 @@ async def serve(
 
     Raises:
         TenantFileError: the file of signing keys cannot be used.
-        StartupError: catalogue, topics, ports or the data folder cannot work.
+        StartupError: catalogue, limits, topics, ports or the data folder cannot work.
         TaskEndedError: a task ended by itself.
     """
     kafka = settings.kafka
     catalogue = load_workflows(settings.workflows)
+    limits = limits_reading(settings.workflows.limits_file)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     subscriptions = RunSubscriptions()
@@ -208,6 +210,7 @@ async def serve(
             trusts_authors=kafka.trust_requested_by,
             controls=reading.controls,
             step_logs=step_logs.logs,
+            shown_limits=limits.limits,
             letters=letters.letters,
             letter_topics=letters.topics,
             letters_staleness=letters.staleness,
@@ -233,7 +236,7 @@ async def serve(
             )
         log_address(host, port, identified=settings.auth.mode == "required")
         listening(Listening(host=host, port=port, health_port=health_port))
-        tasks = {**letters.tasks, **reading.tasks, **step_logs.tasks}
+        tasks = {**letters.tasks, **reading.tasks, **step_logs.tasks, **limits.tasks}
         await run_tasks(
             {
                 "view": end_of(viewing),

@@ -1,6 +1,6 @@
 """What the services need from outside, and nothing more."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -21,7 +21,13 @@ from sluice_gateway.domain.models import (
     RunState,
     StreamPage,
 )
-from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
+from sluice_gateway.domain.run_query import (
+    KindCount,
+    RunFilter,
+    RunPage,
+    RunPlace,
+    StreamPlace,
+)
 
 __all__ = [
     "ControlProducer",
@@ -176,6 +182,12 @@ class RunView(Protocol):
 
     async def count(self, query: RunFilter) -> Mapping[Phase, int]:
         """Return how many runs fulfil the query, by phase; phases without runs are left out."""
+
+    async def count_kinds(self, query: RunFilter) -> Sequence[KindCount]:
+        """Count likewise, by tenant, workflow and phase.
+
+        The query has no conditions but tenant, workflow, phases, and what may be seen.
+        """
 
     async def stream_end(self, *, tenants: Collection[str] | None = None) -> StreamPlace:
         """Return the place behind all events that are here now, on all topics of these tenants.

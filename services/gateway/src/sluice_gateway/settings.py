@@ -186,6 +186,13 @@ class WorkflowSettings(_Group):
     catalogue_file: Annotated[
         Path | None, Field(description="YAML file with catalogue entries of your own.")
     ] = None
+    limits_file: Annotated[
+        Path | None,
+        Field(
+            description="The dispatcher's `dispatch.limits_file`, to show its limits; it is read "
+            "again when it changes. Without it, `GET /v1/limits` shows none of live runs."
+        ),
+    ] = None
 
 
 class GatewaySettings(ServiceSettings):

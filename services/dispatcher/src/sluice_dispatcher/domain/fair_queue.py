@@ -20,8 +20,9 @@ from typing import Final
 
 from sluice_contracts.requests import Priority
 from sluice_dispatcher.domain.indexed_heap import IndexedHeap
-from sluice_dispatcher.domain.limits import NO_LIMITS, Limits, Pauses
+from sluice_dispatcher.domain.pauses import Pauses
 from sluice_dispatcher.domain.wait_reason import WaitReason
+from sluice_runtime.live_limits import NO_LIMITS, Limits
 
 __all__ = ["BONUS_MS", "FairQueue", "Waiting"]
 

@@ -8,12 +8,13 @@ from typing import Final, TypeVar
 
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_dispatcher.domain.fair_queue import FairQueue, Waiting
-from sluice_dispatcher.domain.limits import NO_LIMITS, NO_PAUSES, Limits, Pauses
 from sluice_dispatcher.domain.live_runs import LiveRuns
+from sluice_dispatcher.domain.pauses import NO_PAUSES, Pauses
 from sluice_dispatcher.domain.verdict import IS_WORKFLOW
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.services.in_flight_budget import InFlightBudget
 from sluice_dispatcher.services.queued_runs import QueuedRun
+from sluice_runtime.live_limits import NO_LIMITS, Limits
 
 __all__ = ["Admission"]
 

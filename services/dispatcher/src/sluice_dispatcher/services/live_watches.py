@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from sluice_dispatcher.domain.limits import NO_PAUSES, Pauses
+from sluice_dispatcher.domain.pauses import NO_PAUSES, Pauses
 from sluice_dispatcher.services.live_watch import LiveWatch
 from sluice_runtime.kubernetes.namespaces import Namespaces
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from sluice_contracts.controls import Control, ControlTarget
-from sluice_dispatcher.domain.limits import NO_PAUSES, Pauses, pauses_of
+from sluice_dispatcher.domain.pauses import NO_PAUSES, Pauses, pauses_of
 
 __all__ = ["Controls", "PausesView"]
 

@@ -27,6 +27,7 @@ from sluice_gateway.domain.reach import Reach
 
 __all__ = [
     "InvalidCursorError",
+    "KindCount",
     "LabelTest",
     "RunFilter",
     "RunPage",
@@ -96,6 +97,15 @@ class RunFilter:
     def seen_within(self, reach: Reach) -> Self:
         """Return the same query about the runs of the reach alone."""
         return self if reach.everything else replace(self, within=reach)
+
+
+class KindCount(NamedTuple):
+    """How many runs of a workflow of a tenant are in a phase; None is a workflow not known yet."""
+
+    tenant: str
+    workflow: str | None
+    phase: Phase
+    runs: int
 
 
 class RunPlace(NamedTuple):

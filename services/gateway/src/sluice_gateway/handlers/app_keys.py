@@ -26,6 +26,7 @@ from sluice_gateway.services.request_quotas import RequestQuotas
 from sluice_gateway.services.response_budget import ResponseBudget
 from sluice_gateway.services.run_reader import RunReader
 from sluice_gateway.services.shared_pages import SharedPages
+from sluice_gateway.services.shown_limits import ShownLimits
 from sluice_gateway.services.step_logs import StepLogs
 from sluice_gateway.services.submission import Submission
 from sluice_gateway.services.watch_links import WatchLinks
@@ -54,6 +55,7 @@ __all__ = [
     "READER",
     "RESPONSE_BUDGET",
     "SHARED_PAGES",
+    "SHOWN_LIMITS",
     "STEP_LOGS",
     "SUBMISSION",
     "TRACEPARENT",
@@ -99,6 +101,7 @@ TRUSTED_PROXIES: Final = web.AppKey("peers", TrustedProxies)
 RESPONSE_BUDGET: Final = web.AppKey("outgoing", ResponseBudget)
 QUOTAS: Final = web.AppKey("quotas", RequestQuotas)
 READER: Final = web.AppKey("reader", RunReader)
+SHOWN_LIMITS: Final = web.AppKey("shown_limits", ShownLimits)
 SHARED_PAGES: Final = web.AppKey("shared_pages", SharedPages)
 STEP_LOGS: Final = web.AppKey("step_logs", StepLogs)
 SUBMISSION: Final = web.AppKey("submission", Submission)

@@ -5,7 +5,6 @@ The page reads the addresses below by itself. It only uses the API.
 
 import gzip
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -16,6 +15,7 @@ from aiohttp import web
 
 from sluice_contracts.problems import ProblemType
 from sluice_gateway.domain.errors import ProblemError
+from sluice_gateway.domain.lean_files import lean_script, lean_style
 from sluice_gateway.handlers.json_answers import is_known
 
 __all__ = ["PAGE", "dashboard_routes", "send_page"]
@@ -32,11 +32,6 @@ _SECURITY: Final = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-# Comments on lines of their own are a quarter of what a browser would load. Indentation and
-# comments with types mean nothing to it: htm leaves indentation out of templates.
-_INDENTATION: Final = re.compile(r"^[ \t]+", re.MULTILINE)
-_COMMENT: Final = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)[ \t]*\n", re.MULTILINE | re.DOTALL)
-_TYPE: Final = re.compile(r"/\*\* @type [^*]*\*/ ")
 _IMMUTABLE: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 _NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
@@ -118,15 +113,12 @@ def _bodies(folder: Traversable, within: str = "") -> list[tuple[str, bytes]]:
             found += _bodies(each, f"{within}{each.name}/")
         elif each.name == "index.html" or _extension(each.name) in _KINDS:
             body = each.read_bytes()
-            if each.name.endswith((".js", ".css")):
-                body = _lean(body.decode()).encode()
+            if each.name.endswith(".js"):
+                body = lean_script(body.decode()).encode()
+            elif each.name.endswith(".css"):
+                body = lean_style(body.decode()).encode()
             found.append((f"{within}{each.name}", body))
     return found
-
-
-def _lean(text: str) -> str:
-    """Return a file without indentation, types, and comments on lines of their own."""
-    return _INDENTATION.sub("", _TYPE.sub("", _COMMENT.sub("", text)))
 
 
 def _extension(name: str) -> str:

@@ -1,7 +1,7 @@
 """Reads what is known of a run, and never denies one that may exist."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from sluice_contracts.status import Phase
 from sluice_gateway.domain.errors import HiddenRunError, ProblemError
 from sluice_gateway.domain.identity import Access, Scope
 from sluice_gateway.domain.models import RunState
-from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace
+from sluice_gateway.domain.run_query import KindCount, RunFilter, RunPage, RunPlace
 from sluice_gateway.ports import RunView, ViewUnavailableError
 
 __all__ = [
@@ -81,6 +81,15 @@ class RunReader:
         """
         async with self._search():
             return await self._view.count(query)
+
+    async def kinds(self, query: RunFilter) -> Sequence[KindCount]:
+        """Return the number of runs of each workflow of each tenant in each phase.
+
+        Raises:
+            ProblemError: UNAVAILABLE or OVERLOADED.
+        """
+        async with self._search():
+            return await self._view.count_kinds(query)
 
     @asynccontextmanager
     async def _search(self) -> AsyncIterator[None]:

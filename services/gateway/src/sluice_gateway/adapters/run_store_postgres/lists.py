@@ -9,7 +9,7 @@ from sluice_gateway.adapters.run_store_postgres.conditions import Conditions
 from sluice_gateway.domain.run_changes import Facts
 from sluice_gateway.domain.run_query import RunFilter, RunPlace, RunSummary
 
-__all__ = ["count_query", "list_query", "summary_of"]
+__all__ = ["count_query", "kinds_query", "list_query", "summary_of"]
 
 _SUMMARY: Final = """
 SELECT tenant, run_id, place_ms, workflow, phase, terminal, attempt, progress,
@@ -55,6 +55,18 @@ def count_query(query: RunFilter) -> tuple[str, list[Any]]:
     where.run(query)
     where.phases(query.phases, column="runs.phase")
     return f"SELECT phase, count(*) FROM runs WHERE {where} GROUP BY phase", where.arguments  # noqa: S608
+
+
+def kinds_query(query: RunFilter) -> tuple[str, list[Any]]:
+    """Return the query for the rows of `KindCount`."""
+    where = Conditions()
+    where.run(query)
+    where.phases(query.phases, column="runs.phase")
+    sql = f"""
+        SELECT tenant, workflow, phase, count(*) FROM runs WHERE {where}
+        GROUP BY tenant, workflow, phase
+    """  # noqa: S608
+    return sql, where.arguments
 
 
 def summary_of(row: Any) -> RunSummary:  # noqa: ANN401 - asyncpg is untyped

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -15,7 +15,12 @@ from sluice_gateway.adapters.run_store_postgres.all_events import (
     stream_end,
     stream_page,
 )
-from sluice_gateway.adapters.run_store_postgres.lists import count_query, list_query, summary_of
+from sluice_gateway.adapters.run_store_postgres.lists import (
+    count_query,
+    kinds_query,
+    list_query,
+    summary_of,
+)
 from sluice_gateway.adapters.run_store_postgres.partition_numbers import PartitionNumbers
 from sluice_gateway.adapters.run_store_postgres.store import PostgresStore
 from sluice_gateway.adapters.run_store_postgres.types import Pool
@@ -31,7 +36,7 @@ from sluice_gateway.domain.models import (
 )
 from sluice_gateway.domain.queue_places import RATE_WINDOW, queue_state
 from sluice_gateway.domain.run_changes import Facts, milliseconds, moment
-from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
+from sluice_gateway.domain.run_query import KindCount, RunFilter, RunPage, RunPlace, StreamPlace
 from sluice_gateway.ports import Subscription
 from sluice_gateway.services.subscriptions import RunSubscriptions
 
@@ -204,6 +209,15 @@ class PostgresRunView:
         await self._write_accepted()
         sql, arguments = count_query(query)
         return {Phase(phase): count for phase, count in await self._pool.fetch(sql, *arguments)}
+
+    async def count_kinds(self, query: RunFilter) -> Sequence[KindCount]:
+        """See `RunView.count_kinds`."""
+        await self._write_accepted()
+        sql, arguments = kinds_query(query)
+        return [
+            KindCount(tenant, workflow, Phase(phase), runs)
+            for tenant, workflow, phase, runs in await self._pool.fetch(sql, *arguments)
+        ]
 
     async def stream_end(self, *, tenants: Collection[str] | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""

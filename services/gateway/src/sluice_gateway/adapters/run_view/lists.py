@@ -21,9 +21,15 @@ from sluice_gateway.adapters.run_view.list_sql import (
     summary_of,
     within_of,
 )
-from sluice_gateway.domain.run_query import LabelTest, RunFilter, RunPage, RunPlace
+from sluice_gateway.domain.run_query import (
+    KindCount,
+    LabelTest,
+    RunFilter,
+    RunPage,
+    RunPlace,
+)
 
-__all__ = ["count_runs", "list_runs"]
+__all__ = ["count_kinds", "count_runs", "list_runs"]
 
 # All of so many runs are looked at and sorted.
 _FEW: Final = 1000
@@ -72,6 +78,16 @@ def count_runs(connection: sqlite3.Connection, query: RunFilter) -> Mapping[Phas
         where, arguments = joined(conditions)
         sql = f"SELECT phase, COUNT(*) FROM {source} WHERE {where} GROUP BY phase"  # noqa: S608
     return {Phase(phase): number for phase, number in connection.execute(sql, arguments)}
+
+
+def count_kinds(connection: sqlite3.Connection, query: RunFilter) -> Sequence[KindCount]:
+    """See `RunView.count_kinds`."""
+    where, arguments = joined(_kind_conditions(query))
+    sql = f"SELECT tenant, workflow, phase, runs FROM kinds WHERE {where} AND runs > 0"  # noqa: S608
+    return [
+        KindCount(tenant, workflow or None, Phase(phase), runs)
+        for tenant, workflow, phase, runs in connection.execute(sql, arguments)
+    ]
 
 
 def _rows(

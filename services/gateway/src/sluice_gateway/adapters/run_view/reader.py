@@ -12,7 +12,7 @@ from sluice_contracts.ids import RunKey
 from sluice_contracts.status import Phase, QueueState
 from sluice_contracts.topic_sets import TopicSets
 from sluice_gateway.adapters.run_view.all_events import stream_end, stream_page
-from sluice_gateway.adapters.run_view.lists import count_runs, list_runs
+from sluice_gateway.adapters.run_view.lists import count_kinds, count_runs, list_runs
 from sluice_gateway.adapters.run_view.projection import write_changes
 from sluice_gateway.adapters.written_requests import WrittenRequests
 from sluice_gateway.domain.models import (
@@ -33,7 +33,7 @@ from sluice_gateway.domain.run_changes import (
     milliseconds,
     moment,
 )
-from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
+from sluice_gateway.domain.run_query import KindCount, RunFilter, RunPage, RunPlace, StreamPlace
 from sluice_gateway.ports import Subscription
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.projection.sqlite_store import SqliteStore
@@ -201,6 +201,11 @@ class SqliteRunView:
         """See `RunView.count`."""
         await self._write_accepted()
         return await self._store.query(partial(count_runs, query=query))
+
+    async def count_kinds(self, query: RunFilter) -> Sequence[KindCount]:
+        """See `RunView.count_kinds`."""
+        await self._write_accepted()
+        return await self._store.query(partial(count_kinds, query=query))
 
     async def stream_end(self, *, tenants: Collection[str] | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""

@@ -28,7 +28,7 @@ from sluice_gateway.domain.models import (
     RunState,
     StreamPage,
 )
-from sluice_gateway.domain.run_query import RunFilter, RunPage, RunPlace, StreamPlace
+from sluice_gateway.domain.run_query import KindCount, RunFilter, RunPage, RunPlace, StreamPlace
 from sluice_gateway.ports import RunView, Subscription, ViewUnavailableError
 from sluice_gateway.services.subscriptions import RunSubscriptions
 from sluice_runtime.backoff import Backoff
@@ -196,6 +196,10 @@ class ReopeningView:
     async def count(self, query: RunFilter) -> Mapping[Phase, int]:
         """See `RunView.count`."""
         return await self._ask(lambda view: view.count(query))
+
+    async def count_kinds(self, query: RunFilter) -> Sequence[KindCount]:
+        """See `RunView.count_kinds`."""
+        return await self._ask(lambda view: view.count_kinds(query))
 
     async def stream_end(self, *, tenants: Collection[str] | None = None) -> StreamPlace:
         """See `RunView.stream_end`."""

@@ -1,6 +1,7 @@
 /** One run: its document, the plan of its workflow, and every state that it has had. */
 import { batch, signal } from '../ui/html.js';
 import { History } from '../lib/run-state.js';
+import { HISTORY, usualDuration } from '../lib/usual.js';
 import { get, runPath } from './api.js';
 import { follow } from './follow.js';
 
@@ -13,6 +14,8 @@ export class RunWatch {
   run = signal(/** @type {any} */ (null));
   /** @type {import('../ui/html.js').Signal<readonly import('../lib/graph.js').PlannedStep[] | null>} */
   plan = signal(null);
+  /** How long runs of its workflow usually take, in milliseconds. */
+  usual = signal(/** @type {number | null} */ (null));
   history = new History();
   /** Grows with every change of `history`. */
   version = signal(0);
@@ -78,11 +81,23 @@ export class RunWatch {
     const run = await get(this.#path(''), this.#abort.signal);
     this.run.value = run;
     if (!run.workflow || this.plan.value) return;
+    this.#readUsual(run);
     try {
       const entry = await get(`/v1/workflows/${encodeURIComponent(run.workflow)}`, this.#abort.signal);
       this.plan.value = entry.graph?.steps ?? null;
     } catch {
       // An entry that is gone, or that may not be read: the graph grows with the steps.
+    }
+  }
+
+  /** Nothing waits for it: lists are read one at a time. */
+  async #readUsual({ id, tenant, workflow }) {
+    const query = new URLSearchParams({ workflow, tenant, phase: 'Succeeded', limit: String(HISTORY) });
+    try {
+      const { runs } = await get(`/v1/runs?${query}`, this.#abort.signal);
+      this.usual.value = usualDuration(runs, { id, tenant });
+    } catch {
+      // Then it is not shown.
     }
   }
 

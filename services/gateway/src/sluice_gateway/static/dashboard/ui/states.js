@@ -1,4 +1,4 @@
-/** How states look: those of runs and steps, of the connection, and of a page with nothing else to show. */
+/** How states look: those of runs and steps, of the connection, of a part of something, and of a page with nothing else to show. */
 import { html } from './html.js';
 
 const SIGNS = {
@@ -27,6 +27,12 @@ export function PhaseSign({ phase, size = 16 }) {
 /** @param {{phase: string}} props */
 export function PhaseText({ phase }) {
   return html`<span class="phase"><${PhaseSign} phase=${phase} />${phase}</span>`;
+}
+
+/** How much of something there is, from 0 to 1, with a text that says it. @param {{share: number, phase: string, text: string}} props */
+export function Bar({ share, phase, text }) {
+  return html`<span class="bar"><svg class=${`phase-${phase}`} width="64" height="6" viewBox="0 0 64 6" aria-hidden="true">
+    <rect class="all" width="64" height="6" rx="3" /><rect class="done" width=${64 * share} height="6" rx="3" /></svg>${text}</span>`;
 }
 
 /** @param {{title: string, children?: unknown}} props */

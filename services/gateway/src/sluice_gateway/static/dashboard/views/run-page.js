@@ -8,8 +8,7 @@ import { RunWatch } from '../data/run-watch.js';
 import { Answer } from './approvals-page.js';
 import { Commands } from './commands.js';
 import { GraphView } from './graph-view.js';
-import { StepPanel } from './step-panel.js';
-import { StepTree, TimeStrip } from './step-lists.js';
+import { StepPanel, StepTree, TimeStrip } from './steps.js';
 import { Values } from '../ui/code.js';
 
 /** @param {{run: {id: string, tenant: string}}} props */
@@ -64,7 +63,7 @@ function Run({ watch }) {
         <div role="tabpanel" class="tab-body">
           ${tab === 'Graph' && html`<${GraphView} graph=${graph} selected=${selected} onSelect=${setSelected} />`}
           ${tab === 'Steps' && html`<${StepTree} graph=${graph} selected=${selected} onSelect=${setSelected} />`}
-          ${tab === 'Time' && html`<${TimeStrip} run=${shown} state=${state} graph=${graph} onSelect=${setSelected} />`}
+          ${tab === 'Time' && html`<${TimeStrip} run=${shown} usual=${watch.usual.value} graph=${graph} onSelect=${setSelected} />`}
         </div>
         <${Replay} history=${watch.history} at=${replay} onChange=${setReplay} />
       </section>

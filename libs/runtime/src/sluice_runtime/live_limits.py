@@ -1,24 +1,17 @@
-"""What an operator may limit: live runs in all, of a tenant and of a workflow; and weights."""
+"""What an operator may limit: live runs in all, of a tenant and of a workflow; and weights.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+The dispatcher obeys it; the gateway shows it.
+"""
+
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from pydantic import Field
 
-from sluice_contracts.controls import Control, ControlTarget
 from sluice_contracts.ids import Tenant
 from sluice_runtime.strict_yaml import StrictModel
 
-__all__ = [
-    "NO_LIMITS",
-    "NO_PAUSES",
-    "Limits",
-    "Pauses",
-    "TenantLimits",
-    "WorkflowLimits",
-    "pauses_of",
-]
+__all__ = ["NO_LIMITS", "Limits", "TenantLimits", "WorkflowLimits"]
 
 _Live = Annotated[int | None, Field(ge=0, description="Runs that may be live; None: any number.")]
 _OTHERS: Final = "*"
@@ -71,35 +64,3 @@ class Limits(StrictModel):
 
 
 NO_LIMITS: Final = Limits()
-
-
-def _hides_nobody(_: str) -> bool:
-    return False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pauses:
-    """Tenants and workflows of which nothing starts for now, each with the reason in words."""
-
-    tenants: Mapping[str, str] = field(default_factory=dict)
-    workflows: Mapping[str, str] = field(default_factory=dict)
-    hides: Callable[[str], bool] = _hides_nobody
-    """Whether the cluster keeps the Workflows of this tenant from us."""
-
-
-NO_PAUSES: Final = Pauses()
-
-
-def pauses_of(controls: Mapping[ControlTarget, Control]) -> Pauses:
-    """Return what the records of the controls topic pause; draining pauses as well."""
-    paused: dict[str, dict[str, str]] = {"tenant": {}, "workflow": {}}
-    for target, control in controls.items():
-        if control.stops_starts:
-            paused[target.kind][target.name] = _reason(control)
-    return Pauses(tenants=paused["tenant"], workflows=paused["workflow"])
-
-
-def _reason(control: Control) -> str:
-    by = f" by {control.by}" if control.by else ""
-    reason = f": {control.reason}" if control.reason else "."
-    return f"{control.state}{by}{reason}"

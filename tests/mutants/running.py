@@ -42,7 +42,10 @@ class Result:
 
 
 def copied(root: Path, *, to: Path) -> Path:
-    """Copy the files of a working tree that git tracks or does not ignore."""
+    """Copy the files of a working tree that git tracks or does not ignore.
+
+    The copy is a repository that tracks them: some tests ask git which files there are.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
@@ -54,6 +57,8 @@ def copied(root: Path, *, to: Path) -> Path:
         if (root / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, to / name)
+    for command in (["init", "--quiet"], ["add", "--all"]):
+        subprocess.run(["git", *command], cwd=to, check=True)
     return to
 
 

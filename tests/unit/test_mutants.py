@@ -1,12 +1,13 @@
 """The mutants fit the code that is there, and their runner lets none escape."""
 
 import ast
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.mutants.mutants import Change, Mutant, MutantError, apply, read_mutants, restore
-from tests.mutants.running import BaselineError, run_baseline, run_mutants
+from tests.mutants.running import BaselineError, copied, run_baseline, run_mutants
 
 ROOT = Path(__file__).parents[2]
 MUTANTS = read_mutants()
@@ -115,3 +116,24 @@ def test_an_entry_that_makes_no_sense_is_refused(tmp_path: Path, entry: str, mes
     (tmp_path / "part.toml").write_text(f"[[mutant]]\n{entry}\n")
     with pytest.raises(MutantError, match=f"part: a: {message}"):
         read_mutants(tmp_path)
+
+
+def test_a_copy_of_the_tree_is_a_repository_of_the_same_files(tmp_path: Path) -> None:
+    root, to = tmp_path / "root", tmp_path / "copy"
+    root.mkdir()
+    git(root, "init", "--quiet")
+    (root / ".gitignore").write_text("*.log\n")
+    for name in ("tracked.py", "new.py", "ignored.log"):
+        (root / name).touch()
+    git(root, "add", "tracked.py")
+
+    copied(root, to=to)
+
+    assert git(to, "ls-files").split() == [".gitignore", "new.py", "tracked.py"]
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder, and return what it says."""
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout

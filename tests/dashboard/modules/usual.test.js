@@ -35,7 +35,7 @@ test('only the last twenty count', () => {
 });
 
 test('a live run has a usual end, and takes longer than usual behind it', () => {
-  const live = { started_at: at(0), finished_at: null, terminal: false };
+  const live = { attempt: 1, started_at: at(0), finished_at: null, terminal: false };
   assert.deepEqual(usualEnd(live, 42_000, START + 42_000), { end: START + 42_000, isLonger: false });
   assert.deepEqual(usualEnd(live, 42_000, START + 42_001), { end: START + 42_000, isLonger: true });
 });
@@ -43,10 +43,12 @@ test('a live run has a usual end, and takes longer than usual behind it', () => 
 test('a run that is over, or has not begun, or has no history is compared with nothing', () => {
   const nothing = { end: null, isLonger: false };
   const late = START + 1_000_000;
-  assert.deepEqual(usualEnd({ started_at: at(0), finished_at: at(50), terminal: true }, 42_000, late), nothing);
+  assert.deepEqual(usualEnd({ attempt: 1, started_at: at(0), finished_at: at(50), terminal: true }, 42_000, late), nothing);
   // A state that a run has had is shown as it was then.
-  assert.deepEqual(usualEnd({ started_at: at(0), finished_at: at(50), terminal: false }, 42_000, late), nothing);
-  assert.deepEqual(usualEnd({ started_at: at(0), finished_at: null, terminal: true }, 42_000, late), nothing);
-  assert.deepEqual(usualEnd({ started_at: null, finished_at: null, terminal: false }, 42_000, late), nothing);
-  assert.deepEqual(usualEnd({ started_at: at(0), finished_at: null, terminal: false }, null, late), nothing);
+  assert.deepEqual(usualEnd({ attempt: 1, started_at: at(0), finished_at: at(50), terminal: false }, 42_000, late), nothing);
+  assert.deepEqual(usualEnd({ attempt: 1, started_at: at(0), finished_at: null, terminal: true }, 42_000, late), nothing);
+  assert.deepEqual(usualEnd({ attempt: 1, started_at: null, finished_at: null, terminal: false }, 42_000, late), nothing);
+  const live = { attempt: 1, started_at: at(0), finished_at: null, terminal: false };
+  assert.deepEqual(usualEnd(live, null, late), nothing);
+  assert.deepEqual(usualEnd({ ...live, attempt: 2 }, 42_000, late), nothing);
 });

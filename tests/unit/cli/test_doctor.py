@@ -1,7 +1,8 @@
 """`sluice doctor` says what is so, and what to do."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from unittest.mock import patch
@@ -152,6 +153,31 @@ class TestLogs:
         result = examine(SteppedSluice(only))
         assert result.exit_code == 0
         assert "skip   logs      not looked at: no step of the canary" in result.stdout
+
+    def test_a_log_that_does_not_end_is_wrong(self) -> None:
+        sluice = SteppedSluice(step("greet"))
+
+        async def endless(*_: object, **__: object) -> AsyncGenerator[bytes]:
+            await asyncio.Event().wait()
+            yield b""
+
+        with patch.object(sluice._gateway, "_log", endless):
+            result = examine(sluice, "--timeout", "0.5")
+        assert result.exit_code == 1
+        assert "WRONG  logs      the log of step greet did not end in" in result.stdout
+        assert "-> " in result.stdout
+
+    def test_a_pod_that_an_earlier_event_has_shown_is_known(self) -> None:
+        class Running(FakeSluice):
+            async def start(self, *args: Any, **options: Any) -> Run:
+                run = await super().start(*args, **options)
+                self.publish(run.id, Phase.RUNNING, steps=(step("greet"),))
+                self.publish(run.id, Phase.RUNNING)
+                return run
+
+        result = examine(Running({"hello": None}), "--timeout", "0.5")
+        assert "WRONG  canary" in result.stdout
+        assert "log of step greet" in result.stdout
 
     def test_a_canary_that_was_not_started_has_no_logs(self) -> None:
         assert "logs" not in examine(SteppedSluice(), "--workflow", "nope").stdout

@@ -24,6 +24,8 @@ from sluice_gateway.domain.dead_letters import LetterId
 from sluice_gateway.domain.identity import Scope
 from sluice_gateway.domain.reach import ANY
 from sluice_gateway.handlers.operations import NDJSON, Operation
+from sluice_gateway.services.shown_limits import ShownLimits
+from sluice_runtime.live_limits import Limits, TenantLimits, WorkflowLimits
 from sluice_workflows.catalogue import Catalogue
 from sluice_workflows.entries import Entry, TemplateRef
 from tests.unit.gateway.harness import SETS, Gateway, GreetParameters
@@ -35,6 +37,11 @@ TENANTS: Final = ("acme", "globex")
 WORKFLOWS: Final = ("greet", "count")
 TARGETS: Final = tuple(product(TENANTS, WORKFLOWS))
 
+LIMITS = Limits(
+    live=9,
+    tenants={ANY: TenantLimits(live=5, weight=2, paused="unpaid")},
+    workflows={name: WorkflowLimits(live=7, paused="moved") for name in WORKFLOWS},
+)
 CATALOGUE = Catalogue(
     Entry(
         name=name,
@@ -253,7 +260,19 @@ async def lists_controls(call: Call) -> None:
 async def shows_limits(call: Call) -> None:
     answer = await (await call.send()).json()
     seen = [each for each in TARGETS if call.caller.may(Scope.READ, *each)]
-    assert answer["total"] == {"live": 0, "waiting": len(seen), "limit": None}
+    # A limit says how many runs there are in all, so all of them must be readable.
+    whole = {
+        (tenant, workflow): call.caller.may(Scope.READ, tenant, workflow)
+        for tenant, workflow in product((*TENANTS, ANY), (*WORKFLOWS, ANY))
+    }
+    limit = 9 if whole[ANY, ANY] else None
+    assert answer["total"] == {"live": 0, "waiting": len(seen), "limit": limit}
+    for each in answer["tenants"]:
+        known = (5, 2, "unpaid") if whole[each["name"], ANY] else (None, None, None)
+        assert (each["limit"], each["weight"], each["paused"]) == known
+    for each in answer["workflows"]:
+        known_of = (7, "moved") if whole[ANY, each["name"]] else (None, None)
+        assert (each["limit"], each["paused"]) == known_of
     of_tenants = {each["name"]: each["waiting"] for each in answer["tenants"]}
     assert of_tenants == Counter(tenant for tenant, _ in seen)
     of_workflows = {each["name"]: each["waiting"] for each in answer["workflows"]}
@@ -386,7 +405,12 @@ async def test_each_call_is_allowed_or_refused_as_the_grant_says(
         topic.states.update((ControlTarget("tenant", name), paused) for name in TENANTS)
         topic.states.update((ControlTarget("workflow", name), paused) for name in WORKFLOWS)
     async with granting_gateway(
-        tmp_path, *grants, admin, catalogue=CATALOGUE, controls=topic.service()
+        tmp_path,
+        *grants,
+        admin,
+        catalogue=CATALOGUE,
+        controls=topic.service(),
+        shown_limits=ShownLimits(current=lambda: LIMITS),
     ) as gateway:
         for target in TARGETS:
             body = request_for(*target, id=run_id(*target))

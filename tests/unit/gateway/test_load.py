@@ -17,8 +17,8 @@ KINDS = (
 )
 LIMITS = Limits(
     live=100,
-    tenants={"acme": TenantLimits(weight=3, live=10), "*": TenantLimits(live=20)},
-    workflows={"greet": WorkflowLimits(live=7)},
+    tenants={"acme": TenantLimits(weight=3, live=10, paused="unpaid"), "*": TenantLimits(live=20)},
+    workflows={"greet": WorkflowLimits(live=7, paused="moved")},
 )
 
 
@@ -39,12 +39,12 @@ def test_who_sees_everything_sees_every_limit() -> None:
     assert found == LoadReport(
         total=Load(live=7, waiting=9, limit=100),
         tenants={
-            "acme": Load(live=3, waiting=5, limit=10, weight=3),
+            "acme": Load(live=3, waiting=5, limit=10, weight=3, paused="unpaid"),
             "globex": Load(live=4, waiting=4, limit=20, weight=1),
         },
         more_tenants=0,
         workflows={
-            "greet": Load(live=6, waiting=5, limit=7),
+            "greet": Load(live=6, waiting=5, limit=7, paused="moved"),
             "count": Load(live=1, waiting=0),
         },
     )
@@ -53,12 +53,14 @@ def test_who_sees_everything_sees_every_limit() -> None:
 def test_a_limit_that_counts_other_runs_too_is_not_shown() -> None:
     of_a_tenant = report(reach(("acme", ANY)))
     assert of_a_tenant.total == Load(live=3, waiting=5)
-    assert of_a_tenant.tenants == {"acme": Load(live=3, waiting=5, limit=10, weight=3)}
+    assert of_a_tenant.tenants == {
+        "acme": Load(live=3, waiting=5, limit=10, weight=3, paused="unpaid")
+    }
     assert of_a_tenant.workflows["greet"] == Load(live=2, waiting=5)
     of_a_workflow = report(reach((ANY, "greet")))
     assert of_a_workflow.total == Load(live=6, waiting=5)
     assert of_a_workflow.tenants["acme"] == Load(live=2, waiting=5)
-    assert of_a_workflow.workflows["greet"] == Load(live=6, waiting=5, limit=7)
+    assert of_a_workflow.workflows["greet"] == Load(live=6, waiting=5, limit=7, paused="moved")
 
 
 def test_without_a_file_no_limit_and_no_weight_is_known() -> None:

@@ -28,10 +28,17 @@ class LoadDocument(_Document):
     ]
 
 
+_Paused = Annotated[
+    str | None,
+    Field(description="Why the limits file lets nothing start for now. Null as `limit` may be."),
+]
+
+
 class TenantLoad(LoadDocument):
     """The runs of a tenant."""
 
     name: Tenant
+    paused: _Paused
     weight: Annotated[
         float | None,
         Field(description="Its share, in relation to other weights. Null as `limit` may be."),
@@ -53,6 +60,7 @@ class WorkflowLoad(LoadDocument):
     """The runs of a workflow."""
 
     name: str
+    paused: _Paused
     concurrency: ConcurrencyDocument | None
 
 

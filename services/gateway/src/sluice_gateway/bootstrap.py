@@ -95,7 +95,7 @@ async def serve(
 
     Raises:
         TenantFileError: the file of signing keys cannot be used.
-        StartupError: catalogue, limits, topics, ports or the data folder cannot work.
+        StartupError: catalogue, topics, ports or the data folder cannot work.
         TaskEndedError: a task ended by itself.
     """
     kafka = settings.kafka

@@ -20,6 +20,7 @@ __all__ = [
     "Check",
     "canary_check",
     "check_lines",
+    "endless_logs_check",
     "identity_check",
     "logs_check",
     "refused_logs_check",
@@ -121,6 +122,12 @@ def logs_check(*, step: str, spent: float) -> Check:
 def skipped_logs_check(why: str) -> Check:
     """Return that nothing is known of the logs of steps."""
     return Check(name=_LOGS, ok=True, detail=why, skipped=True)
+
+
+def endless_logs_check(*, step: str, after: float) -> Check:
+    """Return that the log of a step that has ended did not end, in so many seconds."""
+    detail = f"the log of step {step} did not end in {duration(after)}"
+    return Check(name=_LOGS, ok=False, detail=detail, remedy=_LOOK_AT_RELAY)
 
 
 def refused_logs_check(error: SluiceError) -> Check:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -11,6 +11,7 @@ from sluice_cli.domain.checks import (
     Check,
     canary_check,
     check_lines,
+    endless_logs_check,
     identity_check,
     logs_check,
     refused_logs_check,
@@ -75,10 +76,10 @@ async def examine(
         if connection.kafka is not None:
             checks += await _kafka(session, ways, canary=None if gateway.ok else canary)
         if canary is not None and gateway.ok:
-            check, state = await _canary(sluice, session, ways, canary=canary)
+            check, seen = await _canary(sluice, session, ways, canary=canary)
             checks.append(check)
-            if state is not None:
-                checks.append(await _logs(sluice, ways, state))
+            if seen.state is not None:
+                checks.append(await _logs(sluice, ways, seen, within=canary.timeout))
     ok = all(each.ok for each in checks)
     documents = [each.document() for each in checks]
     session.screen.result(
@@ -140,12 +141,24 @@ async def _kafka(session: Session, ways: Ways, *, canary: Canary | None) -> list
         return [_failed("kafka", e, remedy)]
 
 
+@dataclass
+class _Seen:
+    """What was seen of the canary: its newest event, and its steps."""
+
+    state: StatusEvent | None = None
+    steps: StepsOfRun = field(default_factory=StepsOfRun)
+
+    def add(self, state: StatusEvent) -> None:
+        self.state = state
+        self.steps.apply(state)
+
+
 async def _canary(
     client: Client, session: Session, ways: Ways, *, canary: Canary
-) -> tuple[Check, StatusEvent | None]:
-    """Start a run, and note when it has come how far; also return what was seen of it last."""
+) -> tuple[Check, _Seen]:
+    """Start a run, and note when it has come how far; also return what was seen of it."""
     hops: dict[str, float] = {}
-    last: StatusEvent | None = None
+    seen = _Seen()
     began = ways.clock()
 
     def note(hop: str) -> None:
@@ -171,27 +184,32 @@ async def _canary(
         with suppress(TimeoutError):
             async with asyncio.timeout(canary.timeout), aclosing(run.events()) as events:
                 async for event in events:
-                    last = event.state
+                    seen.add(event.state)
                     passed(event)
     except SluiceError as e:
         remedy = "Take a workflow that needs no parameters: --workflow NAME."
-        return _failed("canary", e, remedy), None
-    return canary_check(hops, state=last), last
+        return _failed("canary", e, remedy), _Seen()
+    return canary_check(hops, state=seen.state), seen
 
 
-async def _logs(sluice: Sluice, ways: Ways, state: StatusEvent) -> Check:
-    """Read the log of a step of the canary, as far as that has come."""
-    sources = StepsOfRun().apply(state)
-    source = next((each for each in sources if each.has_started), None)
-    if source is None:
+async def _logs(sluice: Sluice, ways: Ways, seen: _Seen, *, within: float) -> Check:
+    """Read the log of a step of the canary, as far as that has come, within so many seconds."""
+    state = seen.state
+    source = next((each for each in seen.steps.sources() if each.has_started), None)
+    if state is None or source is None:
         return skipped_logs_check("not looked at: no step of the canary has run a pod")
     began = ways.clock()
     run = sluice.run(state.run_id, tenant=state.tenant)
     try:
         # What it says does not matter.
-        async with aclosing(run.logs(source.step, tail=1)) as lines:
+        async with (
+            asyncio.timeout(within),
+            aclosing(run.logs(source.step, tail=1)) as lines,
+        ):
             async for _ in lines:
                 pass
+    except TimeoutError:
+        return endless_logs_check(step=source.shown, after=within)
     except SluiceError as e:
         return refused_logs_check(e)
     return logs_check(step=source.shown, spent=ways.clock() - began)

@@ -3,7 +3,7 @@
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sluice_contracts.status import Phase
@@ -22,12 +22,16 @@ _MOST_TENANTS: Final = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """Runs that are live and that wait, and how many may be live; None is not limited."""
+    """Runs that are live and that wait, and how many may be live; None is not limited.
+
+    `paused` is why the limits let nothing start.
+    """
 
     live: int
     waiting: int
     limit: int | None = None
     weight: float | None = None
+    paused: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,9 @@ class _Sum:
     def add(self, name: str, kind: KindCount) -> None:
         (self.live if kind.phase in _LIVE else self.waiting)[name] += kind.runs
 
+    def of(self, name: str) -> Load:
+        return Load(live=self.live[name], waiting=self.waiting[name])
+
 
 def load_report(
     kinds: Iterable[KindCount],
@@ -70,31 +77,28 @@ def load_report(
         of_tenants.add(kind.tenant, kind)
         if kind.workflow is not None:
             of_workflows.add(kind.workflow, kind)
-    most = limits or Limits()
-
-    def load(sums: _Sum, name: str, limit: int | None, weight: float | None = None) -> Load:
-        return Load(live=sums.live[name], waiting=sums.waiting[name], limit=limit, weight=weight)
 
     def of_tenant(name: str) -> Load:
+        load = of_tenants.of(name)
         if limits is None or not _sees(reach, tenant=name):
-            return load(of_tenants, name, None)
+            return load
         limited = limits.of_tenant(name)
-        return load(of_tenants, name, limited.live, limited.weight)
+        return replace(load, limit=limited.live, weight=limited.weight, paused=limited.paused)
+
+    def of_workflow(name: str) -> Load:
+        load = of_workflows.of(name)
+        if limits is None or not _sees(reach, workflow=name):
+            return load
+        limited = limits.of_workflow(name)
+        return replace(load, limit=limited.live, paused=limited.paused)
 
     tenants = of_tenants.live + of_tenants.waiting
     shown = heapq.nlargest(_MOST_TENANTS, tenants, key=lambda name: (tenants[name], name))
     return LoadReport(
-        total=load(total, "", most.live if reach.everything else None),
+        total=replace(total.of(""), limit=limits.live if limits and reach.everything else None),
         tenants={name: of_tenant(name) for name in sorted(shown)},
         more_tenants=len(tenants) - len(shown),
-        workflows={
-            name: load(
-                of_workflows,
-                name,
-                most.of_workflow(name).live if _sees(reach, workflow=name) else None,
-            )
-            for name in workflows
-        },
+        workflows={name: of_workflow(name) for name in workflows},
     )
 
 

@@ -32,15 +32,16 @@ export function usualDuration(runs, { id, tenant }) {
 /**
  * Where the run stands against that time.
  *
- * @param {{started_at?: string | null, finished_at?: string | null, terminal: boolean}} run
+ * @param {{attempt?: number, started_at?: string | null, finished_at?: string | null, terminal: boolean}} run
  * @param {number | null} usual
  * @param {number} now
  * @returns {{end: number | null, isLonger: boolean}} `end`: when it usually ends, of a run that is live; else null.
  */
-export function usualEnd({ started_at, finished_at, terminal }, usual, now) {
+export function usualEnd({ attempt, started_at, finished_at, terminal }, usual, now) {
   const started = millis(started_at);
   if (usual === null || started === null) return { end: null, isLonger: false };
   const finished = millis(finished_at);
-  const isLive = !terminal && finished === null;
+  // A retry has only the steps that were left.
+  const isLive = !terminal && finished === null && attempt === 1;
   return { end: isLive ? started + usual : null, isLonger: isLive && now > started + usual };
 }

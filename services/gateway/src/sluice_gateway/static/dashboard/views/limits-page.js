@@ -69,7 +69,7 @@ function Line({ kind, load, control, act }) {
   const order = (/** @type {string} */ action) => html`<button type="button" onClick=${() => act(kind, name, action)}>${ACTIONS[action][0]}</button> `;
   return html`<tr><td><${Link} to=${`/runs?${kind}=${encodeURIComponent(name)}`}>${name}</${Link}>
       ${weight != null && html`<span class="faint"> weight ${weight}</span>`}${concurrency && html`<div class="faint">${keyText(concurrency)}</div>`}</td>
-    <${Load} load=${load} /><td><${Control} control=${control} /></td>
+    <${Load} load=${load} /><td><${Control} control=${control ?? (load.paused && { state: 'paused', reason: load.paused })} /></td>
     <td class="right">${act && (control ? ['resume'] : ['pause', 'drain']).map(order)}</td></tr>`;
 }
 

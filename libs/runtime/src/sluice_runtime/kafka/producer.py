@@ -107,7 +107,7 @@ class RecordProducer:
         producer: Any = None
         try:
             async with deadline.enforce():
-                producer = self._current or await self._producer()
+                producer = await self._producer()
                 written = await self._write(producer, topic, record, partition)
         except (MessageSizeTooLargeError, RecordListTooLargeError) as e:
             self._retire(producer)
@@ -135,7 +135,7 @@ class RecordProducer:
         producer: Any = None
         try:
             async with deadline.enforce():
-                producer = self._current or await self._producer()
+                producer = await self._producer()
                 partitions = sorted(await producer.partitions_for(topic))
                 for partition, batch in batches_of(taken, producer, partitions=partitions):
                     future = await producer.send_batch(batch, topic, partition=partition)
@@ -174,7 +174,10 @@ class RecordProducer:
         self._retire(self._current)
         await asyncio.gather(*self._stopping)
 
-    async def _producer(self) -> AIOKafkaProducer:
+    async def _producer(self) -> Any:  # noqa: ANN401 - aiokafka is untyped
+        if self._current is not None:
+            # Only its replacement needs the lock.
+            return self._current
         async with self._replacing:
             if self._closed:
                 raise KafkaError("the producer is closed")

@@ -506,12 +506,13 @@ async def test_what_could_not_be_stored_is_read_again(
 async def test_it_is_complete_only_once_the_last_batch_is_stored(
     cluster: FakeCluster, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare, may_store = store.prepare, asyncio.Event()
+    prepare, storing, may_store = store.prepare, asyncio.Event(), asyncio.Event()
 
     async def waiting(records: Sequence[IncomingRecord]) -> Callable[[], Awaitable[None]]:
         write = await prepare(records)
 
         async def store_later() -> None:
+            storing.set()
             await may_store.wait()
             await write()
 
@@ -520,6 +521,8 @@ async def test_it_is_complete_only_once_the_last_batch_is_stored(
     monkeypatch.setattr(store, "prepare", waiting)
     cluster.write_for_test("t", b"a")
     async with running(make_projector(cluster, store)) as projector:
+        # The file is opened in a thread, which takes as long as it takes.
+        await storing.wait()
         await pause(10)
         before = projector.staleness()
         may_store.set()

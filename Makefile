@@ -141,7 +141,7 @@ test-pulumi: $(SETUP_DEV) $(SETUP_PULUMI) ## Test the infrastructure on Pulumi's
 		--helm "$$($(PY) -m testbed program helm)" tests/pulumi $(ARGS)
 
 .PHONY: ci-all
-ci-all: ## Run all that .ci/run ever runs, in one go (about an hour)
+ci-all: ## Run all that .ci/run ever runs, in one go (hours)
 	CI_SHARES='faults release lines upgrades' .ci/run
 
 .PHONY: ci-round

@@ -33,10 +33,11 @@ LAYERS = 100
 AT_A_TIME = 500
 # What the page notes of its frames, and of what keeps its thread from drawing them.
 WATCH = """() => {
-  const found = { longest: 0, frames: 0, task: 0 };
+  const found = { longest: 0, late: 0, frames: 0, task: 0, slow: null };
   let last = performance.now();
   const frame = (now) => {
     found.longest = Math.max(found.longest, now - last);
+    if (now - last > 100) found.late += 1;
     found.frames += 1;
     last = now;
     requestAnimationFrame(frame);
@@ -45,6 +46,18 @@ WATCH = """() => {
   new PerformanceObserver((list) => {
     for (const { duration } of list.getEntries()) found.task = Math.max(found.task, duration);
   }).observe({ type: 'longtask' });
+  new PerformanceObserver((list) => {
+    for (const each of list.getEntries()) {
+      if (each.duration <= (found.slow?.duration ?? 0)) continue;
+      const { duration, startTime, renderStart, styleAndLayoutStart } = each;
+      const scripts = each.scripts.map((one) => (
+        `${one.invoker} ${one.sourceFunctionName} ${Math.round(one.duration)} ms`));
+      const render = Math.round(styleAndLayoutStart - renderStart);
+      const layout = Math.round(startTime + duration - styleAndLayoutStart);
+      found.slow = { duration, text: `${scripts.join(', ')}; callbacks of the frame ${render} ms, `
+        + `styles and layout ${layout} ms` };
+    }
+  }).observe({ type: 'long-animation-frame' });
   globalThis.watched = found;
 }"""
 # Reads more of the list for as long as there is more.
@@ -102,7 +115,10 @@ class Watched:
 
         heap = [each["JSHeapUsedSize"] / 1e6 for each in (self._before, now)]
         print(f"{name}: longest frame {seen['longest']:.0f} ms, longest task {seen['task']:.0f} ms")
+        print(f"  frames later than 100 ms: {seen['late']}")
         print(f"  {seen['frames'] / took:.0f} frames a second over {took:.0f} s")
+        if seen["slow"]:
+            print(f"  longest of script: {seen['slow']['duration']:.0f} ms: {seen['slow']['text']}")
         print(
             f"  of a CPU: scripts {share('ScriptDuration')}, layout {share('LayoutDuration')}, "
             f"styles {share('RecalcStyleDuration')}, all {share('TaskDuration')}"

@@ -199,8 +199,8 @@ def _family(root: int) -> list[int]:
     return found
 
 
-def report(seen: dict[str, Seen]) -> None:
-    """Print the medians, and the ratio."""
+def report(seen: dict[str, Seen]) -> float:
+    """Print the medians and the ratios, and return the one by processor time."""
     print(f"{'':10}{'runs/s':>10}{'CPU us':>10}{'p50 ms':>10}{'p99 ms':>10}")
     for name, of in seen.items():
         values = (of.rates, of.cpu_us, of.p50_ms, of.p99_ms)
@@ -212,6 +212,7 @@ def report(seen: dict[str, Seen]) -> None:
     if (batches := seen.get("batches")) is not None:
         faster = statistics.median(a / b for a, b in zip(batches.rates, ours.rates, strict=True))
         print(f"batches of {_BATCH} runs: {faster:.1f} times as many runs/s as single posts")
+    return cpu
 
 
 def main() -> None:
@@ -227,6 +228,13 @@ def main() -> None:
     parser.add_argument("--no-auth", action="store_true", help="without identity, as in local mode")
     parser.add_argument("--hold", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
+    parser.add_argument(
+        "--at-least",
+        type=float,
+        default=0.0,
+        metavar="RATIO",
+        help="fail if the ratio by processor time, which other load changes least, is lower",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         home = Path(folder)
@@ -257,9 +265,14 @@ def main() -> None:
             sys.stdin.read()
             return
         seen = measure(targets, options=options)
-    report(seen)
+    ratio = report(seen)
     if options.json:
         options.json.write_text(json.dumps({name: vars(of) for name, of in seen.items()}, indent=1))
+    if ratio < options.at_least:
+        sys.exit(
+            f"A run takes too much processor time: the ratio is {ratio:.3f}, and "
+            f"{options.at_least:.3f} at least is wanted. Profile what has changed since."
+        )
 
 
 if __name__ == "__main__":

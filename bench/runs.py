@@ -59,7 +59,7 @@ async def measure(sluice: Sluice, *, runs: int) -> dict[str, object]:
 
 
 async def _run(sluice: Sluice, *, count: int) -> None:
-    async with aiohttp.ClientSession(sluice.url) as http:
+    async with aiohttp.ClientSession(sluice.url, connector=aiohttp.TCPConnector(limit=0)) as http:
 
         async def one() -> None:
             async with http.post("/v1/runs", json=_REQUEST) as response:
@@ -68,8 +68,9 @@ async def _run(sluice: Sluice, *, count: int) -> None:
             over = False
             while not over:
                 path = f"{run['links']['self']}/outcome"
-                async with http.get(path, params={"wait": "60"}) as response:
-                    over = response.status == 200 and (await response.json())["terminal"]  # noqa: PLR2004
+                async with http.get(path, params={"wait": "30"}) as response:
+                    response.raise_for_status()
+                    over = (await response.json())["terminal"]
 
         async with asyncio.TaskGroup() as group:
             for _ in range(count):

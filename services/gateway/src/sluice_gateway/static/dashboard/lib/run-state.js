@@ -73,7 +73,7 @@ function way({ name, boundary, children }) {
 
 /** The last states that a run has had. Some are kept; `at` replays the events behind the nearest one. */
 export class History {
-  static #EVERY = 500;
+  static #EVERY = 2000;
   static #MOST = 20_000;
   /** What was before all of them. @type {RunState | null} */
   #first = null;

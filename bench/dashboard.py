@@ -4,11 +4,11 @@
 
 The command starts its own Kafka and gateway, without a view of anything else. It opens the list of
 runs and reads `--rows` of them by scrolling, then a run whose steps are all nodes of their own. On
-each page events arrive for `--minutes`. It prints, for each, the longest time between two frames
-and the longest task, the share of a CPU for scripts and for layout, and the heap after a garbage
-collection at the start and at the end, for each half of the time; and how long the layout of the
-large graph takes. It needs Debian's Chromium. The machine should have nothing else to do: its noise
-is in the frames.
+each page events arrive for `--minutes`. It prints, for each half of the time: the longest time
+between two frames, how many took over 100 ms, and what the longest was spent on; the longest task;
+the share of a CPU for scripts and for layout; and the heap after a garbage collection at the start
+and at the end. Then it prints how long the layout of the large graph takes. It needs Debian's
+Chromium. The machine should have nothing else to do: its noise is in the frames.
 """
 
 import argparse
@@ -52,10 +52,12 @@ WATCH = """() => {
       const { duration, startTime, renderStart, styleAndLayoutStart } = each;
       const scripts = each.scripts.map((one) => (
         `${one.invoker} ${one.sourceFunctionName} ${Math.round(one.duration)} ms`));
-      const render = Math.round(styleAndLayoutStart - renderStart);
-      const layout = Math.round(startTime + duration - styleAndLayoutStart);
-      found.slow = { duration, text: `${scripts.join(', ')}; callbacks of the frame ${render} ms, `
-        + `styles and layout ${layout} ms` };
+      let text = scripts.join(', ') || 'no script';
+      if (styleAndLayoutStart > 0) {
+        text += `; callbacks of the frame ${Math.round(styleAndLayoutStart - renderStart)} ms`
+          + `, styles and layout ${Math.round(startTime + duration - styleAndLayoutStart)} ms`;
+      }
+      found.slow = { duration, text };
     }
   }).observe({ type: 'long-animation-frame' });
   globalThis.watched = found;
@@ -118,7 +120,8 @@ class Watched:
         print(f"  frames later than 100 ms: {seen['late']}")
         print(f"  {seen['frames'] / took:.0f} frames a second over {took:.0f} s")
         if seen["slow"]:
-            print(f"  longest of script: {seen['slow']['duration']:.0f} ms: {seen['slow']['text']}")
+            slow = seen["slow"]
+            print(f"  longest animation frame: {slow['duration']:.0f} ms: {slow['text']}")
         print(
             f"  of a CPU: scripts {share('ScriptDuration')}, layout {share('LayoutDuration')}, "
             f"styles {share('RecalcStyleDuration')}, all {share('TaskDuration')}"

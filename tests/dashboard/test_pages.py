@@ -187,11 +187,13 @@ def test_nothing_is_missed_between_the_list_and_its_stream(
     phase(page, "Suspended")
     held: list[Route] = []
     page.route("**/v1/events?**", lambda route: held.append(route))  # noqa: PLW0108 - its type
-    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Runs").click()
+    with page.expect_request("**/v1/events?**"):
+        page.get_by_role("navigation", name="Pages").get_by_role("link", name="Runs").click()
     row = page.get_by_role("row").filter(has_text=run_id)
     expect(row).to_contain_text("Suspended")
     post(sluice, f"/v1/runs/{run_id}/terminate", {})
     get(sluice, f"/v1/runs/{run_id}/outcome?wait=30")
+    assert held
     for route in held:
         route.continue_()
     expect(row).to_contain_text("Failed")

@@ -166,7 +166,7 @@ def test_the_logs_of_all_steps_are_followed_to_the_end_of_the_run(person: Person
     run_id = person.sees("run", "map-reduce", "-p", "workers=2", "-p", "text=a b").strip()
     done = person.types("logs", run_id, "--follow")
     assert done.returncode == 0, done.stderr
-    assert by_steps(done.stdout.splitlines()) == ["split | [0, 1]"]
+    assert by_steps(done.stdout.splitlines()) == ["split | [0, 1]"], done.stdout + done.stderr
     # Argo's executor writes to the log of each step; without it, this one has none.
     has_lines = any(line.startswith("sum | ") for line in done.stdout.splitlines())
     assert has_lines or "sum: It " in done.stderr

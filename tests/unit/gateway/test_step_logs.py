@@ -132,16 +132,48 @@ async def test_lines_of_json_are_the_same(gateway: Gateway, relay: FakeLogRelay)
 
 
 async def test_what_is_asked_for_is_passed_on(gateway: Gateway, relay: FakeLogRelay) -> None:
-    relay.write(b"", b"", b"")
+    relay.write(b"", b"")
     await gateway.client.get(ONE, params={"tail": "5"})
-    await gateway.client.get(ONE, params={"follow": "true"})
     last = {"Last-Event-ID": f"{SECOND + 7}:2"}
     await gateway.client.get(ONE, params={"tail": "5"}, headers=last)
     assert relay.asked == [
         Asked(NODE, 5, None, follow=False),
-        Asked(NODE, None, None, follow=True),
         Asked(NODE, None, SECOND // 1_000_000_000, follow=False),
     ]
+
+
+async def test_a_followed_log_is_read_once_more_at_its_end(
+    gateway: Gateway, relay: FakeLogRelay
+) -> None:
+    relay.write(line("a", 1) + line("b", 2) + line("half of", 3)[:-4], b"")
+    relay.write(line("a", 1) + line("b", 2) + line("half of it", 3) + line("late", 4), b"")
+    response = await gateway.client.get(ONE, params={"follow": "true", "tail": "9"})
+    assert await response.text() == "a\nb\nhalf of it\nlate\n"
+    assert relay.asked == [
+        Asked(NODE, 9, None, follow=True),
+        Asked(NODE, None, SECOND // 1_000_000_000, follow=False),
+    ]
+
+
+async def test_a_followed_log_that_came_empty_is_read_as_a_whole(
+    gateway: Gateway, relay: FakeLogRelay
+) -> None:
+    relay.write(b"", line("a", 1) + line("b", 2), b"")
+    response = await gateway.client.get(ONE, params={"follow": "true"})
+    assert await response.text() == "a\nb\n"
+    assert relay.asked == [
+        Asked(NODE, None, None, follow=True),
+        Asked(NODE, None, None, follow=False),
+    ]
+
+
+async def test_the_last_look_at_a_log_may_be_interrupted_too(
+    gateway: Gateway, relay: FakeLogRelay
+) -> None:
+    relay.write(line("a", 1), b"", None, line("a", 1) + line("late", 2), b"")
+    response = await gateway.client.get(ONE, params={"follow": "true"})
+    assert await response.text() == "a\nlate\n"
+    assert [each.follow for each in relay.asked] == [True, False, False]
 
 
 async def test_a_reader_goes_on_behind_its_last_line(gateway: Gateway, relay: FakeLogRelay) -> None:
@@ -243,12 +275,13 @@ async def test_a_head_is_the_head_alone(gateway: Gateway, relay: FakeLogRelay) -
 
 async def test_an_interruption_is_not_seen(gateway: Gateway, relay: FakeLogRelay) -> None:
     relay.write(line("a", 1) + line("b", 2) + line("half of", 3)[:-4], None)
-    relay.write(line("a", 1) + line("b", 2) + line("half of it", 3), b"")
+    relay.write(line("a", 1) + line("b", 2) + line("half of it", 3), b"", b"")
     response = await gateway.client.get(ONE, params={"follow": "true", "tail": "9"})
     assert await response.text() == "a\nb\nhalf of it\n"
     assert relay.asked == [
         Asked(NODE, 9, None, follow=True),
         Asked(NODE, None, SECOND // 1_000_000_000, follow=True),
+        Asked(NODE, None, SECOND // 1_000_000_000, follow=False),
     ]
 
 
@@ -256,10 +289,10 @@ async def test_a_log_is_at_its_end_if_its_pod_goes_meanwhile(
     gateway: Gateway, relay: FakeLogRelay
 ) -> None:
     response = await gateway.client.get(ONE, params={"follow": "true"})
-    relay.write(line("a", 1))
+    relay.write(line("a", 1) + line("cut", 2)[:-1])
     relay.gone()
     relay.write(None)
-    assert await response.text() == "a\n"
+    assert await response.text() == "a\ncut\n"
 
 
 async def test_silence_is_said_and_a_reader_that_leaves_ends_the_log(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -102,34 +102,37 @@ class StepLogs:
         first: AsyncIterator[bytes],
         stack: AsyncExitStack,
     ) -> AsyncGenerator[tuple[PlacedLine, ...]]:
-        chunks, failures = first, 0
+        chunks: AsyncIterator[bytes] | None = first
         text = LogText(max_line=self._max_line, after=part.after)
-        while True:
+        failures = 0
+        while chunks is not None:
+            pause = 0.0
             try:
                 async for chunk in chunks:
                     if lines := tuple(text.feed(chunk)):
                         failures = 0
                         yield lines
-                if lines := tuple(text.flush()):
-                    yield lines
             except LogUnavailableError as e:
                 failures += 1
                 if self._closed or failures > _MAX_FAILURES:
                     raise _unavailable(e) from e
                 _log.info("log interrupted, it is continued", error=str(e))
+                pause = _PAUSE_S
             else:
-                return
+                if not part.follow:
+                    break
+                # A container's end does not wait for containerd to write its last lines, and the
+                # kubelet ends a log that it follows with the container.
+                part = replace(part, follow=False)
             await stack.aclose()
-            await asyncio.sleep(_PAUSE_S)
-            # What was read of a line that is not complete comes once more.
-            text = LogText(max_line=self._max_line, after=text.last)
-            part = LogPart(tail=part.tail, after=text.last, follow=part.follow)
-            try:
-                chunks = await stack.enter_async_context(_opened(relay, step, part))
-            except LogGoneError:
-                return
-            except LogUnavailableError as e:
-                chunks = _broken(e)
+            await asyncio.sleep(pause)
+            part = replace(part, after=text.last)
+            chunks = await _opened_again(relay, step, part, stack=stack)
+            if chunks is not None:
+                # What was read of a line that is not complete comes once more.
+                text = LogText(max_line=self._max_line, after=text.last)
+        if lines := tuple(text.flush()):
+            yield lines
 
 
 def _opened(
@@ -137,6 +140,18 @@ def _opened(
 ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
     tail, since = (part.tail, None) if part.after is None else (None, part.after.second)
     return relay.open(step, tail=tail, since=since, follow=part.follow)
+
+
+async def _opened_again(
+    relay: LogRelay, step: LoggedStep, part: LogPart, *, stack: AsyncExitStack
+) -> AsyncIterator[bytes] | None:
+    """Return the log, None if the step has none any more; it may break as soon as it is read."""
+    try:
+        return await stack.enter_async_context(_opened(relay, step, part))
+    except LogGoneError:
+        return None
+    except LogUnavailableError as e:
+        return _broken(e)
 
 
 async def _broken(error: LogUnavailableError) -> AsyncIterator[bytes]:

@@ -22,7 +22,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -35,10 +35,10 @@ from tests.support.kafka import KafkaServer, create_topic, running_broker
 from tests.support.matrix import LOCAL
 from tests.support.sluice import Sluice
 
-_BODY = json.dumps({"workflow": "hello", "parameters": {"name": "Ada"}})
+BODY = json.dumps({"workflow": "hello", "parameters": {"name": "Ada"}})
 _BATCH = 100
 _PARTITIONS = 6
-_LOAD = """
+LOAD = """
 wrk.method = "POST"
 wrk.body = [[{body}]]
 wrk.headers["Content-Type"] = "{media_type}"
@@ -78,6 +78,7 @@ class Target:
     url: str
     pid: int
     load: Path
+    key: str
     runs: int = 1
 
 
@@ -87,7 +88,7 @@ def measure(targets: Sequence[Target], *, options: argparse.Namespace) -> dict[s
     for round_number in range(-1, options.rounds):
         for target in targets:
             before = cpu_seconds(target.pid)
-            found = _drive(target, seconds=options.seconds, connections=options.connections)
+            found = drive(target, seconds=options.seconds, connections=options.connections)
             if round_number < 0:
                 continue  # The warm-up.
             seen[target.name].add(found, cpu=cpu_seconds(target.pid) - before)
@@ -101,7 +102,8 @@ def measure(targets: Sequence[Target], *, options: argparse.Namespace) -> dict[s
     return seen
 
 
-def _drive(target: Target, *, seconds: float, connections: int) -> dict[str, float]:
+def drive(target: Target, *, seconds: float, connections: int) -> dict[str, float]:
+    """Load the target with wrk, and return what it has seen; `runs` is how many were accepted."""
     # As many runs in flight as there is room for, however many a request has.
     count = max(1, connections * 4 // target.runs) if target.runs > 1 else connections
     options = ["-t1", f"-c{count}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(target.load)]
@@ -115,7 +117,36 @@ def _drive(target: Target, *, seconds: float, connections: int) -> dict[str, flo
 
 
 @contextlib.contextmanager
-def bare(kafka: KafkaServer, topic: str, *, load: Path) -> Iterator[Target]:
+def running_targets(home: Path, *, identified: bool = True) -> Iterator[list[Target]]:
+    """Run Kafka, a gateway and the reference; yield Sluice, the reference, and Sluice by batches.
+
+    With `identified` the gateway asks for an API key.
+    """
+    with contextlib.ExitStack() as stack:
+        kafka = stack.enter_context(running_broker(EmbeddedKafka(data_dir=home / "kafka")))
+        key, settings = _identity(home / "identity")
+        single, many = home / "single.lua", home / "batch.lua"
+        single.write_text(LOAD.format(body=BODY, key=key, media_type="application/json"))
+        body = f"{BODY}\n" * _BATCH
+        many.write_text(LOAD.format(body=body, key=key, media_type="application/x-ndjson"))
+        sluice = Sluice(
+            kafka,
+            home / "sluice",
+            engine=running_engine(LOCAL),
+            environment={"gateway": settings if identified else {}},
+        )
+        stack.callback(sluice.stop)
+        sluice.start("gateway")
+        pid = sluice.child("gateway").pid
+        ours = Target("sluice", f"{sluice.url}/v1/runs", pid, single, key)
+        reference = stack.enter_context(_bare(kafka, f"{sluice.topics.requests}.bare", like=ours))
+        by_batches = replace(ours, name="batches", url=f"{ours.url}:batch", load=many, runs=_BATCH)
+        pin([ours, reference])
+        yield [ours, reference, by_batches]
+
+
+@contextlib.contextmanager
+def _bare(kafka: KafkaServer, topic: str, *, like: Target) -> Iterator[Target]:
     """Run the reference."""
     # As many partitions as the request topic of local mode has.
     asyncio.run(create_topic(kafka, topic, partitions=_PARTITIONS))
@@ -132,7 +163,7 @@ def bare(kafka: KafkaServer, topic: str, *, load: Path) -> Iterator[Target]:
     url = f"http://127.0.0.1:{port}/v1/runs"
     try:
         _wait_until_served(url)
-        yield Target("bare", url, process.pid, load)
+        yield replace(like, name="bare", url=url, pid=process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -172,7 +203,7 @@ def _identity(folder: Path) -> tuple[str, dict[str, str]]:
     }
 
 
-def _pin(targets: Sequence[Target]) -> None:
+def pin(targets: Sequence[Target]) -> None:
     """Give the gateways the first core, and all else the others."""
     cores = sorted(os.sched_getaffinity(0))
     others = set(cores[1:])
@@ -236,29 +267,10 @@ def main() -> None:
         help="fail if the ratio by processor time, which other load changes least, is lower",
     )
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        home = Path(folder)
-        kafka = stack.enter_context(running_broker(EmbeddedKafka(data_dir=home / "kafka")))
-        key, settings = _identity(home / "identity")
-        single, many = home / "single.lua", home / "batch.lua"
-        single.write_text(_LOAD.format(body=_BODY, key=key, media_type="application/json"))
-        body = f"{_BODY}\n" * _BATCH
-        many.write_text(_LOAD.format(body=body, key=key, media_type="application/x-ndjson"))
-        sluice = Sluice(
-            kafka,
-            home / "sluice",
-            engine=running_engine(LOCAL),
-            environment={"gateway": {} if options.no_auth else settings},
-        )
-        stack.callback(sluice.stop)
-        sluice.start("gateway")
-        url, pid = f"{sluice.url}/v1/runs", sluice.child("gateway").pid
-        targets = [
-            Target("sluice", url, pid, single),
-            stack.enter_context(bare(kafka, f"{sluice.topics.requests}.bare", load=single)),
-            Target("batches", f"{url}:batch", pid, many, runs=_BATCH),
-        ]
-        _pin(targets)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_targets(Path(folder), identified=not options.no_auth) as targets,
+    ):
         if options.hold:
             print(*(f"{each.name} {each.pid} {each.url} {each.load}" for each in targets), sep="\n")
             sys.stdout.flush()

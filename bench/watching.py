@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,9 +81,9 @@ class Bench:
     async def create(self, *, count: int) -> list[str]:
         """Create Workflows, wait until their first events are published, and return their names."""
         async with self._sluice.workflows() as workflows:
-            manifests = [self._manifest() for _ in range(count)]
+            manifests = [self.manifest() for _ in range(count)]
             names = [each["metadata"]["name"] for each in manifests]
-            await _side_by_side(_AT_ONCE, [workflows.create(each) for each in manifests])
+            await side_by_side([workflows.create(each) for each in manifests])
         waited = set(names)
         async with Topic(self._sluice.kafka, self._sluice.topics.status) as topic:
             async for record in topic.records():
@@ -110,7 +110,7 @@ class Bench:
                 await _patch(workflows, name, phase)
 
             work = [patch(number, *change) for number, change in enumerate(changes)]
-            await _side_by_side(_AT_ONCE, work)
+            await side_by_side(work)
             return Changes(
                 sent=sent,
                 bare=json.loads(await bare.readline()),
@@ -124,7 +124,8 @@ class Bench:
     def _kafka(self) -> tuple[str, str]:
         return self._sluice.kafka.bootstrap_servers, self._sluice.topics.status
 
-    def _manifest(self) -> Manifest:
+    def manifest(self) -> Manifest:
+        """Return a Workflow that no controller takes, as the dispatcher would create it."""
         run_id = secrets.token_hex(8)
         document = {"id": run_id, "workflow": "hello", "parameters": {"name": "Ada"}}
         record = IncomingRecord(
@@ -144,16 +145,16 @@ async def _patch(workflows: WorkflowsApi, name: str, phase: str) -> None:
     await workflows.patch(name, [{"op": "add", "path": "/status", "value": status}])
 
 
-async def _side_by_side(at_once: int, work: Sequence[Awaitable[object]]) -> None:
-    """Await all of the work, so many at a time, in its order."""
-    waiting = list(reversed(work))
+async def side_by_side(work: Iterable[Awaitable[object]]) -> None:
+    """Await all of the work, sixteen at a time, in its order."""
+    waiting = iter(work)
 
     async def worker() -> None:
-        while waiting:
-            await waiting.pop()
+        for each in waiting:
+            await each
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(at_once):
+        for _ in range(_AT_ONCE):
             group.create_task(worker())
 
 

@@ -146,7 +146,7 @@ test-pulumi: $(SETUP_DEV) $(SETUP_PULUMI) ## Test the infrastructure on Pulumi's
 		--helm "$$($(PY) -m testbed program helm)" tests/pulumi $(ARGS)
 
 .PHONY: ci-all
-ci-all: ## Run all that .ci/run ever runs, in one go (hours)
+ci-all: ## Run all that .ci/run ever runs, in one go (two hours and a quarter cold, on 2 cores)
 	CI_SHARES='faults release lines upgrades' .ci/run
 
 .PHONY: ci-round

@@ -1,5 +1,6 @@
 """What the gateway makes of the log-relay's answers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -32,10 +33,19 @@ class Relay:
     def __init__(self) -> None:
         self.status = 200
         self.given: list[str] = []
+        self.cut = asyncio.Event()
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         self.given.append(request.headers["Authorization"])
-        return web.Response(status=self.status, body=b"a log")
+        if request.query["follow"] == "false":
+            return web.Response(status=self.status, body=b"a log")
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"half")
+        await self.cut.wait()
+        assert request.transport is not None
+        request.transport.abort()
+        return response
 
 
 @pytest.fixture
@@ -83,6 +93,28 @@ async def test_each_refusal_has_its_error(
     with pytest.raises(error) as raised:
         await read(adapter)
     assert type(raised.value) is error
+
+
+async def test_a_log_that_breaks_while_it_is_read_is_unavailable(
+    adapter: HttpLogRelay, relay: Relay
+) -> None:
+    async with adapter.open(STEP, tail=None, since=None, follow=True) as chunks:
+        assert await anext(chunks) == b"half"
+        relay.cut.set()
+        with pytest.raises(LogUnavailableError) as raised:
+            await anext(chunks)
+    assert type(raised.value) is LogUnavailableError
+
+
+async def test_closing_ends_what_is_being_read(adapter: HttpLogRelay, relay: Relay) -> None:
+    async with adapter.open(STEP, tail=None, since=None, follow=True) as chunks:
+        assert await anext(chunks) == b"half"
+        reading = asyncio.ensure_future(anext(chunks))
+        await asyncio.sleep(0)
+        await adapter.close()
+        with pytest.raises(LogUnavailableError):
+            await reading
+    relay.cut.set()
 
 
 async def test_a_relay_that_is_closed_is_unavailable(adapter: HttpLogRelay) -> None:

@@ -81,9 +81,13 @@ class HttpLogRelay:
             timeout=_TIMEOUT,
             read_bufsize=_BUFFER,
         )
+        self._open: set[aiohttp.ClientResponse] = set()
 
     async def close(self) -> None:
         """See `LogRelay.close`."""
+        # Closing the session would leave what is being read without an end.
+        for response in tuple(self._open):
+            response.close()
         await self._session.close()
 
     @asynccontextmanager
@@ -110,10 +114,23 @@ class HttpLogRelay:
                 self._url, params=params, headers=headers, allow_redirects=False
             ) as response:
                 _refuse(response.status)
-                yield response.content.iter_any()
+                self._open.add(response)
+                try:
+                    yield _chunks(response)
+                finally:
+                    self._open.discard(response)
         except (aiohttp.ClientError, OSError, RuntimeError) as e:
             # RuntimeError: the session was closed. No message has bytes of the log.
             raise LogUnavailableError(type(e).__name__) from None
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    # It is read beside the context that has opened it, which sees no error of it.
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, OSError) as e:
+        raise LogUnavailableError(type(e).__name__) from None
 
 
 def _refuse(status: int) -> None:

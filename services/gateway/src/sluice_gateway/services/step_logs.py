@@ -123,7 +123,7 @@ class StepLogs:
                     break
                 # A container's end does not wait for containerd to write its last lines, and the
                 # kubelet ends a log that it follows with the container.
-                part = replace(part, follow=False)
+                part, failures = replace(part, follow=False), 0
             await stack.aclose()
             await asyncio.sleep(pause)
             part = replace(part, after=text.last)

@@ -132,11 +132,12 @@ class GroupProjector:
         for portion in portions(records):
             ends = {each.position.partition: each.position.offset + 1 for each in portion}
             await self._write(topic, portion, ends, places)
-        # Positions also pass the end of a transaction, which is not a record.
+        # Positions also pass the end of a transaction, which is not a record. A partition that was
+        # revoked since its position was asked for has no place here any more.
         passed = {
             number: position
             for (of, number), position in positions.items()
-            if of == topic and position > places[of, number].next_offset
+            if of == topic and (known := places.get((of, number))) and position > known.next_offset
         }
         if passed:
             await self._write(topic, [], passed, places)

@@ -102,10 +102,9 @@ class StepLogs:
         first: AsyncIterator[bytes],
         stack: AsyncExitStack,
     ) -> AsyncGenerator[tuple[PlacedLine, ...]]:
-        chunks: AsyncIterator[bytes] | None = first
+        chunks, failures = first, 0
         text = LogText(max_line=self._max_line, after=part.after)
-        failures = 0
-        while chunks is not None:
+        while True:
             pause = 0.0
             try:
                 async for chunk in chunks:
@@ -127,10 +126,11 @@ class StepLogs:
             await stack.aclose()
             await asyncio.sleep(pause)
             part = replace(part, after=text.last)
-            chunks = await _opened_again(relay, step, part, stack=stack)
-            if chunks is not None:
-                # What was read of a line that is not complete comes once more.
-                text = LogText(max_line=self._max_line, after=text.last)
+            again = await _opened_again(relay, step, part, stack=stack)
+            if again is None:
+                break
+            # What was read of a line that is not complete comes once more.
+            chunks, text = again, LogText(max_line=self._max_line, after=text.last)
         if lines := tuple(text.flush()):
             yield lines
 

@@ -21,13 +21,12 @@ from pathlib import Path
 import aiohttp
 from aiokafka import AIOKafkaProducer
 
-from bench.half_load import percentiles
+from bench.half_load import percentiles, post_on_schedule
 from bench.idle import rss_mb
-from bench.status_load import steadily
 from sluice_local.kafka import EmbeddedKafka
 from tests.support.counting_cluster import CountingCluster
 from tests.support.engines import running_engine
-from tests.support.kafka import running_broker
+from tests.support.kafka import KafkaServer, running_broker
 from tests.support.matrix import LOCAL
 from tests.support.sluice import DATA, Sluice
 
@@ -48,16 +47,19 @@ class Posts:
 
     async def run(self, *, seconds: float) -> None:
         """Post for so long; until it is cancelled, if that comes first."""
-        async with aiohttp.ClientSession(self._url) as http, asyncio.TaskGroup() as group:
-            began = time.perf_counter()
-            async for number in steadily(round(seconds * self._rate), a_second=self._rate):
-                group.create_task(self._post(http, began + number / self._rate))
+        async with aiohttp.ClientSession(self._url) as http:
+            await post_on_schedule(
+                http,
+                "/v1/runs",
+                body=json.dumps(_REQUEST),
+                rate=self._rate,
+                seconds=seconds,
+                then=self._note,
+            )
 
-    async def _post(self, http: aiohttp.ClientSession, scheduled: float) -> None:
-        async with http.post("/v1/runs", json=_REQUEST) as response:
-            response.raise_for_status()
-            self.accepted.append((await response.json())["id"])
-        self.took.append((time.perf_counter() - scheduled) * 1e3)
+    def _note(self, answer: bytes, milliseconds: float) -> None:
+        self.accepted.append(json.loads(answer)["id"])
+        self.took.append(milliseconds)
 
 
 async def measure(options: argparse.Namespace, sluice: Sluice, cluster: CountingCluster) -> bool:
@@ -121,25 +123,24 @@ def _print_times(what: str, posts: Posts) -> None:
     print(f"{what}: {len(posts.took)} posts, p50 {p50:.1f} ms, p99 {p99:.1f} ms", flush=True)
 
 
-async def run(options: argparse.Namespace, folder: Path) -> bool:
-    """Run the processes, and measure."""
+async def run(options: argparse.Namespace, kafka: KafkaServer, folder: Path) -> bool:
+    """Run the services, and measure."""
     catalogue = {"SLUICE_WORKFLOWS__CATALOGUE_FILE": str((DATA / "fair-catalogue.yaml").resolve())}
-    with running_broker(EmbeddedKafka(data_dir=folder / "kafka")) as kafka:
-        async with CountingCluster(run_seconds=_RUN_S).running() as cluster:
-            kubeconfig = cluster.kubeconfig(folder, client="dispatcher")
-            sluice = Sluice(
-                kafka,
-                folder / "sluice",
-                engine=running_engine(LOCAL),
-                environment={
-                    "gateway": catalogue,
-                    "dispatcher": catalogue | {"SLUICE_KUBERNETES__KUBECONFIG": str(kubeconfig)},
-                },
-            )
-            try:
-                return await measure(options, sluice, cluster)
-            finally:
-                await asyncio.to_thread(sluice.stop)
+    async with CountingCluster(run_seconds=_RUN_S).running() as cluster:
+        kubeconfig = cluster.kubeconfig(folder, client="dispatcher")
+        sluice = Sluice(
+            kafka,
+            folder / "sluice",
+            engine=running_engine(LOCAL),
+            environment={
+                "gateway": catalogue,
+                "dispatcher": catalogue | {"SLUICE_KUBERNETES__KUBECONFIG": str(kubeconfig)},
+            },
+        )
+        try:
+            return await measure(options, sluice, cluster)
+        finally:
+            await asyncio.to_thread(sluice.stop)
 
 
 def main() -> None:
@@ -152,8 +153,11 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1_000_000, help="(%(default)s)")
     parser.add_argument("--rate", type=float, default=20, help="posts/s (%(default)s)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        if not asyncio.run(run(options, Path(folder))):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_broker(EmbeddedKafka(data_dir=Path(folder) / "kafka")) as kafka,
+    ):
+        if not asyncio.run(run(options, kafka, Path(folder))):
             sys.exit("A request has no Workflow, or two.")
     print("Each request has exactly one Workflow.")
 

@@ -20,7 +20,6 @@ import secrets
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -32,10 +31,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from bench.idle import cpu_seconds
-from sluice_local.kafka import EmbeddedKafka
-from tests.support.engines import running_engine
-from tests.support.kafka import running_broker
-from tests.support.matrix import LOCAL
+from bench.own_sluice import own_sluice
 from tests.support.sluice import Sluice
 
 _AT_ONCE = 16
@@ -213,22 +209,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=300, help="single records (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_broker(EmbeddedKafka(data_dir=Path(folder) / "kafka")) as kafka,
-    ):
-        sluice = Sluice(
-            kafka,
-            Path(folder) / "sluice",
-            engine=running_engine(options.engine),
-            environment={"dispatcher": _ENVIRONMENT},
-        )
-        try:
-            sluice.start(*(["engine"] if options.engine == LOCAL else []), "dispatcher")
-            seen = asyncio.run(measure(sluice, rounds=options.rounds, count=options.count))
-            soon = asyncio.run(latencies(sluice, runs=options.runs))
-        finally:
-            sluice.stop()
+    with own_sluice(options.engine, environment={"dispatcher": _ENVIRONMENT}) as sluice:
+        sluice.start("dispatcher")
+        seen = asyncio.run(measure(sluice, rounds=options.rounds, count=options.count))
+        soon = asyncio.run(latencies(sluice, runs=options.runs))
     figures = report(seen, milliseconds=soon)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))

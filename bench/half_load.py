@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -24,22 +25,47 @@ from bench.status_load import steadily
 _WARM_UP_S = 5.0
 
 
-async def drive(target: Target, *, rate: float, seconds: float, connections: int) -> list[float]:
-    """Return how long each POST took from its time on, in milliseconds."""
-    took: list[float] = []
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {target.key}"}
+async def post_on_schedule(
+    http: aiohttp.ClientSession,
+    url: str,
+    *,
+    body: str,
+    rate: float,
+    seconds: float,
+    then: Callable[[bytes, float], None],
+) -> None:
+    """POST a JSON body again and again; `then` gets each answer, and its milliseconds.
+
+    Each POST has its time on a schedule, and is measured from that time on.
+    """
 
     async def post(scheduled: float) -> None:
-        async with http.post(target.url, data=BODY, headers=headers) as response:
+        headers = {"Content-Type": "application/json"}
+        async with http.post(url, data=body, headers=headers) as response:
             response.raise_for_status()
-            await response.read()
-        took.append((time.perf_counter() - scheduled) * 1e3)
+            answer = await response.read()
+        then(answer, (time.perf_counter() - scheduled) * 1e3)
 
-    connector = aiohttp.TCPConnector(limit=connections)
-    async with aiohttp.ClientSession(connector=connector) as http, asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         began = time.perf_counter()
         async for number in steadily(round(rate * seconds), a_second=rate):
             group.create_task(post(began + number / rate))
+
+
+async def drive(target: Target, *, rate: float, seconds: float, connections: int) -> list[float]:
+    """Return how long each POST took from its time on, in milliseconds."""
+    took: list[float] = []
+    connector = aiohttp.TCPConnector(limit=connections)
+    headers = {"Authorization": f"Bearer {target.key}"}
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as http:
+        await post_on_schedule(
+            http,
+            target.url,
+            body=BODY,
+            rate=rate,
+            seconds=seconds,
+            then=lambda _, milliseconds: took.append(milliseconds),
+        )
     return took
 
 

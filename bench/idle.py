@@ -73,8 +73,16 @@ def cpu_seconds(pid: int) -> float:
 
 
 def rss_mb(pid: int) -> float:
+    return _memory_mb(pid, "VmRSS:")
+
+
+def most_rss_mb(pid: int) -> float:
+    return _memory_mb(pid, "VmHWM:")
+
+
+def _memory_mb(pid: int, name: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
+        if line.startswith(name):
             return int(line.split()[1]) / 1024
     return 0.0
 

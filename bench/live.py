@@ -17,16 +17,13 @@ import asyncio
 import json
 import re
 import sys
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
-from bench.idle import cpu_seconds
+from bench.idle import cpu_seconds, most_rss_mb
+from bench.own_sluice import own_sluice
 from bench.watching import Bench, side_by_side
-from sluice_local.kafka import EmbeddedKafka
-from tests.support.engines import running_engine
-from tests.support.kafka import running_broker
 from tests.support.sluice import Sluice
 
 _WATCHER = "status-watcher"
@@ -48,7 +45,7 @@ def caught_up(sluice: Sluice, *, count: int) -> dict[str, float]:
         tracked = gauges["tracked_workflows"]
         if tracked >= count and not gauges["pending_states"] and not gauges["active_workers"]:
             pid = sluice.child(_WATCHER).pid
-            return {"seconds": seconds, "cpu_s": cpu_seconds(pid), "most_mb": _most_mb(pid)}
+            return {"seconds": seconds, "cpu_s": cpu_seconds(pid), "most_mb": most_rss_mb(pid)}
         if tracked - shown >= count / 10:
             shown = int(tracked)
             print(f"  {shown} tracked after {seconds:.0f} s", file=sys.stderr, flush=True)
@@ -60,12 +57,6 @@ def _gauges(sluice: Sluice) -> dict[str, float]:
     url = f"http://127.0.0.1:{sluice.endpoints.health_ports[_WATCHER]}/metrics"
     with urllib.request.urlopen(url, timeout=60) as answer:
         return {name: float(value) for name, value in _GAUGES.findall(answer.read().decode())}
-
-
-def _most_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    [line] = re.findall(r"(?m)^VmHWM:\s+(\d+) kB$", status)
-    return int(line) / 1024
 
 
 async def create(sluice: Sluice, *, count: int) -> float:
@@ -87,27 +78,18 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10_000, help="Workflows (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_broker(EmbeddedKafka(data_dir=Path(folder) / "kafka")) as kafka,
-    ):
-        sluice = Sluice(kafka, Path(folder) / "sluice", engine=running_engine(options.engine))
-        try:
-            if sluice.engine.is_local:
-                sluice.start("engine")
-            took = asyncio.run(create(sluice, count=options.count))
-            print(f"{options.count} Workflows created in {took:.0f} s", flush=True)
-            figures = {}
-            for what in ("new to it", "after a kill"):
-                figures[what] = found = caught_up(sluice, count=options.count)
-                print(
-                    f"{what}: caught up after {found['seconds']:.1f} s, "
-                    f"{found['cpu_s']:.1f} s of processor time, {found['most_mb']:.0f} MB at most",
-                    flush=True,
-                )
-                sluice.kill(_WATCHER)
-        finally:
-            sluice.stop()
+    with own_sluice(options.engine) as sluice:
+        took = asyncio.run(create(sluice, count=options.count))
+        print(f"{options.count} Workflows created in {took:.0f} s", flush=True)
+        figures = {}
+        for what in ("new to it", "after a kill"):
+            figures[what] = found = caught_up(sluice, count=options.count)
+            print(
+                f"{what}: caught up after {found['seconds']:.1f} s, "
+                f"{found['cpu_s']:.1f} s of processor time, {found['most_mb']:.0f} MB at most",
+                flush=True,
+            )
+            sluice.kill(_WATCHER)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
 

@@ -20,12 +20,8 @@ from pathlib import Path
 
 from bench.gateway import BODY, LOAD, Target, drive, pin
 from bench.idle import cpu_seconds
-from sluice_local.kafka import EmbeddedKafka
-from tests.support.engines import running_engine
-from tests.support.kafka import running_broker
-from tests.support.matrix import LOCAL
+from bench.status_load import running_gateway
 from tests.support.postgres import PostgresServer, create_database
-from tests.support.sluice import Sluice
 
 _WARM_UP_S = 3.0
 _PATIENCE_S = 120.0
@@ -55,25 +51,19 @@ def store(kind: str) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def gateways(home: Path, settings: Mapping[str, str]) -> Iterator[Iterator[Target]]:
-    """Yield gateways, which start when they are taken; they are pinned to the first core."""
-    with contextlib.ExitStack() as stack:
-        kafka = stack.enter_context(running_broker(EmbeddedKafka(data_dir=home / "kafka")))
-        sluice = Sluice(
-            kafka,
-            home / "sluice",
-            engine=running_engine(LOCAL),
-            environment={"gateway": settings},
-        )
-        stack.callback(sluice.stop)
+    """Yield two gateways, of which the second starts when it is taken."""
+    with running_gateway(home, **settings) as sluice:
         load = home / "load.lua"
         load.write_text(LOAD.format(body=BODY, key="", media_type="application/json"))
 
+        def target(name: str, origin: str) -> Target:
+            return Target(name, f"{origin}/v1/runs", sluice.child(name).pid, load, key="")
+
         def started() -> Iterator[Target]:
+            yield target("gateway", sluice.url)
             another, origin = sluice.another_gateway(lambda _: {"SLUICE_AUTH__MODE": "none"})
-            for name, url in (("gateway", sluice.url), (another, origin)):
-                sluice.start(name)
-                pid = sluice.child(name).pid
-                yield Target(name, f"{url}/v1/runs", pid, load, key="")
+            sluice.start(another)
+            yield target(another, origin)
 
         yield started()
 

@@ -5,11 +5,11 @@
 Filling is measured as the gateway does it: records of the topics are decoded and written in
 batches of 500. Its figure is records a second, of wall time and of CPU time. The reference is
 sqlite3 alone, which inserts the rows that the view has in the end, each once, in as many
-transactions and into tables with the same indexes; it decodes nothing, and no run changes. Lists
-are read from a
-view of `--runs` runs, whose labels, workflows, phases and tenants are common and rare. Their figure
-is the 50th and 99th percentile, without HTTP, of the first page and the one behind it. All depend
-on the machine; CPU time depends less on what else it does.
+transactions and into tables with the same indexes; it decodes nothing, and no run changes.
+
+Lists are read from a view of `--runs` runs, whose labels, workflows, phases and tenants are common
+and rare. Their figure is the 50th and 99th percentile, without HTTP, of the first page and the one
+behind it. All depend on the machine; CPU time depends less on what else it does.
 """
 
 import argparse

@@ -12,7 +12,6 @@ nothing else to do.
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import aiohttp
 
+from bench.idle import cpu_seconds
 from bench.status_load import (
     StatusWriter,
     resident_megabytes,
@@ -130,12 +130,6 @@ async def measure(sluice: Sluice, *, streams: int, rate: float, seconds: float) 
     print(f"late: p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms, at most {late[-1]:.0f} ms")
     print(f"gateway: {resident_megabytes(gateway):.0f} MB, {100 * theirs / wall:.0f} % of a CPU")
     print(f"clients: {100 * own / wall:.0f} % of a CPU")
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ import json
 import secrets
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -25,19 +24,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.idle import cpu_seconds, rss_mb
+from bench.own_sluice import own_sluice
 from sluice_argo.workflows_api import WorkflowsApi
 from sluice_contracts.ids import RunKey
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_dispatcher.domain.models import Manifest
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
-from sluice_local.kafka import EmbeddedKafka
 from sluice_runtime.kubernetes.namespaces import Namespaces
 from sluice_workflows.catalogue import load_catalogue
 from sluice_workflows.compiler import compile_entry
 from sluice_workflows.settings import CompileSettings
-from tests.support.engines import running_engine
-from tests.support.kafka import running_broker
 from tests.support.sluice import Sluice, Topic
 
 _AT_ONCE = 16
@@ -222,17 +219,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=300, help="changes/s (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_broker(EmbeddedKafka(data_dir=Path(folder) / "kafka")) as kafka,
-    ):
-        sluice = Sluice(kafka, Path(folder) / "sluice", engine=running_engine(options.engine))
-        try:
-            sluice.start(*(["engine"] if sluice.engine.is_local else []), "status-watcher")
-            found = asyncio.run(measure(sluice, count=options.count, rate=options.rate))
-            print(f"status-watcher: {rss_mb(sluice.child('status-watcher').pid):.0f} MB")
-        finally:
-            sluice.stop()
+    with own_sluice(options.engine) as sluice:
+        sluice.start("status-watcher")
+        found = asyncio.run(measure(sluice, count=options.count, rate=options.rate))
+        print(f"status-watcher: {rss_mb(sluice.child('status-watcher').pid):.0f} MB")
     figures = report(*found)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))

@@ -12,12 +12,14 @@ from sluice_argo import metadata
 from sluice_contracts.controls import Control, ControlState, ControlTarget, encode_control
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.records import IncomingRecord, Position
+from sluice_contracts.request_codec import ReceivedRun, decode_request
 from sluice_dispatcher.adapters.in_flight_records import InFlightRecords
 from sluice_dispatcher.domain.pauses import Pauses
 from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.domain.wait_reason import WaitReason
 from sluice_dispatcher.services.live_watch import LiveWatch
 from sluice_dispatcher.services.pauses_view import PausesView
+from sluice_dispatcher.services.queued_runs import QueuedRun
 from sluice_runtime.dedupe import DedupeSettings
 from sluice_runtime.kubernetes.errors import RefusedError
 from sluice_runtime.live_limits import Limits, TenantLimits
@@ -201,6 +203,27 @@ async def test_a_request_that_waits_passes_when_its_workflow_appears(scene: Scen
     other = Desk(workflows=scene.desk.workflows)
     await other.handler.handle(other.record(hello("two")))
     await until(lambda: scene.records.count == 0)
+
+
+async def test_a_request_whose_workflow_appears_before_it_waits_takes_no_place(
+    scene: Scene,
+) -> None:
+    """It was getting its slot meanwhile. No later change of the Workflow would free the place."""
+    scene.run()
+    other = Desk(workflows=scene.desk.workflows)
+    record = scene.desk.record(hello("one"))
+    await other.handler.handle(record)
+    await scene.finish("one")
+    await until(lambda: scene.desk.admission.knows(RunKey("default", "one")))
+    received = decode_request(record)
+    assert isinstance(received, ReceivedRun)
+    queued = QueuedRun(record, received, clock=virtual, create_possible_since=None)
+
+    async def create() -> Verdict:
+        return Verdict.SAME_RUN
+
+    assert await scene.desk.admission.start(queued, create) is Verdict.SAME_RUN
+    assert scene.desk.admission.queue.live == 0
 
 
 async def test_a_stop_ends_the_wait(scene: Scene) -> None:

@@ -160,6 +160,9 @@ class Admission:
         return self._queue.pause_of(tenant=key.tenant, workflow=request.workflow)
 
     async def _pass(self, queued: QueuedRun, name: str) -> None:
+        if self.live.exists(name):
+            # Seen since the request was read. It counts by itself, and nothing would end a place.
+            return
         passed = asyncio.get_running_loop().create_future()
         visit = _Visit(waiting=_waiting(queued, name), task=queued.task, passed=passed)
         self._visits[name] = visit

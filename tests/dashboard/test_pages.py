@@ -174,7 +174,8 @@ def test_a_run_is_retried_from_a_step_that_has_succeeded(
     expect(dialog).to_contain_text("Retry from sum?")
     dialog.get_by_label("Reason (optional)").fill("Again")
     dialog.get_by_role("button", name="Retry", exact=True).click()
-    expect(page.get_by_text("attempt 2")).to_be_visible()
+    # A retry of a step that has succeeded begins 45 s after the end.
+    expect(page.get_by_text("attempt 2")).to_be_visible(timeout=75_000)
     phase(page, "Succeeded")
 
 

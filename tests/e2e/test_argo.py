@@ -114,6 +114,25 @@ async def test_artifacts_lie_in_the_store(sluice: Sluice) -> None:
     assert message.encode() in texts
 
 
+async def test_a_step_that_succeeded_runs_again_once_argo_has_deleted_its_pod(
+    sluice: Sluice,
+) -> None:
+    """Argo deletes it by name, some time after its end, and would delete the new one."""
+    run_id = unique_name("unhurried")
+    key = f"default/{run_id}".encode()
+    async with sluice.client() as client, Topic(sluice.kafka, sluice.topics.results) as topic:
+        first = await client.outcome({"id": run_id, "workflow": "unhurried"})
+        assert first["phase"] == "Succeeded", first
+        [step] = first["steps"]
+        retry = json.dumps({"type": "retry", "id": run_id, "step": step["id"]}).encode()
+        await produce(sluice.kafka, sluice.topics.requests, retry, key=key)
+        async for record in topic.of(key):
+            second = json.loads(record.value)
+            if second["attempt"] == 2:
+                break
+    assert (second["phase"], second["message"]) == ("Succeeded", None)
+
+
 def unpacked(file: Path) -> list[bytes]:
     """Give the texts in an artifact, which Argo packs by default."""
     content = file.read_bytes()

@@ -60,6 +60,7 @@ class FakeWorkflows:
         self._version = 100
         self._uids = 0
         self._uid = "uid" if namespace == "argo" else f"{namespace}-uid"
+        self.pods_for_test: set[str] = set()
         self.deleted_pods_for_test: list[str] = []
         self._history: list[_Change] = []
         self._oldest = self._version
@@ -110,10 +111,13 @@ class FakeWorkflows:
             raise ConflictError(f"{name}: modified", status=409, reason="Conflict")
         return self._answer("patch", await self._write(name, obj))
 
-    async def delete_pod(self, name: str) -> None:
-        """See `WorkflowsApi.delete_pod`."""
+    async def delete_pod(self, name: str) -> bool:
+        """See `WorkflowsApi.delete_pod`; a pod is gone once it is deleted."""
         await self._enter("delete_pod")
         self.deleted_pods_for_test.append(name)
+        is_there = name in self.pods_for_test
+        self.pods_for_test.discard(name)
+        return is_there
 
     async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
         """See `WorkflowsApi.list_page`; a token is valid until the history expires."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sluice_argo import metadata
+from sluice_argo.pod_names import pod_name
 from sluice_contracts.ids import RunKey, workflow_name
 from sluice_contracts.problems import ProblemType
 from sluice_contracts.status import Phase
@@ -20,6 +21,7 @@ from sluice_dispatcher.domain.verdict import Verdict
 from sluice_dispatcher.services import commands
 from sluice_runtime.kubernetes.errors import ApiError, ApiUnavailableError, RefusedError
 from tests.support.dispatcher import Desk, hello
+from tests.unit.runtime.clock import now
 
 pytestmark = pytest.mark.looptime
 
@@ -173,6 +175,9 @@ async def test_pods_of_the_last_attempt_are_deleted_before_the_retry() -> None:
         **{f"n{number}": node(f"n{number}", "Pod", "Failed") for number in range(40)},
     }
     await failed(desk, nodes=nodes)
+    workflow = desk.workflows.object_for_test(NAME)
+    names = {pod_name(workflow, each) for each in nodes.values() if each["type"] == "Pod"}
+    desk.workflows.pods_for_test |= names
     desk.workflows.fail_for_test("delete_pod", ApiUnavailableError("403", status=403))
     held = desk.workflows.hold_for_test("delete_pod", after=30)
     retrying = asyncio.create_task(order(desk, "retry"))
@@ -180,7 +185,21 @@ async def test_pods_of_the_last_attempt_are_deleted_before_the_retry() -> None:
     assert desk.workflows.calls_for_test("patch") == 0
     held.set()
     assert await retrying is Verdict.APPLIED
-    assert len(set(desk.workflows.deleted_pods_for_test)) == 40
+    assert set(desk.workflows.deleted_pods_for_test) == names
+    assert desk.workflows.pods_for_test == set()
+
+
+async def test_a_retry_comes_after_argo_has_seen_the_pods_go() -> None:
+    """Its controller looks for them in a cache, which hears of a deletion some time later."""
+    desk = Desk()
+    await failed(desk, nodes={NAME: node(NAME, "Pod", "Failed")})
+    desk.workflows.pods_for_test.add(NAME)
+    retrying = asyncio.create_task(order(desk, "retry"))
+    await desk.workflows.wait_for_test(lambda: not desk.workflows.pods_for_test)
+    gone = now()
+    assert await retrying is Verdict.APPLIED
+    assert now() - gone >= 2
+    assert desk.workflows.calls_for_test("patch") == 1
 
 
 async def test_an_answer_that_does_not_fit_is_a_dead_letter_with_its_faults() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -83,6 +84,19 @@ async def test_retries_that_wait_for_the_status_watcher_do_not_stop_new_runs(
     await until(lambda: records.count == 0)
     assert records.committable()[PARTITION] >= 300
     assert not any(desk.budget.waiting.values())
+
+
+async def test_a_retry_that_waits_long_counts_as_waiting_at_once() -> None:
+    desk = Desk()
+    await failed_and_not_published(desk, "order-1")
+    await publish_end(desk, "order-1")
+    desk.now_for_test = datetime.fromisoformat(ENDED)
+    records = in_flight_records(desk)
+    records.start(command(desk, "retry", "order-1"))
+    await until(lambda: desk.budget.waiting[WaitReason.ARGO] == 1)
+    assert desk.workflows.calls_for_test("get") == 1
+    desk.now_for_test += timedelta(seconds=5)
+    await until(lambda: records.count == 0)
 
 
 async def test_workflows_that_a_quota_forbids_do_not_stop_others() -> None:

@@ -1,6 +1,6 @@
 """A retry from a step: what runs again, and which pods are in its way."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from sluice_contracts.problems import ProblemType
 from sluice_contracts.records import IncomingRecord, Position
 from sluice_contracts.requests import RetryCommand
 from sluice_dispatcher.domain.command_patch import plan_change
+from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.domain.workflow_change import InapplicableCommandError, WorkflowChange
 
 ENDED = "2026-01-01T00:00:00Z"
@@ -247,6 +248,40 @@ def test_a_retry_forgets_what_stopped_the_run() -> None:
     assert "/spec/shutdown" in changed
     assert changed["/status/storedWorkflowTemplateSpec"] == {"entrypoint": "x"}
     assert changed["/status/persistentVolumeClaims"] is None
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds"),
+    [("d", 45), (None, 5)],
+    ids=["of a step that succeeded", "of a step that failed"],
+)
+def test_a_retry_waits_until_argo_has_deleted_the_pods_that_it_deletes(
+    step: str | None, seconds: int
+) -> None:
+    """Argo deletes by name, and would delete the pod of the next attempt."""
+    nodes = dag()
+    nodes["wf"]["phase"] = "Failed"
+    del nodes["wf.onExit"]
+    if step is None:
+        nodes["wf.d"]["phase"] = "Failed"
+    workflow = finished(nodes, "Failed")
+    workflow["spec"]["podGC"] = {"strategy": "OnPodSuccess", "deleteDelayDuration": "30s"}
+    command = RetryCommand(id="a", step=step)
+    due = datetime.fromisoformat(ENDED) + timedelta(seconds=seconds)
+    with pytest.raises(MustWaitError) as caught:
+        plan_change(workflow, command, record=RECORD, now=due - timedelta(seconds=1))
+    assert (caught.value.reason, caught.value.retry_after) == (WaitReason.ARGO, 1.0)
+    assert plan_change(workflow, command, record=RECORD, now=due).obsolete_pods
+
+
+def test_a_retry_does_not_wait_for_an_end_far_in_the_future() -> None:
+    workflow = finished(dag(), "Failed")
+    early = datetime.fromisoformat(ENDED) - timedelta(hours=1)
+    assert plan_change(workflow, RetryCommand(id="a"), record=RECORD, now=early).obsolete_pods
+    early = datetime.fromisoformat(ENDED) - timedelta(seconds=4)
+    with pytest.raises(MustWaitError) as caught:
+        plan_change(workflow, RetryCommand(id="a"), record=RECORD, now=early)
+    assert caught.value.retry_after == 5.0
 
 
 def test_pods_have_the_names_that_argo_gives_them() -> None:

@@ -124,17 +124,20 @@ class WorkflowsApi:
                 raise ConflictError(str(e), status=e.status, reason=e.reason) from e
             raise
 
-    async def delete_pod(self, name: str) -> None:
-        """Delete a pod; one that does not exist counts as deleted.
+    async def delete_pod(self, name: str) -> bool:
+        """Delete a pod, and return whether there was one; it may take a while to go.
 
         Raises:
             ApiError: the request was refused.
             ApiUnavailableError: the pod may have been deleted or not.
         """
-        with contextlib.suppress(NotFoundError):
+        try:
             await self._client.call(
                 "DELETE", f"{self._pods}/{name}", deadline=self._deadline("delete a pod")
             )
+        except NotFoundError:
+            return False
+        return True
 
     async def list_page(self, *, limit: int, continue_token: str | None) -> WorkflowPage:
         """Return one page of Sluice's Workflows.

@@ -40,8 +40,8 @@ class Workflows(Protocol):
     async def patch(self, name: str, operations: Sequence[Manifest]) -> Manifest:
         """Change a Workflow by JSON Patch; ConflictError if a `test` fails."""
 
-    async def delete_pod(self, name: str) -> None:
-        """Delete a pod; one that does not exist counts as deleted."""
+    async def delete_pod(self, name: str) -> bool:
+        """Delete a pod; return whether there was one, which may take a while to go."""
 
 
 class SlotStore(Protocol):

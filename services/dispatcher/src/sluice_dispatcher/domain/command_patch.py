@@ -42,7 +42,7 @@ def plan_change(
 
     Raises:
         InapplicableCommandError: for instance a retry of a run that has not ended.
-        MustWaitError: a retry came before the outcome of the last attempt was published.
+        MustWaitError: a retry came before the end of the last attempt was done with.
     """
     changed = copy.deepcopy(workflow)
     obsolete_pods: tuple[str, ...] = ()

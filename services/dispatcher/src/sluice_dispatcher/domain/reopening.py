@@ -11,6 +11,7 @@ from sluice_argo.timestamps import format_timestamp, parse_timestamp
 from sluice_contracts.requests import RetryCommand
 from sluice_dispatcher.domain.command_nodes import nodes_named, readable_nodes
 from sluice_dispatcher.domain.models import Manifest
+from sluice_dispatcher.domain.pod_cleanup import deletion_delay
 from sluice_dispatcher.domain.retry_nodes import exit_handler_of, nodes_after_retry, whole_step
 from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.domain.workflow_change import InapplicableCommandError
@@ -35,7 +36,8 @@ def reopen(workflow: Manifest, command: RetryCommand, *, now: datetime) -> tuple
     Raises:
         InapplicableCommandError: the run has not ended, or has not failed and no step is to run
             again, or there is no such step.
-        MustWaitError: the outcome of the last attempt is not published yet.
+        MustWaitError: the outcome of the last attempt is not published yet, or Argo may still be
+            at work on its end.
     """
     status = workflow.get("status") or {}
     _check_ended(status, command)
@@ -43,14 +45,20 @@ def reopen(workflow: Manifest, command: RetryCommand, *, now: datetime) -> tuple
         raise InapplicableCommandError("The run's Workflow is being deleted.")
     if not _is_published(workflow):
         # The status-watcher would take the next attempt for a part of this one.
-        raise _too_early("The outcome of this attempt is not published yet.")
-    if _has_just_ended(status, now=now):
-        raise _too_early("The attempt has only just ended.")
+        raise MustWaitError(
+            "The outcome of this attempt is not published yet.", reason=WaitReason.STATUS_WATCHER
+        )
     name = workflow["metadata"]["name"]
     before = readable_nodes(status)
     after = nodes_after_retry(
         before, workflow_name=name, again=_again(before, command, name), now=now
     )
+    pods = [
+        node
+        for node_id, node in before.items()
+        if node.get("type") == "Pod" and node_id not in after
+    ]
+    _check_settled(status, now=now, settling=_SETTLING + deletion_delay(workflow, pods))
     status = write_nodes(status, after)
     for gone in ("finishedAt", "message", "outputs", "progress", "persistentVolumeClaims"):
         status.pop(gone, None)
@@ -62,11 +70,7 @@ def reopen(workflow: Manifest, command: RetryCommand, *, now: datetime) -> tuple
         }
     workflow["status"] = {**status, "phase": "Running", "startedAt": format_timestamp(now)}
     _forget_end(workflow)
-    return tuple(
-        pod_name(workflow, node)
-        for node_id, node in before.items()
-        if node.get("type") == "Pod" and node_id not in after
-    )
+    return tuple(pod_name(workflow, node) for node in pods)
 
 
 def _check_ended(status: dict[str, Any], command: RetryCommand) -> None:
@@ -116,10 +120,6 @@ def _forget_end(workflow: Manifest) -> None:
         finalizers.append(metadata.FINALIZER)
 
 
-def _too_early(message: str) -> MustWaitError:
-    return MustWaitError(message, reason=WaitReason.STATUS_WATCHER)
-
-
 def _is_published(workflow: Manifest) -> bool:
     """Return whether the mark of the status-watcher is of this end."""
     annotations = workflow["metadata"].get("annotations") or {}
@@ -132,8 +132,8 @@ def _is_published(workflow: Manifest) -> bool:
     return published.phase == status.get("phase") and published.finished_at == finished_at
 
 
-def _has_just_ended(status: dict[str, Any], *, now: datetime) -> bool:
-    """Return whether Argo's controller may still be processing the end.
+def _check_settled(status: dict[str, Any], *, now: datetime, settling: timedelta) -> None:
+    """Let the retry wait while Argo's controller may still be processing the end.
 
     For about a second after it has written the end, the controller still holds the Workflow; then
     it forgets it. A Workflow reopened in between would stay "postponed due to max parallelism
@@ -141,4 +141,11 @@ def _has_just_ended(status: dict[str, Any], *, now: datetime) -> bool:
     """
     ended = parse_timestamp(status.get("finishedAt"))
     # An end far in the future comes from a wrong clock; waiting for it would take too long.
-    return ended is not None and abs(now - ended) < _SETTLING
+    if ended is None or abs(now - ended) >= settling:
+        return
+    left = min(settling, settling - (now - ended)).total_seconds()
+    raise MustWaitError(
+        "Argo may still be at work on the end of this attempt, or delete its pods.",
+        reason=WaitReason.ARGO,
+        retry_after=left,
+    )

@@ -15,6 +15,8 @@ class WaitReason(StrEnum):
     """It is a command, and as many commands as allowed are being executed."""
     STATUS_WATCHER = "status-watcher"
     """It is a retry, and the outcome of the attempt is not published yet."""
+    ARGO = "argo"
+    """It is a retry, and Argo is not done with the end of the attempt, or with its pods."""
     FORBIDDEN = "forbidden"
     """A Role, a quota or a policy of the cluster forbids it until that is changed."""
     KUBERNETES = "kubernetes"
@@ -45,6 +47,7 @@ _DETAILS: Final = {
     WaitReason.SAME_RUN: "An earlier request of the same run is not finished.",
     WaitReason.COMMANDS: "As many commands as allowed are being executed.",
     WaitReason.STATUS_WATCHER: "The outcome of the last attempt is not published yet.",
+    WaitReason.ARGO: "Argo is not done with the end of the last attempt yet.",
     WaitReason.FORBIDDEN: "A quota, a policy or a Role of the cluster forbids the run for now.",
     WaitReason.KUBERNETES: "The cluster's API server does not answer, or not clearly.",
     WaitReason.SLOT: "As many runs as allowed are being started, and each takes long.",
@@ -66,8 +69,12 @@ def wait_detail(reason: WaitReason) -> str:
 
 
 class MustWaitError(Exception):
-    """A step cannot succeed before something else has happened; `reason` names it."""
+    """A step cannot succeed before something else has happened; `reason` names it.
 
-    def __init__(self, message: str, *, reason: WaitReason) -> None:
+    It is pointless to try again within `retry_after` seconds.
+    """
+
+    def __init__(self, message: str, *, reason: WaitReason, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.reason = reason
+        self.retry_after = retry_after

@@ -81,7 +81,7 @@ class BoundedCalls:
             nonlocal failures, seconds, other_slots
             failures += 1
             seconds += last_seconds
-            if failures >= _ACTIVE_FAILURES or seconds >= _ACTIVE_S:
+            if failures >= _ACTIVE_FAILURES or seconds + pause >= _ACTIVE_S:
                 self._budget.mark_waiting(_wait_reason(error))
                 other_slots = self._slow_slots if last_seconds >= _SLOW_S else self._stuck_slots
             self._on_retry(name)

@@ -1,6 +1,7 @@
 """Executing commands on runs that exist."""
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -18,6 +19,7 @@ from sluice_dispatcher.domain.applied_commands import was_applied
 from sluice_dispatcher.domain.command_patch import plan_change
 from sluice_dispatcher.domain.models import Manifest
 from sluice_dispatcher.domain.verdict import Verdict
+from sluice_dispatcher.domain.wait_reason import MustWaitError, WaitReason
 from sluice_dispatcher.domain.workflow_builder import WorkflowBuilder
 from sluice_dispatcher.domain.workflow_change import InapplicableCommandError, WorkflowChange
 from sluice_dispatcher.ports import Ledger
@@ -37,6 +39,8 @@ from sluice_runtime.kubernetes.errors import (
 __all__ = ["CommandExecution"]
 
 _PODS_AT_A_TIME: Final = 16
+# For a pod to be gone, from the caches of Argo's controller as well.
+_POD_IS_GONE_S: Final = 2.0
 
 
 class CommandExecution:
@@ -115,16 +119,28 @@ class CommandExecution:
         limit = self._builder.slot_limit(labels.get(metadata.WORKFLOW, ""))
         await self._slots.hold(workflow, key, limit=limit)
         try:
-            await self._delete_pods(change.obsolete_pods, of=workflow)
+            if (pod := await self._delete_pods(change.obsolete_pods, of=workflow)) is not None:
+                # Argo takes a pod that its cache still has for the one of the next attempt.
+                raise MustWaitError(
+                    f"Pods of the last attempt are being deleted, such as {pod}.",
+                    reason=WaitReason.ARGO,
+                    retry_after=_POD_IS_GONE_S,
+                )
             await self._workflows.patch(workflow, change.patch)
         except RefusedError:
             await self._slots.give_back(workflow, key, limit=limit)
             raise
 
-    async def _delete_pods(self, names: Sequence[str], *, of: Manifest) -> None:
+    async def _delete_pods(self, names: Sequence[str], *, of: Manifest) -> str | None:
+        """Delete pods, and return the name of one that was there."""
+        found: str | None = None
         for first in range(0, len(names), _PODS_AT_A_TIME):
             batch = names[first : first + _PODS_AT_A_TIME]
-            await asyncio.gather(*(self._workflows.delete_pod(name, of=of) for name in batch))
+            were_there = await asyncio.gather(
+                *(self._workflows.delete_pod(name, of=of) for name in batch)
+            )
+            found = found or next(itertools.compress(batch, were_there), None)
+        return found
 
     async def _missing(self, received: ReceivedCommand) -> Problem | None:
         entry = await self._ledger.get(received.key)

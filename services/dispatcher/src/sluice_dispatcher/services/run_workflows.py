@@ -51,9 +51,9 @@ class RunWorkflows:
         """Change a Workflow that was read."""
         return await self._of(workflow).patch(workflow["metadata"]["name"], operations)
 
-    async def delete_pod(self, name: str, *, of: Manifest) -> None:
-        """Delete a pod of a Workflow that was read."""
-        await self._of(of).delete_pod(name)
+    async def delete_pod(self, name: str, *, of: Manifest) -> bool:
+        """Delete a pod of a Workflow that was read; return whether there was one."""
+        return await self._of(of).delete_pod(name)
 
     def _of(self, workflow: Manifest) -> Workflows:
         return self._within[workflow["metadata"]["namespace"]]

@@ -131,7 +131,8 @@ async def test_a_step_that_waits_for_a_slot_has_no_log_yet(
         code, text = await logs.log("b")
         assert code == 400
         assert "is waiting to start" in text
-        gate.write_text("go on")
+        # It waits until the step opens it, which the engine in this loop has to start.
+        await asyncio.to_thread(gate.write_text, "go on")
         await workflows.finished("b")
         assert await logs.log("b") == (200, "b\n")
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from sluice_client import Retries
+from sluice_client.sync import Sluice as SyncSluice
 from sluice_local.processes import ChildProcess
 from tests.support.client import OUTCOME_SECONDS
 from tests.support.engines import Engine
@@ -181,29 +183,24 @@ def test_a_run_that_has_failed_says_how_to_read_why(person: Person) -> None:
 
 
 def test_a_log_that_is_followed_goes_on_when_the_gateway_was_away(person: Person) -> None:
-    run_id = person.sees("run", "chatter").strip()
-    following = subprocess.Popen(
-        [*SLUICE, "logs", run_id, "talk", "--follow"],
-        stdout=subprocess.PIPE,
-        env=person.environment,
-    )
-    lines: list[str] = []
-    with following:
-        assert following.stdout is not None
-        for line in map(bytes.decode, following.stdout):
+    """`sluice logs` would wait for 60 s; a gateway may take longer to start beside other tests."""
+    with SyncSluice(person.sluice.url, retries=Retries(within=300)) as client:
+        run = client.start("chatter")
+        lines: list[str] = []
+        next(event for event in run.events() if event.state.steps)
+        for line in map(str, run.logs("talk", follow=True)):
             lines.append(line)
-            if line == "line 3000\n":
+            if line == "line 3000":
                 person.sluice.kill("gateway")
                 person.sluice.start("gateway")
-            if line == "line 9999\n":
-                person.sees("stop", run_id)
-    assert following.returncode == 0
+            if line == "line 9999":
+                run.stop()
     said = by_steps(lines)
     assert [each for each in said if each.startswith("line ")] == [
         f"line {number}" for number in range(10_000)
     ]
     assert said[-1] == "bye"
-    last = person.sees("logs", run_id, "--tail", "1", "-o", "ndjson", "--timestamps")
+    last = person.sees("logs", run.id, "--tail", "1", "-o", "ndjson", "--timestamps")
     assert json.loads(last)["name"] == "talk"
 
 
